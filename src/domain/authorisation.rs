@@ -1,0 +1,215 @@
+//! A question of an issuer, what is known when it is asked, and the answer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::agreement::{Agreement, Gate, Scope};
+use super::card::CardState;
+use super::id::{
+    CardToken, ConnectionId, IssuerReference, PermissionId, PotId, ProgrammeId, PurchaseReference,
+};
+use super::limit::{Committed, CounterKey};
+use super::merchant::{Category, Merchant};
+use super::money::{Currency, Money};
+use super::period::Moment;
+use super::permission::Permission;
+use super::person::PersonState;
+use super::pot::PotPart;
+use super::reason::DeclineReason;
+use super::stream::Stream;
+
+/// The issuer asks: may this be spent?
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorisationRequest {
+    pub programme: ProgrammeId,
+    pub connection: ConnectionId,
+    /// Names this message. The idempotency key, with programme and connection.
+    pub reference: IssuerReference,
+    /// Names the purchase, shared with all later messages about it.
+    pub purchase: PurchaseReference,
+    /// How many questions about this purchase came before: 0 for the first.
+    pub sequence: u32,
+    pub card: CardToken,
+    /// What is asked *in addition* to what earlier answers already hold. Billing amount.
+    pub amount: Money,
+    /// The part of `amount` that is cash handed out with a purchase.
+    pub cash_back: Money,
+    /// What the merchant asked in its own currency.
+    pub transaction_amount: Money,
+    pub kind: PurchaseKind,
+    pub presence: Presence,
+    pub partial: PartialAmounts,
+    pub merchant: Merchant,
+}
+
+/// What sort of purchase it is. A sort that no rule knows is declined, never guessed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PurchaseKind {
+    Purchase,
+    /// Notes and coins from a machine or a counter.
+    Cash,
+    /// Nothing is bought: the shop only checks that the card is good. The amount is zero.
+    Verification,
+}
+
+impl PurchaseKind {
+    /// The word that is stored.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Purchase => "purchase",
+            Self::Cash => "cash",
+            Self::Verification => "verification",
+        }
+    }
+
+    /// Reads a stored word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Purchase, Self::Cash, Self::Verification].into_iter().find(|k| k.word() == word)
+    }
+}
+
+/// Whether the card itself was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    InPerson,
+    /// Online, by phone or by post.
+    Remote,
+}
+
+impl Presence {
+    /// The word that is stored.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::InPerson => "in_person",
+            Self::Remote => "remote",
+        }
+    }
+
+    /// Reads a stored word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::InPerson, Self::Remote].into_iter().find(|presence| presence.word() == word)
+    }
+}
+
+/// Whether the issuer and the till take an answer below the amount that was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartialAmounts {
+    Allowed,
+    NotAllowed,
+}
+
+/// All that one decision depends on, read in one database transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// When the question arrived, in the programme's time zone.
+    pub moment: Moment,
+    pub programme: ProgrammeFacts,
+    /// The card and who holds it; none for a card we do not know.
+    pub holder: Option<Holder>,
+    /// The category of the merchant's code, by the merchant rules of the programme.
+    pub category: Category,
+    /// Permissions that have not ended long ago, oldest first.
+    pub permissions: Vec<Permission>,
+    /// The counters of the terms that this purchase touches; a missing one counts nothing.
+    pub counters: BTreeMap<CounterKey, Committed>,
+    /// What each pot of the agreement has left.
+    pub available: BTreeMap<PotId, Money>,
+    /// Whether an earlier question about the same purchase was approved.
+    pub continues: Continues,
+}
+
+/// Whether a question is about a purchase that already counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Continues {
+    NewPurchase,
+    /// The purchase is open, and holds or has cost this much so far.
+    OpenPurchase { so_far: Money },
+}
+
+/// The programme's part of the facts. Immutable by version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgrammeFacts {
+    pub version: u32,
+    pub state: ProgrammeState,
+    pub currency: Currency,
+    /// The country in which a purchase is not abroad: ISO 3166 alpha-2.
+    pub country: String,
+    pub streams: Arc<Vec<Stream>>,
+}
+
+/// Whether the programme pays at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProgrammeState {
+    Running,
+    Paused,
+}
+
+/// The card's and the person's part of the facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    pub card: CardState,
+    pub person: PersonState,
+    /// The version in force. Immutable.
+    pub agreement: Arc<Agreement>,
+}
+
+/// The answer to an authorisation request. An approval always says what it holds, and where.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    Approve(Approval),
+    /// The first reason is the one told; all that failed are recorded.
+    Decline(Reasons),
+}
+
+/// What an approval holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    /// What is held: the amount asked, or less where a part is allowed. Zero for a verification.
+    pub amount: Money,
+    /// Where it is held, in the order in which pots were drained. Sums to `amount`.
+    pub parts: Vec<PotPart>,
+    /// The term that the purchase fell under.
+    pub matched: Scope,
+    /// The permission that it used up, if any.
+    pub permission: Option<PermissionId>,
+}
+
+/// Why a purchase was declined: at least one reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reasons {
+    pub first: DeclineReason,
+    pub others: Vec<DeclineReason>,
+}
+
+impl Reasons {
+    /// One reason alone.
+    pub const fn only(reason: DeclineReason) -> Self {
+        Self { first: reason, others: Vec::new() }
+    }
+
+    /// Keeps the order of `reasons`; none if there are none.
+    pub fn from_list(reasons: Vec<DeclineReason>) -> Option<Self> {
+        let mut reasons = reasons.into_iter();
+        let first = reasons.next()?;
+        Some(Self { first, others: reasons.collect() })
+    }
+
+    /// All reasons, the told one first.
+    pub fn iter(&self) -> impl Iterator<Item = &DeclineReason> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+}
+
+impl AuthorisationRequest {
+    /// Whether `gate` applies to this purchase, in a programme of `country`.
+    pub fn passes(&self, gate: Gate, country: &str) -> bool {
+        match gate {
+            Gate::Cash => self.kind == PurchaseKind::Cash,
+            Gate::CashBack => self.cash_back.is_positive(),
+            Gate::Online => self.presence == Presence::Remote,
+            Gate::Abroad => self.merchant.country().is_some_and(|here| here != country),
+            Gate::Hours => true,
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! The decision. Everything else in Sayso carries facts to it and answers away from it.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::agreement::{Answer, Gate, Scope, Term};
+use super::authorisation::{
+    Approval, AuthorisationRequest, Continues, Decision, Facts, Holder, PartialAmounts,
+    ProgrammeState, Reasons,
+};
+use super::card::CardState;
+use super::id::PermissionId;
+use super::limit::{Committed, Counted, Limit};
+use super::merchant::Category;
+use super::money::{Money, MoneyError};
+use super::permission::{Permission, PermissionGap};
+use super::person::PersonState;
+use super::pot::{PotPlan, Source, drain};
+use super::reason::DeclineReason;
+
+/// Decides `request` from `facts`.
+///
+/// Pure: no clock, no randomness, no I/O, so that every decision can be replayed from its facts.
+/// The checks run in the order in which a person would want to hear of them, and all of them run:
+/// the first reason is told, the others are kept.
+pub fn decide(request: &AuthorisationRequest, facts: &Facts) -> Decision {
+    let Some(holder) = &facts.holder else {
+        return Decision::Decline(Reasons::only(DeclineReason::UnknownCard));
+    };
+    let mut reasons = standing(facts, holder);
+    if request.amount.currency() != facts.programme.currency {
+        reasons.push(DeclineReason::OtherCurrency);
+        return decline(reasons);
+    }
+    if request.amount.is_zero() {
+        return if reasons.is_empty() { nothing_to_hold(request) } else { decline(reasons) };
+    }
+    let purchase = Purchase { request, facts, holder };
+    match purchase.judge(reasons) {
+        Ok(decision) => decision,
+        // Sums that do not fit 64 bits are more than any pot holds.
+        Err(_) => decline(vec![purchase.more_than_any_pot()]),
+    }
+}
+
+/// Step 1: the card, the person and the programme.
+fn standing(facts: &Facts, holder: &Holder) -> Vec<DeclineReason> {
+    let card = match holder.card {
+        CardState::Active => None,
+        CardState::NotStarted => Some(DeclineReason::NotStarted),
+        CardState::FrozenByPerson => Some(DeclineReason::FrozenSelf),
+        CardState::FrozenByStaff => Some(DeclineReason::FrozenStaff),
+        CardState::Lost => Some(DeclineReason::CardLost),
+        CardState::Replaced => Some(DeclineReason::OldCard),
+        CardState::Expired => Some(DeclineReason::Expired),
+    };
+    let person = match holder.person {
+        PersonState::Active => None,
+        PersonState::Ended => Some(DeclineReason::Ended),
+    };
+    let programme = match facts.programme.state {
+        ProgrammeState::Running => None,
+        ProgrammeState::Paused => Some(DeclineReason::Paused),
+    };
+    card.into_iter().chain(person).chain(programme).collect()
+}
+
+fn decline(reasons: Vec<DeclineReason>) -> Decision {
+    let reasons = Reasons::from_list(reasons);
+    Decision::Decline(reasons.unwrap_or(Reasons::only(DeclineReason::OurFault)))
+}
+
+/// A shop that only checks the card learns whether the card is good; no rule about money applies.
+fn nothing_to_hold(request: &AuthorisationRequest) -> Decision {
+    Decision::Approve(Approval {
+        amount: request.amount,
+        parts: Vec::new(),
+        matched: Scope::Everything,
+        permission: None,
+    })
+}
+
+/// A reason why the agreement alone does not allow a purchase.
+struct Objection {
+    reason: DeclineReason,
+    /// Set by the person on themselves: how many days it outlasts their wish to lift it.
+    cooling_days: Option<u32>,
+}
+
+/// One purchase of a known card, in the programme's currency, above zero.
+struct Purchase<'a> {
+    request: &'a AuthorisationRequest,
+    facts: &'a Facts,
+    holder: &'a Holder,
+}
+
+impl Purchase<'_> {
+    fn judge(&self, mut reasons: Vec<DeclineReason>) -> Result<Decision, MoneyError> {
+        reasons.extend(self.law());
+        let matched = self.holder.agreement.matched(self.request, &self.facts.category);
+        let scope = matched.map_or(Scope::EverythingElse, |term| term.scope().clone());
+        let mut objections = self.list(matched);
+        objections.extend(self.limits(matched, &scope)?);
+        let permission = self.permission(&mut objections);
+        reasons.extend(objections.into_iter().map(|objection| objection.reason));
+
+        let sources = self.sources();
+        let left = Money::sum(self.request.amount.currency(), sources.iter().map(|s| s.available))?;
+        let gap = self.request.amount.saturating_sub(left)?;
+        let amount = if gap.is_zero() { self.request.amount } else { left };
+        if gap.is_positive() && !self.may_pay_part(left) {
+            reasons.push(DeclineReason::NoMoney { left, gap });
+        }
+        if !reasons.is_empty() {
+            return Ok(decline(reasons));
+        }
+        let parts = drain(amount, &sources)?;
+        Ok(Decision::Approve(Approval { amount, parts, matched: scope, permission }))
+    }
+
+    /// Step 2: what each stream may never buy. Nothing lifts it.
+    fn law(&self) -> Option<DeclineReason> {
+        let pots = &self.holder.agreement.pots;
+        let barred = !pots.is_empty() && pots.iter().all(|pot| !self.is_lawful(pot));
+        barred.then(|| DeclineReason::FunderRule { category: self.facts.category.clone() })
+    }
+
+    fn is_lawful(&self, pot: &PotPlan) -> bool {
+        let streams = &self.facts.programme.streams;
+        let stream = streams.iter().find(|stream| stream.id == pot.stream);
+        stream.is_some_and(|s| s.may_buy(&self.facts.category, self.facts.moment.date))
+    }
+
+    /// Step 3: what the agreement says about the shop and about the way of paying.
+    fn list(&self, matched: Option<&Term>) -> Vec<Objection> {
+        let shop = matched.and_then(|term| self.shop_objection(term));
+        let gates = Gate::ALL.into_iter().filter_map(|gate| self.gate_objection(gate));
+        shop.into_iter().chain(gates).collect()
+    }
+
+    fn shop_objection(&self, term: &Term) -> Option<Objection> {
+        let category = self.facts.category.clone();
+        let reason = match (term.answer(), term.scope()) {
+            (Answer::Yes, _) => return None,
+            (_, Scope::Shop(_) | Scope::Code(_)) => DeclineReason::PlaceOff,
+            (_, _) if category == Category::unsorted() => DeclineReason::Unsorted,
+            (Answer::Ask, _) => DeclineReason::CategoryAsk { category },
+            (Answer::No, _) => DeclineReason::CategoryOff { category },
+        };
+        Some(Objection { reason, cooling_days: term.cooling_days() })
+    }
+
+    fn gate_objection(&self, gate: Gate) -> Option<Objection> {
+        let term = self.holder.agreement.gate(gate)?;
+        if term.answer() == Answer::Yes || !self.request.passes(gate, &self.facts.programme.country)
+        {
+            return None;
+        }
+        let reason = match gate {
+            Gate::Cash => DeclineReason::CashOff,
+            Gate::CashBack => DeclineReason::CashBackOff,
+            Gate::Online => DeclineReason::OnlineOff,
+            Gate::Abroad => DeclineReason::AbroadOff,
+            Gate::Hours => {
+                let hours = term.hours()?;
+                if hours.contain(self.facts.moment.time) {
+                    return None;
+                }
+                DeclineReason::OutsideHours { hours }
+            }
+        };
+        Some(Objection { reason, cooling_days: term.cooling_days() })
+    }
+
+    /// Step 5: the limits of the matched term, of the gates it passes, and on everything.
+    fn limits(&self, matched: Option<&Term>, scope: &Scope) -> Result<Vec<Objection>, MoneyError> {
+        let agreement = &self.holder.agreement;
+        let country = &self.facts.programme.country;
+        let gates = Gate::ALL
+            .into_iter()
+            .filter(|gate| self.request.passes(*gate, country))
+            .filter_map(|gate| agreement.gate(gate));
+        let counted = Counted::new(
+            self.request,
+            self.facts.moment.date,
+            &self.facts.category,
+            country,
+            scope.clone(),
+        );
+        let mut objections = Vec::new();
+        for term in matched.into_iter().chain(gates).chain(agreement.everything()) {
+            for limit in term.limits() {
+                if let Some(reason) = self.over(term, limit, &counted)? {
+                    objections.push(Objection { reason, cooling_days: None });
+                }
+            }
+        }
+        Ok(objections)
+    }
+
+    fn over(
+        &self,
+        term: &Term,
+        limit: &Limit,
+        counted: &Counted,
+    ) -> Result<Option<DeclineReason>, MoneyError> {
+        let amount = counted.amount_in(term.scope(), self.request.amount)?;
+        let used = |period| {
+            let key = counted.counter(term.scope(), period);
+            self.facts.counters.get(&key).copied().unwrap_or(Committed::nothing(amount))
+        };
+        let reason = match *limit {
+            Limit::PerPurchase(most) => {
+                let whole = match self.facts.continues {
+                    Continues::NewPurchase => amount,
+                    Continues::OpenPurchase { so_far } => amount.checked_add(so_far)?,
+                };
+                let over = whole.minor() > most.minor();
+                over.then_some(DeclineReason::OverPurchase { limit: most })
+            }
+            Limit::Amount { per, most } => {
+                let left = most.saturating_sub(used(per).amount)?;
+                let until = per.last_day(counted.on);
+                let over = amount.minor() > left.minor();
+                over.then_some(DeclineReason::OverPeriod { period: per, limit: most, left, until })
+            }
+            Limit::Count { per, most } => {
+                let is_new = self.facts.continues == Continues::NewPurchase;
+                let until = per.last_day(counted.on);
+                let over = is_new && used(per).purchases >= most;
+                over.then_some(DeclineReason::TooMany { period: per, limit: most, until })
+            }
+        };
+        Ok(reason)
+    }
+
+    /// Step 4: a live permission lifts what the list and its limits object to, up to its cap.
+    ///
+    /// It never lifts a block that the person set on themselves and that has not cooled. Returns
+    /// the permission that is used up; tells the nearest gap when one was given but does not help.
+    fn permission(&self, objections: &mut Vec<Objection>) -> Option<PermissionId> {
+        if objections.is_empty() {
+            return None;
+        }
+        let given: Vec<_> = self.facts.permissions.iter().filter(|p| self.is_about(p)).collect();
+        let at = self.facts.moment.at;
+        let live = given.iter().find(|p| {
+            p.covers(self.request.amount, at).is_ok()
+                && objections.iter().all(|objection| has_cooled(objection, p, at))
+        });
+        if let Some(permission) = live {
+            objections.clear();
+            return Some(permission.id);
+        }
+        let gap = given.last().and_then(|p| p.covers(self.request.amount, at).err());
+        if let Some(gap) = gap {
+            let reason = match gap {
+                PermissionGap::Used => DeclineReason::OkUsed,
+                PermissionGap::Over { ended_at } => DeclineReason::OkOver { ended_at },
+                PermissionGap::TooSmall { cap } => DeclineReason::OkSmall { cap },
+            };
+            objections.insert(0, Objection { reason, cooling_days: None });
+        }
+        None
+    }
+
+    fn is_about(&self, permission: &Permission) -> bool {
+        let agreement = &self.holder.agreement;
+        let matched = agreement.matched(self.request, &self.facts.category);
+        let counted = Counted::new(
+            self.request,
+            self.facts.moment.date,
+            &self.facts.category,
+            &self.facts.programme.country,
+            matched.map_or(Scope::EverythingElse, |term| term.scope().clone()),
+        );
+        counted.is_within(&permission.scope)
+    }
+
+    /// Step 6: the pots that may pay, in the order in which they drain. Emergency pots come last.
+    fn sources(&self) -> Vec<Source> {
+        let rank = |pot: &PotPlan| {
+            let streams = &self.facts.programme.streams;
+            let first = streams.iter().any(|s| s.id == pot.stream && s.drains_first);
+            (pot.emergency, !first)
+        };
+        let mut pots: Vec<_> = self
+            .holder
+            .agreement
+            .pots
+            .iter()
+            .filter(|pot| pot.pays_for(&self.facts.category) && self.is_lawful(pot))
+            .collect();
+        pots.sort_by_key(|pot| rank(pot)); // stable: within a rank, the person's order holds
+        pots.into_iter()
+            .filter_map(|pot| {
+                let available = *self.facts.available.get(&pot.id)?;
+                Some(Source { pot: pot.id.clone(), available })
+            })
+            .collect()
+    }
+
+    /// Whether `left` may be paid in place of more. Cash back is handed out whole or not at all.
+    fn may_pay_part(&self, left: Money) -> bool {
+        self.request.partial == PartialAmounts::Allowed
+            && self.holder.agreement.partial
+            && left.is_positive()
+            && left.minor() >= self.request.cash_back.minor()
+    }
+
+    fn more_than_any_pot(&self) -> DeclineReason {
+        let nothing = Money::zero(self.request.amount.currency());
+        DeclineReason::NoMoney { left: nothing, gap: self.request.amount }
+    }
+}
+
+/// Whether a block that the person set on themselves has cooled since `permission` was given.
+fn has_cooled(objection: &Objection, permission: &Permission, at: Timestamp) -> bool {
+    objection.cooling_days.is_none_or(|days| {
+        let cooling = SignedDuration::from_hours(i64::from(days).saturating_mul(24));
+        permission.given_at.checked_add(cooling).is_ok_and(|cooled_at| at >= cooled_at)
+    })
+}

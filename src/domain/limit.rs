@@ -1,0 +1,148 @@
+//! Limits that an agreement's term sets, and the counters that say how much of one is used.
+
+use jiff::civil::Date;
+
+use super::agreement::{Agreement, Gate, Scope};
+use super::authorisation::{AuthorisationRequest, Presence, PurchaseKind};
+use super::merchant::{Category, Mcc, ShopKey};
+use super::money::{Money, MoneyError};
+use super::period::Period;
+
+/// The most that a term allows. Amounts and counts are never negative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// One purchase may be up to this.
+    PerPurchase(Money),
+    /// All purchases of one period together may be up to this.
+    Amount { per: Period, most: Money },
+    /// One period may have up to this many purchases.
+    Count { per: Period, most: u32 },
+}
+
+impl Limit {
+    /// The period over which the limit counts; none for a single purchase.
+    pub const fn period(&self) -> Option<Period> {
+        match self {
+            Self::PerPurchase(_) => None,
+            Self::Amount { per, .. } | Self::Count { per, .. } => Some(*per),
+        }
+    }
+}
+
+/// Which counter: one scope in one period.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CounterKey {
+    pub scope: Scope,
+    pub period: Period,
+    /// The period's first local day.
+    pub first_day: Date,
+}
+
+/// What has been used of a scope in one period, open holds included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    pub amount: Money,
+    pub purchases: u32,
+}
+
+impl Committed {
+    /// Nothing used yet.
+    pub const fn nothing(amount: Money) -> Self {
+        Self { amount: Money::zero(amount.currency()), purchases: 0 }
+    }
+}
+
+/// What a purchase is, as far as counting goes: fixed when it is first seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// The local day on which it counts, whatever happens to it later.
+    pub on: Date,
+    pub shop: Option<ShopKey>,
+    pub mcc: Option<Mcc>,
+    pub category: Category,
+    pub kind: PurchaseKind,
+    pub presence: Presence,
+    pub abroad: Abroad,
+    pub cash_back: Money,
+    /// The term that it fell under.
+    pub matched: Scope,
+}
+
+/// Whether the shop is in another country than the programme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Abroad {
+    No,
+    Yes,
+}
+
+impl Counted {
+    /// What is counted of `request`, in a programme of `country`, under the term `matched`.
+    pub fn new(
+        request: &AuthorisationRequest,
+        on: Date,
+        category: &Category,
+        country: &str,
+        matched: Scope,
+    ) -> Self {
+        let abroad = request.passes(Gate::Abroad, country);
+        Self {
+            on,
+            shop: request.merchant.shop_key(),
+            mcc: request.merchant.mcc(),
+            category: category.clone(),
+            kind: request.kind,
+            presence: request.presence,
+            abroad: if abroad { Abroad::Yes } else { Abroad::No },
+            cash_back: request.cash_back,
+            matched,
+        }
+    }
+
+    /// Whether `scope` is about this purchase.
+    pub fn is_within(&self, scope: &Scope) -> bool {
+        match scope {
+            Scope::Shop(shop) => self.shop.as_ref() == Some(shop),
+            Scope::Code(code) => self.mcc == Some(*code),
+            Scope::Category(category) => *category == self.category,
+            Scope::EverythingElse => self.matched == Scope::EverythingElse,
+            Scope::Everything | Scope::Gate(Gate::Hours) => true,
+            Scope::Gate(Gate::Cash) => self.kind == PurchaseKind::Cash,
+            Scope::Gate(Gate::CashBack) => self.cash_back.is_positive(),
+            Scope::Gate(Gate::Online) => self.presence == Presence::Remote,
+            Scope::Gate(Gate::Abroad) => self.abroad == Abroad::Yes,
+        }
+    }
+
+    /// The counters that `agreement` keeps and that this purchase counts in.
+    pub fn counters(&self, agreement: &Agreement) -> Vec<CounterKey> {
+        let mut keys: Vec<_> = agreement
+            .terms
+            .iter()
+            .filter(|term| self.is_within(term.scope()))
+            .flat_map(|term| term.limits().iter().map(move |limit| (term.scope(), limit)))
+            .filter_map(|(scope, limit)| limit.period().map(|period| self.counter(scope, period)))
+            .collect();
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+
+    /// The counter of `scope` in the `period` in which this purchase counts.
+    pub fn counter(&self, scope: &Scope, period: Period) -> CounterKey {
+        CounterKey { scope: scope.clone(), period, first_day: period.first_day(self.on) }
+    }
+
+    /// Whether this purchase counts in `key`.
+    pub fn counts_in(&self, key: &CounterKey) -> bool {
+        self.is_within(&key.scope) && key.period.first_day(self.on) == key.first_day
+    }
+
+    /// How much of a purchase of `amount` counts in `scope`: for cash back, the cash only.
+    pub fn amount_in(&self, scope: &Scope, amount: Money) -> Result<Money, MoneyError> {
+        if *scope == Scope::Gate(Gate::CashBack) {
+            amount.least(self.cash_back)
+        } else {
+            Ok(amount)
+        }
+    }
+}

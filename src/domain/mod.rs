@@ -1,0 +1,25 @@
+//! What is true about people, money and cards.
+//!
+//! No I/O, no clock, no serialisation: a value of the domain is right by construction, and
+//! [`decide::decide`] is a pure function over such values.
+
+#![warn(clippy::arithmetic_side_effects)]
+
+pub mod agreement;
+pub mod authorisation;
+pub mod card;
+pub mod decide;
+pub mod hold;
+pub mod id;
+pub mod limit;
+pub mod merchant;
+pub mod money;
+pub mod period;
+pub mod permission;
+pub mod person;
+pub mod pot;
+pub mod presentment;
+pub mod purchase;
+pub mod reason;
+pub mod reason_code;
+pub mod stream;

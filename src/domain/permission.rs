@@ -1,0 +1,43 @@
+//! A permission: a one-off OK for something the agreement does not allow by itself.
+
+use jiff::Timestamp;
+
+use super::agreement::Scope;
+use super::id::PermissionId;
+use super::money::Money;
+
+/// A one-off OK, made by answering an ask, used up by an approval, handed back if it is undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permission {
+    pub id: PermissionId,
+    /// What it is for.
+    pub scope: Scope,
+    /// The most that one purchase may be.
+    pub cap: Money,
+    pub uses_left: u32,
+    pub given_at: Timestamp,
+    pub ends_at: Timestamp,
+}
+
+/// Why a permission that was given does not help this purchase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PermissionGap {
+    Used,
+    Over { ended_at: Timestamp },
+    TooSmall { cap: Money },
+}
+
+impl Permission {
+    /// Whether the permission can pay for `amount` at `at`. The currencies are the same.
+    pub fn covers(&self, amount: Money, at: Timestamp) -> Result<(), PermissionGap> {
+        if self.uses_left == 0 {
+            Err(PermissionGap::Used)
+        } else if at >= self.ends_at {
+            Err(PermissionGap::Over { ended_at: self.ends_at })
+        } else if amount.minor() > self.cap.minor() {
+            Err(PermissionGap::TooSmall { cap: self.cap })
+        } else {
+            Ok(())
+        }
+    }
+}

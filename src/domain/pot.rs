@@ -1,0 +1,101 @@
+//! Pots: one person's money from one stream, and how one purchase is split over several.
+
+use std::collections::BTreeSet;
+
+use super::id::{PotId, StreamId};
+use super::merchant::Category;
+use super::money::{Money, MoneyError};
+
+/// What was agreed about a pot: part of the agreement, in the order in which pots are used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PotPlan {
+    pub id: PotId,
+    pub stream: StreamId,
+    /// What the pot is called in texts: "pets", "your week".
+    pub name: String,
+    /// The only categories this pot pays for; none means every category.
+    pub only: Option<BTreeSet<Category>>,
+    /// Whether the pot pays only when the others cannot.
+    pub emergency: bool,
+}
+
+impl PotPlan {
+    /// Whether the pot was agreed to pay for `category`.
+    pub fn pays_for(&self, category: &Category) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(category))
+    }
+}
+
+/// One pot's share of a purchase. The amount is above zero.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PotPart {
+    pub pot: PotId,
+    pub amount: Money,
+}
+
+/// Money that a purchase could use, in the order in which it is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    pub pot: PotId,
+    pub available: Money,
+}
+
+/// Takes up to `amount` from `sources`, draining them in order. The parts sum to what was taken.
+pub fn drain(amount: Money, sources: &[Source]) -> Result<Vec<PotPart>, MoneyError> {
+    let mut wanted = amount;
+    let mut parts = Vec::new();
+    for source in sources {
+        let taken = wanted.least(source.available)?;
+        if taken.is_positive() {
+            parts.push(PotPart { pot: source.pot.clone(), amount: taken });
+            wanted = wanted.checked_sub(taken)?;
+        }
+    }
+    Ok(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn pounds(minor: i64) -> Money {
+        Money::from_minor(minor, "GBP".parse().unwrap())
+    }
+
+    fn sources(amounts: &[i64]) -> Vec<Source> {
+        let source = |(n, &minor): (usize, &i64)| Source {
+            pot: format!("pot-{n}").parse().unwrap(),
+            available: pounds(minor),
+        };
+        amounts.iter().enumerate().map(source).collect()
+    }
+
+    #[test]
+    fn pots_drain_in_order() {
+        let parts = drain(pounds(48_00), &sources(&[40_00, 0, 63_90])).unwrap();
+        let amounts: Vec<_> = parts.iter().map(|part| part.amount.minor()).collect();
+        assert_eq!(amounts, [40_00, 8_00]);
+        assert_eq!(parts[1].pot.as_str(), "pot-2", "an empty pot is no part");
+    }
+
+    proptest! {
+        /// A split over pots sums exactly, and no pot gives more than it has.
+        #[test]
+        fn scenario_48_a_split_sums_exactly(
+            wanted in 0..=1_000_000_i64,
+            amounts in proptest::collection::vec(0..=300_000_i64, 0..6),
+        ) {
+            let sources = sources(&amounts);
+            let parts = drain(pounds(wanted), &sources).unwrap();
+            let taken: i64 = parts.iter().map(|part| part.amount.minor()).sum();
+            prop_assert_eq!(taken, wanted.min(amounts.iter().sum()));
+            for part in &parts {
+                let source = sources.iter().find(|source| source.pot == part.pot).unwrap();
+                prop_assert!(part.amount.is_positive());
+                prop_assert!(part.amount.minor() <= source.available.minor());
+            }
+        }
+    }
+}

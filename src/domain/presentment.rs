@@ -1,0 +1,146 @@
+//! What issuers tell us later. We record it; we cannot refuse it.
+
+use jiff::Timestamp;
+
+use super::authorisation::{Presence, PurchaseKind};
+use super::id::{CardToken, IssuerReference, PurchaseReference};
+use super::merchant::Merchant;
+use super::money::Money;
+
+/// One later message of an issuer, in our words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuerEvent {
+    /// The message's own identifier: the same event may arrive any number of times.
+    pub reference: IssuerReference,
+    /// The issuer's word for the kind of event, as spelled by the issuer.
+    pub kind: String,
+    pub body: EventBody,
+}
+
+/// What an event says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventBody {
+    /// How an authorisation stands now: a snapshot.
+    Standing(Box<StandingReport>),
+    /// By how much a hold changes: a delta.
+    HoldChange(Box<HoldChange>),
+    /// The merchant claims, or gives back, money.
+    Presentment(Box<Presentment>),
+    /// A kind of event whose turn has not come. Stored whole.
+    Other,
+}
+
+/// What every message about a purchase says about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PurchaseReport {
+    pub card: CardToken,
+    pub kind: PurchaseKind,
+    pub presence: Presence,
+    pub cash_back: Money,
+    pub merchant: Merchant,
+}
+
+/// A snapshot of an authorisation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandingReport {
+    pub purchase: PurchaseReference,
+    pub about: PurchaseReport,
+    pub standing: Standing,
+    pub position: Position,
+}
+
+/// How an authorisation stands at the issuer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The issuer holds `total` for the merchant, all increments and captures included.
+    Open { total: Money },
+    /// Nothing more is held: all is captured.
+    Closed,
+    /// The merchant gave it up.
+    Reversed,
+    /// Its time ran out. A late capture may still come.
+    Expired,
+    /// It was refused, by us or by somebody else.
+    Declined,
+}
+
+impl Standing {
+    /// The word that is stored.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Open { .. } => "open",
+            Self::Closed => "closed",
+            Self::Reversed => "reversed",
+            Self::Expired => "expired",
+            Self::Declined => "declined",
+        }
+    }
+
+    /// Reads a stored word; `total` is what an open authorisation holds.
+    pub fn from_word(word: &str, total: Money) -> Option<Self> {
+        [Self::Open { total }, Self::Closed, Self::Reversed, Self::Expired, Self::Declined]
+            .into_iter()
+            .find(|standing| standing.word() == word)
+    }
+}
+
+/// Where a snapshot stands among all snapshots of one authorisation: the last one is true.
+///
+/// A total order over what the message itself says, so that the order of arrival does not matter.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// When the issuer made the snapshot.
+    pub at: Timestamp,
+    /// How many questions had been answered by then.
+    pub answers: u32,
+    /// 0 while open, 1 when over: within one second, over comes last.
+    pub over: u8,
+    /// Breaks the last ties, the same way everywhere.
+    pub reference: IssuerReference,
+}
+
+/// A change to a hold, as issuers tell it that send one message per change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HoldChange {
+    pub purchase: PurchaseReference,
+    pub about: PurchaseReport,
+    pub change: Change,
+}
+
+/// Which way a hold changes. Amounts are above zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// The issuer approved this much more, with or without asking us.
+    Raised { by: Money },
+    Lowered { by: Money },
+}
+
+/// Money claimed or given back in clearing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presentment {
+    /// The issuer's identifier of this claim: it is booked once, however often it is told.
+    pub reference: IssuerReference,
+    /// The purchase it belongs to, as far as the issuer knows.
+    pub purchase: Option<PurchaseReference>,
+    pub about: PurchaseReport,
+    pub direction: Direction,
+    /// Above zero, in the card's currency.
+    pub amount: Money,
+}
+
+/// Which way a presentment moves money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    Capture,
+    Refund,
+}
+
+impl Direction {
+    /// The word that is stored.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Capture => "capture",
+            Self::Refund => "refund",
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! One purchase: what we promised, what the issuer says, and what it holds and has cost.
+
+use super::hold::Hold;
+use super::id::{BudgetId, CardToken, ConnectionId, PurchaseId, PurchaseReference};
+use super::limit::Counted;
+use super::money::{Currency, Money, MoneyError};
+use super::presentment::{Position, Standing};
+
+/// A purchase, from its first question or message to its last.
+///
+/// What it should hold is a function of the *set* of what was said about it, never of the order
+/// in which that was heard: see [`Purchase::wanted_hold`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Purchase {
+    pub id: PurchaseId,
+    pub budget: BudgetId,
+    pub connection: ConnectionId,
+    pub reference: PurchaseReference,
+    pub card: CardToken,
+    pub currency: Currency,
+    pub counted: Counted,
+    /// What we approved, by the number of the question.
+    pub promises: Vec<Promise>,
+    /// The issuer's latest snapshot, if it sends snapshots.
+    pub word: Option<IssuerWord>,
+    /// The sum of the issuer's changes, if it sends changes. May be negative in between.
+    pub changes: Option<Money>,
+    /// Everything captured so far, whoever paid for it.
+    pub captured: Money,
+    /// Everything refunded so far, wherever it went.
+    pub refunded: Money,
+    /// The parts in the pots, in the order in which they were drained.
+    pub holds: Vec<Hold>,
+    /// Captured beyond what the pots had: what the programme owes.
+    pub exposure: Money,
+    /// Refunded beyond what was captured: kept aside until somebody has looked.
+    pub suspense: Money,
+}
+
+/// One approval of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Promise {
+    /// The number of the question: 0 for the first.
+    pub sequence: u32,
+    pub amount: Money,
+    pub state: PromiseState,
+}
+
+/// Whether a promise still stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PromiseState {
+    Kept,
+    /// Our answer came too late and the issuer was told no: the hold was given back.
+    Withdrawn,
+}
+
+/// The issuer's latest snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuerWord {
+    pub standing: Standing,
+    pub position: Position,
+}
+
+impl Purchase {
+    /// What should be held now for captures that are still to come.
+    ///
+    /// * The issuer's latest snapshot is true for all questions it knows of; captures come out of
+    ///   what it holds.
+    /// * Promises that the snapshot does not know of yet are added.
+    /// * Without a snapshot: the sum of changes if the issuer sends changes, else our promises.
+    pub fn wanted_hold(&self) -> Result<Money, MoneyError> {
+        if let Some(word) = &self.word {
+            let known = match word.standing {
+                Standing::Open { total } => total.saturating_sub(self.captured)?,
+                Standing::Closed | Standing::Reversed | Standing::Expired | Standing::Declined => {
+                    Money::zero(self.currency)
+                }
+            };
+            return known.checked_add(self.promised_from(word.position.answers)?);
+        }
+        let total = match self.changes {
+            Some(changes) => changes,
+            None => self.promised_from(0)?,
+        };
+        total.saturating_sub(self.captured)
+    }
+
+    /// The sum of kept promises from question number `sequence` on.
+    fn promised_from(&self, sequence: u32) -> Result<Money, MoneyError> {
+        let kept = |p: &&Promise| p.sequence >= sequence && p.state == PromiseState::Kept;
+        Money::sum(self.currency, self.promises.iter().filter(kept).map(|p| p.amount))
+    }
+
+    /// What is held now, over all pots.
+    pub fn held(&self) -> Result<Money, MoneyError> {
+        Money::sum(self.currency, self.holds.iter().map(|hold| hold.held))
+    }
+
+    /// What counts towards limits: held or captured. A refund does not give a limit back.
+    pub fn committed(&self) -> Result<Money, MoneyError> {
+        self.held()?.checked_add(self.captured)
+    }
+
+    /// Takes over a snapshot unless a later one is known. Says whether anything changed.
+    pub fn hear(&mut self, word: IssuerWord) -> bool {
+        let is_newer = self.word.as_ref().is_none_or(|known| known.position < word.position);
+        if is_newer {
+            self.word = Some(word);
+        }
+        is_newer
+    }
+}
