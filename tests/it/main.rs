@@ -1,0 +1,8 @@
+//! The integration tests: one binary, so that it links once.
+
+// `cfg(test)` lets clippy see that the helpers below are test code too.
+#[cfg(test)]
+#[macro_use] // `on_both_databases!`
+mod support;
+#[cfg(test)]
+mod tidy;

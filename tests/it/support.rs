@@ -1,0 +1,186 @@
+//! What tests share: so far, a fresh database of each kind for every test.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{fs, process, thread};
+
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use tempfile::TempDir;
+
+/// Declares each test once and runs it on a fresh database of each kind.
+///
+/// Each name is an `async fn(TestDatabase)` of the invoking module.
+macro_rules! on_both_databases {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test($crate::support::TestDatabase::sqlite()).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $test() {
+                if let Some(database) = $crate::support::TestDatabase::postgres().await {
+                    super::$test(database).await;
+                }
+            })+
+        }
+    };
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DatabaseKind {
+    Sqlite,
+    Postgres,
+}
+
+/// An empty database of its own for one test; it goes when this value goes.
+#[derive(Debug)]
+pub(crate) struct TestDatabase {
+    pub(crate) url: String,
+    pub(crate) kind: DatabaseKind,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Folder(#[expect(dead_code, reason = "kept only for its drop")] TempDir),
+    Server { url: String, name: String },
+}
+
+impl TestDatabase {
+    /// A file, not `:memory:`, which has one connection and so hides every race.
+    pub(crate) fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("sayso.db");
+        fs::write(&file, "").unwrap();
+        let url = format!("sqlite:{}", file.display());
+        Self { url, kind: DatabaseKind::Sqlite, place: Place::Folder(folder) }
+    }
+
+    /// A new database on the server that `TEST_POSTGRES_URL` names; none without that name.
+    ///
+    /// # Panics
+    /// If there is no server, and `REQUIRE_POSTGRES=1` says that there must be.
+    pub(crate) async fn postgres() -> Option<Self> {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+
+        let Some(server) = environment("TEST_POSTGRES_URL") else {
+            assert!(
+                environment("REQUIRE_POSTGRES").is_none_or(|required| required != "1"),
+                "REQUIRE_POSTGRES=1, but TEST_POSTGRES_URL is not set: run tests/postgres COMMAND"
+            );
+            note_that_postgres_is_left_out();
+            return None;
+        };
+        let name = format!("test_{}_{}", process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let mut connection = PgConnection::connect(&server).await.unwrap();
+        // An earlier process with this id may have been killed before it could tidy up.
+        drop_database(&mut connection, &name).await.unwrap();
+        connection
+            .execute(AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE template0")))
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+        let url = with_database(&server, &name);
+        let place = Place::Server { url: server, name };
+        Some(Self { url, kind: DatabaseKind::Postgres, place })
+    }
+}
+
+impl Drop for TestDatabase {
+    /// Best effort: a database that stays behind does no harm, and the server is thrown away too.
+    fn drop(&mut self) {
+        let Place::Server { url, name } = &self.place else { return };
+        let (url, name) = (url.clone(), name.clone());
+        // A thread, because a runtime cannot start inside the test's own.
+        let dropped = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let mut connection = PgConnection::connect(&url).await?;
+                drop_database(&mut connection, &name).await?;
+                connection.close().await
+            })
+        });
+        dropped.join().ok();
+    }
+}
+
+async fn drop_database(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
+    let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+    connection.execute(AssertSqlSafe(statement)).await?;
+    Ok(())
+}
+
+/// The same server's address with another database: `postgres://user@host/OTHER?options`.
+fn with_database(server: &str, name: &str) -> String {
+    let (address, options) = server.split_once('?').unwrap_or((server, ""));
+    let (scheme, rest) = address.split_once("://").unwrap();
+    let host = rest.split('/').next().unwrap();
+    let mark = if options.is_empty() { "" } else { "?" };
+    format!("{scheme}://{host}/{name}{mark}{options}")
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests learn here, and only here, where they run")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[expect(clippy::print_stderr, reason = "a test that did not run says so")]
+fn note_that_postgres_is_left_out() {
+    eprintln!("not run on PostgreSQL: TEST_POSTGRES_URL is not set; tests/postgres sets it");
+}
+
+/// The root of the checkout.
+pub(crate) fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+mod databases {
+    use super::{DatabaseKind, TestDatabase, with_database};
+    use sqlx::{AnyConnection, Connection as _, Row as _};
+
+    on_both_databases!(a_fresh_database_answers, two_databases_share_nothing);
+
+    async fn connect(database: &TestDatabase) -> AnyConnection {
+        sqlx::any::install_default_drivers();
+        AnyConnection::connect(&database.url).await.unwrap()
+    }
+
+    async fn a_fresh_database_answers(database: TestDatabase) {
+        let mut connection = connect(&database).await;
+        let version = match database.kind {
+            DatabaseKind::Sqlite => "SELECT sqlite_version()",
+            DatabaseKind::Postgres => "SELECT version()",
+        };
+        let row = sqlx::query(version).fetch_one(&mut connection).await.unwrap();
+        assert!(!row.get::<String, _>(0).is_empty());
+    }
+
+    async fn two_databases_share_nothing(database: TestDatabase) {
+        let other = match database.kind {
+            DatabaseKind::Sqlite => TestDatabase::sqlite(),
+            DatabaseKind::Postgres => TestDatabase::postgres().await.unwrap(),
+        };
+        for one in [&database, &other] {
+            let mut connection = connect(one).await;
+            sqlx::query("CREATE TABLE only_here (id BIGINT)")
+                .execute(&mut connection)
+                .await
+                .unwrap();
+        }
+    }
+
+    #[test]
+    fn another_database_of_the_same_server() {
+        let cases = [
+            ("postgres://a:b@h:1/postgres", "postgres://a:b@h:1/new"),
+            ("postgres://h", "postgres://h/new"),
+            ("postgres:///old?host=/run/pg", "postgres:///new?host=/run/pg"),
+        ];
+        for (server, expected) in cases {
+            assert_eq!(with_database(server, "new"), expected);
+        }
+    }
+}

@@ -1,0 +1,756 @@
+//! Rules about the source itself, as tests.
+//!
+//! A rule is a function from files to complaints. [`rule!`] makes two tests of it: `holds` reads the
+//! project, and `notices` reads made-up files that break the rule, so that no rule passes by being
+//! blind. To change a rule is fine; do it here, with its reason.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use crate::support::project;
+
+/// Modules from the ground floor up. A module may use lower floors and itself, nothing beside or
+/// above it; so `domain` and `wire` know nothing of each other.
+const FLOORS: [&[&str]; 7] = [
+    &["domain", "wire", "config", "clock", "ids"],
+    &["ledger", "rules", "issuers", "record", "words"],
+    &["store"],
+    &["authorise", "lifecycle", "programme", "agreements", "asks"],
+    &["committer", "finance", "ops"],
+    &["http", "web"],
+    &["app", "main"],
+];
+
+/// Up to this floor everything is a plain calculation: no waiting, so no `async`.
+const LAST_CALCULATING_FLOOR: usize = 1;
+
+/// Folders that the rules below look into. A rule about a folder that moved away would pass unseen.
+const FOLDERS: [&str; 4] = ["merchant-rules", "simulator/src", "src", "tests/it"];
+
+/// This file spells out what it forbids, so rules about plain text leave it out.
+const THIS_FILE: &str = "tests/it/tidy.rs";
+
+const LONGEST_FILE: usize = 600;
+const LONGEST_FUNCTION: usize = 100;
+const MOST_DIALECT_MATCHES: usize = 10;
+
+/// A file of the project, with `/` in its path on every system.
+struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    fn is_rust(&self) -> bool {
+        Path::new(&self.path).extension().is_some_and(|extension| extension == "rs")
+    }
+
+    fn is_in(&self, folder: &str) -> bool {
+        Path::new(&self.path).starts_with(folder)
+    }
+
+    fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap()
+    }
+
+    /// The top-level module that the file belongs to, if it is one of `src/`.
+    fn module(&self) -> Option<&str> {
+        let inside = self.path.strip_prefix("src/").filter(|_| self.is_rust())?;
+        let module = inside.split('/').next().unwrap();
+        Some(module.trim_end_matches(".rs")).filter(|module| *module != "lib")
+    }
+
+    /// The code alone: comments and the insides of strings are blank.
+    fn code(&self) -> String {
+        blank(&self.text, |piece| piece != Piece::Code)
+    }
+
+    /// The code with its strings: comments are blank.
+    fn code_and_strings(&self) -> String {
+        blank(&self.text, |piece| piece == Piece::Comment)
+    }
+
+    /// The code before the unit tests, which stand at the end of a file.
+    fn code_without_tests(&self) -> String {
+        let mut code = self.code();
+        if let Some(tests) = code.find("\n#[cfg(test)]\nmod ") {
+            code.truncate(tests + 1);
+        }
+        code
+    }
+
+    fn complain(&self, line: usize, complaint: impl AsRef<str>) -> String {
+        format!("{}:{line}: {}", self.path, complaint.as_ref())
+    }
+}
+
+macro_rules! rule {
+    ($rule:ident, fine: [$($fine_path:literal: $fine:expr),* $(,)?],
+     broken: [$($path:literal: $text:expr),+ $(,)?]) => {
+        mod $rule {
+            use crate::tidy::{Source, read_project};
+
+            #[test]
+            fn holds() {
+                let complaints = super::$rule(&read_project());
+                assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+            }
+
+            #[test]
+            fn notices() {
+                $(
+                    let file = Source { path: $path.into(), text: $text.into() };
+                    assert_eq!(super::$rule(&[file]).len(), 1, "{}: {}", $path, $text);
+                )+
+                let fine: &[Source] =
+                    &[$(Source { path: $fine_path.into(), text: $fine.into() }),*];
+                assert_eq!(super::$rule(fine), Vec::<String>::new());
+            }
+        }
+    };
+}
+
+rule!(modules_only_look_down,
+fine: [
+    "src/store/mod.rs": "use crate::domain::Money;\nuse crate::store::cards;\n",
+    "src/issuers/stripe.rs": "use crate::wire::stripe::{self, Event};\n// crate::http\n",
+    "src/main.rs": "use sayso::app;\nlet text = \"crate::nowhere\";\n",
+    "src/lib.rs": "pub mod app;\n",
+    "simulator/src/books.rs": "use crate::report::Report;\n",
+],
+broken: [
+    "src/domain/money.rs": "use crate::wire::stripe::Amount;\n",
+    "src/wire/stripe.rs": "fn f(money: crate::domain::Money) {}\n",
+    "src/ids.rs": "use crate::clock::Clock;\n",
+    "src/store/mod.rs": "use crate::{\n    domain::{Money, Pot},\n    http::Problem,\n};\n",
+    "src/ledger/chain.rs": "pub(crate) use crate::store;\n",
+    "src/web/pages.rs": "use crate::*;\n",
+    "src/web/mod.rs": "use crate::elsewhere::Thing;\n",
+    "src/elsewhere.rs": "fn f() {}\n",
+    "src/elsewhere/mod.rs": "use crate::elsewhere;\n",
+    "src/domain/pot.rs": "use super::super::store;\n",
+    "src/domain/mod.rs": "use super::store;\n",
+]);
+
+/// Reads every `crate::…` path. For that to be every path, nothing may climb out with `super`.
+fn modules_only_look_down(files: &[Source]) -> Vec<String> {
+    let floor_of = |name: &str| FLOORS.iter().position(|floor| floor.contains(&name));
+    let mut complaints = Vec::new();
+    for file in files.iter().filter(|file| file.is_rust()) {
+        let code = file.code();
+        for line in lines_with(&code, "super::super") {
+            complaints.push(file.complain(line, "write crate::…, not super::super::…"));
+        }
+        let Some(module) = file.module() else { continue };
+        let Some(own) = floor_of(module) else {
+            complaints.push(format!("{}: module {module} is on no floor", file.path));
+            continue;
+        };
+        let is_top = [format!("src/{module}.rs"), format!("src/{module}/mod.rs")];
+        if is_top.contains(&file.path) && code.lines().any(|line| line.starts_with("use super::")) {
+            complaints.push(format!("{}: write use crate::…, not use super::…", file.path));
+        }
+        for (line, used) in modules_used(&code) {
+            match floor_of(used) {
+                Some(other) if other < own || used == module => {}
+                Some(_) => {
+                    complaints.push(file.complain(line, format!("{module} must not use {used}")));
+                }
+                None => complaints.push(file.complain(line, format!("{used} is on no floor"))),
+            }
+        }
+    }
+    complaints
+}
+
+rule!(their_spelling_stays_with_them,
+fine: [
+    "src/wire/stripe.rs": "struct Authorization;\nconst KIND: &str = \"issuing_authorization\";\n",
+    "src/issuers/stripe.rs": "use crate::wire::stripe::Authorization;\n",
+    "tests/it/stripe.rs": "assert_eq!(kind, \"issuing_authorization\");\n",
+    "src/http/auth.rs": "headers.get(header::AUTHORIZATION);\nheaders.get(\"authorization\");\n",
+    "simulator/src/issuers/stripe.rs": "let unauthorized = 401;\n",
+],
+broken: [
+    "src/http/auth.rs": "fn is_authorized() {}\n",
+    "src/issuers/stripe.rs": "struct Authorization;\n",
+    "migrations/sqlite/0001_start.sql": "CREATE TABLE authorization (id TEXT);\n",
+    "tests/it/http.rs": "fn authorizes() {}\n",
+]);
+
+/// We write `authorise`. The American spelling is for what others named: the wire's own words, which
+/// adapters and tests may repeat, and HTTP's header.
+fn their_spelling_stays_with_them(files: &[Source]) -> Vec<String> {
+    const THEIRS: [&str; 4] = ["src/wire", "simulator", "tests/fixtures", "tests/node"];
+    const HEADER: [&str; 2] = ["AUTHORIZATION", "authorization"];
+
+    let is_theirs = |file: &Source| {
+        file.path == THIS_FILE
+            || file.path == "src/wire.rs"
+            || THEIRS.iter().any(|folder| file.is_in(folder))
+    };
+    let american = |line: &str| {
+        let is_american = |word: &&str| word.to_lowercase().contains("authoriz");
+        words(line).filter(is_american).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let on_the_wire: BTreeSet<String> =
+        files.iter().filter(|file| is_theirs(file)).flat_map(|file| american(&file.text)).collect();
+    let mut complaints = Vec::new();
+    for file in files.iter().filter(|file| is_ours(file) && !is_theirs(file)) {
+        let may_repeat = file.is_in("src/issuers") || file.is_in("tests");
+        for (line, text) in numbered(&file.text) {
+            let is_header = text.contains("header::") || text.contains("\"authorization\"");
+            for word in american(text) {
+                let is_fine = (is_header && HEADER.contains(&word.as_str()))
+                    || (may_repeat && on_the_wire.contains(&word));
+                if !is_fine {
+                    complaints.push(file.complain(line, format!("{word}: we write authoris…")));
+                }
+            }
+        }
+    }
+    complaints
+}
+
+rule!(only_the_store_knows_sql,
+fine: [
+    "src/store/cards.rs": "sqlx::query(\"SELECT id FROM card\");\n",
+    "src/http/cards.rs": "// The store's SELECT statement says why.\n",
+    "tests/it/store.rs": "sqlx::query(\"DELETE FROM card\");\n",
+],
+broken: [
+    "src/http/cards.rs": "let text = \"SELECT id FROM card\";\n",
+    "src/ops/retention.rs": "let text = \"\n    DELETE FROM card\";\n",
+    "src/app.rs": "fn f(error: sqlx::Error) {}\n",
+]);
+
+fn only_the_store_knows_sql(files: &[Source]) -> Vec<String> {
+    const SQL: [&str; 4] = ["SELECT ", "INSERT INTO", "DELETE FROM", "sqlx::"];
+
+    let outside =
+        |file: &&Source| file.is_rust() && file.is_in("src") && file.module() != Some("store");
+    let mut complaints = Vec::new();
+    for file in files.iter().filter(outside) {
+        let code = file.code_and_strings();
+        for (word, line) in
+            SQL.iter().flat_map(|word| lines_with(&code, word).map(move |l| (word, l)))
+        {
+            complaints.push(file.complain(line, format!("{word} belongs in src/store")));
+        }
+    }
+    complaints
+}
+
+rule!(migrations_are_pairs,
+fine: [
+    "migrations/sqlite/0001_start.sql": "",
+    "migrations/postgres/0001_start.sql": "",
+    "migrations/README.md": "",
+],
+broken: [
+    "migrations/sqlite/0001_start.sql": "",
+    "migrations/postgres/0001_start.sql": "",
+]);
+
+fn migrations_are_pairs(files: &[Source]) -> Vec<String> {
+    let names = |folder: &str| -> BTreeSet<&str> {
+        files.iter().filter(|file| file.is_in(folder)).map(Source::name).collect()
+    };
+    names("migrations/sqlite")
+        .symmetric_difference(&names("migrations/postgres"))
+        .map(|name| format!("migrations: {name} is there for one database only"))
+        .collect()
+}
+
+rule!(files_are_named_after_what_they_are,
+    fine: ["src/domain/hold.rs": ""],
+    broken: ["src/domain/types.rs": "", "simulator/src/utils.rs": "", "tests/it/common.rs": ""]);
+
+fn files_are_named_after_what_they_are(files: &[Source]) -> Vec<String> {
+    const EMPTY_NAMES: [&str; 7] =
+        ["common.rs", "helpers.rs", "manager.rs", "misc.rs", "types.rs", "util.rs", "utils.rs"];
+
+    let is_empty_name = |file: &&Source| EMPTY_NAMES.contains(&file.name());
+    let complain = |file: &Source| format!("{}: name it after what it holds", file.path);
+    files.iter().filter(is_empty_name).map(complain).collect()
+}
+
+rule!(the_domain_knows_no_serde,
+    fine: ["src/record/mod.rs": "use serde::Serialize;\n", "src/domain/pot.rs": "// not serde\n"],
+    broken: ["src/domain/pot.rs": "#[derive(serde::Serialize)]\nstruct Pot;\n"]);
+
+/// Stored facts live for ever; what the domain calls its fields should not.
+fn the_domain_knows_no_serde(files: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for file in files.iter().filter(|file| file.module() == Some("domain")) {
+        for line in lines_with(&file.code(), "serde") {
+            complaints.push(file.complain(line, "the serialised form belongs in record"));
+        }
+    }
+    complaints
+}
+
+rule!(the_lowest_floors_never_wait,
+fine: ["src/store/mod.rs": "async fn f() {}\n", "src/domain/pot.rs": "/// Never async.\n"],
+broken: [
+    "src/domain/pot.rs": "async fn f() {}\n",
+    "src/ledger/chain.rs": "fn f() { other().await }\n",
+]);
+
+fn the_lowest_floors_never_wait(files: &[Source]) -> Vec<String> {
+    let calculating = FLOORS[..=LAST_CALCULATING_FLOOR].concat();
+    let mut complaints = Vec::new();
+    for file in files {
+        if !file.module().is_some_and(|module| calculating.contains(&module)) {
+            continue;
+        }
+        for (line, text) in numbered(&file.code()) {
+            if words(text).any(|word| word == "async" || word == "await") {
+                complaints.push(file.complain(line, "a calculation does not wait"));
+            }
+        }
+    }
+    complaints
+}
+
+rule!(the_simulator_is_an_honest_witness,
+fine: [
+    "simulator/Cargo.toml": "[[bin]]\nname = \"sayso-simulator\"\npath = \"src/main.rs\"\n\n\
+        [dependencies]\nserde.workspace = true\n",
+    "simulator/src/main.rs": "use simulator::books;\n",
+    "Cargo.toml": "[dependencies]\nsimulator = { path = \"simulator\" }\n",
+],
+broken: [
+    "simulator/Cargo.toml": "[dependencies]\nsayso.workspace = true\n",
+    "simulator/Cargo.toml": "[dev-dependencies]\nserde = \"1\"\nwire = { path = \"../wire\" }\n",
+    "simulator/src/books.rs": "use sayso::domain::Money;\n",
+    "simulator/src/report.rs": "include!(\"../../src/domain/money.rs\");\n",
+]);
+
+/// Sharing code, the gateway and the simulator would agree with each other and with nobody else.
+fn the_simulator_is_an_honest_witness(files: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for file in files.iter().filter(|file| file.is_in("simulator")) {
+        let mut section = "";
+        for (line, text) in numbered(&file.text) {
+            if text.starts_with('[') {
+                section = text;
+            }
+            let depends = section.contains("dependencies") && file.name() == "Cargo.toml";
+            if (depends && (text.contains("sayso") || text.contains("path")))
+                || text.contains("sayso::")
+                || text.contains("../../")
+            {
+                complaints
+                    .push(file.complain(line, "the simulator shares nothing with the gateway"));
+            }
+        }
+    }
+    complaints
+}
+
+rule!(no_store_method_is_dead,
+fine: [
+    "src/store/cards.rs": "pub async fn insert_card() {}\nasync fn own() {}\n",
+    "tests/it/store.rs": "store.insert_card(CARD)\n",
+],
+broken: [
+    "src/store/cards.rs": "pub async fn insert_card() {}\nfn f() { self.insert_card(); }\n",
+    "src/store/mod.rs": "pub(crate) async fn begin(&self) {}\n",
+]);
+
+/// SQL is not checked when it is compiled: what nobody calls, nobody has seen work.
+fn no_store_method_is_dead(files: &[Source]) -> Vec<String> {
+    let codes: Vec<(&Source, String)> =
+        files.iter().filter(|file| file.is_rust()).map(|file| (file, file.code())).collect();
+    let mut complaints = Vec::new();
+    for (file, code) in codes.iter().filter(|(file, _)| file.module() == Some("store")) {
+        for (line, text) in numbered(code) {
+            let Some((before, after)) = text.split_once("async fn ") else { continue };
+            let name = words(after).next().unwrap_or_default();
+            let is_named = || {
+                let elsewhere = codes.iter().filter(|(other, _)| other.path != file.path);
+                let mut paths = elsewhere.flat_map(|(_, code)| occurrences(code, name));
+                paths.any(|before| before.ends_with('.') || before.ends_with("::"))
+            };
+            if before.trim_start().starts_with("pub") && !is_named() {
+                complaints.push(file.complain(line, format!("nothing calls {name}")));
+            }
+        }
+    }
+    complaints
+}
+
+rule!(one_sql_text_serves_both_databases,
+fine: ["src/store/mod.rs": "match self.dialect {}\n".repeat(10)],
+broken: [
+    "src/store/cards.rs": "match self.dialect {}\n".repeat(11),
+    "src/store/holds.rs": "if self.dialect == Dialect::Sqlite {}\n".repeat(11),
+]);
+
+fn one_sql_text_serves_both_databases(files: &[Source]) -> Vec<String> {
+    let differs = |line: &str| {
+        let asks = ["match ", "== Dialect::", "!= Dialect::", "matches!("];
+        line.to_lowercase().contains("dialect") && asks.iter().any(|ask| line.contains(ask))
+    };
+    let count: usize = files
+        .iter()
+        .filter(|file| file.module() == Some("store"))
+        .map(|file| file.code().lines().filter(|line| differs(line)).count())
+        .sum();
+    if count <= MOST_DIALECT_MATCHES {
+        return Vec::new();
+    }
+    vec![format!("src/store: {count} matches on Dialect, over {MOST_DIALECT_MATCHES}: talk first")]
+}
+
+rule!(files_and_functions_are_short,
+fine: [
+    "src/domain/a.rs": "fn a();\n".repeat(600),
+    "src/domain/b.rs": format!("fn b(c: [u8; 4]) {{\n{}}}\n", "    // { \"\n".repeat(98)),
+    "src/domain/c.rs": format!("fn c() {{}}\n\n#[cfg(test)]\nmod tests {{\n{}}}", "\n".repeat(900)),
+],
+broken: [
+    "src/domain/a.rs": "fn a();\n".repeat(601),
+    "src/domain/b.rs": format!("fn b(c: [u8; 4]) {{\n{}}}\n", "    d();\n".repeat(99)),
+    "simulator/src/c.rs": format!("fn c() {{\n{}}}\n", "    if d {}\n".repeat(120)),
+]);
+
+fn files_and_functions_are_short(files: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let is_product = |file: &&Source| file.is_in("src") || file.is_in("simulator");
+    for file in files.iter().filter(|file| file.is_rust()).filter(is_product) {
+        let code = file.code_without_tests();
+        let length = code.lines().count();
+        if length > LONGEST_FILE && file.is_in("src") {
+            complaints.push(format!("{}: {length} lines, over {LONGEST_FILE}", file.path));
+        }
+        for (line, name, length) in functions(&code) {
+            if length > LONGEST_FUNCTION {
+                let complaint = format!("{name} has {length} lines, over {LONGEST_FUNCTION}");
+                complaints.push(file.complain(line, complaint));
+            }
+        }
+    }
+    complaints
+}
+
+rule!(nothing_depends_on_one_machine,
+fine: ["README.md": "https://example.org/home/page and src/root/x\n"],
+broken: [
+    "README.md": "see /home/somebody/notes\n",
+    "tests/run": "cd /root/sayso\n",
+    "src/app.rs": "const PLACE: &str = \"/work/main\";\n",
+]);
+
+fn nothing_depends_on_one_machine(files: &[Source]) -> Vec<String> {
+    const PLACES: [&str; 6] = ["/home/", "/root/", "/work/", "/tmp/wt", "/Users/", "C:\\Users"];
+
+    let mut complaints = Vec::new();
+    for file in files.iter().filter(|file| file.path != THIS_FILE) {
+        for (line, text) in numbered(&file.text) {
+            let is_absolute =
+                |before: &str| !before.ends_with(|c: char| c.is_alphanumeric() || c == '.');
+            let names =
+                |place: &&&str| text.match_indices(**place).any(|(at, _)| is_absolute(&text[..at]));
+            if let Some(place) = PLACES.iter().find(names) {
+                complaints.push(file.complain(line, format!("{place}… is one machine's")));
+            }
+        }
+    }
+    complaints
+}
+
+rule!(nothing_is_left_for_later,
+fine: ["src/app.rs": "let todos = 1;\n"],
+broken: [
+    "src/app.rs": "// TODO: deadline\n",
+    "migrations/sqlite/0001_start.sql": "-- FIXME\n",
+    "src/main.rs": "fn main() { todo!() }\n",
+]);
+
+fn nothing_is_left_for_later(files: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for file in files.iter().filter(|file| is_ours(file) && file.path != THIS_FILE) {
+        for (line, text) in numbered(&file.text) {
+            if words(text).any(|word| word == "TODO" || word == "FIXME") || text.contains("todo!(")
+            {
+                complaints.push(file.complain(line, "finish it, or leave it out"));
+            }
+        }
+    }
+    complaints
+}
+
+rule!(no_check_is_switched_off,
+fine: ["src/app.rs": "#[expect(clippy::panic, reason = \"…\")]\nfn f() {} // not #[ignore]\n"],
+broken: [
+    "src/app.rs": "#[allow(dead_code)]\nfn f() {}\n",
+    "src/lib.rs": "#![allow(clippy::panic)]\n",
+    "tests/it/store.rs": "#[test]\n#[ignore = \"slow\"]\nfn f() {}\n",
+]);
+
+/// `expect` speaks up when it is no longer needed; `allow` and `ignore` stay for ever.
+fn no_check_is_switched_off(files: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for file in files.iter().filter(|file| file.is_rust()) {
+        for (line, text) in numbered(&file.code()) {
+            if ["#[allow(", "#![allow(", "#[ignore"].iter().any(|switch| text.contains(switch)) {
+                complaints.push(file.complain(line, "write expect, with a reason"));
+            }
+        }
+    }
+    complaints
+}
+
+rule!(packages_come_from_the_registries,
+fine: [
+    "Cargo.lock": "source = \"registry+https://example.org\"\n",
+    "tests/node/package-lock.json": "\"integrity\": \"sha512-x\"\n",
+],
+broken: [
+    "Cargo.lock": "source = \"git+https://example.org\"\n",
+    "tests/node/package-lock.json": "\"resolved\": \"https://example.org\",\n",
+]);
+
+/// No package from a git repository, and no machine's own mirror in a lock file.
+fn packages_come_from_the_registries(files: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for file in files {
+        let forbidden = match file.name() {
+            "Cargo.lock" => "source = \"git+",
+            "package-lock.json" => "\"resolved\"",
+            _ => continue,
+        };
+        for line in lines_with(&file.text, forbidden) {
+            complaints.push(file.complain(line, "only names and versions from the registries"));
+        }
+    }
+    complaints
+}
+
+#[test]
+fn the_folders_that_rules_look_into_are_there() {
+    let files = read_project();
+    for folder in FOLDERS {
+        assert!(files.iter().any(|file| file.is_in(folder)), "{folder} is missing or empty");
+    }
+}
+
+#[test]
+fn comments_and_strings_are_told_from_code() {
+    let text = r##"a /* b /* c */ " */ 'd' "e\"//" '"' r#"f"g"# h<'i> b"j" '\'' // k"##;
+    let code: String = blank(text, |piece| piece != Piece::Code).split_whitespace().collect();
+    assert_eq!(code, "ah<'i>b");
+    let strings = blank("let a = \"b // c\"; // d\n", |piece| piece == Piece::Comment);
+    assert_eq!(strings.trim_end(), "let a = \"b // c\";");
+}
+
+/// Every text file of the checkout, without what tools made.
+fn read_project() -> Vec<Source> {
+    let mut files = Vec::new();
+    read_folder(project(), "", &mut files);
+    files.sort_by(|one, other| one.path.cmp(&other.path));
+    files
+}
+
+fn read_folder(folder: &Path, prefix: &str, files: &mut Vec<Source>) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        let path = format!("{prefix}{name}");
+        if entry.file_type().unwrap().is_dir() {
+            if !matches!(name.as_str(), "target" | "node_modules" | ".git") {
+                read_folder(&entry.path(), &format!("{path}/"), files);
+            }
+        } else if name != ".git"
+            && let Ok(text) = fs::read_to_string(entry.path())
+        {
+            files.push(Source { path, text });
+        }
+    }
+}
+
+/// What people here write, as opposed to what tools and others do.
+fn is_ours(file: &Source) -> bool {
+    let kinds = [".rs", ".sql", ".toml", ".ftl", ".html", ".css", ".js", ".mjs", ".sh"];
+    kinds.iter().any(|kind| file.path.ends_with(kind)) || file.name().split('.').count() == 1
+}
+
+fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    (1..).zip(text.lines())
+}
+
+fn lines_with(text: &str, part: &str) -> impl Iterator<Item = usize> {
+    numbered(text).filter(move |(_, line)| line.contains(part)).map(|(number, _)| number)
+}
+
+fn is_word(character: char) -> bool {
+    character.is_alphanumeric() || character == '_'
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c| !is_word(c)).filter(|word| !word.is_empty())
+}
+
+/// What stands before each occurrence of a whole word.
+fn occurrences<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = &'a str> {
+    text.match_indices(word).filter_map(move |(at, _)| {
+        let (before, after) = (&text[..at], &text[at + word.len()..]);
+        (!before.ends_with(is_word) && !after.starts_with(is_word)).then_some(before)
+    })
+}
+
+/// The first name of every `crate::…` path, with its line; each one of a `crate::{…}` group.
+/// Exported macros live at the root of the crate whoever defines them, so they do not count.
+fn modules_used(code: &str) -> Vec<(usize, &str)> {
+    let mut used = Vec::new();
+    for before in occurrences(code, "crate") {
+        let Some(path) = code[before.len()..].strip_prefix("crate::") else { continue };
+        let line = before.matches('\n').count() + 1;
+        let Some(group) = path.strip_prefix('{') else {
+            let end = path.find(|c| !is_word(c)).unwrap_or(path.len());
+            if !path[end..].starts_with('!') {
+                used.push((line, if end == 0 { "*" } else { &path[..end] }));
+            }
+            continue;
+        };
+        let mut depth = 0;
+        let mut start = 0;
+        for (at, character) in group.char_indices() {
+            match character {
+                '{' => depth += 1,
+                ',' | '}' if depth == 0 => {
+                    used.extend(words(&group[start..at]).next().map(|name| (line, name)));
+                    start = at + 1;
+                    if character == '}' {
+                        break;
+                    }
+                }
+                '}' => depth -= 1,
+                _ => {}
+            }
+        }
+    }
+    used
+}
+
+/// Line, name and length in lines of every function that has a body.
+fn functions(code: &str) -> Vec<(usize, &str, usize)> {
+    let mut found = Vec::new();
+    for before in occurrences(code, "fn") {
+        let rest = &code[before.len()..];
+        let Some(name) = rest.strip_prefix("fn ").and_then(|rest| words(rest).next()) else {
+            continue;
+        };
+        let (mut brackets, mut braces) = (0_i32, 0_i32);
+        for (at, character) in rest.char_indices() {
+            match character {
+                '(' | '[' => brackets += 1,
+                ')' | ']' => brackets -= 1,
+                ';' if brackets == 0 && braces == 0 => break,
+                '{' => braces += 1,
+                '}' => braces -= 1,
+                _ => continue,
+            }
+            if character == '}' && braces == 0 {
+                let line = before.matches('\n').count() + 1;
+                found.push((line, name, rest[..at].matches('\n').count() + 1));
+                break;
+            }
+        }
+    }
+    found
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Piece {
+    Code,
+    Comment,
+    Text,
+}
+
+/// Turns the chosen pieces into spaces; lines stay where they are.
+fn blank(text: &str, chosen: impl Fn(Piece) -> bool) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (piece, length) = first_piece(rest);
+        let (taken, left) = rest.split_at(length);
+        if chosen(piece) {
+            result.extend(taken.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
+        } else {
+            result.push_str(taken);
+        }
+        rest = left;
+    }
+    result
+}
+
+/// What the text begins with, and how many bytes of it. Text that never ends runs to the end.
+fn first_piece(text: &str) -> (Piece, usize) {
+    let upto = |end: Option<usize>| end.unwrap_or(text.len());
+    if text.starts_with("//") {
+        return (Piece::Comment, upto(text.find('\n')));
+    }
+    if text.starts_with("/*") {
+        return (Piece::Comment, upto(end_of_block_comment(text)));
+    }
+    if let Some(length) = raw_string(text) {
+        return (Piece::Text, length);
+    }
+    let mut characters = text.chars();
+    let first = characters.next().unwrap();
+    match first {
+        '"' => (Piece::Text, upto(end_of_quoted(text, '"'))),
+        // Without its closing quote it is a lifetime.
+        '\'' if text.starts_with("'\\") || characters.nth(1) == Some('\'') => {
+            (Piece::Text, upto(end_of_quoted(text, '\'')))
+        }
+        _ if is_word(first) => (Piece::Code, upto(text.find(|c| !is_word(c)))),
+        _ => (Piece::Code, first.len_utf8()),
+    }
+}
+
+/// Where the quoted text that begins here ends; a backslash takes the next character with it.
+fn end_of_quoted(text: &str, quote: char) -> Option<usize> {
+    let mut characters = text.char_indices().skip(1);
+    while let Some((at, character)) = characters.next() {
+        if character == '\\' {
+            characters.next();
+        } else if character == quote {
+            return Some(at + 1);
+        }
+    }
+    None
+}
+
+fn raw_string(text: &str) -> Option<usize> {
+    let prefix = ["r", "br", "cr"].into_iter().find(|prefix| {
+        text.strip_prefix(prefix).is_some_and(|rest| rest.trim_start_matches('#').starts_with('"'))
+    })?;
+    let hashes = text[prefix.len()..].chars().take_while(|c| *c == '#').count();
+    let start = prefix.len() + hashes + 1;
+    let close = format!("\"{}", "#".repeat(hashes));
+    Some(text[start..].find(&close).map_or(text.len(), |at| start + at + close.len()))
+}
+
+fn end_of_block_comment(text: &str) -> Option<usize> {
+    let mut depth = 0;
+    let mut at = 0;
+    loop {
+        let rest = &text[at..];
+        if rest.starts_with("/*") {
+            depth += 1;
+            at += 2;
+        } else if rest.starts_with("*/") {
+            depth -= 1;
+            at += 2;
+            if depth == 0 {
+                return Some(at);
+            }
+        } else {
+            at += rest.chars().next()?.len_utf8();
+        }
+    }
+}
