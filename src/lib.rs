@@ -1,1 +1,3 @@
-//! x
+//! Sayso: a prepaid-card budget gateway for spending that the person controls.
+
+pub mod domain;

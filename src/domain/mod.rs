@@ -1,0 +1,3 @@
+//! What is true about people, money and cards. Pure: no clock, no I/O, no serialisation.
+
+pub mod merchant;
