@@ -1,4 +1,6 @@
 //! Sayso: a prepaid-card budget gateway for spending that the person controls.
 
 pub mod domain;
+pub mod ledger;
+pub mod record;
 pub mod rules;

@@ -1,5 +1,8 @@
 //! The agreement: the versioned list that a person and their worker both said yes to.
 
+use std::fmt;
+use std::str::FromStr;
+
 use jiff::civil::{Date, Time};
 
 use super::authorisation::AuthorisationRequest;
@@ -23,6 +26,42 @@ pub enum Scope {
     Gate(Gate),
     /// Every purchase. Carries limits only.
     Everything,
+}
+
+impl fmt::Display for Scope {
+    /// Writes the stored form: `category:food`, `gate:cash`, `everything_else`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shop(shop) => write!(f, "shop:{shop}"),
+            Self::Code(code) => write!(f, "code:{code}"),
+            Self::Category(category) => write!(f, "category:{category}"),
+            Self::EverythingElse => f.write_str("everything_else"),
+            Self::Gate(gate) => write!(f, "gate:{}", gate.word()),
+            Self::Everything => f.write_str("everything"),
+        }
+    }
+}
+
+/// Text that is not the stored form of a scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a scope such as \"category:food\"")]
+pub struct ParseScopeError;
+
+impl FromStr for Scope {
+    type Err = ParseScopeError;
+
+    fn from_str(text: &str) -> Result<Self, ParseScopeError> {
+        let scope = match text.split_once(':') {
+            Some(("shop", shop)) => ShopKey::parse(shop).ok().map(Self::Shop),
+            Some(("code", code)) => Mcc::parse(code).ok().map(Self::Code),
+            Some(("category", category)) => Category::parse(category).ok().map(Self::Category),
+            Some(("gate", gate)) => Gate::from_word(gate).map(Self::Gate),
+            None if text == "everything_else" => Some(Self::EverythingElse),
+            None if text == "everything" => Some(Self::Everything),
+            Some(_) | None => None,
+        };
+        scope.ok_or(ParseScopeError)
+    }
 }
 
 /// A way of paying that an agreement can speak about apart from the shop.

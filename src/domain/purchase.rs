@@ -1,7 +1,11 @@
 //! One purchase: what we promised, what the issuer says, and what it holds and has cost.
 
+use sha2::{Digest as _, Sha256};
+
 use super::hold::Hold;
-use super::id::{BudgetId, CardToken, ConnectionId, PurchaseId, PurchaseReference};
+use super::id::{
+    BudgetId, CardToken, ConnectionId, PermissionId, PurchaseId, PurchaseReference,
+};
 use super::limit::Counted;
 use super::money::{Currency, Money, MoneyError};
 use super::presentment::{Position, Standing};
@@ -19,6 +23,7 @@ pub struct Purchase {
     pub card: CardToken,
     pub currency: Currency,
     pub counted: Counted,
+    pub place: Place,
     /// What we approved, by the number of the question.
     pub promises: Vec<Promise>,
     /// The issuer's latest snapshot, if it sends snapshots.
@@ -37,12 +42,30 @@ pub struct Purchase {
     pub suspense: Money,
 }
 
+/// The shop's name as the issuer sent it. The name may be erased later; its digest stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub name: Option<String>,
+    /// SHA-256 of the name, in hex.
+    pub digest: String,
+}
+
+impl Place {
+    /// The place called `name`.
+    pub fn new(name: &str) -> Self {
+        let digest = hex::encode(Sha256::digest(name.as_bytes()));
+        Self { name: Some(name.to_owned()), digest }
+    }
+}
+
 /// One approval of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Promise {
     /// The number of the question: 0 for the first.
     pub sequence: u32,
     pub amount: Money,
+    /// The permission that it used up.
+    pub permission: Option<PermissionId>,
     pub state: PromiseState,
 }
 

@@ -19,6 +19,11 @@ macro_rules! reason_codes {
                     $(Self::$variant => $code,)+
                 }
             }
+
+            /// Reads a stored code.
+            pub fn from_code(code: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|known| known.as_str() == code)
+            }
         }
     };
 }

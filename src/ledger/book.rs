@@ -1,0 +1,342 @@
+//! The book of one budget while its row is locked: read from the store, changed in memory by
+//! [postings](super::postings), written back whole in the same database transaction.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use super::account::Account;
+use super::posting::{Entry, Head, Posting, PostingKind, Transfer};
+use crate::domain::agreement::Agreement;
+use crate::domain::card::CardState;
+use crate::domain::id::{
+    BudgetId, CardToken, ConnectionId, PermissionId, PotId, PostingId, ProgrammeId,
+    PurchaseReference, StreamId,
+};
+use crate::domain::limit::{Committed, CounterKey};
+use crate::domain::money::{Currency, Money, MoneyError};
+use crate::domain::period::Moment;
+use crate::domain::permission::Permission;
+use crate::domain::person::PersonState;
+use crate::domain::purchase::Purchase;
+use crate::record::purchase::{hold_rows, purchase_digest, purchase_row};
+use crate::record::row::Digest;
+
+/// Why a posting cannot be made. Nothing of it has been applied to the store.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LedgerError {
+    #[error(transparent)]
+    Money(#[from] MoneyError),
+    #[error("pot {0} is not in this budget")]
+    NoSuchPot(PotId),
+    #[error("pot {0} would go below nothing")]
+    BelowNothing(PotId),
+    #[error("purchase {0} is not in this book")]
+    NoSuchPurchase(PurchaseReference),
+}
+
+/// Which purchase: the connection and the issuer's own identifier.
+pub type PurchaseKey = (ConnectionId, PurchaseReference);
+
+/// The five figures of one pot. Allocated is a promise; the other four come from postings alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PotBalance {
+    pub stream: StreamId,
+    pub allocated: Money,
+    pub loaded: Money,
+    pub held: Money,
+    pub spent: Money,
+    pub left: Money,
+}
+
+impl PotBalance {
+    /// A pot with nothing in it yet.
+    pub fn empty(stream: StreamId, allocated: Money) -> Self {
+        let nothing = Money::zero(allocated.currency());
+        Self { stream, allocated, loaded: nothing, held: nothing, spent: nothing, left: nothing }
+    }
+}
+
+/// The pots of one budget.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Pots(pub BTreeMap<PotId, PotBalance>);
+
+impl Pots {
+    /// What `pot` has left; nothing if there is no such pot.
+    pub fn left(&self, pot: &PotId, currency: Currency) -> Money {
+        self.0.get(pot).map_or(Money::zero(currency), |balance| balance.left)
+    }
+
+    /// Moves the money of `transfer` as far as it touches pots.
+    pub fn apply(&mut self, transfer: &Transfer) -> Result<(), LedgerError> {
+        let amount = transfer.amount();
+        if let Some((pot, balance)) = self.touched(transfer.from())? {
+            let source = side(transfer.from(), balance);
+            *source = source.checked_sub(amount)?;
+            if source.minor() < 0 {
+                return Err(LedgerError::BelowNothing(pot));
+            }
+            if is_outside(transfer.to()) {
+                balance.spent = balance.spent.checked_add(amount)?;
+            }
+        }
+        if let Some((_, balance)) = self.touched(transfer.to())? {
+            let target = side(transfer.to(), balance);
+            *target = target.checked_add(amount)?;
+            if is_outside(transfer.from()) {
+                balance.spent = balance.spent.checked_sub(amount)?;
+            }
+            if matches!(transfer.from(), Account::StreamFunds(_)) {
+                balance.loaded = balance.loaded.checked_add(amount)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn touched(
+        &mut self,
+        account: &Account,
+    ) -> Result<Option<(PotId, &mut PotBalance)>, LedgerError> {
+        match account {
+            Account::PotLeft(pot) | Account::PotHeld(pot) => {
+                let balance = self.0.get_mut(pot);
+                let balance = balance.ok_or_else(|| LedgerError::NoSuchPot(pot.clone()))?;
+                Ok(Some((pot.clone(), balance)))
+            }
+            Account::StreamFunds(_)
+            | Account::Clearing(_)
+            | Account::Exposure
+            | Account::Suspense => Ok(None),
+        }
+    }
+}
+
+/// The side of a pot that `account` names.
+fn side<'a>(account: &Account, balance: &'a mut PotBalance) -> &'a mut Money {
+    if matches!(account, Account::PotHeld(_)) { &mut balance.held } else { &mut balance.left }
+}
+
+/// Whether money that goes there is spent, and money that comes from there is given back.
+const fn is_outside(account: &Account) -> bool {
+    matches!(account, Account::Clearing(_) | Account::Suspense)
+}
+
+/// A card of the budget.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Card {
+    pub connection: ConnectionId,
+    pub token: CardToken,
+    pub state: CardState,
+    pub last_four: String,
+}
+
+/// Who the budget belongs to, and the agreement in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    pub name: String,
+    pub worker: String,
+    pub state: PersonState,
+    pub agreement: Arc<Agreement>,
+    pub cards: Vec<Card>,
+}
+
+/// One budget, locked.
+#[derive(Debug)]
+pub struct Book {
+    pub programme: ProgrammeId,
+    pub budget: BudgetId,
+    pub currency: Currency,
+    /// None for the house.
+    pub owner: Option<Owner>,
+    pub pots: Pots,
+    /// The purchases that were asked for; others are not loaded.
+    pub purchases: BTreeMap<PurchaseKey, Purchase>,
+    /// The counters that were asked for and exist.
+    pub counters: BTreeMap<CounterKey, Committed>,
+    pub permissions: Vec<Permission>,
+    head: Head,
+    stored_head: Head,
+    changes: Changes,
+}
+
+/// What has to be written back.
+#[derive(Debug, Default)]
+pub struct Changes {
+    pub postings: Vec<Posting>,
+    pub pots: BTreeSet<PotId>,
+    pub purchases: BTreeSet<PurchaseKey>,
+    pub counters: BTreeSet<CounterKey>,
+    pub permissions: BTreeSet<PermissionId>,
+}
+
+/// What happened, and which record says so.
+#[derive(Debug, Clone)]
+pub struct Cause {
+    pub posting: PostingId,
+    pub kind: PostingKind,
+    pub subject: String,
+    /// The digest of the stored rows that are booked.
+    pub record: Digest,
+    pub moment: Moment,
+}
+
+impl Book {
+    /// The book of `budget` whose chain ends at `head`. The rest is filled in by the store.
+    pub fn new(programme: ProgrammeId, budget: BudgetId, currency: Currency, head: Head) -> Self {
+        Self {
+            programme,
+            budget,
+            currency,
+            owner: None,
+            pots: Pots::default(),
+            purchases: BTreeMap::new(),
+            counters: BTreeMap::new(),
+            permissions: Vec::new(),
+            head,
+            stored_head: head,
+            changes: Changes::default(),
+        }
+    }
+
+    /// The end of the chain as it is stored.
+    pub const fn stored_head(&self) -> Head {
+        self.stored_head
+    }
+
+    /// The end of the chain with what is still to be written.
+    pub const fn head(&self) -> Head {
+        self.head
+    }
+
+    /// What has to be written back.
+    pub const fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// Links a posting without a purchase, and moves its money.
+    pub fn post(&mut self, cause: Cause, transfers: Vec<Transfer>) -> Result<(), LedgerError> {
+        for transfer in &transfers {
+            self.pots.apply(transfer)?;
+        }
+        self.link(cause, None, transfers);
+        Ok(())
+    }
+
+    /// Changes one purchase with `act`, moves the money that it says, counts the difference, and
+    /// links the posting.
+    pub fn change(
+        &mut self,
+        key: &PurchaseKey,
+        cause: Cause,
+        act: impl FnOnce(&mut Purchase, &mut Pots) -> Result<Vec<Transfer>, LedgerError>,
+    ) -> Result<(), LedgerError> {
+        let purchase = self.purchases.get_mut(key);
+        let purchase = purchase.ok_or_else(|| LedgerError::NoSuchPurchase(key.1.clone()))?;
+        let before = purchase.committed()?;
+        let transfers = act(purchase, &mut self.pots)?;
+        let after = purchase.committed()?;
+        let purchase = purchase.clone();
+        self.count(&purchase, before, after, cause.moment.date)?;
+        self.use_permissions(&purchase, before, after);
+        let row = purchase_row(&self.programme, &purchase);
+        let digest = purchase_digest(&row, &hold_rows(&self.programme, &purchase));
+        self.changes.purchases.insert(key.clone());
+        self.link(cause, Some((purchase.id, digest)), transfers);
+        Ok(())
+    }
+
+    fn link(
+        &mut self,
+        cause: Cause,
+        purchase: Option<(crate::domain::id::PurchaseId, Digest)>,
+        transfers: Vec<Transfer>,
+    ) {
+        for account in transfers.iter().flat_map(|transfer| [transfer.from(), transfer.to()]) {
+            if let Account::PotLeft(pot) | Account::PotHeld(pot) = account {
+                self.changes.pots.insert(pot.clone());
+            }
+        }
+        let entry = Entry {
+            id: cause.posting,
+            kind: cause.kind,
+            subject: cause.subject,
+            record: cause.record,
+            purchase,
+            at: cause.moment.at,
+            transfers,
+        };
+        let posting = Posting::link(&self.programme, &self.budget, self.head, entry);
+        self.head = posting.head();
+        self.changes.postings.push(posting);
+    }
+
+    /// Moves the counters of the terms in force by what the purchase's committed sum changed.
+    fn count(
+        &mut self,
+        purchase: &Purchase,
+        before: Money,
+        after: Money,
+        today: Date,
+    ) -> Result<(), LedgerError> {
+        let Some(owner) = &self.owner else { return Ok(()) };
+        if before == after {
+            return Ok(());
+        }
+        for key in purchase.counted.counters(&owner.agreement) {
+            let was = purchase.counted.amount_in(&key.scope, before)?;
+            let is = purchase.counted.amount_in(&key.scope, after)?;
+            let is_current = key.period.first_day(today) == key.first_day;
+            let known = self.counters.get(&key).copied();
+            // A counter of an earlier period that was never kept is not begun in hindsight.
+            let Some(used) = known.or(is_current.then_some(Committed::nothing(after))) else {
+                continue;
+            };
+            let amount = used.amount.checked_add(is)?.checked_sub(was)?;
+            let purchases = match (before.is_positive(), after.is_positive()) {
+                (false, true) => used.purchases.saturating_add(1),
+                (true, false) => used.purchases.saturating_sub(1),
+                (true, true) | (false, false) => used.purchases,
+            };
+            self.counters.insert(key.clone(), Committed { amount, purchases });
+            self.changes.counters.insert(key);
+        }
+        Ok(())
+    }
+
+    /// A permission is used while the purchase that it allowed is committed, and only then.
+    fn use_permissions(&mut self, purchase: &Purchase, before: Money, after: Money) {
+        let is_used = after.is_positive();
+        if before.is_positive() == is_used {
+            return;
+        }
+        for id in purchase.promises.iter().filter_map(|promise| promise.permission) {
+            if let Some(permission) = self.permissions.iter_mut().find(|p| p.id == id) {
+                let left = permission.uses_left;
+                permission.uses_left =
+                    if is_used { left.saturating_sub(1) } else { left.saturating_add(1) };
+                self.changes.permissions.insert(id);
+            }
+        }
+    }
+
+    /// The card with `token`, if it is this budget's.
+    pub fn card(&self, connection: &ConnectionId, token: &CardToken) -> Option<&Card> {
+        let cards = &self.owner.as_ref()?.cards;
+        cards.iter().find(|card| card.connection == *connection && card.token == *token)
+    }
+
+    /// What every pot has left.
+    pub fn available(&self) -> BTreeMap<PotId, Money> {
+        self.pots.0.iter().map(|(id, balance)| (id.clone(), balance.left)).collect()
+    }
+}
+
+/// When a posting was made, for whoever needs only that.
+impl Cause {
+    /// The instant of the cause.
+    pub const fn at(&self) -> Timestamp {
+        self.moment.at
+    }
+}

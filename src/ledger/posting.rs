@@ -1,0 +1,256 @@
+//! Postings: the transfers of one event, written together, never changed, each a link of its
+//! budget's hash chain.
+
+use jiff::Timestamp;
+
+use super::account::Account;
+use crate::domain::id::{BudgetId, PostingId, ProgrammeId, PurchaseId};
+use crate::domain::money::Money;
+use crate::record::row::{
+    Canonical, CorruptRow, Digest, Reader, Table, Value, columns, shown,
+};
+
+/// One row per link of a chain.
+pub const POSTING: Table = Table {
+    name: "posting",
+    columns: columns![
+        Key "programme_id", Key "posting_id", Text "budget_id", Number "seq", Text "kind",
+        Text "subject", Text "record_digest", Text "purchase_id", Text "purchase_digest",
+        Number "posted_at", Text "previous_id", Text "hash",
+    ],
+};
+
+/// One row per transfer.
+pub const JOURNAL: Table = Table {
+    name: "journal",
+    columns: columns![
+        Key "programme_id", Key "posting_id", Number "line", Text "budget_id",
+        Text "from_account", Text "to_account", Text "currency", Number "amount_minor",
+    ],
+};
+
+/// An amount above zero from one account to another: an imbalance cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transfer {
+    from: Account,
+    to: Account,
+    amount: Money,
+}
+
+impl Transfer {
+    /// A transfer of `amount`; none if there is nothing to move.
+    pub fn new(from: Account, to: Account, amount: Money) -> Option<Self> {
+        (amount.is_positive() && from != to).then_some(Self { from, to, amount })
+    }
+
+    /// Where the money comes from.
+    pub const fn from(&self) -> &Account {
+        &self.from
+    }
+
+    /// Where the money goes.
+    pub const fn to(&self) -> &Account {
+        &self.to
+    }
+
+    /// How much, above zero.
+    pub const fn amount(&self) -> Money {
+        self.amount
+    }
+}
+
+/// What kind of event a posting books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PostingKind {
+    /// An agreement started. Moves nothing.
+    Agreement,
+    /// A pot was opened, or its plan changed. Moves nothing.
+    Pot,
+    Load,
+    /// We answered a question; an approval holds money.
+    Decision,
+    /// We took an approval back, because our answer came too late.
+    Withdrawal,
+    /// The issuer told how an authorisation stands.
+    Standing,
+    Capture,
+    Refund,
+}
+
+impl PostingKind {
+    /// Every kind, for reading stored words.
+    pub const ALL: [Self; 8] = [
+        Self::Agreement,
+        Self::Pot,
+        Self::Load,
+        Self::Decision,
+        Self::Withdrawal,
+        Self::Standing,
+        Self::Capture,
+        Self::Refund,
+    ];
+
+    /// The word that is stored.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Agreement => "agreement",
+            Self::Pot => "pot",
+            Self::Load => "load",
+            Self::Decision => "decision",
+            Self::Withdrawal => "withdrawal",
+            Self::Standing => "standing",
+            Self::Capture => "capture",
+            Self::Refund => "refund",
+        }
+    }
+
+    /// Reads a stored word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+}
+
+/// What a posting says, before it is linked into the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub id: PostingId,
+    pub kind: PostingKind,
+    /// What it books, by its own key: a decision, an event, a load.
+    pub subject: String,
+    /// The digest of the stored rows that it books.
+    pub record: Digest,
+    /// The purchase that it changes, and the digest of its rows afterwards.
+    pub purchase: Option<(PurchaseId, Digest)>,
+    pub at: Timestamp,
+    pub transfers: Vec<Transfer>,
+}
+
+/// The end of a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// The number of the last link: 0 before the first.
+    pub seq: i64,
+    pub posting: Option<PostingId>,
+    pub hash: Digest,
+}
+
+impl Head {
+    /// Before the first link.
+    pub const START: Self = Self { seq: 0, posting: None, hash: Digest::ZERO };
+}
+
+/// An entry in its place in the chain of one budget.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posting {
+    pub programme: ProgrammeId,
+    pub budget: BudgetId,
+    pub seq: i64,
+    pub previous: Option<PostingId>,
+    pub entry: Entry,
+    pub hash: Digest,
+}
+
+impl Posting {
+    /// Links `entry` behind `head`.
+    pub fn link(programme: &ProgrammeId, budget: &BudgetId, head: Head, entry: Entry) -> Self {
+        let mut posting = Self {
+            programme: programme.clone(),
+            budget: budget.clone(),
+            seq: head.seq.saturating_add(1),
+            previous: head.posting,
+            entry,
+            hash: Digest::ZERO,
+        };
+        posting.hash = posting.hash_after(head.hash);
+        posting
+    }
+
+    /// The hash of this link behind a link of hash `previous`.
+    pub fn hash_after(&self, previous: Digest) -> Digest {
+        let mut canonical = Canonical::new("posting");
+        canonical.digest(previous);
+        let mut row = self.row();
+        row.pop(); // everything but the hash itself
+        canonical.row(&POSTING, &row);
+        for transfer in self.journal_rows() {
+            canonical.row(&JOURNAL, &transfer);
+        }
+        canonical.finish()
+    }
+
+    /// The end of the chain with this link.
+    pub const fn head(&self) -> Head {
+        Head { seq: self.seq, posting: Some(self.entry.id), hash: self.hash }
+    }
+
+    /// The row to store.
+    pub fn row(&self) -> Vec<Value> {
+        let purchase = self.entry.purchase;
+        vec![
+            shown(&self.programme),
+            shown(self.entry.id),
+            shown(&self.budget),
+            self.seq.into(),
+            self.entry.kind.word().into(),
+            self.entry.subject.as_str().into(),
+            self.entry.record.into(),
+            purchase.map(|(id, _)| id.to_string()).into(),
+            purchase.map(|(_, digest)| digest).into(),
+            self.entry.at.into(),
+            self.previous.map(|id| id.to_string()).into(),
+            self.hash.into(),
+        ]
+    }
+
+    /// The rows of the transfers.
+    pub fn journal_rows(&self) -> Vec<Vec<Value>> {
+        let row = |(line, transfer): (i64, &Transfer)| {
+            vec![
+                shown(&self.programme),
+                shown(self.entry.id),
+                line.into(),
+                shown(&self.budget),
+                shown(transfer.from()),
+                shown(transfer.to()),
+                transfer.amount.currency().code().into(),
+                transfer.amount.into(),
+            ]
+        };
+        (1..).zip(&self.entry.transfers).map(row).collect()
+    }
+}
+
+/// Reads a posting back, without its transfers.
+pub fn read_posting(row: &[Value]) -> Result<Posting, CorruptRow> {
+    let mut reader = Reader::new(&POSTING, row);
+    let programme = reader.parsed()?;
+    let id = reader.parsed()?;
+    let budget = reader.parsed()?;
+    let seq = reader.number()?;
+    let kind = reader.word(PostingKind::from_word)?;
+    let subject = reader.text()?.to_owned();
+    let record = reader.parsed()?;
+    let purchase: Option<PurchaseId> = reader.optional(Reader::parsed)?;
+    let purchase_digest: Option<Digest> = reader.optional(Reader::parsed)?;
+    let at = reader.instant()?;
+    let previous = reader.optional(Reader::parsed)?;
+    let hash = reader.parsed()?;
+    let purchase = purchase.zip(purchase_digest);
+    let entry = Entry { id, kind, subject, record, purchase, at, transfers: Vec::new() };
+    Ok(Posting { programme, budget, seq, previous, entry, hash })
+}
+
+/// Reads a transfer back, with the text of the posting it belongs to.
+pub fn read_transfer(row: &[Value]) -> Result<(String, Transfer), CorruptRow> {
+    let mut reader = Reader::new(&JOURNAL, row);
+    let _programme: ProgrammeId = reader.parsed()?;
+    let posting = reader.text()?.to_owned();
+    let _line = reader.number()?;
+    let _budget = reader.text()?;
+    let from = reader.parsed()?;
+    let to = reader.parsed()?;
+    let currency = reader.parsed()?;
+    let amount = reader.money(currency)?;
+    let transfer = Transfer::new(from, to, amount).ok_or_else(|| reader.corrupt())?;
+    Ok((posting, transfer))
+}

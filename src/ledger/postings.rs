@@ -1,0 +1,189 @@
+//! One function per event: which transfers it makes. All are bounded by what is there, so that
+//! repeating or reordering messages moves nothing twice.
+
+use super::account::Account;
+use super::book::{LedgerError, Pots};
+use super::posting::Transfer;
+use crate::domain::hold::Hold;
+use crate::domain::id::{PotId, StreamId};
+use crate::domain::money::Money;
+use crate::domain::pot::PotPart;
+use crate::domain::purchase::Purchase;
+
+/// Money from a funding stream into a pot.
+pub fn loaded(stream: &StreamId, pot: &PotId, amount: Money) -> Vec<Transfer> {
+    let from = Account::StreamFunds(stream.clone());
+    Transfer::new(from, Account::PotLeft(pot.clone()), amount).into_iter().collect()
+}
+
+/// Brings what is held to what should be held: more from `parts` in their order, less from the
+/// pot that was drained last. What no pot can cover is not posted; a capture shows it.
+pub fn settled(
+    purchase: &mut Purchase,
+    pots: &mut Pots,
+    parts: &[PotPart],
+) -> Result<Vec<Transfer>, LedgerError> {
+    let mut desk = Desk::new(purchase, pots);
+    desk.settle(parts)?;
+    Ok(desk.transfers)
+}
+
+/// A claim of the merchant: from what is held, then from what the purchase's pots have left, then
+/// from `others` in their order, then from the programme.
+pub fn captured(
+    purchase: &mut Purchase,
+    pots: &mut Pots,
+    amount: Money,
+    others: &[PotId],
+) -> Result<Vec<Transfer>, LedgerError> {
+    purchase.captured = purchase.captured.checked_add(amount)?;
+    let mut desk = Desk::new(purchase, pots);
+    desk.capture(amount, others)?;
+    desk.return_from_suspense()?;
+    desk.settle(&[])?;
+    Ok(desk.transfers)
+}
+
+/// Money back: first what the programme owed, then the pots, last drawn first; beyond what was
+/// captured it is kept aside.
+pub fn refunded(
+    purchase: &mut Purchase,
+    pots: &mut Pots,
+    amount: Money,
+) -> Result<Vec<Transfer>, LedgerError> {
+    purchase.refunded = purchase.refunded.checked_add(amount)?;
+    let mut desk = Desk::new(purchase, pots);
+    let clearing = Account::Clearing(desk.purchase.connection.clone());
+    let excess = desk.give_back(&clearing, amount)?;
+    desk.purchase.suspense = desk.purchase.suspense.checked_add(excess)?;
+    desk.move_money(clearing, Account::Suspense, excess)?;
+    Ok(desk.transfers)
+}
+
+/// One purchase and the pots while money moves between them.
+struct Desk<'a> {
+    purchase: &'a mut Purchase,
+    pots: &'a mut Pots,
+    transfers: Vec<Transfer>,
+}
+
+impl<'a> Desk<'a> {
+    const fn new(purchase: &'a mut Purchase, pots: &'a mut Pots) -> Self {
+        Self { purchase, pots, transfers: Vec::new() }
+    }
+
+    fn move_money(
+        &mut self,
+        from: Account,
+        to: Account,
+        amount: Money,
+    ) -> Result<(), LedgerError> {
+        if let Some(transfer) = Transfer::new(from, to, amount) {
+            self.pots.apply(&transfer)?;
+            self.transfers.push(transfer);
+        }
+        Ok(())
+    }
+
+    /// The purchase's part in `pot`, begun if there is none yet.
+    fn part(&mut self, pot: &PotId, like: Money) -> Option<&mut Hold> {
+        let holds = &mut self.purchase.holds;
+        if !holds.iter().any(|hold| hold.pot == *pot) {
+            holds.push(Hold::empty(pot.clone(), like));
+        }
+        holds.iter_mut().find(|hold| hold.pot == *pot)
+    }
+
+    fn settle(&mut self, parts: &[PotPart]) -> Result<(), LedgerError> {
+        let wanted = self.purchase.wanted_hold()?;
+        let held = self.purchase.held()?;
+        self.raise(wanted.saturating_sub(held)?, parts)?;
+        self.lower(held.saturating_sub(wanted)?)
+    }
+
+    fn raise(&mut self, mut missing: Money, parts: &[PotPart]) -> Result<(), LedgerError> {
+        for part in parts {
+            let left = self.pots.left(&part.pot, missing.currency());
+            let amount = missing.least(part.amount)?.least(left)?;
+            if !amount.is_positive() {
+                continue;
+            }
+            if let Some(hold) = self.part(&part.pot, amount) {
+                hold.held = hold.held.checked_add(amount)?;
+            }
+            let (left, held) = sides(&part.pot);
+            self.move_money(left, held, amount)?;
+            missing = missing.checked_sub(amount)?;
+        }
+        Ok(())
+    }
+
+    fn lower(&mut self, mut surplus: Money) -> Result<(), LedgerError> {
+        for index in (0..self.purchase.holds.len()).rev() {
+            let Some(hold) = self.purchase.holds.get_mut(index) else { break };
+            let amount = surplus.least(hold.held)?;
+            hold.held = hold.held.checked_sub(amount)?;
+            let (left, held) = sides(&hold.pot);
+            self.move_money(held, left, amount)?;
+            surplus = surplus.checked_sub(amount)?;
+        }
+        Ok(())
+    }
+
+    fn capture(&mut self, amount: Money, others: &[PotId]) -> Result<(), LedgerError> {
+        let clearing = Account::Clearing(self.purchase.connection.clone());
+        let mut open = amount;
+        for index in 0..self.purchase.holds.len() {
+            let Some(hold) = self.purchase.holds.get_mut(index) else { break };
+            let part = open.least(hold.held)?;
+            hold.held = hold.held.checked_sub(part)?;
+            hold.captured = hold.captured.checked_add(part)?;
+            let (_, held) = sides(&hold.pot);
+            self.move_money(held, clearing.clone(), part)?;
+            open = open.checked_sub(part)?;
+        }
+        let own: Vec<_> = self.purchase.holds.iter().map(|hold| hold.pot.clone()).collect();
+        for pot in own.iter().chain(others) {
+            let part = open.least(self.pots.left(pot, open.currency()))?;
+            if !part.is_positive() {
+                continue;
+            }
+            if let Some(hold) = self.part(pot, part) {
+                hold.captured = hold.captured.checked_add(part)?;
+            }
+            let (left, _) = sides(pot);
+            self.move_money(left, clearing.clone(), part)?;
+            open = open.checked_sub(part)?;
+        }
+        self.purchase.exposure = self.purchase.exposure.checked_add(open)?;
+        self.move_money(Account::Exposure, clearing, open)
+    }
+
+    /// Gives `amount` back from `source`; returns what is beyond everything that was captured.
+    fn give_back(&mut self, source: &Account, amount: Money) -> Result<Money, LedgerError> {
+        let owed = amount.least(self.purchase.exposure)?;
+        self.purchase.exposure = self.purchase.exposure.checked_sub(owed)?;
+        self.move_money(source.clone(), Account::Exposure, owed)?;
+        let mut open = amount.checked_sub(owed)?;
+        for index in (0..self.purchase.holds.len()).rev() {
+            let Some(hold) = self.purchase.holds.get_mut(index) else { break };
+            let part = open.least(hold.spent()?)?;
+            hold.refunded = hold.refunded.checked_add(part)?;
+            let (left, _) = sides(&hold.pot);
+            self.move_money(source.clone(), left, part)?;
+            open = open.checked_sub(part)?;
+        }
+        Ok(open)
+    }
+
+    /// A refund that came before its capture finds its way once the capture is there.
+    fn return_from_suspense(&mut self) -> Result<(), LedgerError> {
+        let kept_aside = self.purchase.suspense;
+        self.purchase.suspense = self.give_back(&Account::Suspense, kept_aside)?;
+        Ok(())
+    }
+}
+
+fn sides(pot: &PotId) -> (Account, Account) {
+    (Account::PotLeft(pot.clone()), Account::PotHeld(pot.clone()))
+}

@@ -1,0 +1,215 @@
+//! The facts of a decision as JSON: immutable things by identifier and version, changing things by
+//! value, so that the decision can be replayed for ever.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::{Date, Time};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::agreement::Agreement;
+use crate::domain::authorisation::{Continues, Facts, Holder, ProgrammeFacts, ProgrammeState};
+use crate::domain::card::CardState;
+use crate::domain::limit::{Committed, CounterKey};
+use crate::domain::merchant::Category;
+use crate::domain::money::{Currency, Money};
+use crate::domain::period::{Moment, Period};
+use crate::domain::permission::Permission;
+use crate::domain::person::PersonState;
+
+/// A stored text of facts that cannot be read back.
+#[derive(Debug, thiserror::Error)]
+pub enum UnreadableFacts {
+    #[error("the facts are not JSON of the known form")]
+    Json(#[from] serde_json::Error),
+    #[error("{field} is {found:?}, which is nothing we ever wrote")]
+    Value { field: &'static str, found: String },
+}
+
+/// Facts as stored. Short names: a row of facts is to stay under 1 KB.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FactsRecord {
+    at: Timestamp,
+    date: Date,
+    time: Time,
+    programme_version: u32,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    paused: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    holder: Option<HolderRecord>,
+    category: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    permissions: Vec<PermissionRecord>,
+    /// Scope, period, first day, amount, purchases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    counters: Vec<(String, String, Date, i64, u32)>,
+    /// What each pot had left.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    left: Vec<(String, i64)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    so_far: Option<i64>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct HolderRecord {
+    card: String,
+    person: String,
+    agreement: u32,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct PermissionRecord {
+    id: String,
+    scope: String,
+    cap: i64,
+    uses_left: u32,
+    given_at: Timestamp,
+    ends_at: Timestamp,
+}
+
+/// The immutable things that facts name by version, found again for a replay.
+#[derive(Debug)]
+pub struct Versions {
+    pub programme: ProgrammeFacts,
+    pub agreement: Option<Arc<Agreement>>,
+}
+
+impl FactsRecord {
+    /// The stored form of `facts`.
+    pub fn new(facts: &Facts) -> Self {
+        let holder = facts.holder.as_ref().map(|holder| HolderRecord {
+            card: holder.card.word().to_owned(),
+            person: holder.person.word().to_owned(),
+            agreement: holder.agreement.version,
+        });
+        let counter = |(key, used): (&CounterKey, &Committed)| {
+            let period = key.period.word().to_owned();
+            let scope = key.scope.to_string();
+            (scope, period, key.first_day, used.amount.minor(), used.purchases)
+        };
+        Self {
+            at: facts.moment.at,
+            date: facts.moment.date,
+            time: facts.moment.time,
+            programme_version: facts.programme.version,
+            paused: facts.programme.state == ProgrammeState::Paused,
+            holder,
+            category: facts.category.to_string(),
+            permissions: facts.permissions.iter().map(permission_record).collect(),
+            counters: facts.counters.iter().map(counter).collect(),
+            left: facts.available.iter().map(|(id, m)| (id.to_string(), m.minor())).collect(),
+            so_far: match facts.continues {
+                Continues::NewPurchase => None,
+                Continues::OpenPurchase { so_far } => Some(so_far.minor()),
+            },
+        }
+    }
+
+    /// Reads stored facts.
+    pub fn from_text(text: &str) -> Result<Self, UnreadableFacts> {
+        Ok(serde_json::from_str(text)?)
+    }
+
+    /// The facts as one line of JSON.
+    pub fn to_text(&self) -> String {
+        // A struct of strings and numbers always serialises.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The version of the programme's settings that was in force.
+    pub const fn programme_version(&self) -> u32 {
+        self.programme_version
+    }
+
+    /// The version of the agreement that was in force, if the card was known.
+    pub fn agreement_version(&self) -> Option<u32> {
+        self.holder.as_ref().map(|holder| holder.agreement)
+    }
+
+    /// The moment at which the question arrived.
+    pub const fn moment(&self) -> Moment {
+        Moment { at: self.at, date: self.date, time: self.time }
+    }
+
+    /// The facts themselves, with the `versions` that they name.
+    pub fn facts(&self, versions: Versions) -> Result<Facts, UnreadableFacts> {
+        let Versions { mut programme, agreement } = versions;
+        programme.state =
+            if self.paused { ProgrammeState::Paused } else { ProgrammeState::Running };
+        let currency = programme.currency;
+        let holder = match (&self.holder, agreement) {
+            (Some(record), Some(agreement)) => Some(Holder {
+                card: known("card", &record.card, CardState::from_word)?,
+                person: known("person", &record.person, PersonState::from_word)?,
+                agreement,
+            }),
+            (Some(_) | None, _) => None,
+        };
+        let permissions = self.permissions.iter().map(|record| permission(record, currency));
+        let available = self.left.iter().map(|(pot, minor)| {
+            Ok((known("pot", pot, |p| p.parse().ok())?, Money::from_minor(*minor, currency)))
+        });
+        Ok(Facts {
+            moment: self.moment(),
+            programme,
+            holder,
+            category: known("category", &self.category, |c| Category::parse(c).ok())?,
+            permissions: permissions.collect::<Result<_, _>>()?,
+            counters: self.counters(currency)?,
+            available: available.collect::<Result<_, UnreadableFacts>>()?,
+            continues: self.so_far.map_or(Continues::NewPurchase, |minor| {
+                Continues::OpenPurchase { so_far: Money::from_minor(minor, currency) }
+            }),
+        })
+    }
+
+    fn counters(
+        &self,
+        currency: Currency,
+    ) -> Result<BTreeMap<CounterKey, Committed>, UnreadableFacts> {
+        let counter = |(scope, period, first_day, minor, purchases): &(_, _, _, _, _)| {
+            let key = CounterKey {
+                scope: known("scope", scope, |text| text.parse().ok())?,
+                period: known("period", period, Period::from_word)?,
+                first_day: *first_day,
+            };
+            let amount = Money::from_minor(*minor, currency);
+            Ok((key, Committed { amount, purchases: *purchases }))
+        };
+        self.counters.iter().map(counter).collect()
+    }
+}
+
+fn permission_record(permission: &Permission) -> PermissionRecord {
+    PermissionRecord {
+        id: permission.id.to_string(),
+        scope: permission.scope.to_string(),
+        cap: permission.cap.minor(),
+        uses_left: permission.uses_left,
+        given_at: permission.given_at,
+        ends_at: permission.ends_at,
+    }
+}
+
+fn permission(
+    record: &PermissionRecord,
+    currency: Currency,
+) -> Result<Permission, UnreadableFacts> {
+    Ok(Permission {
+        id: known("permission", &record.id, |text| text.parse().ok())?,
+        scope: known("scope", &record.scope, |text| text.parse().ok())?,
+        cap: Money::from_minor(record.cap, currency),
+        uses_left: record.uses_left,
+        given_at: record.given_at,
+        ends_at: record.ends_at,
+    })
+}
+
+fn known<T>(
+    field: &'static str,
+    text: &str,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, UnreadableFacts> {
+    read(text).ok_or_else(|| UnreadableFacts::Value { field, found: text.to_owned() })
+}

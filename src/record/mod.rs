@@ -1,0 +1,12 @@
+//! What is stored for ever, and how: the rows of facts, decisions, purchases and postings.
+//!
+//! The domain knows nothing of storage and the store knows nothing of meaning; this module turns
+//! one into the other. A row's [digest](row::Digest) covers its values in a canonical form, so
+//! that the ledger's chain can vouch for it.
+
+pub mod agreement;
+pub mod decision;
+pub mod event;
+pub mod facts;
+pub mod purchase;
+pub mod row;
