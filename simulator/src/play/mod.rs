@@ -2,6 +2,8 @@
 
 mod ask;
 mod tell;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
