@@ -17,7 +17,8 @@ struct Document {
 
 #[derive(Deserialize)]
 struct Programme {
-    programme: String,
+    #[serde(rename = "programme")]
+    id: String,
     currency: String,
     exposure_minor: i64,
     suspense_minor: i64,
@@ -26,7 +27,8 @@ struct Programme {
 
 #[derive(Deserialize)]
 struct Person {
-    person: String,
+    #[serde(rename = "person")]
+    id: String,
     #[serde(flatten)]
     figures: Figures,
     pots: Vec<Pot>,
@@ -34,11 +36,13 @@ struct Person {
 
 #[derive(Deserialize)]
 struct Pot {
-    pot: String,
+    #[serde(rename = "pot")]
+    id: String,
     #[serde(flatten)]
     figures: Figures,
 }
 
+#[expect(clippy::struct_field_names, reason = "the names and the unit are those of the document")]
 #[derive(Clone, Copy, Default, Deserialize)]
 struct Figures {
     allocated_minor: i64,
@@ -126,7 +130,7 @@ pub(crate) fn compare(books: &Books, json: &str, report: &mut Report) -> anyhow:
     let document: Document =
         serde_json::from_str(json).context("what the gateway printed is not its balances")?;
     let mut comparison = Comparison { report, count: 0 };
-    let found = document.programmes.iter().find(|p| p.programme == books.programme);
+    let found = document.programmes.iter().find(|p| p.id == books.programme);
     let Some(theirs) = found else {
         let what = format!("programme {} is missing from the balances", books.programme);
         comparison.report.break_play(what);
@@ -140,11 +144,11 @@ pub(crate) fn compare(books: &Books, json: &str, report: &mut Report) -> anyhow:
     comparison.figure("suspense", theirs.suspense_minor, books.suspense_minor);
     comparison.names(
         "person",
-        theirs.people.iter().map(|person| person.person.as_str()),
+        theirs.people.iter().map(|person| person.id.as_str()),
         books.people.iter().map(|person| person.person.as_str()),
     );
     for ours in &books.people {
-        if let Some(theirs) = theirs.people.iter().find(|person| person.person == ours.person) {
+        if let Some(theirs) = theirs.people.iter().find(|person| person.id == ours.person) {
             person(&mut comparison, theirs, ours);
         }
     }
@@ -156,13 +160,13 @@ pub(crate) fn compare(books: &Books, json: &str, report: &mut Report) -> anyhow:
 fn person(comparison: &mut Comparison<'_>, theirs: &Person, ours: &PersonBook) {
     comparison.names(
         &format!("{}'s pot", ours.person),
-        theirs.pots.iter().map(|pot| pot.pot.as_str()),
+        theirs.pots.iter().map(|pot| pot.id.as_str()),
         ours.pots.iter().map(|pot| pot.pot.as_str()),
     );
     let total = ours.pots.iter().map(Figures::of).fold(Figures::default(), Figures::add);
     comparison.figures(&ours.person, theirs.figures, total);
     for ours_pot in &ours.pots {
-        if let Some(theirs) = theirs.pots.iter().find(|pot| pot.pot == ours_pot.pot) {
+        if let Some(theirs) = theirs.pots.iter().find(|pot| pot.id == ours_pot.pot) {
             let name = format!("{}'s pot {}", ours.person, ours_pot.pot);
             comparison.figures(&name, theirs.figures, Figures::of(ours_pot));
         }

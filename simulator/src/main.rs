@@ -31,7 +31,7 @@ enum What {
 
 #[derive(Debug, Parser)]
 struct PlayArguments {
-    /// Where the gateway listens, as http://127.0.0.1:8080.
+    /// Where the gateway listens: scheme, host and port.
     #[arg(long, value_name = "URL")]
     gateway: String,
     /// The programme file that the gateway has applied.

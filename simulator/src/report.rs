@@ -7,7 +7,7 @@ use std::{
 };
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// A point in time, and how the people of the story would say it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -114,6 +114,7 @@ pub struct Step {
     pub decision: Option<String>,
     /// The issuer's name of the authorisation (`iauth_…`).
     pub reference: String,
+    #[serde(rename = "latency_us", serialize_with = "as_microseconds")]
     pub latency: Duration,
     /// Whether the answer is what the books say.
     pub expected_ok: bool,
@@ -172,7 +173,7 @@ impl Report {
 
     pub(crate) fn add(&mut self, step: &Step) {
         self.steps += 1;
-        let latency = u64::try_from(step.latency.as_micros()).unwrap_or(u64::MAX);
+        let latency = microseconds(step.latency);
         if step.kind.is_question() {
             *self.answers.entry(step.answer.word()).or_default() += 1;
             if let Some(reason) = &step.reason {
@@ -296,6 +297,14 @@ fn latency(histogram: &Histogram<u64>) -> Latency {
     }
 }
 
+fn as_microseconds<S: Serializer>(latency: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u64(microseconds(*latency))
+}
+
+fn microseconds(latency: Duration) -> u64 {
+    u64::try_from(latency.as_micros()).unwrap_or(u64::MAX)
+}
+
 fn milliseconds(microseconds: u64) -> String {
     format!("{}.{:02} ms", microseconds / 1000, microseconds % 1000 / 10)
 }
@@ -325,7 +334,7 @@ impl fmt::Display for Step {
             self.place,
             money(self.amount_minor, &self.currency),
             self.kind,
-            milliseconds(u64::try_from(self.latency.as_micros()).unwrap_or(u64::MAX)),
+            milliseconds(microseconds(self.latency)),
             self.reason.as_deref().unwrap_or_default(),
             self.note,
             if self.expected_ok { "" } else { "  <-- not as expected" },

@@ -1,7 +1,7 @@
 //! The merchants of the stories, each with the code and the everyday category it trades under.
 
 /// One merchant as the network describes it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shop {
     /// As people would say it.
     pub(crate) name: &'static str,

@@ -110,10 +110,14 @@ impl Outcome {
 /// # Errors
 /// When the programme cannot be played, or the gateway cannot be reached. Wrong answers are no
 /// error: they are in the report.
-pub async fn play(play: &Play, clock: Clock, steps: mpsc::Sender<Step>) -> anyhow::Result<Outcome> {
-    let programme = Programme::read(&play.programme)?;
-    let plan = Plan::new(&programme, play.seed)?;
-    let mut player = Player::new(play, &programme, clock)?;
+pub async fn play(
+    wanted: &Play,
+    clock: Clock,
+    steps: mpsc::Sender<Step>,
+) -> anyhow::Result<Outcome> {
+    let programme = Programme::read(&wanted.programme)?;
+    let plan = Plan::new(&programme, wanted.seed)?;
+    let mut player = Player::new(wanted, &programme, clock)?;
     for planned in &plan.moves {
         let purchase = plan.purchases.get(planned.number).context("a move without its purchase")?;
         if let Some(step) = player.make(planned, purchase).await? {

@@ -67,9 +67,10 @@ impl Gateway {
             amount_minor: asked,
             is_amount_controllable: object["pending_request"]["is_amount_controllable"] == true,
         };
-        let verdict = match self.fault {
-            Fault::ApprovesAll => Verdict::Approve,
-            _ => self.books.judge(&question, at),
+        let verdict = if self.fault == Fault::ApprovesAll {
+            Verdict::Approve
+        } else {
+            self.books.judge(&question, at)
         };
         let decision = format!("{id}-{}", self.books.purchases.len());
         let (part, answer) = match verdict {
@@ -241,7 +242,7 @@ async fn every_story_makes_its_point_on_every_seed() {
         let (outcome, steps) = played(seed, Fault::None).await;
         assert!(outcome.report.is_clean(), "seed {seed}: {}", broken(&outcome));
         let story = |name: &str| steps.iter().filter(|s| s.story == name).collect::<Vec<_>>();
-        let all: String = steps.iter().map(|step| format!("{step}\n")).collect();
+        let all = steps.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         let reasons: Vec<_> =
             outcome.report.reasons().iter().map(|(k, v)| (k.as_str(), *v)).collect();
         assert_eq!(
