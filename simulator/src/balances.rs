@@ -1,0 +1,238 @@
+//! Compares what the gateway says it holds with what the books say it must.
+
+use std::collections::BTreeSet;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+
+use crate::{
+    books::{Books, PersonBook, PotBook},
+    report::Report,
+};
+
+#[derive(Deserialize)]
+struct Document {
+    programmes: Vec<Programme>,
+}
+
+#[derive(Deserialize)]
+struct Programme {
+    #[serde(rename = "programme")]
+    id: String,
+    currency: String,
+    exposure_minor: i64,
+    suspense_minor: i64,
+    people: Vec<Person>,
+}
+
+#[derive(Deserialize)]
+struct Person {
+    #[serde(rename = "person")]
+    id: String,
+    #[serde(flatten)]
+    figures: Figures,
+    pots: Vec<Pot>,
+}
+
+#[derive(Deserialize)]
+struct Pot {
+    #[serde(rename = "pot")]
+    id: String,
+    #[serde(flatten)]
+    figures: Figures,
+}
+
+#[expect(clippy::struct_field_names, reason = "the names and the unit are those of the document")]
+#[derive(Clone, Copy, Default, Deserialize)]
+struct Figures {
+    allocated_minor: i64,
+    loaded_minor: i64,
+    held_minor: i64,
+    spent_minor: i64,
+    left_minor: i64,
+}
+
+impl Figures {
+    fn of(pot: &PotBook) -> Self {
+        Self {
+            allocated_minor: pot.allocated_minor,
+            loaded_minor: pot.loaded_minor,
+            held_minor: pot.held_minor,
+            spent_minor: pot.spent_minor,
+            left_minor: pot.left_minor(),
+        }
+    }
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            allocated_minor: self.allocated_minor + other.allocated_minor,
+            loaded_minor: self.loaded_minor + other.loaded_minor,
+            held_minor: self.held_minor + other.held_minor,
+            spent_minor: self.spent_minor + other.spent_minor,
+            left_minor: self.left_minor + other.left_minor,
+        }
+    }
+
+    fn named(self) -> [(&'static str, i64); 5] {
+        [
+            ("allocated", self.allocated_minor),
+            ("loaded", self.loaded_minor),
+            ("held", self.held_minor),
+            ("spent", self.spent_minor),
+            ("left", self.left_minor),
+        ]
+    }
+}
+
+/// Counts what was compared, and notes what differs.
+struct Comparison<'a> {
+    report: &'a mut Report,
+    count: usize,
+}
+
+impl Comparison<'_> {
+    fn figure(&mut self, name: &str, theirs: i64, ours: i64) {
+        self.count += 1;
+        if theirs != ours {
+            self.report
+                .break_play(format!("{name} is {theirs}, and the books say {ours} (minor units)"));
+        }
+    }
+
+    fn figures(&mut self, name: &str, theirs: Figures, ours: Figures) {
+        for ((figure, theirs), (_, ours)) in theirs.named().into_iter().zip(ours.named()) {
+            self.figure(&format!("{name}: {figure}"), theirs, ours);
+        }
+    }
+
+    /// Notes who or what only one side has.
+    fn names<'a>(
+        &mut self,
+        what: &str,
+        theirs: impl Iterator<Item = &'a str>,
+        ours: impl Iterator<Item = &'a str>,
+    ) {
+        let (theirs, ours): (BTreeSet<_>, BTreeSet<_>) = (theirs.collect(), ours.collect());
+        for name in ours.difference(&theirs) {
+            self.report.break_play(format!("{what} {name} is missing from the balances"));
+        }
+        for name in theirs.difference(&ours) {
+            self.report.break_play(format!("{what} {name} is not in the programme file"));
+        }
+    }
+}
+
+/// Compares every figure of the programme; other programmes are none of our business.
+///
+/// # Errors
+/// When `json` is not a balances document. Differences are no error: they go to the report.
+pub(crate) fn compare(books: &Books, json: &str, report: &mut Report) -> anyhow::Result<()> {
+    let document: Document =
+        serde_json::from_str(json).context("what the gateway printed is not its balances")?;
+    let mut comparison = Comparison { report, count: 0 };
+    let found = document.programmes.iter().find(|p| p.id == books.programme);
+    let Some(theirs) = found else {
+        let what = format!("programme {} is missing from the balances", books.programme);
+        comparison.report.break_play(what);
+        return Ok(());
+    };
+    if theirs.currency != books.currency {
+        let what = format!("the currency is {}, and not {}", theirs.currency, books.currency);
+        comparison.report.break_play(what);
+    }
+    comparison.figure("exposure", theirs.exposure_minor, books.exposure_minor);
+    comparison.figure("suspense", theirs.suspense_minor, books.suspense_minor);
+    comparison.names(
+        "person",
+        theirs.people.iter().map(|person| person.id.as_str()),
+        books.people.iter().map(|person| person.person.as_str()),
+    );
+    for ours in &books.people {
+        if let Some(theirs) = theirs.people.iter().find(|person| person.id == ours.person) {
+            person(&mut comparison, theirs, ours);
+        }
+    }
+    let count = comparison.count;
+    report.balances_compared = Some(count);
+    Ok(())
+}
+
+fn person(comparison: &mut Comparison<'_>, theirs: &Person, ours: &PersonBook) {
+    comparison.names(
+        &format!("{}'s pot", ours.person),
+        theirs.pots.iter().map(|pot| pot.id.as_str()),
+        ours.pots.iter().map(|pot| pot.pot.as_str()),
+    );
+    let total = ours.pots.iter().map(Figures::of).fold(Figures::default(), Figures::add);
+    comparison.figures(&ours.person, theirs.figures, total);
+    for ours_pot in &ours.pots {
+        if let Some(theirs) = theirs.pots.iter().find(|pot| pot.id == ours_pot.pot) {
+            let name = format!("{}'s pot {}", ours.person, ours_pot.pot);
+            comparison.figures(&name, theirs.figures, Figures::of(ours_pot));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn compared(change: impl Fn(&mut serde_json::Value)) -> Report {
+        let text = include_str!("../../merchant-rules/demo.toml");
+        let mut books = Books::open(&crate::programme::Programme::read(text).unwrap()).unwrap();
+        books.people.truncate(1);
+        books.people[0].pots.truncate(1);
+        let figures = json!({
+            "allocated_minor": 160_00, "loaded_minor": 40_00, "held_minor": 0, "spent_minor": 0,
+            "left_minor": 40_00,
+        });
+        let mut pot = figures.clone();
+        pot["pot"] = json!("pets");
+        let mut dee = figures;
+        dee["person"] = json!("dee");
+        dee["pots"] = json!([pot]);
+        let mut document = json!({ "programmes": [{
+            "programme": "riverside", "currency": "GBP", "exposure_minor": 0, "suspense_minor": 0,
+            "people": [dee],
+        }] });
+        change(&mut document);
+        let mut report = Report::new(1, Duration::from_secs(2)).unwrap();
+        compare(&books, &document.to_string(), &mut report).unwrap();
+        report
+    }
+
+    #[test]
+    fn equal_balances_are_clean() {
+        let report = compared(|_| {});
+        assert!(report.is_clean(), "{:?}", report.broken);
+        assert_eq!(report.balances_compared, Some(12));
+    }
+
+    #[test]
+    fn a_penny_in_any_figure_is_noticed() {
+        for path in [
+            "/programmes/0/exposure_minor",
+            "/programmes/0/suspense_minor",
+            "/programmes/0/people/0/held_minor",
+            "/programmes/0/people/0/pots/0/left_minor",
+            "/programmes/0/people/0/pots/0/spent_minor",
+        ] {
+            let report = compared(|document| *document.pointer_mut(path).unwrap() = json!(1));
+            assert_eq!(report.broken.len(), 1, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_missing_pot_person_or_programme_is_noticed() {
+        let list = |path: &'static str| {
+            compared(move |document| *document.pointer_mut(path).unwrap() = json!([]))
+        };
+        assert_eq!(list("/programmes").broken.len(), 1);
+        assert_eq!(list("/programmes/0/people").broken.len(), 1);
+        assert_eq!(list("/programmes/0/people/0/pots").broken.len(), 1);
+    }
+}

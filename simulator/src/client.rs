@@ -1,0 +1,89 @@
+//! The one HTTP client: signs, posts, and measures.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use reqwest::header;
+
+use crate::{issuers::stripe, programme::Connection};
+
+/// Far beyond any issuer's deadline: a late answer is measured and reported, not cut off.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    gateway: String,
+}
+
+/// Which of the gateway's two addresses a message goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    Authorisations,
+    Events,
+}
+
+/// What came back, as it came.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) api_version: Option<String>,
+    pub(crate) body: String,
+}
+
+impl Client {
+    pub(crate) fn new(gateway: &str) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder()
+            .timeout(PATIENCE)
+            .user_agent(stripe::USER_AGENT)
+            .build()
+            .context("cannot make an HTTP client")?;
+        Ok(Self { http, gateway: gateway.trim_end_matches('/').to_owned() })
+    }
+
+    /// Signs `body` as of `at` and posts it; also how long the answer took.
+    ///
+    /// # Errors
+    /// When the gateway cannot be reached at all. An answer lost on the way is `Ok((None, _))`.
+    pub(crate) async fn post(
+        &self,
+        connection: &Connection,
+        door: Door,
+        at: i64,
+        body: &str,
+    ) -> anyhow::Result<(Option<Reply>, Duration)> {
+        let (path, secret) = match door {
+            Door::Authorisations => ("authorisations", connection.secret.first()),
+            Door::Events => ("events", connection.secret.last()),
+        };
+        let secret =
+            secret.with_context(|| format!("connection {} has no secret", connection.name))?;
+        let signature = stripe::signature(&secret.value, at, body)?;
+        let url = format!("{}/issuers/{}/{path}", self.gateway, connection.name);
+        let started = Instant::now();
+        let sent = self
+            .http
+            .post(&url)
+            .header(header::CONTENT_TYPE, stripe::CONTENT_TYPE)
+            .header(stripe::SIGNATURE_HEADER, signature)
+            .body(body.to_owned())
+            .send()
+            .await;
+        let reply = match sent {
+            Ok(response) => read(response).await,
+            Err(error) if error.is_connect() || error.is_builder() => {
+                return Err(error).with_context(|| format!("cannot reach the gateway at {url}"));
+            }
+            Err(_) => None,
+        };
+        Ok((reply, started.elapsed()))
+    }
+}
+
+async fn read(response: reqwest::Response) -> Option<Reply> {
+    let status = response.status().as_u16();
+    let version = response.headers().get("stripe-version").and_then(|value| value.to_str().ok());
+    let api_version = version.map(str::to_owned);
+    let body = response.text().await.ok()?;
+    Some(Reply { status, api_version, body })
+}

@@ -1,0 +1,3 @@
+//! Messages as each issuer spells and signs them.
+
+pub(crate) mod stripe;

@@ -1,0 +1,343 @@
+//! What happened: every step, the counts, the latencies, and every broken expectation.
+
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+    time::Duration,
+};
+
+use hdrhistogram::Histogram;
+use serde::{Serialize, Serializer};
+
+/// A point in time, and how the people of the story would say it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Moment {
+    /// Unix seconds.
+    pub unix: i64,
+    /// Short name of the weekday: "Mon".
+    pub day: String,
+    /// Local time of day, "08:30".
+    pub time: String,
+}
+
+/// What a message was about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Purchase,
+    PurchaseAsked,
+    Raised,
+    Confirmed,
+    Lowered,
+    GivenBack,
+    Captured,
+    Closed,
+    ChargedUnasked,
+    Refunded,
+    DeliveredAgain,
+}
+
+impl Kind {
+    /// Whether the message was a question that needs a decision.
+    pub fn is_question(self) -> bool {
+        matches!(self, Self::Purchase | Self::PurchaseAsked | Self::Raised)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Purchase => "purchase",
+            Self::PurchaseAsked => "asked again",
+            Self::Raised => "increment",
+            Self::Confirmed => "confirmed",
+            Self::Lowered => "lowered",
+            Self::GivenBack => "given back",
+            Self::Captured => "captured",
+            Self::Closed => "closed",
+            Self::ChargedUnasked => "charged unasked",
+            Self::Refunded => "refunded",
+            Self::DeliveredAgain => "delivered again",
+        })
+    }
+}
+
+/// What the gateway said to one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    Approved,
+    /// Less than was asked: this much.
+    Partial(i64),
+    NotPaid,
+    /// An event was taken.
+    Stored,
+    /// Nothing that the issuer could use came back.
+    Unusable,
+}
+
+impl Answer {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Partial(_) => "partial",
+            Self::NotPaid => "not paid",
+            Self::Stored => "stored",
+            Self::Unusable => "unusable",
+        }
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// One message and its answer.
+#[derive(Debug, Clone, Serialize)]
+pub struct Step {
+    pub at: Moment,
+    pub story: &'static str,
+    /// The person's id; empty for a card that nobody knows.
+    pub person: String,
+    pub place: String,
+    /// What the message is about, above zero.
+    pub amount_minor: i64,
+    /// ISO 4217, upper case.
+    pub currency: String,
+    pub kind: Kind,
+    pub answer: Answer,
+    /// The gateway's code for a purchase that was not paid.
+    pub reason: Option<String>,
+    /// The gateway's own name of its decision.
+    pub decision: Option<String>,
+    /// The issuer's name of the authorisation (`iauth_…`).
+    pub reference: String,
+    #[serde(rename = "latency_us", serialize_with = "as_microseconds")]
+    pub latency: Duration,
+    /// Whether the answer is what the books say.
+    pub expected_ok: bool,
+    /// What the books add: which pots pay, or what was expected instead.
+    pub note: String,
+}
+
+/// An expectation that was not met.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Broken {
+    /// The step it belongs to, counted from 1; none for balances.
+    pub step: Option<usize>,
+    pub what: String,
+}
+
+#[derive(Debug)]
+pub struct Report {
+    pub seed: u64,
+    pub steps: usize,
+    pub broken: Vec<Broken>,
+    /// How many balances were compared; none until they were.
+    pub balances_compared: Option<usize>,
+    answers: BTreeMap<&'static str, usize>,
+    reasons: BTreeMap<String, usize>,
+    deadline: Duration,
+    /// Microseconds.
+    questions: Histogram<u64>,
+    /// Microseconds.
+    events: Histogram<u64>,
+}
+
+/// Latencies of one kind of message, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Latency {
+    pub count: u64,
+    pub p50_us: u64,
+    pub p95_us: u64,
+    pub p99_us: u64,
+    pub max_us: u64,
+}
+
+impl Report {
+    pub(crate) fn new(seed: u64, deadline: Duration) -> anyhow::Result<Self> {
+        Ok(Self {
+            seed,
+            steps: 0,
+            broken: Vec::new(),
+            balances_compared: None,
+            answers: BTreeMap::new(),
+            reasons: BTreeMap::new(),
+            deadline,
+            questions: Histogram::new(3)?,
+            events: Histogram::new(3)?,
+        })
+    }
+
+    pub(crate) fn add(&mut self, step: &Step) {
+        self.steps += 1;
+        let latency = microseconds(step.latency);
+        if step.kind.is_question() {
+            *self.answers.entry(step.answer.word()).or_default() += 1;
+            if let Some(reason) = &step.reason {
+                *self.reasons.entry(reason.clone()).or_default() += 1;
+            }
+            self.questions.saturating_record(latency);
+        } else {
+            self.events.saturating_record(latency);
+        }
+    }
+
+    /// Notes a broken expectation of the step that was added last.
+    pub(crate) fn break_step(&mut self, what: String) {
+        self.broken.push(Broken { step: Some(self.steps), what });
+    }
+
+    /// Notes a broken expectation that belongs to no step.
+    pub fn break_play(&mut self, what: String) {
+        self.broken.push(Broken { step: None, what });
+    }
+
+    /// Whether every expectation was met so far.
+    pub fn is_clean(&self) -> bool {
+        self.broken.is_empty()
+    }
+
+    pub fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// How many questions got each answer, by its word.
+    pub fn answers(&self) -> &BTreeMap<&'static str, usize> {
+        &self.answers
+    }
+
+    /// How many purchases were not paid for each reason.
+    pub fn reasons(&self) -> &BTreeMap<String, usize> {
+        &self.reasons
+    }
+
+    /// Of questions that need a decision.
+    pub fn question_latency(&self) -> Latency {
+        latency(&self.questions)
+    }
+
+    /// Of messages about what happened since.
+    pub fn event_latency(&self) -> Latency {
+        latency(&self.events)
+    }
+
+    /// All of it for a machine.
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "seed": self.seed,
+            "steps": self.steps,
+            "answers": self.answers,
+            "reasons": self.reasons,
+            "deadline_ms": u64::try_from(self.deadline.as_millis()).unwrap_or(u64::MAX),
+            "question_latency": self.question_latency(),
+            "event_latency": self.event_latency(),
+            "balances_compared": self.balances_compared,
+            "broken": self.broken,
+            "ok": self.is_clean(),
+        })
+    }
+
+    /// All of it for a person.
+    pub fn to_text(&self) -> String {
+        let mut text = format!("{} steps, seed {}\n", self.steps, self.seed);
+        let list = |text: &mut String, name: &str, count: usize| {
+            let _ = writeln!(text, "  {name:<16} {count:>5}");
+        };
+        text.push_str("\nAnswers\n");
+        for (answer, count) in &self.answers {
+            list(&mut text, answer, *count);
+        }
+        text.push_str("\nNot paid because\n");
+        for (reason, count) in &self.reasons {
+            list(&mut text, reason, *count);
+        }
+        let _ = writeln!(text, "\nTime to answer (deadline {} ms)", self.deadline.as_millis());
+        for (name, latency) in
+            [("questions", self.question_latency()), ("events", self.event_latency())]
+        {
+            let _ = writeln!(
+                text,
+                "  {name:<10} {:>5}   p50 {}   p95 {}   p99 {}   max {}",
+                latency.count,
+                milliseconds(latency.p50_us),
+                milliseconds(latency.p95_us),
+                milliseconds(latency.p99_us),
+                milliseconds(latency.max_us),
+            );
+        }
+        match self.balances_compared {
+            Some(count) => {
+                let _ = writeln!(text, "\n{count} balances compared with the simulator's books");
+            }
+            None => text.push_str("\nBalances were not compared\n"),
+        }
+        if self.broken.is_empty() {
+            text.push_str("Every expectation was met.\n");
+        } else {
+            let _ = writeln!(text, "\n{} broken expectations", self.broken.len());
+            for broken in &self.broken {
+                let step = broken.step.map_or("balances".to_owned(), |step| format!("step {step}"));
+                let _ = writeln!(text, "  {step}: {}", broken.what);
+            }
+        }
+        text
+    }
+}
+
+fn latency(histogram: &Histogram<u64>) -> Latency {
+    Latency {
+        count: histogram.len(),
+        p50_us: histogram.value_at_quantile(0.50),
+        p95_us: histogram.value_at_quantile(0.95),
+        p99_us: histogram.value_at_quantile(0.99),
+        max_us: histogram.max(),
+    }
+}
+
+fn as_microseconds<S: Serializer>(latency: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u64(microseconds(*latency))
+}
+
+fn microseconds(latency: Duration) -> u64 {
+    u64::try_from(latency.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn milliseconds(microseconds: u64) -> String {
+    format!("{}.{:02} ms", microseconds / 1000, microseconds % 1000 / 10)
+}
+
+/// An amount in words of the currency: "£48.00", "EUR 48.00".
+pub fn money(amount_minor: i64, currency: &str) -> String {
+    let sign = if amount_minor < 0 { "-" } else { "" };
+    let amount = amount_minor.unsigned_abs();
+    let symbol = if currency == "GBP" { "£".to_owned() } else { format!("{currency} ") };
+    format!("{sign}{symbol}{}.{:02}", amount / 100, amount % 100)
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let answer = match self.answer {
+            Answer::Partial(part) => format!("approved {}", money(part, &self.currency)),
+            Answer::Approved | Answer::NotPaid | Answer::Stored | Answer::Unusable => {
+                self.answer.to_string()
+            }
+        };
+        write!(
+            f,
+            "{} {}  {:<6} {:<24} {:>9}  {:<15} {answer:<15} {:>10}  {}{}{}",
+            self.at.day,
+            self.at.time,
+            self.person,
+            self.place,
+            money(self.amount_minor, &self.currency),
+            self.kind,
+            milliseconds(microseconds(self.latency)),
+            self.reason.as_deref().unwrap_or_default(),
+            self.note,
+            if self.expected_ok { "" } else { "  <-- not as expected" },
+        )
+    }
+}

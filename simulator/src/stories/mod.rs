@@ -1,0 +1,271 @@
+//! The plan of a play: every move of every story, in order of time, made from the seed alone.
+//!
+//! A story says what people and shops do. It never says what the gateway answers: the books do.
+
+mod ana;
+mod dee;
+mod femi;
+mod strangers;
+
+use anyhow::{Context as _, bail};
+use jiff::civil::{Date, date};
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+
+use crate::{
+    programme::{Card, CardState, Programme},
+    shops::Shop,
+};
+
+/// The Monday that the stories tell.
+const STORY_DAY: Date = date(2026, 11, 23);
+
+const DAY: i64 = 86_400;
+
+/// All moves of a play.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// In order of time.
+    pub(crate) moves: Vec<Move>,
+    /// By purchase number.
+    pub(crate) purchases: Vec<Planned>,
+}
+
+/// One purchase, before anybody was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Planned {
+    /// Index into the programme's people; none for a card that nobody knows.
+    pub(crate) person: Option<usize>,
+    pub(crate) card: Card,
+    pub(crate) shop: &'static Shop,
+    pub(crate) is_amount_controllable: bool,
+}
+
+/// One message to the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Move {
+    /// Unix seconds on the story's clock.
+    pub(crate) at: i64,
+    pub(crate) story: &'static str,
+    /// The number of the purchase.
+    pub(crate) number: usize,
+    pub(crate) act: Act,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// May this be spent?
+    Ask(i64),
+    /// The same question with the same bytes, as if the answer had been lost.
+    AskAgain,
+    /// May this much more be spent?
+    Raise(i64),
+    /// What the issuer made of our answer.
+    Confirm,
+    /// The shop keeps this much less aside.
+    Lower(i64),
+    /// The shop gives all of it back before claiming anything.
+    Reverse,
+    Capture(Share),
+    /// Nothing more will be claimed.
+    Close,
+    /// As `Close`, but its message overtakes the message of the capture that caused it.
+    CloseAhead,
+    /// A claim that nobody was asked about.
+    Force(i64),
+    Refund(Share),
+    /// Money back that names no purchase.
+    RefundUnlinked(i64),
+    /// The last event of this purchase, delivered once more.
+    Repeat,
+}
+
+/// How much of what is still kept aside, or of what was claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Share {
+    All,
+    Half,
+    Exactly(i64),
+    More(i64),
+    Less(i64),
+}
+
+impl Share {
+    pub(crate) fn of(self, amount_minor: i64) -> i64 {
+        match self {
+            Self::All => amount_minor,
+            Self::Half => amount_minor / 2,
+            Self::Exactly(exactly) => exactly.min(amount_minor),
+            Self::More(more) => amount_minor + more,
+            Self::Less(less) => (amount_minor - less).max(0),
+        }
+    }
+}
+
+impl Plan {
+    /// Tells every story whose person is in the programme.
+    ///
+    /// # Errors
+    /// When the programme has nobody whom a story is about.
+    pub(crate) fn new(programme: &Programme, seed: u64) -> anyhow::Result<Self> {
+        let midnight = STORY_DAY
+            .to_zoned(programme.zone.clone())
+            .context("the story day has no beginning in this time zone")?
+            .timestamp()
+            .as_second();
+        let mut script = Script {
+            programme,
+            rng: StdRng::seed_from_u64(seed),
+            midnight,
+            story: "",
+            plan: Self { moves: Vec::new(), purchases: Vec::new() },
+        };
+        dee::tell(&mut script);
+        femi::tell(&mut script);
+        ana::tell(&mut script);
+        if script.plan.moves.is_empty() {
+            bail!("no story fits: the stories are about dee, femi and ana, with cards of Stripe's");
+        }
+        strangers::tell(&mut script);
+        let mut plan = script.plan;
+        plan.moves.sort_by_key(|planned| planned.at);
+        Ok(plan)
+    }
+}
+
+/// Writes a plan, story by story.
+struct Script<'a> {
+    programme: &'a Programme,
+    rng: StdRng,
+    midnight: i64,
+    story: &'static str,
+    plan: Plan,
+}
+
+/// A card in somebody's hand.
+#[derive(Debug, Clone)]
+struct InHand {
+    person: Option<usize>,
+    card: Card,
+}
+
+impl Script<'_> {
+    /// The person's card of that state, on a connection of this issuer.
+    fn card(&self, id: &str, state: CardState) -> Option<InHand> {
+        let index = self.programme.people.iter().position(|person| person.id == id)?;
+        let card = self.programme.people.get(index)?.card.iter().find(|card| {
+            card.state == state && self.programme.connection(&card.connection).is_some()
+        })?;
+        Some(InHand { person: Some(index), card: card.clone() })
+    }
+
+    fn pick(&mut self, shops: &'static [Shop]) -> &'static Shop {
+        let index = self.rng.random_range(0..shops.len().max(1));
+        shops.get(index).or_else(|| shops.first()).unwrap_or(&crate::shops::BUS)
+    }
+
+    /// An amount between the two, both included.
+    fn pence(&mut self, least: i64, most: i64) -> i64 {
+        self.rng.random_range(least..=most)
+    }
+
+    /// Within `spread` minutes after that time, `days` after the story's Monday.
+    fn at(&mut self, days: i64, hour: i64, minute: i64, spread: i64) -> i64 {
+        let seconds = self.rng.random_range(0..spread.max(1) * 60);
+        self.midnight + days * DAY + hour * 3600 + minute * 60 + seconds
+    }
+
+    fn push(&mut self, at: i64, number: usize, act: Act) {
+        self.plan.moves.push(Move { at, story: self.story, number, act });
+    }
+
+    fn plan_purchase(&mut self, hand: &InHand, shop: &'static Shop) -> usize {
+        self.plan.purchases.push(Planned {
+            person: hand.person,
+            card: hand.card.clone(),
+            shop,
+            is_amount_controllable: false,
+        });
+        self.plan.purchases.len() - 1
+    }
+
+    /// Somebody pays: the question, and a moment later what the issuer made of the answer.
+    fn buy(&mut self, hand: &InHand, at: i64, shop: &'static Shop, amount_minor: i64) -> usize {
+        let number = self.plan_purchase(hand, shop);
+        self.push(at, number, Act::Ask(amount_minor));
+        let soon = self.rng.random_range(1..=3);
+        self.push(at + soon, number, Act::Confirm);
+        number
+    }
+
+    /// As [`Script::buy`], at a till that takes a smaller amount.
+    fn buy_in_part(
+        &mut self,
+        hand: &InHand,
+        at: i64,
+        shop: &'static Shop,
+        amount_minor: i64,
+    ) -> usize {
+        let number = self.buy(hand, at, shop, amount_minor);
+        if let Some(planned) = self.plan.purchases.get_mut(number) {
+            planned.is_amount_controllable = true;
+        }
+        number
+    }
+
+    /// The shop claims its money, and says that this was all.
+    fn captured(&mut self, at: i64, number: usize, share: Share) {
+        self.push(at, number, Act::Capture(share));
+        self.push(at + 1, number, Act::Close);
+    }
+
+    /// In the batch of the night after.
+    fn captured_overnight(&mut self, number: usize) {
+        let at = self.at(1, 2, 0, 180);
+        self.captured(at, number, Share::All);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(seed: u64) -> Plan {
+        let text = include_str!("../../../merchant-rules/demo.toml");
+        Plan::new(&Programme::read(text).unwrap(), seed).unwrap()
+    }
+
+    #[test]
+    fn the_same_seed_tells_the_same_day() {
+        assert_eq!(plan(7), plan(7));
+    }
+
+    #[test]
+    fn another_seed_tells_another_day() {
+        let (one, other) = (plan(7), plan(8));
+        let order = |plan: &Plan| plan.moves.iter().map(|m| m.number).collect::<Vec<_>>();
+        let shops = |plan: &Plan| plan.purchases.iter().map(|p| p.shop.name).collect::<Vec<_>>();
+        let amounts = |plan: &Plan| plan.moves.iter().map(|m| m.act).collect::<Vec<_>>();
+        assert_ne!(order(&one), order(&other), "stories interleave differently");
+        assert_ne!(shops(&one), shops(&other));
+        assert_ne!(amounts(&one), amounts(&other));
+    }
+
+    #[test]
+    fn nothing_is_told_about_a_purchase_before_it_is_asked() {
+        for seed in 0..50 {
+            let mut seen = std::collections::BTreeSet::new();
+            for planned in plan(seed).moves {
+                let begins =
+                    matches!(planned.act, Act::Ask(_) | Act::Force(_) | Act::RefundUnlinked(_));
+                assert_eq!(seen.insert(planned.number), begins, "seed {seed}: {planned:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_programme_without_the_people_of_the_stories_is_refused() {
+        let text = include_str!("../../../merchant-rules/demo.toml")
+            .replace("riverside-stripe\"\ntoken", "other\"\ntoken");
+        assert!(Plan::new(&Programme::read(&text).unwrap(), 1).is_err());
+    }
+}
