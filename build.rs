@@ -1,1 +1,104 @@
-fn main() {}
+//! Fails the build when a catalogue of words lacks a text: a purchase that is not paid must never
+//! be without a reason that people can read.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fluent_syntax::ast::{Entry, Message};
+use fluent_syntax::parser;
+
+use phrase::{Phrase, REASON_TEXTS};
+use reason_code::ReasonCode;
+
+#[path = "src/words/phrase.rs"]
+mod phrase;
+#[expect(unreachable_pub, reason = "the file belongs to the library, where it is public")]
+#[path = "src/domain/reason_code.rs"]
+mod reason_code;
+
+const CATALOGUES: &str = "src/words";
+const CODES: &str = "src/domain/reason_code.rs";
+
+fn main() -> Result<(), std::io::Error> {
+    for watched in ["build.rs", CATALOGUES, CODES] {
+        println!("cargo::rerun-if-changed={watched}");
+    }
+    for path in catalogues()? {
+        for problem in problems_of(&path, &fs::read_to_string(&path)?) {
+            println!("cargo::error={problem}");
+        }
+    }
+    Ok(())
+}
+
+/// Every language's file, in a fixed order.
+fn catalogues() -> Result<Vec<PathBuf>, std::io::Error> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(CATALOGUES)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "ftl") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn problems_of(path: &Path, text: &str) -> Vec<String> {
+    let file = path.display();
+    let (resource, errors) = match parser::parse(text) {
+        Ok(resource) => (resource, Vec::new()),
+        Err((resource, errors)) => (resource, errors),
+    };
+    let mut problems: Vec<String> = errors
+        .iter()
+        .map(|error| format!("{file}:{}: {}", line_at(text, error.pos.start), error.kind))
+        .collect();
+    let mut messages = BTreeMap::new();
+    for entry in &resource.body {
+        if let Entry::Message(message) = entry
+            && messages.insert(message.id.name, message).is_some()
+        {
+            problems.push(format!("{file}: the message `{}` is there twice", message.id.name));
+        }
+    }
+    let ids: Vec<String> = ReasonCode::ALL.iter().map(|c| c.as_str().replace('_', "-")).collect();
+    for (code, id) in ReasonCode::ALL.iter().zip(&ids) {
+        for text in missing(messages.get(id.as_str()).copied(), REASON_TEXTS) {
+            problems
+                .push(format!("{file}: the reason `{}` has no text `{id}.{text}`", code.as_str()));
+        }
+    }
+    for phrase in Phrase::ALL {
+        let id = phrase.id();
+        let message = messages.get(id).copied();
+        if phrase.texts().is_empty() && message.is_none_or(|message| message.value.is_none()) {
+            problems.push(format!("{file}: there is no text `{id}`"));
+        }
+        for text in missing(message, phrase.texts()) {
+            problems.push(format!("{file}: there is no text `{id}.{text}`"));
+        }
+    }
+    // `.next` is what makes a message a reason.
+    for id in messages.iter().filter(|(_, message)| has(message, "next")).map(|(id, _)| *id) {
+        if !ids.iter().any(|known| known == id) {
+            problems.push(format!("{file}: `{id}` words a reason, but {CODES} has no such code"));
+        }
+    }
+    problems
+}
+
+/// Which of `texts` the message lacks: all of them when there is no message.
+fn missing<'a>(message: Option<&Message<&str>>, texts: &[&'a str]) -> Vec<&'a str> {
+    texts.iter().copied().filter(|text| !message.is_some_and(|found| has(found, text))).collect()
+}
+
+fn has(message: &Message<&str>, text: &str) -> bool {
+    message.attributes.iter().any(|attribute| attribute.id.name == text)
+}
+
+/// The number of the line that `position` is in, from 1.
+fn line_at(text: &str, position: usize) -> usize {
+    text.bytes().take(position).filter(|byte| *byte == b'\n').count() + 1
+}

@@ -4,3 +4,4 @@ pub mod domain;
 pub mod ledger;
 pub mod record;
 pub mod rules;
+pub mod words;

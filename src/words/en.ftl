@@ -1,0 +1,444 @@
+# English. One message for each reason, named by its code with "-" for "_". Each has four texts:
+#
+#   .person   why, to the person: plain and kind, and never their fault
+#   .next     the first thing that can be done now, with the word to text back
+#   .worker   the fact, with the person's name and the figures
+#   .finance  the accounting fact: no person, no shop, no kind of shop
+#
+# The build fails when a text is missing, here or in another language. The tests fail when a text is
+# hard to read, blames, or does not fit into one text message.
+#
+# What the texts may use, beside what the reason itself carries ($limit, $left, $gap, $until, $after,
+# $from, $to, $cap, $ended, $ended-at):
+#
+#   $person $worker $amount $currency $ending
+#   $replaced      yes or no; $new-ending is there when it is yes
+#   $kind          named or hidden; $category is there when it is named
+#   $place-told    yes or no; $place is there when it is yes
+#   $room          ample, or tight when a text message would be too long
+
+## Whole text messages
+
+# We start this one: it names no shop.
+not-paid-text = Not paid. No money was taken. { $why } { $next }
+# The answer to WHY: it may name the shop.
+not-paid-reply = { $place-told ->
+    [yes] Not paid: { $amount } at { $place }. No money was taken. { $why } { $next }
+   *[no] { $room ->
+        [tight] { not-paid-text }
+       *[ample] Not paid: { $amount }. No money was taken. { $why } { $next }
+    }
+}
+# When nothing longer fits.
+not-paid-short = Not paid. No money was taken. Reply CALL and we will call you.
+quiet-text = Something about your card. Reply WHY or call { $worker }.
+
+## The card and the person
+
+unknown-card =
+    .person = We do not know this card.
+    .next = Reply CALL and we will call you.
+    .worker = { $amount } was not paid. We do not know the card.
+    .finance = Card not known. { $amount } asked, nothing held.
+
+not-started =
+    .person = Your card is not switched on yet.
+    .next = Reply CALL and we will help you switch it on.
+    .worker = { $person }'s card is not switched on yet. { $amount } was not paid.
+    .finance = Card not switched on. { $amount } asked, nothing held.
+
+frozen-self =
+    .person = You froze your card.
+    .next = Reply UNFREEZE when you want it back.
+    .worker = { $person } froze the card. { $amount } was not paid.
+    .finance = Card frozen by its holder. { $amount } asked, nothing held.
+
+frozen-staff =
+    .person = Our team froze your card.
+    .next = Reply CALL to talk. Reply LOOK to have someone else look at it.
+    .worker = A worker froze { $person }'s card. { $amount } was not paid.
+    .finance = Card frozen by staff. { $amount } asked, nothing held.
+
+card-lost =
+    .person = This card was marked as lost.
+    .next = { $replaced ->
+        [yes] You can use your card ending { $new-ending }.
+       *[no] Reply CALL and we will get you a new card.
+    }
+    .worker = { $person }'s card ending { $ending } is marked as lost. { $amount } was not paid.
+    .finance = Card marked as lost. { $amount } asked, nothing held.
+
+old-card =
+    .person = { $replaced ->
+        [yes] This was your old card, ending { $ending }. Your card now ends { $new-ending }.
+       *[no] This was your old card, ending { $ending }.
+    }
+    .next = { $replaced ->
+        [yes] You can use the new one. Change it where your old card may be saved.
+       *[no] Reply CALL and we will help you with the new one.
+    }
+    .worker = { $person }'s old card, ending { $ending }, was used. { $amount } was not paid.
+    .finance = Replaced card. { $amount } asked, nothing held.
+
+expired =
+    .person = Your card ending { $ending } is too old now.
+    .next = { $replaced ->
+        [yes] You can use your card ending { $new-ending }.
+       *[no] Reply CALL and we will get you a new card.
+    }
+    .worker = { $person }'s card ending { $ending } is past its end date. { $amount } was not paid.
+    .finance = Card past its end date. { $amount } asked, nothing held.
+
+ended =
+    .person = This budget has ended.
+    .next = Reply CALL to talk about what comes next.
+    .worker = { $person }'s budget has ended. { $amount } was not paid.
+    .finance = Budget ended. { $amount } asked, nothing held.
+
+paused =
+    .person = The card is paused for everyone. It is not about you.
+    .next = Your money is safe. Reply CALL to talk.
+    .worker = The programme is paused. { $person }'s { $amount } was not paid.
+    .finance = Programme paused. { $amount } asked, nothing held.
+
+## Whose money it is
+
+other-currency =
+    .person = { $currency ->
+        [GBP] Your card can't pay in pounds.
+        [EUR] Your card can't pay in euros.
+        [USD] Your card can't pay in dollars.
+       *[other] Your card can't pay in this kind of money ({ $currency }).
+    }
+    .next = You can ask the shop for the price in your own money.
+    .worker = { $person }'s card does not pay in { $currency }. { $amount } was not paid.
+    .finance = Not in the programme's currency. { $amount } asked, nothing held.
+
+funder-rule =
+    .person = { $kind ->
+        [named] Your money can't be used for this kind of place: { $category }. This rule came with the money.
+       *[hidden] Your money can't be used for this kind of place. This rule came with the money.
+    }
+    .next = Reply POTS to see what it is for.
+    .worker = { $kind ->
+        [named] No stream of { $person }'s may pay for { $category }. { $amount } was not paid.
+       *[hidden] No stream of { $person }'s may pay for this kind of place. { $amount } was not paid.
+    }
+    .finance = No stream may pay for this. { $amount } asked, nothing held.
+
+## The list
+
+place-off =
+    .person = This place is not on your list.
+    .next = Reply ASK to ask { $worker } for a one-time OK.
+    .worker = The place is not on { $person }'s list. { $amount } was not paid.
+    .finance = Outside the agreed list. { $amount } asked, nothing held.
+
+category-off =
+    .person = { $kind ->
+        [named] This kind of place is not on your list: { $category }.
+       *[hidden] This kind of place is not on your list.
+    }
+    .next = Reply ASK to ask { $worker } for a one-time OK.
+    .worker = { $kind ->
+        [named] Not on { $person }'s list: { $category }. { $amount } was not paid.
+       *[hidden] This kind of place is not on { $person }'s list. { $amount } was not paid.
+    }
+    .finance = Outside the agreed list. { $amount } asked, nothing held.
+
+category-ask =
+    .person = { $kind ->
+        [named] You and { $worker } agreed to ask first for this: { $category }.
+       *[hidden] You and { $worker } agreed to ask first for this kind of place.
+    }
+    .next = Reply ASK to ask now.
+    .worker = { $kind ->
+        [named] { $person }'s list says ask first: { $category }. { $amount } was not paid.
+       *[hidden] { $person }'s list says ask first for this kind of place. { $amount } was not paid.
+    }
+    .finance = The agreed list says ask first. { $amount } asked, nothing held.
+
+unsorted =
+    .person = We do not know what kind of place this is.
+    .next = Reply ASK to ask { $worker } for a one-time OK.
+    .worker = We do not know this kind of place. { $person }'s { $amount } was not paid.
+    .finance = No category known. { $amount } asked, nothing held.
+
+cash-off =
+    .person = This card can't take out cash.
+    .next = Reply ASK to ask { $worker } for a one-time OK.
+    .worker = { $person }'s list has no cash. { $amount } was not paid out.
+    .finance = Cash is outside the agreed list. { $amount } asked, nothing held.
+
+cash-back-off =
+    .person = This card can't get cash at the till.
+    .next = You can pay again with no cash. Or reply ASK to ask { $worker }.
+    .worker = { $person }'s list has no cash at the till. { $amount } was not paid.
+    .finance = Cash back is outside the agreed list. { $amount } asked, nothing held.
+
+online-off =
+    .person = This card is not set for buying online or by phone.
+    .next = Reply ASK for a one-time OK. Reply CHANGE to change your list.
+    .worker = { $person }'s list has no buying online or by phone. { $amount } was not paid.
+    .finance = Remote purchases are outside the agreed list. { $amount } asked, nothing held.
+
+abroad-off =
+    .person = This shop is in another country. Your card is not set for that.
+    .next = Reply ASK to ask { $worker } for a one-time OK.
+    .worker = { $person }'s list has no shops in other countries. { $amount } was not paid.
+    .finance = Other countries are outside the agreed list. { $amount } asked, nothing held.
+
+hours =
+    .person = Your card works from { $from } to { $to }.
+    .next = You can try again after { $from }. Or reply ASK to ask { $worker }.
+    .worker = { $person }'s card works from { $from } to { $to }. { $amount } was not paid.
+    .finance = Outside the agreed hours. { $amount } asked, nothing held.
+
+## One-time OKs
+
+ok-used =
+    .person = Your one-time OK was used already.
+    .next = Reply ASK to ask { $worker } again.
+    .worker = { $person }'s one-time OK was used already. { $amount } was not paid.
+    .finance = One-time OK already used. { $amount } asked, nothing held.
+
+ok-over =
+    .person = Your one-time OK ended at { $ended-at } on { $ended }.
+    .next = Reply ASK to ask { $worker } again.
+    .worker = { $person }'s one-time OK ended at { $ended-at } on { $ended }. { $amount } was not paid.
+    .finance = One-time OK ended at { $ended-at } on { $ended }. { $amount } asked, nothing held.
+
+ok-small =
+    .person = Your one-time OK was up to { $cap }. This was { $amount }.
+    .next = Pay { $cap } or less, or reply ASK to ask again.
+    .worker = { $person }'s one-time OK was up to { $cap }. { $amount } was not paid.
+    .finance = One-time OK up to { $cap }. { $amount } asked, nothing held.
+
+## Limits
+
+over-purchase =
+    .person = One purchase can be up to { $limit }. This was { $amount }.
+    .next = Pay { $limit } or less, or reply ASK.
+    .worker = { $person }'s limit for one purchase is { $limit }. { $amount } was not paid.
+    .finance = Over the limit of { $limit } for one purchase. { $amount } asked, nothing held.
+
+# Says what the limit is, without "on this" where there is no room for it.
+limit-of-period = { $room ->
+    [tight] You can spend up to { $limit } { per-period }.
+   *[ample] You can spend up to { $limit } { per-period } on this.
+}
+per-period = { $period ->
+    [day] a day
+    [week] a week
+    [month] a month
+   *[agreement] in all
+}
+until-then = { $period ->
+    [day] today, { $until }
+   *[other] until { $until }
+}
+over-period =
+    .person = { $some-left ->
+        [yes] { $ends ->
+            [yes] { limit-of-period } You have { $left } left { until-then }.
+           *[no] { limit-of-period } You have { $left } left.
+        }
+       *[no] { limit-of-period } That is all used now.
+    }
+    .next = { $some-left ->
+        [yes] Pay { $left } or less, or reply ASK.
+       *[no] { $ends ->
+            [yes] It starts again on { $after }. Or reply ASK.
+           *[no] Reply ASK to ask { $worker } for a one-time OK.
+        }
+    }
+    .worker = { $ends ->
+        [yes] { $person } can spend { $limit } { per-period } on this, with { $left } left { until-then }. { $amount } was not paid.
+       *[no] { $person } can spend { $limit } { per-period } on this, with { $left } left. { $amount } was not paid.
+    }
+    .finance = { $ends ->
+        [yes] Over the limit of { $limit } { per-period }, with { $left } left { until-then }. { $amount } asked, nothing held.
+       *[no] Over the limit of { $limit } { per-period }, with { $left } left. { $amount } asked, nothing held.
+    }
+
+times = { $limit ->
+    [one] one time
+   *[other] { $limit } times
+}
+purchases = { $limit ->
+    [one] one purchase
+   *[other] { $limit } purchases
+}
+too-many =
+    .person = You can buy this { times } { per-period }. You have done that.
+    .next = { $ends ->
+        [yes] It starts again on { $after }. Or reply ASK.
+       *[no] Reply ASK to ask { $worker } for a one-time OK.
+    }
+    .worker = { $ends ->
+        [yes] { $person } can make { purchases } { per-period } of this. It starts again on { $after }. { $amount } was not paid.
+       *[no] { $person } can make { purchases } { per-period } of this. { $amount } was not paid.
+    }
+    .finance = Over the limit of { purchases } { per-period }. { $amount } asked, nothing held.
+
+## Money
+
+no-money =
+    .person = You have { $left } for this. This was { $amount }. That is { $gap } too little.
+    .next = { $some-left ->
+        [yes] { $room ->
+            [tight] Pay { $left } or less.
+           *[ample] Pay { $left } or less. Reply NEXT to see when more money comes.
+        }
+       *[no] Reply NEXT to see when more money comes.
+    }
+    .worker = { $person } had { $left } for this, { $gap } too little. { $amount } was not paid.
+    .finance = The pots that may pay had { $left }, { $gap } too little. { $amount } asked, nothing held.
+
+## Not the person's doing
+
+conflict =
+    .person = The shop's till sent us a mix-up. It was not you.
+    .next = You can try again. Or reply CALL to talk.
+    .worker = The till sent one reference twice with other content. { $person }'s { $amount } was not paid.
+    .finance = One issuer reference came twice with other content. { $amount } asked, nothing held.
+
+our-fault =
+    .person = We did not answer the shop in time. This was our fault.
+    .next = You can try again now.
+    .worker = We did not answer in time. { $person }'s { $amount } was not paid.
+    .finance = No answer in time. { $amount } asked, nothing held.
+
+## Paid, and what comes after
+
+from-pot = { $part } from { $pot }
+comma = {", "}
+some-pot = another pot
+
+# $pots is how many pots paid, $pot the only one, $parts what each paid.
+paid =
+    .person = { $place-told ->
+        [yes] { $pots ->
+            [one] { $amount } at { $place }, from { $pot }.
+           *[other] { $amount } at { $place }. { $parts }.
+        }
+       *[no] { $pots ->
+            [one] { $amount } paid, from { $pot }.
+           *[other] { $amount } paid. { $parts }.
+        }
+    }
+    .worker = { $pots ->
+        [one] { $person } paid { $amount }, from { $pot }.
+       *[other] { $person } paid { $amount }. { $parts }.
+    }
+    .finance = { $pots ->
+        [one] { $amount } held, from { $pot }.
+       *[other] { $amount } held. { $parts }.
+    }
+
+paid-part =
+    .person = { $place-told ->
+        [yes] We paid { $paid } of { $amount } at { $place }. { $parts }. You can pay the other { $rest } another way.
+       *[no] We paid { $paid } of { $amount }. { $parts }. You can pay the other { $rest } another way.
+    }
+    .worker = { $person } paid { $paid } of { $amount }. { $parts }. { $rest } was not paid.
+    .finance = { $paid } held of { $amount } asked. { $parts }.
+
+checked-card =
+    .person = { $place-told ->
+        [yes] { $place } checked your card. No money was taken.
+       *[no] A shop checked your card. No money was taken.
+    }
+    .worker = A shop checked { $person }'s card. No money was taken.
+    .finance = Card check. Nothing held.
+
+kept-aside =
+    .person = { $ends ->
+        [yes] The shop asked us to keep { $amount } for it. If it takes nothing, you get it back on { $until }.
+       *[no] The shop asked us to keep { $amount } for it. It may take less.
+    }
+    .worker = { $amount } of { $person }'s money is kept aside for a shop.
+    .finance = { $ends ->
+        [yes] { $amount } held until { $until }.
+       *[no] { $amount } held.
+    }
+
+captured =
+    .person = { $place-told ->
+        [yes] { $place } took { $amount }.
+       *[no] The shop took { $amount }.
+    }
+    .worker = A shop took { $amount } of { $person }'s money.
+    .finance = { $amount } captured.
+
+given-back =
+    .person = The shop did not take { $amount }. You can spend it again.
+    .worker = A shop did not take { $amount }. { $person } can spend it again.
+    .finance = { $amount } released from a hold.
+
+money-back =
+    .person = { $place-told ->
+        [yes] { $place } gave you { $amount } back.
+       *[no] You got { $amount } back from a shop.
+    }
+    .worker = { $person } got { $amount } back from a shop.
+    .finance = { $amount } refunded.
+
+## Names, money, dates and times
+
+some-worker = your worker
+
+# $number has the marks below in it already.
+money = { $currency ->
+    [GBP] £{ $number }
+    [EUR] €{ $number }
+    [USD] ${ $number }
+   *[other] { $currency } { $number }
+}
+thousands-mark = {","}
+decimal-mark = {"."}
+
+# $weekday is 1 for Monday. $day has no leading zero.
+date = { weekday } { $day } { month }
+# In text messages only.
+short-date = { short-weekday } { $day } { month }
+weekday = { $weekday ->
+    [1] Monday
+    [2] Tuesday
+    [3] Wednesday
+    [4] Thursday
+    [5] Friday
+    [6] Saturday
+   *[7] Sunday
+}
+short-weekday = { $weekday ->
+    [1] Mon
+    [2] Tue
+    [3] Wed
+    [4] Thu
+    [5] Fri
+    [6] Sat
+   *[7] Sun
+}
+month = { $month ->
+    [1] January
+    [2] February
+    [3] March
+    [4] April
+    [5] May
+    [6] June
+    [7] July
+    [8] August
+    [9] September
+    [10] October
+    [11] November
+   *[12] December
+}
+
+# $clock is 14:15. $hour is 1 to 12, $minute has two digits, $half is am or pm.
+time = { $sharp ->
+    [midnight] midnight
+    [midday] midday
+    [hour] { $hour }{ $half }
+   *[minute] { $hour }:{ $minute }{ $half }
+}
