@@ -4,4 +4,5 @@ pub mod domain;
 pub mod ledger;
 pub mod record;
 pub mod rules;
+pub mod store;
 pub mod words;

@@ -193,6 +193,7 @@ CREATE TABLE hold (
     pot_id         TEXT    NOT NULL,
     position       BIGINT NOT NULL,
     budget_id      TEXT    NOT NULL,
+    currency       TEXT    NOT NULL,
     held_minor     BIGINT NOT NULL CHECK (held_minor >= 0),
     captured_minor BIGINT NOT NULL CHECK (captured_minor >= 0),
     refunded_minor BIGINT NOT NULL CHECK (refunded_minor >= 0),

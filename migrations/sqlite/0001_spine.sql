@@ -194,6 +194,7 @@ CREATE TABLE hold (
     pot_id         TEXT    NOT NULL,
     position       INTEGER NOT NULL,
     budget_id      TEXT    NOT NULL,
+    currency       TEXT    NOT NULL,
     held_minor     INTEGER NOT NULL CHECK (held_minor >= 0),
     captured_minor INTEGER NOT NULL CHECK (captured_minor >= 0),
     refunded_minor INTEGER NOT NULL CHECK (refunded_minor >= 0),

@@ -168,7 +168,8 @@ impl FactsRecord {
         &self,
         currency: Currency,
     ) -> Result<BTreeMap<CounterKey, Committed>, UnreadableFacts> {
-        let counter = |(scope, period, first_day, minor, purchases): &(_, _, _, _, _)| {
+        let counter = |record: &(String, String, Date, i64, u32)| {
+            let (scope, period, first_day, minor, purchases) = record;
             let key = CounterKey {
                 scope: known("scope", scope, |text| text.parse().ok())?,
                 period: known("period", period, Period::from_word)?,

@@ -3,7 +3,7 @@
 use super::row::{Canonical, CorruptRow, Digest, Reader, Table, Value, columns, shown};
 use crate::domain::authorisation::{Presence, PurchaseKind};
 use crate::domain::hold::Hold;
-use crate::domain::id::ProgrammeId;
+use crate::domain::id::{ProgrammeId, PurchaseId};
 use crate::domain::limit::{Abroad, Counted};
 use crate::domain::merchant::{Category, Mcc, ShopKey};
 use crate::domain::money::{Currency, Money};
@@ -30,7 +30,7 @@ pub const HOLD: Table = Table {
     name: "hold",
     columns: columns![
         Key "programme_id", Key "purchase_id", Key "pot_id", Number "position", Text "budget_id",
-        Number "held_minor", Number "captured_minor", Number "refunded_minor",
+        Text "currency", Number "held_minor", Number "captured_minor", Number "refunded_minor",
     ],
 };
 
@@ -153,6 +153,7 @@ pub fn hold_rows(programme: &ProgrammeId, purchase: &Purchase) -> Vec<Vec<Value>
             shown(&hold.pot),
             position.into(),
             shown(&purchase.budget),
+            purchase.currency.code().into(),
             hold.held.into(),
             hold.captured.into(),
             hold.refunded.into(),
@@ -161,14 +162,15 @@ pub fn hold_rows(programme: &ProgrammeId, purchase: &Purchase) -> Vec<Vec<Value>
     (0..).zip(&purchase.holds).map(row).collect()
 }
 
-/// Reads a hold back, with the text of the purchase it belongs to.
-pub fn read_hold(row: &[Value], currency: Currency) -> Result<(String, Hold), CorruptRow> {
+/// Reads a hold back, with the purchase it belongs to.
+pub fn read_hold(row: &[Value]) -> Result<(PurchaseId, Hold), CorruptRow> {
     let mut reader = Reader::new(&HOLD, row);
     let _programme: ProgrammeId = reader.parsed()?;
-    let purchase = reader.text()?.to_owned();
+    let purchase = reader.parsed()?;
     let pot = reader.parsed()?;
     let _position = reader.number()?;
     let _budget = reader.text()?;
+    let currency: Currency = reader.parsed()?;
     let hold = Hold {
         pot,
         held: reader.money(currency)?,

@@ -1,0 +1,208 @@
+//! One SQL text for many rows, on two databases.
+//!
+//! `{rows}` in a text stands for the rows that are passed: on PostgreSQL `UNNEST` over array
+//! literals bound as text, on SQLite one JSON array through `json_each`. Why not JSON on both:
+//! PostgreSQL estimates its rows badly and joins whole tables. Why not one statement per row: the
+//! cost of a statement is most of the cost of a decision.
+
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
+
+use super::{Dialect, StoreError};
+use crate::record::row::{Column, Kind, Table, Value};
+
+/// A statement over rows, spelled for one database.
+#[derive(Debug)]
+pub(super) struct Batch {
+    sql: &'static str,
+    columns: &'static [Column],
+    dialect: Dialect,
+}
+
+impl Batch {
+    /// Spells `template` for `dialect`; `columns` are those of the rows that are passed.
+    ///
+    /// `{rows}` becomes the rows under the name `r`, `{lock}` locks what is read where the
+    /// database locks rows at all (SQLite has locked the whole file by then).
+    pub(super) fn new(dialect: Dialect, columns: &'static [Column], template: &str) -> Self {
+        let (rows, lock) = match dialect {
+            Dialect::Postgres => (unnest(columns), " FOR UPDATE OF b"),
+            Dialect::Sqlite => (json_each(columns), ""),
+        };
+        let sql = template.replace("{rows}", &rows).replace("{lock}", lock);
+        // Leaked once per statement and process: sqlx caches prepared statements by this text.
+        Self { sql: Box::leak(sql.into_boxed_str()), columns, dialect }
+    }
+
+    /// `INSERT` of whole rows of `table`; a row whose key exists already is left as it is.
+    pub(super) fn insert(dialect: Dialect, table: &'static Table) -> Self {
+        let names = names(table.columns, "");
+        let values = names_of(table.columns, "r.");
+        let template = format!(
+            "INSERT INTO {} ({names}) SELECT {values} FROM {{rows}} WHERE true \
+             ON CONFLICT DO NOTHING",
+            table.name
+        );
+        Self::new(dialect, table.columns, &template)
+    }
+
+    /// `INSERT` of whole rows of `table`; a row whose key exists already takes the new values.
+    pub(super) fn upsert(dialect: Dialect, table: &'static Table) -> Self {
+        let is_key = |column: &&Column| column.kind == Kind::Key;
+        let keys: Vec<_> = table.columns.iter().filter(is_key).map(|c| c.name).collect();
+        let sets: Vec<_> = table
+            .columns
+            .iter()
+            .filter(|column| !is_key(column))
+            .map(|column| format!("{0} = excluded.{0}", column.name))
+            .collect();
+        let template = format!(
+            "INSERT INTO {} ({}) SELECT {} FROM {{rows}} WHERE true \
+             ON CONFLICT ({}) DO UPDATE SET {}",
+            table.name,
+            names(table.columns, ""),
+            names_of(table.columns, "r."),
+            keys.join(", "),
+            sets.join(", ")
+        );
+        Self::new(dialect, table.columns, &template)
+    }
+
+    /// Runs the statement over `rows`; says how many rows it changed.
+    pub(super) async fn execute(
+        &self,
+        connection: &mut AnyConnection,
+        rows: &[Vec<Value>],
+    ) -> Result<u64, StoreError> {
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let mut query = sqlx::query(AssertSqlSafe(self.sql));
+        for argument in self.arguments(rows) {
+            query = query.bind(argument);
+        }
+        Ok(query.execute(connection).await?.rows_affected())
+    }
+
+    /// Runs the statement over `rows` and reads its result as rows of `columns`.
+    pub(super) async fn fetch(
+        &self,
+        connection: &mut AnyConnection,
+        rows: &[Vec<Value>],
+        columns: &[Column],
+    ) -> Result<Vec<Vec<Value>>, StoreError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut query = sqlx::query(AssertSqlSafe(self.sql));
+        for argument in self.arguments(rows) {
+            query = query.bind(argument);
+        }
+        let found = query.fetch_all(connection).await?;
+        found.iter().map(|row| read_row(row, columns)).collect()
+    }
+
+    fn arguments(&self, rows: &[Vec<Value>]) -> Vec<String> {
+        match self.dialect {
+            Dialect::Postgres => {
+                (0..self.columns.len()).map(|column| array_literal(rows, column)).collect()
+            }
+            Dialect::Sqlite => vec![json_array(rows)],
+        }
+    }
+}
+
+/// Reads one row of a result.
+pub(super) fn read_row(row: &AnyRow, columns: &[Column]) -> Result<Vec<Value>, StoreError> {
+    let value = |(index, column): (usize, &Column)| match column.kind {
+        Kind::Number => Ok(row.try_get::<Option<i64>, _>(index)?.into()),
+        Kind::Key | Kind::Text | Kind::Erasable => {
+            Ok(row.try_get::<Option<String>, _>(index)?.into())
+        }
+    };
+    columns.iter().enumerate().map(value).collect()
+}
+
+/// The column names of a table, for a statement that reads them all.
+pub(super) fn names(columns: &[Column], prefix: &str) -> String {
+    names_of(columns, prefix)
+}
+
+fn names_of(columns: &[Column], prefix: &str) -> String {
+    columns.iter().map(|c| format!("{prefix}{}", c.name)).collect::<Vec<_>>().join(", ")
+}
+
+fn unnest(columns: &[Column]) -> String {
+    let arrays: Vec<_> = (1..)
+        .zip(columns)
+        .map(|(number, column)| match column.kind {
+            Kind::Number => format!("${number}::bigint[]"),
+            Kind::Key | Kind::Text | Kind::Erasable => format!("${number}::text[]"),
+        })
+        .collect();
+    format!("UNNEST({}) AS r({})", arrays.join(", "), names_of(columns, ""))
+}
+
+fn json_each(columns: &[Column]) -> String {
+    let values: Vec<_> = columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| format!("value->>{index} AS {}", column.name))
+        .collect();
+    format!("(SELECT {} FROM json_each($1)) AS r", values.join(", "))
+}
+
+/// One column of `rows` as a PostgreSQL array literal.
+fn array_literal(rows: &[Vec<Value>], column: usize) -> String {
+    let mut literal = String::with_capacity(rows.len().saturating_mul(24));
+    literal.push('{');
+    for (index, row) in rows.iter().enumerate() {
+        if index > 0 {
+            literal.push(',');
+        }
+        match row.get(column) {
+            Some(Value::Text(text)) => quote(text, &mut literal),
+            Some(Value::Number(number)) => literal.push_str(&number.to_string()),
+            Some(Value::Null) | None => literal.push_str("NULL"),
+        }
+    }
+    literal.push('}');
+    literal
+}
+
+fn quote(text: &str, literal: &mut String) {
+    literal.push('"');
+    for character in text.chars() {
+        if matches!(character, '"' | '\\') {
+            literal.push('\\');
+        }
+        literal.push(character);
+    }
+    literal.push('"');
+}
+
+/// `rows` as one JSON array of arrays.
+fn json_array(rows: &[Vec<Value>]) -> String {
+    let value = |value: &Value| match value {
+        Value::Text(text) => serde_json::Value::from(text.as_str()),
+        Value::Number(number) => serde_json::Value::from(*number),
+        Value::Null => serde_json::Value::Null,
+    };
+    let rows: Vec<Vec<_>> = rows.iter().map(|row| row.iter().map(value).collect()).collect();
+    serde_json::to_string(&rows).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn array_literals_quote_what_would_end_them() {
+        let rows = vec![
+            vec![Value::from("a\"b\\c,{}"), Value::from(-7_i64)],
+            vec![Value::from("NULL"), Value::Null],
+        ];
+        assert_eq!(array_literal(&rows, 0), r#"{"a\"b\\c,{}","NULL"}"#);
+        assert_eq!(array_literal(&rows, 1), "{-7,NULL}");
+    }
+}

@@ -1,0 +1,212 @@
+//! The only module that knows SQL: SQLite and PostgreSQL behind one set of methods.
+//!
+//! A database future is never dropped half-way: whoever starts a [`Tx`] runs it to its end in a
+//! task of its own (sqlx 0.9 can leave a pooled connection inside a half-begun transaction).
+
+mod batch;
+mod books;
+mod close;
+mod programmes;
+mod statements;
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{Any, AnyConnection, AnyPool, Executor as _, Transaction};
+
+pub use self::books::{Agreements, BookWanted, CardBudget, OpenBook, ReferenceKey};
+pub use self::close::{Additions, NewMessage, Note};
+pub use self::programmes::{
+    LOAD, POT_PLAN, PersonRow, ProgrammeRow, SecretRow, pot_plan_digest,
+};
+use self::statements::Statements;
+use crate::record::row::CorruptRow;
+
+/// Which database it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+/// Why the store could not do what was asked. Nothing of the transaction has been kept.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the database refused or could not be reached")]
+    Database(#[from] sqlx::Error),
+    #[error("the migrations could not be applied")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    #[error(transparent)]
+    Corrupt(#[from] CorruptRow),
+    /// Somebody else changed the row first: run the whole transaction again.
+    #[error("another transaction was first at {0}")]
+    Contended(&'static str),
+    #[error("{0:?} is no database address: use sqlite:FILE or postgres://…")]
+    UnknownScheme(String),
+}
+
+/// A database with its connections. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    dialect: Dialect,
+    /// Decisions and events only. One connection on SQLite, which has one writer.
+    writers: AnyPool,
+    /// Everything that only reads.
+    readers: AnyPool,
+    statements: Arc<Statements>,
+}
+
+/// One database transaction. Dropping it without [`Tx::commit`] rolls it back.
+#[derive(Debug)]
+pub struct Tx {
+    inner: Transaction<'static, Any>,
+    statements: Arc<Statements>,
+}
+
+/// How many connections a store opens.
+#[derive(Debug, Clone, Copy)]
+pub struct Connections {
+    /// Ignored on SQLite, which has one writer.
+    pub writers: u32,
+    pub readers: u32,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self { writers: 4, readers: 4 }
+    }
+}
+
+impl Store {
+    /// Connects to `url` and applies the migrations that are missing.
+    pub async fn open(url: &str, connections: Connections) -> Result<Self, StoreError> {
+        let store = Self::connect(url, connections).await?;
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Connects to `url`: `sqlite:FILE` or `postgres://…`.
+    pub async fn connect(url: &str, connections: Connections) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let dialect = match url.split(':').next() {
+            Some("sqlite") => Dialect::Sqlite,
+            Some("postgres" | "postgresql") => Dialect::Postgres,
+            _ => return Err(StoreError::UnknownScheme(url.chars().take(12).collect())),
+        };
+        let (address, writers) = match dialect {
+            Dialect::Sqlite => (sqlite_address(url), 1),
+            Dialect::Postgres => (url.to_owned(), connections.writers),
+        };
+        let options = AnyConnectOptions::from_str(&address)?;
+        Ok(Self {
+            dialect,
+            writers: pool(dialect, writers, &options).await?,
+            readers: pool(dialect, connections.readers, &options).await?,
+            statements: Arc::new(Statements::new(dialect)),
+        })
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        let mut connection = self.writers.acquire().await?;
+        let migrations = match self.dialect {
+            Dialect::Sqlite => sqlx::migrate!("migrations/sqlite"),
+            Dialect::Postgres => sqlx::migrate!("migrations/postgres"),
+        };
+        migrations.run(&mut *connection).await?;
+        Ok(())
+    }
+
+    /// Which database it is.
+    pub const fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Begins a transaction that will write. On SQLite it locks the file at once.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        let inner = match self.dialect {
+            Dialect::Sqlite => self.writers.begin_with("BEGIN IMMEDIATE").await?,
+            Dialect::Postgres => self.writers.begin().await?,
+        };
+        Ok(Tx { inner, statements: Arc::clone(&self.statements) })
+    }
+
+    /// Begins a transaction that only reads, and sees one moment.
+    pub async fn snapshot(&self) -> Result<Tx, StoreError> {
+        let inner = match self.dialect {
+            Dialect::Sqlite => self.readers.begin().await?,
+            Dialect::Postgres => {
+                self.readers.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?
+            }
+        };
+        Ok(Tx { inner, statements: Arc::clone(&self.statements) })
+    }
+
+    /// Whether the database answers at all, on a connection that writes.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let mut connection = self.writers.acquire().await?;
+        connection.execute("SELECT 1").await?;
+        Ok(())
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        self.writers.close().await;
+        self.readers.close().await;
+    }
+}
+
+impl Tx {
+    /// Makes everything durable. Only after this may anybody be told.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.inner.commit().await?)
+    }
+
+    fn connection(&mut self) -> &mut AnyConnection {
+        &mut self.inner
+    }
+}
+
+async fn pool(
+    dialect: Dialect,
+    size: u32,
+    options: &AnyConnectOptions,
+) -> Result<AnyPool, StoreError> {
+    let options = AnyPoolOptions::new()
+        .max_connections(size)
+        .acquire_timeout(Duration::from_secs(2))
+        .test_before_acquire(dialect == Dialect::Postgres)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                for setting in settings(dialect) {
+                    connection.execute(*setting).await?;
+                }
+                Ok(())
+            })
+        })
+        .connect_with(options.clone());
+    Ok(options.await?)
+}
+
+/// What each connection is set to. `FULL` makes every commit durable; the rest bounds waiting.
+const fn settings(dialect: Dialect) -> &'static [&'static str] {
+    match dialect {
+        Dialect::Sqlite => &[
+            "PRAGMA journal_mode = WAL",
+            "PRAGMA synchronous = FULL",
+            "PRAGMA wal_autocheckpoint = 16000",
+            "PRAGMA cache_size = -64000",
+            "PRAGMA foreign_keys = ON",
+            "PRAGMA busy_timeout = 250",
+        ],
+        Dialect::Postgres => {
+            &["SET lock_timeout = '250ms'", "SET statement_timeout = '10s'", "SET jit = off"]
+        }
+    }
+}
+
+/// Adds what makes SQLite create the file if it is not there.
+fn sqlite_address(url: &str) -> String {
+    if url.contains('?') { url.to_owned() } else { format!("{url}?mode=rwc") }
+}

@@ -1,0 +1,560 @@
+//! Programmes, people, cards and agreements: written when a programme's file is applied.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sqlx::AssertSqlSafe;
+
+use super::batch::{Batch, names, read_row};
+use super::books::{pot_row, read_pot};
+use super::statements::{COUNTER, PERMISSION, POT};
+use super::{Dialect, Store, StoreError, Tx};
+use crate::domain::agreement::Agreement;
+use crate::domain::card::CardState;
+use crate::domain::id::{BudgetId, CardToken, ConnectionId, PotId, ProgrammeId};
+use crate::domain::limit::{Committed, CounterKey};
+use crate::domain::money::{Currency, Money};
+use crate::domain::permission::Permission;
+use crate::domain::person::PersonState;
+use crate::domain::purchase::Purchase;
+use crate::ledger::book::PotBalance;
+use crate::record::agreement::{AGREEMENT, TERM, agreement_rows};
+use crate::record::purchase::{PURCHASE, read_purchase};
+use crate::record::row::{Column, Digest, Reader, Table, Value, columns, shown};
+
+/// The settings of a programme in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgrammeRow {
+    pub version: u32,
+    pub settings: String,
+    /// The merchant rules in force, whole.
+    pub rules: String,
+}
+
+/// A live secret of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretRow {
+    pub programme: ProgrammeId,
+    pub connection: ConnectionId,
+    pub issuer: String,
+    pub name: String,
+    pub secret: String,
+    pub live_until: Option<Timestamp>,
+}
+
+/// A person as a programme's file describes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonRow {
+    pub budget: BudgetId,
+    pub name: String,
+    pub worker: String,
+    pub state: PersonState,
+    /// The person's part of the file, for writing it back.
+    pub plan: String,
+}
+
+/// A load: money from a stream into a pot, posted once.
+pub const LOAD: Table = Table {
+    name: "load",
+    columns: columns![
+        Key "programme_id", Key "budget_id", Key "pot_id", Key "load_id", Text "currency",
+        Number "amount_minor", Number "loaded_at",
+    ],
+};
+/// What a pot is, apart from its balances.
+pub const POT_PLAN: Table = Table {
+    name: "pot",
+    columns: columns![
+        Key "programme_id", Key "budget_id", Key "pot_id", Text "stream_id", Text "currency",
+        Number "allocated_minor",
+    ],
+};
+
+static RULES: Table = Table { name: "rules", columns: columns![Key "digest", Text "content"] };
+static PROGRAMME: Table =
+    Table { name: "programme", columns: columns![Key "programme_id", Number "version"] };
+static PROGRAMME_VERSION: Table = Table {
+    name: "programme_version",
+    columns: columns![
+        Key "programme_id", Number "version", Text "settings", Text "rules_digest",
+        Number "applied_at",
+    ],
+};
+static CONNECTION: Table = Table {
+    name: "connection",
+    columns: columns![Key "programme_id", Key "connection_id", Text "issuer"],
+};
+static SECRET: Table = Table {
+    name: "connection_secret",
+    columns: columns![
+        Key "programme_id", Key "connection_id", Key "name", Text "secret", Number "live_until",
+    ],
+};
+static PERSON: Table = Table {
+    name: "person",
+    columns: columns![
+        Key "programme_id", Key "person_id", Text "name", Text "worker_id", Text "state",
+        Text "plan",
+    ],
+};
+static CARD: Table = Table {
+    name: "card",
+    columns: columns![
+        Key "programme_id", Key "connection_id", Key "token", Text "budget_id", Text "last_four",
+        Text "state",
+    ],
+};
+static BUDGET: Table = Table {
+    name: "budget",
+    columns: columns![
+        Key "programme_id", Key "budget_id", Text "currency", Number "agreement_version",
+        Number "head_seq", Text "head_posting", Text "head_hash",
+    ],
+};
+const TEXT: &[Column] = columns![Text "value"];
+
+impl Store {
+    /// Every live secret of every connection at `now`, for verifying messages.
+    pub async fn secrets(&self, now: Timestamp) -> Result<Vec<SecretRow>, StoreError> {
+        let sql = "SELECT c.programme_id, c.connection_id, c.issuer, s.name, s.secret, \
+                   s.live_until FROM connection c JOIN connection_secret s \
+                   ON s.programme_id = c.programme_id AND s.connection_id = c.connection_id \
+                   WHERE s.live_until IS NULL OR s.live_until > $1 \
+                   ORDER BY c.programme_id, c.connection_id, s.name";
+        let columns = columns![
+            Key "programme_id", Key "connection_id", Text "issuer", Key "name", Text "secret",
+            Number "live_until",
+        ];
+        static VIEW: Table = Table { name: "connection_secret", columns: &[] };
+        let rows = sqlx::query(sql).bind(now.as_microsecond()).fetch_all(&self.readers).await?;
+        let read = |row: &sqlx::any::AnyRow| {
+            let row = read_row(row, columns)?;
+            let mut reader = Reader::new(&VIEW, &row);
+            Ok(SecretRow {
+                programme: reader.parsed()?,
+                connection: reader.parsed()?,
+                issuer: reader.text()?.to_owned(),
+                name: reader.text()?.to_owned(),
+                secret: reader.text()?.to_owned(),
+                live_until: reader.optional(Reader::instant)?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// The programmes of this deployment, in order.
+    pub async fn programmes(&self) -> Result<Vec<ProgrammeId>, StoreError> {
+        let sql = "SELECT programme_id FROM programme ORDER BY programme_id";
+        let rows = sqlx::query(sql).fetch_all(&self.readers).await?;
+        let read = |row: &sqlx::any::AnyRow| {
+            Ok(Reader::new(&PROGRAMME, &read_row(row, TEXT)?).parsed()?)
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// One version of a programme's settings, or the one in force.
+    pub async fn programme(
+        &self,
+        programme: &ProgrammeId,
+        version: Option<u32>,
+    ) -> Result<Option<ProgrammeRow>, StoreError> {
+        let sql = "SELECT v.version, v.settings, r.content FROM programme p \
+                   JOIN programme_version v ON v.programme_id = p.programme_id \
+                   AND v.version = COALESCE($2, p.version) \
+                   JOIN rules r ON r.digest = v.rules_digest WHERE p.programme_id = $1";
+        let row = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(version.map(i64::from))
+            .fetch_optional(&self.readers)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let row = read_row(&row, columns![Number "version", Text "settings", Text "content"])?;
+        let mut reader = Reader::new(&PROGRAMME_VERSION, &row);
+        Ok(Some(ProgrammeRow {
+            version: reader.small()?,
+            settings: reader.text()?.to_owned(),
+            rules: reader.text()?.to_owned(),
+        }))
+    }
+
+    /// The people of a programme as its file describes them, in order.
+    pub async fn people(&self, programme: &ProgrammeId) -> Result<Vec<PersonRow>, StoreError> {
+        let sql = "SELECT person_id, name, worker_id, state, plan FROM person \
+                   WHERE programme_id = $1 ORDER BY person_id";
+        let rows = sqlx::query(sql).bind(programme.to_string()).fetch_all(&self.readers).await?;
+        let columns =
+            columns![Key "person_id", Text "name", Text "worker_id", Text "state", Text "plan"];
+        let read = |row: &sqlx::any::AnyRow| {
+            let row = read_row(row, columns)?;
+            let mut reader = Reader::new(&PERSON, &row);
+            Ok(PersonRow {
+                budget: reader.parsed()?,
+                name: reader.text()?.to_owned(),
+                worker: reader.text()?.to_owned(),
+                state: reader.word(PersonState::from_word)?,
+                plan: reader.text()?.to_owned(),
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+}
+
+impl Tx {
+    async fn put(
+        &mut self,
+        table: &'static Table,
+        rows: &[Vec<Value>],
+        known: OnKnown,
+    ) -> Result<u64, StoreError> {
+        let dialect = self.statements.dialect;
+        let batch = match known {
+            OnKnown::Keep => Batch::insert(dialect, table),
+            OnKnown::Replace => Batch::upsert(dialect, table),
+        };
+        batch.execute(self.connection(), rows).await
+    }
+
+    /// Locks every budget of `programme`: whatever changes for all of them waits for open
+    /// decisions, and later decisions wait for it.
+    pub async fn lock_programme(&mut self, programme: &ProgrammeId) -> Result<(), StoreError> {
+        let sql = match self.statements.dialect {
+            Dialect::Postgres => {
+                "SELECT budget_id FROM budget WHERE programme_id = $1 \
+                 ORDER BY programme_id, budget_id FOR UPDATE"
+            }
+            Dialect::Sqlite => "SELECT budget_id FROM budget WHERE programme_id = $1 LIMIT 1",
+        };
+        let id = programme.to_string();
+        sqlx::query(sql).bind(id).fetch_all(self.connection()).await?;
+        Ok(())
+    }
+
+    /// The version of the settings in force, if the programme exists.
+    pub async fn programme_version(
+        &mut self,
+        programme: &ProgrammeId,
+    ) -> Result<Option<u32>, StoreError> {
+        let sql = "SELECT version FROM programme WHERE programme_id = $1";
+        let row = sqlx::query(sql)
+            .bind(programme.to_string())
+            .fetch_optional(self.connection())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let row = read_row(&row, columns![Number "version"])?;
+        Ok(Some(Reader::new(&PROGRAMME_VERSION, &row).small()?))
+    }
+
+    /// Puts a new version of a programme's settings in force.
+    pub async fn put_programme(
+        &mut self,
+        programme: &ProgrammeId,
+        row: &ProgrammeRow,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let digest = Digest::of_text(&row.rules);
+        let rules = vec![vec![digest.into(), row.rules.as_str().into()]];
+        self.put(&RULES, &rules, OnKnown::Keep).await?;
+        let head = vec![vec![shown(programme), row.version.into()]];
+        self.put(&PROGRAMME, &head, OnKnown::Replace).await?;
+        let version = vec![vec![
+            shown(programme),
+            row.version.into(),
+            row.settings.as_str().into(),
+            digest.into(),
+            at.into(),
+        ]];
+        let written = self.put(&PROGRAMME_VERSION, &version, OnKnown::Keep).await?;
+        if written == 1 { Ok(()) } else { Err(StoreError::Contended("programme_version")) }
+    }
+
+    /// Adds connections, and replaces their secrets by those that are given.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when a connection's name belongs to another programme.
+    pub async fn put_connections(
+        &mut self,
+        programme: &ProgrammeId,
+        connections: &[(ConnectionId, String)],
+        secrets: &[SecretRow],
+    ) -> Result<(), StoreError> {
+        let rows: Vec<_> = connections
+            .iter()
+            .map(|(id, issuer)| vec![shown(programme), shown(id), issuer.as_str().into()])
+            .collect();
+        let written = self.put(&CONNECTION, &rows, OnKnown::Replace).await?;
+        if usize::try_from(written) != Ok(rows.len()) {
+            return Err(StoreError::Contended("connection"));
+        }
+        let sql = "DELETE FROM connection_secret WHERE programme_id = $1";
+        sqlx::query(sql).bind(programme.to_string()).execute(self.connection()).await?;
+        let row = |secret: &SecretRow| {
+            vec![
+                shown(programme),
+                shown(&secret.connection),
+                secret.name.as_str().into(),
+                secret.secret.as_str().into(),
+                secret.live_until.into(),
+            ]
+        };
+        let rows: Vec<_> = secrets.iter().map(row).collect();
+        self.put(&SECRET, &rows, OnKnown::Keep).await?;
+        Ok(())
+    }
+
+    /// Adds budgets that are not there yet, at the start of their chains.
+    pub async fn add_budgets(
+        &mut self,
+        programme: &ProgrammeId,
+        budgets: &[BudgetId],
+        currency: Currency,
+    ) -> Result<(), StoreError> {
+        let row = |budget: &BudgetId| {
+            vec![
+                shown(programme),
+                shown(budget),
+                currency.code().into(),
+                Value::Null,
+                0_i64.into(),
+                Value::Null,
+                Digest::ZERO.into(),
+            ]
+        };
+        let rows: Vec<_> = budgets.iter().map(row).collect();
+        self.put(&BUDGET, &rows, OnKnown::Keep).await?;
+        Ok(())
+    }
+
+    /// Adds people, or changes what is known of them.
+    pub async fn put_people(
+        &mut self,
+        programme: &ProgrammeId,
+        people: &[PersonRow],
+    ) -> Result<(), StoreError> {
+        let row = |person: &PersonRow| {
+            vec![
+                shown(programme),
+                shown(&person.budget),
+                person.name.as_str().into(),
+                person.worker.as_str().into(),
+                person.state.word().into(),
+                person.plan.as_str().into(),
+            ]
+        };
+        let rows: Vec<_> = people.iter().map(row).collect();
+        self.put(&PERSON, &rows, OnKnown::Replace).await?;
+        Ok(())
+    }
+
+    /// Adds cards, or changes their state.
+    pub async fn put_cards(
+        &mut self,
+        programme: &ProgrammeId,
+        cards: &[(ConnectionId, CardToken, BudgetId, String, CardState)],
+    ) -> Result<(), StoreError> {
+        let rows: Vec<_> = cards
+            .iter()
+            .map(|(connection, token, budget, last_four, state)| {
+                vec![
+                    shown(programme),
+                    shown(connection),
+                    shown(token),
+                    shown(budget),
+                    last_four.as_str().into(),
+                    state.word().into(),
+                ]
+            })
+            .collect();
+        self.put(&CARD, &rows, OnKnown::Replace).await?;
+        Ok(())
+    }
+
+    /// Starts a version of an agreement: from now on it is the one in force.
+    pub async fn start_agreement(
+        &mut self,
+        programme: &ProgrammeId,
+        agreement: &Agreement,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (row, terms) = agreement_rows(programme, agreement, at);
+        let written = self.put(&AGREEMENT, &[row], OnKnown::Keep).await?;
+        if written != 1 {
+            return Err(StoreError::Contended("agreement"));
+        }
+        self.put(&TERM, &terms, OnKnown::Keep).await?;
+        let sql = "UPDATE budget SET agreement_version = $3 \
+                   WHERE programme_id = $1 AND budget_id = $2";
+        sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(agreement.budget.to_string())
+            .bind(i64::from(agreement.version))
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Adds a pot with nothing in it, or changes what is allocated to it.
+    pub async fn put_pot(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        pot: &PotId,
+        empty: &PotBalance,
+    ) -> Result<(), StoreError> {
+        let row = pot_row(programme, budget, pot, empty);
+        self.put(&POT, &[row], OnKnown::Keep).await?;
+        let sql = "UPDATE pot SET allocated_minor = $4 \
+                   WHERE programme_id = $1 AND budget_id = $2 AND pot_id = $3";
+        sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(pot.to_string())
+            .bind(empty.allocated.minor())
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Adds a load; says whether it is new.
+    pub async fn add_load(&mut self, row: Vec<Value>) -> Result<bool, StoreError> {
+        Ok(self.put(&LOAD, &[row], OnKnown::Keep).await? == 1)
+    }
+
+    /// Adds a permission that is not there yet.
+    pub async fn add_permission(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        permission: &Permission,
+    ) -> Result<(), StoreError> {
+        let row = vec![
+            shown(programme),
+            shown(budget),
+            shown(permission.id),
+            shown(&permission.scope),
+            permission.cap.currency().code().into(),
+            permission.cap.into(),
+            permission.uses_left.into(),
+            permission.given_at.into(),
+            permission.ends_at.into(),
+        ];
+        self.put(&PERMISSION, &[row], OnKnown::Keep).await?;
+        Ok(())
+    }
+
+    /// Replaces all counters of a budget: those of terms that are no longer in force go.
+    pub async fn replace_counters(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        counters: &BTreeMap<CounterKey, Committed>,
+    ) -> Result<(), StoreError> {
+        let sql = "DELETE FROM counter WHERE programme_id = $1 AND budget_id = $2";
+        sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .execute(self.connection())
+            .await?;
+        let row = |(key, used): (&CounterKey, &Committed)| {
+            vec![
+                shown(programme),
+                shown(budget),
+                shown(&key.scope),
+                key.period.word().into(),
+                shown(key.first_day),
+                used.amount.into(),
+                used.purchases.into(),
+            ]
+        };
+        let rows: Vec<_> = counters.iter().map(row).collect();
+        self.put(&COUNTER, &rows, OnKnown::Keep).await?;
+        Ok(())
+    }
+
+    /// Every purchase of a budget, with its holds: read by walking the chain backwards, because
+    /// no index by person is written on the hot path.
+    pub async fn purchases_of(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<Vec<Purchase>, StoreError> {
+        let sql = format!(
+            "WITH RECURSIVE link AS ( \
+               SELECT p.programme_id, p.previous_id, p.purchase_id FROM budget b \
+               JOIN posting p ON p.programme_id = b.programme_id AND p.posting_id = b.head_posting \
+               WHERE b.programme_id = $1 AND b.budget_id = $2 \
+             UNION ALL \
+               SELECT p.programme_id, p.previous_id, p.purchase_id FROM link l \
+               JOIN posting p ON p.programme_id = l.programme_id AND p.posting_id = l.previous_id) \
+             SELECT {} FROM purchase t WHERE t.programme_id = $1 AND t.budget_id = $2 \
+             AND t.purchase_id IN (SELECT purchase_id FROM link) ORDER BY t.purchase_id",
+            names(PURCHASE.columns, "t.")
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .fetch_all(self.connection())
+            .await?;
+        let mut purchases = Vec::new();
+        for row in &rows {
+            purchases.push(read_purchase(&read_row(row, PURCHASE.columns)?)?);
+        }
+        self.fill_holds(programme, &mut purchases).await?;
+        Ok(purchases)
+    }
+
+    async fn fill_holds(
+        &mut self,
+        programme: &ProgrammeId,
+        purchases: &mut [Purchase],
+    ) -> Result<(), StoreError> {
+        let keys: Vec<_> = purchases.iter().map(|p| vec![shown(programme), shown(p.id)]).collect();
+        let statements = Arc::clone(&self.statements);
+        let hold = &crate::record::purchase::HOLD;
+        for row in statements.holds.fetch(self.connection(), &keys, hold.columns).await? {
+            let (id, part) = crate::record::purchase::read_hold(&row)?;
+            if let Some(purchase) = purchases.iter_mut().find(|purchase| purchase.id == id) {
+                purchase.holds.push(part);
+            }
+        }
+        Ok(())
+    }
+
+    /// The pots of a budget.
+    pub async fn pots_of(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<BTreeMap<PotId, PotBalance>, StoreError> {
+        let statements = Arc::clone(&self.statements);
+        let key = vec![vec![shown(programme), shown(budget)]];
+        let rows = statements.pots.fetch(self.connection(), &key, POT.columns).await?;
+        rows.iter().map(|row| read_pot(row).map(|(_, pot, balance)| (pot, balance))).collect()
+    }
+}
+
+/// The digest of what a pot is, apart from its balances.
+pub fn pot_plan_digest(
+    programme: &ProgrammeId,
+    budget: &BudgetId,
+    pot: &PotId,
+    stream: &str,
+    allocated: Money,
+) -> Digest {
+    let row = vec![
+        shown(programme),
+        shown(budget),
+        shown(pot),
+        stream.into(),
+        allocated.currency().code().into(),
+        allocated.into(),
+    ];
+    Digest::of_row(&POT_PLAN, &row)
+}
+
+#[derive(Debug, Clone, Copy)]
+enum OnKnown {
+    Keep,
+    Replace,
+}
