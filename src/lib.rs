@@ -1,4 +1,5 @@
 //! Sayso: a prepaid-card budget gateway for spending that the person controls.
 
 pub mod domain;
+pub mod issuers;
 pub mod wire;
