@@ -27,11 +27,17 @@ impl<'a> Body<'a> {
             let start: usize = earlier_lines.map(str::len).sum();
             let end = start.saturating_add(error.column()).min(self.0.len());
             let before = self.0.as_bytes().get(..end).unwrap_or_default();
-            RefusedMessage::malformed(
-                path_at_end(before),
-                error.to_string().chars().take(200).collect::<String>(),
-            )
+            RefusedMessage::malformed(path_at_end(before), complaint(&error))
         })
+    }
+}
+
+/// What is wrong, without the value that was found: it may be about a person.
+fn complaint(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("it should be {expected}"),
+        None => text,
     }
 }
 
@@ -160,6 +166,13 @@ mod tests {
         for (text, field) in cases {
             assert_eq!(refused::<Outer>(text).0, field, "{text}");
         }
+    }
+
+    #[test]
+    fn an_error_does_not_repeat_what_it_found() {
+        let (_, what) = refused::<Inner>(r#"{"amount":"Ada, expected home"}"#);
+        assert_eq!(what, "it should be i64 at line 1 column 30");
+        assert_eq!(refused::<Inner>("{}").1, "missing field `amount` at line 1 column 2");
     }
 
     #[test]
