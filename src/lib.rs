@@ -1,8 +1,11 @@
 //! Sayso: a prepaid-card budget gateway for spending that the person controls.
 
 pub mod domain;
+pub mod issuers;
 pub mod ledger;
+pub mod programme;
 pub mod record;
 pub mod rules;
 pub mod store;
+pub mod wire;
 pub mod words;

@@ -1,0 +1,207 @@
+//! Reads an issuer's JSON strictly, and says where it is wrong.
+
+use serde::Deserialize;
+
+use super::RefusedMessage;
+
+/// How deep objects and lists may nest. Real messages stay below 10.
+const DEPTH_MAX: u32 = 64;
+
+/// A verified message's text: no NUL character in it, and not too deep.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Body<'a>(&'a str);
+
+impl<'a> Body<'a> {
+    /// PostgreSQL stores no NUL in a text, so none may get further than here.
+    pub(super) fn new(bytes: &'a [u8]) -> Result<Self, RefusedMessage> {
+        let text = str::from_utf8(bytes)
+            .map_err(|_| RefusedMessage::malformed("body", "it is not UTF-8"))?;
+        look_over(bytes)?;
+        Ok(Self(text))
+    }
+
+    /// Reads the whole text as one `T`. An error names the field, such as `data.object.amount`.
+    pub(super) fn read<T: Deserialize<'a>>(self) -> Result<T, RefusedMessage> {
+        serde_json::from_str(self.0).map_err(|error| {
+            let earlier_lines = self.0.split_inclusive('\n').take(error.line().saturating_sub(1));
+            let start: usize = earlier_lines.map(str::len).sum();
+            let end = start.saturating_add(error.column()).min(self.0.len());
+            let before = self.0.as_bytes().get(..end).unwrap_or_default();
+            RefusedMessage::malformed(path_at_end(before), complaint(&error))
+        })
+    }
+}
+
+/// What is wrong, without the value that was found: it may be about a person.
+fn complaint(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("it should be {expected}"),
+        None => text,
+    }
+}
+
+fn look_over(bytes: &[u8]) -> Result<(), RefusedMessage> {
+    let refuse = |rest: &[u8], what| {
+        let end = bytes.len().saturating_sub(rest.len());
+        let before = bytes.get(..end).unwrap_or_default();
+        Err(RefusedMessage::malformed(path_at_end(before), what))
+    };
+    let mut depth = 0_u32;
+    let mut is_text = false;
+    let mut rest = bytes;
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        match byte {
+            0 => return refuse(after, "it holds a NUL character"),
+            b'"' => is_text = !is_text,
+            b'\\' if is_text => {
+                if after.starts_with(b"u0000") {
+                    return refuse(after, "it holds a NUL character");
+                }
+                rest = after.get(1..).unwrap_or_default();
+            }
+            b'{' | b'[' if !is_text => {
+                depth = depth.saturating_add(1);
+                if depth > DEPTH_MAX {
+                    return refuse(after, "it nests too deeply");
+                }
+            }
+            b'}' | b']' if !is_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The field that is being read where `before` ends: keys joined by points, lists left out.
+fn path_at_end(before: &[u8]) -> String {
+    let mut keys: Vec<Option<&[u8]>> = Vec::new();
+    let mut is_key = false;
+    let mut rest = before;
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        match byte {
+            b'{' => {
+                keys.push(Some(b""));
+                is_key = true;
+            }
+            b'[' => {
+                keys.push(None);
+                is_key = false;
+            }
+            b'}' | b']' => {
+                keys.pop();
+                is_key = false;
+            }
+            b',' => is_key = matches!(keys.last(), Some(Some(_))),
+            b'"' => {
+                let (text, beyond) = split_text(after);
+                rest = beyond;
+                if is_key && let Some(key) = keys.last_mut() {
+                    *key = Some(text);
+                    is_key = false;
+                }
+            }
+            _ => {}
+        }
+    }
+    let named = keys.into_iter().flatten().filter(|key| !key.is_empty());
+    let path = named.map(String::from_utf8_lossy).collect::<Vec<_>>().join(".");
+    if path.is_empty() { "body".to_owned() } else { path.chars().take(200).collect() }
+}
+
+/// Splits after an opening quote: what stands in the quotes, and what comes after them.
+fn split_text(after_quote: &[u8]) -> (&[u8], &[u8]) {
+    let mut is_escaped = false;
+    let end = after_quote.iter().position(|byte| {
+        let ends = *byte == b'"' && !is_escaped;
+        is_escaped = *byte == b'\\' && !is_escaped;
+        ends
+    });
+    let (text, rest) = after_quote.split_at(end.unwrap_or(after_quote.len()));
+    (text, rest.get(1..).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn refused<'a, T: Deserialize<'a>>(text: &'a str) -> (String, String) {
+        match Body::new(text.as_bytes()).and_then(Body::read::<T>) {
+            Err(RefusedMessage::Malformed { field, what }) => (field, what),
+            Err(RefusedMessage::Signature(error)) => panic!("{error}"),
+            Ok(_) => panic!("{text} was taken"),
+        }
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Outer {
+        #[expect(dead_code, reason = "only its reading is tested")]
+        list: Vec<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Inner {
+        #[expect(dead_code, reason = "only its reading is tested")]
+        amount: i64,
+    }
+
+    #[test]
+    fn an_error_names_the_field() {
+        let cases = [
+            (r#"{"x":{"list":[]},"list":[{"amount":1},{"amount":1.0}]}"#, "list.amount"),
+            ("{\n \"é\": \"}\\\"\",\n \"list\": [\n{\"amount\": \"1\"}]}", "list.amount"),
+            (r#"{"list":[{}]}"#, "list"),
+            (r#"{"list":[{"amount":1,"amount":1}]}"#, "list.amount"),
+            (r#"{"list":[{"amount":01}]}"#, "list.amount"),
+            (r#"{"list":[{"amount":NaN}]}"#, "list.amount"),
+            (r#"{"list":[],"list":[]}"#, "list"),
+            ("{}", "body"),
+            ("", "body"),
+            ("[[]", "body"),
+        ];
+        for (text, field) in cases {
+            assert_eq!(refused::<Outer>(text).0, field, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_does_not_repeat_what_it_found() {
+        let (_, what) = refused::<Inner>(r#"{"amount":"Ada, expected home"}"#);
+        assert_eq!(what, "it should be i64 at line 1 column 30");
+        assert_eq!(refused::<Inner>("{}").1, "missing field `amount` at line 1 column 2");
+    }
+
+    #[test]
+    fn no_nul_character_gets_in() {
+        let cases = [
+            (r#"{"a":{"b":"x\u0000"}}"#, "a.b"),
+            (r#"{"a":["\\\u0000"]}"#, "a"),
+            (r#"{"a\u0000":1}"#, "a\\"),
+            ("{\"a\":\"\0\"}", "a"),
+            ("\0", "body"),
+        ];
+        for (text, field) in cases {
+            assert_eq!(
+                refused::<Value>(text),
+                (field.to_owned(), "it holds a NUL character".to_owned()),
+                "{text:?}"
+            );
+        }
+        for fine in [r#"{"a":"\\u0000"}"#, r#"{"a":"\u0001u0000"}"#, r#""\"u0000""#] {
+            assert!(Body::new(fine.as_bytes()).and_then(Body::read::<Value>).is_ok(), "{fine}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_refused() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(Body::new(nested(64).as_bytes()).is_ok());
+        assert_eq!(refused::<Value>(&nested(65)).1, "it nests too deeply");
+        let braces_in_text = format!("{:?}", "[{".repeat(100));
+        assert!(Body::new(braces_in_text.as_bytes()).is_ok());
+    }
+}

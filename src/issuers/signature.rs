@@ -1,0 +1,203 @@
+//! Who signed a message, and when: HMAC-SHA256 over raw bytes, and a window of time.
+//!
+//! Every live secret is tried against every claimed signature, in constant time: how long it takes
+//! tells nothing about which one fits. The signature is checked first and the time after it, so that
+//! only the issuer can make us say that a message is old.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::Sha256;
+
+use super::SignedMessage;
+
+/// How far a message's time may lie from ours, in both directions. Unit: seconds.
+const TOLERANCE_S: i64 = 300;
+/// The shortest key that Standard Webhooks 1.0 allows. Unit: bytes.
+const STANDARD_WEBHOOKS_KEY_MIN: usize = 24;
+/// Stripe's secrets are `whsec_` and 32 characters or more; the whole text is the key.
+const STRIPE_SECRET_MIN: usize = 24;
+
+/// Why a message is not known to be genuine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    #[error("the header {0} is missing; check that the issuer signs its messages")]
+    MissingHeader(&'static str),
+    #[error("the header {0} is not written as the issuer documents it")]
+    MalformedHeader(&'static str),
+    #[error("the header {0} holds no signature of version v1")]
+    NoSupportedScheme(&'static str),
+    #[error("the message was signed more than 5 minutes ago; a replay, or a clock is wrong")]
+    TimestampTooOld,
+    #[error("the message was signed more than 5 minutes in the future; check our clock")]
+    TimestampInFuture,
+    #[error("no live secret of this connection made the signature; check the endpoint's secret")]
+    SignatureMismatch,
+    #[error("a secret of this connection is too short, or cut; copy it again from the issuer")]
+    SecretTooShort,
+}
+
+impl SignatureError {
+    /// The stable word, for metrics.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::MissingHeader(_) => "missing_header",
+            Self::MalformedHeader(_) => "malformed_header",
+            Self::NoSupportedScheme(_) => "no_supported_scheme",
+            Self::TimestampTooOld => "timestamp_too_old",
+            Self::TimestampInFuture => "timestamp_in_future",
+            Self::SignatureMismatch => "signature_mismatch",
+            Self::SecretTooShort => "secret_too_short",
+        }
+    }
+}
+
+/// Whether a text can be the secret of a Stripe endpoint.
+pub fn check_stripe_secret(secret: &SecretString) -> Result<(), SignatureError> {
+    if secret.expose_secret().len() < STRIPE_SECRET_MIN {
+        return Err(SignatureError::SecretTooShort);
+    }
+    Ok(())
+}
+
+/// Checks `Stripe-Signature`: `t=<unix seconds>,v1=<lower-case hex>[,v1=…][,v0=…]`.
+///
+/// The key is the whole secret as text. Stricter than Stripe's own libraries: one `t` only, and the
+/// window is closed towards the future too.
+pub fn verify_stripe(
+    secrets: &[SecretString],
+    message: &SignedMessage<'_>,
+    now: Timestamp,
+) -> Result<(), SignatureError> {
+    const HEADER: &str = "stripe-signature";
+
+    for secret in secrets {
+        check_stripe_secret(secret)?;
+    }
+    let (mut times, mut claims, mut is_v1) = (Vec::new(), Vec::new(), false);
+    for (key, value) in header(message, HEADER)?.split(',').filter_map(|item| item.split_once('='))
+    {
+        match key {
+            "t" => times.push(value),
+            "v1" => {
+                is_v1 = true;
+                claims.extend(lower_case_hex(value));
+            }
+            _ => {}
+        }
+    }
+    let [time] = *times else { return Err(SignatureError::MalformedHeader(HEADER)) };
+    let signed_at = unix_seconds(time).ok_or(SignatureError::MalformedHeader(HEADER))?;
+    if !is_v1 {
+        return Err(SignatureError::NoSupportedScheme(HEADER));
+    }
+    let keys: Vec<&[u8]> = secrets.iter().map(|secret| secret.expose_secret().as_bytes()).collect();
+    if !is_signed(&keys, &[time.as_bytes(), b".", message.body], &claims) {
+        return Err(SignatureError::SignatureMismatch);
+    }
+    check_window(signed_at, now)
+}
+
+/// Whether a text can be a secret of Standard Webhooks: `whsec_` and 24 bytes or more in base64.
+pub fn check_standard_webhooks_secret(secret: &SecretString) -> Result<(), SignatureError> {
+    standard_webhooks_key(secret).map(|_| ())
+}
+
+fn standard_webhooks_key(secret: &SecretString) -> Result<Vec<u8>, SignatureError> {
+    secret
+        .expose_secret()
+        .strip_prefix("whsec_")
+        .and_then(|key| STANDARD.decode(key).ok())
+        .filter(|key| key.len() >= STANDARD_WEBHOOKS_KEY_MIN)
+        .ok_or(SignatureError::SecretTooShort)
+}
+
+/// Checks the headers of Standard Webhooks 1.0: `webhook-id`, `-timestamp` and `-signature`.
+///
+/// Only digits make a timestamp: that keeps `id.timestamp.body` from being cut in another place.
+pub fn verify_standard_webhooks(
+    secrets: &[SecretString],
+    message: &SignedMessage<'_>,
+    now: Timestamp,
+) -> Result<(), SignatureError> {
+    const ID: &str = "webhook-id";
+    const TIMESTAMP: &str = "webhook-timestamp";
+    const SIGNATURE: &str = "webhook-signature";
+
+    let keys =
+        secrets.iter().map(standard_webhooks_key).collect::<Result<Vec<_>, SignatureError>>()?;
+    let id = header(message, ID)?;
+    let time = header(message, TIMESTAMP)?;
+    let signatures = header(message, SIGNATURE)?;
+    if id.is_empty() {
+        return Err(SignatureError::MalformedHeader(ID));
+    }
+    let signed_at = unix_seconds(time).ok_or(SignatureError::MalformedHeader(TIMESTAMP))?;
+    let (mut claims, mut is_v1) = (Vec::new(), false);
+    for (version, value) in signatures.split(' ').filter_map(|entry| entry.split_once(',')) {
+        if version == "v1" {
+            is_v1 = true;
+            claims.extend(STANDARD.decode(value).ok());
+        }
+    }
+    if !is_v1 {
+        return Err(SignatureError::NoSupportedScheme(SIGNATURE));
+    }
+    if claims.is_empty() {
+        return Err(SignatureError::MalformedHeader(SIGNATURE));
+    }
+    let parts = [id.as_bytes(), b".", time.as_bytes(), b".", message.body];
+    let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+    if !is_signed(&keys, &parts, &claims) {
+        return Err(SignatureError::SignatureMismatch);
+    }
+    check_window(signed_at, now)
+}
+
+/// The value of a header that came once. Twice is malformed: nobody can say which one counts.
+fn header<'a>(message: &SignedMessage<'a>, name: &'static str) -> Result<&'a str, SignatureError> {
+    let mut values = message.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+    let (_, value) = values.next().ok_or(SignatureError::MissingHeader(name))?;
+    match (str::from_utf8(value), values.next()) {
+        (Ok(text), None) => Ok(text),
+        _ => Err(SignatureError::MalformedHeader(name)),
+    }
+}
+
+fn lower_case_hex(text: &str) -> Option<Vec<u8>> {
+    let is_lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    is_lower.then(|| hex::decode(text).ok()).flatten()
+}
+
+fn unix_seconds(text: &str) -> Option<i64> {
+    let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    is_digits.then(|| text.parse().ok()).flatten()
+}
+
+/// Whether any key made any of the claimed signatures. Tries all of them, whatever it finds.
+fn is_signed(keys: &[&[u8]], parts: &[&[u8]], claims: &[Vec<u8>]) -> bool {
+    let mut is_found = false;
+    for key in keys {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { continue };
+        for part in parts {
+            mac.update(part);
+        }
+        for claim in claims {
+            is_found |= mac.clone().verify_slice(claim).is_ok();
+        }
+    }
+    is_found
+}
+
+fn check_window(signed_at: i64, now: Timestamp) -> Result<(), SignatureError> {
+    let age = now.as_second().saturating_sub(signed_at);
+    if age > TOLERANCE_S {
+        Err(SignatureError::TimestampTooOld)
+    } else if age < -TOLERANCE_S {
+        Err(SignatureError::TimestampInFuture)
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,340 @@
+//! Stripe Issuing: real-time authorisations, and the events that follow.
+
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+use super::json::Body;
+use super::{Origin, RefusedMessage, Reply, Told, Verdict};
+use crate::domain::authorisation::{AuthorisationRequest, PartialAmounts, Presence, PurchaseKind};
+use crate::domain::id::{CardToken, IssuerReference, PurchaseReference};
+use crate::domain::merchant::{Mcc, Merchant};
+use crate::domain::money::{Currency, Money};
+use crate::domain::presentment::{
+    Direction, EventBody, IssuerEvent, Position, Presentment, PurchaseReport, Standing,
+    StandingReport,
+};
+use crate::wire::stripe as wire;
+
+/// The most that one message may be about: a thousand million units with two decimals.
+const AMOUNT_MINOR_MAX: i64 = 1_000_000_000_00;
+
+pub(super) fn decode_authorisation(
+    origin: &Origin,
+    body: &[u8],
+) -> Result<AuthorisationRequest, RefusedMessage> {
+    const ASKED: &str = "data.object.pending_request";
+
+    let body = Body::new(body)?;
+    let event = body.read::<wire::Event<wire::Authorization>>();
+    // Of another kind of message the kind is the news, not the first field that differs.
+    let kind = match &event {
+        Ok(event) => Some(event.type_.clone()),
+        Err(_) => body.read::<wire::SealedEvent>().ok().map(|event| event.type_),
+    };
+    if kind.is_some_and(|kind| kind != wire::AUTHORIZATION_REQUEST) {
+        let what = format!("only {} is answered here", wire::AUTHORIZATION_REQUEST);
+        return Err(RefusedMessage::malformed("type", what));
+    }
+    let event = event?;
+    reference::<IssuerReference>("id", &event.id)?;
+    let about = event.data.object;
+    let asked =
+        about.pending_request.ok_or_else(|| RefusedMessage::malformed(ASKED, "it is missing"))?;
+
+    let currency = currency("data.object.pending_request.currency", &asked.currency)?;
+    let amount = money("data.object.pending_request.amount", asked.amount, currency)?;
+    let part = |name: &str, part: Option<i64>| {
+        let field = format!("{ASKED}.amount_details.{name}");
+        let part = money(&field, part.unwrap_or(0), currency)?;
+        if part.minor() > amount.minor() {
+            return Err(RefusedMessage::malformed(field, "it is above the amount it is part of"));
+        }
+        Ok(part)
+    };
+    let cash_back = part("cashback_amount", asked.amount_details.and_then(|d| d.cashback_amount))?;
+    part("atm_fee", asked.amount_details.and_then(|d| d.atm_fee))?;
+    let transaction_amount = transaction_amount(&asked.merchant_currency, asked.merchant_amount)?;
+    if amount.is_zero() && asked.merchant_amount != 0 {
+        let what = "nothing is asked for, but the shop asks for money";
+        return Err(RefusedMessage::malformed("data.object.pending_request.amount", what));
+    }
+
+    let sequence = count("data.object.request_history", about.request_history.len())?;
+    let merchant = merchant(about.merchant_data.as_ref());
+    Ok(AuthorisationRequest {
+        programme: origin.programme.clone(),
+        connection: origin.connection.clone(),
+        reference: reference("data.object.id", &format!("{}/{sequence}", about.id))?,
+        purchase: reference("data.object.id", &about.id)?,
+        sequence,
+        card: reference("data.object.card.id", &about.card.id)?,
+        amount,
+        cash_back,
+        transaction_amount: transaction_amount.unwrap_or(amount),
+        kind: if amount.is_zero() { PurchaseKind::Verification } else { kind_of(&merchant) },
+        presence: presence(about.card_presence.as_deref(), about.authorization_method.as_deref()),
+        // Also at a fuel pump (5542): where the amount is not ours to set, Stripe ignores one.
+        partial: if asked.is_amount_controllable {
+            PartialAmounts::Allowed
+        } else {
+            PartialAmounts::NotAllowed
+        },
+        merchant,
+    })
+}
+
+pub(super) fn decode_event(body: &[u8]) -> Result<IssuerEvent, RefusedMessage> {
+    let body = Body::new(body)?;
+    let envelope: wire::SealedEvent = body.read()?;
+    let id: IssuerReference = reference("id", &envelope.id)?;
+    let at = Timestamp::from_second(envelope.created)
+        .map_err(|_| RefusedMessage::malformed("created", "it is not a time in Unix seconds"))?;
+    let kind = envelope.type_;
+    if !(1..=100).contains(&kind.len()) || !kind.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(RefusedMessage::malformed("type", "it is not the name of an event"));
+    }
+    let body = match kind.as_str() {
+        wire::AUTHORIZATION_REQUEST => {
+            let what = "it waits for an answer, and belongs to the other address";
+            return Err(RefusedMessage::malformed("type", what));
+        }
+        wire::AUTHORIZATION_CREATED | wire::AUTHORIZATION_UPDATED => {
+            let event = body.read::<wire::Event<wire::Authorization>>()?;
+            standing(&event.data.object, at, &id)?
+        }
+        wire::TRANSACTION_CREATED => {
+            presentment(&body.read::<wire::Event<wire::Transaction>>()?.data.object)?
+        }
+        _ => EventBody::Other,
+    };
+    Ok(IssuerEvent { reference: id, kind, body })
+}
+
+pub(super) fn encode(told: &Told, api_version: &str) -> Reply {
+    let decision = told.decision.map(|decision| decision.to_string());
+    let response = match told.verdict {
+        Verdict::Approved { amount, asked } => wire::AuthorizationResponse {
+            approved: true,
+            amount: (amount.minor() < asked.minor()).then(|| in_their_units(amount)),
+            metadata: decision
+                .map(|decision| wire::Metadata { decision: Some(decision), reason: None }),
+        },
+        Verdict::NotPaid { reason } => wire::AuthorizationResponse {
+            approved: false,
+            amount: None,
+            metadata: Some(wire::Metadata { decision, reason: Some(reason.as_str()) }),
+        },
+    };
+    Reply {
+        status: 200,
+        headers: vec![
+            ("content-type", "application/json".to_owned()),
+            ("stripe-version", api_version.to_owned()),
+        ],
+        // Such a struct always becomes text; if ever not, nothing is paid.
+        body: serde_json::to_string(&response)
+            .unwrap_or_else(|_| r#"{"approved":false}"#.to_owned()),
+    }
+}
+
+fn standing(
+    about: &wire::Authorization,
+    at: Timestamp,
+    event: &IssuerReference,
+) -> Result<EventBody, RefusedMessage> {
+    let currency = currency("data.object.currency", &about.currency)?;
+    let total = money("data.object.amount", about.amount, currency)?;
+    let is_last_declined = about.request_history.last().is_some_and(|last| !last.approved);
+    let standing = match (about.status.as_str(), about.approved) {
+        ("pending", true) => Standing::Open { total },
+        ("pending", false) if is_last_declined => Standing::Declined,
+        ("closed", true) => Standing::Closed,
+        ("closed", false) => Standing::Declined,
+        ("reversed", _) => Standing::Reversed,
+        ("expired", _) => Standing::Expired,
+        // Nobody has answered yet, or it stands as nobody has heard of.
+        _ => return Ok(EventBody::Other),
+    };
+    let is_over = !matches!(standing, Standing::Open { .. });
+    let answers = count("data.object.request_history", about.request_history.len())?;
+    let cash_back = about.amount_details.and_then(|details| details.cashback_amount);
+    let merchant = merchant(about.merchant_data.as_ref());
+    // What was reversed or has expired shows nothing either: the questions tell what it was.
+    let has_money = !total.is_zero() || about.request_history.iter().any(|r| r.amount != 0);
+    let has_ended = matches!(standing, Standing::Reversed | Standing::Expired);
+    Ok(EventBody::Standing(Box::new(StandingReport {
+        purchase: reference("data.object.id", &about.id)?,
+        about: PurchaseReport {
+            card: reference::<CardToken>("data.object.card.id", &about.card.id)?,
+            kind: if has_money || has_ended {
+                kind_of(&merchant)
+            } else {
+                PurchaseKind::Verification
+            },
+            presence: presence(
+                about.card_presence.as_deref(),
+                about.authorization_method.as_deref(),
+            ),
+            cash_back: cash_back_told(cash_back, currency)?,
+            merchant,
+        },
+        standing,
+        position: Position { at, answers, over: u8::from(is_over), reference: event.clone() },
+    })))
+}
+
+fn presentment(claim: &wire::Transaction) -> Result<EventBody, RefusedMessage> {
+    const AMOUNT: &str = "data.object.amount";
+
+    let currency = currency("data.object.currency", &claim.currency)?;
+    let (direction, amount) = match claim.type_.as_str() {
+        "capture" => (Direction::Capture, claim.amount.checked_neg()),
+        "refund" => (Direction::Refund, Some(claim.amount)),
+        _ => return Ok(EventBody::Other),
+    };
+    let Some(amount) = amount.filter(|amount| *amount >= 0) else {
+        let what = format!("its sign contradicts that it is a {}", direction.word());
+        return Err(RefusedMessage::malformed(AMOUNT, what));
+    };
+    let amount = money(AMOUNT, amount, currency)?;
+    if amount.is_zero() {
+        return Ok(EventBody::Other);
+    }
+    let cash_back = claim.amount_details.and_then(|details| details.cashback_amount);
+    let purchase: Option<PurchaseReference> = match &claim.authorization {
+        Some(id) => Some(reference("data.object.authorization", id)?),
+        None => None,
+    };
+    let merchant = merchant(claim.merchant_data.as_ref());
+    Ok(EventBody::Presentment(Box::new(Presentment {
+        reference: reference("data.object.id", &claim.id)?,
+        purchase,
+        about: PurchaseReport {
+            card: reference::<CardToken>("data.object.card", &claim.card)?,
+            kind: kind_of(&merchant),
+            // Clearing does not tell. Of a purchase that we know, its authorisation did.
+            presence: Presence::InPerson,
+            cash_back: cash_back_told(cash_back, currency)?,
+            merchant,
+        },
+        direction,
+        amount,
+    })))
+}
+
+fn reference<T: FromStr<Err: ToString>>(field: &str, text: &str) -> Result<T, RefusedMessage> {
+    text.parse().map_err(|error: T::Err| RefusedMessage::malformed(field, error.to_string()))
+}
+
+fn count(field: &str, length: usize) -> Result<u32, RefusedMessage> {
+    u32::try_from(length).map_err(|_| RefusedMessage::malformed(field, "it is too long"))
+}
+
+fn currency(field: &str, code: &str) -> Result<Currency, RefusedMessage> {
+    code.to_ascii_uppercase()
+        .parse()
+        .map_err(|_| RefusedMessage::malformed(field, "it is not the ISO 4217 code of a currency"))
+}
+
+/// Reads an amount in Stripe's minor units, exactly.
+fn money(field: &str, amount: i64, currency: Currency) -> Result<Money, RefusedMessage> {
+    if amount < 0 {
+        return Err(RefusedMessage::malformed(field, "it is below zero"));
+    }
+    let (theirs, ours) = (their_exponent(currency), currency.exponent());
+    if amount % their_step(currency) != 0 {
+        let what = format!("it is finer than {} goes", currency.code());
+        return Err(RefusedMessage::malformed(field, what));
+    }
+    amount
+        .checked_mul(power_of_ten(ours.saturating_sub(theirs)))
+        .map(|minor| minor / power_of_ten(theirs.saturating_sub(ours)))
+        .filter(|minor| *minor <= AMOUNT_MINOR_MAX)
+        .map(|minor| Money::from_minor(minor, currency))
+        .ok_or_else(|| RefusedMessage::malformed(field, "it is above 1,000,000,000.00"))
+}
+
+/// The amount in Stripe's minor units, cut to what the currency allows there: never more than ours.
+fn in_their_units(amount: Money) -> i64 {
+    let currency = amount.currency();
+    let (theirs, ours) = (their_exponent(currency), currency.exponent());
+    let exact = amount.minor().saturating_mul(power_of_ten(theirs.saturating_sub(ours)))
+        / power_of_ten(ours.saturating_sub(theirs));
+    exact - exact % their_step(currency)
+}
+
+/// How many decimals Stripe's minor units have: "Supported currencies" of Stripe's documentation.
+///
+/// UGX is on Stripe's list of currencies without decimals, but has been sent with two: ask Stripe
+/// before a programme runs in it.
+fn their_exponent(currency: Currency) -> u32 {
+    match (currency.code(), currency.exponent()) {
+        (
+            "BIF" | "CLP" | "DJF" | "GNF" | "JPY" | "KMF" | "KRW" | "MGA" | "PYG" | "RWF" | "UGX"
+            | "VND" | "VUV" | "XAF" | "XOF" | "XPF",
+            _,
+        ) => 0,
+        (_, 3) => 3,
+        _ => 2,
+    }
+}
+
+/// Stripe's amounts are multiples of this: ISK has two zeros at the end, KWD one.
+fn their_step(currency: Currency) -> i64 {
+    match their_exponent(currency) {
+        3 => 10,
+        theirs => power_of_ten(theirs.saturating_sub(currency.exponent())),
+    }
+}
+
+const fn power_of_ten(exponent: u32) -> i64 {
+    10_i64.saturating_pow(exponent)
+}
+
+/// What the shop asked in its own currency; none where that cannot be read exactly.
+///
+/// Nothing is decided by it, so a currency that nobody here knows must not cost a person the
+/// purchase: the billing amount then stands in its place.
+fn transaction_amount(code: &str, amount: i64) -> Result<Option<Money>, RefusedMessage> {
+    const FIELD: &str = "data.object.pending_request.merchant_amount";
+
+    if amount < 0 {
+        return Err(RefusedMessage::malformed(FIELD, "it is below zero"));
+    }
+    Ok(currency(FIELD, code).and_then(|currency| money(FIELD, amount, currency)).ok())
+}
+
+/// Cash handed out, in a message about what has happened: it counts whatever its sign.
+fn cash_back_told(amount: Option<i64>, currency: Currency) -> Result<Money, RefusedMessage> {
+    let amount = amount.unwrap_or(0).saturating_abs();
+    money("data.object.amount_details.cashback_amount", amount, currency)
+}
+
+/// 6010 is cash over a counter, 6011 cash from a machine (ISO 18245).
+fn kind_of(merchant: &Merchant) -> PurchaseKind {
+    let is_cash = merchant.mcc().is_some_and(|mcc| ["6010", "6011"].contains(&&*mcc.to_string()));
+    if is_cash { PurchaseKind::Cash } else { PurchaseKind::Purchase }
+}
+
+/// In person only if the message says so: what says nothing counts as remote, the stricter case.
+fn presence(card_presence: Option<&str>, method: Option<&str>) -> Presence {
+    match (card_presence, method) {
+        (Some("not_present"), _) | (_, Some("online" | "keyed_in")) => Presence::Remote,
+        (Some("present"), _) | (_, Some("chip" | "contactless" | "swipe")) => Presence::InPerson,
+        _ => Presence::Remote,
+    }
+}
+
+/// Nothing here can be refused: a shop without a usable code is of no known kind.
+fn merchant(data: Option<&wire::MerchantData>) -> Merchant {
+    let text = |pick: fn(&wire::MerchantData) -> &Option<String>| {
+        data.and_then(|data| pick(data).as_deref()).unwrap_or_default()
+    };
+    let code = text(|data| &data.category_code);
+    let mcc = Mcc::parse(code).ok().filter(|_| code != "0000");
+    Merchant::new(mcc, text(|data| &data.name))
+        .in_city(text(|data| &data.city))
+        .in_country(text(|data| &data.country))
+        .with_network_id(text(|data| &data.network_id))
+}

@@ -1,0 +1,3 @@
+//! The issuers' JSON exactly as they spell it: serde and nothing else.
+
+pub mod stripe;

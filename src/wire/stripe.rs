@@ -1,0 +1,150 @@
+//! Stripe Issuing's messages, as of API version `2026-10-28.endive`: the fields that we read.
+//!
+//! Unknown fields are ignored, a field that comes twice is refused. Amounts are whole numbers in
+//! Stripe's minor units, which are not always ISO 4217's.
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+/// The `type` of the question that waits for an answer.
+pub const AUTHORIZATION_REQUEST: &str = "issuing_authorization.request";
+/// The `type` of the first snapshot of an authorization.
+pub const AUTHORIZATION_CREATED: &str = "issuing_authorization.created";
+/// The `type` of all later snapshots of an authorization.
+pub const AUTHORIZATION_UPDATED: &str = "issuing_authorization.updated";
+/// The `type` of a capture or a refund.
+pub const TRANSACTION_CREATED: &str = "issuing_transaction.created";
+
+/// The envelope of every message.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Event<T> {
+    pub id: String,
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// Unix seconds.
+    pub created: i64,
+    pub data: Data<T>,
+}
+
+/// An envelope whose content is not looked at.
+pub type SealedEvent = Event<IgnoredAny>;
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Data<T> {
+    pub object: T,
+}
+
+/// `issuing.authorization`: in the question, and in every snapshot.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "Stripe named them")]
+pub struct Authorization {
+    pub id: String,
+    /// What is held in total; 0 in the first question.
+    pub amount: i64,
+    pub amount_details: Option<AmountDetails>,
+    pub approved: bool,
+    /// `chip`, `contactless`, `keyed_in`, `online` or `swipe`.
+    #[serde(default, deserialize_with = "text_if_any")]
+    pub authorization_method: Option<String>,
+    pub card: Card,
+    /// `present` or `not_present`.
+    #[serde(default, deserialize_with = "text_if_any")]
+    pub card_presence: Option<String>,
+    pub currency: String,
+    pub merchant_data: Option<MerchantData>,
+    /// The money that is asked for; null in everything but the question.
+    pub pending_request: Option<PendingRequest>,
+    /// The questions that were answered, oldest first.
+    pub request_history: Vec<AnsweredRequest>,
+    /// `pending`, `closed`, `reversed` or `expired`.
+    pub status: String,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct AmountDetails {
+    pub atm_fee: Option<i64>,
+    pub cashback_amount: Option<i64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Card {
+    pub id: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct PendingRequest {
+    /// What is asked in addition to what is held.
+    pub amount: i64,
+    pub amount_details: Option<AmountDetails>,
+    pub currency: String,
+    pub is_amount_controllable: bool,
+    pub merchant_amount: i64,
+    pub merchant_currency: String,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct AnsweredRequest {
+    pub amount: i64,
+    pub approved: bool,
+}
+
+/// Words of the shop's bank, in any quality: what is not text counts as absent.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct MerchantData {
+    /// The ISO 18245 code.
+    #[serde(default, deserialize_with = "text_if_any")]
+    pub category_code: Option<String>,
+    #[serde(default, deserialize_with = "text_if_any")]
+    pub city: Option<String>,
+    #[serde(default, deserialize_with = "text_if_any")]
+    pub country: Option<String>,
+    #[serde(default, deserialize_with = "text_if_any")]
+    pub name: Option<String>,
+    #[serde(default, deserialize_with = "text_if_any")]
+    pub network_id: Option<String>,
+}
+
+/// `issuing.transaction`: a capture (below zero) or a refund (above zero).
+#[derive(Debug, Clone, Deserialize)]
+pub struct Transaction {
+    pub id: String,
+    pub amount: i64,
+    pub amount_details: Option<AmountDetails>,
+    pub authorization: Option<String>,
+    pub card: String,
+    pub currency: String,
+    pub merchant_data: Option<MerchantData>,
+    /// `capture` or `refund`.
+    #[serde(rename = "type")]
+    pub type_: String,
+}
+
+/// The answer to the question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AuthorizationResponse {
+    pub approved: bool,
+    /// Less than was asked; only if `is_amount_controllable`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
+}
+
+/// Our note on the authorization.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Metadata {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+}
+
+fn text_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Value::deserialize(deserializer).map(|value| match value {
+        Value::String(text) => Some(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            None
+        }
+    })
+}
