@@ -123,7 +123,9 @@ pub struct Facts {
 pub enum Continues {
     NewPurchase,
     /// The purchase is open, and holds or has cost this much so far.
-    OpenPurchase { so_far: Money },
+    OpenPurchase {
+        so_far: Money,
+    },
 }
 
 /// The programme's part of the facts. Immutable by version.

@@ -111,8 +111,12 @@ pub struct HoldChange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// The issuer approved this much more, with or without asking us.
-    Raised { by: Money },
-    Lowered { by: Money },
+    Raised {
+        by: Money,
+    },
+    Lowered {
+        by: Money,
+    },
 }
 
 /// Money claimed or given back in clearing.

@@ -24,27 +24,53 @@ pub enum DeclineReason {
     /// The purchase is not in the programme's currency.
     OtherCurrency,
     /// No stream of this person may pay for the category.
-    FunderRule { category: Category },
+    FunderRule {
+        category: Category,
+    },
     PlaceOff,
-    CategoryOff { category: Category },
-    CategoryAsk { category: Category },
+    CategoryOff {
+        category: Category,
+    },
+    CategoryAsk {
+        category: Category,
+    },
     /// Nobody knows what kind of shop it is, and the list says ask or no about that.
     Unsorted,
     CashOff,
     CashBackOff,
     OnlineOff,
     AbroadOff,
-    OutsideHours { hours: Hours },
+    OutsideHours {
+        hours: Hours,
+    },
     /// A permission was given, and has been used.
     OkUsed,
     /// A permission was given, and its time has run out.
-    OkOver { ended_at: Timestamp },
+    OkOver {
+        ended_at: Timestamp,
+    },
     /// A permission was given for less than this.
-    OkSmall { cap: Money },
-    OverPurchase { limit: Money },
-    OverPeriod { period: Period, limit: Money, left: Money, until: Option<Date> },
-    TooMany { period: Period, limit: u32, until: Option<Date> },
-    NoMoney { left: Money, gap: Money },
+    OkSmall {
+        cap: Money,
+    },
+    OverPurchase {
+        limit: Money,
+    },
+    OverPeriod {
+        period: Period,
+        limit: Money,
+        left: Money,
+        until: Option<Date>,
+    },
+    TooMany {
+        period: Period,
+        limit: u32,
+        until: Option<Date>,
+    },
+    NoMoney {
+        left: Money,
+        gap: Money,
+    },
     /// The same reference came before with other content.
     Conflict,
     /// We did not answer in time, or could not record the answer.
