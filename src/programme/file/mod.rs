@@ -1,6 +1,6 @@
 //! A programme's file: one TOML text with its settings, its people and their agreed lists.
 //!
-//! Text in, values out, and back: [`parse`] and [`write`] are each other's inverse, except that
+//! Text in, values out, and back: [`parse`] and [`write()`] are each other's inverse, except that
 //! secrets are never written. The store keeps the same text in parts, the settings by version
 //! ([`write_settings`], [`parse_settings`]) and each person ([`write_person`], [`parse_person`]).
 
@@ -10,6 +10,9 @@ mod problem;
 mod settings;
 mod terms;
 mod write;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

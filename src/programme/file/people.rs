@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::card::CardState;
-use crate::domain::id::{CardToken, ConnectionId, LoadId, PersonId, PotId};
+use crate::domain::id::{CardToken, ConnectionId, LoadId, PermissionId, PersonId, PotId};
 use crate::domain::money::Money;
 use crate::domain::person::PersonState;
 use crate::domain::pot::PotPlan;
@@ -16,20 +16,24 @@ const PERSON: [&str; 9] =
     ["id", "name", "worker", "phone", "state", "card", "pot", "agreement", "permission"];
 const POT: [&str; 7] = ["id", "name", "stream", "allocated", "emergency", "only", "loads"];
 
-/// The line of each card, by connection and token.
-type SeenCards = BTreeMap<(ConnectionId, CardToken), usize>;
+/// The lines of what must differ from one person to the next.
+#[derive(Default)]
+struct Seen {
+    cards: BTreeMap<(ConnectionId, CardToken), usize>,
+    permissions: BTreeMap<PermissionId, usize>,
+}
 
 /// Reads every person.
 pub(super) fn read(root: &Entry<'_>, known: &Known<'_>) -> Option<Vec<Person>> {
     let mut seen = BTreeMap::new();
-    let mut seen_cards = SeenCards::new();
+    let mut seen_elsewhere = Seen::default();
     let entries = root.tables("person", "person", &PERSON);
     all(entries.into_iter().map(|entry| {
         let id = entry.parsed::<PersonId>("id");
         if let Some(id) = &id {
             entry.once("id", id.clone(), &mut seen);
         }
-        person(&entry, id, known, &mut seen_cards)
+        person(&entry, id, known, &mut seen_elsewhere)
     }))
 }
 
@@ -37,7 +41,7 @@ fn person(
     entry: &Entry<'_>,
     id: Option<PersonId>,
     known: &Known<'_>,
-    seen_cards: &mut SeenCards,
+    seen: &mut Seen,
 ) -> Option<Person> {
     let name = entry.text("name", NAME_CHARS_MAX);
     let worker = entry.parsed("worker");
@@ -48,12 +52,12 @@ fn person(
     let states = [PersonState::Active, PersonState::Ended];
     let state = entry.word("state", &states, PersonState::word, Some(PersonState::Active));
     let cards = entry.tables("card", "card", &["connection", "token", "last_four", "state"]);
-    let cards = all(cards.iter().map(|entry| card(entry, known, seen_cards)));
+    let cards = all(cards.iter().map(|entry| card(entry, known, seen)));
     let mut seen_pots = BTreeMap::new();
     let pots = entry.tables("pot", "pot", &POT);
     let pots = all(pots.iter().map(|entry| pot(entry, known, &mut seen_pots)));
     let agreement = terms::agreement(entry, known);
-    let permissions = terms::permissions(entry, known);
+    let permissions = terms::permissions(entry, known, &mut seen.permissions);
     Some(Person {
         id: id?,
         name: name?,
@@ -67,14 +71,14 @@ fn person(
     })
 }
 
-fn card(entry: &Entry<'_>, known: &Known<'_>, seen: &mut SeenCards) -> Option<Card> {
+fn card(entry: &Entry<'_>, known: &Known<'_>, seen: &mut Seen) -> Option<Card> {
     let connection = entry.parsed::<ConnectionId>("connection");
     if connection.is_some() {
         known.refer_connection(entry);
     }
     let token = entry.parsed::<CardToken>("token");
     if let (Some(connection), Some(token)) = (&connection, &token) {
-        entry.once("token", (connection.clone(), token.clone()), seen);
+        entry.once("token", (connection.clone(), token.clone()), &mut seen.cards);
     }
     let last_four = entry.text("last_four", NAME_CHARS_MAX);
     let last_four = last_four.filter(|digits| {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::agreement::{Answer, Decider, Gate, Hours, Scope, Term, TermDraft};
+use crate::domain::id::PermissionId;
 use crate::domain::limit::Limit;
 use crate::domain::merchant::{Mcc, ShopKey};
 use crate::domain::money::Money;
@@ -185,12 +186,15 @@ fn limit(entry: &Entry<'_>, known: &Known<'_>) -> Option<Limit> {
 }
 
 /// Reads a person's one-off permissions.
-pub(super) fn permissions(person: &Entry<'_>, known: &Known<'_>) -> Option<Vec<PermissionDraft>> {
-    let mut seen = BTreeMap::new();
+pub(super) fn permissions(
+    person: &Entry<'_>,
+    known: &Known<'_>,
+    seen: &mut BTreeMap<PermissionId, usize>,
+) -> Option<Vec<PermissionDraft>> {
     let permission = |entry: Entry<'_>| {
         let id = entry.has("id").then(|| entry.parsed("id")).flatten();
         if let Some(id) = id {
-            entry.once("id", id, &mut seen);
+            entry.once("id", id, seen);
         }
         let scope = scope(&entry, known);
         let up_to = entry.money("up_to", known.currency);

@@ -66,9 +66,9 @@ impl Text {
         let _ = writeln!(self.0, "{line}");
     }
 
-    /// Begins a table.
+    /// Begins a table, after an empty line unless it is right below a person's rule.
     fn header(&mut self, header: &str) {
-        if !self.0.is_empty() {
+        if !self.0.is_empty() && !self.0.ends_with(" --\n") {
             self.line("");
         }
         self.line(header);
