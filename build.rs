@@ -13,7 +13,7 @@ use reason_code::ReasonCode;
 
 #[path = "src/words/phrase.rs"]
 mod phrase;
-#[expect(unreachable_pub, reason = "the file belongs to the library, where it is public")]
+#[expect(dead_code, unreachable_pub, reason = "the file belongs to the library, which uses all")]
 #[path = "src/domain/reason_code.rs"]
 mod reason_code;
 

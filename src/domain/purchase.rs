@@ -3,9 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::hold::Hold;
-use super::id::{
-    BudgetId, CardToken, ConnectionId, PermissionId, PurchaseId, PurchaseReference,
-};
+use super::id::{BudgetId, CardToken, ConnectionId, PermissionId, PurchaseId, PurchaseReference};
 use super::limit::Counted;
 use super::money::{Currency, Money, MoneyError};
 use super::presentment::{Position, Standing};

@@ -12,7 +12,7 @@ use super::posting::{Entry, Head, Posting, PostingKind, Transfer};
 use crate::domain::agreement::Agreement;
 use crate::domain::card::CardState;
 use crate::domain::id::{
-    BudgetId, CardToken, ConnectionId, PermissionId, PotId, PostingId, ProgrammeId,
+    BudgetId, CardToken, ConnectionId, PermissionId, PostingId, PotId, ProgrammeId,
     PurchaseReference, StreamId,
 };
 use crate::domain::limit::{Committed, CounterKey};

@@ -72,12 +72,7 @@ impl<'a> Desk<'a> {
         Self { purchase, pots, transfers: Vec::new() }
     }
 
-    fn move_money(
-        &mut self,
-        from: Account,
-        to: Account,
-        amount: Money,
-    ) -> Result<(), LedgerError> {
+    fn move_money(&mut self, from: Account, to: Account, amount: Money) -> Result<(), LedgerError> {
         if let Some(transfer) = Transfer::new(from, to, amount) {
             self.pots.apply(&transfer)?;
             self.transfers.push(transfer);

@@ -3,9 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::row::{Canonical, CorruptRow, Digest, Reader, Table, Value, columns, shown};
-use crate::domain::agreement::{
-    Agreement, Answer, Decider, Hours, Scope, Term, TermDraft,
-};
+use crate::domain::agreement::{Agreement, Answer, Decider, Hours, Scope, Term, TermDraft};
 use crate::domain::id::{BudgetId, ProgrammeId};
 use crate::domain::limit::Limit;
 use crate::domain::merchant::Category;

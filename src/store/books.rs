@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::batch::Batch;
-use super::statements::{BUDGET_VIEW, CARD_BUDGET, CARD_VIEW, COUNTER, PERMISSION, POT, WITHDRAWAL};
+use super::statements::{
+    BUDGET_VIEW, CARD_BUDGET, CARD_VIEW, COUNTER, PERMISSION, POT, WITHDRAWAL,
+};
 use super::{StoreError, Tx};
 use crate::domain::agreement::Agreement;
 use crate::domain::card::CardState;
@@ -61,7 +63,8 @@ impl Tx {
         &mut self,
         cards: &[(ProgrammeId, ConnectionId, CardToken)],
     ) -> Result<Vec<CardBudget>, StoreError> {
-        let keys: Vec<_> = cards.iter().map(|(p, c, t)| vec![shown(p), shown(c), shown(t)]).collect();
+        let keys: Vec<_> =
+            cards.iter().map(|(p, c, t)| vec![shown(p), shown(c), shown(t)]).collect();
         let statements = Arc::clone(&self.statements);
         let rows = statements.card_budgets.fetch(self.connection(), &keys, CARD_BUDGET).await?;
         let read = |row: &Vec<Value>| {
@@ -371,7 +374,8 @@ impl Tx {
         keys: &[(ProgrammeId, ConnectionId, R)],
         table: &Table,
     ) -> Result<Vec<Vec<Value>>, StoreError> {
-        let keys: Vec<_> = keys.iter().map(|(p, c, r)| vec![shown(p), shown(c), shown(r)]).collect();
+        let keys: Vec<_> =
+            keys.iter().map(|(p, c, r)| vec![shown(p), shown(c), shown(r)]).collect();
         let statements = Arc::clone(&self.statements);
         batch(&statements).fetch(self.connection(), &keys, table.columns).await
     }
@@ -441,4 +445,3 @@ pub(super) fn pot_row(
         balance.left.into(),
     ]
 }
-

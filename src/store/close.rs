@@ -58,7 +58,7 @@ impl Tx {
     /// somebody else was first, and the whole transaction must be run again.
     pub async fn close_books(
         &mut self,
-        books: impl IntoIterator<Item = &Book>,
+        books: &[&Book],
         additions: &Additions,
     ) -> Result<(), StoreError> {
         let statements = Arc::clone(&self.statements);
@@ -111,7 +111,7 @@ struct Changed {
 }
 
 impl Changed {
-    fn of(books: impl IntoIterator<Item = &Book>) -> Self {
+    fn of(books: &[&Book]) -> Self {
         let mut changed = Self::default();
         for book in books {
             changed.add(book);

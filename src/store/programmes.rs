@@ -147,9 +147,8 @@ impl Store {
     pub async fn programmes(&self) -> Result<Vec<ProgrammeId>, StoreError> {
         let sql = "SELECT programme_id FROM programme ORDER BY programme_id";
         let rows = sqlx::query(sql).fetch_all(&self.readers).await?;
-        let read = |row: &sqlx::any::AnyRow| {
-            Ok(Reader::new(&PROGRAMME, &read_row(row, TEXT)?).parsed()?)
-        };
+        let read =
+            |row: &sqlx::any::AnyRow| Ok(Reader::new(&PROGRAMME, &read_row(row, TEXT)?).parsed()?);
         rows.iter().map(read).collect()
     }
 
@@ -236,10 +235,8 @@ impl Tx {
         programme: &ProgrammeId,
     ) -> Result<Option<u32>, StoreError> {
         let sql = "SELECT version FROM programme WHERE programme_id = $1";
-        let row = sqlx::query(sql)
-            .bind(programme.to_string())
-            .fetch_optional(self.connection())
-            .await?;
+        let row =
+            sqlx::query(sql).bind(programme.to_string()).fetch_optional(self.connection()).await?;
         let Some(row) = row else { return Ok(None) };
         let row = read_row(&row, columns![Number "version"])?;
         Ok(Some(Reader::new(&PROGRAMME_VERSION, &row).small()?))

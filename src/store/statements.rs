@@ -69,8 +69,7 @@ pub(crate) const EXCEPTION: Table = Table {
 };
 
 const BUDGET_KEY: &[Column] = columns![Key "programme_id", Key "budget_id"];
-const REFERENCE_KEY: &[Column] =
-    columns![Key "programme_id", Key "connection_id", Key "reference"];
+const REFERENCE_KEY: &[Column] = columns![Key "programme_id", Key "connection_id", Key "reference"];
 const AGREEMENT_KEY: &[Column] = columns![Key "programme_id", Key "budget_id", Number "version"];
 const PURCHASE_KEY: &[Column] = columns![Key "programme_id", Key "purchase_id"];
 const COUNTER_KEY: &[Column] = columns![

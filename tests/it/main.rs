@@ -2,11 +2,9 @@
 
 // `cfg(test)` lets clippy see that the helpers below are test code too.
 #[cfg(test)]
-<<<<<<< HEAD
 #[macro_use] // `on_both_databases!`
 mod support;
 #[cfg(test)]
-mod tidy;
-=======
 mod issuers;
->>>>>>> stripe
+#[cfg(test)]
+mod tidy;

@@ -1,0 +1,301 @@
+//! A programme's file: one TOML text with its settings, its people and their agreed lists.
+//!
+//! Text in, values out, and back: [`parse`] and [`write()`] are each other's inverse, except that
+//! secrets are never written. The store keeps the same text in parts, the settings by version
+//! ([`write_settings`], [`parse_settings`]) and each person ([`write_person`], [`parse_person`]).
+
+mod page;
+mod people;
+mod problem;
+mod settings;
+mod terms;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::domain::agreement::{Scope, Term};
+use crate::domain::authorisation::ProgrammeState;
+use crate::domain::card::CardState;
+use crate::domain::id::{
+    CardToken, ConnectionId, LoadId, PermissionId, PersonId, ProgrammeId, WorkerId,
+};
+use crate::domain::merchant::{Category, MerchantRules};
+use crate::domain::money::{Currency, Money};
+use crate::domain::person::PersonState;
+use crate::domain::pot::PotPlan;
+use crate::domain::stream::Stream;
+
+use page::Page;
+pub use problem::{FileProblem, FileProblems};
+pub use write::{write, write_person, write_settings};
+
+/// The issuers that a connection may name.
+pub const ISSUERS: [&str; 1] = ["stripe"];
+
+/// The fewest characters of a secret: fewer could be guessed.
+pub const SECRET_CHARS_MIN: usize = 16;
+
+/// Stands in a file for a secret that is kept as it is stored.
+pub const KEPT: &str = "(kept)";
+
+/// All that a programme's file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgrammeFile {
+    pub settings: Settings,
+    pub people: Vec<Person>,
+}
+
+/// The programme itself: everything but its people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    pub id: ProgrammeId,
+    pub name: String,
+    /// The zone's IANA name, such as `Europe/London`.
+    pub zone_name: String,
+    pub zone: TimeZone,
+    pub currency: Currency,
+    /// Where a purchase is not abroad: ISO 3166 alpha-2.
+    pub country: String,
+    pub state: ProgrammeState,
+    pub workers: Vec<Worker>,
+    pub connections: Vec<Connection>,
+    pub streams: Vec<Stream>,
+    /// The list that holds until a person and their worker have made their own.
+    pub start: Vec<ListedTerm>,
+}
+
+/// Someone whom people can ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Worker {
+    pub id: WorkerId,
+    pub name: String,
+    pub phone: Option<String>,
+}
+
+/// The programme's link to one issuer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    pub id: ConnectionId,
+    /// One of [`ISSUERS`].
+    pub issuer: String,
+    pub api_version: Option<String>,
+    /// What the issuer gives us.
+    pub deadline_ms: u32,
+    /// What we give ourselves; less than the deadline.
+    pub answer_within_ms: u32,
+    pub secrets: Vec<Secret>,
+}
+
+/// What an issuer signs its messages with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// A name of the same shape as an id; unique in the connection.
+    pub name: String,
+    pub value: SecretValue,
+    /// When it stops counting, for a change of secrets.
+    pub until: Option<Timestamp>,
+}
+
+/// A secret's text, or that the stored one stays.
+#[derive(Clone)]
+pub enum SecretValue {
+    Kept,
+    Given(SecretString),
+}
+
+impl fmt::Debug for SecretValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kept => "Kept",
+            Self::Given(_) => "Given([REDACTED])",
+        })
+    }
+}
+
+impl PartialEq for SecretValue {
+    /// For noticing a change of settings; a signature is never checked with this.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Kept, Self::Kept) => true,
+            (Self::Given(a), Self::Given(b)) => a.expose_secret() == b.expose_secret(),
+            (Self::Kept, Self::Given(_)) | (Self::Given(_), Self::Kept) => false,
+        }
+    }
+}
+
+impl Eq for SecretValue {}
+
+/// A person with their cards, pots and list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    pub id: PersonId,
+    pub name: String,
+    pub worker: WorkerId,
+    pub phone: Option<String>,
+    pub state: PersonState,
+    pub cards: Vec<Card>,
+    /// In the order in which they are used.
+    pub pots: Vec<Pot>,
+    /// None until the person and their worker have made a list of their own.
+    pub agreement: Option<AgreementDraft>,
+    pub permissions: Vec<PermissionDraft>,
+}
+
+impl Person {
+    /// The terms that hold: the person's own, or those of `start` while they have none.
+    pub fn terms<'a>(&'a self, start: &'a [ListedTerm]) -> &'a [ListedTerm] {
+        let own = self.agreement.as_ref().map(|agreement| agreement.terms.as_slice());
+        own.filter(|terms| !terms.is_empty()).unwrap_or(start)
+    }
+}
+
+/// A card, as the issuer knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Card {
+    pub connection: ConnectionId,
+    pub token: CardToken,
+    /// Four digits, by which the person tells their cards apart.
+    pub last_four: String,
+    pub state: CardState,
+}
+
+/// A pot, what was promised for it, and the money put into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pot {
+    pub plan: PotPlan,
+    /// The loads together are never more than this.
+    pub allocated: Money,
+    pub loads: Vec<Load>,
+}
+
+/// Money put into a pot, once: applying the file again adds nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Load {
+    pub id: LoadId,
+    /// Above zero.
+    pub amount: Money,
+}
+
+/// An agreement as a file says it; its version is given when it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgreementDraft {
+    pub agreed_on: Date,
+    /// Who said yes, by name.
+    pub agreed_by: Vec<String>,
+    /// Where, how long, and who was there.
+    pub how: String,
+    pub partial: bool,
+    /// No two have the same scope.
+    pub terms: Vec<ListedTerm>,
+}
+
+/// A term, with the name of its shop as people wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedTerm {
+    pub term: Term,
+    /// There when the term is about one shop, unless the name was erased.
+    pub shop_name: Option<String>,
+}
+
+/// A one-off OK. Without an id, it is given one when it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PermissionDraft {
+    pub id: Option<PermissionId>,
+    pub scope: Scope,
+    /// There when the scope is one shop, unless the name was erased.
+    pub shop_name: Option<String>,
+    pub up_to: Money,
+    /// At least one.
+    pub uses: u32,
+    pub from: Timestamp,
+    /// After `from`.
+    pub ends: Timestamp,
+}
+
+/// Which categories there are.
+pub trait KnownCategories {
+    /// Whether `category` is one of them.
+    fn has(&self, category: &Category) -> bool;
+}
+
+impl KnownCategories for MerchantRules {
+    fn has(&self, category: &Category) -> bool {
+        self.get(category).is_some()
+    }
+}
+
+impl<F: Fn(&Category) -> bool> KnownCategories for F {
+    fn has(&self, category: &Category) -> bool {
+        self(category)
+    }
+}
+
+/// Reads a programme's file.
+///
+/// # Errors
+///
+/// Every problem at once, in the order of lines; for a text that is not TOML, only its syntax.
+pub fn parse(text: &str, rules: &dyn KnownCategories) -> Result<ProgrammeFile, FileProblems> {
+    let page = Page::new(text);
+    let table = page.table();
+    let file = table.as_ref().and_then(|table| {
+        let fields = [settings::FIELDS.as_slice(), &["person"]].concat();
+        let root = page.root(table, &fields);
+        let known = settings::known(&root, rules);
+        let settings = settings::read(&root, &known);
+        let people = people::read(&root, &known);
+        Some(ProgrammeFile { settings: settings?, people: people? })
+    });
+    page.finish(file)
+}
+
+/// Reads what [`write_settings`] wrote.
+///
+/// For a stored text, `rules` should know every category: one that the merchant rules have dropped
+/// since stays in what was stored.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn parse_settings(text: &str, rules: &dyn KnownCategories) -> Result<Settings, FileProblems> {
+    let page = Page::new(text);
+    let table = page.table();
+    let settings = table.as_ref().and_then(|table| {
+        let root = page.root(table, &settings::FIELDS);
+        settings::read(&root, &settings::known(&root, rules))
+    });
+    page.finish(settings)
+}
+
+/// Reads what [`write_person`] wrote of a person of the programme with these `settings`.
+///
+/// # Errors
+///
+/// As [`parse`]; also when the text has no person, or more than one.
+pub fn parse_person(
+    text: &str,
+    settings: &Settings,
+    rules: &dyn KnownCategories,
+) -> Result<Person, FileProblems> {
+    let page = Page::new(text);
+    let table = page.table();
+    let person = table.as_ref().and_then(|table| {
+        let root = page.root(table, &["person"]);
+        let people = people::read(&root, &settings::known_of(settings, rules))?;
+        let mut people = people.into_iter();
+        let person = people.next();
+        if person.is_none() || people.next().is_some() {
+            root.problem("person", "one [[person]] is wanted here: no more and no fewer");
+        }
+        person
+    });
+    page.finish(person)
+}

@@ -1,0 +1,142 @@
+//! Reading people: their cards, pots and loads.
+
+use std::collections::BTreeMap;
+
+use crate::domain::card::CardState;
+use crate::domain::id::{CardToken, ConnectionId, LoadId, PermissionId, PersonId, PotId};
+use crate::domain::money::Money;
+use crate::domain::person::PersonState;
+use crate::domain::pot::PotPlan;
+
+use super::page::{Entry, NAME_CHARS_MAX};
+use super::settings::{Known, all, phone};
+use super::{Card, Load, Person, Pot, terms};
+
+const PERSON: [&str; 9] =
+    ["id", "name", "worker", "phone", "state", "card", "pot", "agreement", "permission"];
+const POT: [&str; 7] = ["id", "name", "stream", "allocated", "emergency", "only", "loads"];
+
+/// The lines of what must differ from one person to the next.
+#[derive(Default)]
+struct Seen {
+    cards: BTreeMap<(ConnectionId, CardToken), usize>,
+    permissions: BTreeMap<PermissionId, usize>,
+}
+
+/// Reads every person.
+pub(super) fn read(root: &Entry<'_>, known: &Known<'_>) -> Option<Vec<Person>> {
+    let mut seen = BTreeMap::new();
+    let mut seen_elsewhere = Seen::default();
+    let entries = root.tables("person", "person", &PERSON);
+    all(entries.into_iter().map(|entry| {
+        let id = entry.parsed::<PersonId>("id");
+        if let Some(id) = &id {
+            entry.once("id", id.clone(), &mut seen);
+        }
+        person(&entry, id, known, &mut seen_elsewhere)
+    }))
+}
+
+fn person(
+    entry: &Entry<'_>,
+    id: Option<PersonId>,
+    known: &Known<'_>,
+    seen: &mut Seen,
+) -> Option<Person> {
+    let name = entry.text("name", NAME_CHARS_MAX);
+    let worker = entry.parsed("worker");
+    if worker.is_some() {
+        known.refer_worker(entry);
+    }
+    let phone = phone(entry);
+    let states = [PersonState::Active, PersonState::Ended];
+    let state = entry.word("state", &states, PersonState::word, Some(PersonState::Active));
+    let cards = entry.tables("card", "card", &["connection", "token", "last_four", "state"]);
+    let cards = all(cards.iter().map(|entry| card(entry, known, seen)));
+    let mut seen_pots = BTreeMap::new();
+    let pots = entry.tables("pot", "pot", &POT);
+    let pots = all(pots.iter().map(|entry| pot(entry, known, &mut seen_pots)));
+    let agreement = terms::agreement(entry, known);
+    let permissions = terms::permissions(entry, known, &mut seen.permissions);
+    Some(Person {
+        id: id?,
+        name: name?,
+        worker: worker?,
+        phone,
+        state: state?,
+        cards: cards?,
+        pots: pots?,
+        agreement,
+        permissions: permissions?,
+    })
+}
+
+fn card(entry: &Entry<'_>, known: &Known<'_>, seen: &mut Seen) -> Option<Card> {
+    let connection = entry.parsed::<ConnectionId>("connection");
+    if connection.is_some() {
+        known.refer_connection(entry);
+    }
+    let token = entry.parsed::<CardToken>("token");
+    if let (Some(connection), Some(token)) = (&connection, &token) {
+        entry.once("token", (connection.clone(), token.clone()), &mut seen.cards);
+    }
+    let last_four = entry.text("last_four", NAME_CHARS_MAX);
+    let last_four = last_four.filter(|digits| {
+        let are_four = digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if !are_four {
+            entry.problem("last_four", "last_four is not the card's last four digits, \"1234\"");
+        }
+        are_four
+    });
+    let active = Some(CardState::Active);
+    let state = entry.word("state", &CardState::ALL, CardState::word, active);
+    Some(Card { connection: connection?, token: token?, last_four: last_four?, state: state? })
+}
+
+fn pot(entry: &Entry<'_>, known: &Known<'_>, seen: &mut BTreeMap<PotId, usize>) -> Option<Pot> {
+    let id = entry.parsed::<PotId>("id");
+    if let Some(id) = &id {
+        entry.once("id", id.clone(), seen);
+    }
+    let name = entry.text("name", NAME_CHARS_MAX);
+    let stream = entry.parsed("stream");
+    if stream.is_some() {
+        known.refer_stream(entry);
+    }
+    let allocated = entry.money("allocated", known.currency);
+    let emergency = entry.flag("emergency");
+    let only = entry.has("only").then(|| known.categories(entry, "only"));
+    if entry.is_empty_list("only") {
+        entry.problem("only", "only is empty, so the pot could pay for nothing: take it out");
+    }
+    let loads = loads(entry, known);
+    if let (Some(allocated), Some(loads)) = (allocated, &loads) {
+        let sum = Money::sum(allocated.currency(), loads.iter().map(|load| load.amount));
+        if sum.as_ref().map_or(true, |sum| sum.minor() > allocated.minor()) {
+            let sum = sum.map_or_else(|error| error.to_string(), |sum| sum.to_string());
+            entry.problem(
+                "loads",
+                format!("the loads together are {sum}, above the {allocated} allocated"),
+            );
+        }
+    }
+    let plan = PotPlan { id: id?, stream: stream?, name: name?, only, emergency };
+    Some(Pot { plan, allocated: allocated?, loads: loads? })
+}
+
+fn loads(pot: &Entry<'_>, known: &Known<'_>) -> Option<Vec<Load>> {
+    let mut seen = BTreeMap::new();
+    let load = |entry: Entry<'_>| {
+        let id = entry.parsed::<LoadId>("id");
+        if let Some(id) = &id {
+            entry.once("id", id.clone(), &mut seen);
+        }
+        let amount = entry.money("amount", known.currency);
+        if amount.is_some_and(Money::is_zero) {
+            entry.problem("amount", "amount is nothing: write how much is put in");
+        }
+        Some(Load { id: id?, amount: amount? })
+    };
+    let entries = pot.tables("loads", "load", &["id", "amount"]);
+    all(entries.into_iter().map(load))
+}

@@ -1,0 +1,307 @@
+//! Reading the programme itself: its connections, workers, streams and start list.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::tz::TimeZone;
+
+use crate::domain::authorisation::ProgrammeState;
+use crate::domain::id::{ConnectionId, StreamId, WorkerId};
+use crate::domain::merchant::Category;
+use crate::domain::money::Currency;
+use crate::domain::stream::Stream;
+
+use super::page::{Entry, NAME_CHARS_MAX, shortened};
+use super::{
+    Connection, ISSUERS, KEPT, KnownCategories, ListedTerm, SECRET_CHARS_MIN, Secret, SecretValue,
+    Settings, Worker, terms,
+};
+
+/// The tables that make the settings.
+pub(super) const FIELDS: [&str; 5] = ["programme", "worker", "connection", "stream", "start"];
+
+/// The most characters of a secret.
+const SECRET_CHARS_MAX: usize = 500;
+
+/// What the rest of the file may refer to.
+pub(super) struct Known<'a> {
+    rules: &'a dyn KnownCategories,
+    /// None when the file names none that is one.
+    pub(super) currency: Option<Currency>,
+    workers: BTreeSet<String>,
+    connections: BTreeSet<String>,
+    streams: BTreeSet<String>,
+}
+
+impl Known<'_> {
+    fn refer(entry: &Entry<'_>, key: &str, what: &str, names: &BTreeSet<String>) {
+        if let Some(name) = entry.raw_text(key)
+            && !names.contains(name.trim_matches(' '))
+        {
+            let all = names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+            let all = if all.is_empty() { "none yet".to_owned() } else { shortened_list(&all) };
+            let name = shortened(name);
+            let text = format!("there is no {what} {name:?}; those in this file: {all}");
+            entry.problem(key, text);
+        }
+    }
+
+    /// Refuses a `worker` that is not one of the programme's.
+    pub(super) fn refer_worker(&self, entry: &Entry<'_>) {
+        Self::refer(entry, "worker", "worker", &self.workers);
+    }
+
+    /// Refuses a `connection` that is not one of the programme's.
+    pub(super) fn refer_connection(&self, entry: &Entry<'_>) {
+        Self::refer(entry, "connection", "connection", &self.connections);
+    }
+
+    /// Refuses a `stream` that is not one of the programme's.
+    pub(super) fn refer_stream(&self, entry: &Entry<'_>) {
+        Self::refer(entry, "stream", "stream", &self.streams);
+    }
+
+    /// The category called `name`, which stands under `key`.
+    pub(super) fn category(&self, entry: &Entry<'_>, key: &str, name: &str) -> Option<Category> {
+        let category = Category::parse(name).ok().filter(|category| self.rules.has(category));
+        if category.is_none() {
+            let name = shortened(name);
+            let file = "merchant-rules/categories.toml";
+            entry.problem(
+                key,
+                format!("there is no category {name:?}: use one of the short names in {file}"),
+            );
+        }
+        category
+    }
+
+    /// The categories in the list under `key`.
+    pub(super) fn categories(&self, entry: &Entry<'_>, key: &str) -> BTreeSet<Category> {
+        let names = entry.texts(key, NAME_CHARS_MAX);
+        names.iter().filter_map(|name| self.category(entry, key, name)).collect()
+    }
+}
+
+/// Lists can be as long as a programme is big; a problem is read by a person.
+fn shortened_list(all: &str) -> String {
+    let mut short: String = all.chars().take(200).collect();
+    if short.len() < all.len() {
+        short.push('…');
+    }
+    short
+}
+
+/// What the file names, whether or not the rest of it is right, so that a mistake in a stream is
+/// not told again for each pot.
+pub(super) fn known<'a>(root: &Entry<'_>, rules: &'a dyn KnownCategories) -> Known<'a> {
+    let names = |key: &str, name: &str| {
+        let all = root.quiet_texts(key, name);
+        all.into_iter().map(|text| text.trim_matches(' ').to_owned()).collect()
+    };
+    Known {
+        rules,
+        currency: root.quiet_text("programme", "currency").and_then(|code| code.parse().ok()),
+        workers: names("worker", "id"),
+        connections: names("connection", "name"),
+        streams: names("stream", "id"),
+    }
+}
+
+/// What a part of the file may refer to in `settings`.
+pub(super) fn known_of<'a>(settings: &Settings, rules: &'a dyn KnownCategories) -> Known<'a> {
+    Known {
+        rules,
+        currency: Some(settings.currency),
+        workers: settings.workers.iter().map(|worker| worker.id.to_string()).collect(),
+        connections: settings.connections.iter().map(|link| link.id.to_string()).collect(),
+        streams: settings.streams.iter().map(|stream| stream.id.to_string()).collect(),
+    }
+}
+
+/// Reads the settings.
+pub(super) fn read(root: &Entry<'_>, known: &Known<'_>) -> Option<Settings> {
+    let workers = workers(root);
+    let connections = connections(root);
+    let streams = streams(root, known);
+    let start = start(root, known);
+    let fields = ["id", "name", "time_zone", "currency", "country", "paused"];
+    if !root.has("programme") {
+        root.problem("programme", "the table [programme] is missing: begin the file with it");
+    }
+    let programme = root.table("programme", "programme", &fields)?;
+    let id = programme.parsed("id");
+    let name = programme.text("name", NAME_CHARS_MAX);
+    let zone = zone(&programme);
+    let currency = programme.parsed("currency");
+    let country = country(&programme);
+    let paused = programme.flag("paused");
+    let (zone_name, zone) = zone?;
+    Some(Settings {
+        id: id?,
+        name: name?,
+        zone_name,
+        zone,
+        currency: currency?,
+        country: country?,
+        state: if paused { ProgrammeState::Paused } else { ProgrammeState::Running },
+        workers: workers?,
+        connections: connections?,
+        streams: streams?,
+        start: start?,
+    })
+}
+
+fn zone(programme: &Entry<'_>) -> Option<(String, TimeZone)> {
+    let text = programme.text("time_zone", NAME_CHARS_MAX)?;
+    let zone = TimeZone::get(&text).ok();
+    // The name in its own spelling; a zone without one could not be stored by name.
+    let named = zone.and_then(|zone| zone.iana_name().map(str::to_owned).map(|name| (name, zone)));
+    if named.is_none() {
+        let text = shortened(&text);
+        programme.problem(
+            "time_zone",
+            format!("there is no time zone {text:?}: write its IANA name, like \"Europe/London\""),
+        );
+    }
+    named
+}
+
+fn country(programme: &Entry<'_>) -> Option<String> {
+    let text = programme.text("country", NAME_CHARS_MAX)?;
+    if text.len() == 2 && text.parse::<iso_currency::Country>().is_ok() {
+        return Some(text);
+    }
+    let text = shortened(&text);
+    programme.problem(
+        "country",
+        format!("there is no country {text:?}: write its two-letter ISO code, like \"GB\""),
+    );
+    None
+}
+
+/// A phone number as people write it.
+pub(super) fn phone(entry: &Entry<'_>) -> Option<String> {
+    let text = entry.optional_text("phone", NAME_CHARS_MAX)?;
+    let is_fair = |c: char| c.is_ascii_digit() || matches!(c, '+' | ' ' | '-' | '(' | ')');
+    let digits = text.chars().filter(char::is_ascii_digit).count();
+    if text.chars().all(is_fair) && (3..=15).contains(&digits) {
+        return Some(text);
+    }
+    entry.problem("phone", "phone is not a phone number: write it like \"020 7946 0000\"");
+    None
+}
+
+fn workers(root: &Entry<'_>) -> Option<Vec<Worker>> {
+    let mut seen = BTreeMap::new();
+    let worker = |entry: Entry<'_>| {
+        let id = entry.parsed::<WorkerId>("id");
+        if let Some(id) = &id {
+            entry.once("id", id.clone(), &mut seen);
+        }
+        let name = entry.text("name", NAME_CHARS_MAX);
+        let phone = phone(&entry);
+        Some(Worker { id: id?, name: name?, phone })
+    };
+    let entries = root.tables("worker", "worker", &["id", "name", "phone"]);
+    all(entries.into_iter().map(worker))
+}
+
+/// All of the values, or none if one of them could not be read. Reads every one either way.
+pub(super) fn all<T>(values: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
+    let values: Vec<_> = values.collect();
+    values.into_iter().collect()
+}
+
+fn connections(root: &Entry<'_>) -> Option<Vec<Connection>> {
+    let fields = ["name", "issuer", "api_version", "deadline_ms", "answer_within_ms", "secret"];
+    let mut seen = BTreeMap::new();
+    let connection = |entry: Entry<'_>| {
+        let id = entry.parsed::<ConnectionId>("name");
+        if let Some(id) = &id {
+            entry.once("name", id.clone(), &mut seen);
+        }
+        let issuer = entry.word("issuer", &ISSUERS, |issuer| issuer, None);
+        let api_version = entry.optional_text("api_version", NAME_CHARS_MAX);
+        let deadline_ms = entry.number("deadline_ms", 1);
+        let answer_within_ms = entry.number("answer_within_ms", 1);
+        if let (Some(deadline), Some(answer_within)) = (deadline_ms, answer_within_ms)
+            && answer_within >= deadline
+        {
+            let text = format!(
+                "answer_within_ms is {answer_within}, not below the issuer's deadline_ms of \
+                 {deadline}: leave time for the way back"
+            );
+            entry.problem("answer_within_ms", text);
+        }
+        let secrets = secrets(&entry);
+        Some(Connection {
+            id: id?,
+            issuer: issuer?.to_owned(),
+            api_version,
+            deadline_ms: deadline_ms?,
+            answer_within_ms: answer_within_ms?,
+            secrets: secrets?,
+        })
+    };
+    let entries = root.tables("connection", "connection", &fields);
+    all(entries.into_iter().map(connection))
+}
+
+fn secrets(connection: &Entry<'_>) -> Option<Vec<Secret>> {
+    let mut seen = BTreeMap::new();
+    let secret = |entry: Entry<'_>| {
+        // A secret's name has the shape of an id.
+        let name = entry.parsed::<ConnectionId>("name").map(|name| name.to_string());
+        if let Some(name) = &name {
+            entry.once("name", name.clone(), &mut seen);
+        }
+        let value = entry.text("value", SECRET_CHARS_MAX);
+        let value = value.and_then(|value| secret_value(&entry, value));
+        let until = entry.optional_instant("until");
+        Some(Secret { name: name?, value: value?, until })
+    };
+    let entries = connection.tables("secret", "secret", &["name", "value", "until"]);
+    all(entries.into_iter().map(secret))
+}
+
+/// The problem never shows the secret: it ends up on screens and in logs.
+fn secret_value(entry: &Entry<'_>, value: String) -> Option<SecretValue> {
+    if value == KEPT {
+        return Some(SecretValue::Kept);
+    }
+    if value.chars().count() >= SECRET_CHARS_MIN {
+        return Some(SecretValue::Given(value.into()));
+    }
+    let text = format!(
+        "value is shorter than {SECRET_CHARS_MIN} characters: copy the whole secret, or write \
+         \"{KEPT}\" to keep the stored one"
+    );
+    entry.problem("value", text);
+    None
+}
+
+fn streams(root: &Entry<'_>, known: &Known<'_>) -> Option<Vec<Stream>> {
+    let mut seen = BTreeMap::new();
+    let stream = |entry: Entry<'_>| {
+        let id = entry.parsed::<StreamId>("id");
+        if let Some(id) = &id {
+            entry.once("id", id.clone(), &mut seen);
+        }
+        let name = entry.text("name", NAME_CHARS_MAX);
+        let funder = entry.text("funder", NAME_CHARS_MAX);
+        let never = known.categories(&entry, "never");
+        let ends_on = entry.optional_date("ends_on");
+        let drains_first = entry.flag("drains_first");
+        Some(Stream { id: id?, name: name?, funder: funder?, never, ends_on, drains_first })
+    };
+    let fields = ["id", "name", "funder", "never", "ends_on", "drains_first"];
+    let entries = root.tables("stream", "stream", &fields);
+    all(entries.into_iter().map(stream))
+}
+
+fn start(root: &Entry<'_>, known: &Known<'_>) -> Option<Vec<ListedTerm>> {
+    if !root.has("start") {
+        return Some(Vec::new());
+    }
+    let start = root.table("start", "start", &["term"])?;
+    terms::read(&start, known)
+}

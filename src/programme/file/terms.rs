@@ -1,0 +1,219 @@
+//! Reading agreements: their terms, what these are about, and one-off permissions.
+
+use std::collections::BTreeMap;
+
+use crate::domain::agreement::{Answer, Decider, Gate, Hours, Scope, Term, TermDraft};
+use crate::domain::id::PermissionId;
+use crate::domain::limit::Limit;
+use crate::domain::merchant::{Mcc, ShopKey};
+use crate::domain::money::Money;
+use crate::domain::period::Period;
+
+use super::page::{Entry, NAME_CHARS_MAX, TEXT_CHARS_MAX, shortened};
+use super::settings::{Known, all};
+use super::{AgreementDraft, ListedTerm, PermissionDraft};
+
+/// What stands under `on` for whatever no more specific term is about.
+pub(super) const EVERYTHING_ELSE: &str = "everything_else";
+/// What stands under `on` for every purchase.
+pub(super) const EVERYTHING: &str = "everything";
+/// What a table under `on` may be about. A shop whose name was erased is written by its key.
+const SHOP_SCOPES: [&str; 4] = ["category", "code", "shop", "shop_key"];
+/// What stands under `per` for a single purchase.
+pub(super) const PER_PURCHASE: &str = "purchase";
+
+/// Reads a person's agreement, if they have one.
+pub(super) fn agreement(person: &Entry<'_>, known: &Known<'_>) -> Option<AgreementDraft> {
+    let fields = ["agreed_on", "agreed_by", "how", "partial", "term"];
+    let entry = person.table("agreement", "agreement", &fields)?;
+    let agreed_on = entry.date("agreed_on");
+    let agreed_by = entry.texts("agreed_by", NAME_CHARS_MAX);
+    if !entry.has("agreed_by") {
+        entry.missing("agreed_by", "[\"…\", \"…\"]");
+    } else if agreed_by.is_empty() {
+        entry.problem("agreed_by", "agreed_by names nobody: write who said yes");
+    }
+    let how = entry.text("how", TEXT_CHARS_MAX);
+    let partial = entry.flag("partial");
+    let terms = read(&entry, known);
+    Some(AgreementDraft { agreed_on: agreed_on?, agreed_by, how: how?, partial, terms: terms? })
+}
+
+/// Reads the terms of one list. No two of them are about the same.
+pub(super) fn read(list: &Entry<'_>, known: &Known<'_>) -> Option<Vec<ListedTerm>> {
+    let fields = ["on", "hours", "answer", "limits", "decides", "own_block", "reason", "review_on"];
+    let mut seen = BTreeMap::new();
+    let term = |entry: Entry<'_>| {
+        let scope = scope(&entry, known);
+        if let Some((scope, _)) = &scope {
+            entry.once("on", scope.clone(), &mut seen);
+        }
+        term(&entry, scope, known)
+    };
+    let entries = list.tables("term", "term", &fields);
+    all(entries.into_iter().map(term))
+}
+
+fn term(
+    entry: &Entry<'_>,
+    scope: Option<(Scope, Option<String>)>,
+    known: &Known<'_>,
+) -> Option<ListedTerm> {
+    // A term about everything carries limits only, so its answer goes without saying.
+    let limits_only = entry.raw_text("on") == Some(EVERYTHING);
+    let default = limits_only.then_some(Answer::Yes);
+    let answers = [Answer::Yes, Answer::Ask, Answer::No];
+    let answer = entry.word("answer", &answers, Answer::word, default);
+    let who = [Decider::Person, Decider::Together, Decider::Worker];
+    let decides = entry.word("decides", &who, Decider::word, Some(Decider::Together));
+    let limits = limits(entry, known);
+    let hours = hours(entry);
+    let own_block = entry.table("own_block", "own_block", &["cooling_days"]);
+    let cooling_days = own_block.as_ref().map(|block| block.number("cooling_days", 0));
+    let reason = entry.optional_text("reason", TEXT_CHARS_MAX);
+    let review_on = entry.optional_date("review_on");
+    // What was wrong in a field has been told; the term without that field would be wrong again.
+    let is_whole = entry.has("hours") == hours.is_some()
+        && entry.has("reason") == reason.is_some()
+        && entry.has("review_on") == review_on.is_some()
+        && entry.has("own_block") == cooling_days.flatten().is_some();
+    let (scope, shop_name) = scope?;
+    let (answer, decides, limits) = (answer?, decides?, limits?);
+    let cooling_days = cooling_days.flatten();
+    if !is_whole {
+        return None;
+    }
+    let draft =
+        TermDraft { scope, answer, limits, hours, decides, reason, review_on, cooling_days };
+    match Term::new(draft) {
+        Ok(term) => Some(ListedTerm { term, shop_name }),
+        Err(error) => {
+            entry.problem("", error.to_string());
+            None
+        }
+    }
+}
+
+/// What `on` says, with the shop's name as it is written there.
+fn scope(entry: &Entry<'_>, known: &Known<'_>) -> Option<(Scope, Option<String>)> {
+    if !entry.has("on") {
+        entry.missing("on", "\"everything_else\"");
+        return None;
+    }
+    match entry.raw_text("on") {
+        Some(EVERYTHING_ELSE) => return Some((Scope::EverythingElse, None)),
+        Some(EVERYTHING) => return Some((Scope::Everything, None)),
+        Some(word) => {
+            let gate = Gate::from_word(word);
+            if gate.is_none() {
+                entry.problem("on", unknown_scope(word));
+            }
+            return gate.map(|gate| (Scope::Gate(gate), None));
+        }
+        None => {}
+    }
+    let on = entry.table("on", "", &SHOP_SCOPES)?;
+    let keys: Vec<_> = SHOP_SCOPES.into_iter().filter(|key| on.has(key)).collect();
+    match keys.as_slice() {
+        ["category"] => {
+            let name = on.text("category", NAME_CHARS_MAX)?;
+            let category = known.category(&on, "category", &name)?;
+            Some((Scope::Category(category), None))
+        }
+        ["code"] => on.parsed::<Mcc>("code").map(|code| (Scope::Code(code), None)),
+        ["shop"] => {
+            let name = on.text("shop", NAME_CHARS_MAX)?;
+            let key = ShopKey::from_name(&name);
+            if key.is_none() {
+                on.problem("shop", "shop has neither letters nor digits: write the shop's name");
+            }
+            key.map(|key| (Scope::Shop(key), Some(name)))
+        }
+        ["shop_key"] => on.parsed::<ShopKey>("shop_key").map(|key| (Scope::Shop(key), None)),
+        _ => {
+            on.problem("", format!("on needs exactly one of {}", SHOP_SCOPES.join(", ")));
+            None
+        }
+    }
+}
+
+fn unknown_scope(word: &str) -> String {
+    let word = shortened(word);
+    let gates: Vec<_> = Gate::ALL.iter().map(|gate| format!("{:?}", gate.word())).collect();
+    format!(
+        "on is {word:?}: write \"{EVERYTHING_ELSE}\", \"{EVERYTHING}\", {}, {{ category = \"…\" }}, \
+         {{ code = \"…\" }} or {{ shop = \"…\" }}",
+        gates.join(", ")
+    )
+}
+
+fn hours(term: &Entry<'_>) -> Option<Hours> {
+    let entry = term.table("hours", "hours", &["from", "to"])?;
+    let from = entry.time("from");
+    let to = entry.time("to");
+    let hours = Hours { from: from?, to: to? };
+    if hours.from == hours.to {
+        entry.problem("to", "the hours end as they begin: no purchase could be within them");
+    }
+    Some(hours)
+}
+
+fn limits(term: &Entry<'_>, known: &Known<'_>) -> Option<Vec<Limit>> {
+    let entries = term.tables("limits", "limit", &["per", "amount", "count"]);
+    all(entries.iter().map(|entry| limit(entry, known)))
+}
+
+fn limit(entry: &Entry<'_>, known: &Known<'_>) -> Option<Limit> {
+    let mut periods = vec![None];
+    periods.extend(Period::ALL.map(Some));
+    let word = |period: Option<Period>| period.map_or(PER_PURCHASE, Period::word);
+    let per = entry.word("per", &periods, word, None);
+    if entry.has("amount") == entry.has("count") {
+        entry.problem("", "a limit needs either an amount or a count: write one of them");
+        return None;
+    }
+    if entry.has("amount") {
+        let most = entry.money("amount", known.currency);
+        let (per, most) = (per?, most?);
+        return Some(per.map_or(Limit::PerPurchase(most), |per| Limit::Amount { per, most }));
+    }
+    let most = entry.number("count", 0);
+    let (per, most) = (per?, most?);
+    if per.is_none() {
+        entry.problem("per", "one purchase has no count: write an amount, or another per");
+    }
+    per.map(|per| Limit::Count { per, most })
+}
+
+/// Reads a person's one-off permissions.
+pub(super) fn permissions(
+    person: &Entry<'_>,
+    known: &Known<'_>,
+    seen: &mut BTreeMap<PermissionId, usize>,
+) -> Option<Vec<PermissionDraft>> {
+    let permission = |entry: Entry<'_>| {
+        let id = entry.has("id").then(|| entry.parsed("id")).flatten();
+        if let Some(id) = id {
+            entry.once("id", id, seen);
+        }
+        let scope = scope(&entry, known);
+        let up_to = entry.money("up_to", known.currency);
+        if up_to.is_some_and(Money::is_zero) {
+            entry.problem("up_to", "up_to is nothing: write the most that it may be");
+        }
+        let uses = entry.number("uses", 1);
+        let from = entry.instant("from");
+        let ends = entry.instant("ends");
+        if let (Some(from), Some(ends)) = (from, ends)
+            && ends <= from
+        {
+            entry.problem("ends", "the permission ends before it begins: change from or ends");
+        }
+        let (scope, shop_name) = scope?;
+        let (up_to, uses) = (up_to?, uses?);
+        Some(PermissionDraft { id, scope, shop_name, up_to, uses, from: from?, ends: ends? })
+    };
+    let fields = ["id", "on", "up_to", "uses", "from", "ends"];
+    let entries = person.tables("permission", "permission", &fields);
+    all(entries.into_iter().map(permission))
+}

@@ -1,0 +1,220 @@
+//! Whatever a file says: writing it and reading it gives the same.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A text as people write it, with what TOML must escape.
+fn words() -> impl Strategy<Value = String> {
+    "[A-Za-z0-9£é\u{1F600}\"'\\\\#=\\[\\]{}]([A-Za-z0-9 £é\"'\\\\#=,.\\[\\]{}]{0,30}[a-z\"\\\\])?"
+}
+
+fn slug() -> impl Strategy<Value = String> {
+    "[a-z0-9][a-z0-9-]{0,8}"
+}
+
+fn a_date() -> impl Strategy<Value = Date> {
+    (0..=9999_i16, 1..=12_i8, 1..=28_i8).prop_map(|(year, month, day)| date(year, month, day))
+}
+
+fn an_instant() -> impl Strategy<Value = Timestamp> {
+    (0..4_000_000_000_000_000_i64).prop_map(|micros| Timestamp::from_microsecond(micros).unwrap())
+}
+
+fn a_scope() -> impl Strategy<Value = (Scope, Option<String>)> {
+    let shop = ("[A-Z][a-z \"\\\\]{0,10}[a-z]", any::<bool>()).prop_map(|(name, erased)| {
+        let key = ShopKey::from_name(&name).unwrap();
+        (Scope::Shop(key), (!erased).then_some(name))
+    });
+    let gates = [Gate::Cash, Gate::CashBack, Gate::Online, Gate::Abroad, Gate::Hours];
+    prop_oneof![
+        shop,
+        "[0-9]{4}".prop_map(|code| (Scope::Code(code.parse().unwrap()), None)),
+        slug().prop_map(|name| (Scope::Category(name.parse().unwrap()), None)),
+        Just((Scope::EverythingElse, None)),
+        Just((Scope::Everything, None)),
+        proptest::sample::select(gates.to_vec()).prop_map(|gate| (Scope::Gate(gate), None)),
+    ]
+}
+
+fn a_limit(currency: Currency) -> impl Strategy<Value = Limit> {
+    let period = || proptest::sample::select(Period::ALL.to_vec());
+    let money = move |minor: i64| Money::from_minor(minor, currency);
+    prop_oneof![
+        (0..=i64::MAX).prop_map(move |minor| Limit::PerPurchase(money(minor))),
+        (period(), 0..=i64::MAX)
+            .prop_map(move |(per, minor)| Limit::Amount { per, most: money(minor) }),
+        (period(), any::<u32>()).prop_map(|(per, most)| Limit::Count { per, most }),
+    ]
+}
+
+/// A term that can have been agreed: a draft, bent into shape where the rules want it.
+fn a_term(currency: Currency) -> impl Strategy<Value = ListedTerm> {
+    let answer = proptest::sample::select(vec![Answer::Yes, Answer::Ask, Answer::No]);
+    let decides =
+        proptest::sample::select(vec![Decider::Person, Decider::Together, Decider::Worker]);
+    let limits = proptest::collection::vec(a_limit(currency), 0..3);
+    let times = (0..86_400_i32, 0..86_400_i32, any::<bool>());
+    let rest = (words(), a_date(), proptest::option::of(any::<u32>()), any::<bool>());
+    (a_scope(), answer, decides, limits, times, rest).prop_map(
+        |((scope, shop_name), answer, decides, limits, (from, to, whole), rest)| {
+            let (reason, review_on, cooling_days, bare) = rest;
+            let at = |second: i32| {
+                let second = if whole { second / 60 * 60 } else { second };
+                time(0, 0, 0, 0).wrapping_add(jiff::SignedDuration::from_secs(second.into()))
+            };
+            let (from, to) = (at(from), at(to));
+            let to =
+                if from == to { to.wrapping_add(jiff::SignedDuration::from_mins(1)) } else { to };
+            let is_hours = scope == Scope::Gate(Gate::Hours);
+            let answer = if scope == Scope::Everything { Answer::Yes } else { answer };
+            let limits = if is_hours { Vec::new() } else { limits };
+            let bare = bare && answer == Answer::Yes && limits.is_empty();
+            let term = Term::new(TermDraft {
+                scope,
+                answer,
+                limits,
+                hours: is_hours.then_some(Hours { from, to }),
+                decides,
+                reason: (!bare).then_some(reason),
+                review_on: (!bare).then_some(review_on),
+                cooling_days: cooling_days.filter(|_| answer == Answer::No),
+            });
+            ListedTerm { term: term.unwrap(), shop_name }
+        },
+    )
+}
+
+fn a_list(currency: Currency) -> impl Strategy<Value = Vec<ListedTerm>> {
+    proptest::collection::vec(a_term(currency), 0..6).prop_map(|mut terms| {
+        let mut seen = BTreeSet::new();
+        terms.retain(|listed| seen.insert(listed.term.scope().clone()));
+        terms
+    })
+}
+
+fn a_person(currency: Currency) -> impl Strategy<Value = Person> {
+    let card = (slug(), proptest::sample::select(CardState::ALL.to_vec()), "[0-9]{4}");
+    let load = (slug(), 1..=1_000_000_i64);
+    let only = proptest::collection::btree_set(slug(), 1..20);
+    let loads = proptest::collection::vec(load, 0..8);
+    let pot = (slug(), words(), proptest::option::of(only), any::<bool>(), loads, 0..=1000_i64);
+    let names = proptest::collection::vec(words(), 1..4);
+    let agreement = (a_date(), names, words(), any::<bool>(), a_list(currency));
+    let permission =
+        (proptest::option::of(any::<u128>()), a_scope(), 1..=u32::MAX, an_instant(), 1..=i64::MAX);
+    let parts = (
+        proptest::collection::vec(card, 0..3),
+        proptest::collection::vec(pot, 0..4),
+        proptest::option::of(agreement),
+        proptest::collection::vec(permission, 0..3),
+    );
+    let who =
+        (slug(), words(), proptest::option::of("\\+44 [0-9]{3} \\([0-9]{4}\\)-1"), any::<bool>());
+    (who, parts).prop_map(
+        move |((id, name, phone, ended), (cards, pots, agreement, permissions))| {
+            let mut seen = BTreeSet::new();
+            let cards = cards.into_iter().filter(|card| seen.insert(card.0.clone()));
+            let cards = cards.map(|(token, state, last_four)| Card {
+                connection: "link".parse().unwrap(),
+                token: token.parse().unwrap(),
+                last_four,
+                state,
+            });
+            let mut seen = BTreeSet::new();
+            let pots = pots.into_iter().filter(|pot| seen.insert(pot.0.clone()));
+            let pots = pots.map(|(id, name, only, emergency, loads, spare)| {
+                let mut seen = BTreeSet::new();
+                let loads: Vec<_> =
+                    loads.into_iter().filter(|load| seen.insert(load.0.clone())).collect();
+                let sum: i64 = loads.iter().map(|load| load.1).sum();
+                let only = only.map(|only| only.iter().map(|name| name.parse().unwrap()).collect());
+                let (id, stream) = (id.parse().unwrap(), "homes".parse().unwrap());
+                let load = |(id, minor): (String, i64)| Load {
+                    id: id.parse().unwrap(),
+                    amount: Money::from_minor(minor, currency),
+                };
+                Pot {
+                    plan: PotPlan { id, stream, name, only, emergency },
+                    allocated: Money::from_minor(sum + spare, currency),
+                    loads: loads.into_iter().map(load).collect(),
+                }
+            });
+            let mut seen = BTreeSet::new();
+            let permissions =
+                permissions.into_iter().filter(|p| p.0.is_none_or(|id| seen.insert(id)));
+            let permissions =
+                permissions.map(|(id, (scope, shop_name), uses, from, up_to)| PermissionDraft {
+                    id: id.map(|id| PermissionId::new(uuid::Uuid::from_u128(id))),
+                    scope,
+                    shop_name,
+                    up_to: Money::from_minor(up_to, currency),
+                    uses,
+                    from,
+                    ends: from + jiff::SignedDuration::from_micros(1),
+                });
+            Person {
+                id: id.parse().unwrap(),
+                name,
+                worker: "amina".parse().unwrap(),
+                phone,
+                state: if ended { PersonState::Ended } else { PersonState::Active },
+                cards: cards.collect(),
+                pots: pots.collect(),
+                agreement: agreement.map(|(agreed_on, agreed_by, how, partial, terms)| {
+                    AgreementDraft { agreed_on, agreed_by, how, partial, terms }
+                }),
+                permissions: permissions.collect(),
+            }
+        },
+    )
+}
+
+fn a_file() -> impl Strategy<Value = ProgrammeFile> {
+    let currency = proptest::sample::select(vec!["GBP", "JPY", "KWD"]);
+    let currency = currency.prop_map(|code| code.parse::<Currency>().unwrap());
+    currency.prop_flat_map(|currency| {
+        let rest = (words(), any::<bool>(), any::<bool>(), proptest::option::of(an_instant()));
+        (rest, a_list(currency), a_person(currency)).prop_map(
+            move |((name, paused, drains_first, until), start, person)| {
+                let mut file = kept(parsed(SMALL));
+                file.settings.name = name;
+                file.settings.currency = currency;
+                let states = [ProgrammeState::Running, ProgrammeState::Paused];
+                file.settings.state = states[usize::from(paused)];
+                file.settings.streams[0].drains_first = drains_first;
+                file.settings.connections[0].secrets[0].until = until;
+                file.settings.start = start;
+                file.people = vec![person];
+                file
+            },
+        )
+    })
+}
+
+proptest! {
+    /// Whatever a file says, writing it and reading it gives the same.
+    #[test]
+    fn what_is_written_reads_back(file in a_file()) {
+        let written = write(&file);
+        prop_assert_eq!(parsed(&written), file, "{}", written);
+    }
+
+    /// Whatever happens to a file, it is read, or refused with problems on lines that it has.
+    #[test]
+    fn a_damaged_file_is_read_or_refused_with_a_line(
+        at in 0..SMALL.len(),
+        cut in 0..40_usize,
+        put in "[\\[\\]{}=\"'#,a-z0-9 .\\n\u{0}é-]{0,6}",
+    ) {
+        let end = (at + cut).min(SMALL.len());
+        let text = format!("{}{put}{}", &SMALL[..at], &SMALL[end..]);
+        if let Err(found) = parse(&text, &some_categories) {
+            prop_assert!(!found.problems.is_empty());
+            let lines = text.split('\n').count();
+            for problem in found.problems {
+                prop_assert!((1..=lines).contains(&problem.line), "{}", problem);
+            }
+        }
+    }
+}

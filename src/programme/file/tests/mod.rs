@@ -1,0 +1,257 @@
+//! What the demo says, and that what was written reads back.
+
+mod any_file;
+mod mistakes;
+
+use std::collections::BTreeSet;
+
+use jiff::civil::{date, time};
+
+use crate::domain::agreement::{Answer, Decider, Gate, Hours, TermDraft};
+use crate::domain::limit::Limit;
+use crate::domain::merchant::{Mcc, ShopKey};
+use crate::domain::period::Period;
+
+use super::*;
+
+const DEMO: &str = include_str!("../../../../merchant-rules/demo.toml");
+
+/// Everything a file can say, in few lines. Its line numbers are what the cases below count.
+const SMALL: &str = r#"[programme]
+id = "river"
+name = "River"
+time_zone = "Europe/London"
+currency = "GBP"
+country = "GB"
+[[worker]]
+id = "amina"
+name = "Amina"
+phone = "020 7946 0000"
+[[connection]]
+name = "link"
+issuer = "stripe"
+api_version = "1"
+deadline_ms = 2000
+answer_within_ms = 1300
+[[connection.secret]]
+name = "one"
+value = "0123456789abcdef"
+until = 2027-01-01T00:00:00Z
+[[stream]]
+id = "homes"
+name = "Homes"
+funder = "Council"
+never = ["gambling"]
+ends_on = 2027-09-30
+[[start.term]]
+on = "everything_else"
+answer = "yes"
+[[person]]
+id = "dee"
+name = "Dee"
+worker = "amina"
+state = "active"
+[[person.card]]
+connection = "link"
+token = "ic_1"
+last_four = "5678"
+state = "replaced"
+[[person.pot]]
+id = "week"
+name = "your week"
+stream = "homes"
+allocated = "60.00"
+only = ["food"]
+loads = [{ id = "a", amount = "40.00" }, { id = "b", amount = "20.00" }]
+[person.agreement]
+agreed_on = 2026-11-16
+agreed_by = ["Dee", "Amina"]
+how = "Over tea."
+partial = false
+[[person.agreement.term]]
+on = { shop = "Corner Shop" }
+answer = "no"
+own_block = { cooling_days = 7 }
+decides = "person"
+reason = "Dee asked."
+review_on = 2027-02-16
+[[person.agreement.term]]
+on = "hours"
+hours = { from = "06:00", to = "23:00" }
+answer = "ask"
+reason = "Dee asked."
+review_on = 2027-02-16
+[[person.agreement.term]]
+on = "everything_else"
+answer = "yes"
+limits = [{ per = "purchase", amount = "10.00" }]
+reason = "Talk first."
+review_on = 2027-02-16
+[[person.permission]]
+on = { code = "5541" }
+up_to = "25.00"
+uses = 1
+from = 2026-11-20T09:00:00Z
+ends = 2026-11-27T09:00:00Z
+"#;
+
+fn some_categories(category: &Category) -> bool {
+    ["food", "gambling", "pets", "phone"].contains(&category.as_str())
+}
+
+fn problems(text: &str) -> Vec<FileProblem> {
+    parse(text, &some_categories).map_or_else(|found| found.problems, |_| Vec::new())
+}
+
+fn parsed(text: &str) -> ProgrammeFile {
+    match parse(text, &|_: &Category| true) {
+        Ok(file) => file,
+        Err(problems) => panic!("{problems}\n\n{text}"),
+    }
+}
+
+fn pounds(minor: i64) -> Money {
+    Money::from_minor(minor, "GBP".parse().unwrap())
+}
+
+#[test]
+fn a_given_secret_is_never_shown() {
+    let file = parsed(SMALL);
+    assert!(matches!(file.settings.connections[0].secrets[0].value, SecretValue::Given(_)));
+    for text in [format!("{file:?}"), write(&file), write_settings(&file.settings)] {
+        assert!(!text.contains("0123456789abcdef"), "{text}");
+    }
+}
+
+#[test]
+fn a_person_without_terms_has_the_start_list() {
+    let mut file = parsed(DEMO);
+    let mut dee = file.people.remove(0);
+    assert_eq!(dee.terms(&file.settings.start).len(), 9);
+    dee.agreement.as_mut().unwrap().terms.clear();
+    assert_eq!(dee.terms(&file.settings.start), file.settings.start);
+    dee.agreement = None;
+    assert_eq!(dee.terms(&file.settings.start), file.settings.start);
+}
+
+/// The demo with the secrets that a written file has.
+fn kept(mut file: ProgrammeFile) -> ProgrammeFile {
+    for connection in &mut file.settings.connections {
+        for secret in &mut connection.secrets {
+            secret.value = SecretValue::Kept;
+        }
+    }
+    file
+}
+
+#[test]
+fn the_demo_and_the_small_file_read_back_as_they_were() {
+    for text in [DEMO, SMALL] {
+        let file = kept(parsed(text));
+        let written = write(&file);
+        assert_eq!(parsed(&written), file, "{written}");
+        assert_eq!(write(&parsed(&written)), written, "writing twice is writing once");
+        // What the demo's file says in words of its own, the written one says in the same order.
+        let fields = |text: &str| -> Vec<String> {
+            let keys = text.lines().filter(|line| line.starts_with("[[") || line.contains(" = "));
+            keys.map(|line| line.split(" = ").next().unwrap().to_owned()).collect()
+        };
+        let (ours, theirs) = (fields(&written), fields(text));
+        let together = |keys: &[String]| -> Vec<String> {
+            keys.iter()
+                .filter(|key| !["decides", "own_block", "state"].contains(&&***key))
+                .cloned()
+                .collect()
+        };
+        assert_eq!(together(&ours), together(&theirs));
+    }
+}
+
+#[test]
+fn the_parts_read_back_as_they_were() {
+    let file = parsed(DEMO);
+    let any = |_: &Category| true;
+    let settings = parse_settings(&write_settings(&file.settings), &any).unwrap();
+    let mut without_secrets = file.settings.clone();
+    without_secrets.connections[0].secrets.clear();
+    assert_eq!(settings, without_secrets);
+    for person in &file.people {
+        assert_eq!(parse_person(&write_person(person), &settings, &any).as_ref(), Ok(person));
+    }
+    assert!(parse_person("", &settings, &any).is_err());
+    let two: String = file.people.iter().map(write_person).collect();
+    assert!(parse_person(&two, &settings, &any).is_err());
+}
+
+#[test]
+fn the_demo_says_what_dee_agreed() {
+    let file = parsed(DEMO);
+    let settings = &file.settings;
+    assert_eq!(settings.id.as_str(), "riverside");
+    assert_eq!(settings.zone.iana_name(), Some("Europe/London"));
+    assert_eq!(settings.state, ProgrammeState::Running);
+    assert_eq!(settings.connections[0].deadline_ms, 2000);
+    assert_eq!(settings.streams[1].ends_on, Some(date(2027, 3, 31)));
+    assert_eq!(settings.start.len(), 1);
+    let ids: Vec<_> = file.people.iter().map(|person| person.id.as_str()).collect();
+    assert_eq!(ids, ["dee", "femi", "ana"]);
+
+    let dee = &file.people[0];
+    assert_eq!((dee.name.as_str(), dee.worker.as_str()), ("Dee", "amina"));
+    assert_eq!((dee.state, &dee.phone), (PersonState::Active, &None));
+    let cards: Vec<_> =
+        dee.cards.iter().map(|card| (card.last_four.as_str(), card.state)).collect();
+    assert_eq!(cards, [("5678", CardState::Active), ("1234", CardState::Replaced)]);
+    assert_eq!(dee.cards[0].token.as_str(), "ic_1DemoDee00000000001");
+    let pots: Vec<_> = dee
+        .pots
+        .iter()
+        .map(|pot| {
+            let loads: i64 = pot.loads.iter().map(|load| load.amount.minor()).sum();
+            let only = pot.plan.only.as_ref().map_or(0, BTreeSet::len);
+            (pot.plan.id.as_str(), pot.allocated.minor(), loads, only, pot.plan.emergency)
+        })
+        .collect();
+    assert_eq!(
+        pots,
+        [
+            ("pets", 160_00, 40_00, 1, false),
+            ("moving-in", 150_00, 150_00, 5, false),
+            ("week", 3120_00, 63_90, 0, false),
+            ("emergency", 80_00, 20_00, 5, true),
+        ]
+    );
+    assert_eq!(dee.pots[2].plan.only, None);
+
+    let agreement = dee.agreement.as_ref().unwrap();
+    assert_eq!(agreement.agreed_on, date(2026, 11, 16));
+    assert_eq!(agreement.agreed_by, ["Dee", "Amina"]);
+    assert_eq!(agreement.terms.len(), 9);
+    let first = Term::new(TermDraft {
+        scope: Scope::Category("gambling".parse().unwrap()),
+        answer: Answer::No,
+        limits: Vec::new(),
+        hours: None,
+        decides: Decider::Person,
+        reason: Some("Dee asked for this.".to_owned()),
+        review_on: Some(date(2027, 2, 16)),
+        cooling_days: Some(7),
+    });
+    assert_eq!(agreement.terms[0], ListedTerm { term: first.unwrap(), shop_name: None });
+    let fuel = &agreement.terms[5].term;
+    assert_eq!(*fuel.scope(), Scope::Code(Mcc::parse("5541").unwrap()));
+    assert_eq!(fuel.limits(), [Limit::PerPurchase(pounds(10_00))]);
+    let cash = &agreement.terms[6].term;
+    assert_eq!(*cash.scope(), Scope::Gate(Gate::Cash));
+    assert_eq!(cash.limits(), [Limit::Amount { per: Period::Week, most: pounds(20_00) }]);
+
+    let femi = file.people[1].agreement.as_ref().unwrap();
+    let test = &femi.terms[2];
+    assert_eq!(test.shop_name.as_deref(), Some("Theory Test Centre"));
+    assert_eq!(*test.term.scope(), Scope::Shop(ShopKey::from_name("Theory Test Centre").unwrap()));
+    assert_eq!(test.term.limits(), [Limit::Count { per: Period::Agreement, most: 2 }]);
+    let ana = file.people[2].agreement.as_ref().unwrap();
+    let hours = Hours { from: time(6, 0, 0, 0), to: time(23, 0, 0, 0) };
+    assert_eq!(ana.terms[1].term.hours(), Some(hours));
+    assert_eq!(*ana.terms[3].term.scope(), Scope::Everything);
+}

@@ -1,0 +1,339 @@
+//! Writing a programme's file: the same values give the same text, in the order of the demo's file.
+
+use std::collections::BTreeSet;
+use std::fmt::{Display, Write as _};
+
+use jiff::civil::Time;
+
+use crate::domain::agreement::{Answer, Decider, Scope};
+use crate::domain::authorisation::ProgrammeState;
+use crate::domain::limit::Limit;
+use crate::domain::merchant::Category;
+use crate::domain::money::Money;
+use crate::domain::period::Period;
+use crate::domain::person::PersonState;
+use crate::domain::stream::Stream;
+
+use super::terms::{EVERYTHING, EVERYTHING_ELSE, PER_PURCHASE};
+use super::{
+    AgreementDraft, Connection, KEPT, ListedTerm, PermissionDraft, Person, Pot, ProgrammeFile,
+    Settings, Worker,
+};
+
+/// How wide a list may be on one line.
+const WIDTH: usize = 100;
+
+/// Writes the whole file. A secret is written as [`KEPT`].
+pub fn write(file: &ProgrammeFile) -> String {
+    let mut text = Text::default();
+    text.settings(&file.settings, Secrets::Named);
+    for person in &file.people {
+        text.rule(person.id.as_str());
+        text.person(person);
+    }
+    text.0
+}
+
+/// Writes the programme without its people and without any secret, not even the names of these.
+pub fn write_settings(settings: &Settings) -> String {
+    let mut text = Text::default();
+    text.settings(settings, Secrets::LeftOut);
+    text.0
+}
+
+/// Writes one person.
+pub fn write_person(person: &Person) -> String {
+    let mut text = Text::default();
+    text.person(person);
+    text.0
+}
+
+/// What is said of a connection's secrets.
+#[derive(Clone, Copy)]
+enum Secrets {
+    Named,
+    LeftOut,
+}
+
+/// The text so far.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    /// Adds a line.
+    fn line(&mut self, line: impl Display) {
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(self.0, "{line}");
+    }
+
+    /// Begins a table, after an empty line unless it is right below a person's rule.
+    fn header(&mut self, header: &str) {
+        if !self.0.is_empty() && !self.0.ends_with(" --\n") {
+            self.line("");
+        }
+        self.line(header);
+    }
+
+    /// Sets a person apart from the one above.
+    fn rule(&mut self, name: &str) {
+        self.line("");
+        self.line(format!("# {name:->width$}", name = format!(" {name} --"), width = WIDTH - 2));
+    }
+
+    fn field(&mut self, key: &str, value: impl Display) {
+        self.line(format!("{key} = {value}"));
+    }
+
+    fn text(&mut self, key: &str, value: &str) {
+        self.field(key, quoted(value));
+    }
+
+    fn optional_text(&mut self, key: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.text(key, value);
+        }
+    }
+
+    /// Writes a list on one line where it fits, else with one line for each item.
+    fn list(&mut self, key: &str, items: &[String]) {
+        let line = format!("{key} = [{}]", items.join(", "));
+        if line.chars().count() <= WIDTH {
+            self.line(line);
+            return;
+        }
+        self.line(format!("{key} = ["));
+        for item in items {
+            self.line(format!("  {item},"));
+        }
+        self.line("]");
+    }
+
+    fn categories(&mut self, key: &str, categories: &BTreeSet<Category>) {
+        let names: Vec<_> = categories.iter().map(|category| quoted(category.as_str())).collect();
+        self.list(key, &names);
+    }
+
+    fn settings(&mut self, settings: &Settings, secrets: Secrets) {
+        self.header("[programme]");
+        self.text("id", settings.id.as_str());
+        self.text("name", &settings.name);
+        self.text("time_zone", &settings.zone_name);
+        self.text("currency", settings.currency.code());
+        self.text("country", &settings.country);
+        match settings.state {
+            ProgrammeState::Running => {}
+            ProgrammeState::Paused => self.field("paused", true),
+        }
+        for worker in &settings.workers {
+            self.worker(worker);
+        }
+        for connection in &settings.connections {
+            self.connection(connection, secrets);
+        }
+        for stream in &settings.streams {
+            self.stream(stream);
+        }
+        for term in &settings.start {
+            self.header("[[start.term]]");
+            self.term(term);
+        }
+    }
+
+    fn worker(&mut self, worker: &Worker) {
+        self.header("[[worker]]");
+        self.text("id", worker.id.as_str());
+        self.text("name", &worker.name);
+        self.optional_text("phone", worker.phone.as_deref());
+    }
+
+    fn connection(&mut self, connection: &Connection, secrets: Secrets) {
+        self.header("[[connection]]");
+        self.text("name", connection.id.as_str());
+        self.text("issuer", &connection.issuer);
+        self.optional_text("api_version", connection.api_version.as_deref());
+        self.field("deadline_ms", connection.deadline_ms);
+        self.field("answer_within_ms", connection.answer_within_ms);
+        match secrets {
+            Secrets::Named => {}
+            Secrets::LeftOut => return,
+        }
+        for secret in &connection.secrets {
+            self.header("[[connection.secret]]");
+            self.text("name", &secret.name);
+            self.text("value", KEPT);
+            if let Some(until) = secret.until {
+                self.field("until", until);
+            }
+        }
+    }
+
+    fn stream(&mut self, stream: &Stream) {
+        self.header("[[stream]]");
+        self.text("id", stream.id.as_str());
+        self.text("name", &stream.name);
+        self.text("funder", &stream.funder);
+        if !stream.never.is_empty() {
+            self.categories("never", &stream.never);
+        }
+        if let Some(ends_on) = stream.ends_on {
+            self.field("ends_on", ends_on);
+        }
+        if stream.drains_first {
+            self.field("drains_first", true);
+        }
+    }
+
+    fn person(&mut self, person: &Person) {
+        self.header("[[person]]");
+        self.text("id", person.id.as_str());
+        self.text("name", &person.name);
+        self.text("worker", person.worker.as_str());
+        self.optional_text("phone", person.phone.as_deref());
+        match person.state {
+            PersonState::Active => {}
+            PersonState::Ended => self.text("state", person.state.word()),
+        }
+        for card in &person.cards {
+            self.header("[[person.card]]");
+            self.text("connection", card.connection.as_str());
+            self.text("token", card.token.as_str());
+            self.text("last_four", &card.last_four);
+            self.text("state", card.state.word());
+        }
+        for pot in &person.pots {
+            self.pot(pot);
+        }
+        if let Some(agreement) = &person.agreement {
+            self.agreement(agreement);
+        }
+        for permission in &person.permissions {
+            self.permission(permission);
+        }
+    }
+
+    fn pot(&mut self, pot: &Pot) {
+        let plan = &pot.plan;
+        self.header("[[person.pot]]");
+        self.text("id", plan.id.as_str());
+        self.text("name", &plan.name);
+        self.text("stream", plan.stream.as_str());
+        self.text("allocated", &major(pot.allocated));
+        if plan.emergency {
+            self.field("emergency", true);
+        }
+        if let Some(only) = &plan.only {
+            self.categories("only", only);
+        }
+        if !pot.loads.is_empty() {
+            let loads = pot.loads.iter().map(|load| {
+                let (id, amount) = (quoted(load.id.as_str()), quoted(&major(load.amount)));
+                format!("{{ id = {id}, amount = {amount} }}")
+            });
+            self.list("loads", &loads.collect::<Vec<_>>());
+        }
+    }
+
+    fn agreement(&mut self, agreement: &AgreementDraft) {
+        self.header("[person.agreement]");
+        self.field("agreed_on", agreement.agreed_on);
+        let names: Vec<_> = agreement.agreed_by.iter().map(|name| quoted(name)).collect();
+        self.list("agreed_by", &names);
+        self.text("how", &agreement.how);
+        self.field("partial", agreement.partial);
+        for term in &agreement.terms {
+            self.header("[[person.agreement.term]]");
+            self.term(term);
+        }
+    }
+
+    fn term(&mut self, listed: &ListedTerm) {
+        let term = &listed.term;
+        self.field("on", scope(term.scope(), listed.shop_name.as_deref()));
+        if let Some(hours) = term.hours() {
+            let (from, to) = (time(hours.from), time(hours.to));
+            self.field("hours", format!("{{ from = {from}, to = {to} }}"));
+        }
+        if *term.scope() != Scope::Everything {
+            self.text("answer", term.answer().word());
+        }
+        if !term.limits().is_empty() {
+            let limits: Vec<_> = term.limits().iter().map(|limit| limit_table(*limit)).collect();
+            self.list("limits", &limits);
+        }
+        // That a plain yes was decided together goes without saying.
+        if (term.answer(), term.decides()) != (Answer::Yes, Decider::Together) {
+            self.text("decides", term.decides().word());
+        }
+        if let Some(days) = term.cooling_days() {
+            self.field("own_block", format!("{{ cooling_days = {days} }}"));
+        }
+        self.optional_text("reason", term.reason());
+        if let Some(review_on) = term.review_on() {
+            self.field("review_on", review_on);
+        }
+    }
+
+    fn permission(&mut self, permission: &PermissionDraft) {
+        self.header("[[person.permission]]");
+        if let Some(id) = permission.id {
+            self.text("id", &id.to_string());
+        }
+        self.field("on", scope(&permission.scope, permission.shop_name.as_deref()));
+        self.text("up_to", &major(permission.up_to));
+        self.field("uses", permission.uses);
+        self.field("from", permission.from);
+        self.field("ends", permission.ends);
+    }
+}
+
+fn major(money: Money) -> String {
+    money.major().to_string()
+}
+
+/// A time of day as people write it; seconds only where there are any.
+fn time(time: Time) -> String {
+    let whole_minute = time.second() == 0 && time.subsec_nanosecond() == 0;
+    let text = time.to_string();
+    quoted(if whole_minute { text.get(..5).unwrap_or(&text) } else { &text })
+}
+
+fn scope(scope: &Scope, shop_name: Option<&str>) -> String {
+    match scope {
+        Scope::Shop(key) => match shop_name {
+            Some(name) => format!("{{ shop = {} }}", quoted(name)),
+            None => format!("{{ shop_key = {} }}", quoted(&key.to_string())),
+        },
+        Scope::Code(code) => format!("{{ code = {} }}", quoted(&code.to_string())),
+        Scope::Category(category) => format!("{{ category = {} }}", quoted(category.as_str())),
+        Scope::EverythingElse => quoted(EVERYTHING_ELSE),
+        Scope::Everything => quoted(EVERYTHING),
+        Scope::Gate(gate) => quoted(gate.word()),
+    }
+}
+
+fn limit_table(limit: Limit) -> String {
+    let per = quoted(limit.period().map_or(PER_PURCHASE, Period::word));
+    match limit {
+        Limit::PerPurchase(most) | Limit::Amount { most, .. } => {
+            format!("{{ per = {per}, amount = {} }}", quoted(&major(most)))
+        }
+        Limit::Count { most, .. } => format!("{{ per = {per}, count = {most} }}"),
+    }
+}
+
+/// A TOML basic string.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len().saturating_add(2));
+    quoted.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            _ if c.is_control() => {
+                let _ = write!(quoted, "\\u{:04X}", u32::from(c));
+            }
+            _ => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}

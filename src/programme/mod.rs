@@ -1,0 +1,3 @@
+//! Programmes: one organisation's people, streams, agreed lists and links to card issuers.
+
+pub mod file;
