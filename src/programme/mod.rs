@@ -1,3 +1,5 @@
-//! Programmes: one organisation's people, streams, agreed lists and links to card issuers.
+//! Programmes: their files, how a file is applied, and what is kept of them in memory.
 
+pub mod apply;
+pub mod directory;
 pub mod file;

@@ -21,7 +21,7 @@ use crate::domain::purchase::Purchase;
 use crate::ledger::book::PotBalance;
 use crate::record::agreement::{AGREEMENT, TERM, agreement_rows};
 use crate::record::purchase::{PURCHASE, read_purchase};
-use crate::record::row::{Column, Digest, Reader, Table, Value, columns, shown};
+use crate::record::row::{Digest, Reader, Table, Value, columns, shown};
 
 /// The settings of a programme in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,8 +112,6 @@ static BUDGET: Table = Table {
         Number "head_seq", Text "head_posting", Text "head_hash",
     ],
 };
-const TEXT: &[Column] = columns![Text "value"];
-
 impl Store {
     /// Every live secret of every connection at `now`, for verifying messages.
     pub async fn secrets(&self, now: Timestamp) -> Result<Vec<SecretRow>, StoreError> {

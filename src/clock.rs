@@ -1,0 +1,53 @@
+//! The clock: injected everywhere, so that a story can move it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use jiff::Timestamp;
+
+/// Tells the time, to the microsecond: what is stored is exactly what was decided with.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+/// Moves the clock of a story.
+#[derive(Debug, Clone)]
+pub struct Hand(Arc<AtomicI64>);
+
+impl Clock {
+    /// The clock of the machine.
+    pub fn system() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+        Self(Arc::new(Timestamp::now))
+    }
+
+    /// A clock that stands still at `start` until its hand is moved.
+    pub fn story(start: Timestamp) -> (Self, Hand) {
+        let hand = Hand(Arc::new(AtomicI64::new(start.as_microsecond())));
+        let shown = hand.clone();
+        (Self(Arc::new(move || shown.shows())), hand)
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        let now = (self.0)();
+        Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Clock").field(&self.now()).finish()
+    }
+}
+
+impl Hand {
+    /// Sets the clock to `at`.
+    pub fn set(&self, at: Timestamp) {
+        self.0.store(at.as_microsecond(), Ordering::SeqCst);
+    }
+
+    fn shows(&self) -> Timestamp {
+        Timestamp::from_microsecond(self.0.load(Ordering::SeqCst)).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+}

@@ -1,0 +1,183 @@
+//! Programmes and connections in memory: what every message needs before it is decided.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use secrecy::SecretString;
+
+use super::file::{FileProblems, Settings, parse_settings};
+use crate::domain::authorisation::ProgrammeFacts;
+use crate::domain::id::{ConnectionId, ProgrammeId, WorkerId};
+use crate::domain::merchant::{Category, MerchantRules};
+use crate::domain::stream::Stream;
+use crate::issuers::Issuer;
+use crate::rules::{self, RulesError};
+use crate::store::{Agreements, Store, StoreError};
+
+/// One version of a programme's settings. Never changes.
+#[derive(Debug)]
+pub struct Programme {
+    pub version: u32,
+    pub settings: Settings,
+    pub rules: MerchantRules,
+    streams: Arc<Vec<Stream>>,
+}
+
+impl Programme {
+    /// The programme's part of the facts of a decision.
+    pub fn facts(&self) -> ProgrammeFacts {
+        ProgrammeFacts {
+            version: self.version,
+            state: self.settings.state,
+            currency: self.settings.currency,
+            country: self.settings.country.clone(),
+            streams: Arc::clone(&self.streams),
+        }
+    }
+
+    /// The programme's time zone.
+    pub const fn zone(&self) -> &TimeZone {
+        &self.settings.zone
+    }
+
+    /// What the worker is called.
+    pub fn worker_name(&self, worker: &WorkerId) -> &str {
+        let workers = &self.settings.workers;
+        workers.iter().find(|known| known.id == *worker).map_or("", |known| &known.name)
+    }
+
+    /// What the category is called.
+    pub fn category_name<'a>(&'a self, category: &'a Category) -> &'a str {
+        self.rules.name(category).unwrap_or(category.as_str())
+    }
+}
+
+/// A connection as messages need it.
+#[derive(Debug, Clone)]
+pub struct LiveConnection {
+    pub programme: ProgrammeId,
+    pub id: ConnectionId,
+    pub issuer: Issuer,
+    /// Every secret that is live.
+    pub secrets: Vec<SecretString>,
+    pub api_version: String,
+    /// What we give ourselves; less than what the issuer gives us.
+    pub answer_within: Duration,
+}
+
+/// Why a programme cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("programme {0} is not here")]
+    NoSuchProgramme(ProgrammeId),
+    #[error("the stored settings of programme {programme} cannot be read: {problems}")]
+    Settings { programme: ProgrammeId, problems: FileProblems },
+    #[error("the stored merchant rules of programme {programme} cannot be read: {problems}")]
+    Rules { programme: ProgrammeId, problems: RulesError },
+}
+
+/// Programmes by version, and connections by name. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    store: Store,
+    known: Arc<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    programmes: Mutex<BTreeMap<(ProgrammeId, u32), Arc<Programme>>>,
+    connections: RwLock<BTreeMap<ConnectionId, Arc<LiveConnection>>>,
+    agreements: Agreements,
+}
+
+impl Directory {
+    /// A directory of what `store` holds. Knows no connection before [`Directory::refresh`].
+    pub fn new(store: Store) -> Self {
+        Self { store, known: Arc::default() }
+    }
+
+    /// The agreements that are known.
+    pub fn agreements(&self) -> &Agreements {
+        &self.known.agreements
+    }
+
+    /// The connection called `name`.
+    pub fn connection(&self, name: &ConnectionId) -> Option<Arc<LiveConnection>> {
+        let connections = self.known.connections.read().unwrap_or_else(PoisonError::into_inner);
+        connections.get(name).map(Arc::clone)
+    }
+
+    /// Reads the connections and their secrets that are live at `now`.
+    ///
+    /// A secret that was replaced or has ended stops counting with the next refresh.
+    pub async fn refresh(&self, now: Timestamp) -> Result<(), DirectoryError> {
+        let mut connections: BTreeMap<ConnectionId, LiveConnection> = BTreeMap::new();
+        let secrets = self.store.secrets(now).await?;
+        for (programme, version) in self.store.programmes().await? {
+            let settings = self.version(&programme, version).await?;
+            for connection in &settings.settings.connections {
+                let Ok(issuer) = connection.issuer.parse() else { continue };
+                let live = secrets.iter().filter(|secret| secret.connection == connection.id);
+                connections.insert(
+                    connection.id.clone(),
+                    LiveConnection {
+                        programme: programme.clone(),
+                        id: connection.id.clone(),
+                        issuer,
+                        secrets: live.map(|secret| secret.secret.as_str().into()).collect(),
+                        api_version: connection.api_version.clone().unwrap_or_default(),
+                        answer_within: Duration::from_millis(connection.answer_within_ms.into()),
+                    },
+                );
+            }
+        }
+        let fresh = connections.into_iter().map(|(id, live)| (id, Arc::new(live))).collect();
+        *self.known.connections.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+
+    /// The settings of a programme in force.
+    pub async fn in_force(&self, programme: &ProgrammeId) -> Result<Arc<Programme>, DirectoryError> {
+        self.load(programme, None).await
+    }
+
+    /// One version of a programme's settings: kept in memory, because it never changes.
+    pub async fn version(
+        &self,
+        programme: &ProgrammeId,
+        version: u32,
+    ) -> Result<Arc<Programme>, DirectoryError> {
+        let key = (programme.clone(), version);
+        let known = {
+            let programmes = self.known.programmes.lock().unwrap_or_else(PoisonError::into_inner);
+            programmes.get(&key).map(Arc::clone)
+        };
+        match known {
+            Some(programme) => Ok(programme),
+            None => self.load(programme, Some(version)).await,
+        }
+    }
+
+    async fn load(
+        &self,
+        id: &ProgrammeId,
+        version: Option<u32>,
+    ) -> Result<Arc<Programme>, DirectoryError> {
+        let row = self.store.programme(id, version).await?;
+        let row = row.ok_or_else(|| DirectoryError::NoSuchProgramme(id.clone()))?;
+        let settings = parse_settings(&row.settings, &|_: &Category| true)
+            .map_err(|problems| DirectoryError::Settings { programme: id.clone(), problems })?;
+        let rules = rules::parse(&row.rules)
+            .map_err(|problems| DirectoryError::Rules { programme: id.clone(), problems })?;
+        let streams = Arc::new(settings.streams.clone());
+        let programme = Arc::new(Programme { version: row.version, settings, rules, streams });
+        let mut programmes = self.known.programmes.lock().unwrap_or_else(PoisonError::into_inner);
+        programmes.insert((id.clone(), row.version), Arc::clone(&programme));
+        Ok(programme)
+    }
+}
