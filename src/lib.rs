@@ -3,6 +3,7 @@
 pub mod domain;
 pub mod issuers;
 pub mod ledger;
+pub mod ops;
 pub mod programme;
 pub mod record;
 pub mod rules;
