@@ -1,8 +1,12 @@
 //! Sayso: a prepaid-card budget gateway for spending that the person controls.
 
+pub mod authorise;
+pub mod clock;
 pub mod domain;
+pub mod ids;
 pub mod issuers;
 pub mod ledger;
+pub mod lifecycle;
 pub mod programme;
 pub mod record;
 pub mod rules;

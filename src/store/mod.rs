@@ -16,9 +16,10 @@ use std::time::Duration;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyConnection, AnyPool, Executor as _, Transaction};
 
-pub use self::books::{Agreements, BookWanted, CardBudget, OpenBook, ReferenceKey};
+pub use self::books::{Agreements, BookWanted, Books, CardBudget, OpenBook, ReferenceKey};
 pub use self::close::{Additions, NewMessage, Note};
 pub use self::programmes::{LOAD, POT_PLAN, PersonRow, ProgrammeRow, SecretRow, pot_plan_digest};
+pub use self::statements::WITHDRAWAL;
 use self::statements::Statements;
 use crate::record::row::CorruptRow;
 

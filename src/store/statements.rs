@@ -46,7 +46,8 @@ pub(crate) const PERMISSION: Table = Table {
         Number "cap_minor", Number "uses_left", Number "given_at", Number "ends_at",
     ],
 };
-pub(super) const WITHDRAWAL: Table = Table {
+/// Approvals that were taken back.
+pub const WITHDRAWAL: Table = Table {
     name: "withdrawal",
     columns: columns![
         Key "programme_id", Key "connection_id", Key "reference", Text "budget_id",
