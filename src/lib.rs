@@ -2,6 +2,7 @@
 
 pub mod authorise;
 pub mod clock;
+pub mod committer;
 pub mod domain;
 pub mod ids;
 pub mod issuers;

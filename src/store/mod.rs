@@ -46,6 +46,26 @@ pub enum StoreError {
     UnknownScheme(String),
 }
 
+impl StoreError {
+    /// Whether the same transaction may succeed when it is run again: a lock that somebody held, a
+    /// deadlock, a serialisation failure, a lost connection, or another transaction that was first.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Contended(_) => true,
+            Self::Database(sqlx::Error::Database(error)) => {
+                // SQLSTATE of PostgreSQL, primary result code of SQLite (busy, locked).
+                let code = error.code().unwrap_or_default();
+                matches!(&*code, "40001" | "40P01" | "55P03" | "25006" | "5" | "6" | "261" | "517")
+            }
+            Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) => true,
+            Self::Database(_)
+            | Self::Migration(_)
+            | Self::Corrupt(_)
+            | Self::UnknownScheme(_) => false,
+        }
+    }
+}
+
 /// A database with its connections. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
