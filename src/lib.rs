@@ -1,8 +1,13 @@
 //! Sayso: a prepaid-card budget gateway for spending that the person controls.
 
+pub mod authorise;
+pub mod clock;
+pub mod committer;
 pub mod domain;
+pub mod ids;
 pub mod issuers;
 pub mod ledger;
+pub mod lifecycle;
 pub mod ops;
 pub mod programme;
 pub mod record;

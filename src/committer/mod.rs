@@ -1,7 +1,193 @@
 //! Group commit: whatever has queued while the previous commit was in flight is decided together
-//! and committed once. Nothing is answered before its commit returned.
+//! and committed once. No delay is added, and nothing is answered before its commit returned.
 
-mod queue;
-mod round;
+mod claim;
+mod health;
+mod lane;
 
-pub use queue::{Committer, CommitterSettings, Health, NotStored};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::authorise::{Question, our_fault};
+use crate::clock::Clock;
+use crate::domain::authorisation::AuthorisationRequest;
+use crate::domain::id::{CardToken, ConnectionId};
+use crate::domain::presentment::EventBody;
+use crate::ids::NewIds;
+use crate::issuers::Told;
+use crate::programme::directory::Directory;
+use crate::record::event::ReceivedEvent;
+use crate::store::{Dialect, Store};
+
+use claim::Claim;
+pub use health::Health;
+use health::Pulse;
+use lane::{Asked, Lane, Reported};
+
+/// How a committer works.
+#[derive(Debug, Clone, Copy)]
+pub struct CommitterSettings {
+    /// How many commits run at once. SQLite always has one.
+    pub committers: usize,
+    /// The most questions of one commit.
+    pub batch_most: usize,
+    /// The most questions that wait. More are answered at once, as our fault.
+    pub queue_most: usize,
+}
+
+impl Default for CommitterSettings {
+    fn default() -> Self {
+        Self { committers: 2, batch_most: 256, queue_most: 4096 }
+    }
+}
+
+/// A message that could not be stored. The issuer sends it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the message could not be stored; send it again")]
+pub struct NotStored;
+
+/// Decides and commits in the background. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Committer {
+    lanes: Arc<Vec<Entry>>,
+    pulse: Arc<Pulse>,
+    tasks: Arc<std::sync::Mutex<Vec<JoinHandle<()>>>>,
+}
+
+/// Where work for one lane is put.
+#[derive(Debug)]
+struct Entry {
+    questions: mpsc::Sender<Asked>,
+    events: mpsc::Sender<Reported>,
+}
+
+impl Committer {
+    /// Starts the lanes. Work about one card always takes the same lane.
+    pub fn start(
+        store: &Store,
+        directory: &Directory,
+        clock: &Clock,
+        ids: &NewIds,
+        settings: CommitterSettings,
+    ) -> Self {
+        let count = match store.dialect() {
+            Dialect::Sqlite => 1,
+            Dialect::Postgres => settings.committers.max(1),
+        };
+        let pulse = Arc::new(Pulse::new(count));
+        let mut entries = Vec::with_capacity(count);
+        let mut tasks = Vec::with_capacity(count);
+        for number in 0..count {
+            let (questions, asked) = mpsc::channel(settings.queue_most.max(1));
+            let (events, reported) = mpsc::channel(settings.queue_most.max(1));
+            let lane = Lane {
+                store: store.clone(),
+                directory: directory.clone(),
+                clock: clock.clone(),
+                ids: ids.clone(),
+                pulse: Arc::clone(&pulse),
+                number,
+                batch_most: settings.batch_most.max(1),
+            };
+            tasks.push(tokio::spawn(lane.run(asked, reported)));
+            entries.push(Entry { questions, events });
+        }
+        Self {
+            lanes: Arc::new(entries),
+            pulse,
+            tasks: Arc::new(std::sync::Mutex::new(tasks)),
+        }
+    }
+
+    /// Decides `request`, and answers by `deadline` whatever happens: as our fault when nothing
+    /// could be recorded in time. An approval that is committed too late is withdrawn.
+    pub async fn authorise(
+        &self,
+        request: AuthorisationRequest,
+        arrived_at: Timestamp,
+        deadline: Instant,
+    ) -> Told {
+        let claim = Arc::new(Claim::default());
+        let (reply, mut answer) = oneshot::channel();
+        let Some(lane) = self.lane(&request.connection, &request.card) else { return our_fault() };
+        let question = Question { request, arrived_at };
+        let asked = Asked { question, claim: Arc::clone(&claim), reply };
+        if lane.questions.try_send(asked).is_err() {
+            return Self::at_fault("queue_full");
+        }
+        if let Ok(answered) = tokio::time::timeout_at(deadline, &mut answer).await {
+            return answered.unwrap_or_else(|_| Self::at_fault("not_recorded"));
+        }
+        if claim.give_up() {
+            return Self::at_fault("too_late");
+        }
+        // The commit has returned in this very moment: its answer is on its way, and is the truth.
+        answer.await.unwrap_or_else(|_| Self::at_fault("not_recorded"))
+    }
+
+    fn at_fault(why: &'static str) -> Told {
+        metrics::counter!("sayso_our_fault_total", "why" => why).increment(1);
+        our_fault()
+    }
+
+    /// Stores `event` whole and books what it says. Returns once that is durable.
+    ///
+    /// # Errors
+    ///
+    /// [`NotStored`] when it could not be: the issuer must send it again.
+    pub async fn book(&self, event: ReceivedEvent) -> Result<(), NotStored> {
+        let card = card_of(&event.event.body);
+        let lane = match card {
+            Some(card) => self.lane(&event.connection, card),
+            None => self.lanes.first(),
+        };
+        let (reply, stored) = oneshot::channel();
+        let reported = Reported { event, reply };
+        lane.ok_or(NotStored)?.events.try_send(reported).map_err(|_| NotStored)?;
+        stored.await.unwrap_or(Err(NotStored))
+    }
+
+    /// How the last commits went.
+    pub fn health(&self) -> Health {
+        let queued = self.lanes.iter().map(|lane| {
+            lane.questions.max_capacity().saturating_sub(lane.questions.capacity())
+        });
+        self.pulse.health(queued.sum())
+    }
+
+    /// Finishes what has queued, and stops.
+    pub async fn stop(self) {
+        let Self { lanes, tasks, .. } = self;
+        drop(lanes);
+        let tasks = std::mem::take(
+            &mut *tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
+        );
+        for task in tasks {
+            // A lane that panicked has answered nothing more; there is nothing left to finish.
+            drop(task.await);
+        }
+    }
+
+    /// The lane of a card: the same one every time, so that a budget's work rarely waits for a lock.
+    fn lane(&self, connection: &ConnectionId, card: &CardToken) -> Option<&Entry> {
+        let mut hasher = DefaultHasher::new();
+        (connection, card).hash(&mut hasher);
+        let count = u64::try_from(self.lanes.len()).ok()?;
+        let number = hasher.finish().checked_rem(count)?;
+        self.lanes.get(usize::try_from(number).ok()?)
+    }
+}
+
+fn card_of(body: &EventBody) -> Option<&CardToken> {
+    match body {
+        EventBody::Standing(report) => Some(&report.about.card),
+        EventBody::HoldChange(report) => Some(&report.about.card),
+        EventBody::Presentment(presentment) => Some(&presentment.about.card),
+        EventBody::Other => None,
+    }
+}

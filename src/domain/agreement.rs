@@ -10,6 +10,7 @@ use super::id::BudgetId;
 use super::limit::Limit;
 use super::merchant::{Category, Mcc, ShopKey};
 use super::pot::PotPlan;
+use super::stream::Stream;
 
 /// What a term is about. Ordered from the most to the least specific.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -317,6 +318,26 @@ impl Agreement {
     /// The term about `gate`, if the two agreed one.
     pub fn gate(&self, gate: Gate) -> Option<&Term> {
         self.terms.iter().find(|term| *term.scope() == Scope::Gate(gate))
+    }
+
+    /// The pots that may pay for `category` on `date`, in the order in which they drain.
+    ///
+    /// Pots whose stream must go first, then the person's own order; emergency pots come last. A
+    /// pot whose stream may never buy the category does not count, whatever was agreed.
+    pub fn drain_order(
+        &self,
+        streams: &[Stream],
+        category: &Category,
+        date: Date,
+    ) -> Vec<&PotPlan> {
+        let stream_of = |pot: &PotPlan| streams.iter().find(|stream| stream.id == pot.stream);
+        let pays = |pot: &&PotPlan| {
+            pot.pays_for(category) && stream_of(pot).is_some_and(|s| s.may_buy(category, date))
+        };
+        let mut pots: Vec<_> = self.pots.iter().filter(pays).collect();
+        let goes_first = |pot: &PotPlan| stream_of(pot).is_some_and(|s| s.drains_first);
+        pots.sort_by_key(|pot| (pot.emergency, !goes_first(pot))); // stable: keeps the person's order
+        pots
     }
 
     /// The limits on every purchase, if the two agreed any.

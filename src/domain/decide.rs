@@ -276,27 +276,17 @@ impl Purchase<'_> {
         counted.is_within(&permission.scope)
     }
 
-    /// Step 6: the pots that may pay, in the order in which they drain. Emergency pots come last.
+    /// Step 6: what the pots that may pay have left, in the order in which they drain.
     fn sources(&self) -> Vec<Source> {
-        let rank = |pot: &PotPlan| {
-            let streams = &self.facts.programme.streams;
-            let first = streams.iter().any(|s| s.id == pot.stream && s.drains_first);
-            (pot.emergency, !first)
+        let streams = &self.facts.programme.streams;
+        let agreement = &self.holder.agreement;
+        let order =
+            agreement.drain_order(streams, &self.facts.category, self.facts.moment.date);
+        let source = |pot: &PotPlan| {
+            let available = *self.facts.available.get(&pot.id)?;
+            Some(Source { pot: pot.id.clone(), available })
         };
-        let mut pots: Vec<_> = self
-            .holder
-            .agreement
-            .pots
-            .iter()
-            .filter(|pot| pot.pays_for(&self.facts.category) && self.is_lawful(pot))
-            .collect();
-        pots.sort_by_key(|pot| rank(pot)); // stable: within a rank, the person's order holds
-        pots.into_iter()
-            .filter_map(|pot| {
-                let available = *self.facts.available.get(&pot.id)?;
-                Some(Source { pot: pot.id.clone(), available })
-            })
-            .collect()
+        order.into_iter().filter_map(source).collect()
     }
 
     /// Whether `left` may be paid in place of more. Cash back is handed out whole or not at all.

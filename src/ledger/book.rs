@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::account::Account;
@@ -13,7 +12,7 @@ use crate::domain::agreement::Agreement;
 use crate::domain::card::CardState;
 use crate::domain::id::{
     BudgetId, CardToken, ConnectionId, PermissionId, PostingId, PotId, ProgrammeId,
-    PurchaseReference, StreamId,
+    PurchaseId, PurchaseReference, StreamId,
 };
 use crate::domain::limit::{Committed, CounterKey};
 use crate::domain::money::{Currency, Money, MoneyError};
@@ -250,7 +249,7 @@ impl Book {
     fn link(
         &mut self,
         cause: Cause,
-        purchase: Option<(crate::domain::id::PurchaseId, Digest)>,
+        purchase: Option<(PurchaseId, Digest)>,
         transfers: Vec<Transfer>,
     ) {
         for account in transfers.iter().flat_map(|transfer| [transfer.from(), transfer.to()]) {
@@ -327,16 +326,13 @@ impl Book {
         cards.iter().find(|card| card.connection == *connection && card.token == *token)
     }
 
+    /// The agreement in force; none for the house.
+    pub fn agreement(&self) -> Option<&Agreement> {
+        self.owner.as_ref().map(|owner| &*owner.agreement)
+    }
+
     /// What every pot has left.
     pub fn available(&self) -> BTreeMap<PotId, Money> {
         self.pots.0.iter().map(|(id, balance)| (id.clone(), balance.left)).collect()
-    }
-}
-
-/// When a posting was made, for whoever needs only that.
-impl Cause {
-    /// The instant of the cause.
-    pub const fn at(&self) -> Timestamp {
-        self.moment.at
     }
 }

@@ -9,9 +9,12 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
 use super::file::{FileProblems, Settings, parse_settings};
-use crate::domain::authorisation::ProgrammeFacts;
+use crate::domain::agreement::{Agreement, Scope};
+use crate::domain::authorisation::{AuthorisationRequest, ProgrammeFacts};
 use crate::domain::id::{ConnectionId, ProgrammeId, WorkerId};
+use crate::domain::limit::Counted;
 use crate::domain::merchant::{Category, MerchantRules};
+use crate::domain::period::Moment;
 use crate::domain::stream::Stream;
 use crate::issuers::Issuer;
 use crate::rules::{self, RulesError};
@@ -36,6 +39,19 @@ impl Programme {
             country: self.settings.country.clone(),
             streams: Arc::clone(&self.streams),
         }
+    }
+
+    /// What `request` counts as under `agreement`, if it is a new purchase.
+    pub fn counted(
+        &self,
+        request: &AuthorisationRequest,
+        agreement: Option<&Agreement>,
+        moment: Moment,
+    ) -> Counted {
+        let category = self.rules.category_of(request.merchant.mcc());
+        let matched = agreement.and_then(|agreement| agreement.matched(request, category));
+        let scope = matched.map_or(Scope::EverythingElse, |term| term.scope().clone());
+        Counted::new(request, moment.date, category, &self.settings.country, scope)
     }
 
     /// The programme's time zone.
@@ -161,6 +177,19 @@ impl Directory {
             Some(programme) => Ok(programme),
             None => self.load(programme, Some(version)).await,
         }
+    }
+
+    /// Several versions of settings, by programme.
+    pub async fn versions(
+        &self,
+        wanted: BTreeMap<ProgrammeId, u32>,
+    ) -> Result<BTreeMap<ProgrammeId, Arc<Programme>>, DirectoryError> {
+        let mut programmes = BTreeMap::new();
+        for (id, version) in wanted {
+            let programme = self.version(&id, version).await?;
+            programmes.insert(id, programme);
+        }
+        Ok(programmes)
     }
 
     async fn load(

@@ -57,6 +57,36 @@ static BUDGET_TABLE: Table = Table { name: "budget", columns: BUDGET_VIEW };
 static CARD_TABLE: Table = Table { name: "card", columns: CARD_VIEW };
 static CARD_BUDGET_TABLE: Table = Table { name: "card", columns: CARD_BUDGET };
 
+/// Locked budgets.
+#[derive(Debug, Default)]
+pub struct Books {
+    pub open: BTreeMap<(ProgrammeId, BudgetId), OpenBook>,
+    /// Purchases that were wanted, but belong to a budget that was not.
+    pub elsewhere: BTreeSet<(ProgrammeId, ConnectionId, PurchaseReference)>,
+}
+
+impl Books {
+    /// The book of `budget`, if it is open.
+    pub fn get_mut(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Option<&mut OpenBook> {
+        self.open.get_mut(&(programme.clone(), budget.clone()))
+    }
+
+    /// The programmes of the open books, with the versions of their settings in force.
+    pub fn versions(&self) -> BTreeMap<ProgrammeId, u32> {
+        let version = |open: &OpenBook| (open.book.programme.clone(), open.programme_version);
+        self.open.values().map(version).collect()
+    }
+
+    /// Every open book.
+    pub fn all(&self) -> Vec<&Book> {
+        self.open.values().map(|open| &open.book).collect()
+    }
+}
+
 impl Tx {
     /// Whose cards these are. Takes no lock: a card never changes hands.
     pub async fn card_budgets(
@@ -86,7 +116,7 @@ impl Tx {
         &mut self,
         wanted: &[BookWanted],
         agreements: &Agreements,
-    ) -> Result<BTreeMap<(ProgrammeId, BudgetId), OpenBook>, StoreError> {
+    ) -> Result<Books, StoreError> {
         let mut keys: Vec<_> = wanted.iter().map(|w| (&w.programme, &w.budget)).collect();
         keys.sort();
         keys.dedup();
@@ -94,11 +124,11 @@ impl Tx {
         let statements = Arc::clone(&self.statements);
         let key_columns = columns![Key "programme_id", Key "budget_id"];
         statements.lock_budgets.fetch(self.connection(), &keys, key_columns).await?;
-        let mut books = BTreeMap::new();
+        let mut books = Books::default();
         let rows = statements.budgets.fetch(self.connection(), &keys, BUDGET_VIEW).await?;
         for row in &rows {
             let open = self.read_budget(row, agreements).await?;
-            books.insert((open.book.programme.clone(), open.book.budget.clone()), open);
+            books.open.insert((open.book.programme.clone(), open.book.budget.clone()), open);
         }
         self.read_cards(&keys, &mut books).await?;
         self.read_pots(&keys, &mut books).await?;
@@ -172,7 +202,7 @@ impl Tx {
     async fn read_cards(
         &mut self,
         keys: &[Vec<Value>],
-        books: &mut BTreeMap<(ProgrammeId, BudgetId), OpenBook>,
+        books: &mut Books,
     ) -> Result<(), StoreError> {
         let statements = Arc::clone(&self.statements);
         for row in statements.cards.fetch(self.connection(), keys, CARD_VIEW).await? {
@@ -184,7 +214,7 @@ impl Tx {
                 last_four: reader.text()?.to_owned(),
                 state: reader.word(CardState::from_word)?,
             };
-            let owner = books.get_mut(&key).and_then(|open| open.book.owner.as_mut());
+            let owner = books.open.get_mut(&key).and_then(|open| open.book.owner.as_mut());
             if let Some(owner) = owner {
                 owner.cards.push(card);
             }
@@ -195,12 +225,12 @@ impl Tx {
     async fn read_pots(
         &mut self,
         keys: &[Vec<Value>],
-        books: &mut BTreeMap<(ProgrammeId, BudgetId), OpenBook>,
+        books: &mut Books,
     ) -> Result<(), StoreError> {
         let statements = Arc::clone(&self.statements);
         for row in statements.pots.fetch(self.connection(), keys, POT.columns).await? {
             let (key, pot, balance) = read_pot(&row)?;
-            if let Some(open) = books.get_mut(&key) {
+            if let Some(open) = books.open.get_mut(&key) {
                 open.book.pots.0.insert(pot, balance);
             }
         }
@@ -210,7 +240,7 @@ impl Tx {
     async fn read_permissions(
         &mut self,
         keys: &[Vec<Value>],
-        books: &mut BTreeMap<(ProgrammeId, BudgetId), OpenBook>,
+        books: &mut Books,
     ) -> Result<(), StoreError> {
         let statements = Arc::clone(&self.statements);
         let rows = statements.permissions.fetch(self.connection(), keys, PERMISSION.columns);
@@ -228,7 +258,7 @@ impl Tx {
                 given_at: reader.instant()?,
                 ends_at: reader.instant()?,
             };
-            if let Some(open) = books.get_mut(&key) {
+            if let Some(open) = books.open.get_mut(&key) {
                 open.book.permissions.push(permission);
                 open.book.permissions.sort_by_key(|permission| permission.id);
             }
@@ -239,7 +269,7 @@ impl Tx {
     async fn read_purchases(
         &mut self,
         wanted: &[BookWanted],
-        books: &mut BTreeMap<(ProgrammeId, BudgetId), OpenBook>,
+        books: &mut Books,
     ) -> Result<(), StoreError> {
         let keys: Vec<_> = wanted
             .iter()
@@ -257,15 +287,20 @@ impl Tx {
             let own = (purchase.connection.clone(), purchase.reference.clone());
             hold_keys.push(vec![shown(&programme), shown(purchase.id)]);
             places.insert(purchase.id, (key.clone(), own.clone()));
-            if let Some(open) = books.get_mut(&key) {
-                open.book.purchases.insert(own, purchase);
+            match books.open.get_mut(&key) {
+                Some(open) => {
+                    open.book.purchases.insert(own, purchase);
+                }
+                None => {
+                    books.elsewhere.insert((key.0, own.0, own.1));
+                }
             }
         }
         let rows = statements.holds.fetch(self.connection(), &hold_keys, HOLD.columns).await?;
         for row in &rows {
             let (id, hold) = read_hold(row)?;
             let Some((key, own)) = places.get(&id) else { continue };
-            let open = books.get_mut(key);
+            let open = books.open.get_mut(key);
             if let Some(purchase) = open.and_then(|open| open.book.purchases.get_mut(own)) {
                 purchase.holds.push(hold);
             }
@@ -277,7 +312,7 @@ impl Tx {
     pub async fn load_counters(
         &mut self,
         keys: &[(ProgrammeId, BudgetId, CounterKey)],
-        books: &mut BTreeMap<(ProgrammeId, BudgetId), OpenBook>,
+        books: &mut Books,
     ) -> Result<(), StoreError> {
         let row = |(programme, budget, key): &(ProgrammeId, BudgetId, CounterKey)| {
             let period = key.period.word().into();
@@ -296,7 +331,7 @@ impl Tx {
                 period: reader.word(Period::from_word)?,
                 first_day: reader.date()?,
             };
-            if let Some(open) = books.get_mut(&place) {
+            if let Some(open) = books.open.get_mut(&place) {
                 let amount = reader.money(open.book.currency)?;
                 let used = Committed { amount, purchases: reader.small()? };
                 open.book.counters.insert(key, used);

@@ -17,10 +17,15 @@ use std::time::Duration;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyConnection, AnyPool, Executor as _, Transaction};
 
-pub use self::books::{Agreements, BookWanted, CardBudget, OpenBook, ReferenceKey};
+pub use self::books::{Agreements, BookWanted, Books, CardBudget, OpenBook, ReferenceKey};
 pub use self::close::{Additions, NewMessage, Note};
+<<<<<<< HEAD
 pub use self::programmes::{BUDGET, LOAD, POT_PLAN, PersonRow, ProgrammeRow, SecretRow, pot_plan_digest};
 pub use self::proof::{Evidence, EvidenceScan};
+=======
+pub use self::programmes::{LOAD, POT_PLAN, PersonRow, ProgrammeRow, SecretRow, pot_plan_digest};
+pub use self::statements::WITHDRAWAL;
+>>>>>>> main
 use self::statements::Statements;
 pub use self::statements::{COUNTER, POT, WITHDRAWAL};
 use crate::record::row::CorruptRow;
@@ -46,6 +51,26 @@ pub enum StoreError {
     Contended(&'static str),
     #[error("{0:?} is no database address: use sqlite:FILE or postgres://…")]
     UnknownScheme(String),
+}
+
+impl StoreError {
+    /// Whether the same transaction may succeed when it is run again: a lock that somebody held, a
+    /// deadlock, a serialisation failure, a lost connection, or another transaction that was first.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Contended(_) => true,
+            Self::Database(sqlx::Error::Database(error)) => {
+                // SQLSTATE of PostgreSQL, primary result code of SQLite (busy, locked).
+                let code = error.code().unwrap_or_default();
+                matches!(&*code, "40001" | "40P01" | "55P03" | "25006" | "5" | "6" | "261" | "517")
+            }
+            Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) => true,
+            Self::Database(_)
+            | Self::Migration(_)
+            | Self::Corrupt(_)
+            | Self::UnknownScheme(_) => false,
+        }
+    }
 }
 
 /// A database with its connections. Cheap to clone.

@@ -142,12 +142,15 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// The programmes of this deployment, in order.
-    pub async fn programmes(&self) -> Result<Vec<ProgrammeId>, StoreError> {
-        let sql = "SELECT programme_id FROM programme ORDER BY programme_id";
+    /// The programmes of this deployment, in order, with the version of their settings in force.
+    pub async fn programmes(&self) -> Result<Vec<(ProgrammeId, u32)>, StoreError> {
+        let sql = "SELECT programme_id, version FROM programme ORDER BY programme_id";
         let rows = sqlx::query(sql).fetch_all(&self.readers).await?;
-        let read =
-            |row: &sqlx::any::AnyRow| Ok(Reader::new(&PROGRAMME, &read_row(row, TEXT)?).parsed()?);
+        let read = |row: &sqlx::any::AnyRow| {
+            let row = read_row(row, PROGRAMME.columns)?;
+            let mut reader = Reader::new(&PROGRAMME, &row);
+            Ok((reader.parsed()?, reader.small()?))
+        };
         rows.iter().map(read).collect()
     }
 

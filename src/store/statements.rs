@@ -46,7 +46,7 @@ pub(crate) const PERMISSION: Table = Table {
         Number "cap_minor", Number "uses_left", Number "given_at", Number "ends_at",
     ],
 };
-/// Approvals of ours that were taken back.
+/// Approvals that were taken back.
 pub const WITHDRAWAL: Table = Table {
     name: "withdrawal",
     columns: columns![

@@ -1,0 +1,333 @@
+//! The path of a question: lock the budget, look for a recorded answer, read the facts, decide,
+//! and write the decision with its hold. Many questions share one database transaction.
+
+mod answers;
+mod situation;
+mod withdraw;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::authorisation::{
+    Approval, AuthorisationRequest, Continues, Decision, Facts, Holder, Reasons,
+};
+use crate::domain::decide::decide;
+use crate::domain::id::{
+    BudgetId, CardToken, ConnectionId, DecisionId, ExceptionId, IssuerReference, MessageId,
+    PostingId, ProgrammeId, PurchaseId, PurchaseReference,
+};
+use crate::domain::money::Money;
+use crate::domain::period::Moment;
+use crate::domain::purchase::{Place, Promise, PromiseState, Purchase};
+use crate::domain::reason::DeclineReason;
+use crate::ids::NewIds;
+use crate::issuers::Told;
+use crate::ledger::book::{Book, Cause, LedgerError, PurchaseKey};
+use crate::ledger::posting::PostingKind;
+use crate::ledger::postings::settled;
+use crate::programme::directory::{Directory, DirectoryError, Programme};
+use crate::record::decision::{DECISION, NewDecision};
+use crate::record::row::Digest;
+use crate::store::{Additions, BookWanted, Books, NewMessage, Note, StoreError, Tx};
+
+use answers::Answers;
+pub use answers::our_fault;
+pub use withdraw::{TooLate, withdraw};
+
+/// One question, and when it arrived.
+#[derive(Debug, Clone)]
+pub struct Question {
+    pub request: AuthorisationRequest,
+    pub arrived_at: Timestamp,
+}
+
+/// One answer, and whether the question was asked with other content before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answered {
+    pub told: Told,
+    pub is_conflict: bool,
+}
+
+/// Why nothing could be decided. Nothing has been written.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthoriseError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error("programme {0} has no house budget")]
+    NoHouse(ProgrammeId),
+}
+
+/// Decides `questions` in the order in which they came, and records the decisions with their holds.
+///
+/// A repeated reference is answered from its record, whatever has changed since: issuers resend
+/// when our answer was late, and a purchase must not be held twice. Questions of one budget see
+/// each other. The answers may be told only after `tx` was committed.
+pub async fn authorise(
+    tx: &mut Tx,
+    directory: &Directory,
+    ids: &NewIds,
+    questions: &[Question],
+) -> Result<Vec<Answered>, AuthoriseError> {
+    let budgets = budgets(tx, questions).await?;
+    let mut books = tx.open_books(&wanted(questions, &budgets), directory.agreements()).await?;
+    let mut answers = Answers::recorded(tx, questions).await?;
+    let programmes = directory.versions(books.versions()).await?;
+    load_counters(tx, questions, &budgets, &programmes, &mut books).await?;
+
+    let mut additions = Additions::default();
+    let mut answered = Vec::with_capacity(questions.len());
+    for (question, budget) in questions.iter().zip(&budgets) {
+        let request = &question.request;
+        if let Some(known) = answers.find(request) {
+            if known.is_conflict {
+                additions.notes.push(conflict_note(question, budget, ids));
+            }
+            answered.push(known);
+            continue;
+        }
+        let is_elsewhere = books.elsewhere.contains(&purchase_place(request));
+        let open = books.get_mut(&request.programme, budget);
+        let open = open.ok_or_else(|| AuthoriseError::NoHouse(request.programme.clone()))?;
+        let Some(programme) = programmes.get(&request.programme) else {
+            return Err(AuthoriseError::NoHouse(request.programme.clone()));
+        };
+        let mut desk = Desk { book: &mut open.book, programme, ids, additions: &mut additions };
+        let told = desk.decide(question, is_elsewhere)?;
+        answers.remember(request, told);
+        answered.push(Answered { told, is_conflict: false });
+    }
+    tx.close_books(&books.all(), &additions).await?;
+    Ok(answered)
+}
+
+/// The budget of each question's card; the house for a card that nobody has.
+async fn budgets(tx: &mut Tx, questions: &[Question]) -> Result<Vec<BudgetId>, StoreError> {
+    let key = |q: &Question| -> (ProgrammeId, ConnectionId, CardToken) {
+        let request = &q.request;
+        (request.programme.clone(), request.connection.clone(), request.card.clone())
+    };
+    let keys: BTreeSet<_> = questions.iter().map(key).collect();
+    let found = tx.card_budgets(&keys.into_iter().collect::<Vec<_>>()).await?;
+    let owners: BTreeMap<_, _> =
+        found.into_iter().map(|c| ((c.programme, c.connection, c.token), c.budget)).collect();
+    let budget = |q: &Question| owners.get(&key(q)).cloned().unwrap_or_else(BudgetId::house);
+    Ok(questions.iter().map(budget).collect())
+}
+
+fn wanted(questions: &[Question], budgets: &[BudgetId]) -> Vec<BookWanted> {
+    let mut wanted: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for (question, budget) in questions.iter().zip(budgets) {
+        let request = &question.request;
+        let purchases = wanted.entry((request.programme.clone(), budget.clone())).or_default();
+        purchases.insert((request.connection.clone(), request.purchase.clone()));
+    }
+    let book = |((programme, budget), purchases)| BookWanted { programme, budget, purchases };
+    wanted.into_iter().map(book).collect()
+}
+
+/// Reads the counters that the questions touch.
+async fn load_counters(
+    tx: &mut Tx,
+    questions: &[Question],
+    budgets: &[BudgetId],
+    programmes: &BTreeMap<ProgrammeId, Arc<Programme>>,
+    books: &mut Books,
+) -> Result<(), StoreError> {
+    let mut keys = Vec::new();
+    for (question, budget) in questions.iter().zip(budgets) {
+        let request = &question.request;
+        let Some(programme) = programmes.get(&request.programme) else { continue };
+        let Some(open) = books.get_mut(&request.programme, budget) else { continue };
+        let Some(owner) = &open.book.owner else { continue };
+        let moment = Moment::new(question.arrived_at, programme.zone());
+        let known = open.book.purchases.get(&purchase_key(request));
+        let counted = known.map_or_else(
+            || programme.counted(request, open.book.agreement(), moment),
+            |purchase| purchase.counted.clone(),
+        );
+        let touched = counted.counters(&owner.agreement).into_iter();
+        keys.extend(touched.map(|key| (request.programme.clone(), budget.clone(), key)));
+    }
+    tx.load_counters(&keys, books).await
+}
+
+fn purchase_key(request: &AuthorisationRequest) -> PurchaseKey {
+    (request.connection.clone(), request.purchase.clone())
+}
+
+fn purchase_place(
+    request: &AuthorisationRequest,
+) -> (ProgrammeId, ConnectionId, PurchaseReference) {
+    (request.programme.clone(), request.connection.clone(), request.purchase.clone())
+}
+
+fn conflict_note(question: &Question, budget: &BudgetId, ids: &NewIds) -> Note {
+    let request = &question.request;
+    Note {
+        id: ExceptionId::new(ids.next(question.arrived_at)),
+        programme: request.programme.clone(),
+        budget: budget.clone(),
+        kind: "conflict",
+        subject: reference_text(&request.connection, &request.reference),
+        detail: "the same reference came before with other content; it was not paid".to_owned(),
+        noted_at: question.arrived_at,
+    }
+}
+
+fn reference_text(connection: &ConnectionId, reference: &IssuerReference) -> String {
+    format!("{connection}/{reference}")
+}
+
+/// One budget's book, and what deciding on it needs.
+struct Desk<'a> {
+    book: &'a mut Book,
+    programme: &'a Programme,
+    ids: &'a NewIds,
+    additions: &'a mut Additions,
+}
+
+impl Desk<'_> {
+    fn decide(&mut self, question: &Question, is_elsewhere: bool) -> Result<Told, LedgerError> {
+        let request = &question.request;
+        let moment = Moment::new(question.arrived_at, self.programme.zone());
+        let facts = self.facts(request, moment)?;
+        let decision = if is_elsewhere {
+            // The issuer names a purchase of somebody else: nothing about it can be right.
+            Decision::Decline(Reasons::only(DeclineReason::Conflict))
+        } else {
+            decide(request, &facts)
+        };
+        let id = DecisionId::new(self.ids.next(moment.at));
+        let record = NewDecision {
+            id,
+            budget: &self.book.budget,
+            request,
+            facts: &facts,
+            decision: &decision,
+        };
+        let row = record.row();
+        let cause = Cause {
+            posting: PostingId::new(self.ids.next(moment.at)),
+            kind: PostingKind::Decision,
+            subject: id.to_string(),
+            record: Digest::of_row(&DECISION, &row),
+            moment,
+        };
+        self.additions.decisions.push(row);
+        match &decision {
+            Decision::Approve(approval) if approval.amount.is_positive() => {
+                self.hold(request, approval, cause)?;
+            }
+            Decision::Approve(_) => self.book.post(cause, Vec::new())?,
+            Decision::Decline(reasons) => {
+                self.book.post(cause, Vec::new())?;
+                self.tell(request, &facts, id, &reasons.first);
+            }
+        }
+        Ok(answers::told(id, &decision, request.amount))
+    }
+
+    fn facts(&self, request: &AuthorisationRequest, moment: Moment) -> Result<Facts, LedgerError> {
+        let card = self.book.card(&request.connection, &request.card);
+        let holder = self.book.owner.as_ref().zip(card).map(|(owner, card)| Holder {
+            card: card.state,
+            person: owner.state,
+            agreement: Arc::clone(&owner.agreement),
+        });
+        let known = self.book.purchases.get(&purchase_key(request));
+        let so_far = known.map(Purchase::committed).transpose()?;
+        let continues = so_far.filter(|so_far| so_far.is_positive());
+        let counted = self.programme.counted(request, self.book.agreement(), moment);
+        let touched = self.book.counters.iter().filter(|(key, _)| counted.counts_in(key));
+        Ok(Facts {
+            moment,
+            programme: self.programme.facts(),
+            available: if holder.is_some() { self.book.available() } else { BTreeMap::new() },
+            permissions: if holder.is_some() {
+                self.book.permissions.clone()
+            } else {
+                Vec::new()
+            },
+            counters: touched.map(|(key, used)| (key.clone(), *used)).collect(),
+            holder,
+            category: counted.category,
+            continues: continues.map_or(Continues::NewPurchase, |so_far| {
+                Continues::OpenPurchase { so_far }
+            }),
+        })
+    }
+
+    fn hold(
+        &mut self,
+        request: &AuthorisationRequest,
+        approval: &Approval,
+        cause: Cause,
+    ) -> Result<(), LedgerError> {
+        let key = purchase_key(request);
+        if !self.book.purchases.contains_key(&key) {
+            let purchase = self.new_purchase(request, cause.moment);
+            self.book.purchases.insert(key.clone(), purchase);
+        }
+        let promise = Promise {
+            sequence: request.sequence,
+            amount: approval.amount,
+            permission: approval.permission,
+            state: PromiseState::Kept,
+        };
+        self.book.change(&key, cause, |purchase, pots| {
+            purchase.promises.push(promise);
+            settled(purchase, pots, &approval.parts)
+        })
+    }
+
+    fn new_purchase(&self, request: &AuthorisationRequest, moment: Moment) -> Purchase {
+        let nothing = Money::zero(self.book.currency);
+        Purchase {
+            id: PurchaseId::new(self.ids.next(moment.at)),
+            budget: self.book.budget.clone(),
+            connection: request.connection.clone(),
+            reference: request.purchase.clone(),
+            card: request.card.clone(),
+            currency: self.book.currency,
+            counted: self.programme.counted(request, self.book.agreement(), moment),
+            place: Place::new(request.merchant.name()),
+            promises: Vec::new(),
+            word: None,
+            changes: None,
+            captured: nothing,
+            refunded: nothing,
+            holds: Vec::new(),
+            exposure: nothing,
+            suspense: nothing,
+        }
+    }
+
+    /// Writes what the person is told about a purchase that is not paid.
+    fn tell(
+        &mut self,
+        request: &AuthorisationRequest,
+        facts: &Facts,
+        decision: DecisionId,
+        reason: &DeclineReason,
+    ) {
+        let Some(body) = situation::text_message(self.book, self.programme, request, facts, reason)
+        else {
+            return;
+        };
+        self.additions.messages.push(NewMessage {
+            id: MessageId::new(self.ids.next(facts.moment.at)),
+            programme: self.book.programme.clone(),
+            budget: self.book.budget.clone(),
+            kind: "not_paid",
+            subject: decision.to_string(),
+            body,
+            created_at: facts.moment.at,
+        });
+    }
+}

@@ -1,0 +1,41 @@
+//! The words that belong to a decision.
+
+use std::collections::BTreeMap;
+
+use crate::domain::authorisation::{AuthorisationRequest, Facts};
+use crate::domain::card::CardState;
+use crate::domain::id::WorkerId;
+use crate::domain::reason::DeclineReason;
+use crate::ledger::book::Book;
+use crate::programme::directory::Programme;
+use crate::words::{Situation, Words};
+
+/// The text message about a purchase that is not paid; none when nobody has the card.
+pub(super) fn text_message(
+    book: &Book,
+    programme: &Programme,
+    request: &AuthorisationRequest,
+    facts: &Facts,
+    reason: &DeclineReason,
+) -> Option<String> {
+    let owner = book.owner.as_ref()?;
+    let card = book.card(&request.connection, &request.card)?;
+    let worker = owner.worker.parse::<WorkerId>().ok();
+    let worker_name = worker.as_ref().map_or("", |worker| programme.worker_name(worker));
+    let other = owner.cards.iter().find(|c| c.state == CardState::Active && c.token != card.token);
+    let pot_names: BTreeMap<_, _> =
+        owner.agreement.pots.iter().map(|pot| (pot.id.clone(), pot.name.clone())).collect();
+    let situation = Situation {
+        person_name: &owner.name,
+        worker_name,
+        amount: request.amount,
+        place: None,
+        category_name: programme.category_name(&facts.category),
+        is_sensitive: programme.rules.is_sensitive(&facts.category),
+        card_last_four: &card.last_four,
+        new_card_last_four: other.map(|card| card.last_four.as_str()),
+        zone: programme.zone(),
+        pot_names: &pot_names,
+    };
+    Some(Words::english().text_message(reason, &situation))
+}

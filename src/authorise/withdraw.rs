@@ -1,0 +1,119 @@
+//! Taking an approval back whose answer came too late: the issuer was told no.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::{AuthoriseError, reference_text};
+use crate::domain::id::{ConnectionId, IssuerReference, PostingId, ProgrammeId};
+use crate::domain::period::Moment;
+use crate::domain::purchase::{PromiseState, Purchase};
+use crate::ids::NewIds;
+use crate::ledger::book::Cause;
+use crate::ledger::posting::PostingKind;
+use crate::ledger::postings::settled;
+use crate::programme::directory::Directory;
+use crate::record::decision::{Outcome, RecordedDecision};
+use crate::record::row::{Digest, shown};
+use crate::store::{Additions, BookWanted, Tx, WITHDRAWAL};
+
+/// A recorded approval that nobody heard in time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TooLate {
+    pub programme: ProgrammeId,
+    pub connection: ConnectionId,
+    pub reference: IssuerReference,
+}
+
+/// Gives back what the approvals of `late` hold, and writes that they were withdrawn beside the
+/// unchanged decisions. Repeats of the question are then answered as our fault.
+///
+/// What was declined, never recorded or withdrawn before is left as it is.
+pub async fn withdraw(
+    tx: &mut Tx,
+    directory: &Directory,
+    ids: &NewIds,
+    now: Timestamp,
+    late: &[TooLate],
+) -> Result<(), AuthoriseError> {
+    let mut keys: Vec<_> = late
+        .iter()
+        .map(|l| (l.programme.clone(), l.connection.clone(), l.reference.clone()))
+        .collect();
+    keys.sort();
+    keys.dedup();
+    let decisions = tx.recorded_decisions(&keys).await?;
+    let mut books = tx.open_books(&wanted(&decisions), directory.agreements()).await?;
+    let withdrawn = tx.withdrawn(&keys).await?;
+    let programmes = directory.versions(books.versions()).await?;
+    let mut counters = Vec::new();
+    for decision in &decisions {
+        let Some(open) = books.get_mut(&decision.programme, &decision.budget) else { continue };
+        let key = (decision.connection.clone(), decision.purchase.clone());
+        let purchase = open.book.purchases.get(&key);
+        let Some((purchase, owner)) = purchase.zip(open.book.owner.as_ref()) else { continue };
+        for counter in purchase.counted.counters(&owner.agreement) {
+            counters.push((decision.programme.clone(), decision.budget.clone(), counter));
+        }
+    }
+    tx.load_counters(&counters, &mut books).await?;
+    let mut additions = Additions::default();
+    for decision in &decisions {
+        let place = (
+            decision.programme.clone(),
+            decision.connection.clone(),
+            decision.reference.to_string(),
+        );
+        if withdrawn.contains(&place) || !is_hold(&decision.outcome) {
+            continue;
+        }
+        let Some(programme) = programmes.get(&decision.programme) else { continue };
+        let Some(open) = books.get_mut(&decision.programme, &decision.budget) else { continue };
+        let moment = Moment::new(now, programme.zone());
+        let row = vec![
+            shown(&decision.programme),
+            shown(&decision.connection),
+            shown(&decision.reference),
+            shown(&decision.budget),
+            now.into(),
+        ];
+        let cause = Cause {
+            posting: PostingId::new(ids.next(now)),
+            kind: PostingKind::Withdrawal,
+            subject: reference_text(&decision.connection, &decision.reference),
+            record: Digest::of_row(&WITHDRAWAL, &row),
+            moment,
+        };
+        let sequence = decision.request().map(|request| request.sequence);
+        let key = (decision.connection.clone(), decision.purchase.clone());
+        open.book.change(&key, cause, |purchase, pots| {
+            take_back(purchase, sequence);
+            settled(purchase, pots, &[])
+        })?;
+        additions.withdrawals.push(row);
+    }
+    tx.close_books(&books.all(), &additions).await?;
+    Ok(())
+}
+
+fn wanted(decisions: &[RecordedDecision]) -> Vec<BookWanted> {
+    let mut wanted: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for decision in decisions {
+        let purchases = wanted.entry((decision.programme.clone(), decision.budget.clone()));
+        purchases.or_default().insert((decision.connection.clone(), decision.purchase.clone()));
+    }
+    let book = |((programme, budget), purchases)| BookWanted { programme, budget, purchases };
+    wanted.into_iter().map(book).collect()
+}
+
+const fn is_hold(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Approved(amount) if amount.is_positive())
+}
+
+fn take_back(purchase: &mut Purchase, sequence: Option<u32>) {
+    for promise in &mut purchase.promises {
+        if Some(promise.sequence) == sequence {
+            promise.state = PromiseState::Withdrawn;
+        }
+    }
+}

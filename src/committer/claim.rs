@@ -1,0 +1,55 @@
+//! Who has the last word on a question: the committer that records it, or the handler whose time
+//! has run out. One compare-and-set decides.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+const WAITING: u8 = 0;
+const CLAIMED: u8 = 1;
+const ANSWERED: u8 = 2;
+const GIVEN_UP: u8 = 3;
+
+/// The state of one question between handler and committer.
+#[derive(Debug, Default)]
+pub(super) struct Claim(AtomicU8);
+
+impl Claim {
+    /// The committer takes the question. If the handler has given up, it must not be written.
+    pub(super) fn take(&self) -> bool {
+        self.step(WAITING, CLAIMED)
+    }
+
+    /// The committer answers, after its commit. If the handler has given up in the meantime, an
+    /// approval must be withdrawn.
+    pub(super) fn answer(&self) -> bool {
+        self.step(CLAIMED, ANSWERED)
+    }
+
+    /// The handler's time has run out. If the answer is on its way already, it is the truth.
+    pub(super) fn give_up(&self) -> bool {
+        self.step(WAITING, GIVEN_UP) || self.step(CLAIMED, GIVEN_UP)
+    }
+
+    fn step(&self, from: u8, to: u8) -> bool {
+        self.0.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exactly_one_side_has_the_last_word() {
+        let given_up_first = Claim::default();
+        assert!(given_up_first.give_up());
+        assert!(!given_up_first.take(), "never written");
+
+        let too_late = Claim::default();
+        assert!(too_late.take() && too_late.give_up());
+        assert!(!too_late.answer(), "written, but not heard: withdrawn");
+
+        let in_time = Claim::default();
+        assert!(in_time.take() && in_time.answer());
+        assert!(!in_time.give_up(), "the answer is on its way");
+    }
+}

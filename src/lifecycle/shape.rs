@@ -1,0 +1,125 @@
+//! What a later message is about, whatever its kind.
+
+use crate::domain::authorisation::{AuthorisationRequest, PartialAmounts};
+use crate::domain::id::{IssuerReference, PurchaseId, PurchaseReference};
+use crate::domain::limit::Counted;
+use crate::domain::money::Money;
+use crate::domain::period::Moment;
+use crate::domain::presentment::{Change, EventBody, Presentment, PurchaseReport, Standing};
+use crate::domain::purchase::{Place, Purchase};
+use crate::ids::NewIds;
+use crate::ledger::book::{Book, PurchaseKey};
+use crate::programme::directory::Programme;
+use crate::record::event::ReceivedEvent;
+
+/// A message about a purchase.
+#[derive(Debug)]
+pub(super) struct Shape<'a> {
+    pub(super) event: &'a ReceivedEvent,
+    /// The purchase; a claim that belongs to none is a purchase of its own.
+    pub(super) purchase: PurchaseReference,
+    pub(super) about: &'a PurchaseReport,
+}
+
+impl<'a> Shape<'a> {
+    /// The shape of `event`; none for a kind whose turn has not come.
+    pub(super) fn of(event: &'a ReceivedEvent) -> Option<Self> {
+        let (purchase, about) = match &event.event.body {
+            EventBody::Standing(report) => (report.purchase.clone(), &report.about),
+            EventBody::HoldChange(report) => (report.purchase.clone(), &report.about),
+            EventBody::Presentment(presentment) => {
+                (presentment.purchase.clone().or_else(|| own(presentment))?, &presentment.about)
+            }
+            EventBody::Other => return None,
+        };
+        Some(Self { event, purchase, about })
+    }
+
+    /// The claim, if it is one.
+    pub(super) fn presentment(&self) -> Option<&'a Presentment> {
+        match &self.event.event.body {
+            EventBody::Presentment(presentment) => Some(presentment),
+            EventBody::Standing(_) | EventBody::HoldChange(_) | EventBody::Other => None,
+        }
+    }
+
+    /// The amount that the message names, if it names one.
+    pub(super) fn amount(&self) -> Option<Money> {
+        match &self.event.event.body {
+            EventBody::Standing(report) => match report.standing {
+                Standing::Open { total } => Some(total),
+                Standing::Closed
+                | Standing::Reversed
+                | Standing::Expired
+                | Standing::Declined => None,
+            },
+            EventBody::HoldChange(report) => match report.change {
+                Change::Raised { by } | Change::Lowered { by } => Some(by),
+            },
+            EventBody::Presentment(presentment) => Some(presentment.amount),
+            EventBody::Other => None,
+        }
+    }
+
+    /// The purchase's place in its book.
+    pub(super) fn key(&self) -> PurchaseKey {
+        (self.event.connection.clone(), self.purchase.clone())
+    }
+
+    /// A purchase that is known from this message only.
+    pub(super) fn new_purchase(
+        &self,
+        book: &Book,
+        programme: &Programme,
+        ids: &NewIds,
+    ) -> Purchase {
+        let nothing = Money::zero(book.currency);
+        let at = self.event.received_at;
+        Purchase {
+            id: PurchaseId::new(ids.next(at)),
+            budget: book.budget.clone(),
+            connection: self.event.connection.clone(),
+            reference: self.purchase.clone(),
+            card: self.about.card.clone(),
+            currency: book.currency,
+            counted: self.counted(book, programme, nothing),
+            place: Place::new(self.about.merchant.name()),
+            promises: Vec::new(),
+            word: None,
+            changes: None,
+            captured: nothing,
+            refunded: nothing,
+            holds: Vec::new(),
+            exposure: nothing,
+            suspense: nothing,
+        }
+    }
+
+    /// What the purchase counts as: as if it had been asked about when the message came.
+    fn counted(&self, book: &Book, programme: &Programme, nothing: Money) -> Counted {
+        let about = self.about;
+        let request = AuthorisationRequest {
+            programme: self.event.programme.clone(),
+            connection: self.event.connection.clone(),
+            reference: self.event.event.reference.clone(),
+            purchase: self.purchase.clone(),
+            sequence: 0,
+            card: about.card.clone(),
+            amount: nothing,
+            cash_back: about.cash_back,
+            transaction_amount: nothing,
+            kind: about.kind,
+            presence: about.presence,
+            partial: PartialAmounts::NotAllowed,
+            merchant: about.merchant.clone(),
+        };
+        let moment = Moment::new(self.event.received_at, programme.zone());
+        programme.counted(&request, book.agreement(), moment)
+    }
+}
+
+/// A claim without a purchase is known by its own identifier.
+fn own(presentment: &Presentment) -> Option<PurchaseReference> {
+    let reference: &IssuerReference = &presentment.reference;
+    reference.as_str().parse().ok()
+}
