@@ -166,7 +166,8 @@ impl Posting {
     /// The hash of this link behind a link of hash `previous`.
     pub fn hash_after(&self, previous: Digest) -> Digest {
         let journal = self.journal_rows();
-        link_hash(previous, &self.row(), journal.iter().map(Vec::as_slice))
+        let journal: Vec<_> = journal.iter().map(Vec::as_slice).collect();
+        link_hash(previous, &self.row(), &journal)
     }
 
     /// The end of the chain with this link.
@@ -213,11 +214,7 @@ impl Posting {
 
 /// The hash of a link, from the rows as they are stored: behind a link of hash `previous`, over
 /// everything in the posting's row but the hash itself, and over its transfers in order.
-pub fn link_hash<'a>(
-    previous: Digest,
-    posting: &[Value],
-    journal: impl IntoIterator<Item = &'a [Value]>,
-) -> Digest {
+pub fn link_hash(previous: Digest, posting: &[Value], journal: &[&[Value]]) -> Digest {
     let mut canonical = Canonical::new("posting");
     canonical.digest(previous);
     let (_hash, content) = posting.split_last().unwrap_or((&Value::Null, &[]));

@@ -19,13 +19,10 @@ use sqlx::{Any, AnyConnection, AnyPool, Executor as _, Transaction};
 
 pub use self::books::{Agreements, BookWanted, Books, CardBudget, OpenBook, ReferenceKey};
 pub use self::close::{Additions, NewMessage, Note};
-<<<<<<< HEAD
-pub use self::programmes::{BUDGET, LOAD, POT_PLAN, PersonRow, ProgrammeRow, SecretRow, pot_plan_digest};
+pub use self::programmes::{
+    BUDGET, LOAD, POT_PLAN, PersonRow, ProgrammeRow, SecretRow, pot_plan_digest,
+};
 pub use self::proof::{Evidence, EvidenceScan};
-=======
-pub use self::programmes::{LOAD, POT_PLAN, PersonRow, ProgrammeRow, SecretRow, pot_plan_digest};
-pub use self::statements::WITHDRAWAL;
->>>>>>> main
 use self::statements::Statements;
 pub use self::statements::{COUNTER, POT, WITHDRAWAL};
 use crate::record::row::CorruptRow;
@@ -65,10 +62,9 @@ impl StoreError {
                 matches!(&*code, "40001" | "40P01" | "55P03" | "25006" | "5" | "6" | "261" | "517")
             }
             Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) => true,
-            Self::Database(_)
-            | Self::Migration(_)
-            | Self::Corrupt(_)
-            | Self::UnknownScheme(_) => false,
+            Self::Database(_) | Self::Migration(_) | Self::Corrupt(_) | Self::UnknownScheme(_) => {
+                false
+            }
         }
     }
 }

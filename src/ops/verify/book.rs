@@ -89,11 +89,11 @@ impl<'a> Inspection<'a> {
         let mut sealing = Sealing { sealed, before: Totals::default() };
         let mut links = Vec::new();
         for row in evidence.of(&POSTING) {
-            let lines = journal.remove(POSTING.text(row, "posting_id")).unwrap_or_default();
-            if let Some(what) = chain.step(row, &lines) {
+            let own = journal.remove(POSTING.text(row, "posting_id")).unwrap_or_default();
+            if let Some(what) = chain.step(row, &own) {
                 self.find(&POSTING, row, what);
             }
-            let link = self.read_link(row, &lines);
+            let link = self.read_link(row, &own);
             records.check(self, &link);
             if let Err(what) = money.add(&link.transfers) {
                 self.find(&POSTING, row, what);
@@ -185,7 +185,7 @@ impl Chain {
     fn step(&mut self, row: &[Value], lines: &[&[Value]]) -> Option<String> {
         let seq = POSTING.number(row, "seq");
         let expected = self.seq.saturating_add(1);
-        let computed = link_hash(self.hash, row, lines.iter().copied());
+        let computed = link_hash(self.hash, row, lines);
         let stored = POSTING.text(row, "hash").parse();
         let what = if seq != expected {
             Some(format!("is link number {seq} where number {expected} must be"))

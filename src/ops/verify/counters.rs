@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::book::{Inspection, Link};
 use super::money::ReadPurchase;
-use crate::domain::agreement::{Agreement, Scope};
-use crate::domain::limit::CounterKey;
+use crate::domain::agreement::{Agreement, Scope, Term};
+use crate::domain::limit::{CounterKey, Limit};
 use crate::domain::money::MoneyError;
 use crate::domain::period::Period;
-use crate::ledger::posting::PostingKind;
+use crate::ledger::account::Account;
+use crate::ledger::posting::{PostingKind, Transfer};
 use crate::record::agreement::{AGREEMENT, TERM, read_agreement};
 use crate::record::purchase::PURCHASE;
 use crate::record::row::{CorruptRow, Reader, Value};
@@ -108,8 +109,8 @@ fn count(
 
 /// The scopes and periods that `agreement` counts.
 fn kept_by(agreement: &Agreement) -> BTreeSet<(Scope, Period)> {
-    let of_term = |term: &crate::domain::agreement::Term| {
-        let periods: Vec<_> = term.limits().iter().filter_map(|limit| limit.period()).collect();
+    let of_term = |term: &Term| {
+        let periods: Vec<_> = term.limits().iter().filter_map(Limit::period).collect();
         periods.into_iter().map(|period| (term.scope().clone(), period)).collect::<Vec<_>>()
     };
     agreement.terms.iter().flat_map(of_term).collect()
@@ -131,7 +132,7 @@ fn begun_since_the_agreement(
     let mut committed_at_once = BTreeSet::new();
     for link in links.iter().skip(before) {
         let purchase = link.text("purchase_id");
-        if seen.insert(purchase) && !link.transfers.is_empty() {
+        if seen.insert(purchase) && link.transfers.iter().any(commits) {
             committed_at_once.insert(purchase);
         }
     }
@@ -147,6 +148,11 @@ fn begun_since_the_agreement(
     keys
 }
 
+/// Whether a transfer holds or captures money: a refund counts in nothing.
+const fn commits(transfer: &Transfer) -> bool {
+    matches!(transfer.to(), Account::PotHeld(_) | Account::Clearing(_))
+}
+
 /// Reads a counter's key; its text must be exactly what the key prints as.
 fn read_key(row: &[Value]) -> Result<CounterKey, CorruptRow> {
     let mut reader = Reader::new(&COUNTER, row);
@@ -154,8 +160,7 @@ fn read_key(row: &[Value]) -> Result<CounterKey, CorruptRow> {
     reader.skip();
     let scope = reader.word(|text| text.parse().ok().filter(|s: &Scope| s.to_string() == text))?;
     let period = reader.word(Period::from_word)?;
-    let first_day = reader.word(|text| {
-        text.parse().ok().filter(|day: &jiff::civil::Date| day.to_string() == text)
-    })?;
+    let first_day = reader
+        .word(|text| text.parse().ok().filter(|day: &jiff::civil::Date| day.to_string() == text))?;
     Ok(CounterKey { scope, period, first_day })
 }

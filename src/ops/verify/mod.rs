@@ -140,7 +140,8 @@ impl Proof {
 
     /// For people: what was counted, and whether the ledger is proved, or its first broken row.
     pub fn to_text(&self) -> String {
-        let counts: Vec<_> = self.counts.0.iter().map(|(t, count)| format!("{count} {t}")).collect();
+        let counts: Vec<_> =
+            self.counts.0.iter().map(|(t, count)| format!("{count} {t}")).collect();
         let mut text = format!("rows looked at: {}\n", counts.join(", "));
         let Some(first) = self.findings.first() else {
             text.push_str("the ledger is proved\n");

@@ -101,9 +101,8 @@ impl Money {
 
     fn move_one(&mut self, transfer: &Transfer) {
         let amount = i128::from(transfer.amount().minor());
-        let is_outside = |account: &Account| {
-            matches!(account, Account::Clearing(_) | Account::Suspense)
-        };
+        let is_outside =
+            |account: &Account| matches!(account, Account::Clearing(_) | Account::Suspense);
         let (from, to) = (transfer.from(), transfer.to());
         self.change(from, 0_i128.saturating_sub(amount));
         self.change(to, amount);
@@ -187,26 +186,34 @@ impl<'a> Inspection<'a> {
                     continue;
                 }
             };
-            for hold in holds.get(id).into_iter().flatten() {
+            let holds = holds.remove(id).unwrap_or_default();
+            for hold in &holds {
                 match read_hold(hold) {
                     Ok((_, hold)) => purchase.holds.push(hold),
                     Err(corrupt) => self.proof.find_corrupt(&corrupt),
                 }
             }
             let money = moved.remove(id).unwrap_or_default();
-            self.check_purchase(row, &purchase, &money);
+            self.check_purchase(row, &holds, &purchase, &money);
             purchases.push(ReadPurchase { row, purchase });
         }
-        if let Some(nobody) = moved.get("") {
-            if nobody.captured != 0 || nobody.refunded != 0 || nobody.exposure != 0 {
-                let what = "money went to an issuer, or came from one, without a purchase";
-                self.proof.find("journal", self.evidence.budget.clone(), what);
-            }
+        let by_nobody = moved.remove("").unwrap_or_default();
+        if [by_nobody.captured, by_nobody.refunded, by_nobody.exposure, by_nobody.suspense]
+            != [0; 4]
+        {
+            let what = "money moved between an issuer and the programme without a purchase";
+            self.proof.find("journal", self.evidence.budget.clone(), what);
         }
         purchases
     }
 
-    fn check_purchase(&mut self, row: &[Value], purchase: &Purchase, money: &Money) {
+    fn check_purchase(
+        &mut self,
+        row: &[Value],
+        holds: &[&Vec<Value>],
+        purchase: &Purchase,
+        money: &Money,
+    ) {
         for (column, moved) in [
             ("captured_minor", money.captured),
             ("refunded_minor", money.refunded),
@@ -220,17 +227,13 @@ impl<'a> Inspection<'a> {
             let what = "what came back beyond what was captured is not what is kept aside";
             self.find(&PURCHASE, row, what);
         }
-        if let (Ok(held), Ok(wanted)) = (purchase.held(), purchase.wanted_hold()) {
-            if held.minor() > wanted.minor() {
-                self.find(&PURCHASE, row, format!("holds {held} where {wanted} is to come"));
-            }
+        if let (Ok(held), Ok(wanted)) = (purchase.held(), purchase.wanted_hold())
+            && held.minor() > wanted.minor()
+        {
+            self.find(&PURCHASE, row, format!("holds {held} where {wanted} is to come"));
         }
         let mut pots = money.pots.clone();
-        let own = purchase.id.to_string();
-        for hold in self.evidence.of(&HOLD) {
-            if HOLD.text(hold, "purchase_id") != own {
-                continue;
-            }
+        for hold in holds {
             let pot = HOLD.text(hold, "pot_id").parse::<PotId>().ok();
             let flow = pot.and_then(|pot| pots.remove(&pot)).unwrap_or_default();
             self.check_number(&HOLD, hold, "held_minor", flow.held);

@@ -1,6 +1,6 @@
 //! What postings vouch for: every record by exactly one posting, and by what it says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::book::{Inspection, Link};
 use super::reference_of;
@@ -35,14 +35,15 @@ impl<'a> Records<'a> {
     pub(super) fn of(inspection: &mut Inspection<'a>) -> Self {
         let evidence = inspection.evidence;
         let mut records = Self::default();
+        let mut decided = BTreeSet::new();
         for row in evidence.of(&DECISION) {
+            decided.insert(reference_of(&DECISION, row));
             let subject = DECISION.text(row, "decision_id").to_owned();
             records.wait(PostingKind::Decision, subject, &DECISION, row);
         }
         for row in evidence.of(&WITHDRAWAL) {
             let subject = reference_of(&WITHDRAWAL, row);
-            let decided = |d: &&Vec<Value>| reference_of(&DECISION, d) == subject;
-            if !evidence.of(&DECISION).iter().any(|decision| decided(&decision)) {
+            if !decided.contains(&subject) {
                 inspection.find(&WITHDRAWAL, row, "there is no decision that it takes back");
             }
             records.wait(PostingKind::Withdrawal, subject, &WITHDRAWAL, row);
@@ -58,7 +59,13 @@ impl<'a> Records<'a> {
         records
     }
 
-    fn wait(&mut self, kind: PostingKind, subject: String, table: &'static Table, row: &'a [Value]) {
+    fn wait(
+        &mut self,
+        kind: PostingKind,
+        subject: String,
+        table: &'static Table,
+        row: &'a [Value],
+    ) {
         self.wait_with(kind, subject, Record { table, row, digest: Digest::of_row(table, row) });
     }
 
@@ -72,13 +79,12 @@ impl<'a> Records<'a> {
             PRESENTMENT.text(row, "connection_id"),
             PRESENTMENT.text(row, "event_reference")
         );
-        let event = match inspection.events.get(&event) {
-            Some(event) => Digest::of_row(&ISSUER_EVENT, event),
-            None => {
-                let what = format!("the message {event} that told it is not there");
-                inspection.find(&PRESENTMENT, row, what);
-                Digest::ZERO
-            }
+        let event = if let Some(event) = inspection.events.get(&event) {
+            Digest::of_row(&ISSUER_EVENT, event)
+        } else {
+            let what = format!("the message {event} that told it is not there");
+            inspection.find(&PRESENTMENT, row, what);
+            Digest::ZERO
         };
         let is_refund = PRESENTMENT.text(row, "direction") == "refund";
         let kind = if is_refund { PostingKind::Refund } else { PostingKind::Capture };
@@ -132,6 +138,12 @@ impl<'a> Records<'a> {
                     let what = format!("is not what posting {} booked", link.text("posting_id"));
                     inspection.find(record.table, record.row, what);
                 }
+                if kind == PostingKind::Decision
+                    && DECISION.number(record.row, "approved_minor") > 0
+                    && purchase.is_empty()
+                {
+                    inspection.find(&DECISION, record.row, "approves money for no purchase");
+                }
             }
         }
     }
@@ -167,7 +179,8 @@ fn check_plans<'a>(inspection: &mut Inspection<'a>, mut postings: BTreeMap<&'a s
             inspection.find(&POT, row, "no posting opened it");
             continue;
         };
-        if plan_digest(row).is_none_or(|d| d.to_string() != POSTING.text(posting, "record_digest")) {
+        if plan_digest(row).is_none_or(|d| d.to_string() != POSTING.text(posting, "record_digest"))
+        {
             let id = POSTING.text(posting, "posting_id");
             inspection.find(&POT, row, format!("is not the pot that posting {id} planned"));
         }
