@@ -5,6 +5,8 @@
 //! PostgreSQL estimates its rows badly and joins whole tables. Why not one statement per row: the
 //! cost of a statement is most of the cost of a decision.
 
+use std::sync::Arc;
+
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
@@ -14,7 +16,7 @@ use crate::record::row::{Column, Kind, Table, Value};
 /// A statement over rows, spelled for one database.
 #[derive(Debug)]
 pub(super) struct Batch {
-    sql: &'static str,
+    sql: Arc<str>,
     columns: &'static [Column],
     dialect: Dialect,
 }
@@ -30,8 +32,7 @@ impl Batch {
             Dialect::Sqlite => (json_each(columns), ""),
         };
         let sql = template.replace("{rows}", &rows).replace("{lock}", lock);
-        // Leaked once per statement and process: sqlx caches prepared statements by this text.
-        Self { sql: Box::leak(sql.into_boxed_str()), columns, dialect }
+        Self { sql: Arc::from(sql), columns, dialect }
     }
 
     /// `INSERT` of whole rows of `table`; a row whose key exists already is left as it is.
@@ -77,7 +78,7 @@ impl Batch {
         if rows.is_empty() {
             return Ok(0);
         }
-        let mut query = sqlx::query(AssertSqlSafe(self.sql));
+        let mut query = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql)));
         for argument in self.arguments(rows) {
             query = query.bind(argument);
         }
@@ -94,7 +95,7 @@ impl Batch {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let mut query = sqlx::query(AssertSqlSafe(self.sql));
+        let mut query = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql)));
         for argument in self.arguments(rows) {
             query = query.bind(argument);
         }

@@ -12,7 +12,7 @@ use super::statements::{COUNTER, PERMISSION, POT};
 use super::{Dialect, Store, StoreError, Tx};
 use crate::domain::agreement::Agreement;
 use crate::domain::card::CardState;
-use crate::domain::id::{BudgetId, CardToken, ConnectionId, PotId, ProgrammeId};
+use crate::domain::id::{BudgetId, CardToken, ConnectionId, LoadId, PotId, ProgrammeId};
 use crate::domain::limit::{Committed, CounterKey};
 use crate::domain::money::{Currency, Money};
 use crate::domain::permission::Permission;
@@ -267,25 +267,31 @@ impl Tx {
         if written == 1 { Ok(()) } else { Err(StoreError::Contended("programme_version")) }
     }
 
-    /// Adds connections, and replaces their secrets by those that are given.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Contended`] when a connection's name belongs to another programme.
+    /// Adds connections, and replaces their secrets by those that are given. Says no, and writes
+    /// nothing, when the name of one belongs to another programme.
     pub async fn put_connections(
         &mut self,
         programme: &ProgrammeId,
         connections: &[(ConnectionId, String)],
         secrets: &[SecretRow],
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
+        for (id, _) in connections {
+            let sql = "SELECT programme_id FROM connection WHERE connection_id = $1 \
+                       AND programme_id <> $2";
+            let row = sqlx::query(sql)
+                .bind(id.to_string())
+                .bind(programme.to_string())
+                .fetch_optional(self.connection())
+                .await?;
+            if row.is_some() {
+                return Ok(false);
+            }
+        }
         let rows: Vec<_> = connections
             .iter()
             .map(|(id, issuer)| vec![shown(programme), shown(id), issuer.as_str().into()])
             .collect();
-        let written = self.put(&CONNECTION, &rows, OnKnown::Replace).await?;
-        if usize::try_from(written) != Ok(rows.len()) {
-            return Err(StoreError::Contended("connection"));
-        }
+        self.put(&CONNECTION, &rows, OnKnown::Replace).await?;
         let sql = "DELETE FROM connection_secret WHERE programme_id = $1";
         sqlx::query(sql).bind(programme.to_string()).execute(self.connection()).await?;
         let row = |secret: &SecretRow| {
@@ -299,7 +305,7 @@ impl Tx {
         };
         let rows: Vec<_> = secrets.iter().map(row).collect();
         self.put(&SECRET, &rows, OnKnown::Keep).await?;
-        Ok(())
+        Ok(true)
     }
 
     /// Adds budgets that are not there yet, at the start of their chains.
@@ -415,9 +421,32 @@ impl Tx {
         Ok(())
     }
 
-    /// Adds a load; says whether it is new.
-    pub async fn add_load(&mut self, row: Vec<Value>) -> Result<bool, StoreError> {
-        Ok(self.put(&LOAD, &[row], OnKnown::Keep).await? == 1)
+    /// Adds a load that was not posted before.
+    pub async fn add_load(&mut self, row: Vec<Value>) -> Result<(), StoreError> {
+        let written = self.put(&LOAD, &[row], OnKnown::Keep).await?;
+        if written == 1 { Ok(()) } else { Err(StoreError::Contended("load")) }
+    }
+
+    /// How much was posted under this load, in minor units, if it was posted.
+    pub async fn load_amount(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        pot: &PotId,
+        load: &LoadId,
+    ) -> Result<Option<i64>, StoreError> {
+        let sql = "SELECT amount_minor FROM load WHERE programme_id = $1 AND budget_id = $2 \
+                   AND pot_id = $3 AND load_id = $4";
+        let row = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(pot.to_string())
+            .bind(load.to_string())
+            .fetch_optional(self.connection())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let row = read_row(&row, columns![Number "amount_minor"])?;
+        Ok(Some(Reader::new(&LOAD, &row).number()?))
     }
 
     /// Adds a permission that is not there yet.

@@ -7,4 +7,6 @@ mod support;
 #[cfg(test)]
 mod issuers;
 #[cfg(test)]
+mod smoke;
+#[cfg(test)]
 mod tidy;

@@ -1,0 +1,493 @@
+//! Applying a programme's file: all of it or nothing, any number of times.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
+use sha2::{Digest as _, Sha256};
+
+use super::file::{
+    self, AgreementDraft, FileProblems, Load, PermissionDraft, Person, ProgrammeFile, Secret,
+    SecretValue, Settings,
+};
+use crate::domain::agreement::Agreement;
+use crate::domain::id::{BudgetId, PermissionId, PotId, PostingId, ProgrammeId};
+use crate::domain::limit::{Committed, CounterKey};
+use crate::domain::money::MoneyError;
+use crate::domain::period::{Moment, Period};
+use crate::domain::permission::Permission;
+use crate::domain::purchase::Purchase;
+use crate::ids::NewIds;
+use crate::ledger::book::{Book, Cause, LedgerError, PotBalance};
+use crate::ledger::posting::PostingKind;
+use crate::ledger::postings::loaded;
+use crate::record::agreement::{agreement_digest, agreement_rows};
+use crate::record::row::{Digest, Value, shown};
+use crate::rules::{self, RulesError};
+use crate::store::{
+    Additions, BookWanted, LOAD, PersonRow, ProgrammeRow, SecretRow, Store, StoreError, Tx,
+    pot_plan_digest,
+};
+
+/// Why a file was not applied. Nothing of it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    #[error("the merchant rules have mistakes:\n{0}")]
+    Rules(RulesError),
+    #[error("{0}")]
+    File(FileProblems),
+    #[error("the file does not fit what is already here:\n{}", .0.join("\n"))]
+    Refused(Vec<String>),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl From<MoneyError> for ApplyError {
+    fn from(error: MoneyError) -> Self {
+        Self::Ledger(error.into())
+    }
+}
+
+/// What applying a file changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    pub programme: ProgrammeId,
+    /// The version of the settings in force.
+    pub version: u32,
+    pub people: usize,
+    /// How many agreements started a new version.
+    pub agreements: usize,
+    /// How many loads were posted; those that were posted before are not posted again.
+    pub loads: usize,
+}
+
+/// Creates or updates a programme from its file and the merchant rules it goes by.
+///
+/// Applying the same file again changes nothing. Every budget of the programme is locked first,
+/// so that no decision is made half on old and half on new rules.
+pub async fn apply(
+    store: &Store,
+    ids: &NewIds,
+    now: Timestamp,
+    text: &str,
+    rules_text: &str,
+) -> Result<Applied, ApplyError> {
+    let rules = rules::parse(rules_text).map_err(ApplyError::Rules)?;
+    let file = file::parse(text, &rules).map_err(ApplyError::File)?;
+    let stored = store.secrets(Timestamp::MIN).await?;
+    let mut tx = store.begin().await?;
+    let mut work = Work { file: &file, ids, now, refusals: Vec::new() };
+    let secrets = work.secrets(&stored);
+    let version = work.put_settings(&mut tx, rules_text, store).await?;
+    work.put_people(&mut tx, &secrets).await?;
+    let mut applied = Applied {
+        programme: file.settings.id.clone(),
+        version,
+        people: file.people.len(),
+        agreements: 0,
+        loads: 0,
+    };
+    for person in &file.people {
+        work.put_person(&mut tx, person, &mut applied).await?;
+    }
+    if !work.refusals.is_empty() {
+        return Err(ApplyError::Refused(work.refusals));
+    }
+    tx.commit().await?;
+    Ok(applied)
+}
+
+/// The file of a programme as it stands, secrets left out; none if there is no such programme.
+pub async fn show(store: &Store, programme: &ProgrammeId) -> Result<Option<String>, ApplyError> {
+    let Some(row) = store.programme(programme, None).await? else { return Ok(None) };
+    let every = |_: &crate::domain::merchant::Category| true;
+    let mut settings = file::parse_settings(&row.settings, &every).map_err(ApplyError::File)?;
+    let secrets = store.secrets(Timestamp::MIN).await?;
+    for connection in &mut settings.connections {
+        let own = secrets.iter().filter(|secret| secret.connection == connection.id);
+        connection.secrets = own
+            .map(|secret| Secret {
+                name: secret.name.clone(),
+                value: SecretValue::Kept,
+                until: secret.live_until,
+            })
+            .collect();
+    }
+    let mut people = Vec::new();
+    for row in store.people(programme).await? {
+        let person = file::parse_person(&row.plan, &settings, &every).map_err(ApplyError::File)?;
+        people.push(person);
+    }
+    Ok(Some(file::write(&ProgrammeFile { settings, people })))
+}
+
+/// One application of one file.
+struct Work<'a> {
+    file: &'a ProgrammeFile,
+    ids: &'a NewIds,
+    now: Timestamp,
+    refusals: Vec<String>,
+}
+
+impl Work<'_> {
+    const fn settings(&self) -> &Settings {
+        &self.file.settings
+    }
+
+    /// The secrets as they will be stored: given ones, and kept ones as they are.
+    fn secrets(&mut self, stored: &[SecretRow]) -> Vec<SecretRow> {
+        let mut secrets = Vec::new();
+        for connection in &self.file.settings.connections {
+            for secret in &connection.secrets {
+                let known = stored
+                    .iter()
+                    .find(|row| row.connection == connection.id && row.name == secret.name);
+                let value = match (&secret.value, known) {
+                    (SecretValue::Given(value), _) => value.expose_secret().to_owned(),
+                    (SecretValue::Kept, Some(row)) => row.secret.clone(),
+                    (SecretValue::Kept, None) => {
+                        self.refusals.push(format!(
+                            "connection {}, secret {}: {} is written, but none is stored; \
+                             write the secret itself",
+                            connection.id,
+                            secret.name,
+                            file::KEPT
+                        ));
+                        continue;
+                    }
+                };
+                secrets.push(SecretRow {
+                    programme: self.file.settings.id.clone(),
+                    connection: connection.id.clone(),
+                    issuer: connection.issuer.clone(),
+                    name: secret.name.clone(),
+                    secret: value,
+                    live_until: secret.until,
+                });
+            }
+        }
+        secrets
+    }
+
+    async fn put_settings(
+        &mut self,
+        tx: &mut Tx,
+        rules_text: &str,
+        store: &Store,
+    ) -> Result<u32, ApplyError> {
+        let id = &self.settings().id;
+        let settings = file::write_settings(self.settings());
+        tx.lock_programme(id).await?;
+        let in_force = tx.programme_version(id).await?;
+        let known = match in_force {
+            Some(version) => store.programme(id, Some(version)).await?,
+            None => None,
+        };
+        if let Some(row) = &known {
+            if row.settings == settings && row.rules == rules_text {
+                return Ok(row.version);
+            }
+            let every = |_: &crate::domain::merchant::Category| true;
+            let before = file::parse_settings(&row.settings, &every).map_err(ApplyError::File)?;
+            if before.currency != self.settings().currency {
+                let text = format!(
+                    "programme {id}: its money is in {}; a programme keeps its currency",
+                    before.currency.code()
+                );
+                self.refusals.push(text);
+            }
+        }
+        let version = in_force.unwrap_or(0).saturating_add(1);
+        let row = ProgrammeRow { version, settings, rules: rules_text.to_owned() };
+        let id = self.settings().id.clone();
+        tx.put_programme(&id, &row, self.now).await?;
+        Ok(version)
+    }
+
+    async fn put_people(&mut self, tx: &mut Tx, secrets: &[SecretRow]) -> Result<(), ApplyError> {
+        let settings = self.settings();
+        let id = settings.id.clone();
+        let connections: Vec<_> =
+            settings.connections.iter().map(|c| (c.id.clone(), c.issuer.clone())).collect();
+        if !tx.put_connections(&id, &connections, secrets).await? {
+            self.refusals.push(format!(
+                "programme {id}: one of its connections has the name of another programme's; \
+                 names of connections are unique here"
+            ));
+        }
+        let mut budgets = vec![BudgetId::house()];
+        budgets.extend(self.file.people.iter().map(|person| BudgetId::of(&person.id)));
+        tx.add_budgets(&id, &budgets, self.file.settings.currency).await?;
+        let people: Vec<_> = self.file.people.iter().map(person_row).collect();
+        tx.put_people(&id, &people).await?;
+        self.put_cards(tx, &id).await
+    }
+
+    async fn put_cards(&mut self, tx: &mut Tx, id: &ProgrammeId) -> Result<(), ApplyError> {
+        let mut cards = Vec::new();
+        for person in &self.file.people {
+            for card in &person.cards {
+                let budget = BudgetId::of(&person.id);
+                let token = card.token.clone();
+                let last_four = card.last_four.clone();
+                cards.push((card.connection.clone(), token, budget, last_four, card.state));
+            }
+        }
+        let keys: Vec<_> =
+            cards.iter().map(|(c, token, ..)| (id.clone(), c.clone(), token.clone())).collect();
+        for known in tx.card_budgets(&keys).await? {
+            let new = cards.iter().find(|(c, token, ..)| {
+                *c == known.connection && *token == known.token
+            });
+            if let Some((_, token, budget, ..)) = new
+                && *budget != known.budget
+            {
+                self.refusals.push(format!(
+                    "person {budget}, card {token}: it is {}'s; a card never changes hands",
+                    known.budget
+                ));
+            }
+        }
+        tx.put_cards(id, &cards).await?;
+        Ok(())
+    }
+
+    async fn put_person(
+        &mut self,
+        tx: &mut Tx,
+        person: &Person,
+        applied: &mut Applied,
+    ) -> Result<(), ApplyError> {
+        let programme = self.settings().id.clone();
+        let budget = BudgetId::of(&person.id);
+        let before = tx.pots_of(&programme, &budget).await?;
+        self.refuse_lost_pots(person, &before);
+        for pot in &person.pots {
+            let empty = PotBalance::empty(pot.plan.stream.clone(), pot.allocated);
+            tx.put_pot(&programme, &budget, &pot.plan.id, &empty).await?;
+        }
+        for draft in &person.permissions {
+            let permission = permission(&programme, &budget, draft);
+            tx.add_permission(&programme, &budget, &permission).await?;
+        }
+        let wanted = BookWanted {
+            programme: programme.clone(),
+            budget: budget.clone(),
+            purchases: BTreeSet::new(),
+        };
+        let fresh = crate::store::Agreements::default();
+        let mut books = tx.open_books(&[wanted], &fresh).await?;
+        let Some(open) = books.get_mut(&programme, &budget) else {
+            return Err(StoreError::Contended("budget").into());
+        };
+        let book = &mut open.book;
+        self.post_pots(book, person, &before)?;
+        if let Some(agreement) = self.changed_agreement(book, person) {
+            self.start_agreement(tx, book, &agreement).await?;
+            applied.agreements = applied.agreements.saturating_add(1);
+        }
+        for pot in &person.pots {
+            for load in &pot.loads {
+                let is_new = self.post_load(tx, book, &pot.plan.id, load).await?;
+                applied.loads = applied.loads.saturating_add(usize::from(is_new));
+            }
+        }
+        tx.close_books(&books.all(), &Additions::default()).await?;
+        Ok(())
+    }
+
+    fn refuse_lost_pots(&mut self, person: &Person, before: &BTreeMap<PotId, PotBalance>) {
+        for (id, balance) in before {
+            let kept = person.pots.iter().find(|pot| pot.plan.id == *id);
+            let refusal = match kept {
+                None if balance.left.is_positive() || balance.held.is_positive() => {
+                    format!("there is still {} in it; keep it in the file", balance.left)
+                }
+                Some(pot) if pot.plan.stream != balance.stream => {
+                    format!("its money comes from {}; a pot keeps its stream", balance.stream)
+                }
+                Some(_) | None => continue,
+            };
+            self.refusals.push(format!("person {}, pot {id}: {refusal}", person.id));
+        }
+    }
+
+    fn cause(&self, kind: PostingKind, subject: String, record: Digest) -> Cause {
+        Cause {
+            posting: PostingId::new(self.ids.next(self.now)),
+            kind,
+            subject,
+            record,
+            moment: Moment::new(self.now, &self.settings().zone),
+        }
+    }
+
+    /// Links a posting for every pot that is new or has another sum allocated.
+    fn post_pots(
+        &self,
+        book: &mut Book,
+        person: &Person,
+        before: &BTreeMap<PotId, PotBalance>,
+    ) -> Result<(), LedgerError> {
+        for pot in &person.pots {
+            let id = &pot.plan.id;
+            if before.get(id).is_some_and(|known| known.allocated == pot.allocated) {
+                continue;
+            }
+            let stream = pot.plan.stream.as_str();
+            let digest = pot_plan_digest(&book.programme, &book.budget, id, stream, pot.allocated);
+            book.post(self.cause(PostingKind::Pot, id.to_string(), digest), Vec::new())?;
+        }
+        Ok(())
+    }
+
+    /// The next version of the person's agreement, if the file says something else than the last.
+    fn changed_agreement(&self, book: &Book, person: &Person) -> Option<Agreement> {
+        let now = book.agreement();
+        let version = now.map_or(1, |agreement| agreement.version.saturating_add(1));
+        let today = Moment::new(self.now, &self.settings().zone).date;
+        let start = AgreementDraft {
+            agreed_on: now.map_or(today, |agreement| agreement.agreed_on),
+            agreed_by: Vec::new(),
+            how: "The programme's start list.".to_owned(),
+            partial: false,
+            terms: Vec::new(),
+        };
+        let draft = person.agreement.as_ref().unwrap_or(&start);
+        let terms = person.terms(&self.settings().start);
+        let next = Agreement {
+            budget: book.budget.clone(),
+            version,
+            agreed_on: draft.agreed_on,
+            agreed_by: draft.agreed_by.clone(),
+            how: draft.how.clone(),
+            partial: draft.partial,
+            terms: terms.iter().map(|listed| listed.term.clone()).collect(),
+            pots: person.pots.iter().map(|pot| pot.plan.clone()).collect(),
+        };
+        let is_same = now.is_some_and(|now| {
+            Agreement { version: now.version, ..next.clone() } == *now
+        });
+        (!is_same).then_some(next)
+    }
+
+    async fn start_agreement(
+        &self,
+        tx: &mut Tx,
+        book: &mut Book,
+        agreement: &Agreement,
+    ) -> Result<(), ApplyError> {
+        let programme = book.programme.clone();
+        tx.start_agreement(&programme, agreement, self.now).await?;
+        let (row, terms) = agreement_rows(&programme, agreement, self.now);
+        let digest = agreement_digest(&row, &terms);
+        let subject = agreement.version.to_string();
+        book.post(self.cause(PostingKind::Agreement, subject, digest), Vec::new())?;
+        let purchases = tx.purchases_of(&programme, &book.budget).await?;
+        let today = Moment::new(self.now, &self.settings().zone).date;
+        let counters = counters(agreement, &purchases, today)?;
+        tx.replace_counters(&programme, &book.budget, &counters).await?;
+        Ok(())
+    }
+
+    /// Posts a load that was not posted before; says whether it was new.
+    async fn post_load(
+        &mut self,
+        tx: &mut Tx,
+        book: &mut Book,
+        pot: &PotId,
+        load: &Load,
+    ) -> Result<bool, ApplyError> {
+        let posted = tx.load_amount(&book.programme, &book.budget, pot, &load.id).await?;
+        if let Some(posted) = posted {
+            if posted != load.amount.minor() {
+                self.refusals.push(format!(
+                    "person {}, pot {pot}, load {}: it was posted with another amount; \
+                     a load never changes, add another one",
+                    book.budget, load.id
+                ));
+            }
+            return Ok(false);
+        }
+        let row: Vec<Value> = vec![
+            shown(&book.programme),
+            shown(&book.budget),
+            shown(pot),
+            shown(&load.id),
+            load.amount.currency().code().into(),
+            load.amount.into(),
+            self.now.into(),
+        ];
+        let digest = Digest::of_row(&LOAD, &row);
+        let cause = self.cause(PostingKind::Load, format!("{pot}/{}", load.id), digest);
+        let stream = book.pots.0.get(pot).map(|balance| balance.stream.clone());
+        let stream = stream.ok_or_else(|| LedgerError::NoSuchPot(pot.clone()))?;
+        book.post(cause, loaded(&stream, pot, load.amount))?;
+        tx.add_load(row).await?;
+        Ok(true)
+    }
+}
+
+fn person_row(person: &Person) -> PersonRow {
+    PersonRow {
+        budget: BudgetId::of(&person.id),
+        name: person.name.clone(),
+        worker: person.worker.to_string(),
+        state: person.state,
+        plan: file::write_person(person),
+    }
+}
+
+/// A permission of a file. Without an identifier of its own it gets one from what it says, so that
+/// applying the file again gives no second one.
+fn permission(programme: &ProgrammeId, budget: &BudgetId, draft: &PermissionDraft) -> Permission {
+    let said = format!(
+        "{programme}/{budget}/{}/{}/{}/{}",
+        draft.scope, draft.up_to, draft.from, draft.ends
+    );
+    let digest = Sha256::digest(said.as_bytes());
+    let mut bytes = [0; 16];
+    for (target, source) in bytes.iter_mut().zip(digest) {
+        *target = source;
+    }
+    let id = draft.id.unwrap_or(PermissionId::new(uuid::Builder::from_custom_bytes(bytes).into_uuid()));
+    Permission {
+        id,
+        scope: draft.scope.clone(),
+        cap: draft.up_to,
+        uses_left: draft.uses,
+        given_at: draft.from,
+        ends_at: draft.ends,
+    }
+}
+
+/// The counters that `agreement` keeps, filled from what was bought before it started.
+fn counters(
+    agreement: &Agreement,
+    purchases: &[Purchase],
+    today: jiff::civil::Date,
+) -> Result<BTreeMap<CounterKey, Committed>, MoneyError> {
+    let mut counters: BTreeMap<CounterKey, Committed> = BTreeMap::new();
+    for purchase in purchases {
+        let amount = purchase.committed()?;
+        if !amount.is_positive() {
+            continue;
+        }
+        for key in purchase.counted.counters(agreement) {
+            if !is_current(key.period, &key, today) {
+                continue;
+            }
+            let part = purchase.counted.amount_in(&key.scope, amount)?;
+            let used = counters.entry(key).or_insert(Committed::nothing(amount));
+            used.amount = used.amount.checked_add(part)?;
+            used.purchases = used.purchases.saturating_add(1);
+        }
+    }
+    Ok(counters)
+}
+
+fn is_current(period: Period, key: &CounterKey, today: jiff::civil::Date) -> bool {
+    period.first_day(today) == key.first_day
+}
