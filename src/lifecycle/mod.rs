@@ -204,8 +204,10 @@ impl Desk<'_> {
         let before = self.exposure(&key);
         match &event.event.body {
             EventBody::Standing(report) => {
-                let word =
-                    IssuerWord { standing: report.standing, position: report.position.clone() };
+                let word = IssuerWord {
+                    standing: report.standing,
+                    position: report.position.clone(),
+                };
                 self.settle(shape, digest, |purchase| {
                     purchase.hear(word);
                     Ok(())
