@@ -57,13 +57,15 @@ pub(super) struct Stored {
 impl Stored {
     /// Whether a finding in `table` is about this row: the row's own, or one that vouches for it.
     pub(super) fn is_named_by(&self, table: &str) -> bool {
-        let voucher = match self.table.name {
-            "hold" => "purchase",
-            "term" => "agreement",
-            "issuer_event" => "presentment",
-            _ => "posting",
+        let vouchers: &[&str] = match self.table.name {
+            "hold" => &["purchase"],
+            "term" => &["agreement"],
+            "issuer_event" => &["presentment"],
+            // The last link is missed by the budget, and by its own transfers.
+            "posting" => &["budget", "journal"],
+            _ => &[],
         };
-        table == self.table.name || table == voucher || table == "posting"
+        table == self.table.name || table == "posting" || vouchers.contains(&table)
     }
 
     pub(super) fn is_last_seal(&self) -> bool {
@@ -87,7 +89,7 @@ impl Stored {
                 Value::Text(_) if self.table.name == "term" || self.table.name == "agreement" => {}
                 Value::Text(text) => {
                     let last = text.pop().unwrap();
-                    text.push(if last == '4' { '5' } else { '4' });
+                    text.push(if last == 'e' { 'f' } else { 'e' });
                 }
                 Value::Null => {}
             }
@@ -177,7 +179,9 @@ impl Database {
         let mut tx = self.connection.begin().await.unwrap();
         assert_eq!(delete(&mut tx, old).await, 1, "{old:?}");
         if let Err(error) = insert(&mut tx, new).await {
-            assert_eq!(kind, DatabaseKind::Postgres, "{error}");
+            // SQLite is told to check nothing; keys are unique all the same.
+            let is_key = error.as_database_error().is_some_and(|e| e.is_unique_violation());
+            assert!(is_key || kind == DatabaseKind::Postgres, "{error}");
             tx.rollback().await.unwrap();
             return false;
         }
