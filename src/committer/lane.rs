@@ -265,7 +265,7 @@ fn halves<T>(mut batch: Vec<T>) -> [Vec<T>; 2] {
 }
 
 /// An error with its causes, for the log.
-fn cause(error: &(dyn std::error::Error + 'static)) -> &(dyn std::error::Error + 'static) {
+fn cause<E: std::error::Error + 'static>(error: &E) -> &(dyn std::error::Error + 'static) {
     error
 }
 
