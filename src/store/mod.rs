@@ -55,7 +55,6 @@ impl StoreError {
     /// deadlock, a serialisation failure, a lost connection, or another transaction that was first.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Contended(_) => true,
             Self::Database(sqlx::Error::Database(error)) => {
                 // SQLSTATE of PostgreSQL, primary result code of SQLite (busy, locked).
                 let code = error.code().unwrap_or_default();
