@@ -8,6 +8,7 @@ mod books;
 mod close;
 mod programmes;
 mod proof;
+mod reports;
 mod statements;
 
 use std::str::FromStr;
@@ -23,6 +24,7 @@ pub use self::programmes::{
     BUDGET, LOAD, POT_PLAN, PersonRow, ProgrammeRow, SecretRow, pot_plan_digest,
 };
 pub use self::proof::{Evidence, EvidenceScan};
+pub use self::reports::{DECISIONS_FOUND_MOST, ExceptionRow, MessageRow, ProgrammeSums};
 use self::statements::Statements;
 pub use self::statements::{COUNTER, POT, WITHDRAWAL};
 use crate::record::row::CorruptRow;
@@ -60,7 +62,9 @@ impl StoreError {
                 let code = error.code().unwrap_or_default();
                 matches!(&*code, "40001" | "40P01" | "55P03" | "25006" | "5" | "6" | "261" | "517")
             }
-            Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) => true,
+            Self::Contended(_) | Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) => {
+                true
+            }
             Self::Database(_) | Self::Migration(_) | Self::Corrupt(_) | Self::UnknownScheme(_) => {
                 false
             }
