@@ -7,6 +7,7 @@ mod batch;
 mod books;
 mod close;
 mod programmes;
+mod proof;
 mod statements;
 
 use std::str::FromStr;
@@ -18,9 +19,12 @@ use sqlx::{Any, AnyConnection, AnyPool, Executor as _, Transaction};
 
 pub use self::books::{Agreements, BookWanted, Books, CardBudget, OpenBook, ReferenceKey};
 pub use self::close::{Additions, NewMessage, Note};
-pub use self::programmes::{LOAD, POT_PLAN, PersonRow, ProgrammeRow, SecretRow, pot_plan_digest};
+pub use self::programmes::{
+    BUDGET, LOAD, POT_PLAN, PersonRow, ProgrammeRow, SecretRow, pot_plan_digest,
+};
+pub use self::proof::{Evidence, EvidenceScan};
 use self::statements::Statements;
-pub use self::statements::WITHDRAWAL;
+pub use self::statements::{COUNTER, POT, WITHDRAWAL};
 use crate::record::row::CorruptRow;
 
 /// Which database it is.

@@ -112,7 +112,8 @@ static CARD: Table = Table {
         Text "state",
     ],
 };
-static BUDGET: Table = Table {
+/// A budget with the end of its chain.
+pub const BUDGET: Table = Table {
     name: "budget",
     columns: columns![
         Key "programme_id", Key "budget_id", Text "currency", Number "agreement_version",
