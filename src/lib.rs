@@ -1,13 +1,18 @@
 //! Sayso: a prepaid-card budget gateway for spending that the person controls.
 
+pub mod app;
 pub mod authorise;
 pub mod clock;
+pub mod commands;
 pub mod committer;
+pub mod config;
 pub mod domain;
+pub mod http;
 pub mod ids;
 pub mod issuers;
 pub mod ledger;
 pub mod lifecycle;
+pub mod ops;
 pub mod programme;
 pub mod record;
 pub mod rules;

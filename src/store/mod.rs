@@ -7,6 +7,7 @@ mod batch;
 mod books;
 mod close;
 mod programmes;
+mod reports;
 mod statements;
 
 use std::str::FromStr;
@@ -19,8 +20,9 @@ use sqlx::{Any, AnyConnection, AnyPool, Executor as _, Transaction};
 pub use self::books::{Agreements, BookWanted, Books, CardBudget, OpenBook, ReferenceKey};
 pub use self::close::{Additions, NewMessage, Note};
 pub use self::programmes::{LOAD, POT_PLAN, PersonRow, ProgrammeRow, SecretRow, pot_plan_digest};
-pub use self::statements::WITHDRAWAL;
+pub use self::reports::{DECISIONS_FOUND_MOST, ExceptionRow, MessageRow, ProgrammeSums};
 use self::statements::Statements;
+pub use self::statements::WITHDRAWAL;
 use crate::record::row::CorruptRow;
 
 /// Which database it is.
@@ -58,10 +60,9 @@ impl StoreError {
                 matches!(&*code, "40001" | "40P01" | "55P03" | "25006" | "5" | "6" | "261" | "517")
             }
             Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) => true,
-            Self::Database(_)
-            | Self::Migration(_)
-            | Self::Corrupt(_)
-            | Self::UnknownScheme(_) => false,
+            Self::Database(_) | Self::Migration(_) | Self::Corrupt(_) | Self::UnknownScheme(_) => {
+                false
+            }
         }
     }
 }

@@ -12,14 +12,15 @@ use crate::support::project;
 
 /// Modules from the ground floor up. A module may use lower floors and itself, nothing beside or
 /// above it; so `domain` and `wire` know nothing of each other.
-const FLOORS: [&[&str]; 7] = [
+const FLOORS: [&[&str]; 8] = [
     &["domain", "wire", "config", "clock", "ids"],
     &["ledger", "rules", "issuers", "record", "words"],
     &["store"],
     &["authorise", "lifecycle", "programme", "agreements", "asks"],
     &["committer", "finance", "ops"],
     &["http", "web"],
-    &["app", "main"],
+    &["app"],
+    &["commands", "main"],
 ];
 
 /// Up to this floor everything is a plain calculation: no waiting, so no `async`.
