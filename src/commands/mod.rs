@@ -1,5 +1,6 @@
 //! The command line. Results go to stdout, talk goes to stderr.
 
+mod demo;
 mod doctor;
 mod logs;
 mod programme;
@@ -10,6 +11,7 @@ mod serve;
 use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::{fs, io};
@@ -59,6 +61,18 @@ enum Output {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Shows the whole thing on this machine: a fresh database, three people, a week of purchases
+    Demo {
+        /// Ends after the proof, with 1 if anything was off; else it keeps serving
+        #[arg(long)]
+        exit: bool,
+        /// Where to listen; port 0 takes any free port
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+        listen: SocketAddr,
+        /// Which week is played: the same number, the same week
+        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+        seed: u64,
+    },
     /// Runs the gateway until it is told to stop
     Serve {
         /// Where to listen, such as 127.0.0.1:8080
@@ -88,6 +102,8 @@ enum Command {
     },
     /// Lists what the books could not explain, with cause and age
     Exceptions,
+    /// Proves the ledger: chains, balances and seals; names the first row that is wrong
+    Verify,
 }
 
 #[derive(Debug, Subcommand)]
@@ -180,6 +196,7 @@ fn with_causes(error: &dyn Error) -> String {
 pub async fn run(cli: Cli) -> Ending {
     let Cli { common, command } = cli;
     let done = match command {
+        Command::Demo { exit, listen, seed } => demo::demo(&common, exit, listen, seed).await,
         Command::Serve { listen } => serve::serve(&common, listen).await,
         Command::Migrate => migrate(&common).await,
         Command::Doctor => doctor::doctor(&common).await,
@@ -195,6 +212,7 @@ pub async fn run(cli: Cli) -> Ending {
         Command::Balances => reports::balances(&common).await,
         Command::Explain { id } => reports::explain(&common, &id).await,
         Command::Exceptions => reports::exceptions(&common).await,
+        Command::Verify => reports::verify(&common).await,
     };
     match done {
         Ok(ending) => ending,

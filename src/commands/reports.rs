@@ -1,10 +1,11 @@
-//! `sayso balances`, `sayso explain` and `sayso exceptions`.
+//! `sayso balances`, `sayso explain`, `sayso exceptions` and `sayso verify`.
 
 use super::{Common, Ending, Failure, Output, json, result, talk};
 use crate::clock::Clock;
 use crate::ops::balances::Balances;
 use crate::ops::exceptions;
 use crate::ops::explain::{Explanation, Replay, explain as explanations_of};
+use crate::ops::verify as prove;
 use crate::programme::directory::Directory;
 
 /// The most exceptions that are listed. Whoever has more has to begin somewhere.
@@ -61,4 +62,16 @@ pub(super) async fn exceptions(common: &Common) -> Result<Ending, Failure> {
     }
     talk(format_args!("exceptions: {}", found.len()));
     Ok(Ending::Done)
+}
+
+pub(super) async fn verify(common: &Common) -> Result<Ending, Failure> {
+    let store = common.store().await?;
+    let proof = prove(&store, None).await;
+    store.close().await;
+    let proof = proof.map_err(|error| Failure::of(&error))?;
+    match common.output {
+        Output::Json => result(format_args!("{}\n", proof.to_json()))?,
+        Output::Text => result(format_args!("{}\n", proof.to_text().trim_end()))?,
+    }
+    Ok(if proof.is_clean() { Ending::Done } else { Ending::NotInOrder })
 }

@@ -12,3 +12,5 @@ mod smoke;
 mod tidy;
 #[cfg(test)]
 mod verify;
+#[cfg(test)]
+mod world;

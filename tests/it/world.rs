@@ -1,0 +1,396 @@
+//! A whole gateway for one test: its own database, a clock that the test moves, real HTTP.
+//!
+//! Messages are made from the issuer's samples in `tests/fixtures`, changed in one place, and signed
+//! here, so that the gateway's own code is never its own witness.
+
+use std::sync::OnceLock;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use jiff::{Span, Timestamp, ToSpan as _};
+use sayso::app::{App, AppSettings};
+use sayso::clock::{Clock, Hand};
+use sayso::programme::apply::apply;
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use crate::support::TestDatabase;
+
+pub(crate) const DEMO: &str = include_str!("../../merchant-rules/demo.toml");
+pub(crate) const RULES: &str = include_str!("../../merchant-rules/categories.toml");
+pub(crate) const CONNECTION: &str = "riverside-stripe";
+pub(crate) const SECRET: &str = "whsec_demo_realtime_3f9c1f6f0d2b4c58";
+pub(crate) const DEE: &str = "ic_1DemoDee00000000001";
+pub(crate) const FEMI: &str = "ic_1DemoFemi0000000001";
+pub(crate) const ANA: &str = "ic_1DemoAna00000000001";
+
+/// Monday 23 November 2026, 08:00 in London.
+pub(crate) const MONDAY_MORNING: &str = "2026-11-23T08:00:00Z";
+
+/// A gateway at work on its own database.
+pub(crate) struct World {
+    pub(crate) app: App,
+    pub(crate) clock: Clock,
+    hand: Hand,
+    client: reqwest::Client,
+    // Last, so that it outlives the gateway.
+    pub(crate) database: TestDatabase,
+}
+
+/// What the gateway answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    pub(crate) fn is_approved(&self) -> bool {
+        assert_eq!(self.status, 200, "{self:?}");
+        self.json()["approved"].as_bool().unwrap()
+    }
+
+    /// Why it was not paid; empty if it was.
+    pub(crate) fn reason(&self) -> String {
+        self.json()["metadata"]["reason"].as_str().unwrap_or_default().to_owned()
+    }
+
+    pub(crate) fn decision(&self) -> String {
+        self.json()["metadata"]["decision"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+impl World {
+    /// A gateway with the demo programme, on Monday morning.
+    pub(crate) async fn open(database: TestDatabase) -> Self {
+        Self::open_with(database, DEMO).await
+    }
+
+    /// A gateway with the programme of `file`.
+    pub(crate) async fn open_with(database: TestDatabase, file: &str) -> Self {
+        let (clock, hand) = Clock::story(MONDAY_MORNING.parse().unwrap());
+        let settings = AppSettings::new(
+            "127.0.0.1:0".parse().unwrap(),
+            database.url.as_str().into(),
+            clock.clone(),
+        );
+        let app = App::start(settings).await.unwrap();
+        let world = Self { app, clock, hand, client: reqwest::Client::new(), database };
+        world.apply(file).await;
+        world
+    }
+
+    /// Applies a programme's file, and lets the gateway take notice.
+    pub(crate) async fn apply(&self, file: &str) {
+        apply(self.app.store(), self.app.ids(), self.clock.now(), file, RULES).await.unwrap();
+        self.app.directory().refresh(self.clock.now()).await.unwrap();
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Moves the clock forward.
+    pub(crate) fn pass(&self, span: Span) {
+        self.hand.set(self.clock.now().checked_add(span).unwrap());
+    }
+
+    /// Moves the clock to an instant.
+    pub(crate) fn set_time(&self, at: &str) {
+        self.hand.set(at.parse().unwrap());
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.app.address())
+    }
+
+    /// Asks whether a purchase may go through.
+    pub(crate) async fn ask(&self, purchase: &Purchase) -> Answer {
+        self.ask_body(&purchase.request(self.now()).to_string()).await
+    }
+
+    /// Signs `body` and sends it as a question.
+    pub(crate) async fn ask_body(&self, body: &str) -> Answer {
+        self.post(&format!("/issuers/{CONNECTION}/authorisations"), body).await
+    }
+
+    /// Tells a later message; it must be stored.
+    pub(crate) async fn tell(&self, event: &Value) {
+        let answer = self.tell_body(&event.to_string()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+
+    /// Signs `body` and sends it as a later message.
+    pub(crate) async fn tell_body(&self, body: &str) -> Answer {
+        self.post(&format!("/issuers/{CONNECTION}/events"), body).await
+    }
+
+    /// Signs `body` with the demo's secret and posts it.
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
+        self.post_signed(path, body, &sign(SECRET, self.now(), body)).await
+    }
+
+    /// Posts `body` under any signature.
+    pub(crate) async fn post_signed(&self, path: &str, body: &str, signature: &str) -> Answer {
+        let response = self
+            .client
+            .post(self.url(path))
+            .header("content-type", "application/json; charset=utf-8")
+            .header("stripe-signature", signature)
+            .body(body.to_owned())
+            .send()
+            .await
+            .unwrap();
+        let status = response.status().as_u16();
+        Answer { status, body: response.text().await.unwrap() }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        let response = self.client.get(self.url(path)).send().await.unwrap();
+        let status = response.status().as_u16();
+        Answer { status, body: response.text().await.unwrap() }
+    }
+
+    /// The balances, as `sayso balances --output json` prints them, of the first programme.
+    pub(crate) async fn balances(&self) -> Value {
+        let balances = sayso::ops::balances::Balances::read(self.app.store(), self.app.directory());
+        balances.await.unwrap().to_json()["programmes"][0].clone()
+    }
+
+    /// One figure of a person: `loaded`, `held`, `spent` or `left`, in minor units.
+    pub(crate) async fn figure(&self, person: &str, figure: &str) -> i64 {
+        let balances = self.balances().await;
+        let people = balances["people"].as_array().unwrap().clone();
+        let found = people.iter().find(|p| p["person"] == person).unwrap().clone();
+        found[format!("{figure}_minor")].as_i64().unwrap()
+    }
+
+    /// One figure of one pot of a person, in minor units.
+    pub(crate) async fn pot(&self, person: &str, pot: &str, figure: &str) -> i64 {
+        let balances = self.balances().await;
+        let people = balances["people"].as_array().unwrap().clone();
+        let found = people.iter().find(|p| p["person"] == person).unwrap().clone();
+        let pots = found["pots"].as_array().unwrap().clone();
+        let found = pots.iter().find(|p| p["pot"] == pot).unwrap().clone();
+        found[format!("{figure}_minor")].as_i64().unwrap()
+    }
+
+    /// What the programme owes, and what is kept aside for somebody to look at, in minor units.
+    pub(crate) async fn exposure_and_suspense(&self) -> (i64, i64) {
+        let balances = self.balances().await;
+        let minor = |name: &str| balances[name].as_i64().unwrap();
+        (minor("exposure_minor"), minor("suspense_minor"))
+    }
+
+    /// How many rows a table has that fit `condition`: SQL, for looking behind the curtain.
+    pub(crate) async fn count(&self, table: &str, condition: &str) -> i64 {
+        sqlx::any::install_default_drivers();
+        let mut connection =
+            <sqlx::AnyConnection as sqlx::Connection>::connect(&self.database.url).await.unwrap();
+        let sql = format!("SELECT COUNT(*) FROM {table} WHERE {condition}");
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap()
+    }
+
+    /// The checker: the whole ledger is proved. To be called at the end of every test.
+    pub(crate) async fn check(self) {
+        self.prove().await;
+        self.app.stop().await;
+    }
+
+    /// Proves the ledger, and goes on.
+    pub(crate) async fn prove(&self) {
+        let proof = sayso::ops::verify(self.app.store(), None).await.unwrap();
+        assert!(proof.is_clean(), "{}", proof.to_text());
+    }
+}
+
+/// Signs as Stripe does: `t=…,v1=…` over `t.body`, with the whole secret as the key.
+pub(crate) fn sign(secret: &str, at: Timestamp, body: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(format!("{}.{body}", at.as_second()).as_bytes());
+    format!("t={},v1={}", at.as_second(), hex::encode(mac.finalize().into_bytes()))
+}
+
+/// The issuer's sample messages.
+fn sample(id: &str) -> Value {
+    static SAMPLES: OnceLock<Value> = OnceLock::new();
+    let samples = SAMPLES.get_or_init(|| {
+        serde_json::from_str(include_str!("../fixtures/stripe/vectors.json")).unwrap()
+    });
+    let vectors = samples["vectors"].as_array().unwrap();
+    let body = vectors.iter().find(|v| v["id"] == id).unwrap()["body"].as_str().unwrap();
+    serde_json::from_str(body).unwrap()
+}
+
+/// One purchase as the issuer sees it. A valid whole: £12.50 at a grocer, by Dee, contactless.
+#[derive(Debug, Clone)]
+pub(crate) struct Purchase {
+    pub(crate) id: String,
+    pub(crate) card: String,
+    pub(crate) amount: i64,
+    pub(crate) currency: String,
+    pub(crate) mcc: Value,
+    pub(crate) shop: String,
+    pub(crate) country: String,
+    pub(crate) online: bool,
+    pub(crate) partial: bool,
+    pub(crate) cash_back: Option<i64>,
+    /// How many questions were answered before this one.
+    pub(crate) answers: usize,
+}
+
+/// Dee buys for `amount` at a grocer. `id` names the purchase.
+pub(crate) fn purchase(id: &str, amount: i64) -> Purchase {
+    Purchase {
+        id: format!("iauth_1Test{id}"),
+        card: DEE.to_owned(),
+        amount,
+        currency: "gbp".to_owned(),
+        mcc: json!("5411"),
+        shop: "TEST GROCER 123".to_owned(),
+        country: "GB".to_owned(),
+        online: false,
+        partial: false,
+        cash_back: None,
+        answers: 0,
+    }
+}
+
+impl Purchase {
+    /// The synchronous question.
+    pub(crate) fn request(&self, at: Timestamp) -> Value {
+        let mut event = sample("valid-purchase");
+        event["id"] = json!(format!("evt_{}_{}", self.id, self.answers));
+        event["created"] = json!(at.as_second());
+        let object = &mut event["data"]["object"];
+        self.describe(object);
+        let pending = &mut object["pending_request"];
+        pending["amount"] = json!(self.amount);
+        pending["currency"] = json!(self.currency);
+        pending["merchant_amount"] = json!(self.amount);
+        pending["merchant_currency"] = json!(self.currency);
+        pending["is_amount_controllable"] = json!(self.partial);
+        pending["amount_details"] = json!({"atm_fee": null, "cashback_amount": self.cash_back});
+        event
+    }
+
+    fn describe(&self, object: &mut Value) {
+        object["id"] = json!(self.id);
+        object["card"]["id"] = json!(self.card);
+        object["currency"] = json!(self.currency);
+        object["card"]["currency"] = json!(self.currency);
+        object["merchant_data"]["category_code"] = self.mcc.clone();
+        object["merchant_data"]["name"] = json!(self.shop);
+        object["merchant_data"]["country"] = json!(self.country);
+        object["card_presence"] = json!(if self.online { "not_present" } else { "present" });
+        object["authorization_method"] = json!(if self.online { "online" } else { "contactless" });
+        let answered = json!({"amount": 0, "approved": true, "reason": "webhook_approved"});
+        object["request_history"] = json!(vec![answered; self.answers]);
+    }
+
+    /// `issuing_authorization.created` or `.updated`: how the authorisation stands. `answers` is
+    /// the length of the history, `reason` the reason of its last entry.
+    pub(crate) fn standing(&self, kind: &str, at: Timestamp, standing: &Standing<'_>) -> Value {
+        let mut event = sample("evt-created-approved");
+        event["id"] = json!(format!("evt_{}_{kind}_{}", self.id, standing.name));
+        event["type"] = json!(format!("issuing_authorization.{kind}"));
+        event["created"] = json!(at.as_second());
+        let object = &mut event["data"]["object"];
+        let entry = object["request_history"][0].clone();
+        self.describe(object);
+        let mut entry = entry;
+        entry["approved"] = json!(standing.approved);
+        entry["reason"] = json!(standing.reason);
+        entry["amount"] = json!(standing.amount);
+        object["request_history"] = json!(vec![entry; standing.answers]);
+        object["approved"] = json!(standing.approved);
+        object["status"] = json!(standing.status);
+        object["amount"] = json!(standing.amount);
+        event
+    }
+
+    /// Our approval took effect: the issuer holds `amount`.
+    pub(crate) fn created(&self, at: Timestamp, amount: i64) -> Value {
+        self.standing("created", at, &Standing { amount, ..APPROVED })
+    }
+
+    /// The authorisation is over: `closed`, `reversed` or `expired`.
+    pub(crate) fn over(&self, at: Timestamp, status: &str) -> Value {
+        let amount = if status == "closed" { self.amount } else { 0 };
+        let standing = Standing { status, amount, name: status, ..APPROVED };
+        self.standing("updated", at, &standing)
+    }
+
+    /// A claim of the merchant; `claim` names it.
+    pub(crate) fn captured(&self, at: Timestamp, claim: &str, amount: i64) -> Value {
+        self.presented("evt-txn-capture", at, claim, -amount, Some(&self.id))
+    }
+
+    /// A claim that belongs to no authorisation.
+    pub(crate) fn forced(&self, at: Timestamp, claim: &str, amount: i64) -> Value {
+        self.presented("evt-txn-capture", at, claim, -amount, None)
+    }
+
+    /// Money back, linked to the purchase.
+    pub(crate) fn refunded(&self, at: Timestamp, claim: &str, amount: i64) -> Value {
+        self.presented("evt-txn-refund-linked", at, claim, amount, Some(&self.id))
+    }
+
+    /// Money back without a link.
+    pub(crate) fn refunded_unlinked(&self, at: Timestamp, claim: &str, amount: i64) -> Value {
+        self.presented("evt-txn-refund-linked", at, claim, amount, None)
+    }
+
+    fn presented(
+        &self,
+        like: &str,
+        at: Timestamp,
+        claim: &str,
+        amount: i64,
+        authorisation: Option<&str>,
+    ) -> Value {
+        let mut event = sample(like);
+        event["id"] = json!(format!("evt_{}_{claim}", self.id));
+        event["created"] = json!(at.as_second());
+        let object = &mut event["data"]["object"];
+        object["id"] = json!(format!("ipi_{}_{claim}", self.id));
+        object["amount"] = json!(amount);
+        object["currency"] = json!(self.currency);
+        object["merchant_amount"] = json!(amount);
+        object["merchant_currency"] = json!(self.currency);
+        object["authorization"] = json!(authorisation);
+        object["card"] = json!(self.card);
+        object["merchant_data"]["category_code"] = self.mcc.clone();
+        object["merchant_data"]["name"] = json!(self.shop);
+        event
+    }
+}
+
+/// How an authorisation stands, for [`Purchase::standing`].
+pub(crate) struct Standing<'a> {
+    /// Makes the event's identifier.
+    pub(crate) name: &'a str,
+    pub(crate) status: &'a str,
+    pub(crate) approved: bool,
+    pub(crate) reason: &'a str,
+    pub(crate) amount: i64,
+    pub(crate) answers: usize,
+}
+
+/// Approved by us, and open.
+pub(crate) const APPROVED: Standing<'static> = Standing {
+    name: "approved",
+    status: "pending",
+    approved: true,
+    reason: "webhook_approved",
+    amount: 0,
+    answers: 1,
+};
+
+/// An hour.
+pub(crate) fn an_hour() -> Span {
+    1.hour()
+}
