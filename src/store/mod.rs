@@ -36,6 +36,17 @@ pub enum Dialect {
     Postgres,
 }
 
+impl Dialect {
+    /// The database whose addresses begin with `scheme`.
+    fn of_scheme(scheme: &str) -> Option<Self> {
+        match scheme {
+            "sqlite" => Some(Self::Sqlite),
+            "postgres" | "postgresql" => Some(Self::Postgres),
+            _ => None,
+        }
+    }
+}
+
 /// Why the store could not do what was asked. Nothing of the transaction has been kept.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -115,11 +126,9 @@ impl Store {
     /// Connects to `url`: `sqlite:FILE` or `postgres://…`.
     pub async fn connect(url: &str, connections: Connections) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
-        let dialect = match url.split(':').next() {
-            Some("sqlite") => Dialect::Sqlite,
-            Some("postgres" | "postgresql") => Dialect::Postgres,
-            _ => return Err(StoreError::UnknownScheme(url.chars().take(12).collect())),
-        };
+        let scheme = url.split(':').next().unwrap_or_default();
+        let dialect = Dialect::of_scheme(scheme)
+            .ok_or_else(|| StoreError::UnknownScheme(url.chars().take(12).collect()))?;
         let (address, writers) = match dialect {
             Dialect::Sqlite => (sqlite_address(url), 1),
             Dialect::Postgres => (url.to_owned(), connections.writers),
