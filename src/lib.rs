@@ -8,6 +8,7 @@ pub mod ids;
 pub mod issuers;
 pub mod ledger;
 pub mod lifecycle;
+pub mod ops;
 pub mod programme;
 pub mod record;
 pub mod rules;

@@ -31,8 +31,11 @@ impl Answers {
         for decision in decisions {
             let (programme, connection, reference) = key_of(&decision);
             let place = (programme, connection, reference.to_string());
-            let told =
-                if withdrawn.contains(&place) { taken_back(&decision) } else { recorded(&decision) };
+            let told = if withdrawn.contains(&place) {
+                taken_back(&decision)
+            } else {
+                recorded(&decision)
+            };
             answers.0.insert(key_of(&decision), (decision.content, told));
         }
         Ok(answers)
@@ -66,18 +69,15 @@ fn key_of(decision: &RecordedDecision) -> Key {
 fn recorded(decision: &RecordedDecision) -> Told {
     let verdict = match &decision.outcome {
         Outcome::Approved(amount) => Verdict::Approved { amount: *amount, asked: decision.asked },
-        Outcome::Declined(codes) => Verdict::NotPaid {
-            reason: codes.first().copied().unwrap_or(ReasonCode::OurFault),
-        },
+        Outcome::Declined(codes) => {
+            Verdict::NotPaid { reason: codes.first().copied().unwrap_or(ReasonCode::OurFault) }
+        }
     };
     Told { decision: Some(decision.id), verdict }
 }
 
 fn taken_back(decision: &RecordedDecision) -> Told {
-    Told {
-        decision: Some(decision.id),
-        verdict: Verdict::NotPaid { reason: ReasonCode::OurFault },
-    }
+    Told { decision: Some(decision.id), verdict: Verdict::NotPaid { reason: ReasonCode::OurFault } }
 }
 
 /// What the issuer is told of `decision` on a question for `asked`.

@@ -249,17 +249,12 @@ impl Desk<'_> {
             moment,
             programme: self.programme.facts(),
             available: if holder.is_some() { self.book.available() } else { BTreeMap::new() },
-            permissions: if holder.is_some() {
-                self.book.permissions.clone()
-            } else {
-                Vec::new()
-            },
+            permissions: if holder.is_some() { self.book.permissions.clone() } else { Vec::new() },
             counters: touched.map(|(key, used)| (key.clone(), *used)).collect(),
             holder,
             category: counted.category,
-            continues: continues.map_or(Continues::NewPurchase, |so_far| {
-                Continues::OpenPurchase { so_far }
-            }),
+            continues: continues
+                .map_or(Continues::NewPurchase, |so_far| Continues::OpenPurchase { so_far }),
         })
     }
 

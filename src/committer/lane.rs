@@ -17,7 +17,7 @@ use crate::issuers::{Told, Verdict};
 use crate::lifecycle::{self, LifecycleError};
 use crate::programme::directory::Directory;
 use crate::record::event::ReceivedEvent;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// How often a question that failed alone is tried again.
 const RETRIES: u32 = 2;
@@ -51,18 +51,6 @@ pub(super) struct Lane {
     pub(super) pulse: Arc<Pulse>,
     pub(super) number: usize,
     pub(super) batch_most: usize,
-}
-
-/// Why a commit failed. Nothing of it is in the database, unless only its reply was lost; trying
-/// again finds out.
-#[derive(Debug, thiserror::Error)]
-enum CommitError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Authorise(#[from] AuthoriseError),
-    #[error(transparent)]
-    Lifecycle(#[from] LifecycleError),
 }
 
 impl Lane {
@@ -113,7 +101,7 @@ impl Lane {
             match self.decided(&questions).await {
                 Ok(answers) => late.extend(deliver(batch, &answers)),
                 Err(error) if batch.len() == 1 => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "not recorded");
+                    tracing::error!(error = cause(&error), "not recorded");
                     refuse(batch);
                 }
                 // One bad row fails its whole batch: in halves, only the culprit fails.
@@ -123,21 +111,24 @@ impl Lane {
         late
     }
 
-    async fn decided(&self, questions: &[Question]) -> Result<Vec<Answered>, CommitError> {
+    async fn decided(&self, questions: &[Question]) -> Result<Vec<Answered>, AuthoriseError> {
         let tries = if questions.len() == 1 { RETRIES } else { 0 };
-        let mut tried = 0;
+        let mut again = 0;
         loop {
             self.pulse.begin(self.number);
             let result = self.commit_decisions(questions).await;
             self.pulse.end(self.number, result.is_ok());
             match result {
-                Err(error) if tried < tries && is_worth_another_try(&error) => tried += 1,
+                Err(error) if again < tries && is_worth_another_try(&error) => again += 1,
                 result => return result,
             }
         }
     }
 
-    async fn commit_decisions(&self, questions: &[Question]) -> Result<Vec<Answered>, CommitError> {
+    async fn commit_decisions(
+        &self,
+        questions: &[Question],
+    ) -> Result<Vec<Answered>, AuthoriseError> {
         let mut tx = self.store.begin().await?;
         let answers = authorise(&mut tx, &self.directory, &self.ids, questions).await?;
         tx.commit().await?;
@@ -151,23 +142,52 @@ impl Lane {
                 continue;
             }
             let events: Vec<_> = batch.iter().map(|reported| reported.event.clone()).collect();
-            self.pulse.begin(self.number);
-            let result = self.commit_events(&events).await;
-            self.pulse.end(self.number, result.is_ok());
-            match result {
+            match self.booked(&events).await {
                 Ok(()) => acknowledge(batch, Ok(())),
-                Err(error) if batch.len() == 1 => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "event not stored");
-                    acknowledge(batch, Err(NotStored));
-                }
-                Err(_) => open.extend(halves(batch)),
+                Err(error) => match events.as_slice() {
+                    [event] => acknowledge(batch, self.kept(event, error).await),
+                    _ => open.extend(halves(batch)),
+                },
             }
         }
     }
 
-    async fn commit_events(&self, events: &[ReceivedEvent]) -> Result<(), CommitError> {
+    async fn booked(&self, events: &[ReceivedEvent]) -> Result<(), LifecycleError> {
+        self.pulse.begin(self.number);
+        let result = self.commit_events(events).await;
+        self.pulse.end(self.number, result.is_ok());
+        result
+    }
+
+    async fn commit_events(&self, events: &[ReceivedEvent]) -> Result<(), LifecycleError> {
         let mut tx = self.store.begin().await?;
         lifecycle::book(&mut tx, &self.directory, &self.ids, events).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// A message that the books cannot take, for another reason than that the database is away, is
+    /// stored for a person to look at.
+    async fn kept(&self, event: &ReceivedEvent, why: LifecycleError) -> Result<(), NotStored> {
+        tracing::error!(error = cause(&why), "event not booked");
+        if matches!(why, LifecycleError::Store(_) | LifecycleError::Directory(_)) {
+            return Err(NotStored);
+        }
+        let result = self.commit_kept(event, &why).await;
+        self.pulse.end(self.number, result.is_ok());
+        result.map_err(|error| {
+            tracing::error!(error = cause(&error), "event not stored");
+            NotStored
+        })
+    }
+
+    async fn commit_kept(
+        &self,
+        event: &ReceivedEvent,
+        why: &LifecycleError,
+    ) -> Result<(), LifecycleError> {
+        let mut tx = self.store.begin().await?;
+        lifecycle::keep(&mut tx, &self.ids, event, why).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -180,12 +200,12 @@ impl Lane {
         match self.commit_withdrawals(late).await {
             Ok(()) => late.clear(),
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "not withdrawn yet");
+                tracing::error!(error = cause(&error), "not withdrawn yet");
             }
         }
     }
 
-    async fn commit_withdrawals(&self, late: &[TooLate]) -> Result<(), CommitError> {
+    async fn commit_withdrawals(&self, late: &[TooLate]) -> Result<(), AuthoriseError> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         withdraw(&mut tx, &self.directory, &self.ids, now, late).await?;
@@ -244,12 +264,12 @@ fn halves<T>(mut batch: Vec<T>) -> [Vec<T>; 2] {
     [second, batch]
 }
 
+/// An error with its causes, for the log.
+fn cause<E: std::error::Error + 'static>(error: &E) -> &(dyn std::error::Error + 'static) {
+    error
+}
+
 /// Whether the same work may succeed a moment later: somebody else held a lock or was first.
-fn is_worth_another_try(error: &CommitError) -> bool {
-    match error {
-        CommitError::Store(error)
-        | CommitError::Authorise(AuthoriseError::Store(error))
-        | CommitError::Lifecycle(LifecycleError::Store(error)) => error.is_transient(),
-        CommitError::Authorise(_) | CommitError::Lifecycle(_) => false,
-    }
+fn is_worth_another_try(error: &AuthoriseError) -> bool {
+    matches!(error, AuthoriseError::Store(error) if error.is_transient())
 }

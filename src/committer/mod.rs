@@ -97,11 +97,7 @@ impl Committer {
             tasks.push(tokio::spawn(lane.run(asked, reported)));
             entries.push(Entry { questions, events });
         }
-        Self {
-            lanes: Arc::new(entries),
-            pulse,
-            tasks: Arc::new(std::sync::Mutex::new(tasks)),
-        }
+        Self { lanes: Arc::new(entries), pulse, tasks: Arc::new(std::sync::Mutex::new(tasks)) }
     }
 
     /// Decides `request`, and answers by `deadline` whatever happens: as our fault when nothing
@@ -154,9 +150,10 @@ impl Committer {
 
     /// How the last commits went.
     pub fn health(&self) -> Health {
-        let queued = self.lanes.iter().map(|lane| {
-            lane.questions.max_capacity().saturating_sub(lane.questions.capacity())
-        });
+        let queued = self
+            .lanes
+            .iter()
+            .map(|lane| lane.questions.max_capacity().saturating_sub(lane.questions.capacity()));
         self.pulse.health(queued.sum())
     }
 
@@ -164,9 +161,8 @@ impl Committer {
     pub async fn stop(self) {
         let Self { lanes, tasks, .. } = self;
         drop(lanes);
-        let tasks = std::mem::take(
-            &mut *tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
-        );
+        let tasks =
+            std::mem::take(&mut *tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         for task in tasks {
             // A lane that panicked has answered nothing more; there is nothing left to finish.
             drop(task.await);

@@ -280,8 +280,7 @@ impl Purchase<'_> {
     fn sources(&self) -> Vec<Source> {
         let streams = &self.facts.programme.streams;
         let agreement = &self.holder.agreement;
-        let order =
-            agreement.drain_order(streams, &self.facts.category, self.facts.moment.date);
+        let order = agreement.drain_order(streams, &self.facts.category, self.facts.moment.date);
         let source = |pot: &PotPlan| {
             let available = *self.facts.available.get(&pot.id)?;
             Some(Source { pot: pot.id.clone(), available })

@@ -11,8 +11,8 @@ use super::posting::{Entry, Head, Posting, PostingKind, Transfer};
 use crate::domain::agreement::Agreement;
 use crate::domain::card::CardState;
 use crate::domain::id::{
-    BudgetId, CardToken, ConnectionId, PermissionId, PostingId, PotId, ProgrammeId,
-    PurchaseId, PurchaseReference, StreamId,
+    BudgetId, CardToken, ConnectionId, PermissionId, PostingId, PotId, ProgrammeId, PurchaseId,
+    PurchaseReference, StreamId,
 };
 use crate::domain::limit::{Committed, CounterKey};
 use crate::domain::money::{Currency, Money, MoneyError};

@@ -165,15 +165,9 @@ impl Posting {
 
     /// The hash of this link behind a link of hash `previous`.
     pub fn hash_after(&self, previous: Digest) -> Digest {
-        let mut canonical = Canonical::new("posting");
-        canonical.digest(previous);
-        let mut row = self.row();
-        row.pop(); // everything but the hash itself
-        canonical.row(&POSTING, &row);
-        for transfer in self.journal_rows() {
-            canonical.row(&JOURNAL, &transfer);
-        }
-        canonical.finish()
+        let journal = self.journal_rows();
+        let journal: Vec<_> = journal.iter().map(Vec::as_slice).collect();
+        link_hash(previous, &self.row(), &journal)
     }
 
     /// The end of the chain with this link.
@@ -216,6 +210,19 @@ impl Posting {
         };
         (1..).zip(&self.entry.transfers).map(row).collect()
     }
+}
+
+/// The hash of a link, from the rows as they are stored: behind a link of hash `previous`, over
+/// everything in the posting's row but the hash itself, and over its transfers in order.
+pub fn link_hash(previous: Digest, posting: &[Value], journal: &[&[Value]]) -> Digest {
+    let mut canonical = Canonical::new("posting");
+    canonical.digest(previous);
+    let (_hash, content) = posting.split_last().unwrap_or((&Value::Null, &[]));
+    canonical.row(&POSTING, content);
+    for transfer in journal {
+        canonical.row(&JOURNAL, transfer);
+    }
+    canonical.finish()
 }
 
 /// Reads a posting back, without its transfers.

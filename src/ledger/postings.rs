@@ -106,8 +106,8 @@ impl<'a> Desk<'a> {
             if let Some(hold) = self.part(&part.pot, amount) {
                 hold.held = hold.held.checked_add(amount)?;
             }
-            let (left, held) = sides(&part.pot);
-            self.move_money(left, held, amount)?;
+            let (from, to) = sides(&part.pot);
+            self.move_money(from, to, amount)?;
             missing = missing.checked_sub(amount)?;
         }
         Ok(())
@@ -118,8 +118,8 @@ impl<'a> Desk<'a> {
             let Some(hold) = self.purchase.holds.get_mut(index) else { break };
             let amount = surplus.least(hold.held)?;
             hold.held = hold.held.checked_sub(amount)?;
-            let (left, held) = sides(&hold.pot);
-            self.move_money(held, left, amount)?;
+            let (to, from) = sides(&hold.pot);
+            self.move_money(from, to, amount)?;
             surplus = surplus.checked_sub(amount)?;
         }
         Ok(())
@@ -133,8 +133,8 @@ impl<'a> Desk<'a> {
             let part = open.least(hold.held)?;
             hold.held = hold.held.checked_sub(part)?;
             hold.captured = hold.captured.checked_add(part)?;
-            let (_, held) = sides(&hold.pot);
-            self.move_money(held, clearing.clone(), part)?;
+            let (_, from) = sides(&hold.pot);
+            self.move_money(from, clearing.clone(), part)?;
             open = open.checked_sub(part)?;
         }
         let own: Vec<_> = self.purchase.holds.iter().map(|hold| hold.pot.clone()).collect();
@@ -179,6 +179,7 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// What a pot has left, and what it holds.
 fn sides(pot: &PotId) -> (Account, Account) {
     (Account::PotLeft(pot.clone()), Account::PotHeld(pot.clone()))
 }

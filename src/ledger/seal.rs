@@ -43,12 +43,7 @@ pub struct Seal {
 impl Seal {
     /// The root over this seal's content behind the root before.
     pub fn root_after(&self, previous: Digest) -> Digest {
-        let mut canonical = Canonical::new("seal");
-        canonical.digest(previous);
-        let mut row = self.row();
-        row.pop();
-        canonical.row(&SEAL, &row);
-        canonical.finish()
+        seal_root(previous, &self.row())
     }
 
     /// The row to store.
@@ -64,6 +59,16 @@ impl Seal {
             self.root.into(),
         ]
     }
+}
+
+/// The root of a seal, from its row as it is stored: behind the root `previous`, over everything
+/// in the row but the root itself.
+pub fn seal_root(previous: Digest, seal: &[Value]) -> Digest {
+    let mut canonical = Canonical::new("seal");
+    canonical.digest(previous);
+    let (_root, content) = seal.split_last().unwrap_or((&Value::Null, &[]));
+    canonical.row(&SEAL, content);
+    canonical.finish()
 }
 
 /// Reads a seal back.

@@ -86,6 +86,33 @@ pub async fn book(
     Ok(())
 }
 
+/// Stores a message whole that could not be booked, and writes down that somebody has to look at
+/// it: nothing that an issuer tells us is lost.
+pub async fn keep(
+    tx: &mut Tx,
+    ids: &NewIds,
+    event: &ReceivedEvent,
+    why: &LifecycleError,
+) -> Result<(), LifecycleError> {
+    let known = tx.known_events(&references(std::slice::from_ref(event))).await?;
+    if known.contains(&place(event)) {
+        return Ok(());
+    }
+    let mut additions = Additions::default();
+    additions.events.push(event.row(EventState::Kept));
+    additions.notes.push(Note {
+        id: ExceptionId::new(ids.next(event.received_at)),
+        programme: event.programme.clone(),
+        budget: BudgetId::house(),
+        kind: "not_booked",
+        subject: format!("{}/{}", event.connection, event.event.reference),
+        detail: why.to_string(),
+        noted_at: event.received_at,
+    });
+    tx.close_books(&[], &additions).await?;
+    Ok(())
+}
+
 fn references(events: &[ReceivedEvent]) -> Vec<(ProgrammeId, ConnectionId, IssuerReference)> {
     let key = |event: &ReceivedEvent| {
         (event.programme.clone(), event.connection.clone(), event.event.reference.clone())
@@ -204,10 +231,8 @@ impl Desk<'_> {
         let before = self.exposure(&key);
         match &event.event.body {
             EventBody::Standing(report) => {
-                let word = IssuerWord {
-                    standing: report.standing,
-                    position: report.position.clone(),
-                };
+                let word =
+                    IssuerWord { standing: report.standing, position: report.position.clone() };
                 self.settle(shape, digest, |purchase| {
                     purchase.hear(word);
                     Ok(())

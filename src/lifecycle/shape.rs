@@ -48,10 +48,9 @@ impl<'a> Shape<'a> {
         match &self.event.event.body {
             EventBody::Standing(report) => match report.standing {
                 Standing::Open { total } => Some(total),
-                Standing::Closed
-                | Standing::Reversed
-                | Standing::Expired
-                | Standing::Declined => None,
+                Standing::Closed | Standing::Reversed | Standing::Expired | Standing::Declined => {
+                    None
+                }
             },
             EventBody::HoldChange(report) => match report.change {
                 Change::Raised { by } | Change::Lowered { by } => Some(by),

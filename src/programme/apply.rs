@@ -11,7 +11,7 @@ use super::file::{
     SecretValue, Settings,
 };
 use crate::domain::agreement::Agreement;
-use crate::domain::id::{BudgetId, PermissionId, PotId, PostingId, ProgrammeId};
+use crate::domain::id::{BudgetId, PermissionId, PostingId, PotId, ProgrammeId};
 use crate::domain::limit::{Committed, CounterKey};
 use crate::domain::money::MoneyError;
 use crate::domain::period::{Moment, Period};
@@ -238,9 +238,8 @@ impl Work<'_> {
         let keys: Vec<_> =
             cards.iter().map(|(c, token, ..)| (id.clone(), c.clone(), token.clone())).collect();
         for known in tx.card_budgets(&keys).await? {
-            let new = cards.iter().find(|(c, token, ..)| {
-                *c == known.connection && *token == known.token
-            });
+            let new =
+                cards.iter().find(|(c, token, ..)| *c == known.connection && *token == known.token);
             if let Some((_, token, budget, ..)) = new
                 && *budget != known.budget
             {
@@ -367,9 +366,8 @@ impl Work<'_> {
             terms: terms.iter().map(|listed| listed.term.clone()).collect(),
             pots: person.pots.iter().map(|pot| pot.plan.clone()).collect(),
         };
-        let is_same = now.is_some_and(|now| {
-            Agreement { version: now.version, ..next.clone() } == *now
-        });
+        let is_same =
+            now.is_some_and(|now| Agreement { version: now.version, ..next.clone() } == *now);
         (!is_same).then_some(next)
     }
 
@@ -452,7 +450,8 @@ fn permission(programme: &ProgrammeId, budget: &BudgetId, draft: &PermissionDraf
     for (target, source) in bytes.iter_mut().zip(digest) {
         *target = source;
     }
-    let id = draft.id.unwrap_or(PermissionId::new(uuid::Builder::from_custom_bytes(bytes).into_uuid()));
+    let id =
+        draft.id.unwrap_or(PermissionId::new(uuid::Builder::from_custom_bytes(bytes).into_uuid()));
     Permission {
         id,
         scope: draft.scope.clone(),

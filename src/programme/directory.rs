@@ -158,7 +158,10 @@ impl Directory {
     }
 
     /// The settings of a programme in force.
-    pub async fn in_force(&self, programme: &ProgrammeId) -> Result<Arc<Programme>, DirectoryError> {
+    pub async fn in_force(
+        &self,
+        programme: &ProgrammeId,
+    ) -> Result<Arc<Programme>, DirectoryError> {
         self.load(programme, None).await
     }
 

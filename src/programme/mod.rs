@@ -1,6 +1,5 @@
 //! Programmes: their files, how a file is applied, and what is kept of them in memory.
 
-
 pub mod apply;
 pub mod directory;
 pub mod file;

@@ -14,6 +14,7 @@ use crate::domain::id::{
 };
 use crate::domain::merchant::{Mcc, Merchant};
 use crate::domain::money::{Currency, Money};
+use crate::domain::reason::DeclineReason;
 use crate::domain::reason_code::ReasonCode;
 
 /// One row per answered question. Never changed.
@@ -65,7 +66,7 @@ impl Outcome {
         match decision {
             Decision::Approve(approval) => Self::Approved(approval.amount),
             Decision::Decline(reasons) => {
-                Self::Declined(reasons.iter().map(|reason| reason.code()).collect())
+                Self::Declined(reasons.iter().map(DeclineReason::code).collect())
             }
         }
     }

@@ -26,6 +26,30 @@ pub struct Table {
     pub columns: &'static [Column],
 }
 
+impl Table {
+    /// The value of `row` in `column`.
+    pub fn value<'r>(&self, row: &'r [Value], column: &str) -> Option<&'r Value> {
+        let at = self.columns.iter().position(|known| known.name == column)?;
+        row.get(at)
+    }
+
+    /// The text of `row` in `column`; empty if there is none.
+    pub fn text<'r>(&self, row: &'r [Value], column: &str) -> &'r str {
+        match self.value(row, column) {
+            Some(Value::Text(text)) => text,
+            Some(Value::Number(_) | Value::Null) | None => "",
+        }
+    }
+
+    /// The number of `row` in `column`; 0 if there is none.
+    pub fn number(&self, row: &[Value], column: &str) -> i64 {
+        match self.value(row, column) {
+            Some(Value::Number(number)) => *number,
+            Some(Value::Text(_) | Value::Null) | None => 0,
+        }
+    }
+}
+
 /// A column of a table.
 #[derive(Debug, Clone, Copy)]
 pub struct Column {
@@ -186,6 +210,11 @@ impl<'a> Reader<'a> {
         let value = self.row.get(self.next);
         self.next = self.next.saturating_add(1);
         value
+    }
+
+    /// Passes over the next value.
+    pub fn skip(&mut self) {
+        self.take();
     }
 
     /// The next value: nothing.

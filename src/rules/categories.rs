@@ -261,8 +261,8 @@ fn brand_range<'t>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{changed, line_with};
     use super::*;
+    use crate::rules::tests::{changed, line_with};
 
     const TEXT: &str = BUILT_IN_CATEGORIES;
 

@@ -93,9 +93,9 @@ fn shown<'r>(rules: &'r MerchantRules, category: &'r Category) -> &'r str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::changed;
-    use super::super::{BUILT_IN_CATEGORIES as TEXT, built_in, parse};
     use super::*;
+    use crate::rules::tests::changed;
+    use crate::rules::{BUILT_IN_CATEGORIES as TEXT, built_in, parse};
 
     #[test]
     fn the_same_rules_do_not_differ() {

@@ -141,9 +141,9 @@ fn paragraph<'t>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::built_in;
-    use super::super::tests::{changed, line_with};
     use super::*;
+    use crate::rules::built_in;
+    use crate::rules::tests::{changed, line_with};
 
     const TEXT: &str = BUILT_IN_GUIDE;
 

@@ -67,11 +67,7 @@ pub struct Books {
 
 impl Books {
     /// The book of `budget`, if it is open.
-    pub fn get_mut(
-        &mut self,
-        programme: &ProgrammeId,
-        budget: &BudgetId,
-    ) -> Option<&mut OpenBook> {
+    pub fn get_mut(&mut self, programme: &ProgrammeId, budget: &BudgetId) -> Option<&mut OpenBook> {
         self.open.get_mut(&(programme.clone(), budget.clone()))
     }
 

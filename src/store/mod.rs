@@ -7,6 +7,7 @@ mod batch;
 mod books;
 mod close;
 mod programmes;
+mod proof;
 mod statements;
 
 use std::str::FromStr;
@@ -18,9 +19,12 @@ use sqlx::{Any, AnyConnection, AnyPool, Executor as _, Transaction};
 
 pub use self::books::{Agreements, BookWanted, Books, CardBudget, OpenBook, ReferenceKey};
 pub use self::close::{Additions, NewMessage, Note};
-pub use self::programmes::{LOAD, POT_PLAN, PersonRow, ProgrammeRow, SecretRow, pot_plan_digest};
-pub use self::statements::WITHDRAWAL;
+pub use self::programmes::{
+    BUDGET, LOAD, POT_PLAN, PersonRow, ProgrammeRow, SecretRow, pot_plan_digest,
+};
+pub use self::proof::{Evidence, EvidenceScan};
 use self::statements::Statements;
+pub use self::statements::{COUNTER, POT, WITHDRAWAL};
 use crate::record::row::CorruptRow;
 
 /// Which database it is.
@@ -51,17 +55,17 @@ impl StoreError {
     /// deadlock, a serialisation failure, a lost connection, or another transaction that was first.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Contended(_) => true,
             Self::Database(sqlx::Error::Database(error)) => {
                 // SQLSTATE of PostgreSQL, primary result code of SQLite (busy, locked).
                 let code = error.code().unwrap_or_default();
                 matches!(&*code, "40001" | "40P01" | "55P03" | "25006" | "5" | "6" | "261" | "517")
             }
-            Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) => true,
-            Self::Database(_)
-            | Self::Migration(_)
-            | Self::Corrupt(_)
-            | Self::UnknownScheme(_) => false,
+            Self::Contended(_) | Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) => {
+                true
+            }
+            Self::Database(_) | Self::Migration(_) | Self::Corrupt(_) | Self::UnknownScheme(_) => {
+                false
+            }
         }
     }
 }

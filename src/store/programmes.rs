@@ -91,6 +91,13 @@ static SECRET: Table = Table {
         Key "programme_id", Key "connection_id", Key "name", Text "secret", Number "live_until",
     ],
 };
+static SECRET_VIEW: Table = Table {
+    name: "connection_secret",
+    columns: columns![
+        Key "programme_id", Key "connection_id", Text "issuer", Key "name", Text "secret",
+        Number "live_until",
+    ],
+};
 static PERSON: Table = Table {
     name: "person",
     columns: columns![
@@ -105,7 +112,8 @@ static CARD: Table = Table {
         Text "state",
     ],
 };
-static BUDGET: Table = Table {
+/// A budget with the end of its chain.
+pub const BUDGET: Table = Table {
     name: "budget",
     columns: columns![
         Key "programme_id", Key "budget_id", Text "currency", Number "agreement_version",
@@ -120,15 +128,11 @@ impl Store {
                    ON s.programme_id = c.programme_id AND s.connection_id = c.connection_id \
                    WHERE s.live_until IS NULL OR s.live_until > $1 \
                    ORDER BY c.programme_id, c.connection_id, s.name";
-        let columns = columns![
-            Key "programme_id", Key "connection_id", Text "issuer", Key "name", Text "secret",
-            Number "live_until",
-        ];
-        static VIEW: Table = Table { name: "connection_secret", columns: &[] };
+        let columns = SECRET_VIEW.columns;
         let rows = sqlx::query(sql).bind(now.as_microsecond()).fetch_all(&self.readers).await?;
         let read = |row: &sqlx::any::AnyRow| {
             let row = read_row(row, columns)?;
-            let mut reader = Reader::new(&VIEW, &row);
+            let mut reader = Reader::new(&SECRET_VIEW, &row);
             Ok(SecretRow {
                 programme: reader.parsed()?,
                 connection: reader.parsed()?,

@@ -22,7 +22,7 @@ pub(super) const CARD_VIEW: &[Column] = columns![
 pub(super) const CARD_BUDGET: &[Column] =
     columns![Key "programme_id", Key "connection_id", Key "token", Text "budget_id"];
 /// The balances of a pot.
-pub(crate) const POT: Table = Table {
+pub const POT: Table = Table {
     name: "pot",
     columns: columns![
         Key "programme_id", Key "budget_id", Key "pot_id", Text "stream_id", Text "currency",
@@ -31,7 +31,7 @@ pub(crate) const POT: Table = Table {
     ],
 };
 /// What has been used of one scope in one period.
-pub(crate) const COUNTER: Table = Table {
+pub const COUNTER: Table = Table {
     name: "counter",
     columns: columns![
         Key "programme_id", Key "budget_id", Key "scope", Key "period", Key "first_day",

@@ -10,3 +10,5 @@ mod issuers;
 mod smoke;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod verify;

@@ -1,0 +1,349 @@
+//! A busy day on the real path: files applied, questions answered, messages booked, seals made.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sayso::authorise::{TooLate, withdraw};
+use sayso::clock::{Clock, Hand};
+use sayso::committer::{Committer, CommitterSettings};
+use sayso::domain::authorisation::{AuthorisationRequest, PartialAmounts, Presence, PurchaseKind};
+use sayso::domain::id::{ProgrammeId, SealId};
+use sayso::domain::merchant::{Mcc, Merchant};
+use sayso::domain::money::Money;
+use sayso::domain::presentment::{
+    Direction, EventBody, IssuerEvent, Position, Presentment, PurchaseReport, Standing,
+    StandingReport,
+};
+use sayso::ids::NewIds;
+use sayso::ops::seal;
+use sayso::programme::apply::apply;
+use sayso::programme::directory::Directory;
+use sayso::record::event::ReceivedEvent;
+use sayso::store::{Connections, Store};
+
+use crate::support::TestDatabase;
+
+pub(super) const PROGRAMME: &str = "riverside";
+const RULES: &str = include_str!("../../../merchant-rules/categories.toml");
+const ANA: &str = "card_ana";
+const BOB: &str = "card_bob";
+
+pub(super) fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn file(programme: &str, most: &str, loads: &str) -> String {
+    format!(
+        r#"
+[programme]
+id = "{programme}"
+name = "A programme"
+time_zone = "Europe/London"
+currency = "GBP"
+country = "GB"
+
+[[worker]]
+id = "amina"
+name = "Amina"
+phone = "020 7946 0000"
+
+[[connection]]
+name = "{programme}-stripe"
+issuer = "stripe"
+api_version = "2026-10-28.endive"
+deadline_ms = 2000
+answer_within_ms = 1300
+
+[[connection.secret]]
+name = "realtime-1"
+value = "whsec_of_the_tests_3f9c1f6f0d2b4c58"
+
+[[connection.secret]]
+name = "events-1"
+value = "whsec_of_the_tests_8a41d7e6b95340c2"
+
+[[stream]]
+id = "homes"
+name = "Homes grant"
+funder = "The Council"
+never = ["gambling"]
+ends_on = 2027-09-30
+
+[[start.term]]
+on = "everything_else"
+answer = "yes"
+
+[[person]]
+id = "ana"
+name = "Ana"
+worker = "amina"
+
+[[person.card]]
+connection = "{programme}-stripe"
+token = "{ANA}"
+last_four = "1111"
+state = "active"
+
+[[person.pot]]
+id = "week"
+name = "your week"
+stream = "homes"
+allocated = "500.00"
+loads = [{loads}]
+
+[[person.pot]]
+id = "spare"
+name = "spare"
+stream = "homes"
+allocated = "20.00"
+loads = [{{ id = "start", amount = "20.00" }}]
+
+[person.agreement]
+agreed_on = 2026-11-16
+agreed_by = ["Ana", "Amina"]
+how = "At the kitchen table."
+partial = false
+
+[[person.agreement.term]]
+on = "everything"
+limits = [{{ per = "week", amount = "{most}" }}, {{ per = "day", count = 20 }}]
+reason = "Agreed together."
+review_on = 2027-02-16
+
+[[person.agreement.term]]
+on = "everything_else"
+answer = "yes"
+limits = [{{ per = "month", amount = "{most}" }}, {{ per = "agreement", count = 90 }}]
+reason = "Agreed together."
+review_on = 2027-02-16
+
+[[person.agreement.term]]
+on = "cash_back"
+answer = "yes"
+limits = [{{ per = "week", amount = "30.00" }}]
+reason = "A little cash."
+review_on = 2027-02-16
+
+[[person]]
+id = "bob"
+name = "Bob"
+worker = "amina"
+
+[[person.card]]
+connection = "{programme}-stripe"
+token = "{BOB}"
+last_four = "2222"
+state = "active"
+
+[[person.pot]]
+id = "week"
+name = "your week"
+stream = "homes"
+allocated = "40.00"
+loads = [{{ id = "start", amount = "40.00" }}]
+
+[person.agreement]
+agreed_on = 2026-11-16
+agreed_by = ["Bob", "Amina"]
+how = "On the phone."
+partial = true
+
+[[person.agreement.term]]
+on = "everything"
+limits = [{{ per = "day", amount = "35.00" }}, {{ per = "month", count = 40 }}]
+reason = "Agreed together."
+review_on = 2027-02-16
+
+[[person.agreement.term]]
+on = "everything_else"
+answer = "yes"
+"#
+    )
+}
+
+/// A programme after its day, with nothing running any more.
+pub(super) struct Story {
+    pub(super) store: Store,
+    ids: NewIds,
+    directory: Directory,
+    clock: Clock,
+    hand: Hand,
+    messages: std::cell::Cell<u32>,
+}
+
+impl Story {
+    pub(super) async fn play(database: &TestDatabase) -> Self {
+        let store = Store::open(&database.url, Connections::default()).await.unwrap();
+        let (clock, hand) = Clock::story(at("2026-11-23T09:00:00Z"));
+        let directory = Directory::new(store.clone());
+        let messages = std::cell::Cell::new(0);
+        let story = Self { store, ids: NewIds::default(), directory, clock, hand, messages };
+        let start = r#"{ id = "start", amount = "60.00" }"#;
+        story.apply(&file(PROGRAMME, "400.00", start)).await;
+        let settings = CommitterSettings::default();
+        let committer =
+            Committer::start(&story.store, &story.directory, &story.clock, &story.ids, settings);
+        story.morning(&committer).await;
+        story.seal(1).await;
+
+        story.hand.set(at("2026-11-24T10:00:00Z"));
+        let more = format!(r#"{start}, {{ id = "second", amount = "200.00" }}"#);
+        story.apply(&file(PROGRAMME, "450.00", &more)).await;
+        story.afternoon(&committer).await;
+        story.seal(2).await;
+        committer.stop().await;
+        story
+    }
+
+    /// Holds, captures in part and above, refunds with and without their purchase.
+    async fn morning(&self, desk: &Committer) {
+        self.ask(desk, ANA, "food-1", 12_50, 0).await;
+        self.standing(desk, ANA, "food-1", Standing::Open { total: pounds(12_50) }).await;
+        self.present(desk, ANA, "food-1", Direction::Capture, 10_00).await;
+        self.standing(desk, ANA, "food-1", Standing::Closed).await;
+        self.ask(desk, ANA, "meal-1", 40_00, 0).await;
+        self.present(desk, ANA, "meal-1", Direction::Capture, 46_00).await;
+        self.present(desk, ANA, "meal-1", Direction::Refund, 6_50).await;
+        self.ask(desk, ANA, "cash-1", 20_00, 5_00).await;
+        self.present(desk, ANA, "late-1", Direction::Refund, 7_00).await;
+        self.ask(desk, ANA, "much-1", 900_00, 0).await;
+        self.ask(desk, "card_nobody", "lost-1", 9_00, 0).await;
+        self.present(desk, "card_nobody", "lost-2", Direction::Capture, 9_00).await;
+        self.ask(desk, BOB, "food-2", 15_00, 0).await;
+        self.present(desk, BOB, "food-2", Direction::Capture, 70_00).await;
+        self.present(desk, BOB, "food-2", Direction::Refund, 31_00).await;
+        self.other(desk).await;
+    }
+
+    /// A new version of the agreement, more money, a withdrawal, and holds that stay open.
+    async fn afternoon(&self, desk: &Committer) {
+        self.ask(desk, ANA, "food-3", 30_00, 0).await;
+        self.withdraw("food-3").await;
+        self.ask(desk, ANA, "food-4", 25_00, 3_00).await;
+        self.standing(desk, ANA, "food-4", Standing::Open { total: pounds(20_00) }).await;
+        self.present(desk, ANA, "late-1", Direction::Capture, 4_00).await;
+        self.present(desk, ANA, "cash-1", Direction::Capture, 8_00).await;
+        self.ask(desk, BOB, "food-5", 1_00, 0).await;
+        self.ask(desk, ANA, "open-1", 11_00, 0).await;
+        self.standing(desk, ANA, "gone-1", Standing::Reversed).await;
+    }
+
+    pub(super) async fn apply_another(&self, programme: &str) {
+        self.apply(&file(programme, "400.00", "")).await;
+    }
+
+    async fn apply(&self, file: &str) {
+        apply(&self.store, &self.ids, self.clock.now(), file, RULES).await.unwrap();
+        self.directory.refresh(self.clock.now()).await.unwrap();
+    }
+
+    async fn seal(&self, number: u128) {
+        let id = SealId::new(uuid::Uuid::from_u128(number));
+        let programme: ProgrammeId = PROGRAMME.parse().unwrap();
+        seal(&self.store, &programme, id, self.clock.now()).await.unwrap();
+    }
+
+    async fn ask(&self, desk: &Committer, card: &str, purchase: &str, minor: i64, back: i64) {
+        let amount = pounds(minor);
+        let request = AuthorisationRequest {
+            programme: PROGRAMME.parse().unwrap(),
+            connection: "riverside-stripe".parse().unwrap(),
+            reference: format!("{purchase}/0").parse().unwrap(),
+            purchase: purchase.parse().unwrap(),
+            sequence: 0,
+            card: card.parse().unwrap(),
+            amount,
+            cash_back: pounds(back),
+            transaction_amount: amount,
+            kind: PurchaseKind::Purchase,
+            presence: Presence::InPerson,
+            partial: PartialAmounts::NotAllowed,
+            merchant: shop(),
+        };
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        desk.authorise(request, self.clock.now(), deadline).await;
+    }
+
+    async fn withdraw(&self, purchase: &str) {
+        let late = TooLate {
+            programme: PROGRAMME.parse().unwrap(),
+            connection: "riverside-stripe".parse().unwrap(),
+            reference: format!("{purchase}/0").parse().unwrap(),
+        };
+        let mut tx = self.store.begin().await.unwrap();
+        withdraw(&mut tx, &self.directory, &self.ids, self.clock.now(), &[late]).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    async fn standing(&self, desk: &Committer, card: &str, purchase: &str, standing: Standing) {
+        let position = Position {
+            at: self.clock.now(),
+            answers: 1,
+            over: u8::from(!matches!(standing, Standing::Open { .. })),
+            reference: "evt".parse().unwrap(),
+        };
+        let purchase = purchase.parse().unwrap();
+        let report = StandingReport { purchase, about: about(card), standing, position };
+        self.book(desk, EventBody::Standing(Box::new(report))).await;
+    }
+
+    async fn present(
+        &self,
+        desk: &Committer,
+        card: &str,
+        purchase: &str,
+        direction: Direction,
+        minor: i64,
+    ) {
+        let presentment = Presentment {
+            reference: format!("ipi_{}", self.messages.get()).parse().unwrap(),
+            purchase: Some(purchase.parse().unwrap()),
+            about: about(card),
+            direction,
+            amount: pounds(minor),
+        };
+        self.book(desk, EventBody::Presentment(Box::new(presentment))).await;
+    }
+
+    async fn other(&self, desk: &Committer) {
+        self.book(desk, EventBody::Other).await;
+    }
+
+    async fn book(&self, desk: &Committer, body: EventBody) {
+        let number = self.messages.get();
+        self.messages.set(number + 1);
+        let event = IssuerEvent {
+            reference: format!("evt_{number}").parse().unwrap(),
+            kind: "a.kind".to_owned(),
+            body,
+        };
+        let received = ReceivedEvent {
+            programme: PROGRAMME.parse().unwrap(),
+            connection: "riverside-stripe".parse().unwrap(),
+            event,
+            text: format!("{{\"number\":{number},\"shop\":\"Corner Café\"}}"),
+            received_at: self.clock.now(),
+        };
+        desk.book(received).await.unwrap();
+    }
+}
+
+fn about(card: &str) -> PurchaseReport {
+    PurchaseReport {
+        card: card.parse().unwrap(),
+        kind: PurchaseKind::Purchase,
+        presence: Presence::InPerson,
+        cash_back: pounds(0),
+        merchant: shop(),
+    }
+}
+
+fn shop() -> Merchant {
+    Merchant::new(Some(Mcc::parse("5411").unwrap()), "Corner Café")
+        .in_city("London")
+        .in_country("GB")
+}
+
+fn pounds(minor: i64) -> Money {
+    Money::from_minor(minor, "GBP".parse().unwrap())
+}
