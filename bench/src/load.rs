@@ -61,11 +61,7 @@ impl Plan {
         if due >= self.end {
             return None;
         }
-        let index = if self.repeats {
-            number.checked_rem(self.requests.len())?
-        } else {
-            number
-        };
+        let index = if self.repeats { number.checked_rem(self.requests.len())? } else { number };
         Some((self.requests.get(index)?, due))
     }
 }
@@ -105,8 +101,7 @@ pub(crate) async fn send(
 }
 
 async fn converse(mut stream: TcpStream, plan: Arc<Plan>) -> Result<Seen> {
-    let mut seen =
-        Seen { elapsed: Duration::ZERO, latency: histogram()?, approved: 0, others: 0 };
+    let mut seen = Seen { elapsed: Duration::ZERO, latency: histogram()?, approved: 0, others: 0 };
     let mut buffer = vec![0; 8192];
     while let Some((request, due)) = plan.next() {
         if due > Instant::now() {

@@ -64,11 +64,7 @@ fn copies(people: u32) -> Vec<String> {
              t.head_posting, t.head_hash",
             "budget_id",
         ),
-        of(
-            "person",
-            "t.programme_id, 'p' || i, t.name, t.worker_id, t.state, t.plan",
-            "person_id",
-        ),
+        of("person", "t.programme_id, 'p' || i, t.name, t.worker_id, t.state, t.plan", "person_id"),
         of(
             "card",
             "t.programme_id, t.connection_id, \

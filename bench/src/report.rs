@@ -106,15 +106,35 @@ impl Report {
         let mut text = format!(
             "{} people, medians of {} rounds; latencies in ms, CPU of server and database\n\n\
              {:<15} {:<16} {:>8} {:>7} {:>7} {:>7} {:>7} {:>8} {:>7} {:>7} {:>7}\n",
-            self.people, self.rounds, "", "", "req/s", "p50", "p99", "p99.9", "most", "CPU us",
-            "RSS MB", "not ok", "others"
+            self.people,
+            self.rounds,
+            "",
+            "",
+            "req/s",
+            "p50",
+            "p99",
+            "p99.9",
+            "most",
+            "CPU us",
+            "RSS MB",
+            "not ok",
+            "others"
         );
         for f in &self.figures {
             let _ = writeln!(
                 text,
                 "{:<15} {:<16} {:>8.0} {:>7.1} {:>7.1} {:>7.1} {:>7.1} {:>8.0} {:>7.0} {:>7} {:>6}%",
-                f.subject, f.mode, f.per_second, f.p50_ms, f.p99_ms, f.p999_ms, f.most_ms,
-                f.cpu_us, f.memory_mb, f.not_approved, f.others_percent
+                f.subject,
+                f.mode,
+                f.per_second,
+                f.p50_ms,
+                f.p99_ms,
+                f.p999_ms,
+                f.most_ms,
+                f.cpu_us,
+                f.memory_mb,
+                f.not_approved,
+                f.others_percent
             );
         }
         let _ = writeln!(text, "\n{:<52} {:>7} {:>17} {:>7}", "", "is", "goal", "later");
@@ -201,11 +221,23 @@ fn measures(run: &Run<'_>, conclusive: bool) -> Vec<Measure> {
         ("PostgreSQL, one hot budget against spread", hot_share(POSTGRES), AT_LEAST, 0.8, 0.9),
         ("PostgreSQL, CPU per decision, times the ceiling's", cpu, AT_MOST, 8.0, 3.5),
         ("SQLite, p99 at 500/s above the ceiling's, ms", above(SQLITE, p99), AT_MOST, 10.0, 5.0),
-        ("PostgreSQL, p99 at 500/s above the ceiling's, ms", above(POSTGRES, p99), AT_MOST, 10.0, 5.0),
+        (
+            "PostgreSQL, p99 at 500/s above the ceiling's, ms",
+            above(POSTGRES, p99),
+            AT_MOST,
+            10.0,
+            5.0,
+        ),
         ("SQLite, p99.9 at 500/s, ms", run.median(SQLITE, open, p999), AT_MOST, 25.0, 25.0),
         ("PostgreSQL, p99.9 at 500/s, ms", run.median(POSTGRES, open, p999), AT_MOST, 25.0, 25.0),
         ("SQLite, slowest at 500/s, ms", run.median(SQLITE, open, most), AT_MOST, 250.0, 250.0),
-        ("PostgreSQL, slowest at 500/s, ms", run.median(POSTGRES, open, most), AT_MOST, 250.0, 250.0),
+        (
+            "PostgreSQL, slowest at 500/s, ms",
+            run.median(POSTGRES, open, most),
+            AT_MOST,
+            250.0,
+            250.0,
+        ),
         ("SQLite, memory, MB", memory(run, SQLITE), AT_MOST, 100.0, 100.0),
         ("PostgreSQL, memory, MB", memory(run, POSTGRES), AT_MOST, 40.0, 40.0),
     ];

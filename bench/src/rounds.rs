@@ -110,8 +110,7 @@ pub(crate) async fn run(
                 None => None,
             };
             let server = Server::start(subject.way, url.as_deref()).await?;
-            let postmaster =
-                databases.postmaster.filter(|_| subject.kind == Some(Kind::Postgres));
+            let postmaster = databases.postmaster.filter(|_| subject.kind == Some(Kind::Postgres));
             let ours = Ours { server: server.id()?, postmaster };
             let mut bench = Bench { subject, extent, round, ours, address: server.address };
             bench.warm_up(&mut questions).await?;

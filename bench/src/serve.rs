@@ -43,9 +43,14 @@ const NAIVE_WRITERS: u32 = 16;
 
 /// Serves until it is killed. Prints its address when it is ready.
 pub(crate) async fn serve(way: Way, url: Option<&str>) -> Result<()> {
-    let server = Arc::new(Server { clock: Clock::system(), keys: Keys::new()?, back: back(way, url).await? });
-    let router =
-        Router::new().route("/issuers/{connection}/authorisations", post(answer)).with_state(server);
+    let server = Arc::new(Server {
+        clock: Clock::system(),
+        keys: Keys::new()?,
+        back: back(way, url).await?,
+    });
+    let router = Router::new()
+        .route("/issuers/{connection}/authorisations", post(answer))
+        .with_state(server);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{}", listener.local_addr()?)?;
