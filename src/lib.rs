@@ -1,9 +1,13 @@
 //! Sayso: a prepaid-card budget gateway for spending that the person controls.
 
+pub mod app;
 pub mod authorise;
 pub mod clock;
+pub mod commands;
 pub mod committer;
+pub mod config;
 pub mod domain;
+pub mod http;
 pub mod ids;
 pub mod issuers;
 pub mod ledger;

@@ -1,6 +1,13 @@
-//! What operators and auditors run: the proof of the ledger, and seals.
+//! What operators, auditors and finance need to know: health, counts, balances, exceptions, why a
+//! decision was made, the proof of the ledger, and seals.
 
+pub mod balances;
+pub mod exceptions;
+pub mod explain;
+pub mod health;
+pub mod metrics;
 mod seal;
+mod table;
 mod verify;
 
 pub use self::seal::seal;

@@ -9,6 +9,7 @@ mod books;
 mod close;
 mod programmes;
 mod proof;
+mod reports;
 mod statements;
 
 use std::str::FromStr;
@@ -25,6 +26,7 @@ pub use self::programmes::{
     BUDGET, LOAD, POT_PLAN, PersonRow, ProgrammeRow, SecretRow, pot_plan_digest,
 };
 pub use self::proof::{Evidence, EvidenceScan};
+pub use self::reports::{DECISIONS_FOUND_MOST, ExceptionRow, MessageRow, ProgrammeSums};
 use self::statements::Statements;
 pub use self::statements::{COUNTER, POT, WITHDRAWAL};
 use crate::record::row::CorruptRow;

@@ -12,7 +12,7 @@ use crate::support::project;
 
 /// Modules from the ground floor up. A module may use lower floors and itself, nothing beside or
 /// above it; so `domain` and `wire` know nothing of each other.
-const FLOORS: [&[&str]; 9] = [
+const FLOORS: [&[&str]; 12] = [
     &["domain", "wire", "config", "clock", "ids"],
     &["record", "rules", "issuers", "words"],
     &["ledger"],
@@ -21,7 +21,10 @@ const FLOORS: [&[&str]; 9] = [
     &["authorise", "lifecycle", "agreements", "asks"],
     &["committer", "finance", "ops"],
     &["http", "web"],
-    &["app", "commands", "demo", "main"],
+    &["app"],
+    &["demo"],
+    &["commands"],
+    &["main"],
 ];
 
 /// Up to this floor everything is a plain calculation: no waiting, so no `async`.

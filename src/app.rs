@@ -1,0 +1,198 @@
+//! Builds everything and runs it: the store, the directory, the committer, the listener.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::clock::Clock;
+use crate::committer::{Committer, CommitterSettings};
+use crate::http::{self, Edge, Listening};
+use crate::ids::NewIds;
+use crate::ops::health::Readiness;
+use crate::ops::metrics;
+use crate::programme::directory::{Directory, DirectoryError};
+use crate::store::{Connections, Store, StoreError};
+
+/// How often connections and their secrets are read anew.
+const REFRESH_EVERY: Duration = Duration::from_secs(1);
+/// The most questions of one database transaction.
+const BATCH_MOST: usize = 256;
+/// The most questions that wait. More are answered at once, as our fault.
+const QUEUE_MOST: usize = 4096;
+
+/// What one gateway process is made of.
+#[derive(Debug, Clone)]
+pub struct AppSettings {
+    /// Port 0 takes any free port.
+    pub listen: SocketAddr,
+    pub database_url: SecretString,
+    /// The system's for a gateway; one that a story moves for a demo or a test.
+    pub clock: Clock,
+    pub ids: NewIds,
+    /// How many committers work side by side on PostgreSQL. `SQLite` has one.
+    pub committers: usize,
+    pub connections: Connections,
+}
+
+impl AppSettings {
+    /// Settings with the usual sizes.
+    pub fn new(listen: SocketAddr, database_url: SecretString, clock: Clock) -> Self {
+        let connections = Connections::default();
+        Self { listen, database_url, clock, ids: NewIds::default(), committers: 4, connections }
+    }
+}
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the database cannot be used")]
+    Store(#[from] StoreError),
+    #[error("the programmes cannot be read")]
+    Directory(#[from] DirectoryError),
+    #[error("{address} cannot be listened at")]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        error: io::Error,
+    },
+}
+
+/// A gateway at work.
+#[derive(Debug)]
+pub struct App {
+    store: Store,
+    directory: Directory,
+    committer: Committer,
+    clock: Clock,
+    ids: NewIds,
+    readiness: Readiness,
+    listening: Listening,
+    stop_refreshing: watch::Sender<bool>,
+    refreshing: JoinHandle<()>,
+}
+
+impl App {
+    /// Opens the store, applies missing migrations, and listens.
+    pub async fn start(settings: AppSettings) -> Result<Self, StartError> {
+        let AppSettings { listen, database_url, clock, ids, committers, connections } = settings;
+        metrics::start();
+        let store = Store::open(database_url.expose_secret(), connections).await?;
+        let directory = Directory::new(store.clone());
+        directory.refresh(clock.now()).await?;
+        let readiness = Readiness::default();
+        readiness.refreshed();
+        let settings =
+            CommitterSettings { committers, batch_most: BATCH_MOST, queue_most: QUEUE_MOST };
+        let committer = Committer::start(&store, &directory, &clock, &ids, settings);
+        let router = http::router(Edge {
+            directory: directory.clone(),
+            committer: committer.clone(),
+            clock: clock.clone(),
+            readiness: readiness.clone(),
+        });
+        let listening = match http::listen(listen, router).await {
+            Ok(listening) => listening,
+            Err(error) => {
+                committer.stop().await;
+                store.close().await;
+                return Err(StartError::Listen { address: listen, error });
+            }
+        };
+        let (stop_refreshing, stopping) = watch::channel(false);
+        let task = refresh(directory.clone(), clock.clone(), readiness.clone(), stopping);
+        let refreshing = tokio::spawn(task);
+        tracing::info!(address = %listening.address(), "listening");
+        Ok(Self {
+            store,
+            directory,
+            committer,
+            clock,
+            ids,
+            readiness,
+            listening,
+            stop_refreshing,
+            refreshing,
+        })
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.listening.address()
+    }
+
+    /// The programmes and connections in memory.
+    pub const fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The database.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The clock that everything runs on.
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Where new identifiers come from.
+    pub const fn ids(&self) -> &NewIds {
+        &self.ids
+    }
+
+    /// Stops in the order that loses nothing: readiness off, nothing more accepted, open questions
+    /// answered, what is queued committed, the database closed.
+    pub async fn stop(self) {
+        self.readiness.stop();
+        self.listening.stop().await;
+        self.committer.stop().await;
+        self.stop_refreshing.send_replace(true);
+        if self.refreshing.await.is_err() {
+            tracing::error!("the refreshing of connections ended badly");
+        }
+        self.store.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+/// Reads the connections every second, so that a new secret soon counts and a revoked one soon
+/// does not. While the database is away, those in memory stay.
+async fn refresh(
+    directory: Directory,
+    clock: Clock,
+    readiness: Readiness,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let mut ticks = interval(REFRESH_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_failing = false;
+    loop {
+        // Only the waiting is given up when it stops; a statement runs to its end.
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stopping.wait_for(|is_stopping| *is_stopping) => return,
+        }
+        match directory.refresh(clock.now()).await {
+            Ok(()) => {
+                readiness.refreshed();
+                if is_failing {
+                    tracing::info!("connections can be read again");
+                }
+                is_failing = false;
+            }
+            Err(error) => {
+                if !is_failing {
+                    let cause: &dyn std::error::Error = &error;
+                    tracing::error!(cause, "connections could not be read; the known ones stay");
+                }
+                is_failing = true;
+            }
+        }
+        metrics::tidy_up();
+    }
+}

@@ -1,0 +1,150 @@
+//! `sayso doctor`: is everything there that the gateway needs? Shows where settings come from and
+//! never what they are.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use jiff::civil::date;
+use jiff::tz::TimeZone;
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+
+use super::{Common, Ending, Failure, Output, json, prepare_folder, result, with_causes};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::id::ConnectionId;
+use crate::programme::directory::Directory;
+use crate::store::{Connections, Store};
+
+/// One thing that was looked at.
+struct Finding {
+    about: String,
+    what: Result<String, String>,
+}
+
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn good(&mut self, about: impl Into<String>, what: impl Into<String>) {
+        self.0.push(Finding { about: about.into(), what: Ok(what.into()) });
+    }
+
+    fn bad(&mut self, about: impl Into<String>, what: impl Into<String>) {
+        self.0.push(Finding { about: about.into(), what: Err(what.into()) });
+    }
+
+    fn is_good(&self) -> bool {
+        self.0.iter().all(|finding| finding.what.is_ok())
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        let body = |Finding { about, what }: &Finding| {
+            let (is_good, what) = match what {
+                Ok(what) => (true, what),
+                Err(what) => (false, what),
+            };
+            json!({ "about": about, "good": is_good, "finding": what })
+        };
+        json!({ "good": self.is_good(), "findings": self.0.iter().map(body).collect::<Vec<_>>() })
+    }
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Finding { about, what } in &self.0 {
+            match what {
+                Ok(what) => writeln!(f, "ok   {about}: {what}")?,
+                Err(what) => writeln!(f, "BAD  {about}: {what}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) async fn doctor(common: &Common) -> Result<Ending, Failure> {
+    let config = common.config(None)?;
+    let mut findings = Findings(Vec::new());
+    settings(&mut findings, &config);
+    let now = Clock::system().now();
+    clock(&mut findings, now);
+    prepare_folder(&config)?;
+    let url = config.database_url.value.expose_secret();
+    match Store::open(url, Connections { writers: 1, readers: 1 }).await {
+        Ok(store) => {
+            database(&mut findings, &store, now).await;
+            store.close().await;
+        }
+        Err(error) => findings.bad("database", with_causes(&error)),
+    }
+    match common.output {
+        Output::Json => json(&findings.to_json())?,
+        Output::Text => result(&findings)?,
+    }
+    Ok(if findings.is_good() { Ending::Done } else { Ending::NotInOrder })
+}
+
+fn settings(findings: &mut Findings, config: &Config) {
+    let Config { listen, database_url, data_folder: _, committers, log } = config;
+    for (name, source) in [
+        ("listen", &listen.source),
+        ("database_url", &database_url.source),
+        ("committers", &committers.source),
+        ("log", &log.source),
+    ] {
+        findings.good(format!("setting {name}"), format!("from {source}"));
+    }
+}
+
+/// A machine that has lost its time stands in 1970, and then no signature is fresh.
+fn clock(findings: &mut Findings, now: Timestamp) {
+    let released = date(2026, 1, 1).to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp());
+    match released {
+        Ok(released) if now < released => {
+            findings.bad("clock", format!("it says {now}, which is before this program was made"));
+        }
+        Ok(_) | Err(_) => findings.good("clock", format!("it says {now}; compare it with another")),
+    }
+}
+
+async fn database(findings: &mut Findings, store: &Store, now: Timestamp) {
+    match store.ping().await {
+        Ok(()) => findings.good("database", "it answers, and its migrations are current"),
+        Err(error) => return findings.bad("database", with_causes(&error)),
+    }
+    let directory = Directory::new(store.clone());
+    let programmes = match store.programmes().await {
+        Ok(programmes) => programmes,
+        Err(error) => return findings.bad("programmes", with_causes(&error)),
+    };
+    if let Err(error) = directory.refresh(now).await {
+        return findings.bad("programmes", with_causes(&error));
+    }
+    if programmes.is_empty() {
+        findings.good("programmes", "there is none yet: sayso programme apply FILE");
+    }
+    for (programme, version) in programmes {
+        match directory.version(&programme, version).await {
+            Ok(settings) => {
+                findings.good(format!("programme {programme}"), format!("at version {version}"));
+                for connection in &settings.settings.connections {
+                    secrets(findings, &directory, &connection.id);
+                }
+            }
+            Err(error) => findings.bad(format!("programme {programme}"), with_causes(&error)),
+        }
+    }
+}
+
+fn secrets(findings: &mut Findings, directory: &Directory, connection: &ConnectionId) {
+    let about = format!("connection {connection}");
+    let Some(live) = directory.connection(connection) else {
+        return findings.bad(about, "its issuer is not one that this program understands");
+    };
+    let mut unusable =
+        live.secrets.iter().filter_map(|secret| live.issuer.check_secret(secret).err());
+    match (live.secrets.len(), unusable.next()) {
+        (0, _) => findings.bad(about, "it has no live secret, so every message is refused"),
+        (_, Some(error)) => findings.bad(about, error.to_string()),
+        (count, None) => findings.good(about, format!("live secrets: {count}")),
+    }
+}

@@ -1,0 +1,261 @@
+//! The command line. Results go to stdout, talk goes to stderr.
+
+mod doctor;
+mod logs;
+mod programme;
+mod reports;
+mod rules;
+mod serve;
+
+use std::error::Error;
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::{fs, io};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::config::{Config, ConfigError, Flags};
+use crate::store::{Connections, Store};
+
+/// A prepaid-card budget gateway for spending that the person controls.
+///
+/// Settings come from flags, else from SAYSO_* variables, else from sayso.toml.
+#[derive(Debug, Parser)]
+#[command(name = "sayso", version, arg_required_else_help = true)]
+#[command(
+    after_help = "Ends with 0 when done, 1 when something failed or is not in order, 2 when \
+                        the command was not understood, 75 when the database could not be used, \
+                        78 when the settings are not in order."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+struct Common {
+    /// The database's address; `sayso doctor` says where it came from
+    #[arg(long, global = true, value_name = "sqlite:FILE|postgres://…")]
+    database: Option<SecretString>,
+    /// How results are written
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text, value_name = "FORM")]
+    output: Output,
+}
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people
+    Text,
+    /// For machines
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the gateway until it is told to stop
+    Serve {
+        /// Where to listen, such as 127.0.0.1:8080
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<String>,
+    },
+    /// Creates the database or brings it up to date
+    Migrate,
+    /// Checks settings, database, clock and connections; shows where settings come from
+    Doctor,
+    /// Creates, updates and shows programmes
+    Programme {
+        #[command(subcommand)]
+        command: ProgrammeCommand,
+    },
+    /// Checks merchant rules
+    Rules {
+        #[command(subcommand)]
+        command: RulesCommand,
+    },
+    /// Shows what every pot holds, and what each programme owes and keeps besides
+    Balances,
+    /// Says why a purchase was decided as it was, by deciding it again from the recorded facts
+    Explain {
+        /// A decision, or the issuer's reference of a question or a purchase
+        id: String,
+    },
+    /// Lists what the books could not explain, with cause and age
+    Exceptions,
+}
+
+#[derive(Debug, Subcommand)]
+enum ProgrammeCommand {
+    /// Creates or updates a programme from its file: all of it or nothing, any number of times
+    Apply {
+        file: PathBuf,
+        /// The merchant rules that the programme goes by, instead of those that come with Sayso
+        #[arg(long, value_name = "FILE")]
+        rules: Option<PathBuf>,
+    },
+    /// Writes a programme as a file, without its secrets
+    Show {
+        /// Which; needed when there are several
+        id: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum RulesCommand {
+    /// Checks that every code is sorted once and every word is known
+    Check {
+        /// The folder; merchant-rules if it is there, else the rules that come with Sayso
+        folder: Option<PathBuf>,
+    },
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    Done,
+    /// It failed, or found something that is not in order.
+    NotInOrder,
+    /// The database could not be used; it may work later.
+    TryLater,
+    /// The settings are not in order.
+    Settings,
+}
+
+impl From<Ending> for ExitCode {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Done => Self::SUCCESS,
+            Ending::NotInOrder => Self::FAILURE,
+            Ending::TryLater => Self::from(75),
+            Ending::Settings => Self::from(78),
+        }
+    }
+}
+
+/// Why a command could not do what it was asked.
+#[derive(Debug)]
+struct Failure {
+    ending: Ending,
+    text: String,
+}
+
+impl Failure {
+    fn new(text: impl Into<String>) -> Self {
+        Self { ending: Ending::NotInOrder, text: text.into() }
+    }
+
+    /// With everything that caused it, in one line.
+    fn of(error: &dyn Error) -> Self {
+        Self::new(with_causes(error))
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self { ending: Ending::Settings, text: error.to_string() }
+    }
+}
+
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.ends_with(&next) {
+            // Writing to a text cannot fail.
+            write!(text, ": {next}").ok();
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Does what the command line says.
+pub async fn run(cli: Cli) -> Ending {
+    let Cli { common, command } = cli;
+    let done = match command {
+        Command::Serve { listen } => serve::serve(&common, listen).await,
+        Command::Migrate => migrate(&common).await,
+        Command::Doctor => doctor::doctor(&common).await,
+        Command::Programme { command: ProgrammeCommand::Apply { file, rules } } => {
+            programme::apply(&common, &file, rules.as_deref()).await
+        }
+        Command::Programme { command: ProgrammeCommand::Show { id } } => {
+            programme::show(&common, id.as_deref()).await
+        }
+        Command::Rules { command: RulesCommand::Check { folder } } => {
+            rules::check(folder.as_deref())
+        }
+        Command::Balances => reports::balances(&common).await,
+        Command::Explain { id } => reports::explain(&common, &id).await,
+        Command::Exceptions => reports::exceptions(&common).await,
+    };
+    match done {
+        Ok(ending) => ending,
+        Err(Failure { ending, text }) => {
+            talk(format_args!("error: {text}"));
+            ending
+        }
+    }
+}
+
+async fn migrate(common: &Common) -> Result<Ending, Failure> {
+    common.store().await?.close().await;
+    talk(format_args!("the database is up to date"));
+    Ok(Ending::Done)
+}
+
+impl Common {
+    fn config(&self, listen: Option<String>) -> Result<Config, Failure> {
+        let flags = Flags { listen, database_url: self.database.clone() };
+        Ok(Config::load(&flags)?)
+    }
+
+    /// Opens the database and applies missing migrations.
+    async fn store(&self) -> Result<Store, Failure> {
+        let config = self.config(None)?;
+        prepare_folder(&config)?;
+        let url = config.database_url.value.expose_secret();
+        Store::open(url, Connections::default())
+            .await
+            .map_err(|error| Failure { ending: Ending::TryLater, text: with_causes(&error) })
+    }
+}
+
+/// Makes the folder of the default database.
+fn prepare_folder(config: &Config) -> Result<(), Failure> {
+    let Some(folder) = &config.data_folder else { return Ok(()) };
+    fs::create_dir_all(folder).map_err(|error| {
+        let text = format!("the folder {} cannot be made: {error}", folder.display());
+        Failure { ending: Ending::Settings, text }
+    })
+}
+
+/// Writes a result.
+fn result(text: impl fmt::Display) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    let written = write!(stdout, "{text}").and_then(|()| stdout.flush());
+    match written {
+        // Whoever read it has read enough, as `head` does.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure::new(format!("the result could not be written: {error}"))),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Writes a result for machines.
+fn json(value: &serde_json::Value) -> Result<(), Failure> {
+    result(format_args!("{value:#}\n"))
+}
+
+/// Says something to whoever is watching.
+fn talk(text: fmt::Arguments<'_>) {
+    // If nobody can be told, nothing more can be done.
+    writeln!(io::stderr().lock(), "{text}").ok();
+}

@@ -1,0 +1,64 @@
+//! `sayso balances`, `sayso explain` and `sayso exceptions`.
+
+use super::{Common, Ending, Failure, Output, json, result, talk};
+use crate::clock::Clock;
+use crate::ops::balances::Balances;
+use crate::ops::exceptions;
+use crate::ops::explain::{Explanation, Replay, explain as explanations_of};
+use crate::programme::directory::Directory;
+
+/// The most exceptions that are listed. Whoever has more has to begin somewhere.
+const EXCEPTIONS_MOST: u32 = 1000;
+
+pub(super) async fn balances(common: &Common) -> Result<Ending, Failure> {
+    let store = common.store().await?;
+    let balances = Balances::read(&store, &Directory::new(store.clone())).await;
+    store.close().await;
+    let balances = balances.map_err(|error| Failure::of(&error))?;
+    match common.output {
+        Output::Json => json(&balances.to_json())?,
+        Output::Text => result(&balances)?,
+    }
+    Ok(Ending::Done)
+}
+
+pub(super) async fn explain(common: &Common, id: &str) -> Result<Ending, Failure> {
+    let store = common.store().await?;
+    let explanations = explanations_of(&store, &Directory::new(store.clone()), id).await;
+    store.close().await;
+    let explanations = explanations.map_err(|error| Failure::of(&error))?;
+    match common.output {
+        Output::Json => {
+            let decisions: Vec<_> = explanations.iter().map(Explanation::to_json).collect();
+            json(&serde_json::json!({ "decisions": decisions }))?;
+        }
+        Output::Text => {
+            for explanation in &explanations {
+                result(explanation)?;
+            }
+        }
+    }
+    let mut ending = Ending::Done;
+    for explanation in &explanations {
+        if let Replay::Differs(difference) = &explanation.replay {
+            let id = explanation.id;
+            talk(format_args!("error: {id} DOES NOT REPLAY: {difference}; run sayso verify"));
+            ending = Ending::NotInOrder;
+        }
+    }
+    Ok(ending)
+}
+
+pub(super) async fn exceptions(common: &Common) -> Result<Ending, Failure> {
+    let store = common.store().await?;
+    let found = store.exceptions(EXCEPTIONS_MOST).await;
+    store.close().await;
+    let found = found.map_err(|error| Failure::of(&error))?;
+    let now = Clock::system().now();
+    match common.output {
+        Output::Json => json(&exceptions::to_json(&found, now))?,
+        Output::Text => result(exceptions::text(&found, now))?,
+    }
+    talk(format_args!("exceptions: {}", found.len()));
+    Ok(Ending::Done)
+}

@@ -1,0 +1,416 @@
+//! All settings of one process, checked whole before anything starts. The only reader of the
+//! environment and of `sayso.toml`.
+//!
+//! A setting is taken from its flag, else from the environment, else from the file, else it has
+//! its default. Each keeps where it came from, so that an operator can be told without being shown
+//! a value that may be secret.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::{fmt, fs, io};
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// The settings file that is read when none is named, if it is there.
+pub const SETTINGS_FILE: &str = "sayso.toml";
+
+const KEYS: [&str; 3] = ["listen", "database_url", "committers"];
+const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+const DEFAULT_COMMITTERS: usize = 4;
+const MOST_COMMITTERS: usize = 64;
+const SCHEMES: [&str; 3] = ["sqlite:", "postgres://", "postgresql://"];
+
+/// The settings of one process.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen. `SAYSO_LISTEN`, `listen`.
+    pub listen: Setting<SocketAddr>,
+    /// `sqlite:FILE` or `postgres://…`; may hold a password. `SAYSO_DATABASE_URL`,
+    /// `SAYSO_DATABASE_URL_FILE`, `database_url`.
+    pub database_url: Setting<SecretString>,
+    /// The folder of the default database, to be made if it is missing.
+    pub data_folder: Option<PathBuf>,
+    /// How many committers work side by side on PostgreSQL. `SAYSO_COMMITTERS`, `committers`.
+    pub committers: Setting<usize>,
+    /// What is logged, such as `info` or `sayso=debug`. `SAYSO_LOG`.
+    pub log: Setting<String>,
+}
+
+/// A setting, and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting<T> {
+    pub value: T,
+    pub source: SettingSource,
+}
+
+/// Where a setting came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SettingSource {
+    Flag(&'static str),
+    Environment(String),
+    File(PathBuf),
+    Default,
+}
+
+impl fmt::Display for SettingSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) => write!(f, "the flag {name}"),
+            Self::Environment(name) => write!(f, "the environment ({name})"),
+            Self::File(path) => write!(f, "the file {}", path.display()),
+            Self::Default => f.write_str("the default"),
+        }
+    }
+}
+
+/// What the command line says; it overrides everything else.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    pub listen: Option<String>,
+    pub database_url: Option<SecretString>,
+}
+
+/// Every problem with the settings at once, so that an operator fixes them in one go.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the settings are not in order:\n  {}", .0.join("\n  "))]
+pub struct ConfigError(pub Vec<String>);
+
+impl Config {
+    /// Reads the settings of this process.
+    ///
+    /// # Errors
+    ///
+    /// Every problem at once. None of their texts holds a value that may be secret.
+    pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
+        let var =
+            |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        Self::read(flags, &var, &|path| fs::read_to_string(path))
+    }
+
+    /// Reads settings through `var` and `file`, which tests replace.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`].
+    pub fn read(
+        flags: &Flags,
+        var: &dyn Fn(&str) -> Option<String>,
+        file: &dyn Fn(&Path) -> io::Result<String>,
+    ) -> Result<Self, ConfigError> {
+        let mut reader = Reader { var, file, table: BTreeMap::new(), problems: Vec::new() };
+        reader.read_table();
+        let (database_url, data_folder) = reader.database_url(flags.database_url.as_ref());
+        let listen = flags.listen.as_ref().map(|value| Setting::flag("--listen", value.clone()));
+        let listen = reader.find(listen, "SAYSO_LISTEN", Some("listen"));
+        let listen = reader.parse(listen, DEFAULT_LISTEN, |text| {
+            text.parse().map_err(|_| "an address with a port, such as 127.0.0.1:8080")
+        });
+        let committers = reader.find(None, "SAYSO_COMMITTERS", Some("committers"));
+        let committers = reader.parse(committers, &DEFAULT_COMMITTERS.to_string(), |text| {
+            let number = text.parse().ok().filter(|n| (1..=MOST_COMMITTERS).contains(n));
+            number.ok_or("a whole number from 1 to 64")
+        });
+        let log = reader.find(None, "SAYSO_LOG", None);
+        let log = log.unwrap_or_else(|| Named::default_of("SAYSO_LOG", "info"));
+        match (listen, database_url, committers) {
+            (Some(listen), Some(database_url), Some(committers)) if reader.problems.is_empty() => {
+                let log = log.setting;
+                Ok(Self { listen, database_url, data_folder, committers, log })
+            }
+            (_, _, _) => Err(ConfigError(reader.problems)),
+        }
+    }
+}
+
+impl<T> Setting<T> {
+    const fn flag(name: &'static str, value: T) -> Self {
+        Self { value, source: SettingSource::Flag(name) }
+    }
+}
+
+/// A setting's text with the name by which an operator knows it.
+struct Named {
+    name: String,
+    setting: Setting<String>,
+}
+
+impl Named {
+    fn default_of(name: &str, value: &str) -> Self {
+        let setting = Setting { value: value.to_owned(), source: SettingSource::Default };
+        Self { name: name.to_owned(), setting }
+    }
+}
+
+struct Reader<'a> {
+    var: &'a dyn Fn(&str) -> Option<String>,
+    file: &'a dyn Fn(&Path) -> io::Result<String>,
+    table: BTreeMap<String, Setting<String>>,
+    problems: Vec<String>,
+}
+
+impl Reader<'_> {
+    /// An empty variable counts as one that is not set.
+    fn variable(&self, name: &str) -> Option<String> {
+        (self.var)(name).filter(|value| !value.is_empty())
+    }
+
+    fn problem(&mut self, text: String) {
+        self.problems.push(text);
+    }
+
+    /// Reads the settings file: the one that is named must be there, the usual one may be missing.
+    fn read_table(&mut self) {
+        let named = self.variable("SAYSO_CONFIG");
+        let path = PathBuf::from(named.as_deref().unwrap_or(SETTINGS_FILE));
+        let text = match (self.file)(&path) {
+            Ok(text) => text,
+            Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => {
+                return self.problem(format!("{} cannot be read: {error}", path.display()));
+            }
+        };
+        let table: toml::Table = match text.parse() {
+            Ok(table) => table,
+            Err(error) => {
+                let start = error.span().map_or(0, |span| span.start);
+                let before = text.get(..start).unwrap_or_default();
+                let line = before.matches('\n').count().saturating_add(1);
+                let text = format!("{}:{line}: {}", path.display(), error.message());
+                return self.problem(text);
+            }
+        };
+        for (key, value) in table {
+            let value = match value {
+                toml::Value::String(text) => Some(text),
+                toml::Value::Integer(number) => Some(number.to_string()),
+                toml::Value::Float(_)
+                | toml::Value::Boolean(_)
+                | toml::Value::Datetime(_)
+                | toml::Value::Array(_)
+                | toml::Value::Table(_) => None,
+            };
+            match value {
+                _ if !KEYS.contains(&key.as_str()) => {
+                    let known = KEYS.join(", ");
+                    self.problem(format!(
+                        "{}: there is no setting {key:?}; use one of {known}",
+                        path.display()
+                    ));
+                }
+                Some(value) => {
+                    let source = SettingSource::File(path.clone());
+                    self.table.insert(key, Setting { value, source });
+                }
+                None => {
+                    self.problem(format!("{}: {key} must be a text or a number", path.display()));
+                }
+            }
+        }
+    }
+
+    fn find(
+        &self,
+        flag: Option<Setting<String>>,
+        variable: &str,
+        key: Option<&str>,
+    ) -> Option<Named> {
+        let named = |name: &str, setting| Named { name: name.to_owned(), setting };
+        if let Some(setting) = flag {
+            let name = setting.source.to_string();
+            return Some(Named { name, setting });
+        }
+        if let Some(value) = self.variable(variable) {
+            let source = SettingSource::Environment(variable.to_owned());
+            return Some(named(variable, Setting { value, source }));
+        }
+        let key = key?;
+        self.table.get(key).map(|setting| {
+            let name = format!("{key} in {}", setting.source);
+            Named { name, setting: setting.clone() }
+        })
+    }
+
+    fn parse<T>(
+        &mut self,
+        found: Option<Named>,
+        default: &str,
+        parse: impl FnOnce(&str) -> Result<T, &'static str>,
+    ) -> Option<Setting<T>> {
+        let Named { name, setting } = found.unwrap_or_else(|| Named::default_of("", default));
+        match parse(&setting.value) {
+            Ok(value) => Some(Setting { value, source: setting.source }),
+            Err(expected) => {
+                self.problem(format!("{name} is {:?}: it must be {expected}", setting.value));
+                None
+            }
+        }
+    }
+
+    /// The database's address. What is wrong with it is told without the address itself.
+    fn database_url(
+        &mut self,
+        flag: Option<&SecretString>,
+    ) -> (Option<Setting<SecretString>>, Option<PathBuf>) {
+        let flag = flag.map(|url| Setting::flag("--database", url.expose_secret().to_owned()));
+        let found = match (flag, self.secret_file("SAYSO_DATABASE_URL")) {
+            (None, Some(from_file)) => Some(from_file),
+            (flag, _) => self.find(flag, "SAYSO_DATABASE_URL", Some("database_url")),
+        };
+        let Some(Named { name, setting }) = found else { return self.default_database() };
+        if !SCHEMES.iter().any(|scheme| setting.value.starts_with(scheme)) {
+            self.problem(format!("{name} must be sqlite:FILE or postgres://USER@HOST/DATABASE"));
+            return (None, None);
+        }
+        let value = setting.value.into();
+        (Some(Setting { value, source: setting.source }), None)
+    }
+
+    /// The content of the file that `NAME_FILE` names, if there is one that can be read.
+    fn secret_file(&mut self, variable: &str) -> Option<Named> {
+        let name = format!("{variable}_FILE");
+        let path = self.variable(&name)?;
+        if self.variable(variable).is_some() {
+            self.problem(format!("{variable} and {name} are both set: take one of them away"));
+        }
+        match (self.file)(Path::new(&path)) {
+            Ok(text) => {
+                let value = text.trim_end_matches(['\r', '\n']).to_owned();
+                let source = SettingSource::Environment(name.clone());
+                Some(Named { name, setting: Setting { value, source } })
+            }
+            Err(error) => {
+                self.problem(format!("{name}: {path} cannot be read: {error}"));
+                None
+            }
+        }
+    }
+
+    fn default_database(&mut self) -> (Option<Setting<SecretString>>, Option<PathBuf>) {
+        let absolute = |path: String| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
+        let data = self.variable("XDG_DATA_HOME").and_then(absolute);
+        let home = || self.variable("HOME").and_then(absolute);
+        let Some(data) = data.or_else(|| Some(home()?.join(".local").join("share"))) else {
+            let text = "SAYSO_DATABASE_URL is not set, and neither XDG_DATA_HOME nor HOME says \
+                        where data belongs: set SAYSO_DATABASE_URL";
+            self.problem(text.to_owned());
+            return (None, None);
+        };
+        let folder = data.join("sayso");
+        // In an address these two would mean something else.
+        let file = folder.join("sayso.db").display().to_string();
+        let file = file.replace('%', "%25").replace('?', "%3F");
+        let value = format!("sqlite:{file}").into();
+        (Some(Setting { value, source: SettingSource::Default }), Some(folder))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Settings read from made-up variables and files.
+    fn read(
+        flags: &Flags,
+        variables: &[(&str, &str)],
+        files: &[(&str, &str)],
+    ) -> Result<Config, ConfigError> {
+        let var = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        let file = |path: &Path| {
+            let found = files.iter().find(|(known, _)| Path::new(known) == path);
+            found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| io::ErrorKind::NotFound.into())
+        };
+        Config::read(flags, &var, &file)
+    }
+
+    const HOME: (&str, &str) = ("HOME", "/h");
+
+    #[test]
+    fn nothing_set_is_in_order() {
+        let config = read(&Flags::default(), &[HOME], &[]).unwrap();
+        assert_eq!(config.listen.value.to_string(), "127.0.0.1:8080");
+        assert_eq!(
+            config.database_url.value.expose_secret(),
+            "sqlite:/h/.local/share/sayso/sayso.db"
+        );
+        assert_eq!(config.data_folder.unwrap(), Path::new("/h/.local/share/sayso"));
+        assert_eq!((config.committers.value, config.log.value.as_str()), (4, "info"));
+        assert_eq!(config.listen.source, SettingSource::Default);
+    }
+
+    #[test]
+    fn the_data_folder_is_the_platforms() {
+        let variables = [HOME, ("XDG_DATA_HOME", "/data?")];
+        let config = read(&Flags::default(), &variables, &[]).unwrap();
+        assert_eq!(config.database_url.value.expose_secret(), "sqlite:/data%3F/sayso/sayso.db");
+        let variables = [HOME, ("XDG_DATA_HOME", "not/absolute")];
+        let config = read(&Flags::default(), &variables, &[]).unwrap();
+        assert_eq!(config.data_folder.unwrap(), Path::new("/h/.local/share/sayso"));
+    }
+
+    #[test]
+    fn a_flag_comes_before_the_environment_and_that_before_the_file() {
+        let file = "listen = \"127.0.0.1:1\"\ncommitters = 2\ndatabase_url = \"sqlite:file.db\"";
+        let files = [("sayso.toml", file)];
+        let flags = Flags { listen: Some("127.0.0.1:3".to_owned()), database_url: None };
+        let variables = [("SAYSO_LISTEN", "127.0.0.1:2"), ("SAYSO_DATABASE_URL", "sqlite:env.db")];
+        let config = read(&flags, &variables, &files).unwrap();
+        assert_eq!(config.listen.value.port(), 3);
+        assert_eq!(config.listen.source, SettingSource::Flag("--listen"));
+        assert_eq!(config.database_url.value.expose_secret(), "sqlite:env.db");
+        assert_eq!(config.database_url.source.to_string(), "the environment (SAYSO_DATABASE_URL)");
+        assert_eq!(config.committers.value, 2);
+        assert_eq!(config.committers.source, SettingSource::File("sayso.toml".into()));
+    }
+
+    #[test]
+    fn a_secret_may_stand_in_a_file_of_its_own() {
+        let variables = [("SAYSO_DATABASE_URL_FILE", "/run/url")];
+        let files = [("/run/url", "postgres://u:p@h/d\n")];
+        let config = read(&Flags::default(), &variables, &files).unwrap();
+        assert_eq!(config.database_url.value.expose_secret(), "postgres://u:p@h/d");
+        assert!(!format!("{config:?}").contains("u:p"), "{config:?}");
+    }
+
+    #[test]
+    fn all_problems_come_at_once_and_none_shows_a_secret() {
+        let variables = [
+            ("SAYSO_CONFIG", "/etc/own.toml"),
+            ("SAYSO_LISTEN", "localhost"),
+            ("SAYSO_DATABASE_URL", "mysql://root:hunter2@h/d"),
+            ("SAYSO_COMMITTERS", "0"),
+        ];
+        let files = [("/etc/own.toml", "port = 1\nlisten = true")];
+        let ConfigError(problems) = read(&Flags::default(), &variables, &files).unwrap_err();
+        let expected = [
+            "/etc/own.toml: listen must be a text or a number",
+            "/etc/own.toml: there is no setting \"port\"; use one of listen, database_url, committers",
+            "SAYSO_DATABASE_URL must be sqlite:FILE or postgres://USER@HOST/DATABASE",
+            "SAYSO_LISTEN is \"localhost\": it must be an address with a port, such as 127.0.0.1:8080",
+            "SAYSO_COMMITTERS is \"0\": it must be a whole number from 1 to 64",
+        ];
+        let mut problems = problems;
+        problems[..2].sort();
+        assert_eq!(problems, expected);
+    }
+
+    #[test]
+    fn files_that_are_named_must_be_readable() {
+        let variables =
+            [HOME, ("SAYSO_CONFIG", "/none.toml"), ("SAYSO_DATABASE_URL_FILE", "/none")];
+        let ConfigError(problems) = read(&Flags::default(), &variables, &[]).unwrap_err();
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        let broken = [("sayso.toml", "listen = \"a\"\ncommitters =")];
+        let ConfigError(problems) = read(&Flags::default(), &[HOME], &broken).unwrap_err();
+        assert!(problems[0].starts_with("sayso.toml:2: "), "{problems:?}");
+        let ConfigError(problems) = read(&Flags::default(), &[], &[]).unwrap_err();
+        assert!(problems[0].contains("neither XDG_DATA_HOME nor HOME"), "{problems:?}");
+        let variables = [("SAYSO_DATABASE_URL", "sqlite:a"), ("SAYSO_DATABASE_URL_FILE", "/url")];
+        let ConfigError(problems) =
+            read(&Flags::default(), &variables, &[("/url", "sqlite:b")]).unwrap_err();
+        assert!(problems[0].contains("are both set"), "{problems:?}");
+    }
+}

@@ -1,0 +1,72 @@
+//! The HTTP edge: bytes in, values inward; answers outward, bytes out. No rule lives here.
+
+mod issuers;
+mod ops;
+mod problem;
+mod server;
+
+use axum::Router;
+use axum::extract::FromRef;
+use axum::http::{HeaderValue, header};
+use axum::middleware::map_response;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::clock::Clock;
+use crate::committer::Committer;
+use crate::ops::health::Readiness;
+use crate::programme::directory::Directory;
+
+use issuers::IssuerGate;
+use ops::Operations;
+pub use problem::ApiError;
+pub use server::{Listening, listen};
+
+/// What the handlers reach.
+#[derive(Debug, Clone)]
+pub struct Edge {
+    pub directory: Directory,
+    pub committer: Committer,
+    pub clock: Clock,
+    pub readiness: Readiness,
+}
+
+impl FromRef<Edge> for IssuerGate {
+    fn from_ref(edge: &Edge) -> Self {
+        Self {
+            directory: edge.directory.clone(),
+            committer: edge.committer.clone(),
+            clock: edge.clock.clone(),
+        }
+    }
+}
+
+impl FromRef<Edge> for Operations {
+    fn from_ref(edge: &Edge) -> Self {
+        Self { committer: edge.committer.clone(), readiness: edge.readiness.clone() }
+    }
+}
+
+/// Every address of this process.
+pub fn router(edge: Edge) -> Router {
+    Router::new()
+        .route("/issuers/{connection}/authorisations", post(issuers::authorise))
+        .route("/issuers/{connection}/events", post(issuers::tell))
+        .route("/livez", get(ops::live))
+        .route("/readyz", get(ops::ready))
+        .route("/metrics", get(ops::metrics))
+        .route("/version", get(ops::version))
+        .fallback(async || ApiError::NotFound("address"))
+        .method_not_allowed_fallback(async || ApiError::WrongMethod)
+        .with_state(edge)
+        .layer(CatchPanicLayer::custom(|_| ApiError::Panicked.into_response()))
+        .layer(map_response(with_security_headers))
+}
+
+async fn with_security_headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,325 @@
+//! Why a purchase was decided as it was: the recorded facts are read back, the decision is made
+//! again from them, and both must be the same.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::domain::authorisation::{AuthorisationRequest, Decision, Facts};
+use crate::domain::card::CardState;
+use crate::domain::decide::decide;
+use crate::domain::id::{
+    BudgetId, ConnectionId, DecisionId, IssuerReference, PotId, ProgrammeId, PurchaseReference,
+    WorkerId,
+};
+use crate::domain::money::Money;
+use crate::domain::pot::PotPart;
+use crate::ledger::book::Card;
+use crate::programme::directory::{Directory, DirectoryError, Programme};
+use crate::record::decision::{Outcome, RecordedDecision, content_digest};
+use crate::record::facts::{FactsRecord, UnreadableFacts, Versions};
+use crate::store::{PersonRow, Store, StoreError, Tx};
+use crate::words::{Audience, Situation, Words};
+
+/// Why nothing can be explained.
+#[derive(Debug, thiserror::Error)]
+pub enum ExplainError {
+    #[error(
+        "no decision is known by {0:?}; give a decision's id, or the issuer's reference of a \
+             question or a purchase"
+    )]
+    NotFound(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    #[error("the recorded facts of decision {id} cannot be read")]
+    Facts {
+        id: DecisionId,
+        #[source]
+        error: UnreadableFacts,
+    },
+    #[error("the recorded question of decision {0} cannot be read")]
+    Question(DecisionId),
+}
+
+/// One decision, made again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    pub id: DecisionId,
+    pub at: Timestamp,
+    pub programme: ProgrammeId,
+    pub connection: ConnectionId,
+    pub reference: IssuerReference,
+    pub purchase: PurchaseReference,
+    /// Whose money it is; the house for a card that nobody knows.
+    pub person: BudgetId,
+    /// The shop as the message spelled it; empty when it was erased or never told.
+    pub place: String,
+    pub asked: Money,
+    /// As recorded: what was held, or every reason, the told one first.
+    pub outcome: Outcome,
+    /// What each pot gave to an approval.
+    pub parts: Vec<PotPart>,
+    /// What the person reads.
+    pub person_text: String,
+    /// What they can do next, when it was not paid.
+    pub next_text: Option<String>,
+    pub worker_text: String,
+    pub finance_text: String,
+    /// The messages that were to be sent about it.
+    pub messages: Vec<String>,
+    /// Whether our approval came too late and was taken back.
+    pub is_withdrawn: bool,
+    pub replay: Replay,
+}
+
+/// Whether the recorded facts still lead to the recorded answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replay {
+    Same,
+    /// They do not: the record or the program was changed. Says what they lead to now.
+    Differs(String),
+}
+
+/// Explains every decision that `id` names: by a decision's id, by the issuer's reference of a
+/// question, or by that of a purchase. At least one; oldest first.
+pub async fn explain(
+    store: &Store,
+    directory: &Directory,
+    id: &str,
+) -> Result<Vec<Explanation>, ExplainError> {
+    let mut tx = store.snapshot().await?;
+    let decisions = tx.decisions_named(id).await?;
+    if decisions.is_empty() {
+        return Err(ExplainError::NotFound(id.chars().take(100).collect()));
+    }
+    let mut explanations = Vec::new();
+    for decision in &decisions {
+        explanations.push(explain_one(&mut tx, directory, decision).await?);
+    }
+    tx.commit().await?;
+    Ok(explanations)
+}
+
+async fn explain_one(
+    tx: &mut Tx,
+    directory: &Directory,
+    recorded: &RecordedDecision,
+) -> Result<Explanation, ExplainError> {
+    let id = recorded.id;
+    let unreadable = |error| ExplainError::Facts { id, error };
+    let request = recorded.request().ok_or(ExplainError::Question(id))?;
+    let record = FactsRecord::from_text(&recorded.facts).map_err(unreadable)?;
+    let programme = directory.version(&recorded.programme, record.programme_version()).await?;
+    let agreement = match record.agreement_version() {
+        Some(version) => {
+            let currency = programme.settings.currency;
+            let budget = &recorded.budget;
+            let agreement = tx.read_agreement(&recorded.programme, budget, version, currency);
+            Some(Arc::new(agreement.await?))
+        }
+        None => None,
+    };
+    let versions = Versions { programme: programme.facts(), agreement };
+    let facts = record.facts(versions).map_err(unreadable)?;
+    let decision = decide(&request, &facts);
+    let owner = tx.person(&recorded.programme, &recorded.budget).await?;
+    let cards = tx.cards_of(&recorded.programme, &recorded.budget).await?;
+    let telling = Telling { request: &request, facts: &facts, programme: &programme };
+    let texts = telling.texts(&decision, owner.as_ref(), &cards);
+    let messages = tx.messages_about(&recorded.programme, &id.to_string()).await?;
+    let key = (recorded.programme.clone(), recorded.connection.clone(), recorded.reference.clone());
+    let withdrawn = tx.withdrawn(&[key]).await?;
+    Ok(Explanation {
+        id,
+        at: recorded.decided_at,
+        programme: recorded.programme.clone(),
+        connection: recorded.connection.clone(),
+        reference: recorded.reference.clone(),
+        purchase: recorded.purchase.clone(),
+        person: recorded.budget.clone(),
+        place: request.merchant.name().to_owned(),
+        asked: recorded.asked,
+        outcome: recorded.outcome.clone(),
+        parts: match &decision {
+            Decision::Approve(approval) => approval.parts.clone(),
+            Decision::Decline(_) => Vec::new(),
+        },
+        person_text: texts.person,
+        next_text: texts.next,
+        worker_text: texts.worker,
+        finance_text: texts.finance,
+        messages: messages.into_iter().map(|message| message.body).collect(),
+        is_withdrawn: !withdrawn.is_empty(),
+        replay: compare(recorded, &request, &decision),
+    })
+}
+
+fn compare(
+    recorded: &RecordedDecision,
+    request: &AuthorisationRequest,
+    decision: &Decision,
+) -> Replay {
+    let permission = match decision {
+        Decision::Approve(approval) => approval.permission,
+        Decision::Decline(_) => None,
+    };
+    // Erased merchant text is part of what the digest was made of.
+    let is_same_question =
+        recorded.merchant.is_none() || content_digest(request) == recorded.content;
+    let outcome = Outcome::of(decision);
+    if !is_same_question {
+        Replay::Differs("the recorded question is not the one that was decided".to_owned())
+    } else if outcome != recorded.outcome {
+        let (was, now) = (in_words(&recorded.outcome), in_words(&outcome));
+        Replay::Differs(format!("recorded as {was}, but the recorded facts lead to {now}"))
+    } else if permission != recorded.permission {
+        Replay::Differs("another permission would be used up".to_owned())
+    } else {
+        Replay::Same
+    }
+}
+
+fn in_words(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Approved(amount) => format!("approved {}", in_major(*amount)),
+        Outcome::Declined(codes) => {
+            let codes: Vec<_> = codes.iter().map(|code| code.as_str()).collect();
+            format!("declined ({})", codes.join(", "))
+        }
+    }
+}
+
+fn in_major(amount: Money) -> String {
+    format!("{} {}", amount.major(), amount.currency().code())
+}
+
+/// What is known about the purchase, for wording it.
+struct Telling<'a> {
+    request: &'a AuthorisationRequest,
+    facts: &'a Facts,
+    programme: &'a Programme,
+}
+
+struct Texts {
+    person: String,
+    next: Option<String>,
+    worker: String,
+    finance: String,
+}
+
+impl Telling<'_> {
+    fn texts(&self, decision: &Decision, owner: Option<&PersonRow>, cards: &[Card]) -> Texts {
+        let Self { request, facts, programme } = self;
+        let worker = owner.and_then(|owner| owner.worker.parse::<WorkerId>().ok());
+        let is_used =
+            |card: &&Card| card.connection == request.connection && card.token == request.card;
+        let used = cards.iter().find(is_used);
+        let other = cards.iter().find(|card| card.state == CardState::Active && !is_used(card));
+        let agreement = facts.holder.as_ref().map(|holder| &holder.agreement);
+        let plans = agreement.iter().flat_map(|agreement| &agreement.pots);
+        let pot_names: BTreeMap<PotId, String> =
+            plans.map(|pot| (pot.id.clone(), pot.name.clone())).collect();
+        let situation = Situation {
+            person_name: owner.map_or("", |owner| &owner.name),
+            worker_name: worker.as_ref().map_or("", |worker| programme.worker_name(worker)),
+            amount: request.amount,
+            place: Some(request.merchant.name()).filter(|name| !name.is_empty()),
+            category_name: programme.category_name(&facts.category),
+            is_sensitive: programme.rules.is_sensitive(&facts.category),
+            card_last_four: used.map_or("", |card| &card.last_four),
+            new_card_last_four: other.map(|card| card.last_four.as_str()),
+            zone: programme.zone(),
+            pot_names: &pot_names,
+        };
+        let words = Words::english();
+        let tell = |audience| match decision {
+            Decision::Approve(approval) => words.paid(approval, audience, &situation),
+            Decision::Decline(reasons) => words.why(&reasons.first, audience, &situation),
+        };
+        let next = match decision {
+            Decision::Approve(_) => None,
+            Decision::Decline(reasons) => Some(words.what_next(&reasons.first, &situation)),
+        };
+        Texts {
+            person: tell(Audience::Person),
+            next,
+            worker: tell(Audience::Worker),
+            finance: tell(Audience::Finance),
+        }
+    }
+}
+
+impl Explanation {
+    /// The explanation as JSON.
+    pub fn to_json(&self) -> serde_json::Value {
+        let (outcome, approved, reasons) = match &self.outcome {
+            Outcome::Approved(amount) => ("approved", Some(amount.minor()), Vec::new()),
+            Outcome::Declined(codes) => {
+                ("declined", None, codes.iter().map(|code| code.as_str()).collect())
+            }
+        };
+        let part = |part: &PotPart| json!({ "pot": part.pot.to_string(), "amount_minor": part.amount.minor() });
+        let (replay, difference) = match &self.replay {
+            Replay::Same => ("same", None),
+            Replay::Differs(difference) => ("differs", Some(difference)),
+        };
+        json!({
+            "decision": self.id.to_string(),
+            "at": self.at.to_string(),
+            "programme": self.programme.to_string(),
+            "connection": self.connection.to_string(),
+            "reference": self.reference.to_string(),
+            "purchase": self.purchase.to_string(),
+            "person": self.person.person().map(|person| person.to_string()),
+            "place": self.place,
+            "currency": self.asked.currency().code(),
+            "asked_minor": self.asked.minor(),
+            "outcome": outcome,
+            "approved_minor": approved,
+            "reasons": reasons,
+            "pots": self.parts.iter().map(part).collect::<Vec<_>>(),
+            "person_text": self.person_text,
+            "next_text": self.next_text,
+            "worker_text": self.worker_text,
+            "finance_text": self.finance_text,
+            "messages": self.messages,
+            "withdrawn": self.is_withdrawn,
+            "replay": replay,
+            "difference": difference,
+        })
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = if self.place.is_empty() { "(no name)" } else { &self.place };
+        writeln!(f, "{}  {}", self.id, self.at)?;
+        writeln!(f, "  asked     {} by {place}, of {}", in_major(self.asked), self.person)?;
+        writeln!(f, "  question  {} ({} of {})", self.reference, self.connection, self.programme)?;
+        writeln!(f, "  answer    {}", in_words(&self.outcome))?;
+        for part in &self.parts {
+            writeln!(f, "            {} from {}", in_major(part.amount), part.pot)?;
+        }
+        if self.is_withdrawn {
+            writeln!(f, "            taken back, because the answer came too late")?;
+        }
+        writeln!(f, "  person    {}", self.person_text)?;
+        if let Some(next) = &self.next_text {
+            writeln!(f, "            {next}")?;
+        }
+        writeln!(f, "  worker    {}", self.worker_text)?;
+        writeln!(f, "  finance   {}", self.finance_text)?;
+        for message in &self.messages {
+            writeln!(f, "  message   {message}")?;
+        }
+        match &self.replay {
+            Replay::Same => writeln!(f, "  replay    the same answer"),
+            Replay::Differs(difference) => writeln!(f, "  replay    DIFFERENT: {difference}"),
+        }
+    }
+}

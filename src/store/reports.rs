@@ -1,0 +1,232 @@
+//! Questions that people ask of the books. Nothing here writes or locks.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+
+use super::batch::{names, read_row};
+use super::books::read_pot;
+use super::statements::{EXCEPTION, MESSAGE, POT};
+use super::{PersonRow, Store, StoreError, Tx};
+use crate::domain::card::CardState;
+use crate::domain::id::{BudgetId, ExceptionId, MessageId, PotId, ProgrammeId};
+use crate::domain::money::{Currency, Money};
+use crate::domain::person::PersonState;
+use crate::ledger::book::{Card, PotBalance};
+use crate::record::agreement::{AGREEMENT, read_agreement};
+use crate::record::decision::{DECISION, RecordedDecision, read_decision};
+use crate::record::row::{Reader, Table, columns};
+
+/// The most decisions that one identifier can find.
+pub const DECISIONS_FOUND_MOST: i64 = 200;
+
+/// What a programme owes and keeps besides its pots, summed from the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProgrammeSums {
+    /// More was captured than the pots held.
+    pub exposure: Money,
+    /// Came back, and belongs to no known purchase.
+    pub suspense: Money,
+}
+
+/// Something that somebody has to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExceptionRow {
+    pub id: ExceptionId,
+    pub programme: ProgrammeId,
+    pub budget: BudgetId,
+    pub kind: String,
+    pub subject: String,
+    pub detail: String,
+    pub noted_at: Timestamp,
+}
+
+/// Something that was to be told to somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageRow {
+    pub id: MessageId,
+    pub kind: String,
+    pub body: String,
+    pub created_at: Timestamp,
+}
+
+static SUMS: Table =
+    Table { name: "journal", columns: columns![Number "exposure_minor", Number "suspense_minor"] };
+static CARD: Table = Table {
+    name: "card",
+    columns: columns![Key "connection_id", Key "token", Text "last_four", Text "state"],
+};
+static PERSON: Table = Table {
+    name: "person",
+    columns: columns![Key "person_id", Text "name", Text "worker_id", Text "state", Text "plan"],
+};
+
+impl Tx {
+    /// The balances of every pot of a programme, by budget and pot.
+    pub async fn balances_of(
+        &mut self,
+        programme: &ProgrammeId,
+    ) -> Result<BTreeMap<BudgetId, BTreeMap<PotId, PotBalance>>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM pot WHERE programme_id = $1 ORDER BY budget_id, pot_id",
+            names(POT.columns, "")
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(programme.to_string());
+        let mut balances: BTreeMap<BudgetId, BTreeMap<PotId, PotBalance>> = BTreeMap::new();
+        for row in rows.fetch_all(self.connection()).await? {
+            let ((_, budget), pot, balance) = read_pot(&read_row(&row, POT.columns)?)?;
+            balances.entry(budget).or_default().insert(pot, balance);
+        }
+        Ok(balances)
+    }
+
+    /// The pots of every agreement in force, in the order in which they are used.
+    pub async fn pot_orders(
+        &mut self,
+        programme: &ProgrammeId,
+        currency: Currency,
+    ) -> Result<BTreeMap<BudgetId, Vec<PotId>>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM budget b JOIN agreement a ON a.programme_id = b.programme_id \
+             AND a.budget_id = b.budget_id AND a.version = b.agreement_version \
+             WHERE b.programme_id = $1 ORDER BY b.budget_id",
+            names(AGREEMENT.columns, "a.")
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(programme.to_string());
+        let read = |row: &AnyRow| {
+            let agreement = read_agreement(&read_row(row, AGREEMENT.columns)?, &[], currency)?;
+            Ok((agreement.budget, agreement.pots.into_iter().map(|pot| pot.id).collect()))
+        };
+        rows.fetch_all(self.connection()).await?.iter().map(read).collect()
+    }
+
+    /// What a programme owes and keeps besides its pots, summed from the journal.
+    pub async fn programme_sums(
+        &mut self,
+        programme: &ProgrammeId,
+        currency: Currency,
+    ) -> Result<ProgrammeSums, StoreError> {
+        let sql = "SELECT \
+            CAST(COALESCE(SUM(CASE WHEN from_account = 'exposure' THEN amount_minor \
+                WHEN to_account = 'exposure' THEN -amount_minor ELSE 0 END), 0) AS BIGINT), \
+            CAST(COALESCE(SUM(CASE WHEN to_account = 'suspense' THEN amount_minor \
+                WHEN from_account = 'suspense' THEN -amount_minor ELSE 0 END), 0) AS BIGINT) \
+            FROM journal WHERE programme_id = $1";
+        let row = sqlx::query(sql).bind(programme.to_string()).fetch_one(self.connection());
+        let row = read_row(&row.await?, SUMS.columns)?;
+        let mut reader = Reader::new(&SUMS, &row);
+        Ok(ProgrammeSums { exposure: reader.money(currency)?, suspense: reader.money(currency)? })
+    }
+
+    /// The decisions that `id` names: by their own id, by the issuer's reference of the question,
+    /// or by that of the purchase. Oldest first.
+    pub async fn decisions_named(&mut self, id: &str) -> Result<Vec<RecordedDecision>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM decision \
+             WHERE decision_id = $1 OR reference = $1 OR purchase_reference = $1 \
+             ORDER BY decided_at, decision_id LIMIT $2",
+            names(DECISION.columns, "")
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(id.to_owned()).bind(DECISIONS_FOUND_MOST);
+        let read = |row: &AnyRow| Ok(read_decision(&read_row(row, DECISION.columns)?)?);
+        rows.fetch_all(self.connection()).await?.iter().map(read).collect()
+    }
+
+    /// A person as a programme's file describes them.
+    pub async fn person(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<Option<PersonRow>, StoreError> {
+        let sql = "SELECT person_id, name, worker_id, state, plan FROM person \
+                   WHERE programme_id = $1 AND person_id = $2";
+        let row = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
+        let Some(row) = row.fetch_optional(self.connection()).await? else { return Ok(None) };
+        let row = read_row(&row, PERSON.columns)?;
+        let mut reader = Reader::new(&PERSON, &row);
+        Ok(Some(PersonRow {
+            budget: reader.parsed()?,
+            name: reader.text()?.to_owned(),
+            worker: reader.text()?.to_owned(),
+            state: reader.word(PersonState::from_word)?,
+            plan: reader.text()?.to_owned(),
+        }))
+    }
+
+    /// The cards of a budget, in order.
+    pub async fn cards_of(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<Vec<Card>, StoreError> {
+        let sql = "SELECT connection_id, token, last_four, state FROM card \
+                   WHERE programme_id = $1 AND budget_id = $2 ORDER BY connection_id, token";
+        let rows = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
+        let read = |row: &AnyRow| {
+            let row = read_row(row, CARD.columns)?;
+            let mut reader = Reader::new(&CARD, &row);
+            Ok(Card {
+                connection: reader.parsed()?,
+                token: reader.parsed()?,
+                last_four: reader.text()?.to_owned(),
+                state: reader.word(CardState::from_word)?,
+            })
+        };
+        rows.fetch_all(self.connection()).await?.iter().map(read).collect()
+    }
+
+    /// What was to be told about `subject`, such as a decision. Oldest first.
+    pub async fn messages_about(
+        &mut self,
+        programme: &ProgrammeId,
+        subject: &str,
+    ) -> Result<Vec<MessageRow>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM message WHERE programme_id = $1 AND subject = $2 \
+             ORDER BY message_id LIMIT 100",
+            names(MESSAGE.columns, "")
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql));
+        let rows = rows.bind(programme.to_string()).bind(subject.to_owned());
+        let read = |row: &AnyRow| {
+            let row = read_row(row, MESSAGE.columns)?;
+            let mut reader = Reader::new(&MESSAGE, &row);
+            reader.text()?; // the programme, which was asked for
+            let id = reader.parsed()?;
+            reader.text()?; // the budget
+            let kind = reader.text()?.to_owned();
+            reader.text()?; // the subject, which was asked for
+            let body = reader.text()?.to_owned();
+            Ok(MessageRow { id, kind, body, created_at: reader.instant()? })
+        };
+        rows.fetch_all(self.connection()).await?.iter().map(read).collect()
+    }
+}
+
+impl Store {
+    /// What somebody has to look at, oldest first; at most `most`.
+    pub async fn exceptions(&self, most: u32) -> Result<Vec<ExceptionRow>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM exception ORDER BY noted_at, programme_id, exception_id LIMIT $1",
+            names(EXCEPTION.columns, "")
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(i64::from(most));
+        let read = |row: &AnyRow| {
+            let row = read_row(row, EXCEPTION.columns)?;
+            let mut reader = Reader::new(&EXCEPTION, &row);
+            let programme = reader.parsed()?;
+            Ok(ExceptionRow {
+                id: reader.parsed()?,
+                programme,
+                budget: reader.parsed()?,
+                kind: reader.text()?.to_owned(),
+                subject: reader.text()?.to_owned(),
+                detail: reader.text()?.to_owned(),
+                noted_at: reader.instant()?,
+            })
+        };
+        rows.fetch_all(&self.readers).await?.iter().map(read).collect()
+    }
+}
