@@ -1,10 +1,10 @@
 //! The servers that are compared, each in a process of its own: one stack, three ways to answer.
 
 use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, bail};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -12,17 +12,16 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use jiff::Timestamp;
+use sayso::app::{App, AppSettings};
 use sayso::authorise::{Question, authorise};
 use sayso::clock::Clock;
-use sayso::committer::{Committer, CommitterSettings};
 use sayso::domain::authorisation::AuthorisationRequest;
-use sayso::domain::reason_code::ReasonCode;
+use sayso::http::listen;
 use sayso::ids::NewIds;
 use sayso::issuers::{Issuer, Origin, SignedMessage, Told, Verdict};
 use sayso::programme::directory::Directory;
 use sayso::store::{Connections, Store, StoreError};
 use secrecy::SecretString;
-use tokio::net::TcpListener;
 
 use crate::population::{CONNECTION, PROGRAMME, SECRET};
 
@@ -33,7 +32,7 @@ pub(crate) enum Way {
     Ceiling,
     /// One database transaction for each question.
     Naive,
-    /// As the product does it.
+    /// The product itself.
     Product,
 }
 
@@ -43,38 +42,29 @@ const NAIVE_WRITERS: u32 = 16;
 
 /// Serves until it is killed. Prints its address when it is ready.
 pub(crate) async fn serve(way: Way, url: Option<&str>) -> Result<()> {
-    let server = Arc::new(Server {
-        clock: Clock::system(),
-        keys: Keys::new()?,
-        back: back(way, url).await?,
-    });
+    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let back = match (way, url) {
+        (Way::Ceiling, _) => Back::Nothing,
+        (Way::Naive, Some(url)) => Back::naive(url).await?,
+        (Way::Product, Some(url)) => {
+            let app = App::start(AppSettings::new(any_port, url.into(), Clock::system())).await?;
+            return until_killed(app.address()).await;
+        }
+        (Way::Naive | Way::Product, None) => bail!("this way needs --database"),
+    };
+    let server = Arc::new(Server { clock: Clock::system(), keys: Keys::new()?, back });
     let router = Router::new()
         .route("/issuers/{connection}/authorisations", post(answer))
         .with_state(server);
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let mut stdout = std::io::stdout();
-    writeln!(stdout, "{}", listener.local_addr()?)?;
-    stdout.flush()?;
-    axum::serve(listener, router).await?;
-    Ok(())
+    let listening = listen(any_port, router).await?;
+    until_killed(listening.address()).await
 }
 
-async fn back(way: Way, url: Option<&str>) -> Result<Back> {
-    if way == Way::Ceiling {
-        return Ok(Back::Nothing);
-    }
-    let url = url.context("this way needs --database")?;
-    let writers = Connections::default().writers;
-    let writers = if way == Way::Naive { NAIVE_WRITERS } else { writers };
-    let store = Store::open(url, Connections { writers, ..Connections::default() }).await?;
-    let directory = Directory::new(store.clone());
-    let (clock, ids) = (Clock::system(), NewIds::default());
-    directory.refresh(clock.now()).await?;
-    if way == Way::Naive {
-        return Ok(Back::Naive { store, directory, ids });
-    }
-    let settings = CommitterSettings::default();
-    Ok(Back::Product(Committer::start(&store, &directory, &clock, &ids, settings)))
+async fn until_killed(address: SocketAddr) -> Result<()> {
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{address}")?;
+    stdout.flush()?;
+    std::future::pending().await
 }
 
 #[derive(Debug)]
@@ -95,7 +85,6 @@ struct Keys {
 enum Back {
     Nothing,
     Naive { store: Store, directory: Directory, ids: NewIds },
-    Product(Committer),
 }
 
 impl Keys {
@@ -133,15 +122,17 @@ impl Server {
 }
 
 impl Back {
+    async fn naive(url: &str) -> Result<Self> {
+        let connections = Connections { writers: NAIVE_WRITERS, ..Connections::default() };
+        let store = Store::open(url, connections).await?;
+        Ok(Self::Naive { directory: Directory::new(store.clone()), store, ids: NewIds::default() })
+    }
+
     async fn told(&self, request: AuthorisationRequest, now: Timestamp) -> Option<Told> {
         match self {
             Self::Nothing => {
-                let (amount, asked) = (request.amount, request.amount);
-                let verdict = if request.card.as_str().is_empty() {
-                    Verdict::NotPaid { reason: ReasonCode::OurFault }
-                } else {
-                    Verdict::Approved { amount, asked }
-                };
+                let amount = request.amount;
+                let verdict = Verdict::Approved { amount, asked: amount };
                 Some(Told { decision: None, verdict })
             }
             Self::Naive { store, directory, ids } => {
@@ -152,10 +143,6 @@ impl Back {
                     }
                 }
                 None
-            }
-            Self::Product(committer) => {
-                let deadline = tokio::time::Instant::now().checked_add(Duration::from_millis(1300));
-                Some(committer.authorise(request, now, deadline?).await)
             }
         }
     }

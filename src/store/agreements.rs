@@ -36,6 +36,23 @@ impl Agreements {
 }
 
 impl Tx {
+    /// One version of an agreement.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when it is not there.
+    pub async fn read_agreement(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        version: u32,
+        currency: Currency,
+    ) -> Result<Arc<Agreement>, StoreError> {
+        let key = (programme.clone(), budget.clone(), version);
+        let mut found = self.read_agreements(&BTreeMap::from([(key.clone(), currency)])).await?;
+        found.remove(&key).ok_or(StoreError::Contended("agreement"))
+    }
+
     /// The agreements `wanted`, with the currency of their budgets, as far as they exist.
     pub(super) async fn read_agreements(
         &mut self,
