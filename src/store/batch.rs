@@ -108,7 +108,8 @@ impl Batch {
             Dialect::Postgres => {
                 (0..self.columns.len()).map(|column| array_literal(rows, column)).collect()
             }
-            Dialect::Sqlite => vec![json_array(rows)],
+            // An array of arrays of texts and numbers always serialises.
+            Dialect::Sqlite => vec![serde_json::to_string(rows).unwrap_or_default()],
         }
     }
 }
@@ -180,17 +181,6 @@ fn quote(text: &str, literal: &mut String) {
         literal.push(character);
     }
     literal.push('"');
-}
-
-/// `rows` as one JSON array of arrays.
-fn json_array(rows: &[Vec<Value>]) -> String {
-    let value = |value: &Value| match value {
-        Value::Text(text) => serde_json::Value::from(text.as_str()),
-        Value::Number(number) => serde_json::Value::from(*number),
-        Value::Null => serde_json::Value::Null,
-    };
-    let rows: Vec<Vec<_>> = rows.iter().map(|row| row.iter().map(value).collect()).collect();
-    serde_json::to_string(&rows).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! A database future is never dropped half-way: whoever starts a [`Tx`] runs it to its end in a
 //! task of its own (sqlx 0.9 can leave a pooled connection inside a half-begun transaction).
 
+mod agreements;
 mod batch;
 mod books;
 mod close;
@@ -18,7 +19,8 @@ use std::time::Duration;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyConnection, AnyPool, Executor as _, Transaction};
 
-pub use self::books::{Agreements, BookWanted, Books, CardBudget, OpenBook, ReferenceKey};
+pub use self::agreements::Agreements;
+pub use self::books::{BookWanted, Books, CardBudget, OpenBook, ReferenceKey};
 pub use self::close::{Additions, NewMessage, Note};
 pub use self::programmes::{
     BUDGET, LOAD, POT_PLAN, PersonRow, ProgrammeRow, SecretRow, pot_plan_digest,
