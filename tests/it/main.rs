@@ -13,8 +13,6 @@ mod issuers;
 #[cfg(test)]
 mod reports;
 #[cfg(test)]
-mod smoke;
-#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod verify;
