@@ -14,7 +14,7 @@ use crate::domain::agreement::Agreement;
 use crate::domain::id::{BudgetId, PermissionId, PostingId, PotId, ProgrammeId};
 use crate::domain::limit::{Committed, CounterKey};
 use crate::domain::money::MoneyError;
-use crate::domain::period::{Moment, Period};
+use crate::domain::period::Moment;
 use crate::domain::permission::Permission;
 use crate::domain::purchase::Purchase;
 use crate::ids::NewIds;
@@ -456,7 +456,7 @@ fn permission(programme: &ProgrammeId, budget: &BudgetId, draft: &PermissionDraf
         id,
         scope: draft.scope.clone(),
         cap: draft.up_to,
-        uses_left: draft.uses,
+        uses_left: i64::from(draft.uses),
         given_at: draft.from,
         ends_at: draft.ends,
     }
@@ -475,7 +475,9 @@ fn counters(
             continue;
         }
         for key in purchase.counted.counters(agreement) {
-            if !is_current(key.period, &key, today) {
+            // A question that came just before midnight may still be on its way.
+            let yesterday = today.yesterday().unwrap_or(today);
+            if key.first_day < key.period.first_day(yesterday) {
                 continue;
             }
             let part = purchase.counted.amount_in(&key.scope, amount)?;
@@ -485,8 +487,4 @@ fn counters(
         }
     }
     Ok(counters)
-}
-
-fn is_current(period: Period, key: &CounterKey, today: jiff::civil::Date) -> bool {
-    period.first_day(today) == key.first_day
 }

@@ -69,6 +69,13 @@ impl Batch {
         Self::new(dialect, table.columns, &template)
     }
 
+    /// The same statement, but a known row is left as it is unless it has the same `column`.
+    pub(super) fn only_if_same(mut self, table: &Table, column: &str) -> Self {
+        let name = table.name;
+        self.sql = format!("{} WHERE {name}.{column} = excluded.{column}", self.sql).into();
+        self
+    }
+
     /// Runs the statement over `rows`; says how many rows it changed.
     pub(super) async fn execute(
         &self,

@@ -279,7 +279,9 @@ impl Tx {
             };
             if let Some(open) = books.open.get_mut(&key) {
                 open.book.permissions.push(permission);
-                open.book.permissions.sort_by_key(|permission| permission.id);
+                open.book
+                    .permissions
+                    .sort_by_key(|permission| (permission.given_at, permission.id));
             }
         }
         Ok(())

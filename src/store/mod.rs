@@ -237,7 +237,14 @@ const fn settings(dialect: Dialect) -> &'static [&'static str] {
             "PRAGMA busy_timeout = 250",
         ],
         Dialect::Postgres => {
-            &["SET lock_timeout = '250ms'", "SET statement_timeout = '10s'", "SET jit = off"]
+            &[
+                "SET lock_timeout = '250ms'",
+                "SET statement_timeout = '10s'",
+                "SET jit = off",
+                // A commit that returns before the disk has it would be a promise we cannot keep.
+                "SELECT set_config('synchronous_commit', 'on', false) \
+                 WHERE current_setting('synchronous_commit') = 'off'",
+            ]
         }
     }
 }

@@ -78,7 +78,7 @@ impl Story {
         self.ask(desk, ANA, "food-1", 12_50, 0).await;
         self.standing(desk, ANA, "food-1", Standing::Open { total: pounds(12_50) }).await;
         self.present(desk, ANA, "food-1", Direction::Capture, 10_00).await;
-        self.standing(desk, ANA, "food-1", Standing::Closed).await;
+        self.standing(desk, ANA, "food-1", Standing::Closed { claimed: pounds(10_00) }).await;
         self.ask(desk, ANA, "meal-1", 40_00, 0).await;
         self.present(desk, ANA, "meal-1", Direction::Capture, 46_00).await;
         self.present(desk, ANA, "meal-1", Direction::Refund, 6_50).await;
