@@ -149,16 +149,7 @@ impl Tx {
             cards.iter().map(|(p, c, t)| vec![shown(p), shown(c), shown(t)]).collect();
         let statements = Arc::clone(&self.statements);
         let rows = statements.card_budgets.fetch(self.connection(), &keys, CARD_BUDGET).await?;
-        let read = |row: &Vec<Value>| {
-            let mut reader = Reader::new(&CARD_BUDGET_TABLE, row);
-            Ok(CardBudget {
-                programme: reader.parsed()?,
-                connection: reader.parsed()?,
-                token: reader.parsed()?,
-                budget: reader.parsed()?,
-            })
-        };
-        rows.iter().map(read).collect()
+        rows.iter().map(|row| read_card_budget(row)).collect()
     }
 
     /// Locks the budgets that are `wanted`, in the order of their keys, and reads their books.
@@ -435,6 +426,17 @@ impl Tx {
         let statements = Arc::clone(&self.statements);
         batch(&statements).fetch(self.connection(), &keys, table.columns).await
     }
+}
+
+/// Reads whose card it is.
+pub(super) fn read_card_budget(row: &[Value]) -> Result<CardBudget, StoreError> {
+    let mut reader = Reader::new(&CARD_BUDGET_TABLE, row);
+    Ok(CardBudget {
+        programme: reader.parsed()?,
+        connection: reader.parsed()?,
+        token: reader.parsed()?,
+        budget: reader.parsed()?,
+    })
 }
 
 /// Reads a pot's row.
