@@ -5,8 +5,12 @@
 #[macro_use] // `on_both_databases!`
 mod support;
 #[cfg(test)]
+mod decide;
+#[cfg(test)]
 mod issuers;
 #[cfg(test)]
 mod smoke;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod values;
