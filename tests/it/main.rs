@@ -7,6 +7,8 @@ mod support;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod decide;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod issuers;
@@ -14,6 +16,8 @@ mod issuers;
 mod reports;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod values;
 #[cfg(test)]
 mod verify;
 #[cfg(test)]
