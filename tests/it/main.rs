@@ -7,6 +7,8 @@ mod support;
 #[cfg(test)]
 mod issuers;
 #[cfg(test)]
+mod scenarios;
+#[cfg(test)]
 mod smoke;
 #[cfg(test)]
 mod tidy;
