@@ -49,6 +49,7 @@ async fn scenario_15_a_capture_before_its_authorisation_counts_once(database: Te
             for c in (0..4).filter(|c| ![a, b].contains(c)) {
                 let order = [a, b, c, 6 - a - b - c];
                 let bought = purchase(&format!("{a}{b}{c}"), 1_00);
+                let [_, _, left_before] = world.figures("dee").await;
                 for step in order {
                     match step {
                         0 => world.tell(&bought.captured(at, "one", 1_00)).await,
@@ -56,6 +57,8 @@ async fn scenario_15_a_capture_before_its_authorisation_counts_once(database: Te
                         2 => world.tell(&bought.over(at, "closed")).await,
                         _ => ask(&world, &bought).await,
                     }
+                    let [_, _, left] = world.figures("dee").await;
+                    assert!(left_before - left <= 1_00, "{order:?} after {step}");
                 }
                 orders += 1;
                 let spent = orders * 1_00;
