@@ -5,7 +5,13 @@
 #[macro_use] // `on_both_databases!`
 mod support;
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod http;
+#[cfg(test)]
 mod issuers;
+#[cfg(test)]
+mod reports;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
