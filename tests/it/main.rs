@@ -15,6 +15,10 @@ mod issuers;
 #[cfg(test)]
 mod reports;
 #[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod smoke;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod values;
