@@ -7,6 +7,7 @@ mod agreements;
 mod batch;
 mod books;
 mod close;
+mod people;
 mod programmes;
 mod proof;
 mod reports;
@@ -22,9 +23,8 @@ use sqlx::{Any, AnyConnection, AnyPool, Executor as _, Transaction};
 pub use self::agreements::Agreements;
 pub use self::books::{BookWanted, Books, CardBudget, OpenBook, ReferenceKey};
 pub use self::close::{Additions, NewMessage, Note};
-pub use self::programmes::{
-    BUDGET, LOAD, POT_PLAN, PersonRow, ProgrammeRow, SecretRow, pot_plan_digest,
-};
+pub use self::people::PersonRow;
+pub use self::programmes::{BUDGET, LOAD, POT_PLAN, ProgrammeRow, SecretRow, pot_plan_digest};
 pub use self::proof::{Evidence, EvidenceScan};
 pub use self::reports::{DECISIONS_FOUND_MOST, ExceptionRow, MessageRow, ProgrammeSums};
 use self::statements::Statements;
