@@ -1,5 +1,7 @@
 //! One purchase: what we promised, what the issuer says, and what it holds and has cost.
 
+use std::collections::BTreeSet;
+
 use sha2::{Digest as _, Sha256};
 
 use super::hold::Hold;
@@ -85,19 +87,21 @@ pub struct IssuerWord {
 impl Purchase {
     /// What should be held now for captures that are still to come.
     ///
-    /// * The issuer's latest snapshot is true for all questions it knows of; captures come out of
-    ///   what it holds.
+    /// * The issuer's latest snapshot is true for all questions it knows of.
     /// * Promises that the snapshot does not know of yet are added.
+    /// * Captures come out of both, while the authorisation is open.
     /// * Without a snapshot: the sum of changes if the issuer sends changes, else our promises.
     pub fn wanted_hold(&self) -> Result<Money, MoneyError> {
         if let Some(word) = &self.word {
-            let known = match word.standing {
-                Standing::Open { total } => total.saturating_sub(self.captured)?,
+            let unknown = self.promised_from(word.position.answers)?;
+            return match word.standing {
+                Standing::Open { total } => {
+                    total.checked_add(unknown)?.saturating_sub(self.captured)
+                }
                 Standing::Closed | Standing::Reversed | Standing::Expired | Standing::Declined => {
-                    Money::zero(self.currency)
+                    Ok(unknown)
                 }
             };
-            return known.checked_add(self.promised_from(word.position.answers)?);
         }
         let total = match self.changes {
             Some(changes) => changes,
@@ -120,6 +124,15 @@ impl Purchase {
     /// What counts towards limits: held or captured. A refund does not give a limit back.
     pub fn committed(&self) -> Result<Money, MoneyError> {
         self.held()?.checked_add(self.captured)
+    }
+
+    /// The permissions that it uses: those of the promises that stand, while anything is committed.
+    pub fn permissions(&self) -> Result<BTreeSet<PermissionId>, MoneyError> {
+        if !self.committed()?.is_positive() {
+            return Ok(BTreeSet::new());
+        }
+        let kept = self.promises.iter().filter(|promise| promise.state == PromiseState::Kept);
+        Ok(kept.filter_map(|promise| promise.permission).collect())
     }
 
     /// Takes over a snapshot unless a later one is known. Says whether anything changed.

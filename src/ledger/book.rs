@@ -234,11 +234,12 @@ impl Book {
         let purchase = self.purchases.get_mut(key);
         let purchase = purchase.ok_or_else(|| LedgerError::NoSuchPurchase(key.1.clone()))?;
         let before = purchase.committed()?;
+        let used_before = purchase.permissions()?;
         let transfers = act(purchase, &mut self.pots)?;
         let after = purchase.committed()?;
         let purchase = purchase.clone();
         self.count(&purchase, before, after, cause.moment.date)?;
-        self.use_permissions(&purchase, before, after);
+        self.use_permissions(&used_before, &purchase.permissions()?);
         let row = purchase_row(&self.programme, &purchase);
         let digest = purchase_digest(&row, &hold_rows(&self.programme, &purchase));
         self.changes.purchases.insert(key.clone());
@@ -304,19 +305,18 @@ impl Book {
         Ok(())
     }
 
-    /// A permission is used while the purchase that it allowed is committed, and only then.
-    fn use_permissions(&mut self, purchase: &Purchase, before: Money, after: Money) {
-        let is_used = after.is_positive();
-        if before.is_positive() == is_used {
-            return;
-        }
-        for id in purchase.promises.iter().filter_map(|promise| promise.permission) {
-            if let Some(permission) = self.permissions.iter_mut().find(|p| p.id == id) {
-                let left = permission.uses_left;
-                permission.uses_left =
-                    if is_used { left.saturating_sub(1) } else { left.saturating_add(1) };
-                self.changes.permissions.insert(id);
-            }
+    /// A permission is used once by each purchase that it allowed, and given back when nothing of
+    /// the purchase is left.
+    fn use_permissions(&mut self, before: &BTreeSet<PermissionId>, after: &BTreeSet<PermissionId>) {
+        for permission in &mut self.permissions {
+            let left = permission.uses_left;
+            permission.uses_left =
+                match (before.contains(&permission.id), after.contains(&permission.id)) {
+                    (false, true) => left.saturating_sub(1),
+                    (true, false) => left.saturating_add(1),
+                    (true, true) | (false, false) => continue,
+                };
+            self.changes.permissions.insert(permission.id);
         }
     }
 

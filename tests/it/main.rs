@@ -9,6 +9,8 @@ mod decide;
 #[cfg(test)]
 mod issuers;
 #[cfg(test)]
+mod ledger;
+#[cfg(test)]
 mod smoke;
 #[cfg(test)]
 mod tidy;
