@@ -20,6 +20,7 @@ use crate::domain::id::{
 };
 use crate::domain::money::Money;
 use crate::domain::period::Moment;
+use crate::domain::permission::Permission;
 use crate::domain::purchase::{Place, Promise, PromiseState, Purchase};
 use crate::domain::reason::DeclineReason;
 use crate::ids::NewIds;
@@ -262,13 +263,17 @@ impl Desk<'_> {
         let fresh = self.programme.counted(request, self.book.agreement(), moment);
         let counted = known.map_or(&fresh, |purchase| &purchase.counted);
         let touched = self.book.counters.iter().filter(|(key, _)| counted.counts_in(key));
+        let used = known.map(Purchase::permissions).transpose()?.unwrap_or_default();
         let about = self.book.permissions.iter().filter(|p| fresh.is_within(&p.scope));
+        // What this purchase has used already serves all of it.
+        let own = |p: &Permission| p.uses_left.saturating_add(i64::from(used.contains(&p.id)));
+        let about = about.map(|p| Permission { uses_left: own(p), ..p.clone() });
         let is_known = holder.is_some();
         Ok(Facts {
             moment,
             programme: self.programme.facts(),
             available: if is_known { self.book.available() } else { BTreeMap::new() },
-            permissions: if is_known { about.cloned().collect() } else { Vec::new() },
+            permissions: if is_known { about.collect() } else { Vec::new() },
             counters: touched.map(|(key, used)| (key.clone(), *used)).collect(),
             holder,
             category: fresh.category.clone(),

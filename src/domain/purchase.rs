@@ -1,5 +1,7 @@
 //! One purchase: what we promised, what the issuer says, and what it holds and has cost.
 
+use std::collections::BTreeSet;
+
 use sha2::{Digest as _, Sha256};
 
 use super::hold::Hold;
@@ -87,16 +89,18 @@ pub struct IssuerWord {
 impl Purchase {
     /// What should be held now for captures that are still to come.
     ///
-    /// * The issuer's latest snapshot is true for all questions it knows of; captures come out of
-    ///   what it holds.
+    /// * The issuer's latest snapshot is true for all questions it knows of.
     /// * Promises that the snapshot does not know of yet are added.
+    /// * Captures come out of both, as long as the issuer says what it holds or was claimed.
     /// * Without a snapshot: what was approved, less what was given back. Both sides may tell of an
     ///   approval, our promise and the issuer's message, in either order: the larger sum counts.
     pub fn wanted_hold(&self) -> Result<Money, MoneyError> {
         if let Some(word) = &self.word {
-            let total = word.standing.total().unwrap_or(Money::zero(self.currency));
-            let known = total.saturating_sub(self.captured)?;
-            return known.checked_add(self.promised_from(word.position.answers)?);
+            let unknown = self.promised_from(word.position.answers)?;
+            return match word.standing.total() {
+                Some(total) => total.checked_add(unknown)?.saturating_sub(self.captured),
+                None => Ok(unknown),
+            };
         }
         let promised = self.promised_from(0)?;
         let approved = if promised.minor() > self.raised.minor() { promised } else { self.raised };
@@ -119,12 +123,13 @@ impl Purchase {
         self.held()?.checked_add(self.captured)
     }
 
-    /// The permissions that the purchase uses up now: one for every kept promise that needed one,
-    /// as long as anything is held or paid.
-    pub fn permissions_used(&self) -> Result<Vec<PermissionId>, MoneyError> {
-        let is_committed = self.committed()?.is_positive();
-        let is_kept = |p: &&Promise| is_committed && p.state == PromiseState::Kept;
-        Ok(self.promises.iter().filter(is_kept).filter_map(|p| p.permission).collect())
+    /// The permissions that it uses: those of the promises that stand, while anything is committed.
+    pub fn permissions(&self) -> Result<BTreeSet<PermissionId>, MoneyError> {
+        if !self.committed()?.is_positive() {
+            return Ok(BTreeSet::new());
+        }
+        let kept = self.promises.iter().filter(|promise| promise.state == PromiseState::Kept);
+        Ok(kept.filter_map(|promise| promise.permission).collect())
     }
 
     /// Takes over a snapshot unless a later one is known. Says whether anything changed.

@@ -234,11 +234,11 @@ impl Book {
         let purchase = self.purchases.get_mut(key);
         let purchase = purchase.ok_or_else(|| LedgerError::NoSuchPurchase(key.1.clone()))?;
         let before = purchase.committed()?;
-        let used_before = purchase.permissions_used()?;
+        let used_before = purchase.permissions()?;
         let transfers = act(purchase, &mut self.pots)?;
         let purchase = purchase.clone();
         self.count(&purchase, before, purchase.committed()?, cause.moment.date)?;
-        self.use_permissions(used_before, purchase.permissions_used()?);
+        self.use_permissions(&used_before, &purchase.permissions()?);
         let row = purchase_row(&self.programme, &purchase);
         let digest = purchase_digest(&row, &hold_rows(&self.programme, &purchase));
         self.changes.purchases.insert(key.clone());
@@ -304,18 +304,18 @@ impl Book {
         Ok(())
     }
 
-    /// A permission is used by every kept promise of a purchase that is held or paid, and only then.
-    fn use_permissions(&mut self, before: Vec<PermissionId>, after: Vec<PermissionId>) {
-        if before == after {
-            return;
-        }
-        let back = before.into_iter().map(|id| (id, 1));
-        let used = after.into_iter().map(|id| (id, -1));
-        for (id, uses) in back.chain(used) {
-            if let Some(permission) = self.permissions.iter_mut().find(|p| p.id == id) {
-                permission.uses_left = permission.uses_left.saturating_add(uses);
-                self.changes.permissions.insert(id);
-            }
+    /// A permission is used once by each purchase that it allowed, and given back when nothing of
+    /// the purchase is left.
+    fn use_permissions(&mut self, before: &BTreeSet<PermissionId>, after: &BTreeSet<PermissionId>) {
+        for permission in &mut self.permissions {
+            let left = permission.uses_left;
+            permission.uses_left =
+                match (before.contains(&permission.id), after.contains(&permission.id)) {
+                    (false, true) => left.saturating_sub(1),
+                    (true, false) => left.saturating_add(1),
+                    (true, true) | (false, false) => continue,
+                };
+            self.changes.permissions.insert(permission.id);
         }
     }
 

@@ -40,12 +40,12 @@ pub fn captured(
     let mut desk = Desk::new(purchase, pots);
     desk.capture(amount, others)?;
     desk.return_from_suspense()?;
-    desk.settle(&[])?;
+    desk.settle_from(others)?;
     Ok(desk.transfers)
 }
 
 /// Money back: first what the programme owed, then the pots, last drawn first; beyond what was
-/// captured it is kept aside.
+/// captured it is kept aside. A hold that the pots could not cover is filled from it.
 pub fn refunded(
     purchase: &mut Purchase,
     pots: &mut Pots,
@@ -57,6 +57,7 @@ pub fn refunded(
     let excess = desk.give_back(&clearing, amount)?;
     desk.purchase.suspense = desk.purchase.suspense.checked_add(excess)?;
     desk.move_money(clearing, Account::Suspense, excess)?;
+    desk.settle_from(&[])?;
     Ok(desk.transfers)
 }
 
@@ -94,6 +95,22 @@ impl<'a> Desk<'a> {
         let held = self.purchase.held()?;
         self.raise(wanted.saturating_sub(held)?, parts)?;
         self.lower(held.saturating_sub(wanted)?)
+    }
+
+    /// Settles with what the purchase's own pots have left, then with what `others` have.
+    fn settle_from(&mut self, others: &[PotId]) -> Result<(), LedgerError> {
+        let left = |pot: PotId| {
+            let amount = self.pots.left(&pot, self.purchase.currency);
+            PotPart { pot, amount }
+        };
+        let parts: Vec<_> = self.own_and(others).into_iter().map(left).collect();
+        self.settle(&parts)
+    }
+
+    /// The purchase's own pots in the order in which they were drained, then `others`.
+    fn own_and(&self, others: &[PotId]) -> Vec<PotId> {
+        let own = self.purchase.holds.iter().map(|hold| &hold.pot);
+        own.chain(others).cloned().collect()
     }
 
     fn raise(&mut self, mut missing: Money, parts: &[PotPart]) -> Result<(), LedgerError> {
@@ -137,16 +154,15 @@ impl<'a> Desk<'a> {
             self.move_money(from, clearing.clone(), part)?;
             open = open.checked_sub(part)?;
         }
-        let own: Vec<_> = self.purchase.holds.iter().map(|hold| hold.pot.clone()).collect();
-        for pot in own.iter().chain(others) {
-            let part = open.least(self.pots.left(pot, open.currency()))?;
+        for pot in self.own_and(others) {
+            let part = open.least(self.pots.left(&pot, open.currency()))?;
             if !part.is_positive() {
                 continue;
             }
-            if let Some(hold) = self.part(pot, part) {
+            if let Some(hold) = self.part(&pot, part) {
                 hold.captured = hold.captured.checked_add(part)?;
             }
-            let (left, _) = sides(pot);
+            let (left, _) = sides(&pot);
             self.move_money(left, clearing.clone(), part)?;
             open = open.checked_sub(part)?;
         }

@@ -13,6 +13,8 @@ mod http;
 #[cfg(test)]
 mod issuers;
 #[cfg(test)]
+mod ledger;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod scenarios;

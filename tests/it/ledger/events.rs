@@ -1,0 +1,244 @@
+//! Lives of a purchase, message by message.
+
+use sayso::domain::agreement::Scope;
+use sayso::domain::limit::CounterKey;
+use sayso::domain::money::Money;
+use sayso::domain::period::Period;
+use sayso::domain::presentment::Standing;
+use sayso::ledger::book::LedgerError;
+use sayso::ledger::posting::PostingKind;
+
+use super::{Desk, USES, closed, key, open, permission, word};
+use crate::values::{gbp, monday_morning, pot};
+
+/// Held, captured, exposure and suspense of a purchase.
+fn state(desk: &Desk, name: &str) -> [i64; 4] {
+    let p = desk.purchase(name);
+    [p.held().unwrap(), p.captured, p.exposure, p.suspense].map(Money::minor)
+}
+
+#[test]
+fn scenario_15_a_capture_before_its_question_is_counted_once() {
+    let mut desk = Desk::new(&[("week", 60_00)]);
+    desk.capture("a", 10_00);
+    assert_eq!(desk.figures("week"), [60_00, 0, 10_00, 50_00]);
+    assert!(desk.approve("a", 0, 10_00).is_empty(), "what was captured is not held again");
+    assert!(desk.hear("a", word(open(gbp(10_00)), 0, 1, "evt_1")).is_empty());
+    assert!(desk.hear("a", word(closed(10_00), 1, 1, "evt_2")).is_empty());
+    assert_eq!(desk.figures("week"), [60_00, 0, 10_00, 50_00]);
+}
+
+#[test]
+fn scenario_18_several_captures_share_one_hold() {
+    let mut desk = Desk::new(&[("week", 60_00)]);
+    desk.approve("a", 0, 30_00);
+    desk.capture("a", 10_00);
+    assert_eq!(state(&desk, "a"), [20_00, 10_00, 0, 0]);
+    desk.capture("a", 15_00);
+    assert_eq!(state(&desk, "a"), [5_00, 25_00, 0, 0]);
+    desk.hear("a", word(closed(25_00), 1, 1, "evt_1"));
+    assert_eq!(state(&desk, "a"), [0, 25_00, 0, 0]);
+    desk.capture("a", 5_00); // late
+    assert_eq!(desk.figures("week"), [60_00, 0, 30_00, 30_00]);
+}
+
+#[test]
+fn scenario_19_a_repeated_snapshot_moves_nothing() {
+    let mut desk = Desk::new(&[("week", 60_00)]);
+    desk.approve("a", 0, 10_00);
+    let raised = word(open(gbp(15_00)), 1, 1, "evt_1");
+    assert_eq!(desk.hear("a", raised.clone()), ["pot:week:left -> pot:week:held 500"]);
+    assert!(desk.hear("a", raised).is_empty());
+    assert!(desk.hear("a", word(open(gbp(90_00)), 0, 1, "evt_0")).is_empty(), "an older word");
+    assert_eq!(state(&desk, "a"), [15_00, 0, 0, 0]);
+}
+
+#[test]
+fn scenario_20_a_reversal_gives_back_only_what_is_still_held() {
+    let mut desk = Desk::new(&[("week", 60_00)]);
+    desk.approve("a", 0, 30_00);
+    desk.capture("a", 20_00);
+    desk.hear("a", word(Standing::Reversed, 1, 1, "evt_1"));
+    assert_eq!(desk.figures("week"), [60_00, 0, 20_00, 40_00]);
+}
+
+#[test]
+fn scenario_21_reversals_never_give_back_more_than_is_held() {
+    let mut desk = Desk::new(&[("week", 60_00)]);
+    desk.approve("a", 0, 30_00);
+    desk.hold_changed("a", 30_00);
+    assert_eq!(desk.hold_changed("a", -10_00), ["pot:week:held -> pot:week:left 1000"]);
+    assert_eq!(desk.hold_changed("a", -30_00), ["pot:week:held -> pot:week:left 2000"]);
+    assert!(desk.hold_changed("a", -30_00).is_empty());
+    assert_eq!(desk.figures("week"), [60_00, 0, 0, 60_00]);
+}
+
+#[test]
+fn scenario_22_a_hold_that_was_nothing_for_a_moment_is_held_again() {
+    let mut desk = Desk::new(&[("week", 60_00)]);
+    desk.approve("a", 0, 30_00);
+    desk.hear("a", word(open(gbp(0)), 1, 1, "evt_1"));
+    assert_eq!(state(&desk, "a"), [0, 0, 0, 0]);
+    desk.hear("a", word(open(gbp(30_00)), 2, 1, "evt_2"));
+    assert_eq!(state(&desk, "a"), [30_00, 0, 0, 0]);
+}
+
+#[test]
+fn scenario_23_and_24_an_increment_is_held_once_whoever_tells_of_it() {
+    let mut desk = Desk::new(&[("week", 60_00)]);
+    desk.approve("a", 0, 10_00);
+    desk.approve("a", 1, 5_00);
+    assert_eq!(state(&desk, "a"), [15_00, 0, 0, 0]);
+    // The issuer's word of before the second answer does not take it away.
+    desk.hear("a", word(open(gbp(10_00)), 1, 1, "evt_1"));
+    assert_eq!(state(&desk, "a"), [15_00, 0, 0, 0]);
+    desk.hear("a", word(open(gbp(15_00)), 2, 2, "evt_2"));
+    assert_eq!(state(&desk, "a"), [15_00, 0, 0, 0]);
+    desk.hear("a", word(open(gbp(12_00)), 3, 2, "evt_3"));
+    assert_eq!(state(&desk, "a"), [12_00, 0, 0, 0]);
+}
+
+#[test]
+fn a_capture_comes_out_of_an_increment_that_the_issuer_has_not_spoken_of_yet() {
+    let mut desk = Desk::new(&[("week", 90_00)]);
+    desk.approve("a", 0, 50_00);
+    desk.hear("a", word(open(gbp(50_00)), 1, 1, "evt_1"));
+    desk.approve("a", 1, 20_00);
+    assert_eq!(state(&desk, "a"), [70_00, 0, 0, 0]);
+    desk.capture("a", 70_00);
+    assert_eq!(desk.figures("week"), [90_00, 0, 70_00, 20_00]);
+}
+
+#[test]
+fn a_capture_that_uses_up_the_hold_leaves_a_later_approval_held() {
+    let mut desk = Desk::new(&[("pets", 30_00), ("week", 30_00)]);
+    desk.hear("a", word(closed(30_00), 1, 1, "evt_1"));
+    desk.approve("a", 1, 30_00);
+    desk.capture("a", 30_00); // of before: the approval is not what it claims
+    assert_eq!(state(&desk, "a"), [30_00, 30_00, 0, 0]);
+    assert_eq!(desk.figures("week"), [30_00, 30_00, 0, 0]);
+}
+
+#[test]
+fn a_hold_that_was_short_is_filled_by_the_refund_of_its_own_purchase() {
+    // In either order of the refund and the snapshot, what the issuer holds is held.
+    let snapshot = || word(open(gbp(100_00)), 1, 1, "evt_1");
+    let mut early = Desk::new(&[("week", 60_00)]);
+    early.hear("a", snapshot());
+    early.capture("a", 50_00);
+    early.refund("a", 20_00);
+    let mut late = Desk::new(&[("week", 60_00)]);
+    late.capture("a", 50_00);
+    late.refund("a", 20_00);
+    late.hear("a", snapshot());
+    assert_eq!(late.figures("week"), [60_00, 30_00, 30_00, 0]);
+    assert_eq!(early.figures("week"), late.figures("week"));
+}
+
+#[test]
+fn a_counter_goes_down_in_the_period_in_which_the_purchase_counted() {
+    let mut desk = Desk::new(&[("week", 60_00)]);
+    let everything = |period: Period, on| CounterKey {
+        scope: Scope::Everything,
+        period,
+        first_day: period.first_day(on),
+    };
+    let today = monday_morning().date;
+    let then = super::a_purchase("early").counted.on;
+    desk.approve("early", 0, 10_00);
+    desk.approve("late", 0, 3_00);
+    let counted = |desk: &Desk, key| desk.book.counters.get(&key).map(|used| used.amount.minor());
+    assert_eq!(counted(&desk, everything(Period::Week, today)), Some(3_00));
+    assert_eq!(counted(&desk, everything(Period::Week, then)), None, "not begun in hindsight");
+    assert_eq!(counted(&desk, everything(Period::Agreement, today)), Some(13_00));
+    desk.hear("early", word(Standing::Reversed, 1, 1, "evt_1"));
+    assert_eq!(counted(&desk, everything(Period::Week, today)), Some(3_00));
+    assert_eq!(counted(&desk, everything(Period::Agreement, today)), Some(3_00));
+}
+
+#[test]
+fn scenario_44_a_refund_gives_the_money_back_and_not_the_limit() {
+    let mut desk = Desk::new(&[("week", 60_00)]);
+    desk.approve("a", 0, 10_00);
+    desk.capture("a", 10_00);
+    let before = desk.book.counters.clone();
+    desk.refund("a", 10_00);
+    assert_eq!(desk.book.counters, before);
+    assert_eq!(desk.figures("week"), [60_00, 0, 0, 60_00]);
+}
+
+fn uses(desk: &Desk) -> Vec<i64> {
+    desk.book.permissions.iter().map(|permission| permission.uses_left).collect()
+}
+
+#[test]
+fn a_permission_is_given_back_when_nothing_of_its_purchase_is_left() {
+    let mut desk = Desk::new(&[("week", 60_00)]);
+    desk.book.permissions = vec![permission(1)];
+    desk.approve_by("a", 0, 10_00, Some(permission(1).id));
+    assert_eq!(uses(&desk), [USES - 1]);
+    desk.hear("a", word(open(gbp(5_00)), 1, 1, "evt_1"));
+    assert_eq!(uses(&desk), [USES - 1], "a part is still held");
+    desk.hear("a", word(Standing::Reversed, 2, 1, "evt_2"));
+    assert_eq!(uses(&desk), [USES]);
+    desk.capture("a", 10_00);
+    assert_eq!(uses(&desk), [USES - 1], "it was bought after all");
+    desk.refund("a", 10_00);
+    assert_eq!(uses(&desk), [USES - 1], "a refund does not undo the purchase");
+}
+
+#[test]
+fn an_increment_uses_up_the_permission_that_allowed_it() {
+    let mut desk = Desk::new(&[("week", 60_00)]);
+    desk.book.permissions = vec![permission(1), permission(2)];
+    desk.approve_by("a", 0, 10_00, Some(permission(1).id));
+    desk.approve_by("a", 1, 10_00, Some(permission(2).id));
+    assert_eq!(uses(&desk), [USES - 1, USES - 1]);
+    desk.approve_by("a", 2, 10_00, Some(permission(2).id));
+    assert_eq!(uses(&desk), [USES - 1, USES - 1], "one purchase is one use");
+    desk.hear("a", word(Standing::Reversed, 1, 3, "evt_1"));
+    assert_eq!(uses(&desk), [USES, USES]);
+}
+
+#[test]
+fn an_increment_that_is_withdrawn_gives_its_own_permission_back() {
+    let mut desk = Desk::new(&[("week", 60_00)]);
+    desk.book.permissions = vec![permission(1), permission(2)];
+    desk.approve_by("a", 0, 10_00, Some(permission(1).id));
+    desk.approve_by("a", 1, 10_00, Some(permission(2).id));
+    desk.withdraw("a", 1);
+    assert_eq!(uses(&desk), [USES - 1, USES]);
+    desk.withdraw("a", 0);
+    assert_eq!(uses(&desk), [USES, USES]);
+}
+
+#[test]
+fn what_is_not_in_the_book_is_refused() {
+    let mut desk = Desk::new(&[("week", 60_00)]);
+    let cause = desk.cause(PostingKind::Capture);
+    let unknown = desk.book.change(&key("b"), cause, |_, _| Ok(Vec::new()));
+    assert!(matches!(unknown, Err(LedgerError::NoSuchPurchase(_))));
+
+    let stream = "homes".parse().unwrap();
+    let cause = desk.cause(PostingKind::Load);
+    let load = sayso::ledger::postings::loaded(&stream, &pot("nowhere"), gbp(1));
+    assert_eq!(desk.book.post(cause, load), Err(LedgerError::NoSuchPot(pot("nowhere"))));
+}
+
+#[test]
+fn no_pot_goes_below_nothing() {
+    use sayso::ledger::account::Account;
+    use sayso::ledger::posting::Transfer;
+
+    let mut desk = Desk::new(&[("week", 60_00)]);
+    let (left, held) = (Account::PotLeft(pot("week")), Account::PotHeld(pot("week")));
+    for (from, to, minor) in [(&left, &held, 60_01), (&held, &left, 1)] {
+        let cause = desk.cause(PostingKind::Decision);
+        let transfer = Transfer::new(from.clone(), to.clone(), gbp(minor)).unwrap();
+        let mut pots = desk.book.pots.clone();
+        assert_eq!(pots.apply(&transfer), Err(LedgerError::BelowNothing(pot("week"))));
+        let mut book_of_its_own = Desk::new(&[("week", 60_00)]).book;
+        assert!(book_of_its_own.post(cause, vec![transfer]).is_err());
+        assert_eq!(book_of_its_own.changes().postings.len(), 1, "only the load is linked");
+    }
+}

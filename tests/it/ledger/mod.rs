@@ -1,0 +1,409 @@
+//! The book of one budget: what each event posts, and what holds after any events in any order.
+
+mod events;
+mod order;
+mod postings;
+mod properties;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+
+use sayso::domain::agreement::{Agreement, Gate, Scope, Term, TermDraft};
+use sayso::domain::authorisation::{Presence, PurchaseKind};
+use sayso::domain::hold::Hold;
+use sayso::domain::id::{PermissionId, PostingId, PotId, PurchaseId};
+use sayso::domain::limit::{Abroad, Committed, Counted, Limit};
+use sayso::domain::money::Money;
+use sayso::domain::period::Period;
+use sayso::domain::person::PersonState;
+use sayso::domain::pot::{Source, drain};
+use sayso::domain::presentment::{Position, Standing};
+use sayso::domain::purchase::{IssuerWord, Place, Promise, PromiseState, Purchase};
+use sayso::ledger::account::Account;
+use sayso::ledger::book::{Book, Cause, LedgerError, Owner, PotBalance, Pots, PurchaseKey};
+use sayso::ledger::posting::{Head, PostingKind, Transfer};
+use sayso::ledger::postings::{captured, loaded, refunded, settled};
+use sayso::record::purchase::{hold_rows, purchase_digest, purchase_row};
+use sayso::record::row::Digest;
+
+use crate::values::{
+    a_draft, a_permission, a_pot, a_request, an_agreement, category, gbp, monday_morning, pot,
+};
+
+/// A book, and the messages about its purchases as the store and the lifecycle would pass them on.
+struct Desk {
+    book: Book,
+    postings: u128,
+}
+
+impl Desk {
+    /// A budget with these pots, all from one stream, with this much loaded into each.
+    fn new(pots: &[(&str, i64)]) -> Self {
+        let currency = gbp(0).currency();
+        let budget = "dee".parse().unwrap();
+        let mut book = Book::new("riverside".parse().unwrap(), budget, currency, Head::START);
+        book.owner = Some(Owner {
+            name: "Dee".to_owned(),
+            worker: "amina".to_owned(),
+            state: PersonState::Active,
+            agreement: Arc::new(counting_agreement(pots)),
+            cards: Vec::new(),
+        });
+        let mut desk = Self { book, postings: 0 };
+        for (id, minor) in pots {
+            let empty = PotBalance::empty("homes".parse().unwrap(), gbp(100_00));
+            desk.book.pots.0.insert(pot(id), empty);
+            desk.load(id, *minor);
+        }
+        desk
+    }
+
+    fn load(&mut self, id: &str, minor: i64) {
+        let cause = self.cause(PostingKind::Load);
+        let load = loaded(&"homes".parse().unwrap(), &pot(id), gbp(minor));
+        self.book.post(cause, load).unwrap();
+        self.check();
+    }
+
+    fn cause(&mut self, kind: PostingKind) -> Cause {
+        self.postings += 1;
+        Cause {
+            posting: PostingId::new(uuid::Uuid::from_u128(self.postings)),
+            kind,
+            subject: format!("event {}", self.postings),
+            record: Digest::of_text(&self.postings.to_string()),
+            moment: monday_morning(),
+        }
+    }
+
+    /// The purchase called `name`, known from now on.
+    fn add(&mut self, name: &str) {
+        let key = key(name);
+        let purchase = a_purchase(name);
+        self.book.purchases.entry(key).or_insert(purchase);
+    }
+
+    fn purchase(&self, name: &str) -> &Purchase {
+        &self.book.purchases[&key(name)]
+    }
+
+    /// Changes the purchase, checks all that must be true, and says what moved.
+    fn change(
+        &mut self,
+        name: &str,
+        kind: PostingKind,
+        act: impl FnOnce(&mut Purchase, &mut Pots) -> Result<Vec<Transfer>, LedgerError>,
+    ) -> Vec<String> {
+        self.add(name);
+        let cause = self.cause(kind);
+        self.book.change(&key(name), cause, act).unwrap();
+        self.check();
+        let posting = self.book.changes().postings.last().unwrap();
+        posting.entry.transfers.iter().map(shown).collect()
+    }
+
+    /// What the pots have left, in the order in which they drain.
+    fn sources(&self) -> Vec<Source> {
+        let plans = &self.book.agreement().unwrap().pots;
+        let left = |id: &PotId| self.book.pots.left(id, self.book.currency);
+        plans.iter().map(|p| Source { pot: p.id.clone(), available: left(&p.id) }).collect()
+    }
+
+    /// We approve `minor` more, as the answer to the question of this number.
+    fn approve(&mut self, name: &str, sequence: u32, minor: i64) -> Vec<String> {
+        self.approve_by(name, sequence, minor, None)
+    }
+
+    fn approve_by(
+        &mut self,
+        name: &str,
+        sequence: u32,
+        minor: i64,
+        permission: Option<PermissionId>,
+    ) -> Vec<String> {
+        let parts = drain(gbp(minor), &self.sources()).unwrap();
+        let state = PromiseState::Kept;
+        let promise = Promise { sequence, amount: gbp(minor), permission, state };
+        self.change(name, PostingKind::Decision, |purchase, pots| {
+            purchase.promises.push(promise);
+            settled(purchase, pots, &parts)
+        })
+    }
+
+    /// Our answer to the question of this number came too late.
+    fn withdraw(&mut self, name: &str, sequence: u32) -> Vec<String> {
+        self.change(name, PostingKind::Withdrawal, |purchase, pots| {
+            for promise in purchase.promises.iter_mut().filter(|p| p.sequence == sequence) {
+                promise.state = PromiseState::Withdrawn;
+            }
+            settled(purchase, pots, &[])
+        })
+    }
+
+    /// The issuer says how the purchase stands.
+    fn hear(&mut self, name: &str, word: IssuerWord) -> Vec<String> {
+        let sources = self.sources();
+        self.change(name, PostingKind::Standing, |purchase, pots| {
+            purchase.hear(word);
+            settle(purchase, pots, &sources)
+        })
+    }
+
+    /// The issuer says that the hold changed by so much.
+    fn hold_changed(&mut self, name: &str, by: i64) -> Vec<String> {
+        let sources = self.sources();
+        self.change(name, PostingKind::Standing, |purchase, pots| {
+            let told = if by < 0 { &mut purchase.lowered } else { &mut purchase.raised };
+            *told = told.checked_add(gbp(by.abs())).unwrap();
+            settle(purchase, pots, &sources)
+        })
+    }
+
+    fn capture(&mut self, name: &str, minor: i64) -> Vec<String> {
+        let others: Vec<_> = self.sources().into_iter().map(|source| source.pot).collect();
+        self.change(name, PostingKind::Capture, |purchase, pots| {
+            captured(purchase, pots, gbp(minor), &others)
+        })
+    }
+
+    fn refund(&mut self, name: &str, minor: i64) -> Vec<String> {
+        self.change(name, PostingKind::Refund, |purchase, pots| {
+            refunded(purchase, pots, gbp(minor))
+        })
+    }
+
+    /// Loaded, held, spent and left of a pot.
+    fn figures(&self, id: &str) -> [i64; 4] {
+        let balance = &self.book.pots.0[&pot(id)];
+        [balance.loaded, balance.held, balance.spent, balance.left].map(Money::minor)
+    }
+
+    /// All that must be true after every step.
+    fn check(&self) {
+        self.check_chain();
+        self.check_pots();
+        self.check_purchases();
+        self.check_counters();
+        self.check_permissions();
+    }
+
+    fn check_chain(&self) {
+        let mut head = Head::START;
+        for posting in &self.book.changes().postings {
+            assert_eq!((posting.seq, posting.previous), (head.seq + 1, head.posting));
+            assert_eq!(posting.hash, posting.hash_after(head.hash));
+            head = posting.head();
+        }
+        assert_eq!(self.book.head(), head);
+        let last = self.book.changes().postings.last();
+        if let Some((id, digest)) = last.and_then(|posting| posting.entry.purchase) {
+            let purchase = self.book.purchases.values().find(|p| p.id == id).unwrap();
+            let row = purchase_row(&self.book.programme, purchase);
+            let holds = hold_rows(&self.book.programme, purchase);
+            assert_eq!(purchase_digest(&row, &holds), digest, "the chain vouches for the purchase");
+        }
+    }
+
+    /// What every account has, by the transfers alone.
+    fn accounts(&self) -> BTreeMap<Account, i64> {
+        let mut accounts = BTreeMap::new();
+        for transfer in self.book.changes().postings.iter().flat_map(|p| &p.entry.transfers) {
+            *accounts.entry(transfer.from().clone()).or_default() -= transfer.amount().minor();
+            *accounts.entry(transfer.to().clone()).or_default() += transfer.amount().minor();
+        }
+        accounts
+    }
+
+    fn check_pots(&self) {
+        let accounts = self.accounts();
+        let of = |account| accounts.get(&account).copied().unwrap_or(0);
+        for (id, balance) in &self.book.pots.0 {
+            let [loaded, held, spent, left] = self.figures(id.as_str());
+            assert_eq!(left, of(Account::PotLeft(id.clone())), "{id}");
+            assert_eq!(held, of(Account::PotHeld(id.clone())), "{id}");
+            assert_eq!(loaded, held + spent + left, "{id}");
+            assert_eq!(loaded, self.loaded_by_transfers(id), "{id}");
+            assert_eq!(balance.allocated, gbp(100_00), "a promise that no posting touches");
+            assert!(left >= 0 && held >= 0 && spent >= 0, "{id}: {balance:?}");
+            let holds = || self.book.purchases.values().flat_map(|p| &p.holds);
+            let here = |hold: &&Hold| hold.pot == *id;
+            let held_for: i64 = holds().filter(here).map(|hold| hold.held.minor()).sum();
+            let spent_on: i64 =
+                holds().filter(here).map(|hold| hold.spent().unwrap().minor()).sum();
+            assert_eq!((held_for, spent_on), (held, spent), "{id}");
+        }
+        let all = || self.book.purchases.values();
+        let sum = |part: fn(&Purchase) -> Money| all().map(|p| part(p).minor()).sum::<i64>();
+        assert_eq!(of(Account::Exposure), -sum(|p| p.exposure));
+        assert_eq!(of(Account::Suspense), sum(|p| p.suspense));
+        let clearing = Account::Clearing(a_request().connection);
+        assert_eq!(of(clearing), sum(|p| p.captured) - sum(|p| p.refunded));
+        assert_eq!(accounts.values().sum::<i64>(), 0);
+    }
+
+    fn loaded_by_transfers(&self, id: &PotId) -> i64 {
+        let postings = &self.book.changes().postings;
+        let transfers = postings.iter().flat_map(|posting| &posting.entry.transfers);
+        let is_load = |t: &&Transfer| {
+            matches!(t.from(), Account::StreamFunds(_)) && *t.to() == Account::PotLeft(id.clone())
+        };
+        transfers.filter(is_load).map(|transfer| transfer.amount().minor()).sum()
+    }
+
+    fn check_purchases(&self) {
+        for purchase in self.book.purchases.values() {
+            let held = purchase.held().unwrap().minor();
+            let wanted = purchase.wanted_hold().unwrap().minor();
+            assert!(held <= wanted, "{held} held, {wanted} wanted");
+            for hold in &purchase.holds {
+                assert!(hold.held.minor() >= 0 && hold.refunded.minor() <= hold.captured.minor());
+            }
+            let spent: i64 = purchase.holds.iter().map(|h| h.spent().unwrap().minor()).sum();
+            assert_eq!(
+                spent + purchase.exposure.minor() - purchase.suspense.minor(),
+                purchase.captured.minor() - purchase.refunded.minor(),
+                "{purchase:?}"
+            );
+            let excess = purchase.refunded.minor() - purchase.captured.minor();
+            assert_eq!(purchase.suspense.minor(), excess.max(0), "{purchase:?}");
+        }
+    }
+
+    /// Counters are the sum of what is committed, and the number of purchases of which anything is.
+    fn check_counters(&self) {
+        for (key, used) in &self.book.counters {
+            let mut expected = Committed::nothing(gbp(0));
+            for purchase in self.book.purchases.values() {
+                let committed = purchase.committed().unwrap();
+                if purchase.counted.counts_in(key) && committed.is_positive() {
+                    let part = purchase.counted.amount_in(&key.scope, committed).unwrap();
+                    expected.amount = expected.amount.checked_add(part).unwrap();
+                    expected.purchases += 1;
+                }
+            }
+            assert_eq!(*used, expected, "{key:?}");
+        }
+    }
+
+    /// A permission is used by as many purchases as were approved by it and cost anything.
+    fn check_permissions(&self) {
+        for permission in &self.book.permissions {
+            let is_used = |purchase: &&Purchase| {
+                let by = |p: &Promise| {
+                    p.permission == Some(permission.id) && p.state == PromiseState::Kept
+                };
+                purchase.committed().unwrap().is_positive() && purchase.promises.iter().any(by)
+            };
+            let used = self.book.purchases.values().filter(is_used).count();
+            let used = i64::try_from(used).unwrap();
+            assert_eq!(permission.uses_left + used, USES, "{}", permission.id);
+        }
+    }
+}
+
+/// How often each permission of the tests may be used.
+const USES: i64 = 3;
+
+fn key(name: &str) -> PurchaseKey {
+    (a_request().connection, name.parse().unwrap())
+}
+
+fn shown(transfer: &Transfer) -> String {
+    format!("{} -> {} {}", transfer.from(), transfer.to(), transfer.amount().minor())
+}
+
+/// Brings the hold to what is wanted, as a message of the issuer does.
+fn settle(
+    purchase: &mut Purchase,
+    pots: &mut Pots,
+    sources: &[Source],
+) -> Result<Vec<Transfer>, LedgerError> {
+    let missing = purchase.wanted_hold()?.saturating_sub(purchase.held()?)?;
+    let parts = drain(missing, sources)?;
+    settled(purchase, pots, &parts)
+}
+
+/// An agreement that counts everything, food and cash back, in every period.
+fn counting_agreement(pots: &[(&str, i64)]) -> Agreement {
+    let counting = |scope, limits| {
+        let draft = a_draft(scope, sayso::domain::agreement::Answer::Yes);
+        Term::new(TermDraft { limits, ..draft }).unwrap()
+    };
+    let amount = |per| Limit::Amount { per, most: gbp(1_000_00) };
+    let mut agreement = an_agreement();
+    agreement.pots = pots.iter().map(|(id, _)| a_pot(id, "homes")).collect();
+    agreement.terms = vec![
+        counting(Scope::Everything, Period::ALL.map(amount).to_vec()),
+        counting(
+            Scope::Category(category("food")),
+            vec![amount(Period::Week), Limit::Count { per: Period::Day, most: 9 }],
+        ),
+        counting(Scope::Gate(Gate::CashBack), vec![amount(Period::Day)]),
+    ];
+    agreement
+}
+
+/// A purchase of which nothing has been said. `cash…` hands out £5.00; `early…` was last week.
+fn a_purchase(name: &str) -> Purchase {
+    let number = name.bytes().fold(7, |sum, byte| sum * 31 + u128::from(byte));
+    let cash_back = if name.starts_with("cash") { gbp(5_00) } else { gbp(0) };
+    let days_ago = if name.starts_with("early") { 7 } else { 0 };
+    let today = monday_morning().date;
+    Purchase {
+        id: PurchaseId::new(uuid::Uuid::from_u128(number)),
+        budget: "dee".parse().unwrap(),
+        connection: a_request().connection,
+        reference: name.parse().unwrap(),
+        card: a_request().card,
+        currency: gbp(0).currency(),
+        counted: Counted {
+            on: today.checked_sub(SignedDuration::from_hours(24 * days_ago)).unwrap(),
+            shop: a_request().merchant.shop_key(),
+            mcc: a_request().merchant.mcc(),
+            category: category("food"),
+            kind: PurchaseKind::Purchase,
+            presence: Presence::InPerson,
+            abroad: Abroad::No,
+            cash_back,
+            matched: Scope::Category(category("food")),
+        },
+        place: Place::new("Corner Shop 12"),
+        promises: Vec::new(),
+        word: None,
+        raised: gbp(0),
+        lowered: gbp(0),
+        captured: gbp(0),
+        refunded: gbp(0),
+        holds: Vec::new(),
+        exposure: gbp(0),
+        suspense: gbp(0),
+    }
+}
+
+/// What the issuer said `second` seconds after the first question, having had so many answers.
+fn word(standing: Standing, second: i64, answers: u32, event: &str) -> IssuerWord {
+    let at = monday_morning().at.checked_add(SignedDuration::from_secs(second)).unwrap();
+    let over = u8::from(!matches!(standing, Standing::Open { .. }));
+    let reference = event.parse().unwrap();
+    IssuerWord { standing, position: Position { at, answers, over, reference } }
+}
+
+/// All is claimed: this much.
+fn closed(claimed: i64) -> Standing {
+    Standing::Closed { claimed: gbp(claimed) }
+}
+
+const fn open(total: Money) -> Standing {
+    Standing::Open { total }
+}
+
+/// The permission of this number, which may be used [`USES`] times.
+fn permission(number: u128) -> sayso::domain::permission::Permission {
+    sayso::domain::permission::Permission {
+        id: PermissionId::new(uuid::Uuid::from_u128(number)),
+        uses_left: USES,
+        ..a_permission()
+    }
+}

@@ -1,0 +1,107 @@
+//! Random lives of several purchases over two pots: what must be true is checked at every step.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use sayso::domain::presentment::Standing;
+
+use super::{Desk, closed, open, permission, word};
+use crate::values::gbp;
+
+const PURCHASES: [&str; 3] = ["a", "cash", "early"];
+
+#[derive(Debug, Clone)]
+enum Event {
+    /// We approve as much of this as the pots have, by this permission.
+    Approve(i64, Option<u128>),
+    /// The answer of this number came too late.
+    Withdraw(u32),
+    /// The issuer's snapshot, this many seconds later.
+    Hear(Standing, i64, u32),
+    HoldChange(i64),
+    Capture(i64),
+    Refund(i64),
+}
+
+fn any_standing() -> impl Strategy<Value = Standing> {
+    prop_oneof![
+        3 => (0..=60_00_i64).prop_map(|minor| open(gbp(minor))),
+        1 => select(vec![
+            closed(20_00), Standing::Reversed, Standing::Expired, Standing::Declined,
+        ]),
+    ]
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        4 => (1..=40_00_i64, option::of(1..=2_u128)).prop_map(|(m, by)| Event::Approve(m, by)),
+        1 => (0..4_u32).prop_map(Event::Withdraw),
+        3 => (any_standing(), 0..5_i64, 0..4_u32).prop_map(|(s, at, n)| Event::Hear(s, at, n)),
+        1 => (-40_00..=40_00_i64).prop_map(Event::HoldChange),
+        3 => (1..=40_00_i64).prop_map(Event::Capture),
+        2 => (1..=40_00_i64).prop_map(Event::Refund),
+    ]
+}
+
+fn play(desk: &mut Desk, number: usize, name: &str, event: &Event) {
+    let exposure_before = desk.book.purchases.values().map(|p| p.exposure.minor()).sum::<i64>();
+    match event {
+        Event::Approve(minor, by) => {
+            let left: i64 = desk.sources().iter().map(|source| source.available.minor()).sum();
+            let minor = left.min(*minor);
+            desk.add(name);
+            let sequence = desk.purchase(name).promises.len().try_into().unwrap();
+            if minor > 0 {
+                desk.approve_by(name, sequence, minor, by.map(|number| permission(number).id));
+            }
+        }
+        Event::Withdraw(sequence) => {
+            desk.withdraw(name, *sequence);
+        }
+        Event::Hear(standing, at, answers) => {
+            desk.hear(name, word(*standing, *at, *answers, &format!("evt_{number}")));
+        }
+        Event::HoldChange(by) => {
+            desk.hold_changed(name, *by);
+        }
+        Event::Capture(minor) => {
+            desk.capture(name, *minor);
+        }
+        Event::Refund(minor) => {
+            desk.refund(name, *minor);
+        }
+    }
+    let exposure = desk.book.purchases.values().map(|p| p.exposure.minor()).sum::<i64>();
+    if exposure > exposure_before {
+        assert!(matches!(event, Event::Capture(_)), "only a capture costs what nobody has");
+        let left: i64 = desk.sources().iter().map(|source| source.available.minor()).sum();
+        assert_eq!((left, desk.purchase(name).held().unwrap()), (0, gbp(0)), "the pots come first");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever happens to purchases, in whatever order, the books are true after every step.
+    #[test]
+    fn the_books_are_true_after_any_events(
+        first in 0..=60_00_i64,
+        second in 0..=60_00_i64,
+        events in vec((select(PURCHASES.as_slice()), any_event()), 1..25),
+    ) {
+        let mut desk = Desk::new(&[("pets", first), ("week", second)]);
+        desk.book.permissions = vec![permission(1), permission(2)];
+        for (number, (name, event)) in events.iter().enumerate() {
+            play(&mut desk, number, name, event);
+        }
+        // Once everything is over, nothing stays held.
+        for name in PURCHASES {
+            desk.hear(name, word(closed(0), 9, u32::MAX, "evt_last"));
+            prop_assert_eq!(desk.purchase(name).held().unwrap(), gbp(0));
+        }
+        let held: i64 = ["pets", "week"].iter().map(|id| desk.figures(id)[1]).sum();
+        prop_assert_eq!(held, 0);
+    }
+}
