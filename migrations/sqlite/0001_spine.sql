@@ -107,7 +107,7 @@ CREATE TABLE term (
     FOREIGN KEY (programme_id, budget_id, version)
         REFERENCES agreement (programme_id, budget_id, version),
     CONSTRAINT a_restriction_has_a_reason_and_a_review CHECK (
-        (answer = 'yes' AND limits = '') OR (reason <> '' AND review_on IS NOT NULL)
+        (answer = 'yes' AND limits = '') OR (COALESCE(reason, '') <> '' AND review_on IS NOT NULL)
     )
 ) STRICT;
 
@@ -118,7 +118,7 @@ CREATE TABLE permission (
     scope         TEXT    NOT NULL,
     currency      TEXT    NOT NULL,
     cap_minor     INTEGER NOT NULL CHECK (cap_minor > 0),
-    uses_left     INTEGER NOT NULL CHECK (uses_left >= 0),
+    uses_left     INTEGER NOT NULL,
     given_at      INTEGER NOT NULL,
     ends_at       INTEGER NOT NULL,
     PRIMARY KEY (programme_id, budget_id, permission_id),
@@ -180,7 +180,8 @@ CREATE TABLE purchase (
     word_answers    INTEGER,
     word_over       INTEGER,
     word_reference  TEXT,
-    changes_minor   INTEGER,
+    raised_minor    INTEGER NOT NULL CHECK (raised_minor >= 0),
+    lowered_minor   INTEGER NOT NULL CHECK (lowered_minor >= 0),
     captured_minor  INTEGER NOT NULL CHECK (captured_minor >= 0),
     refunded_minor  INTEGER NOT NULL CHECK (refunded_minor >= 0),
     exposure_minor  INTEGER NOT NULL CHECK (exposure_minor >= 0),

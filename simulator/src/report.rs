@@ -14,7 +14,7 @@ use serde::{Serialize, Serializer};
 pub struct Moment {
     /// Unix seconds.
     pub unix: i64,
-    /// Short name of the weekday: "Mon".
+    /// The local day: "Monday 23 November".
     pub day: String,
     /// Local time of day, "08:30".
     pub time: String,
@@ -156,6 +156,9 @@ pub struct Latency {
     pub max_us: u64,
 }
 
+/// A minute: longer than any message waits for its answer.
+const LONGEST_US: u64 = 60_000_000;
+
 impl Report {
     pub(crate) fn new(seed: u64, deadline: Duration) -> anyhow::Result<Self> {
         Ok(Self {
@@ -166,8 +169,8 @@ impl Report {
             answers: BTreeMap::new(),
             reasons: BTreeMap::new(),
             deadline,
-            questions: Histogram::new(3)?,
-            events: Histogram::new(3)?,
+            questions: Histogram::new_with_max(LONGEST_US, 3)?,
+            events: Histogram::new_with_max(LONGEST_US, 3)?,
         })
     }
 
@@ -327,7 +330,7 @@ impl fmt::Display for Step {
         };
         write!(
             f,
-            "{} {}  {:<6} {:<24} {:>9}  {:<15} {answer:<15} {:>10}  {}{}{}",
+            "{:<21} {}  {:<6} {:<24} {:>9}  {:<15} {answer:<15} {:>10}  {}{}{}",
             self.at.day,
             self.at.time,
             self.person,
@@ -339,5 +342,20 @@ impl fmt::Display for Step {
             self.note,
             if self.expected_ok { "" } else { "  <-- not as expected" },
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latencies_are_told_as_they_were() {
+        let mut report = Report::new(1, Duration::from_secs(2)).unwrap();
+        report.questions.saturating_record(5_000);
+        report.questions.saturating_record(7_000);
+        let latency = report.question_latency();
+        assert!((4_990..=5_010).contains(&latency.p50_us), "{latency:?}");
+        assert!((6_990..=7_010).contains(&latency.max_us), "{latency:?}");
     }
 }

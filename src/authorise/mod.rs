@@ -167,6 +167,17 @@ fn purchase_place(
     (request.programme.clone(), request.connection.clone(), request.purchase.clone())
 }
 
+/// Whether the question is about a purchase that counts already.
+fn continues(known: Option<&Purchase>) -> Result<Continues, LedgerError> {
+    let Some(purchase) = known else { return Ok(Continues::NewPurchase) };
+    let so_far = purchase.committed()?;
+    Ok(if so_far.is_positive() {
+        Continues::OpenPurchase { so_far, counted_on: purchase.counted.on }
+    } else {
+        Continues::NewPurchase
+    })
+}
+
 fn conflict_note(question: &Question, budget: &BudgetId, ids: &NewIds) -> Note {
     let request = &question.request;
     Note {
@@ -241,20 +252,20 @@ impl Desk<'_> {
             agreement: Arc::clone(&owner.agreement),
         });
         let known = self.book.purchases.get(&purchase_key(request));
-        let so_far = known.map(Purchase::committed).transpose()?;
-        let continues = so_far.filter(|so_far| so_far.is_positive());
-        let counted = self.programme.counted(request, self.book.agreement(), moment);
+        let fresh = self.programme.counted(request, self.book.agreement(), moment);
+        let counted = known.map_or(&fresh, |purchase| &purchase.counted);
         let touched = self.book.counters.iter().filter(|(key, _)| counted.counts_in(key));
+        let about = self.book.permissions.iter().filter(|p| fresh.is_within(&p.scope));
+        let is_known = holder.is_some();
         Ok(Facts {
             moment,
             programme: self.programme.facts(),
-            available: if holder.is_some() { self.book.available() } else { BTreeMap::new() },
-            permissions: if holder.is_some() { self.book.permissions.clone() } else { Vec::new() },
+            available: if is_known { self.book.available() } else { BTreeMap::new() },
+            permissions: if is_known { about.cloned().collect() } else { Vec::new() },
             counters: touched.map(|(key, used)| (key.clone(), *used)).collect(),
             holder,
-            category: counted.category,
-            continues: continues
-                .map_or(Continues::NewPurchase, |so_far| Continues::OpenPurchase { so_far }),
+            category: fresh.category.clone(),
+            continues: continues(known)?,
         })
     }
 
@@ -294,7 +305,8 @@ impl Desk<'_> {
             place: Place::new(request.merchant.name()),
             promises: Vec::new(),
             word: None,
-            changes: None,
+            raised: nothing,
+            lowered: nothing,
             captured: nothing,
             refunded: nothing,
             holds: Vec::new(),

@@ -181,7 +181,7 @@ impl Purchase<'_> {
             .filter_map(|gate| agreement.gate(gate));
         let counted = Counted::new(
             self.request,
-            self.facts.moment.date,
+            self.facts.counted_on(),
             &self.facts.category,
             country,
             scope.clone(),
@@ -212,7 +212,9 @@ impl Purchase<'_> {
             Limit::PerPurchase(most) => {
                 let whole = match self.facts.continues {
                     Continues::NewPurchase => amount,
-                    Continues::OpenPurchase { so_far } => amount.checked_add(so_far)?,
+                    Continues::OpenPurchase { so_far, .. } => {
+                        amount.checked_add(counted.amount_in(term.scope(), so_far)?)?
+                    }
                 };
                 let over = whole.minor() > most.minor();
                 over.then_some(DeclineReason::OverPurchase { limit: most })
@@ -241,8 +243,9 @@ impl Purchase<'_> {
         if objections.is_empty() {
             return None;
         }
-        let given: Vec<_> = self.facts.permissions.iter().filter(|p| self.is_about(p)).collect();
         let at = self.facts.moment.at;
+        let is_given = |p: &&Permission| p.given_at <= at && self.is_about(p);
+        let given: Vec<_> = self.facts.permissions.iter().filter(is_given).collect();
         let live = given.iter().find(|p| {
             p.covers(self.request.amount, at).is_ok()
                 && objections.iter().all(|objection| has_cooled(objection, p, at))
@@ -268,7 +271,7 @@ impl Purchase<'_> {
         let matched = agreement.matched(self.request, &self.facts.category);
         let counted = Counted::new(
             self.request,
-            self.facts.moment.date,
+            self.facts.counted_on(),
             &self.facts.category,
             &self.facts.programme.country,
             matched.map_or(Scope::EverythingElse, |term| term.scope().clone()),

@@ -69,6 +69,13 @@ impl Batch {
         Self::new(dialect, table.columns, &template)
     }
 
+    /// The same statement, but a known row is left as it is unless it has the same `column`.
+    pub(super) fn only_if_same(mut self, table: &Table, column: &str) -> Self {
+        let name = table.name;
+        self.sql = format!("{} WHERE {name}.{column} = excluded.{column}", self.sql).into();
+        self
+    }
+
     /// Runs the statement over `rows`; says how many rows it changed.
     pub(super) async fn execute(
         &self,
@@ -108,7 +115,8 @@ impl Batch {
             Dialect::Postgres => {
                 (0..self.columns.len()).map(|column| array_literal(rows, column)).collect()
             }
-            Dialect::Sqlite => vec![json_array(rows)],
+            // An array of arrays of texts and numbers always serialises.
+            Dialect::Sqlite => vec![serde_json::to_string(rows).unwrap_or_default()],
         }
     }
 }
@@ -180,17 +188,6 @@ fn quote(text: &str, literal: &mut String) {
         literal.push(character);
     }
     literal.push('"');
-}
-
-/// `rows` as one JSON array of arrays.
-fn json_array(rows: &[Vec<Value>]) -> String {
-    let value = |value: &Value| match value {
-        Value::Text(text) => serde_json::Value::from(text.as_str()),
-        Value::Number(number) => serde_json::Value::from(*number),
-        Value::Null => serde_json::Value::Null,
-    };
-    let rows: Vec<Vec<_>> = rows.iter().map(|row| row.iter().map(value).collect()).collect();
-    serde_json::to_string(&rows).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! A database future is never dropped half-way: whoever starts a [`Tx`] runs it to its end in a
 //! task of its own (sqlx 0.9 can leave a pooled connection inside a half-begun transaction).
 
+mod agreements;
 mod batch;
 mod books;
 mod close;
@@ -18,7 +19,8 @@ use std::time::Duration;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyConnection, AnyPool, Executor as _, Transaction};
 
-pub use self::books::{Agreements, BookWanted, Books, CardBudget, OpenBook, ReferenceKey};
+pub use self::agreements::Agreements;
+pub use self::books::{BookWanted, Books, CardBudget, OpenBook, ReferenceKey};
 pub use self::close::{Additions, NewMessage, Note};
 pub use self::programmes::{
     BUDGET, LOAD, POT_PLAN, PersonRow, ProgrammeRow, SecretRow, pot_plan_digest,
@@ -34,6 +36,17 @@ use crate::record::row::CorruptRow;
 pub enum Dialect {
     Sqlite,
     Postgres,
+}
+
+impl Dialect {
+    /// The database whose addresses begin with `scheme`.
+    fn of_scheme(scheme: &str) -> Option<Self> {
+        match scheme {
+            "sqlite" => Some(Self::Sqlite),
+            "postgres" | "postgresql" => Some(Self::Postgres),
+            _ => None,
+        }
+    }
 }
 
 /// Why the store could not do what was asked. Nothing of the transaction has been kept.
@@ -115,11 +128,9 @@ impl Store {
     /// Connects to `url`: `sqlite:FILE` or `postgres://…`.
     pub async fn connect(url: &str, connections: Connections) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
-        let dialect = match url.split(':').next() {
-            Some("sqlite") => Dialect::Sqlite,
-            Some("postgres" | "postgresql") => Dialect::Postgres,
-            _ => return Err(StoreError::UnknownScheme(url.chars().take(12).collect())),
-        };
+        let scheme = url.split(':').next().unwrap_or_default();
+        let dialect = Dialect::of_scheme(scheme)
+            .ok_or_else(|| StoreError::UnknownScheme(url.chars().take(12).collect()))?;
         let (address, writers) = match dialect {
             Dialect::Sqlite => (sqlite_address(url), 1),
             Dialect::Postgres => (url.to_owned(), connections.writers),
@@ -226,7 +237,14 @@ const fn settings(dialect: Dialect) -> &'static [&'static str] {
             "PRAGMA busy_timeout = 250",
         ],
         Dialect::Postgres => {
-            &["SET lock_timeout = '250ms'", "SET statement_timeout = '10s'", "SET jit = off"]
+            &[
+                "SET lock_timeout = '250ms'",
+                "SET statement_timeout = '10s'",
+                "SET jit = off",
+                // A commit that returns before the disk has it would be a promise we cannot keep.
+                "SELECT set_config('synchronous_commit', 'on', false) \
+                 WHERE current_setting('synchronous_commit') = 'off'",
+            ]
         }
     }
 }

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
 use super::batch::{Batch, names, read_row};
-use super::books::{pot_row, read_pot};
-use super::statements::{COUNTER, PERMISSION, POT};
+use super::books::{CardBudget, pot_row, read_card_budget, read_pot};
+use super::statements::{CARD_BUDGET, COUNTER, PERMISSION, POT};
 use super::{Dialect, Store, StoreError, Tx};
 use crate::domain::agreement::Agreement;
 use crate::domain::card::CardState;
@@ -309,6 +309,30 @@ impl Tx {
         let rows: Vec<_> = secrets.iter().map(row).collect();
         self.put(&SECRET, &rows, OnKnown::Keep).await?;
         Ok(true)
+    }
+
+    /// Every budget of a programme, in order.
+    pub async fn budgets_of(
+        &mut self,
+        programme: &ProgrammeId,
+    ) -> Result<Vec<BudgetId>, StoreError> {
+        let sql = "SELECT budget_id FROM budget WHERE programme_id = $1 ORDER BY budget_id";
+        let rows = sqlx::query(sql).bind(programme.to_string()).fetch_all(self.connection());
+        let read = |row: &sqlx::any::AnyRow| {
+            Ok(Reader::new(&BUDGET, &read_row(row, columns![Key "budget_id"])?).parsed()?)
+        };
+        rows.await?.iter().map(read).collect()
+    }
+
+    /// Every card of a programme, in order.
+    pub async fn every_card(
+        &mut self,
+        programme: &ProgrammeId,
+    ) -> Result<Vec<CardBudget>, StoreError> {
+        let sql = "SELECT programme_id, connection_id, token, budget_id FROM card \
+                   WHERE programme_id = $1 ORDER BY connection_id, token";
+        let rows = sqlx::query(sql).bind(programme.to_string()).fetch_all(self.connection());
+        rows.await?.iter().map(|row| read_card_budget(&read_row(row, CARD_BUDGET)?)).collect()
     }
 
     /// Adds budgets that are not there yet, at the start of their chains.

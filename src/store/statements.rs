@@ -146,7 +146,9 @@ impl Statements {
             insert_journal: Batch::insert(dialect, &JOURNAL),
             insert_messages: Batch::insert(dialect, &MESSAGE),
             insert_exceptions: Batch::insert(dialect, &EXCEPTION),
-            upsert_purchases: Batch::upsert(dialect, &PURCHASE),
+            // Two purchases of one name, begun in two budgets at once: the second must not win.
+            upsert_purchases: Batch::upsert(dialect, &PURCHASE)
+                .only_if_same(&PURCHASE, "purchase_id"),
             upsert_holds: Batch::upsert(dialect, &HOLD),
             upsert_counters: Batch::upsert(dialect, &COUNTER),
             update_pots: batch(POT.columns, UPDATE_POTS),

@@ -5,11 +5,15 @@
 #[macro_use] // `on_both_databases!`
 mod support;
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod http;
+#[cfg(test)]
 mod issuers;
 #[cfg(test)]
-mod scenarios;
+mod reports;
 #[cfg(test)]
-mod smoke;
+mod scenarios;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]

@@ -273,7 +273,7 @@ impl<'a> Player<'a> {
         let step = Step {
             at: Moment {
                 unix: planned.at,
-                day: local.strftime("%a").to_string(),
+                day: local.strftime("%A %-d %B").to_string(),
                 time: local.strftime("%H:%M").to_string(),
             },
             story: planned.story,
