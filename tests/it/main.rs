@@ -7,6 +7,8 @@ mod support;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod decide;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod issuers;
@@ -15,7 +17,11 @@ mod reports;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
+mod smoke;
+#[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod values;
 #[cfg(test)]
 mod verify;
 #[cfg(test)]
