@@ -17,8 +17,6 @@ mod reports;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
-mod smoke;
-#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod values;
