@@ -28,7 +28,7 @@ use crate::ledger::book::{Book, Cause, LedgerError, PurchaseKey};
 use crate::ledger::posting::PostingKind;
 use crate::ledger::postings::settled;
 use crate::programme::directory::{Directory, DirectoryError, Programme};
-use crate::record::decision::{DECISION, NewDecision};
+use crate::record::decision::{DECISION, NewDecision, content_digest};
 use crate::record::row::Digest;
 use crate::store::{Additions, BookWanted, Books, NewMessage, Note, StoreError, Tx};
 
@@ -84,7 +84,8 @@ pub async fn authorise(
     let mut answered = Vec::with_capacity(questions.len());
     for (question, budget) in questions.iter().zip(&budgets) {
         let request = &question.request;
-        if let Some(known) = answers.find(request) {
+        let content = content_digest(request);
+        if let Some(known) = answers.find(request, content) {
             if known.is_conflict {
                 additions.notes.push(conflict_note(question, budget, ids));
             }
@@ -98,8 +99,8 @@ pub async fn authorise(
             return Err(AuthoriseError::NoHouse(request.programme.clone()));
         };
         let mut desk = Desk { book: &mut open.book, programme, ids, additions: &mut additions };
-        let told = desk.decide(question, is_elsewhere)?;
-        answers.remember(request, told);
+        let told = desk.decide(question, content, is_elsewhere)?;
+        answers.remember(request, content, told);
         answered.push(Answered { told, is_conflict: false });
     }
     tx.close_books(&books.all(), &additions).await?;
@@ -206,7 +207,12 @@ struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    fn decide(&mut self, question: &Question, is_elsewhere: bool) -> Result<Told, LedgerError> {
+    fn decide(
+        &mut self,
+        question: &Question,
+        content: Digest,
+        is_elsewhere: bool,
+    ) -> Result<Told, LedgerError> {
         let request = &question.request;
         let moment = Moment::new(question.arrived_at, self.programme.zone());
         let facts = self.facts(request, moment)?;
@@ -219,6 +225,7 @@ impl Desk<'_> {
         let id = DecisionId::new(self.ids.next(moment.at));
         let record = NewDecision {
             id,
+            content,
             budget: &self.book.budget,
             request,
             facts: &facts,

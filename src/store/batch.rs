@@ -1,7 +1,7 @@
 //! One SQL text for many rows, on two databases.
 //!
 //! `{rows}` in a text stands for the rows that are passed: on PostgreSQL `UNNEST` over array
-//! literals bound as text, on SQLite one JSON array through `json_each`. Why not JSON on both:
+//! literals bound as text, on SQLite one JSON array through `jsonb_each`. Why not JSON on both:
 //! PostgreSQL estimates its rows badly and joins whole tables. Why not one statement per row: the
 //! cost of a statement is most of the cost of a decision.
 
@@ -110,6 +110,17 @@ impl Batch {
         found.iter().map(|row| read_row(row, columns)).collect()
     }
 
+    /// The steps in which SQLite would run the statement.
+    #[cfg(test)]
+    pub(super) async fn plan(
+        &self,
+        connection: &mut AnyConnection,
+    ) -> Result<Vec<String>, StoreError> {
+        let query = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", self.sql)));
+        let steps = query.bind("[]").fetch_all(connection).await?;
+        steps.iter().map(|step| Ok(step.try_get("detail")?)).collect()
+    }
+
     fn arguments(&self, rows: &[Vec<Value>]) -> Vec<String> {
         match self.dialect {
             Dialect::Postgres => {
@@ -156,9 +167,10 @@ fn json_each(columns: &[Column]) -> String {
     let values: Vec<_> = columns
         .iter()
         .enumerate()
-        .map(|(index, column)| format!("value->>{index} AS {}", column.name))
+        .map(|(index, column)| format!("json_extract(value, '$[{index}]') AS {}", column.name))
         .collect();
-    format!("(SELECT {} FROM json_each($1)) AS r", values.join(", "))
+    // `json_each` would spell every row as text again, to be read anew for each of its values.
+    format!("(SELECT {} FROM jsonb_each($1)) AS r", values.join(", "))
 }
 
 /// One column of `rows` as a PostgreSQL array literal.
