@@ -503,6 +503,7 @@ async fn scenario_49_a_shop_without_a_usable_code_is_unsorted(database: TestData
     without["data"]["object"]["merchant_data"] = Value::Null;
     assert_eq!(world.ask_body(&without.to_string()).await.reason(), "over_purchase");
     assert_eq!(world.count("purchase", "category = 'unsorted'").await, 10);
+    assert_eq!(world.count("purchase", "mcc IS NULL").await, 9, "all but 9998 are no codes");
     assert_eq!(world.count("decision", "1 = 1").await, 22);
 
     // Where the list says to ask, the reason is its own.
