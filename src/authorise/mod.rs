@@ -148,11 +148,10 @@ async fn load_counters(
         let Some(open) = books.get_mut(&request.programme, budget) else { continue };
         let Some(owner) = &open.book.owner else { continue };
         let moment = Moment::new(question.arrived_at, programme.zone());
-        let known = open.book.purchases.get(&purchase_key(request));
-        let counted = known.map_or_else(
-            || programme.counted(request, open.book.agreement(), moment),
-            |purchase| purchase.counted.clone(),
-        );
+        let counted = match open_purchase(&open.book, request) {
+            Some(purchase) => purchase.counted.clone(),
+            None => programme.counted(request, open.book.agreement(), moment),
+        };
         let touched = counted.counters(&owner.agreement).into_iter();
         keys.extend(touched.map(|key| (request.programme.clone(), budget.clone(), key)));
     }
@@ -169,15 +168,18 @@ fn purchase_place(
     (request.programme.clone(), request.connection.clone(), request.purchase.clone())
 }
 
+/// The purchase that `request` asks more for, if anything is held or paid for it. One that was
+/// undone and is asked for again begins anew: on this day, under what is agreed now.
+fn open_purchase<'a>(book: &'a Book, request: &AuthorisationRequest) -> Option<&'a Purchase> {
+    let known = book.purchases.get(&purchase_key(request))?;
+    known.committed().is_ok_and(Money::is_positive).then_some(known)
+}
+
 /// Whether the question is about a purchase that counts already.
-fn continues(known: Option<&Purchase>) -> Result<Continues, LedgerError> {
-    let Some(purchase) = known else { return Ok(Continues::NewPurchase) };
+fn continues(open: Option<&Purchase>) -> Result<Continues, LedgerError> {
+    let Some(purchase) = open else { return Ok(Continues::NewPurchase) };
     let so_far = purchase.committed()?;
-    Ok(if so_far.is_positive() {
-        Continues::OpenPurchase { so_far, counted_on: purchase.counted.on }
-    } else {
-        Continues::NewPurchase
-    })
+    Ok(Continues::OpenPurchase { so_far, counted_on: purchase.counted.on })
 }
 
 fn conflict_note(question: &Question, budget: &BudgetId, ids: &NewIds) -> Note {
@@ -259,9 +261,9 @@ impl Desk<'_> {
             person: owner.state,
             agreement: Arc::clone(&owner.agreement),
         });
-        let known = self.book.purchases.get(&purchase_key(request));
+        let open = open_purchase(self.book, request);
         let fresh = self.programme.counted(request, self.book.agreement(), moment);
-        let counted = known.map_or(&fresh, |purchase| &purchase.counted);
+        let counted = open.map_or(&fresh, |purchase| &purchase.counted);
         let touched = self.book.counters.iter().filter(|(key, _)| counted.counts_in(key));
         let used = known.map(Purchase::permissions).transpose()?.unwrap_or_default();
         let about = self.book.permissions.iter().filter(|p| fresh.is_within(&p.scope));
@@ -277,7 +279,7 @@ impl Desk<'_> {
             counters: touched.map(|(key, used)| (key.clone(), *used)).collect(),
             holder,
             category: fresh.category.clone(),
-            continues: continues(known)?,
+            continues: continues(open)?,
         })
     }
 
@@ -288,9 +290,10 @@ impl Desk<'_> {
         cause: Cause,
     ) -> Result<(), LedgerError> {
         let key = purchase_key(request);
-        if !self.book.purchases.contains_key(&key) {
-            let purchase = self.new_purchase(request, cause.moment);
-            self.book.purchases.insert(key.clone(), purchase);
+        if open_purchase(self.book, request).is_none() {
+            let begun = self.new_purchase(request, cause.moment);
+            let counted = begun.counted.clone();
+            self.book.purchases.entry(key.clone()).or_insert(begun).counted = counted;
         }
         let promise = Promise {
             sequence: request.sequence,

@@ -127,7 +127,7 @@ async fn database(findings: &mut Findings, store: &Store, now: Timestamp) {
             Ok(settings) => {
                 findings.good(format!("programme {programme}"), format!("at version {version}"));
                 for connection in &settings.settings.connections {
-                    secrets(findings, &directory, &connection.id);
+                    secrets(findings, &directory, &connection.id, now);
                 }
             }
             Err(error) => findings.bad(format!("programme {programme}"), with_causes(&error)),
@@ -135,14 +135,19 @@ async fn database(findings: &mut Findings, store: &Store, now: Timestamp) {
     }
 }
 
-fn secrets(findings: &mut Findings, directory: &Directory, connection: &ConnectionId) {
+fn secrets(
+    findings: &mut Findings,
+    directory: &Directory,
+    connection: &ConnectionId,
+    now: Timestamp,
+) {
     let about = format!("connection {connection}");
     let Some(live) = directory.connection(connection) else {
         return findings.bad(about, "its issuer is not one that this program understands");
     };
-    let mut unusable =
-        live.secrets.iter().filter_map(|secret| live.issuer.check_secret(secret).err());
-    match (live.secrets.len(), unusable.next()) {
+    let secrets = live.secrets_at(now);
+    let mut unusable = secrets.iter().filter_map(|secret| live.issuer.check_secret(secret).err());
+    match (secrets.len(), unusable.next()) {
         (0, _) => findings.bad(about, "it has no live secret, so every message is refused"),
         (_, Some(error)) => findings.bad(about, error.to_string()),
         (count, None) => findings.good(about, format!("live secrets: {count}")),

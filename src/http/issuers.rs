@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody, PathRejection};
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -113,12 +113,18 @@ impl IssuerGate {
         let body = read_body(body).await?;
         let headers = pairs(&head.headers);
         let message = SignedMessage { headers: &headers, body: &body };
-        connection.issuer.verify(&connection.secrets, &message, self.clock.now())?;
+        let now = self.clock.now();
+        connection.issuer.verify(&connection.secrets_at(now), &message, now)?;
         Ok(Genuine { connection, body, arrived_at, arrived })
     }
 }
 
 async fn read_body(body: Body) -> Result<Bytes, ApiError> {
+    // A length that is announced need not be waited for.
+    let announced = usize::try_from(body.size_hint().lower());
+    if announced.is_ok_and(|bytes| bytes > BODY_BYTES_MAX) {
+        return Err(ApiError::TooLarge);
+    }
     let mut request = Request::new(body);
     DefaultBodyLimit::max(BODY_BYTES_MAX).apply(&mut request);
     match timeout(BODY_WITHIN, Bytes::from_request(request, &())).await {

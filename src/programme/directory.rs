@@ -77,11 +77,26 @@ pub struct LiveConnection {
     pub programme: ProgrammeId,
     pub id: ConnectionId,
     pub issuer: Issuer,
-    /// Every secret that is live.
-    pub secrets: Vec<SecretString>,
+    secrets: Vec<LiveSecret>,
     pub api_version: String,
     /// What we give ourselves; less than what the issuer gives us.
     pub answer_within: Duration,
+}
+
+/// A secret, and when it stops to count.
+#[derive(Debug, Clone)]
+struct LiveSecret {
+    secret: SecretString,
+    until: Option<Timestamp>,
+}
+
+impl LiveConnection {
+    /// Every secret that is live at `now`. One that ends does so to the second, also while the
+    /// database is away and nothing can be read anew.
+    pub fn secrets_at(&self, now: Timestamp) -> Vec<SecretString> {
+        let live = self.secrets.iter().filter(|s| s.until.is_none_or(|until| now < until));
+        live.map(|s| s.secret.clone()).collect()
+    }
 }
 
 /// Why a programme cannot be used.
@@ -130,7 +145,7 @@ impl Directory {
 
     /// Reads the connections and their secrets that are live at `now`.
     ///
-    /// A secret that was replaced or has ended stops counting with the next refresh.
+    /// A secret that was replaced stops counting with the next refresh.
     pub async fn refresh(&self, now: Timestamp) -> Result<(), DirectoryError> {
         let mut connections: BTreeMap<ConnectionId, LiveConnection> = BTreeMap::new();
         let secrets = self.store.secrets(now).await?;
@@ -145,7 +160,12 @@ impl Directory {
                         programme: programme.clone(),
                         id: connection.id.clone(),
                         issuer,
-                        secrets: live.map(|secret| secret.secret.as_str().into()).collect(),
+                        secrets: live
+                            .map(|row| LiveSecret {
+                                secret: row.secret.as_str().into(),
+                                until: row.live_until,
+                            })
+                            .collect(),
                         api_version: connection.api_version.clone().unwrap_or_default(),
                         answer_within: Duration::from_millis(connection.answer_within_ms.into()),
                     },

@@ -1,1 +1,315 @@
-//! Soon.
+//! Every answer can be explained afterwards, and a file with mistakes changes nothing.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use sayso::app::{App, AppSettings};
+use sayso::clock::Clock;
+use sayso::demo::{self, DemoSettings};
+use sayso::ops::explain::{Explanation, Replay, explain};
+use sayso::ops::verify;
+use sayso::programme::apply::{Applied, ApplyError, apply, show};
+use sayso::record::decision::Outcome;
+use serde_json::json;
+use simulator::{Play, Step};
+use tokio::sync::mpsc;
+
+use crate::support::TestDatabase;
+use crate::world::{CONNECTION, DEE, DEMO, Purchase, RULES, SECRET, World, an_hour, purchase};
+
+on_both_databases!(
+    a_whole_play_is_explained_as_it_was_answered,
+    the_demo_is_clean_with_seed_1,
+    the_demo_is_clean_with_seed_2,
+    the_demo_is_clean_with_seed_3,
+    a_file_with_ten_mistakes_lists_ten_and_changes_nothing,
+    what_is_shown_applies_again_without_a_change,
+);
+
+/// Plays seed 7 against a gateway of its own; every step as the simulator saw it.
+async fn played(database: &TestDatabase) -> (App, Vec<Step>) {
+    let (clock, hand) = Clock::story("2026-11-22T12:00:00Z".parse().unwrap());
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let app = App::start(AppSettings::new(listen, database.url.as_str().into(), clock));
+    let app = app.await.unwrap();
+    apply(app.store(), app.ids(), app.clock().now(), DEMO, RULES).await.unwrap();
+    app.directory().refresh(app.clock().now()).await.unwrap();
+    let gateway = format!("http://{}", app.address());
+    let play = Play { gateway, programme: DEMO.to_owned(), seed: 7 };
+    let set_time = Box::new(move |unix| hand.set(Timestamp::from_second(unix).unwrap()));
+    let (sender, mut receiver) = mpsc::channel(1_000);
+    let playing = simulator::play(&play, simulator::Clock::Story(set_time), sender);
+    let listening = async {
+        let mut steps = Vec::new();
+        while let Some(step) = receiver.recv().await {
+            steps.push(step);
+        }
+        steps
+    };
+    let (outcome, steps) = tokio::join!(playing, listening);
+    let outcome = outcome.unwrap();
+    assert!(outcome.report().is_clean(), "{}", outcome.report().to_text());
+    (app, steps)
+}
+
+async fn a_whole_play_is_explained_as_it_was_answered(database: TestDatabase) {
+    let (app, steps) = played(&database).await;
+    // What the issuer heard, by decision: its own word and ours for it.
+    let mut heard: BTreeMap<String, (simulator::Answer, Option<String>)> = BTreeMap::new();
+    for step in steps.iter().filter(|step| step.kind.is_question()) {
+        let decision = step.decision.clone().unwrap();
+        let told = (step.answer, step.reason.clone());
+        let known = heard.entry(decision).or_insert_with(|| told.clone());
+        assert_eq!(*known, told, "{step:?}");
+    }
+    assert!(heard.len() >= 30, "{}", heard.len());
+    let recorded = database.rows("SELECT decision_id FROM decision ORDER BY 1").await.concat();
+    assert_eq!(recorded, heard.keys().cloned().collect::<Vec<_>>(), "each was told, each recorded");
+
+    let mut refused = 0;
+    for (decision, told) in &heard {
+        let explanations = explain(app.store(), app.directory(), decision).await.unwrap();
+        let [explanation] = explanations.as_slice() else { panic!("{explanations:?}") };
+        assert_eq!(explanation.replay, Replay::Same, "{explanation}");
+        assert_eq!(&said(explanation), told, "{explanation}");
+        let is_refusal = matches!(explanation.outcome, Outcome::Declined(_));
+        let is_somebody = !explanation.person.is_house();
+        let is_to_be_told = is_refusal && is_somebody;
+        assert_eq!(explanation.messages.len(), usize::from(is_to_be_told), "{explanation}");
+        for text in [&explanation.person_text, &explanation.worker_text, &explanation.finance_text]
+        {
+            assert!(!text.is_empty(), "{explanation}");
+        }
+        let about = format!("SELECT body FROM message WHERE subject = '{decision}'");
+        assert_eq!(database.rows(&about).await.concat(), explanation.messages);
+        refused += usize::from(is_to_be_told);
+    }
+    assert!(refused >= 10, "{refused}");
+    // Each message was written when its purchase was refused, and there are no others.
+    let together = "SELECT m.message_id FROM message m JOIN decision d ON d.decision_id = m.subject \
+                    AND d.programme_id = m.programme_id AND d.budget_id = m.budget_id \
+                    AND d.decided_at = m.created_at AND d.outcome = 'declined'";
+    assert_eq!(database.rows(together).await.len(), refused);
+    assert_eq!(database.rows("SELECT message_id FROM message").await.len(), refused);
+    let proof = verify(app.store(), None).await.unwrap();
+    assert!(proof.is_clean(), "{}", proof.to_text());
+    app.stop().await;
+}
+
+/// What an issuer must have heard of a decision.
+fn said(explanation: &Explanation) -> (simulator::Answer, Option<String>) {
+    match &explanation.outcome {
+        Outcome::Approved(amount) if *amount == explanation.asked => {
+            (simulator::Answer::Approved, None)
+        }
+        Outcome::Approved(amount) => (simulator::Answer::Partial(amount.minor()), None),
+        Outcome::Declined(codes) => {
+            (simulator::Answer::NotPaid, Some(codes[0].as_str().to_owned()))
+        }
+    }
+}
+
+/// Runs the demo; its lines, without what is measured or made anew each time.
+async fn demo_lines(database: &TestDatabase, seed: u64) -> Vec<String> {
+    let settings = DemoSettings {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        database_url: Some(database.url.clone()),
+        seed,
+    };
+    let mut lines = Vec::new();
+    let demo = demo::run(settings, |line| lines.push(line)).await.unwrap();
+    assert!(demo.is_clean, "seed {seed}:\n{}", lines.join("\n"));
+    let address = demo.app.address().to_string();
+    demo.app.stop().await;
+    let text = lines.join("\n").replace(&database.url, "DATABASE").replace(&address, "ADDRESS");
+    text.lines().map(without_measures).collect()
+}
+
+/// Blanks numbers before `ms`, and everything that has the shape of a digest.
+fn without_measures(line: &str) -> String {
+    let mut words: Vec<_> = line.split(' ').filter(|word| !word.is_empty()).collect();
+    for at in 0..words.len() {
+        let is_time = words.get(at + 1).is_some_and(|next| next.starts_with("ms"));
+        let is_digest = words[at].len() >= 32 && words[at].chars().all(|c| c.is_ascii_hexdigit());
+        if is_time || is_digest {
+            words[at] = "-";
+        }
+    }
+    words.join(" ")
+}
+
+async fn the_demo_is_clean_with_seed_1(database: TestDatabase) {
+    demo_lines(&database, 1).await;
+}
+
+async fn the_demo_is_clean_with_seed_2(database: TestDatabase) {
+    demo_lines(&database, 2).await;
+}
+
+async fn the_demo_is_clean_with_seed_3(database: TestDatabase) {
+    demo_lines(&database, 3).await;
+}
+
+#[tokio::test]
+async fn one_seed_tells_one_story() {
+    let databases = [TestDatabase::sqlite(), TestDatabase::sqlite(), TestDatabase::sqlite()];
+    let [one, again, other] = [(0, 7), (1, 7), (2, 8)].map(|(n, seed)| (&databases[n], seed));
+    let one = demo_lines(one.0, one.1).await;
+    let again = demo_lines(again.0, again.1).await;
+    for (one, again) in one.iter().zip(&again) {
+        assert_eq!(one, again);
+    }
+    assert_eq!(one.len(), again.len());
+    assert_ne!(one[1..], demo_lines(other.0, other.1).await[1..], "the first line names the seed");
+}
+
+/// How many rows every table of the database has.
+async fn all_rows(world: &World) -> Vec<(String, i64)> {
+    let mut counts = Vec::new();
+    for table in [
+        "rules",
+        "programme",
+        "programme_version",
+        "connection",
+        "connection_secret",
+        "budget",
+        "person",
+        "card",
+        "agreement",
+        "term",
+        "permission",
+        "pot",
+        "counter",
+        "purchase",
+        "hold",
+        "decision",
+        "withdrawal",
+        "issuer_event",
+        "presentment",
+        "load",
+        "posting",
+        "journal",
+        "seal",
+        "message",
+        "exception",
+    ] {
+        counts.push((table.to_owned(), world.count(table, "1 = 1").await));
+    }
+    counts
+}
+
+async fn try_apply(world: &World, file: &str, rules: &str) -> Result<Applied, ApplyError> {
+    apply(world.app.store(), world.app.ids(), world.now(), file, rules).await
+}
+
+/// The line of `text` on which `words` first stand, counted from 1.
+fn line_of(text: &str, words: &str) -> usize {
+    text[..text.find(words).unwrap()].matches('\n').count() + 1
+}
+
+async fn a_file_with_ten_mistakes_lists_ten_and_changes_nothing(database: TestDatabase) {
+    let world = World::open(database).await;
+    assert!(world.ask(&purchase("Before", 1_00)).await.is_approved());
+    let before = all_rows(&world).await;
+    let mistakes = [
+        ("time_zone = \"Europe/London\"", "time_zone = \"Europe/Londom\""),
+        ("country = \"GB\"", "country = \"UK\""),
+        ("phone = \"020 7946 0001\"", "phone = \"call me\""),
+        ("answer_within_ms = 1300", "answer_within_ms = 2300"),
+        ("value = \"whsec_demo_events_8a41d7e6b95340c2\"", "value = \"short\""),
+        ("never = [\"gambling\"]", "never = [\"gambing\"]"),
+        ("state = \"replaced\"", "state = \"sold\""),
+        ("{ id = \"start\", amount = \"150.00\" }", "{ id = \"start\", amount = \"150.001\" }"),
+        ("agreed_on = 2026-11-02", "agreed_on = \"some day\""),
+        ("reason = \"Ana does not shop online.\"\n", "raeson = \"Ana does not shop online.\"\n"),
+    ];
+    let mut file = DEMO.to_owned();
+    for (right, wrong) in mistakes {
+        assert!(file.contains(right), "{right}");
+        file = file.replacen(right, wrong, 1);
+    }
+    let ApplyError::File(problems) = try_apply(&world, &file, RULES).await.unwrap_err() else {
+        panic!("applied")
+    };
+    let lines: Vec<_> = problems.problems.iter().map(|problem| problem.line).collect();
+    for (_, wrong) in mistakes {
+        assert!(lines.contains(&line_of(&file, wrong)), "{wrong} is not in:\n{problems}");
+    }
+    assert!(lines.is_sorted(), "{problems}");
+    assert_eq!(all_rows(&world).await, before);
+
+    let mistakes = [
+        ("slug = \"eating\"", "slug = \"Eating out\""),
+        ("\"5411 Supermarkets and grocers\"", "\"541 Supermarkets and grocers\""),
+        ("\"5441 Sweet and chocolate shops\"", "\"5422 Sweet and chocolate shops\""),
+        (
+            "start = \"talk\"\nsensitive = true\nnote = \"\"\"\nMany pubs",
+            "start = \"never\"\nsensitive = true\nnote = \"\"\"\nMany pubs",
+        ),
+        ("\"5814 Fast food and takeaways\"", "\"5812 Fast food and takeaways\""),
+    ];
+    let mut rules = RULES.to_owned();
+    for (right, wrong) in mistakes {
+        assert!(rules.contains(right), "{right}");
+        rules = rules.replacen(right, wrong, 1);
+    }
+    let error = try_apply(&world, DEMO, &rules).await.unwrap_err();
+    assert!(matches!(error, ApplyError::Rules(_)), "{error}");
+    let told = error.to_string();
+    for (_, wrong) in mistakes {
+        let line = line_of(&rules, wrong);
+        assert!(
+            told.contains(&format!("categories.toml:{line}: ")),
+            "line {line}, {wrong}:\n{told}"
+        );
+    }
+    assert_eq!(all_rows(&world).await, before);
+
+    // What each file may say for itself, but not beside what is here: nothing of it either.
+    let taken = DEMO.replacen("id = \"riverside\"", "id = \"another\"", 1);
+    let refused = try_apply(&world, &taken, RULES).await;
+    assert!(matches!(refused, Err(ApplyError::Refused(_))), "{refused:?}");
+    assert_eq!(all_rows(&world).await, before);
+    assert_eq!(world.figure("dee", "held").await, 1_00);
+    world.check().await;
+}
+
+async fn what_is_shown_applies_again_without_a_change(database: TestDatabase) {
+    let world = World::open(database).await;
+    // A busier programme than the demo: a secret that ends, a permission, a card that is lost.
+    let secret = format!("value = \"{SECRET}\"");
+    let ends = format!("{secret}\nuntil = 2027-01-01T00:00:00Z");
+    let femi = "[[person]]\nid = \"femi\"";
+    let permission = format!(
+        "[[person.permission]]\non = {{ category = \"phone\" }}\nup_to = \"30.00\"\nuses = 2\n\
+         from = 2026-11-23T07:00:00Z\nends = 2026-11-30T00:00:00Z\n\
+         id = \"okay_00000000000000000000000000000007\"\n\n{femi}"
+    );
+    let file = DEMO.replacen(&secret, &ends, 1).replacen(femi, &permission, 1);
+    let file = file.replacen("\"replaced\"", "\"lost\"", 1);
+    world.apply(&file).await;
+    let phone = Purchase { mcc: json!("4812"), ..purchase("Phone", 20_00) };
+    assert!(world.ask(&phone).await.is_approved());
+    assert_eq!(world.count("permission", "uses_left = 1").await, 1);
+    let bought = purchase("Before", 12_50);
+    assert!(world.ask(&bought).await.is_approved());
+    let (before, left) = (all_rows(&world).await, world.figures("dee").await);
+
+    let riverside = "riverside".parse().unwrap();
+    let shown = show(world.app.store(), &riverside).await.unwrap().unwrap();
+    assert!(!shown.contains(SECRET), "secrets are not shown");
+    world.pass(an_hour());
+    let applied = try_apply(&world, &shown, RULES).await.unwrap();
+    assert_eq!((applied.loads, applied.agreements), (0, 0), "{applied:?}");
+    assert_eq!(all_rows(&world).await, before);
+    assert_eq!(world.figures("dee").await, left);
+    assert_eq!(show(world.app.store(), &riverside).await.unwrap().unwrap(), shown);
+    assert_eq!(world.count("permission", "uses_left = 1").await, 1, "what is used stays used");
+    // The secrets, though not shown, still count.
+    world.app.directory().refresh(world.now()).await.unwrap();
+    world.tell(&bought.captured(world.now(), "one", 12_50)).await;
+    let stored = format!("secret = '{SECRET}' AND connection_id = '{CONNECTION}'");
+    assert_eq!(world.count("connection_secret", &stored).await, 1);
+    assert_eq!(world.count("card", &format!("token = '{DEE}'")).await, 1);
+    world.check().await;
+}

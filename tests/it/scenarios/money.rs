@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::support::TestDatabase;
 use crate::world::{
-    ANA, Answer, CONNECTION, DEE, DEMO, FEMI, Purchase, RULES, SECRET, World, purchase,
+    ANA, APPROVED, Answer, CONNECTION, DEE, DEMO, FEMI, Purchase, RULES, SECRET, Standing, World,
+    purchase,
 };
 
 on_both_databases!(
@@ -415,7 +416,16 @@ async fn scenario_43_an_increment_counts_on_the_day_of_its_purchase(database: Te
     let again = Purchase { amount: 1, answers: 3, ..first.clone() };
     assert_eq!(world.ask(&again).await.reason(), "over_period");
     // The new day is untouched by it.
-    assert!(world.ask(&femi("Morning", 30_00)).await.is_approved());
+    assert!(world.ask(&femi("Morning", 25_00)).await.is_approved());
+    // Undone and asked for again, it begins anew: it is a purchase of this day now.
+    let undone = Standing { status: "reversed", name: "undone", answers: 4, ..APPROVED };
+    world.tell(&first.standing("updated", world.now(), &undone)).await;
+    let anew = Purchase { amount: 5_01, answers: 4, ..first.clone() };
+    assert_eq!(world.ask(&anew).await.reason(), "over_period");
+    let fits = Purchase { amount: 5_00, answers: 5, ..first.clone() };
+    assert!(world.ask(&fits).await.is_approved());
+    assert_eq!(world.ask(&femi("Noon", 1)).await.reason(), "over_period");
+    assert_eq!(world.figures("femi").await[0], 30_00);
     let told = explain(world.app.store(), world.app.directory(), &first.id).await.unwrap();
     assert!(told.iter().all(|told| told.replay == Replay::Same), "{told:?}");
     world.check().await;
@@ -493,6 +503,7 @@ async fn scenario_49_a_shop_without_a_usable_code_is_unsorted(database: TestData
     without["data"]["object"]["merchant_data"] = Value::Null;
     assert_eq!(world.ask_body(&without.to_string()).await.reason(), "over_purchase");
     assert_eq!(world.count("purchase", "category = 'unsorted'").await, 10);
+    assert_eq!(world.count("purchase", "mcc IS NULL").await, 9, "all but 9998 are no codes");
     assert_eq!(world.count("decision", "1 = 1").await, 22);
 
     // Where the list says to ask, the reason is its own.
