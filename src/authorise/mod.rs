@@ -265,7 +265,7 @@ impl Desk<'_> {
         let fresh = self.programme.counted(request, self.book.agreement(), moment);
         let counted = open.map_or(&fresh, |purchase| &purchase.counted);
         let touched = self.book.counters.iter().filter(|(key, _)| counted.counts_in(key));
-        let used = known.map(Purchase::permissions).transpose()?.unwrap_or_default();
+        let used = open.map(Purchase::permissions).transpose()?.unwrap_or_default();
         let about = self.book.permissions.iter().filter(|p| fresh.is_within(&p.scope));
         // What this purchase has used already serves all of it.
         let own = |p: &Permission| p.uses_left.saturating_add(i64::from(used.contains(&p.id)));
