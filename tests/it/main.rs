@@ -5,7 +5,11 @@
 #[macro_use] // `on_both_databases!`
 mod support;
 #[cfg(test)]
+mod caller;
+#[cfg(test)]
 mod issuers;
+#[cfg(test)]
+mod scenarios;
 #[cfg(test)]
 mod smoke;
 #[cfg(test)]

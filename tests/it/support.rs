@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{fs, process, thread};
 
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 
 /// Declares each test once and runs it on a fresh database of each kind.
@@ -89,6 +89,14 @@ impl TestDatabase {
     }
 }
 
+impl TestDatabase {
+    /// A connection of the test's own, for looking and meddling behind the gateway's back.
+    pub(crate) async fn connect(&self) -> AnyConnection {
+        sqlx::any::install_default_drivers();
+        AnyConnection::connect(&self.url).await.unwrap()
+    }
+}
+
 impl Drop for TestDatabase {
     /// Best effort: a database that stays behind does no harm, and the server is thrown away too.
     fn drop(&mut self) {
@@ -127,6 +135,11 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// Whether this is the run that must leave nothing out.
+pub(crate) fn is_in_ci() -> bool {
+    environment("CI").is_some()
+}
+
 #[expect(clippy::print_stderr, reason = "a test that did not run says so")]
 fn note_that_postgres_is_left_out() {
     eprintln!("not run on PostgreSQL: TEST_POSTGRES_URL is not set; tests/postgres sets it");
@@ -139,17 +152,12 @@ pub(crate) fn project() -> &'static Path {
 
 mod databases {
     use super::{DatabaseKind, TestDatabase, with_database};
-    use sqlx::{AnyConnection, Connection as _, Row as _};
+    use sqlx::Row as _;
 
     on_both_databases!(a_fresh_database_answers, two_databases_share_nothing);
 
-    async fn connect(database: &TestDatabase) -> AnyConnection {
-        sqlx::any::install_default_drivers();
-        AnyConnection::connect(&database.url).await.unwrap()
-    }
-
     async fn a_fresh_database_answers(database: TestDatabase) {
-        let mut connection = connect(&database).await;
+        let mut connection = database.connect().await;
         let version = match database.kind {
             DatabaseKind::Sqlite => "SELECT sqlite_version()",
             DatabaseKind::Postgres => "SELECT version()",
@@ -164,7 +172,7 @@ mod databases {
             DatabaseKind::Postgres => TestDatabase::postgres().await.unwrap(),
         };
         for one in [&database, &other] {
-            let mut connection = connect(one).await;
+            let mut connection = one.connect().await;
             sqlx::query("CREATE TABLE only_here (id BIGINT)")
                 .execute(&mut connection)
                 .await
