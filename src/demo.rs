@@ -94,7 +94,7 @@ async fn play(
     while let Some(step) = steps.recv().await {
         if step.at.day != day {
             day.clone_from(&step.at.day);
-            tell(format!("{day}"));
+            tell(day.clone());
         }
         tell(line(app, &step).await?);
     }

@@ -106,7 +106,7 @@ CREATE TABLE term (
     FOREIGN KEY (programme_id, budget_id, version)
         REFERENCES agreement (programme_id, budget_id, version),
     CONSTRAINT a_restriction_has_a_reason_and_a_review CHECK (
-        (answer = 'yes' AND limits = '') OR (reason <> '' AND review_on IS NOT NULL)
+        (answer = 'yes' AND limits = '') OR (COALESCE(reason, '') <> '' AND review_on IS NOT NULL)
     )
 );
 
@@ -117,7 +117,7 @@ CREATE TABLE permission (
     scope         TEXT    NOT NULL,
     currency      TEXT    NOT NULL,
     cap_minor     BIGINT NOT NULL CHECK (cap_minor > 0),
-    uses_left     BIGINT NOT NULL CHECK (uses_left >= 0),
+    uses_left     BIGINT NOT NULL,
     given_at      BIGINT NOT NULL,
     ends_at       BIGINT NOT NULL,
     PRIMARY KEY (programme_id, budget_id, permission_id),
@@ -179,7 +179,8 @@ CREATE TABLE purchase (
     word_answers    BIGINT,
     word_over       BIGINT,
     word_reference  TEXT,
-    changes_minor   BIGINT,
+    raised_minor    BIGINT NOT NULL CHECK (raised_minor >= 0),
+    lowered_minor   BIGINT NOT NULL CHECK (lowered_minor >= 0),
     captured_minor  BIGINT NOT NULL CHECK (captured_minor >= 0),
     refunded_minor  BIGINT NOT NULL CHECK (refunded_minor >= 0),
     exposure_minor  BIGINT NOT NULL CHECK (exposure_minor >= 0),

@@ -1,6 +1,6 @@
 -- Storage types, the same on both databases: money in minor units, instants in microseconds since
 -- 1970 UTC, dates and identifiers as text. `programme_id` leads every key: it is the partition key.
--- Tables without ROWID are kept in the order of their key; the others are appended to.
+-- Tables without ROWID are kept in the order of their key, for short rows; the others are appended to.
 
 -- ------------------------------------------------------------------ what was agreed and set up --
 
@@ -61,7 +61,7 @@ CREATE TABLE person (
     plan         TEXT NOT NULL,
     PRIMARY KEY (programme_id, person_id),
     FOREIGN KEY (programme_id, person_id) REFERENCES budget (programme_id, budget_id)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE card (
     programme_id  TEXT NOT NULL,
@@ -74,7 +74,9 @@ CREATE TABLE card (
     PRIMARY KEY (programme_id, connection_id, token),
     FOREIGN KEY (programme_id, budget_id) REFERENCES budget (programme_id, budget_id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX card_of_budget ON card (programme_id, budget_id);
+-- Holds all that is read through it: otherwise the planner, which knows no figures, walks the cards
+-- of the whole programme instead.
+CREATE INDEX card_of_budget ON card (programme_id, budget_id, last_four, state);
 
 CREATE TABLE agreement (
     programme_id TEXT    NOT NULL,
@@ -107,7 +109,7 @@ CREATE TABLE term (
     FOREIGN KEY (programme_id, budget_id, version)
         REFERENCES agreement (programme_id, budget_id, version),
     CONSTRAINT a_restriction_has_a_reason_and_a_review CHECK (
-        (answer = 'yes' AND limits = '') OR (reason <> '' AND review_on IS NOT NULL)
+        (answer = 'yes' AND limits = '') OR (COALESCE(reason, '') <> '' AND review_on IS NOT NULL)
     )
 ) STRICT;
 
@@ -118,7 +120,7 @@ CREATE TABLE permission (
     scope         TEXT    NOT NULL,
     currency      TEXT    NOT NULL,
     cap_minor     INTEGER NOT NULL CHECK (cap_minor > 0),
-    uses_left     INTEGER NOT NULL CHECK (uses_left >= 0),
+    uses_left     INTEGER NOT NULL,
     given_at      INTEGER NOT NULL,
     ends_at       INTEGER NOT NULL,
     PRIMARY KEY (programme_id, budget_id, permission_id),
@@ -180,7 +182,8 @@ CREATE TABLE purchase (
     word_answers    INTEGER,
     word_over       INTEGER,
     word_reference  TEXT,
-    changes_minor   INTEGER,
+    raised_minor    INTEGER NOT NULL CHECK (raised_minor >= 0),
+    lowered_minor   INTEGER NOT NULL CHECK (lowered_minor >= 0),
     captured_minor  INTEGER NOT NULL CHECK (captured_minor >= 0),
     refunded_minor  INTEGER NOT NULL CHECK (refunded_minor >= 0),
     exposure_minor  INTEGER NOT NULL CHECK (exposure_minor >= 0),

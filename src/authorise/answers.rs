@@ -8,7 +8,7 @@ use crate::domain::id::{ConnectionId, DecisionId, IssuerReference, ProgrammeId};
 use crate::domain::money::Money;
 use crate::domain::reason_code::ReasonCode;
 use crate::issuers::{Told, Verdict};
-use crate::record::decision::{Outcome, RecordedDecision, content_digest};
+use crate::record::decision::{Outcome, RecordedDecision};
 use crate::record::row::Digest;
 use crate::store::{StoreError, Tx};
 
@@ -41,11 +41,11 @@ impl Answers {
         Ok(answers)
     }
 
-    /// The answer to `request`, if it is known. The same reference with other content is a
+    /// The answer to `request` of this `content`, if it is known. The same reference with other content is a
     /// conflict: it is not paid, and the recorded answer stays as it is.
-    pub(super) fn find(&self, request: &AuthorisationRequest) -> Option<Answered> {
-        let (content, told) = self.0.get(&key(request))?;
-        if *content == content_digest(request) {
+    pub(super) fn find(&self, request: &AuthorisationRequest, content: Digest) -> Option<Answered> {
+        let (known, told) = self.0.get(&key(request))?;
+        if *known == content {
             return Some(Answered { told: *told, is_conflict: false });
         }
         let verdict = Verdict::NotPaid { reason: ReasonCode::Conflict };
@@ -53,8 +53,8 @@ impl Answers {
     }
 
     /// Remembers an answer for repeats in the same transaction.
-    pub(super) fn remember(&mut self, request: &AuthorisationRequest, told: Told) {
-        self.0.insert(key(request), (content_digest(request), told));
+    pub(super) fn remember(&mut self, request: &AuthorisationRequest, content: Digest, told: Told) {
+        self.0.insert(key(request), (content, told));
     }
 }
 

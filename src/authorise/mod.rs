@@ -28,7 +28,7 @@ use crate::ledger::book::{Book, Cause, LedgerError, PurchaseKey};
 use crate::ledger::posting::PostingKind;
 use crate::ledger::postings::settled;
 use crate::programme::directory::{Directory, DirectoryError, Programme};
-use crate::record::decision::{DECISION, NewDecision};
+use crate::record::decision::{DECISION, NewDecision, content_digest};
 use crate::record::row::Digest;
 use crate::store::{Additions, BookWanted, Books, NewMessage, Note, StoreError, Tx};
 
@@ -94,7 +94,8 @@ pub async fn authorise(
     let mut answered = Vec::with_capacity(questions.len());
     for (question, budget) in questions.iter().zip(&budgets) {
         let request = &question.request;
-        if let Some(known) = answers.find(request) {
+        let content = content_digest(request);
+        if let Some(known) = answers.find(request, content) {
             if known.is_conflict {
                 additions.notes.push(conflict_note(question, budget, ids));
             }
@@ -108,8 +109,8 @@ pub async fn authorise(
             return Err(AuthoriseError::NoHouse(request.programme.clone()));
         };
         let mut desk = Desk { book: &mut open.book, programme, ids, additions: &mut additions };
-        let told = desk.decide(question, is_elsewhere)?;
-        answers.remember(request, told);
+        let told = desk.decide(question, content, is_elsewhere)?;
+        answers.remember(request, content, told);
         answered.push(Answered { told, is_conflict: false });
     }
     tx.close_books(&books.all(), &additions).await?;
@@ -177,6 +178,17 @@ fn purchase_place(
     (request.programme.clone(), request.connection.clone(), request.purchase.clone())
 }
 
+/// Whether the question is about a purchase that counts already.
+fn continues(known: Option<&Purchase>) -> Result<Continues, LedgerError> {
+    let Some(purchase) = known else { return Ok(Continues::NewPurchase) };
+    let so_far = purchase.committed()?;
+    Ok(if so_far.is_positive() {
+        Continues::OpenPurchase { so_far, counted_on: purchase.counted.on }
+    } else {
+        Continues::NewPurchase
+    })
+}
+
 fn conflict_note(question: &Question, budget: &BudgetId, ids: &NewIds) -> Note {
     let request = &question.request;
     Note {
@@ -203,7 +215,12 @@ struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    fn decide(&mut self, question: &Question, is_elsewhere: bool) -> Result<Told, LedgerError> {
+    fn decide(
+        &mut self,
+        question: &Question,
+        content: Digest,
+        is_elsewhere: bool,
+    ) -> Result<Told, LedgerError> {
         let request = &question.request;
         let moment = Moment::new(question.arrived_at, self.programme.zone());
         let facts = self.facts(request, moment)?;
@@ -216,6 +233,7 @@ impl Desk<'_> {
         let id = DecisionId::new(self.ids.next(moment.at));
         let record = NewDecision {
             id,
+            content,
             budget: &self.book.budget,
             request,
             facts: &facts,
@@ -251,20 +269,20 @@ impl Desk<'_> {
             agreement: Arc::clone(&owner.agreement),
         });
         let known = self.book.purchases.get(&purchase_key(request));
-        let so_far = known.map(Purchase::committed).transpose()?;
-        let continues = so_far.filter(|so_far| so_far.is_positive());
-        let counted = self.programme.counted(request, self.book.agreement(), moment);
+        let fresh = self.programme.counted(request, self.book.agreement(), moment);
+        let counted = known.map_or(&fresh, |purchase| &purchase.counted);
         let touched = self.book.counters.iter().filter(|(key, _)| counted.counts_in(key));
+        let about = self.book.permissions.iter().filter(|p| fresh.is_within(&p.scope));
+        let is_known = holder.is_some();
         Ok(Facts {
             moment,
             programme: self.programme.facts(),
-            available: if holder.is_some() { self.book.available() } else { BTreeMap::new() },
-            permissions: if holder.is_some() { self.book.permissions.clone() } else { Vec::new() },
+            available: if is_known { self.book.available() } else { BTreeMap::new() },
+            permissions: if is_known { about.cloned().collect() } else { Vec::new() },
             counters: touched.map(|(key, used)| (key.clone(), *used)).collect(),
             holder,
-            category: counted.category,
-            continues: continues
-                .map_or(Continues::NewPurchase, |so_far| Continues::OpenPurchase { so_far }),
+            category: fresh.category.clone(),
+            continues: continues(known)?,
         })
     }
 
@@ -304,7 +322,8 @@ impl Desk<'_> {
             place: Place::new(request.merchant.name()),
             promises: Vec::new(),
             word: None,
-            changes: None,
+            raised: nothing,
+            lowered: nothing,
             captured: nothing,
             refunded: nothing,
             holds: Vec::new(),

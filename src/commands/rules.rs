@@ -15,8 +15,8 @@ pub(super) fn check(folder: Option<&Path>) -> Result<Ending, Failure> {
     let files = match folder {
         Some(folder) => read(folder)?,
         None => vec![
-            (format!("built-in {CATEGORIES_FILE}"), BUILT_IN_CATEGORIES.to_owned()),
-            (format!("built-in {GUIDE_FILE}"), BUILT_IN_GUIDE.to_owned()),
+            (format!("built-in/{CATEGORIES_FILE}"), BUILT_IN_CATEGORIES.to_owned()),
+            (format!("built-in/{GUIDE_FILE}"), BUILT_IN_GUIDE.to_owned()),
         ],
     };
     let files: Vec<_> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();

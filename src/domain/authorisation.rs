@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::civil::Date;
+
 use super::agreement::{Agreement, Gate, Scope};
 use super::card::CardState;
 use super::id::{
@@ -108,7 +110,7 @@ pub struct Facts {
     pub holder: Option<Holder>,
     /// The category of the merchant's code, by the merchant rules of the programme.
     pub category: Category,
-    /// Permissions that have not ended long ago, oldest first.
+    /// Permissions about this purchase, in the order in which they were given.
     pub permissions: Vec<Permission>,
     /// The counters of the terms that this purchase touches; a missing one counts nothing.
     pub counters: BTreeMap<CounterKey, Committed>,
@@ -125,7 +127,19 @@ pub enum Continues {
     /// The purchase is open, and holds or has cost this much so far.
     OpenPurchase {
         so_far: Money,
+        /// The local day on which the purchase began.
+        counted_on: Date,
     },
+}
+
+impl Facts {
+    /// The day on which the purchase counts: today, or the day on which it began.
+    pub const fn counted_on(&self) -> Date {
+        match self.continues {
+            Continues::NewPurchase => self.moment.date,
+            Continues::OpenPurchase { counted_on, .. } => counted_on,
+        }
+    }
 }
 
 /// The programme's part of the facts. Immutable by version.

@@ -35,11 +35,11 @@ pub fn decide(request: &AuthorisationRequest, facts: &Facts) -> Decision {
         return if reasons.is_empty() { nothing_to_hold(request) } else { decline(reasons) };
     }
     let purchase = Purchase { request, facts, holder };
-    match purchase.judge(reasons) {
-        Ok(decision) => decision,
+    purchase.judge(&reasons).unwrap_or_else(|_| {
         // Sums that do not fit 64 bits are more than any pot holds.
-        Err(_) => decline(vec![purchase.more_than_any_pot()]),
-    }
+        reasons.push(purchase.more_than_any_pot());
+        decline(reasons)
+    })
 }
 
 /// Step 1: the card, the person and the programme.
@@ -94,33 +94,37 @@ struct Purchase<'a> {
 }
 
 impl Purchase<'_> {
-    fn judge(&self, mut reasons: Vec<DeclineReason>) -> Result<Decision, MoneyError> {
+    fn judge(&self, standing: &[DeclineReason]) -> Result<Decision, MoneyError> {
+        let mut reasons = standing.to_vec();
         reasons.extend(self.law());
         let matched = self.holder.agreement.matched(self.request, &self.facts.category);
         let scope = matched.map_or(Scope::EverythingElse, |term| term.scope().clone());
         let mut objections = self.list(matched);
         objections.extend(self.limits(matched, &scope)?);
-        let permission = self.permission(&mut objections);
+        let permission = self.permission(&mut objections)?;
         reasons.extend(objections.into_iter().map(|objection| objection.reason));
 
-        let sources = self.sources();
-        let left = Money::sum(self.request.amount.currency(), sources.iter().map(|s| s.available))?;
-        let gap = self.request.amount.saturating_sub(left)?;
-        let amount = if gap.is_zero() { self.request.amount } else { left };
-        if gap.is_positive() && !self.may_pay_part(left) {
-            reasons.push(DeclineReason::NoMoney { left, gap });
+        let parts = drain(self.request.amount, &self.sources())?;
+        let amount = Money::sum(self.request.amount.currency(), parts.iter().map(|p| p.amount))?;
+        let gap = self.request.amount.checked_sub(amount)?;
+        if gap.is_positive() && !self.may_pay_part(amount) {
+            reasons.push(DeclineReason::NoMoney { left: amount, gap });
         }
         if !reasons.is_empty() {
             return Ok(decline(reasons));
         }
-        let parts = drain(amount, &sources)?;
         Ok(Decision::Approve(Approval { amount, parts, matched: scope, permission }))
     }
 
     /// Step 2: what each stream may never buy. Nothing lifts it.
+    ///
+    /// A pot that was agreed for other things cannot pay anyway, so its stream does not matter,
+    /// unless all pots are such pots.
     fn law(&self) -> Option<DeclineReason> {
         let pots = &self.holder.agreement.pots;
-        let barred = !pots.is_empty() && pots.iter().all(|pot| !self.is_lawful(pot));
+        let agreed: Vec<_> = pots.iter().filter(|pot| pot.pays_for(&self.facts.category)).collect();
+        let asked = if agreed.is_empty() { pots.iter().collect() } else { agreed };
+        let barred = !asked.is_empty() && asked.iter().all(|pot| !self.is_lawful(pot));
         barred.then(|| DeclineReason::FunderRule { category: self.facts.category.clone() })
     }
 
@@ -181,7 +185,7 @@ impl Purchase<'_> {
             .filter_map(|gate| agreement.gate(gate));
         let counted = Counted::new(
             self.request,
-            self.facts.moment.date,
+            self.facts.counted_on(),
             &self.facts.category,
             country,
             scope.clone(),
@@ -210,10 +214,7 @@ impl Purchase<'_> {
         };
         let reason = match *limit {
             Limit::PerPurchase(most) => {
-                let whole = match self.facts.continues {
-                    Continues::NewPurchase => amount,
-                    Continues::OpenPurchase { so_far } => amount.checked_add(so_far)?,
-                };
+                let whole = counted.amount_in(term.scope(), self.whole()?)?;
                 let over = whole.minor() > most.minor();
                 over.then_some(DeclineReason::OverPurchase { limit: most })
             }
@@ -233,25 +234,39 @@ impl Purchase<'_> {
         Ok(reason)
     }
 
-    /// Step 4: a live permission lifts what the list and its limits object to, up to its cap.
+    /// What the purchase comes to with what was approved of it before.
+    fn whole(&self) -> Result<Money, MoneyError> {
+        match self.facts.continues {
+            Continues::NewPurchase => Ok(self.request.amount),
+            Continues::OpenPurchase { so_far, .. } => self.request.amount.checked_add(so_far),
+        }
+    }
+
+    /// Step 4: a live permission lifts what the list and its limits object to, up to its cap for
+    /// the whole purchase.
     ///
     /// It never lifts a block that the person set on themselves and that has not cooled. Returns
     /// the permission that is used up; tells the nearest gap when one was given but does not help.
-    fn permission(&self, objections: &mut Vec<Objection>) -> Option<PermissionId> {
+    fn permission(
+        &self,
+        objections: &mut Vec<Objection>,
+    ) -> Result<Option<PermissionId>, MoneyError> {
         if objections.is_empty() {
-            return None;
+            return Ok(None);
         }
-        let given: Vec<_> = self.facts.permissions.iter().filter(|p| self.is_about(p)).collect();
+        let whole = self.whole()?;
         let at = self.facts.moment.at;
+        let is_given = |p: &&Permission| p.given_at <= at && self.is_about(p);
+        let given: Vec<_> = self.facts.permissions.iter().filter(is_given).collect();
         let live = given.iter().find(|p| {
-            p.covers(self.request.amount, at).is_ok()
+            p.covers(whole, at).is_ok()
                 && objections.iter().all(|objection| has_cooled(objection, p, at))
         });
         if let Some(permission) = live {
             objections.clear();
-            return Some(permission.id);
+            return Ok(Some(permission.id));
         }
-        let gap = given.last().and_then(|p| p.covers(self.request.amount, at).err());
+        let gap = given.last().and_then(|p| p.covers(whole, at).err());
         if let Some(gap) = gap {
             let reason = match gap {
                 PermissionGap::Used => DeclineReason::OkUsed,
@@ -260,7 +275,7 @@ impl Purchase<'_> {
             };
             objections.insert(0, Objection { reason, cooling_days: None });
         }
-        None
+        Ok(None)
     }
 
     fn is_about(&self, permission: &Permission) -> bool {
@@ -268,7 +283,7 @@ impl Purchase<'_> {
         let matched = agreement.matched(self.request, &self.facts.category);
         let counted = Counted::new(
             self.request,
-            self.facts.moment.date,
+            self.facts.counted_on(),
             &self.facts.category,
             &self.facts.programme.country,
             matched.map_or(Scope::EverythingElse, |term| term.scope().clone()),

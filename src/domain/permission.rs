@@ -14,7 +14,9 @@ pub struct Permission {
     pub scope: Scope,
     /// The most that one purchase may be.
     pub cap: Money,
-    pub uses_left: u32,
+    /// Below nothing when a purchase that was undone came back to life: it allows nothing then.
+    pub uses_left: i64,
+    /// From when it helps.
     pub given_at: Timestamp,
     pub ends_at: Timestamp,
 }
@@ -30,7 +32,7 @@ pub enum PermissionGap {
 impl Permission {
     /// Whether the permission can pay for `amount` at `at`. The currencies are the same.
     pub fn covers(&self, amount: Money, at: Timestamp) -> Result<(), PermissionGap> {
-        if self.uses_left == 0 {
+        if self.uses_left <= 0 {
             Err(PermissionGap::Used)
         } else if at >= self.ends_at {
             Err(PermissionGap::Over { ended_at: self.ends_at })

@@ -54,8 +54,9 @@ pub struct StandingReport {
 pub enum Standing {
     /// The issuer holds `total` for the merchant, all increments and captures included.
     Open { total: Money },
-    /// Nothing more is held: all is captured.
-    Closed,
+    /// The merchant has claimed `claimed`, and will claim no more. What of it has not reached us yet
+    /// stays held: its capture is on the way.
+    Closed { claimed: Money },
     /// The merchant gave it up.
     Reversed,
     /// Its time ran out. A late capture may still come.
@@ -69,16 +70,26 @@ impl Standing {
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Open { .. } => "open",
-            Self::Closed => "closed",
+            Self::Closed { .. } => "closed",
             Self::Reversed => "reversed",
             Self::Expired => "expired",
             Self::Declined => "declined",
         }
     }
 
-    /// Reads a stored word; `total` is what an open authorisation holds.
-    pub fn from_word(word: &str, total: Money) -> Option<Self> {
-        [Self::Open { total }, Self::Closed, Self::Reversed, Self::Expired, Self::Declined]
+    /// What it holds in total, captures included.
+    pub const fn total(&self) -> Option<Money> {
+        match self {
+            Self::Open { total } => Some(*total),
+            Self::Closed { claimed } => Some(*claimed),
+            Self::Reversed | Self::Expired | Self::Declined => None,
+        }
+    }
+
+    /// Reads a stored word; `amount` is what an open one holds, or a closed one has claimed.
+    pub fn from_word(word: &str, amount: Money) -> Option<Self> {
+        let (open, closed) = (Self::Open { total: amount }, Self::Closed { claimed: amount });
+        [open, closed, Self::Reversed, Self::Expired, Self::Declined]
             .into_iter()
             .find(|standing| standing.word() == word)
     }

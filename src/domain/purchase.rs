@@ -26,8 +26,10 @@ pub struct Purchase {
     pub promises: Vec<Promise>,
     /// The issuer's latest snapshot, if it sends snapshots.
     pub word: Option<IssuerWord>,
-    /// The sum of the issuer's changes, if it sends changes. May be negative in between.
-    pub changes: Option<Money>,
+    /// What the issuer says it approved, if it sends changes and not snapshots.
+    pub raised: Money,
+    /// What the issuer says it gave back, if it sends changes and not snapshots.
+    pub lowered: Money,
     /// Everything captured so far, whoever paid for it.
     pub captured: Money,
     /// Everything refunded so far, wherever it went.
@@ -88,22 +90,17 @@ impl Purchase {
     /// * The issuer's latest snapshot is true for all questions it knows of; captures come out of
     ///   what it holds.
     /// * Promises that the snapshot does not know of yet are added.
-    /// * Without a snapshot: the sum of changes if the issuer sends changes, else our promises.
+    /// * Without a snapshot: what was approved, less what was given back. Both sides may tell of an
+    ///   approval, our promise and the issuer's message, in either order: the larger sum counts.
     pub fn wanted_hold(&self) -> Result<Money, MoneyError> {
         if let Some(word) = &self.word {
-            let known = match word.standing {
-                Standing::Open { total } => total.saturating_sub(self.captured)?,
-                Standing::Closed | Standing::Reversed | Standing::Expired | Standing::Declined => {
-                    Money::zero(self.currency)
-                }
-            };
+            let total = word.standing.total().unwrap_or(Money::zero(self.currency));
+            let known = total.saturating_sub(self.captured)?;
             return known.checked_add(self.promised_from(word.position.answers)?);
         }
-        let total = match self.changes {
-            Some(changes) => changes,
-            None => self.promised_from(0)?,
-        };
-        total.saturating_sub(self.captured)
+        let promised = self.promised_from(0)?;
+        let approved = if promised.minor() > self.raised.minor() { promised } else { self.raised };
+        approved.saturating_sub(self.lowered)?.saturating_sub(self.captured)
     }
 
     /// The sum of kept promises from question number `sequence` on.
@@ -120,6 +117,14 @@ impl Purchase {
     /// What counts towards limits: held or captured. A refund does not give a limit back.
     pub fn committed(&self) -> Result<Money, MoneyError> {
         self.held()?.checked_add(self.captured)
+    }
+
+    /// The permissions that the purchase uses up now: one for every kept promise that needed one,
+    /// as long as anything is held or paid.
+    pub fn permissions_used(&self) -> Result<Vec<PermissionId>, MoneyError> {
+        let is_committed = self.committed()?.is_positive();
+        let is_kept = |p: &&Promise| is_committed && p.state == PromiseState::Kept;
+        Ok(self.promises.iter().filter(is_kept).filter_map(|p| p.permission).collect())
     }
 
     /// Takes over a snapshot unless a later one is known. Says whether anything changed.

@@ -90,7 +90,7 @@ pub(super) async fn tell(
 
 fn refuse(error: ApiError) -> Response {
     metrics::refused(error.word());
-    tracing::info!(why = error.word(), "a message of an issuer was not taken");
+    tracing::debug!(why = error.word(), "a message of an issuer was not taken");
     error.into_response()
 }
 

@@ -149,7 +149,7 @@ fn standing(
     let standing = match (about.status.as_str(), about.approved) {
         ("pending", true) => Standing::Open { total },
         ("pending", false) if is_last_declined => Standing::Declined,
-        ("closed", true) => Standing::Closed,
+        ("closed", true) => Standing::Closed { claimed: claimed(about, currency)? },
         ("closed", false) => Standing::Declined,
         ("reversed", _) => Standing::Reversed,
         ("expired", _) => Standing::Expired,
@@ -182,6 +182,18 @@ fn standing(
         standing,
         position: Position { at, answers, over: u8::from(is_over), reference: event.clone() },
     })))
+}
+
+/// What the merchant has claimed, by the authorization's own list.
+fn claimed(about: &wire::Authorization, currency: Currency) -> Result<Money, RefusedMessage> {
+    const FIELD: &str = "data.object.transactions.amount";
+
+    let mut captures = about.transactions.iter().filter(|listed| listed.type_ == "capture");
+    let sum = captures.try_fold(0_i64, |sum, listed| sum.checked_sub(listed.amount));
+    let sum = sum.filter(|sum| *sum >= 0).ok_or_else(|| {
+        RefusedMessage::malformed(FIELD, "the captures do not add up to an amount of money")
+    })?;
+    money(FIELD, sum, currency)
 }
 
 fn presentment(claim: &wire::Transaction) -> Result<EventBody, RefusedMessage> {

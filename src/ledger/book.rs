@@ -234,11 +234,11 @@ impl Book {
         let purchase = self.purchases.get_mut(key);
         let purchase = purchase.ok_or_else(|| LedgerError::NoSuchPurchase(key.1.clone()))?;
         let before = purchase.committed()?;
+        let used_before = purchase.permissions_used()?;
         let transfers = act(purchase, &mut self.pots)?;
-        let after = purchase.committed()?;
         let purchase = purchase.clone();
-        self.count(&purchase, before, after, cause.moment.date)?;
-        self.use_permissions(&purchase, before, after);
+        self.count(&purchase, before, purchase.committed()?, cause.moment.date)?;
+        self.use_permissions(used_before, purchase.permissions_used()?);
         let row = purchase_row(&self.programme, &purchase);
         let digest = purchase_digest(&row, &hold_rows(&self.programme, &purchase));
         self.changes.purchases.insert(key.clone());
@@ -304,17 +304,16 @@ impl Book {
         Ok(())
     }
 
-    /// A permission is used while the purchase that it allowed is committed, and only then.
-    fn use_permissions(&mut self, purchase: &Purchase, before: Money, after: Money) {
-        let is_used = after.is_positive();
-        if before.is_positive() == is_used {
+    /// A permission is used by every kept promise of a purchase that is held or paid, and only then.
+    fn use_permissions(&mut self, before: Vec<PermissionId>, after: Vec<PermissionId>) {
+        if before == after {
             return;
         }
-        for id in purchase.promises.iter().filter_map(|promise| promise.permission) {
+        let back = before.into_iter().map(|id| (id, 1));
+        let used = after.into_iter().map(|id| (id, -1));
+        for (id, uses) in back.chain(used) {
             if let Some(permission) = self.permissions.iter_mut().find(|p| p.id == id) {
-                let left = permission.uses_left;
-                permission.uses_left =
-                    if is_used { left.saturating_sub(1) } else { left.saturating_add(1) };
+                permission.uses_left = permission.uses_left.saturating_add(uses);
                 self.changes.permissions.insert(id);
             }
         }

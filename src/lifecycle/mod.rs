@@ -254,12 +254,14 @@ impl Desk<'_> {
             EventBody::HoldChange(report) => {
                 let change = report.change;
                 self.settle(shape, digest, |purchase| {
-                    let nothing = Money::zero(purchase.currency);
-                    let sum = purchase.changes.unwrap_or(nothing);
-                    purchase.changes = Some(match change {
-                        Change::Raised { by } => sum.checked_add(by)?,
-                        Change::Lowered { by } => sum.checked_sub(by)?,
-                    });
+                    match change {
+                        Change::Raised { by } => {
+                            purchase.raised = purchase.raised.checked_add(by)?
+                        }
+                        Change::Lowered { by } => {
+                            purchase.lowered = purchase.lowered.checked_add(by)?;
+                        }
+                    }
                     Ok(())
                 })?;
             }

@@ -5,7 +5,7 @@ use crate::domain::id::{IssuerReference, PurchaseId, PurchaseReference};
 use crate::domain::limit::Counted;
 use crate::domain::money::Money;
 use crate::domain::period::Moment;
-use crate::domain::presentment::{Change, EventBody, Presentment, PurchaseReport, Standing};
+use crate::domain::presentment::{Change, EventBody, Presentment, PurchaseReport};
 use crate::domain::purchase::{Place, Purchase};
 use crate::ids::NewIds;
 use crate::ledger::book::{Book, PurchaseKey};
@@ -46,12 +46,7 @@ impl<'a> Shape<'a> {
     /// The amount that the message names, if it names one.
     pub(super) fn amount(&self) -> Option<Money> {
         match &self.event.event.body {
-            EventBody::Standing(report) => match report.standing {
-                Standing::Open { total } => Some(total),
-                Standing::Closed | Standing::Reversed | Standing::Expired | Standing::Declined => {
-                    None
-                }
-            },
+            EventBody::Standing(report) => report.standing.total(),
             EventBody::HoldChange(report) => match report.change {
                 Change::Raised { by } | Change::Lowered { by } => Some(by),
             },
@@ -85,7 +80,8 @@ impl<'a> Shape<'a> {
             place: Place::new(self.about.merchant.name()),
             promises: Vec::new(),
             word: None,
-            changes: None,
+            raised: nothing,
+            lowered: nothing,
             captured: nothing,
             refunded: nothing,
             holds: Vec::new(),

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -120,7 +119,7 @@ async fn explain_one(
             let currency = programme.settings.currency;
             let budget = &recorded.budget;
             let agreement = tx.read_agreement(&recorded.programme, budget, version, currency);
-            Some(Arc::new(agreement.await?))
+            Some(agreement.await?)
         }
         None => None,
     };

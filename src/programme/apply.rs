@@ -14,7 +14,7 @@ use crate::domain::agreement::Agreement;
 use crate::domain::id::{BudgetId, PermissionId, PostingId, PotId, ProgrammeId};
 use crate::domain::limit::{Committed, CounterKey};
 use crate::domain::money::MoneyError;
-use crate::domain::period::{Moment, Period};
+use crate::domain::period::Moment;
 use crate::domain::permission::Permission;
 use crate::domain::purchase::Purchase;
 use crate::ids::NewIds;
@@ -76,10 +76,10 @@ pub async fn apply(
 ) -> Result<Applied, ApplyError> {
     let rules = rules::parse(rules_text).map_err(ApplyError::Rules)?;
     let file = file::parse(text, &rules).map_err(ApplyError::File)?;
-    let stored = store.secrets(Timestamp::MIN).await?;
     let mut tx = store.begin().await?;
     let mut work = Work { file: &file, ids, now, refusals: Vec::new() };
-    let secrets = work.secrets(&stored);
+    tx.lock_programme(&file.settings.id).await?;
+    let secrets = work.secrets(&store.secrets(Timestamp::MIN).await?);
     let version = work.put_settings(&mut tx, rules_text, store).await?;
     work.put_people(&mut tx, &secrets).await?;
     let mut applied = Applied {
@@ -179,7 +179,6 @@ impl Work<'_> {
     ) -> Result<u32, ApplyError> {
         let id = &self.settings().id;
         let settings = file::write_settings(self.settings());
-        tx.lock_programme(id).await?;
         let in_force = tx.programme_version(id).await?;
         let known = match in_force {
             Some(version) => store.programme(id, Some(version)).await?,
@@ -222,7 +221,34 @@ impl Work<'_> {
         tx.add_budgets(&id, &budgets, self.file.settings.currency).await?;
         let people: Vec<_> = self.file.people.iter().map(person_row).collect();
         tx.put_people(&id, &people).await?;
+        self.refuse_lost(tx, &id).await?;
         self.put_cards(tx, &id).await
+    }
+
+    /// A person or a card that is no longer in the file would go on working unseen.
+    async fn refuse_lost(&mut self, tx: &mut Tx, id: &ProgrammeId) -> Result<(), ApplyError> {
+        for budget in tx.budgets_of(id).await? {
+            let person = budget.person();
+            let is_kept = person.is_none_or(|id| self.file.people.iter().any(|p| p.id == id));
+            if !is_kept {
+                self.refusals.push(format!(
+                    "person {budget}: they are here, but not in the file; \
+                     keep them in it, with state = \"ended\" if their budget has ended"
+                ));
+            }
+        }
+        for known in tx.every_card(id).await? {
+            let mut cards = self.file.people.iter().flat_map(|person| &person.cards);
+            let is_kept = cards.any(|c| c.connection == known.connection && c.token == known.token);
+            if !is_kept {
+                self.refusals.push(format!(
+                    "person {}, card {}: it is here, but not in the file; \
+                     keep it in it, with state = \"lost\" or \"replaced\"",
+                    known.budget, known.token
+                ));
+            }
+        }
+        Ok(())
     }
 
     async fn put_cards(&mut self, tx: &mut Tx, id: &ProgrammeId) -> Result<(), ApplyError> {
@@ -456,7 +482,7 @@ fn permission(programme: &ProgrammeId, budget: &BudgetId, draft: &PermissionDraf
         id,
         scope: draft.scope.clone(),
         cap: draft.up_to,
-        uses_left: draft.uses,
+        uses_left: i64::from(draft.uses),
         given_at: draft.from,
         ends_at: draft.ends,
     }
@@ -475,7 +501,9 @@ fn counters(
             continue;
         }
         for key in purchase.counted.counters(agreement) {
-            if !is_current(key.period, &key, today) {
+            // A question that came just before midnight may still be on its way.
+            let yesterday = today.yesterday().unwrap_or(today);
+            if key.first_day < key.period.first_day(yesterday) {
                 continue;
             }
             let part = purchase.counted.amount_in(&key.scope, amount)?;
@@ -485,8 +513,4 @@ fn counters(
         }
     }
     Ok(counters)
-}
-
-fn is_current(period: Period, key: &CounterKey, today: jiff::civil::Date) -> bool {
-    period.first_day(today) == key.first_day
 }

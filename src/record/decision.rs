@@ -123,6 +123,8 @@ pub fn content_digest(request: &AuthorisationRequest) -> Digest {
 #[derive(Debug)]
 pub struct NewDecision<'a> {
     pub id: DecisionId,
+    /// The [`content_digest`] of the request.
+    pub content: Digest,
     pub budget: &'a BudgetId,
     pub request: &'a AuthorisationRequest,
     pub facts: &'a Facts,
@@ -132,7 +134,7 @@ pub struct NewDecision<'a> {
 impl NewDecision<'_> {
     /// The row to store.
     pub fn row(&self) -> Vec<Value> {
-        let Self { id, budget, request, facts, decision } = self;
+        let Self { id, content, budget, request, facts, decision } = self;
         let merchant = merchant_text(&request.merchant);
         let (outcome, reasons, approved, permission) = match decision {
             Decision::Approve(approval) => {
@@ -151,7 +153,7 @@ impl NewDecision<'_> {
             shown(id),
             shown(budget),
             shown(&request.purchase),
-            content_digest(request).into(),
+            (*content).into(),
             question_text(request).into(),
             merchant.clone().into(),
             Digest::of_text(&merchant).into(),

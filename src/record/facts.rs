@@ -48,7 +48,7 @@ pub struct FactsRecord {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     left: Vec<(String, i64)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    so_far: Option<i64>,
+    so_far: Option<(i64, Date)>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -63,7 +63,7 @@ struct PermissionRecord {
     id: String,
     scope: String,
     cap: i64,
-    uses_left: u32,
+    uses_left: i64,
     given_at: Timestamp,
     ends_at: Timestamp,
 }
@@ -101,7 +101,9 @@ impl FactsRecord {
             left: facts.available.iter().map(|(id, m)| (id.to_string(), m.minor())).collect(),
             so_far: match facts.continues {
                 Continues::NewPurchase => None,
-                Continues::OpenPurchase { so_far } => Some(so_far.minor()),
+                Continues::OpenPurchase { so_far, counted_on } => {
+                    Some((so_far.minor(), counted_on))
+                }
             },
         }
     }
@@ -158,8 +160,8 @@ impl FactsRecord {
             permissions: permissions.collect::<Result<_, _>>()?,
             counters: self.counters(currency)?,
             available: available.collect::<Result<_, UnreadableFacts>>()?,
-            continues: self.so_far.map_or(Continues::NewPurchase, |minor| {
-                Continues::OpenPurchase { so_far: Money::from_minor(minor, currency) }
+            continues: self.so_far.map_or(Continues::NewPurchase, |(minor, counted_on)| {
+                Continues::OpenPurchase { so_far: Money::from_minor(minor, currency), counted_on }
             }),
         })
     }

@@ -19,7 +19,8 @@ pub const PURCHASE: Table = Table {
         Text "mcc", Text "category", Text "kind", Text "presence", Text "abroad",
         Number "cash_back_minor", Text "matched", Erasable "place", Text "place_digest",
         Text "promises", Text "standing", Number "standing_minor", Number "word_at",
-        Number "word_answers", Number "word_over", Text "word_reference", Number "changes_minor",
+        Number "word_answers", Number "word_over", Text "word_reference", Number "raised_minor",
+        Number "lowered_minor",
         Number "captured_minor", Number "refunded_minor", Number "exposure_minor",
         Number "suspense_minor",
     ],
@@ -38,10 +39,7 @@ pub const HOLD: Table = Table {
 pub fn purchase_row(programme: &ProgrammeId, purchase: &Purchase) -> Vec<Value> {
     let counted = &purchase.counted;
     let word = purchase.word.as_ref();
-    let total = word.and_then(|word| match word.standing {
-        Standing::Open { total } => Some(total),
-        Standing::Closed | Standing::Reversed | Standing::Expired | Standing::Declined => None,
-    });
+    let total = word.and_then(|word| word.standing.total());
     vec![
         shown(programme),
         shown(&purchase.connection),
@@ -68,7 +66,8 @@ pub fn purchase_row(programme: &ProgrammeId, purchase: &Purchase) -> Vec<Value> 
         word.map(|word| word.position.answers).into(),
         word.map(|word| i64::from(word.position.over)).into(),
         word.map(|word| word.position.reference.to_string()).into(),
-        purchase.changes.into(),
+        purchase.raised.into(),
+        purchase.lowered.into(),
         purchase.captured.into(),
         purchase.refunded.into(),
         purchase.exposure.into(),
@@ -112,7 +111,8 @@ pub fn read_purchase(row: &[Value]) -> Result<Purchase, CorruptRow> {
         place,
         promises,
         word,
-        changes: reader.optional(|r| r.money(currency))?,
+        raised: reader.money(currency)?,
+        lowered: reader.money(currency)?,
         captured: reader.money(currency)?,
         refunded: reader.money(currency)?,
         holds: Vec::new(),

@@ -1,7 +1,7 @@
 //! One SQL text for many rows, on two databases.
 //!
 //! `{rows}` in a text stands for the rows that are passed: on PostgreSQL `UNNEST` over array
-//! literals bound as text, on SQLite one JSON array through `json_each`. Why not JSON on both:
+//! literals bound as text, on SQLite one JSON array through `jsonb_each`. Why not JSON on both:
 //! PostgreSQL estimates its rows badly and joins whole tables. Why not one statement per row: the
 //! cost of a statement is most of the cost of a decision.
 
@@ -69,6 +69,13 @@ impl Batch {
         Self::new(dialect, table.columns, &template)
     }
 
+    /// The same statement, but a known row is left as it is unless it has the same `column`.
+    pub(super) fn only_if_same(mut self, table: &Table, column: &str) -> Self {
+        let name = table.name;
+        self.sql = format!("{} WHERE {name}.{column} = excluded.{column}", self.sql).into();
+        self
+    }
+
     /// Runs the statement over `rows`; says how many rows it changed.
     pub(super) async fn execute(
         &self,
@@ -103,12 +110,24 @@ impl Batch {
         found.iter().map(|row| read_row(row, columns)).collect()
     }
 
+    /// The steps in which SQLite would run the statement.
+    #[cfg(test)]
+    pub(super) async fn plan(
+        &self,
+        connection: &mut AnyConnection,
+    ) -> Result<Vec<String>, StoreError> {
+        let query = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", self.sql)));
+        let steps = query.bind("[]").fetch_all(connection).await?;
+        steps.iter().map(|step| Ok(step.try_get("detail")?)).collect()
+    }
+
     fn arguments(&self, rows: &[Vec<Value>]) -> Vec<String> {
         match self.dialect {
             Dialect::Postgres => {
                 (0..self.columns.len()).map(|column| array_literal(rows, column)).collect()
             }
-            Dialect::Sqlite => vec![json_array(rows)],
+            // An array of arrays of texts and numbers always serialises.
+            Dialect::Sqlite => vec![serde_json::to_string(rows).unwrap_or_default()],
         }
     }
 }
@@ -148,9 +167,10 @@ fn json_each(columns: &[Column]) -> String {
     let values: Vec<_> = columns
         .iter()
         .enumerate()
-        .map(|(index, column)| format!("value->>{index} AS {}", column.name))
+        .map(|(index, column)| format!("json_extract(value, '$[{index}]') AS {}", column.name))
         .collect();
-    format!("(SELECT {} FROM json_each($1)) AS r", values.join(", "))
+    // `json_each` would spell every row as text again, to be read anew for each of its values.
+    format!("(SELECT {} FROM jsonb_each($1)) AS r", values.join(", "))
 }
 
 /// One column of `rows` as a PostgreSQL array literal.
@@ -180,17 +200,6 @@ fn quote(text: &str, literal: &mut String) {
         literal.push(character);
     }
     literal.push('"');
-}
-
-/// `rows` as one JSON array of arrays.
-fn json_array(rows: &[Vec<Value>]) -> String {
-    let value = |value: &Value| match value {
-        Value::Text(text) => serde_json::Value::from(text.as_str()),
-        Value::Number(number) => serde_json::Value::from(*number),
-        Value::Null => serde_json::Value::Null,
-    };
-    let rows: Vec<Vec<_>> = rows.iter().map(|row| row.iter().map(value).collect()).collect();
-    serde_json::to_string(&rows).unwrap_or_default()
 }
 
 #[cfg(test)]

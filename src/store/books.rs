@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::agreements::{AgreementKey, Agreements};
 use super::batch::Batch;
 use super::statements::{
     BUDGET_VIEW, CARD_BUDGET, CARD_VIEW, COUNTER, PERMISSION, POT, WITHDRAWAL,
@@ -20,7 +21,6 @@ use crate::domain::permission::Permission;
 use crate::domain::person::PersonState;
 use crate::ledger::book::{Book, Card, Owner, PotBalance};
 use crate::ledger::posting::Head;
-use crate::record::agreement::{AGREEMENT, TERM, read_agreement};
 use crate::record::decision::{DECISION, RecordedDecision, read_decision};
 use crate::record::event::{ISSUER_EVENT, PRESENTMENT};
 use crate::record::purchase::{HOLD, PURCHASE, read_hold, read_purchase};
@@ -83,6 +83,62 @@ impl Books {
     }
 }
 
+/// A budget's row, with its person's.
+#[derive(Debug)]
+struct BudgetRow {
+    programme: ProgrammeId,
+    budget: BudgetId,
+    currency: Currency,
+    head: Head,
+    programme_version: u32,
+    /// Name, worker, state, and the version of the agreement in force. None for the house.
+    owner: Option<(String, String, PersonState, u32)>,
+}
+
+impl BudgetRow {
+    fn read(row: &[Value]) -> Result<Self, StoreError> {
+        let mut reader = Reader::new(&BUDGET_TABLE, row);
+        let programme = reader.parsed()?;
+        let budget = reader.parsed()?;
+        let currency = reader.parsed()?;
+        let agreement: Option<u32> = reader.optional(Reader::small)?;
+        let head = Head {
+            seq: reader.number()?,
+            posting: reader.optional(Reader::parsed)?,
+            hash: reader.parsed::<Digest>()?,
+        };
+        let programme_version = reader.small()?;
+        let name = reader.optional(Reader::text)?.map(str::to_owned);
+        let worker = reader.optional(Reader::text)?.map(str::to_owned);
+        let state = reader.optional(|r| r.word(PersonState::from_word))?;
+        let owner = match (name, worker, state, agreement) {
+            (Some(name), Some(worker), Some(state), Some(version)) => {
+                Some((name, worker, state, version))
+            }
+            (_, _, _, _) => None,
+        };
+        Ok(Self { programme, budget, currency, head, programme_version, owner })
+    }
+
+    fn agreement(&self) -> Option<AgreementKey> {
+        let (_, _, _, version) = self.owner.as_ref()?;
+        Some((self.programme.clone(), self.budget.clone(), *version))
+    }
+
+    fn open(self, agreements: &BTreeMap<AgreementKey, Arc<Agreement>>) -> OpenBook {
+        let agreement = self.agreement().and_then(|key| agreements.get(&key).map(Arc::clone));
+        let mut book = Book::new(self.programme, self.budget, self.currency, self.head);
+        book.owner = self.owner.zip(agreement).map(|((name, worker, state, _), agreement)| Owner {
+            name,
+            worker,
+            state,
+            agreement,
+            cards: Vec::new(),
+        });
+        OpenBook { book, programme_version: self.programme_version }
+    }
+}
+
 impl Tx {
     /// Whose cards these are. Takes no lock: a card never changes hands.
     pub async fn card_budgets(
@@ -93,16 +149,7 @@ impl Tx {
             cards.iter().map(|(p, c, t)| vec![shown(p), shown(c), shown(t)]).collect();
         let statements = Arc::clone(&self.statements);
         let rows = statements.card_budgets.fetch(self.connection(), &keys, CARD_BUDGET).await?;
-        let read = |row: &Vec<Value>| {
-            let mut reader = Reader::new(&CARD_BUDGET_TABLE, row);
-            Ok(CardBudget {
-                programme: reader.parsed()?,
-                connection: reader.parsed()?,
-                token: reader.parsed()?,
-                budget: reader.parsed()?,
-            })
-        };
-        rows.iter().map(read).collect()
+        rows.iter().map(|row| read_card_budget(row)).collect()
     }
 
     /// Locks the budgets that are `wanted`, in the order of their keys, and reads their books.
@@ -122,8 +169,10 @@ impl Tx {
         statements.lock_budgets.fetch(self.connection(), &keys, key_columns).await?;
         let mut books = Books::default();
         let rows = statements.budgets.fetch(self.connection(), &keys, BUDGET_VIEW).await?;
-        for row in &rows {
-            let open = self.read_budget(row, agreements).await?;
+        let rows = rows.iter().map(|row| BudgetRow::read(row)).collect::<Result<Vec<_>, _>>()?;
+        let in_force = self.agreements_in_force(&rows, agreements).await?;
+        for row in rows {
+            let open = row.open(&in_force);
             books.open.insert((open.book.programme.clone(), open.book.budget.clone()), open);
         }
         self.read_cards(&keys, &mut books).await?;
@@ -133,66 +182,31 @@ impl Tx {
         Ok(books)
     }
 
-    async fn read_budget(
+    /// The agreements in force of `budgets`: those that are not in memory are read together.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when one is missing: nothing may be decided without it.
+    async fn agreements_in_force(
         &mut self,
-        row: &[Value],
+        budgets: &[BudgetRow],
         agreements: &Agreements,
-    ) -> Result<OpenBook, StoreError> {
-        let mut reader = Reader::new(&BUDGET_TABLE, row);
-        let programme: ProgrammeId = reader.parsed()?;
-        let budget: BudgetId = reader.parsed()?;
-        let currency: Currency = reader.parsed()?;
-        let version: Option<u32> = reader.optional(Reader::small)?;
-        let head = Head {
-            seq: reader.number()?,
-            posting: reader.optional(Reader::parsed)?,
-            hash: reader.parsed::<Digest>()?,
-        };
-        let programme_version = reader.small()?;
-        let name = reader.optional(Reader::text)?.map(str::to_owned);
-        let worker = reader.optional(Reader::text)?.map(str::to_owned);
-        let state = reader.optional(|r| r.word(PersonState::from_word))?;
-        let mut book = Book::new(programme, budget, currency, head);
-        if let (Some(name), Some(worker), Some(state), Some(version)) =
-            (name, worker, state, version)
-        {
-            let agreement = self.agreement(&book, version, agreements).await?;
-            book.owner = Some(Owner { name, worker, state, agreement, cards: Vec::new() });
+    ) -> Result<BTreeMap<AgreementKey, Arc<Agreement>>, StoreError> {
+        let mut in_force = BTreeMap::new();
+        let mut missing = BTreeMap::new();
+        for row in budgets {
+            let Some(key) = row.agreement() else { continue };
+            match agreements.get(&key) {
+                Some(known) => drop(in_force.insert(key, known)),
+                None => drop(missing.insert(key, row.currency)),
+            }
         }
-        Ok(OpenBook { book, programme_version })
-    }
-
-    /// One version of the agreement of `book`: kept in memory, because it never changes.
-    async fn agreement(
-        &mut self,
-        book: &Book,
-        version: u32,
-        agreements: &Agreements,
-    ) -> Result<Arc<Agreement>, StoreError> {
-        let key = (book.programme.clone(), book.budget.clone(), version);
-        if let Some(known) = agreements.get(&key) {
-            return Ok(known);
+        for (key, agreement) in self.read_agreements(&missing).await? {
+            agreements.keep(key.clone(), Arc::clone(&agreement));
+            missing.remove(&key);
+            in_force.insert(key, agreement);
         }
-        let agreement = self.read_agreement(&book.programme, &book.budget, version, book.currency);
-        let agreement = Arc::new(agreement.await?);
-        agreements.keep(key, Arc::clone(&agreement));
-        Ok(agreement)
-    }
-
-    /// One version of an agreement.
-    pub async fn read_agreement(
-        &mut self,
-        programme: &ProgrammeId,
-        budget: &BudgetId,
-        version: u32,
-        currency: Currency,
-    ) -> Result<Agreement, StoreError> {
-        let statements = Arc::clone(&self.statements);
-        let key = vec![vec![shown(programme), shown(budget), version.into()]];
-        let rows = statements.agreements.fetch(self.connection(), &key, AGREEMENT.columns).await?;
-        let terms = statements.terms.fetch(self.connection(), &key, TERM.columns).await?;
-        let row = rows.first().ok_or(StoreError::Contended("agreement"))?;
-        Ok(read_agreement(row, &terms, currency)?)
+        if missing.is_empty() { Ok(in_force) } else { Err(StoreError::Contended("agreement")) }
     }
 
     async fn read_cards(
@@ -256,7 +270,9 @@ impl Tx {
             };
             if let Some(open) = books.open.get_mut(&key) {
                 open.book.permissions.push(permission);
-                open.book.permissions.sort_by_key(|permission| permission.id);
+                open.book
+                    .permissions
+                    .sort_by_key(|permission| (permission.given_at, permission.id));
             }
         }
         Ok(())
@@ -412,6 +428,17 @@ impl Tx {
     }
 }
 
+/// Reads whose card it is.
+pub(super) fn read_card_budget(row: &[Value]) -> Result<CardBudget, StoreError> {
+    let mut reader = Reader::new(&CARD_BUDGET_TABLE, row);
+    Ok(CardBudget {
+        programme: reader.parsed()?,
+        connection: reader.parsed()?,
+        token: reader.parsed()?,
+        budget: reader.parsed()?,
+    })
+}
+
 /// Reads a pot's row.
 pub(super) fn read_pot(
     row: &[Value],
@@ -430,30 +457,6 @@ pub(super) fn read_pot(
         left: reader.money(currency)?,
     };
     Ok((key, pot, balance))
-}
-
-type AgreementKey = (ProgrammeId, BudgetId, u32);
-
-/// Agreements in memory. They never change, so they are never stale; they all go when
-/// there are too many.
-#[derive(Debug, Default)]
-pub struct Agreements(std::sync::Mutex<BTreeMap<AgreementKey, Arc<Agreement>>>);
-
-impl Agreements {
-    const MOST: usize = 50_000;
-
-    fn get(&self, key: &AgreementKey) -> Option<Arc<Agreement>> {
-        let known = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        known.get(key).map(Arc::clone)
-    }
-
-    fn keep(&self, key: AgreementKey, agreement: Arc<Agreement>) {
-        let mut known = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if known.len() >= Self::MOST {
-            known.clear();
-        }
-        known.insert(key, agreement);
-    }
 }
 
 /// The row of a pot's balances.

@@ -3,9 +3,11 @@
 //! A database future is never dropped half-way: whoever starts a [`Tx`] runs it to its end in a
 //! task of its own (sqlx 0.9 can leave a pooled connection inside a half-begun transaction).
 
+mod agreements;
 mod batch;
 mod books;
 mod close;
+mod people;
 mod programmes;
 mod proof;
 mod reports;
@@ -18,11 +20,11 @@ use std::time::Duration;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyConnection, AnyPool, Executor as _, Transaction};
 
-pub use self::books::{Agreements, BookWanted, Books, CardBudget, OpenBook, ReferenceKey};
+pub use self::agreements::Agreements;
+pub use self::books::{BookWanted, Books, CardBudget, OpenBook, ReferenceKey};
 pub use self::close::{Additions, NewMessage, Note};
-pub use self::programmes::{
-    BUDGET, LOAD, POT_PLAN, PersonRow, ProgrammeRow, SecretRow, pot_plan_digest,
-};
+pub use self::people::PersonRow;
+pub use self::programmes::{BUDGET, LOAD, POT_PLAN, ProgrammeRow, SecretRow, pot_plan_digest};
 pub use self::proof::{Evidence, EvidenceScan};
 pub use self::reports::{DECISIONS_FOUND_MOST, ExceptionRow, MessageRow, ProgrammeSums};
 use self::statements::Statements;
@@ -34,6 +36,17 @@ use crate::record::row::CorruptRow;
 pub enum Dialect {
     Sqlite,
     Postgres,
+}
+
+impl Dialect {
+    /// The database whose addresses begin with `scheme`.
+    fn of_scheme(scheme: &str) -> Option<Self> {
+        match scheme {
+            "sqlite" => Some(Self::Sqlite),
+            "postgres" | "postgresql" => Some(Self::Postgres),
+            _ => None,
+        }
+    }
 }
 
 /// Why the store could not do what was asked. Nothing of the transaction has been kept.
@@ -145,11 +158,9 @@ impl Store {
     /// Connects to `url`: `sqlite:FILE` or `postgres://…`.
     pub async fn connect(url: &str, connections: Connections) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
-        let dialect = match url.split(':').next() {
-            Some("sqlite") => Dialect::Sqlite,
-            Some("postgres" | "postgresql") => Dialect::Postgres,
-            _ => return Err(StoreError::UnknownScheme(url.chars().take(12).collect())),
-        };
+        let scheme = url.split(':').next().unwrap_or_default();
+        let dialect = Dialect::of_scheme(scheme)
+            .ok_or_else(|| StoreError::UnknownScheme(url.chars().take(12).collect()))?;
         let (address, writers) = match dialect {
             Dialect::Sqlite => (sqlite_address(url), 1),
             Dialect::Postgres => (url.to_owned(), connections.writers),
@@ -157,8 +168,8 @@ impl Store {
         let options = AnyConnectOptions::from_str(&address)?;
         Ok(Self {
             dialect,
-            writers: pool(dialect, writers, &options).await?,
-            readers: pool(dialect, connections.readers, &options).await?,
+            writers: pool(dialect, Role::Writer, writers, &options).await?,
+            readers: pool(dialect, Role::Reader, connections.readers, &options).await?,
             statements: Arc::new(Statements::new(dialect)),
         })
     }
@@ -226,8 +237,16 @@ impl Tx {
     }
 }
 
+/// What a connection is for.
+#[derive(Debug, Clone, Copy)]
+enum Role {
+    Writer,
+    Reader,
+}
+
 async fn pool(
     dialect: Dialect,
+    role: Role,
     size: u32,
     options: &AnyConnectOptions,
 ) -> Result<AnyPool, StoreError> {
@@ -237,7 +256,7 @@ async fn pool(
         .test_before_acquire(dialect == Dialect::Postgres)
         .after_connect(move |connection, _| {
             Box::pin(async move {
-                for setting in settings(dialect) {
+                for setting in settings(dialect, role) {
                     connection.execute(*setting).await?;
                 }
                 Ok(())
@@ -247,10 +266,14 @@ async fn pool(
     Ok(options.await?)
 }
 
-/// What each connection is set to. `FULL` makes every commit durable; the rest bounds waiting.
-const fn settings(dialect: Dialect) -> &'static [&'static str] {
-    match dialect {
-        Dialect::Sqlite => &[
+/// What each connection is set to. `FULL` makes every commit durable; most of the rest bounds
+/// waiting.
+///
+/// Writers look rows up by their keys, few at a time. PostgreSQL keeps the plan of a statement, and
+/// one that was made while a table was small would read the whole table, however much it has grown.
+const fn settings(dialect: Dialect, role: Role) -> &'static [&'static str] {
+    match (dialect, role) {
+        (Dialect::Sqlite, Role::Writer | Role::Reader) => &[
             "PRAGMA journal_mode = WAL",
             "PRAGMA synchronous = FULL",
             "PRAGMA wal_autocheckpoint = 16000",
@@ -258,9 +281,21 @@ const fn settings(dialect: Dialect) -> &'static [&'static str] {
             "PRAGMA foreign_keys = ON",
             "PRAGMA busy_timeout = 250",
         ],
-        Dialect::Postgres => {
+        (Dialect::Postgres, Role::Reader) => {
             &["SET lock_timeout = '250ms'", "SET statement_timeout = '10s'", "SET jit = off"]
         }
+        (Dialect::Postgres, Role::Writer) => &[
+            "SET lock_timeout = '250ms'",
+            "SET statement_timeout = '10s'",
+            "SET jit = off",
+            "SET enable_seqscan = off",
+            "SET enable_hashjoin = off",
+            "SET enable_mergejoin = off",
+            "SET plan_cache_mode = force_generic_plan",
+            // A commit that returns before the disk has it would be a promise we cannot keep.
+            "SELECT set_config('synchronous_commit', 'on', false) \
+             WHERE current_setting('synchronous_commit') = 'off'",
+        ],
     }
 }
 

@@ -1,4 +1,4 @@
-//! Programmes, people, cards and agreements: written when a programme's file is applied.
+//! Programmes, connections, agreements and pots: written when a programme's file is applied.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,12 +11,10 @@ use super::books::{pot_row, read_pot};
 use super::statements::{COUNTER, PERMISSION, POT};
 use super::{Dialect, Store, StoreError, Tx};
 use crate::domain::agreement::Agreement;
-use crate::domain::card::CardState;
-use crate::domain::id::{BudgetId, CardToken, ConnectionId, LoadId, PotId, ProgrammeId};
+use crate::domain::id::{BudgetId, ConnectionId, LoadId, PotId, ProgrammeId};
 use crate::domain::limit::{Committed, CounterKey};
-use crate::domain::money::{Currency, Money};
+use crate::domain::money::Money;
 use crate::domain::permission::Permission;
-use crate::domain::person::PersonState;
 use crate::domain::purchase::Purchase;
 use crate::ledger::book::PotBalance;
 use crate::record::agreement::{AGREEMENT, TERM, agreement_rows};
@@ -41,17 +39,6 @@ pub struct SecretRow {
     pub name: String,
     pub secret: String,
     pub live_until: Option<Timestamp>,
-}
-
-/// A person as a programme's file describes them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PersonRow {
-    pub budget: BudgetId,
-    pub name: String,
-    pub worker: String,
-    pub state: PersonState,
-    /// The person's part of the file, for writing it back.
-    pub plan: String,
 }
 
 /// A load: money from a stream into a pot, posted once.
@@ -96,20 +83,6 @@ static SECRET_VIEW: Table = Table {
     columns: columns![
         Key "programme_id", Key "connection_id", Text "issuer", Key "name", Text "secret",
         Number "live_until",
-    ],
-};
-static PERSON: Table = Table {
-    name: "person",
-    columns: columns![
-        Key "programme_id", Key "person_id", Text "name", Text "worker_id", Text "state",
-        Text "plan",
-    ],
-};
-static CARD: Table = Table {
-    name: "card",
-    columns: columns![
-        Key "programme_id", Key "connection_id", Key "token", Text "budget_id", Text "last_four",
-        Text "state",
     ],
 };
 /// A budget with the end of its chain.
@@ -181,31 +154,10 @@ impl Store {
             rules: reader.text()?.to_owned(),
         }))
     }
-
-    /// The people of a programme as its file describes them, in order.
-    pub async fn people(&self, programme: &ProgrammeId) -> Result<Vec<PersonRow>, StoreError> {
-        let sql = "SELECT person_id, name, worker_id, state, plan FROM person \
-                   WHERE programme_id = $1 ORDER BY person_id";
-        let rows = sqlx::query(sql).bind(programme.to_string()).fetch_all(&self.readers).await?;
-        let columns =
-            columns![Key "person_id", Text "name", Text "worker_id", Text "state", Text "plan"];
-        let read = |row: &sqlx::any::AnyRow| {
-            let row = read_row(row, columns)?;
-            let mut reader = Reader::new(&PERSON, &row);
-            Ok(PersonRow {
-                budget: reader.parsed()?,
-                name: reader.text()?.to_owned(),
-                worker: reader.text()?.to_owned(),
-                state: reader.word(PersonState::from_word)?,
-                plan: reader.text()?.to_owned(),
-            })
-        };
-        rows.iter().map(read).collect()
-    }
 }
 
 impl Tx {
-    async fn put(
+    pub(super) async fn put(
         &mut self,
         table: &'static Table,
         rows: &[Vec<Value>],
@@ -309,73 +261,6 @@ impl Tx {
         let rows: Vec<_> = secrets.iter().map(row).collect();
         self.put(&SECRET, &rows, OnKnown::Keep).await?;
         Ok(true)
-    }
-
-    /// Adds budgets that are not there yet, at the start of their chains.
-    pub async fn add_budgets(
-        &mut self,
-        programme: &ProgrammeId,
-        budgets: &[BudgetId],
-        currency: Currency,
-    ) -> Result<(), StoreError> {
-        let row = |budget: &BudgetId| {
-            vec![
-                shown(programme),
-                shown(budget),
-                currency.code().into(),
-                Value::Null,
-                0_i64.into(),
-                Value::Null,
-                Digest::ZERO.into(),
-            ]
-        };
-        let rows: Vec<_> = budgets.iter().map(row).collect();
-        self.put(&BUDGET, &rows, OnKnown::Keep).await?;
-        Ok(())
-    }
-
-    /// Adds people, or changes what is known of them.
-    pub async fn put_people(
-        &mut self,
-        programme: &ProgrammeId,
-        people: &[PersonRow],
-    ) -> Result<(), StoreError> {
-        let row = |person: &PersonRow| {
-            vec![
-                shown(programme),
-                shown(&person.budget),
-                person.name.as_str().into(),
-                person.worker.as_str().into(),
-                person.state.word().into(),
-                person.plan.as_str().into(),
-            ]
-        };
-        let rows: Vec<_> = people.iter().map(row).collect();
-        self.put(&PERSON, &rows, OnKnown::Replace).await?;
-        Ok(())
-    }
-
-    /// Adds cards, or changes their state.
-    pub async fn put_cards(
-        &mut self,
-        programme: &ProgrammeId,
-        cards: &[(ConnectionId, CardToken, BudgetId, String, CardState)],
-    ) -> Result<(), StoreError> {
-        let rows: Vec<_> = cards
-            .iter()
-            .map(|(connection, token, budget, last_four, state)| {
-                vec![
-                    shown(programme),
-                    shown(connection),
-                    shown(token),
-                    shown(budget),
-                    last_four.as_str().into(),
-                    state.word().into(),
-                ]
-            })
-            .collect();
-        self.put(&CARD, &rows, OnKnown::Replace).await?;
-        Ok(())
     }
 
     /// Starts a version of an agreement: from now on it is the one in force.
@@ -584,8 +469,9 @@ pub fn pot_plan_digest(
     Digest::of_row(&POT_PLAN, &row)
 }
 
+/// What becomes of a row whose key is known already.
 #[derive(Debug, Clone, Copy)]
-enum OnKnown {
+pub(super) enum OnKnown {
     Keep,
     Replace,
 }

@@ -85,10 +85,44 @@ impl Sorted {
     }
 }
 
+/// How a database sorts, and how what it sorted is read.
+struct Sorting {
+    /// A proof reads everything, and PostgreSQL would end statements after seconds.
+    take_time: Option<&'static str>,
+    sort: &'static str,
+    page: &'static str,
+}
+
+impl Sorting {
+    const fn of(dialect: Dialect) -> Self {
+        match dialect {
+            // By bytes, like SQLite and Rust, so that all agree on which budget comes next.
+            Dialect::Postgres => Self {
+                take_time: Some("SET LOCAL statement_timeout = 0"),
+                sort: "DECLARE proof_{table} NO SCROLL CURSOR FOR SELECT {columns} FROM {table} \
+                       WHERE programme_id = $1 ORDER BY budget_id COLLATE \"C\", {order}",
+                page: "FETCH {most} FROM proof_{table}",
+            },
+            Dialect::Sqlite => Self {
+                take_time: None,
+                sort: "CREATE TEMP TABLE proof_{table} AS SELECT {columns} FROM {table} \
+                       WHERE programme_id = $1 ORDER BY budget_id, {order}",
+                page: "SELECT {columns} FROM proof_{table} WHERE rowid > {read} \
+                       ORDER BY rowid LIMIT {most}",
+            },
+        }
+    }
+}
+
+/// Fills in what both texts of a [`Sorting`] say about `table`.
+fn about(text: &str, table: &Table) -> String {
+    text.replace("{columns}", &names(table.columns, "")).replace("{table}", table.name)
+}
+
 impl Tx {
     /// Every programme that any proved row belongs to, whether or not it exists, in order.
     pub async fn programmes_with_rows(&mut self) -> Result<Vec<String>, StoreError> {
-        self.take_all_the_time_it_needs().await?;
+        self.take_time().await?;
         let tables = ORDERED.iter().map(|(table, _)| table.name);
         let tables = tables.chain([ISSUER_EVENT.name, SEAL.name]);
         let others: String = tables
@@ -108,22 +142,11 @@ impl Tx {
 
     /// Sorts every proved table of `programme` by budget, in this snapshot.
     pub async fn scan_evidence(&mut self, programme: &str) -> Result<EvidenceScan, StoreError> {
-        self.take_all_the_time_it_needs().await?;
+        self.take_time().await?;
+        let sorting = Sorting::of(self.statements.dialect);
         let mut sorted = Vec::new();
         for (table, order) in &ORDERED {
-            let columns = names(table.columns, "");
-            let name = table.name;
-            // By bytes on both databases, so that all tables and Rust agree on what comes next.
-            let sql = match self.statements.dialect {
-                Dialect::Postgres => format!(
-                    "DECLARE proof_{name} NO SCROLL CURSOR FOR SELECT {columns} FROM {name} \
-                     WHERE programme_id = $1 ORDER BY budget_id COLLATE \"C\", {order}"
-                ),
-                Dialect::Sqlite => format!(
-                    "CREATE TEMP TABLE proof_{name} AS SELECT {columns} FROM {name} \
-                     WHERE programme_id = $1 ORDER BY budget_id, {order}"
-                ),
-            };
+            let sql = about(sorting.sort, table).replace("{order}", order);
             let query = sqlx::query(AssertSqlSafe(sql)).persistent(false).bind(programme);
             query.execute(self.connection()).await?;
             sorted.push(Sorted { table, read: 0, waiting: VecDeque::new(), has_more: true });
@@ -157,15 +180,10 @@ impl Tx {
         if !sorted.waiting.is_empty() || !sorted.has_more {
             return Ok(());
         }
-        let name = sorted.table.name;
-        let sql = match self.statements.dialect {
-            Dialect::Postgres => format!("FETCH {PAGE} FROM proof_{name}"),
-            Dialect::Sqlite => format!(
-                "SELECT {} FROM proof_{name} WHERE rowid > {} ORDER BY rowid LIMIT {PAGE}",
-                names(sorted.table.columns, ""),
-                sorted.read
-            ),
-        };
+        let page = Sorting::of(self.statements.dialect).page;
+        let sql = about(page, sorted.table)
+            .replace("{read}", &sorted.read.to_string())
+            .replace("{most}", &PAGE.to_string());
         let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
         let rows = query.fetch_all(self.connection()).await?;
         sorted.has_more = rows.len() == PAGE;
@@ -325,10 +343,9 @@ impl Tx {
         if written == 1 { Ok(()) } else { Err(StoreError::Contended("seal")) }
     }
 
-    /// A proof reads everything, and PostgreSQL would end statements after seconds.
-    async fn take_all_the_time_it_needs(&mut self) -> Result<(), StoreError> {
-        if self.statements.dialect == Dialect::Postgres {
-            sqlx::query("SET LOCAL statement_timeout = 0").execute(self.connection()).await?;
+    async fn take_time(&mut self) -> Result<(), StoreError> {
+        if let Some(sql) = Sorting::of(self.statements.dialect).take_time {
+            sqlx::query(sql).execute(self.connection()).await?;
         }
         Ok(())
     }

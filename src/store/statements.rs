@@ -146,7 +146,9 @@ impl Statements {
             insert_journal: Batch::insert(dialect, &JOURNAL),
             insert_messages: Batch::insert(dialect, &MESSAGE),
             insert_exceptions: Batch::insert(dialect, &EXCEPTION),
-            upsert_purchases: Batch::upsert(dialect, &PURCHASE),
+            // Two purchases of one name, begun in two budgets at once: the second must not win.
+            upsert_purchases: Batch::upsert(dialect, &PURCHASE)
+                .only_if_same(&PURCHASE, "purchase_id"),
             upsert_holds: Batch::upsert(dialect, &HOLD),
             upsert_counters: Batch::upsert(dialect, &COUNTER),
             update_pots: batch(POT.columns, UPDATE_POTS),
@@ -234,4 +236,51 @@ fn counters() -> String {
          AND t.first_day = r.first_day",
         names(COUNTER.columns, "t.")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Connections, Store};
+
+    /// What a decision reads is bounded, whether there are ten people or a million: rows are
+    /// looked up by a key that says more than the programme. SQLite plans without figures, so the
+    /// plans on empty tables are the plans for ever.
+    #[tokio::test]
+    async fn no_statement_walks_through_a_programme() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("sayso.db").display());
+        let store = Store::open(&url, Connections::default()).await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        let s = Statements::new(Dialect::Sqlite);
+        let looking = [
+            &s.card_budgets,
+            &s.lock_budgets,
+            &s.budgets,
+            &s.cards,
+            &s.pots,
+            &s.permissions,
+            &s.agreements,
+            &s.terms,
+            &s.decisions,
+            &s.withdrawals,
+            &s.purchases,
+            &s.holds,
+            &s.counters,
+            &s.events,
+            &s.presentments,
+            &s.update_pots,
+            &s.update_permissions,
+            &s.move_heads,
+        ];
+        for batch in looking {
+            for step in batch.plan(tx.connection()).await.unwrap() {
+                let is_by_key = step.starts_with("SEARCH") && step.contains("=? AND ");
+                let is_of_programme = step.starts_with("SEARCH p ");
+                let is_sorting = step.starts_with("USE TEMP B-TREE");
+                let is_argument = step.starts_with("SCAN jsonb_each");
+                assert!(is_by_key || is_of_programme || is_sorting || is_argument, "{step}");
+            }
+        }
+    }
 }

@@ -59,6 +59,19 @@ pub struct Authorization {
     pub request_history: Vec<AnsweredRequest>,
     /// `pending`, `closed`, `reversed` or `expired`.
     pub status: String,
+    /// The claims and refunds so far.
+    #[serde(default)]
+    pub transactions: Vec<ListedTransaction>,
+}
+
+/// A claim or refund as an authorization lists it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ListedTransaction {
+    /// Negative for a capture.
+    pub amount: i64,
+    /// `capture` or `refund`.
+    #[serde(rename = "type")]
+    pub type_: String,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

@@ -322,7 +322,9 @@ fn expected_event(id: &str) -> Option<IssuerEvent> {
         "evt-updated-incremental" => standing(6, UPDATED, 9, 2, open(250_00)),
         "evt-updated-reversed-full" => standing(7, UPDATED, 1, 1, Standing::Reversed),
         "evt-updated-reversed-part" => standing(8, UPDATED, 4, 1, open(30_00)),
-        "evt-updated-closed-by-capture" => standing(10, UPDATED, 1, 1, Standing::Closed),
+        "evt-updated-closed-by-capture" => {
+            standing(10, UPDATED, 1, 1, Standing::Closed { claimed: gbp(1250) })
+        }
         "evt-txn-capture" => claim(11, 1, Some(1), Direction::Capture, 12_50),
         "evt-txn-overcapture" => claim(12, 2, Some(15), Direction::Capture, 46_00),
         "evt-txn-refund-linked" => claim(16, 6, Some(1), Direction::Refund, 12_50),
@@ -365,7 +367,7 @@ fn a_snapshot_says_how_the_purchase_stands() {
         ("pending", true, history(false), Some(Standing::Open { total: gbp(12_50) })),
         ("pending", false, history(false), Some(Standing::Declined)),
         ("pending", false, json!([]), None),
-        ("closed", true, history(true), Some(Standing::Closed)),
+        ("closed", true, history(true), Some(Standing::Closed { claimed: gbp(0) })),
         ("closed", false, history(false), Some(Standing::Declined)),
         ("reversed", true, history(true), Some(Standing::Reversed)),
         ("expired", true, history(true), Some(Standing::Expired)),

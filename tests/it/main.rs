@@ -7,13 +7,21 @@ mod support;
 #[cfg(test)]
 mod caller;
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod decide;
+#[cfg(test)]
+mod http;
+#[cfg(test)]
 mod issuers;
+#[cfg(test)]
+mod reports;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
-mod smoke;
-#[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod values;
 #[cfg(test)]
 mod verify;
 #[cfg(test)]

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{fs, process, thread};
 
-use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
 use tempfile::TempDir;
 
 /// Declares each test once and runs it on a fresh database of each kind.
@@ -87,9 +88,19 @@ impl TestDatabase {
         let place = Place::Server { url: server, name };
         Some(Self { url, kind: DatabaseKind::Postgres, place })
     }
-}
 
-impl TestDatabase {
+    /// The rows that `sql` finds, for looking behind the curtain. Every column has to be a text;
+    /// what is null comes out empty.
+    pub(crate) async fn rows(&self, sql: &str) -> Vec<Vec<String>> {
+        let mut connection = self.connect().await;
+        let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await;
+        let text = |row: &AnyRow, n| row.get::<Option<String>, _>(n).unwrap_or_default();
+        let texts = |row: &AnyRow| (0..row.len()).map(|n| text(row, n)).collect();
+        let rows = rows.unwrap().iter().map(texts).collect();
+        connection.close().await.unwrap();
+        rows
+    }
+
     /// A connection of the test's own, for looking and meddling behind the gateway's back.
     pub(crate) async fn connect(&self) -> AnyConnection {
         sqlx::any::install_default_drivers();

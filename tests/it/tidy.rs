@@ -175,6 +175,7 @@ fine: [
     "src/issuers/stripe.rs": "use crate::wire::stripe::Authorization;\n",
     "tests/it/stripe.rs": "assert_eq!(kind, \"issuing_authorization\");\n",
     "src/http/auth.rs": "headers.get(header::AUTHORIZATION);\nheaders.get(\"authorization\");\n",
+    "src/http/problem.rs": "let status = StatusCode::UNAUTHORIZED;\n",
     "simulator/src/issuers/stripe.rs": "let unauthorized = 401;\n",
 ],
 broken: [
@@ -185,10 +186,10 @@ broken: [
 ]);
 
 /// We write `authorise`. The American spelling is for what others named: the wire's own words, which
-/// adapters and tests may repeat, and HTTP's header.
+/// adapters and tests may repeat, and HTTP's header and status.
 fn their_spelling_stays_with_them(files: &[Source]) -> Vec<String> {
     const THEIRS: [&str; 4] = ["src/wire", "simulator", "tests/fixtures", "tests/node"];
-    const HEADER: [&str; 2] = ["AUTHORIZATION", "authorization"];
+    const OF_HTTP: [&str; 3] = ["AUTHORIZATION", "authorization", "UNAUTHORIZED"];
 
     let is_theirs = |file: &Source| {
         file.path == THIS_FILE
@@ -205,9 +206,10 @@ fn their_spelling_stays_with_them(files: &[Source]) -> Vec<String> {
     for file in files.iter().filter(|file| is_ours(file) && !is_theirs(file)) {
         let may_repeat = file.is_in("src/issuers") || file.is_in("tests");
         for (line, text) in numbered(&file.text) {
-            let is_header = text.contains("header::") || text.contains("\"authorization\"");
+            let is_of_http = ["header::", "\"authorization\"", "StatusCode::"];
+            let is_of_http = is_of_http.iter().any(|mark| text.contains(mark));
             for word in american(text) {
-                let is_fine = (is_header && HEADER.contains(&word.as_str()))
+                let is_fine = (is_of_http && OF_HTTP.contains(&word.as_str()))
                     || (may_repeat && on_the_wire.contains(&word));
                 if !is_fine {
                     complaints.push(file.complain(line, format!("{word}: we write authoris…")));

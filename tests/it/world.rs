@@ -194,6 +194,20 @@ impl World {
         found[format!("{figure}_minor")].as_i64().unwrap()
     }
 
+    /// What all pots of a person together hold, have spent and have left, in minor units.
+    pub(crate) async fn figures(&self, person: &str) -> [i64; 3] {
+        let balances = self.balances().await;
+        let people = balances["people"].as_array().unwrap();
+        let found = people.iter().find(|p| p["person"] == person).unwrap();
+        ["held_minor", "spent_minor", "left_minor"].map(|figure| found[figure].as_i64().unwrap())
+    }
+
+    /// What somebody has to look at: the kind of each exception, in alphabetical order.
+    pub(crate) async fn exceptions(&self) -> Vec<String> {
+        let rows = self.database.rows("SELECT kind FROM exception ORDER BY kind").await;
+        rows.into_iter().flatten().collect()
+    }
+
     /// What the programme owes, and what is kept aside for somebody to look at, in minor units.
     pub(crate) async fn exposure_and_suspense(&self) -> (i64, i64) {
         let balances = self.balances().await;
@@ -203,9 +217,8 @@ impl World {
 
     /// How many rows a table has that fit `condition`: SQL, for looking behind the curtain.
     pub(crate) async fn count(&self, table: &str, condition: &str) -> i64 {
-        let mut connection = self.database.connect().await;
-        let sql = format!("SELECT COUNT(*) FROM {table} WHERE {condition}");
-        sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap()
+        let sql = format!("SELECT CAST(COUNT(*) AS TEXT) FROM {table} WHERE {condition}");
+        self.database.rows(&sql).await[0][0].parse().unwrap()
     }
 
     /// The checker: the whole ledger is proved. To be called at the end of every test.
@@ -233,8 +246,8 @@ pub(crate) fn sign(secret: &str, at: Timestamp, body: &str) -> String {
     format!("t={},v1={}", at.as_second(), hex::encode(mac.finalize().into_bytes()))
 }
 
-/// The issuer's sample messages.
-fn sample(id: &str) -> Value {
+/// One of the issuer's sample messages.
+pub(crate) fn sample(id: &str) -> Value {
     static SAMPLES: OnceLock<Value> = OnceLock::new();
     let samples = SAMPLES.get_or_init(|| {
         serde_json::from_str(include_str!("../fixtures/stripe/vectors.json")).unwrap()

@@ -109,6 +109,12 @@ fn pot(entry: &Entry<'_>, known: &Known<'_>, seen: &mut BTreeMap<PotId, usize>) 
     if entry.is_empty_list("only") {
         entry.problem("only", "only is empty, so the pot could pay for nothing: take it out");
     }
+    if emergency && only.is_none() {
+        entry.problem(
+            "emergency",
+            "emergency money is for essentials: say which, such as only = [\"food\", \"health\"]",
+        );
+    }
     let loads = loads(entry, known);
     if let (Some(allocated), Some(loads)) = (allocated, &loads) {
         let sum = Money::sum(allocated.currency(), loads.iter().map(|load| load.amount));

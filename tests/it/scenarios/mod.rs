@@ -1,6 +1,11 @@
-//! What must be survived, one test for each row of the list.
+//! What can go wrong, one test per way, each over real HTTP against a whole gateway, each ended by
+//! the checker. The numbers are those of the project's table of scenarios.
 
+mod attacks;
 mod deadlines;
+mod explained;
 mod faults;
+mod lives;
+mod money;
 mod processes;
 mod repeats;

@@ -33,132 +33,10 @@ pub(super) fn at(text: &str) -> Timestamp {
 }
 
 fn file(programme: &str, most: &str, loads: &str) -> String {
-    format!(
-        r#"
-[programme]
-id = "{programme}"
-name = "A programme"
-time_zone = "Europe/London"
-currency = "GBP"
-country = "GB"
-
-[[worker]]
-id = "amina"
-name = "Amina"
-phone = "020 7946 0000"
-
-[[connection]]
-name = "{programme}-stripe"
-issuer = "stripe"
-api_version = "2026-10-28.endive"
-deadline_ms = 2000
-answer_within_ms = 1300
-
-[[connection.secret]]
-name = "realtime-1"
-value = "whsec_of_the_tests_3f9c1f6f0d2b4c58"
-
-[[connection.secret]]
-name = "events-1"
-value = "whsec_of_the_tests_8a41d7e6b95340c2"
-
-[[stream]]
-id = "homes"
-name = "Homes grant"
-funder = "The Council"
-never = ["gambling"]
-ends_on = 2027-09-30
-
-[[start.term]]
-on = "everything_else"
-answer = "yes"
-
-[[person]]
-id = "ana"
-name = "Ana"
-worker = "amina"
-
-[[person.card]]
-connection = "{programme}-stripe"
-token = "{ANA}"
-last_four = "1111"
-state = "active"
-
-[[person.pot]]
-id = "week"
-name = "your week"
-stream = "homes"
-allocated = "500.00"
-loads = [{loads}]
-
-[[person.pot]]
-id = "spare"
-name = "spare"
-stream = "homes"
-allocated = "20.00"
-loads = [{{ id = "start", amount = "20.00" }}]
-
-[person.agreement]
-agreed_on = 2026-11-16
-agreed_by = ["Ana", "Amina"]
-how = "At the kitchen table."
-partial = false
-
-[[person.agreement.term]]
-on = "everything"
-limits = [{{ per = "week", amount = "{most}" }}, {{ per = "day", count = 20 }}]
-reason = "Agreed together."
-review_on = 2027-02-16
-
-[[person.agreement.term]]
-on = "everything_else"
-answer = "yes"
-limits = [{{ per = "month", amount = "{most}" }}, {{ per = "agreement", count = 90 }}]
-reason = "Agreed together."
-review_on = 2027-02-16
-
-[[person.agreement.term]]
-on = "cash_back"
-answer = "yes"
-limits = [{{ per = "week", amount = "30.00" }}]
-reason = "A little cash."
-review_on = 2027-02-16
-
-[[person]]
-id = "bob"
-name = "Bob"
-worker = "amina"
-
-[[person.card]]
-connection = "{programme}-stripe"
-token = "{BOB}"
-last_four = "2222"
-state = "active"
-
-[[person.pot]]
-id = "week"
-name = "your week"
-stream = "homes"
-allocated = "40.00"
-loads = [{{ id = "start", amount = "40.00" }}]
-
-[person.agreement]
-agreed_on = 2026-11-16
-agreed_by = ["Bob", "Amina"]
-how = "On the phone."
-partial = true
-
-[[person.agreement.term]]
-on = "everything"
-limits = [{{ per = "day", amount = "35.00" }}, {{ per = "month", count = 40 }}]
-reason = "Agreed together."
-review_on = 2027-02-16
-
-[[person.agreement.term]]
-on = "everything_else"
-answer = "yes"
-"#
-    )
+    include_str!("programme.toml")
+        .replace("{programme}", programme)
+        .replace("{most}", most)
+        .replace("{loads}", loads)
 }
 
 /// A programme after its day, with nothing running any more.
@@ -177,22 +55,22 @@ impl Story {
         let (clock, hand) = Clock::story(at("2026-11-23T09:00:00Z"));
         let directory = Directory::new(store.clone());
         let messages = std::cell::Cell::new(0);
-        let story = Self { store, ids: NewIds::default(), directory, clock, hand, messages };
+        let day = Self { store, ids: NewIds::default(), directory, clock, hand, messages };
         let start = r#"{ id = "start", amount = "60.00" }"#;
-        story.apply(&file(PROGRAMME, "400.00", start)).await;
+        day.apply(&file(PROGRAMME, "400.00", start)).await;
         let settings = CommitterSettings::default();
         let committer =
-            Committer::start(&story.store, &story.directory, &story.clock, &story.ids, settings);
-        story.morning(&committer).await;
-        story.seal(1).await;
+            Committer::start(&day.store, &day.directory, &day.clock, &day.ids, settings);
+        day.morning(&committer).await;
+        day.seal(1).await;
 
-        story.hand.set(at("2026-11-24T10:00:00Z"));
+        day.hand.set(at("2026-11-24T10:00:00Z"));
         let more = format!(r#"{start}, {{ id = "second", amount = "200.00" }}"#);
-        story.apply(&file(PROGRAMME, "450.00", &more)).await;
-        story.afternoon(&committer).await;
-        story.seal(2).await;
+        day.apply(&file(PROGRAMME, "450.00", &more)).await;
+        day.afternoon(&committer).await;
+        day.seal(2).await;
         committer.stop().await;
-        story
+        day
     }
 
     /// Holds, captures in part and above, refunds with and without their purchase.
@@ -200,7 +78,7 @@ impl Story {
         self.ask(desk, ANA, "food-1", 12_50, 0).await;
         self.standing(desk, ANA, "food-1", Standing::Open { total: pounds(12_50) }).await;
         self.present(desk, ANA, "food-1", Direction::Capture, 10_00).await;
-        self.standing(desk, ANA, "food-1", Standing::Closed).await;
+        self.standing(desk, ANA, "food-1", Standing::Closed { claimed: pounds(10_00) }).await;
         self.ask(desk, ANA, "meal-1", 40_00, 0).await;
         self.present(desk, ANA, "meal-1", Direction::Capture, 46_00).await;
         self.present(desk, ANA, "meal-1", Direction::Refund, 6_50).await;

@@ -8,6 +8,7 @@ use sayso::record::event::{ISSUER_EVENT, PRESENTMENT};
 use sayso::record::purchase::{HOLD, PURCHASE};
 use sayso::record::row::{Column, Kind, Table, Value};
 use sayso::store::{BUDGET, COUNTER, LOAD, POT, WITHDRAWAL};
+use sqlx::error::DatabaseError;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, Row as _};
 
 use crate::support::{DatabaseKind, TestDatabase};
@@ -180,8 +181,9 @@ impl Database {
         assert_eq!(delete(&mut tx, old).await, 1, "{old:?}");
         if let Err(error) = insert(&mut tx, new).await {
             // SQLite is told to check nothing; keys are unique all the same.
-            let is_key = error.as_database_error().is_some_and(|e| e.is_unique_violation());
-            assert!(is_key || kind == DatabaseKind::Postgres, "{error}");
+            let is_unique =
+                error.as_database_error().is_some_and(DatabaseError::is_unique_violation);
+            assert!(is_unique || kind == DatabaseKind::Postgres, "{error}");
             tx.rollback().await.unwrap();
             return false;
         }

@@ -135,7 +135,13 @@ fn a_person(currency: Currency) -> impl Strategy<Value = Person> {
                     amount: Money::from_minor(minor, currency),
                 };
                 Pot {
-                    plan: PotPlan { id, stream, name, only, emergency },
+                    plan: PotPlan {
+                        id,
+                        stream,
+                        name,
+                        emergency: emergency && only.is_some(),
+                        only,
+                    },
                     allocated: Money::from_minor(sum + spare, currency),
                     loads: loads.into_iter().map(load).collect(),
                 }

@@ -1,0 +1,116 @@
+//! Fresh databases with the same people in them: a populated one, and copies of it.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use tempfile::TempDir;
+
+use crate::machine;
+use crate::population::populate;
+
+/// Where questions are decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+/// The populated databases.
+#[derive(Debug)]
+pub(crate) struct Databases {
+    folder: TempDir,
+    server: String,
+    /// The PostgreSQL server's process, if it is on this machine.
+    pub(crate) postmaster: Option<u32>,
+}
+
+const POPULATED: &str = "bench_populated";
+const COPY: &str = "bench_copy";
+
+impl Databases {
+    /// Populates one database of each kind; `server` is the PostgreSQL server's address.
+    pub(crate) async fn new(server: &str, people: u32) -> Result<Self> {
+        sqlx::any::install_default_drivers();
+        let folder = tempfile::tempdir()?;
+        let mut connection = PgConnection::connect(server).await.context("no PostgreSQL server")?;
+        let backend: i32 =
+            sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut connection).await?;
+        let postmaster = u32::try_from(backend).ok().and_then(machine::parent);
+        let databases = Self { folder, server: server.to_owned(), postmaster };
+        populate(&databases.sqlite(POPULATED), people).await?;
+        databases.replace(&mut connection, POPULATED, "template0").await?;
+        populate(&with_database(server, POPULATED), people).await?;
+        connection.close().await?;
+        Ok(databases)
+    }
+
+    /// A fresh copy of the populated database. The one before is gone.
+    pub(crate) async fn fresh(&self, kind: Kind) -> Result<String> {
+        match kind {
+            Kind::Sqlite => {
+                for rest in [".db-wal", ".db-shm"] {
+                    let file = self.file(COPY, rest);
+                    if file.exists() {
+                        fs::remove_file(file)?;
+                    }
+                }
+                fs::copy(self.file(POPULATED, ".db"), self.file(COPY, ".db"))?;
+                Ok(self.sqlite(COPY))
+            }
+            Kind::Postgres => {
+                let mut connection = PgConnection::connect(&self.server).await?;
+                self.replace(&mut connection, COPY, POPULATED).await?;
+                // A checkpoint due from copying would otherwise fall into the measurement.
+                connection.execute("CHECKPOINT").await?;
+                connection.close().await?;
+                Ok(with_database(&self.server, COPY))
+            }
+        }
+    }
+
+    /// Removes what was made on the PostgreSQL server; files go by themselves.
+    pub(crate) async fn remove(self) -> Result<()> {
+        let mut connection = PgConnection::connect(&self.server).await?;
+        for name in [COPY, POPULATED] {
+            drop_database(&mut connection, name).await?;
+        }
+        connection.close().await?;
+        Ok(())
+    }
+
+    async fn replace(
+        &self,
+        connection: &mut PgConnection,
+        name: &str,
+        template: &str,
+    ) -> Result<()> {
+        drop_database(connection, name).await?;
+        let create = format!("CREATE DATABASE {name} TEMPLATE {template}");
+        connection.execute(AssertSqlSafe(create)).await?;
+        Ok(())
+    }
+
+    fn file(&self, name: &str, ending: &str) -> PathBuf {
+        self.folder.path().join(format!("{name}{ending}"))
+    }
+
+    fn sqlite(&self, name: &str) -> String {
+        format!("sqlite:{}", self.file(name, ".db").display())
+    }
+}
+
+async fn drop_database(connection: &mut PgConnection, name: &str) -> Result<()> {
+    let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+    connection.execute(AssertSqlSafe(sql)).await?;
+    Ok(())
+}
+
+/// The same server's address with another database.
+fn with_database(server: &str, name: &str) -> String {
+    let (address, options) = server.split_once('?').unwrap_or((server, ""));
+    let base = address.rsplit_once('/').map_or(address, |(base, _)| base);
+    let mark = if options.is_empty() { "" } else { "?" };
+    format!("{base}/{name}{mark}{options}")
+}

@@ -1,0 +1,149 @@
+//! The load: keep-alive connections that send requests made ahead, and read the answers.
+//!
+//! Hand-written HTTP/1.1, because the load shares the machine with what it measures.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use hdrhistogram::Histogram;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::questions::Request;
+
+/// How requests are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Each connection sends the next request when it has its answer.
+    Closed,
+    /// So many per second, whatever the answers do. Latency counts from the planned moment.
+    Open { per_second: u32 },
+}
+
+/// What a stretch of load saw.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) elapsed: Duration,
+    /// Microseconds.
+    pub(crate) latency: Histogram<u32>,
+    pub(crate) approved: u64,
+    /// Everything else: declined, refused, failed.
+    pub(crate) others: u64,
+}
+
+#[derive(Debug)]
+struct Plan {
+    requests: Vec<Request>,
+    next: AtomicUsize,
+    /// Whether the requests may be sent more than once.
+    repeats: bool,
+    pace: Pace,
+    start: Instant,
+    end: Instant,
+}
+
+impl Plan {
+    /// The next request, and when it is to be sent. None when time or requests are used up.
+    fn next(&self) -> Option<(&Request, Instant)> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let due = match self.pace {
+            Pace::Closed => Instant::now(),
+            Pace::Open { per_second } => {
+                let number = u32::try_from(number).ok()?;
+                let since = Duration::from_secs(1).checked_div(per_second)?.checked_mul(number)?;
+                self.start.checked_add(since)?
+            }
+        };
+        if due >= self.end {
+            return None;
+        }
+        let index = if self.repeats { number.checked_rem(self.requests.len())? } else { number };
+        Some((self.requests.get(index)?, due))
+    }
+}
+
+/// Sends `requests` over `connections` for `time`, or until they are used up.
+pub(crate) async fn send(
+    server: SocketAddr,
+    requests: Vec<Request>,
+    repeats: bool,
+    pace: Pace,
+    connections: usize,
+    time: Duration,
+) -> Result<Seen> {
+    let mut streams = Vec::with_capacity(connections);
+    for _ in 0..connections {
+        let stream = TcpStream::connect(server).await.context("cannot connect")?;
+        stream.set_nodelay(true)?;
+        streams.push(stream);
+    }
+    let start = Instant::now();
+    let end = start.checked_add(time).context("too long")?;
+    let next = AtomicUsize::new(0);
+    let plan = Arc::new(Plan { requests, next, repeats, pace, start, end });
+    let mut tasks = JoinSet::new();
+    for stream in streams {
+        tasks.spawn(converse(stream, Arc::clone(&plan)));
+    }
+    let mut seen = Seen { elapsed: time, latency: histogram()?, approved: 0, others: 0 };
+    while let Some(one) = tasks.join_next().await {
+        let one = one??;
+        seen.latency.add(&one.latency)?;
+        seen.approved = seen.approved.saturating_add(one.approved);
+        seen.others = seen.others.saturating_add(one.others);
+    }
+    seen.elapsed = start.elapsed();
+    Ok(seen)
+}
+
+async fn converse(mut stream: TcpStream, plan: Arc<Plan>) -> Result<Seen> {
+    let mut seen = Seen { elapsed: Duration::ZERO, latency: histogram()?, approved: 0, others: 0 };
+    let mut buffer = vec![0; 8192];
+    while let Some((request, due)) = plan.next() {
+        if due > Instant::now() {
+            tokio::time::sleep_until(due.into()).await;
+        }
+        stream.write_all(request).await?;
+        let is_approved = read_answer(&mut stream, &mut buffer).await?;
+        let micros = u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX);
+        seen.latency.saturating_record(micros);
+        let count = if is_approved { &mut seen.approved } else { &mut seen.others };
+        *count = count.saturating_add(1);
+    }
+    Ok(seen)
+}
+
+/// Reads one answer; says whether the purchase was approved.
+async fn read_answer(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<bool> {
+    let mut filled = 0;
+    loop {
+        let room = buffer.get_mut(filled..).filter(|room| !room.is_empty());
+        let count = stream.read(room.context("the answer is too long")?).await?;
+        ensure!(count > 0, "the server hung up");
+        filled = filled.saturating_add(count);
+        let text = str::from_utf8(buffer.get(..filled).unwrap_or_default())?;
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        if body.len() >= body_length(head)? {
+            return Ok(head.starts_with("HTTP/1.1 200") && body.starts_with(r#"{"approved":true"#));
+        }
+    }
+}
+
+fn body_length(head: &str) -> Result<usize> {
+    for line in head.lines() {
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            return Ok(value.trim().parse()?);
+        }
+    }
+    bail!("an answer without a length: {head}");
+}
+
+fn histogram() -> Result<Histogram<u32>> {
+    Ok(Histogram::new_with_bounds(1, 60_000_000, 3)?)
+}

@@ -1,0 +1,137 @@
+//! What the machine did meanwhile, from `/proc`: our own processes, and everybody else's.
+
+use std::fs;
+
+use anyhow::{Context as _, Result};
+
+/// Clock ticks per second: the same on every Linux that Rust runs on.
+pub(crate) const TICKS_PER_SECOND: u64 = 100;
+
+/// The processes whose work is part of what is measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ours {
+    pub(crate) server: u32,
+    /// The PostgreSQL server that is asked, if it is on this machine.
+    pub(crate) postmaster: Option<u32>,
+}
+
+/// CPU time used so far, in ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Used {
+    server: u64,
+    database: u64,
+    load: u64,
+    busy: u64,
+    all: u64,
+}
+
+/// CPU time used in a stretch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    /// Ticks of the server and its database.
+    pub(crate) served: u64,
+    /// Hundredths of the machine that neither we nor idling used.
+    pub(crate) others_percent: u64,
+}
+
+impl Ours {
+    /// CPU time used up to now.
+    pub(crate) fn used(self) -> Result<Used> {
+        let (busy, all) = machine()?;
+        Ok(Used {
+            server: own_ticks(&stat(self.server)?)?,
+            database: self.postmaster.map_or(Ok(0), tree_ticks)?,
+            load: own_ticks(&stat(std::process::id())?)?,
+            busy,
+            all,
+        })
+    }
+
+    /// The server's memory now. Unit: KiB.
+    pub(crate) fn memory_kib(self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.server))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.context("no VmRSS")?.parse().context("VmRSS is no number")
+    }
+}
+
+impl Used {
+    /// What was used since `earlier`.
+    pub(crate) fn since(self, earlier: Self) -> Stretch {
+        let served = self
+            .server
+            .saturating_sub(earlier.server)
+            .saturating_add(self.database.saturating_sub(earlier.database));
+        let ours = served.saturating_add(self.load.saturating_sub(earlier.load));
+        let busy = self.busy.saturating_sub(earlier.busy);
+        let all = self.all.saturating_sub(earlier.all).max(1);
+        let others = busy.saturating_sub(ours).saturating_mul(100);
+        Stretch { served, others_percent: others.checked_div(all).unwrap_or(0) }
+    }
+}
+
+/// The parent of `process`: of a PostgreSQL backend, the postmaster.
+pub(crate) fn parent(process: u32) -> Option<u32> {
+    field(&stat(process).ok()?, 4).ok()?.try_into().ok()
+}
+
+fn stat(process: u32) -> Result<String> {
+    let path = format!("/proc/{process}/stat");
+    fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))
+}
+
+/// Field `number` of a stat line, counted from 1 as proc(5) does. The second may hold spaces.
+fn field(stat: &str, number: usize) -> Result<u64> {
+    let (_, rest) = stat.rsplit_once(')').context("not a stat line")?;
+    let text = number.checked_sub(3).and_then(|index| rest.split_whitespace().nth(index));
+    Ok(text.context("a short stat line")?.parse::<i64>()?.try_into()?)
+}
+
+fn sum(stat: &str, fields: &[usize]) -> Result<u64> {
+    fields.iter().map(|number| field(stat, *number)).sum()
+}
+
+fn own_ticks(stat: &str) -> Result<u64> {
+    sum(stat, &[14, 15])
+}
+
+/// The ticks of a process, of its children that live, and of those it has waited for.
+fn tree_ticks(process: u32) -> Result<u64> {
+    let mut ticks = sum(&stat(process)?, &[14, 15, 16, 17])?;
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(child) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        // A process may end while we look.
+        let Ok(stat) = stat(child) else { continue };
+        if field(&stat, 4).is_ok_and(|parent| parent == u64::from(process)) {
+            ticks = ticks.saturating_add(own_ticks(&stat)?);
+        }
+    }
+    Ok(ticks)
+}
+
+/// Busy and all ticks of the machine. Time stolen by other machines is busy too.
+fn machine() -> Result<(u64, u64)> {
+    let text = fs::read_to_string("/proc/stat")?;
+    let line = text.lines().next().context("/proc/stat is empty")?;
+    let numbers: Vec<u64> = line.split_whitespace().skip(1).flat_map(str::parse).collect();
+    // user, nice, system, idle, iowait, irq, softirq, steal; guests are in user already.
+    let [user, nice, system, idle, iowait, irq, softirq, steal, ..] = *numbers else {
+        anyhow::bail!("/proc/stat is not as proc(5) describes it");
+    };
+    let busy: u64 = [user, nice, system, irq, softirq, steal].iter().sum();
+    Ok((busy, busy.saturating_add(idle).saturating_add(iowait)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_spaces_and_brackets_does_not_shift_the_fields() {
+        let stat = "7 (a) b) S 3 7 7 0 -1 4194304 1 0 0 0 11 12 13 14 20 0";
+        assert_eq!(field(stat, 4).unwrap(), 3);
+        assert_eq!((own_ticks(stat).unwrap(), sum(stat, &[16, 17]).unwrap()), (23, 27));
+    }
+}

@@ -1,0 +1,99 @@
+//! The bench: what the gateway reaches against a handler without a database, and against one
+//! transaction for each question, in one run on one machine. `tests/bench` starts it.
+
+#![expect(clippy::float_arithmetic, reason = "statistics; no money is counted here")]
+
+mod databases;
+mod load;
+mod machine;
+mod population;
+mod questions;
+mod report;
+mod rounds;
+mod serve;
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand, ValueEnum};
+
+use databases::Databases;
+use report::Report;
+use rounds::Extent;
+use serve::Way;
+
+/// Measures Sayso against a handler without a database, and against one transaction per question.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Short stretches and fewer people: shows that everything works, not how fast it is.
+    #[arg(long)]
+    quick: bool,
+    /// How many people the programme has [default: 10000, with --quick 2000].
+    #[arg(long)]
+    people: Option<u32>,
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// How long each stretch of load lasts [default: 3, with --quick 0.7].
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// Only the servers whose name contains this.
+    #[arg(long)]
+    only: Option<String>,
+    #[arg(long, default_value = "text")]
+    output: Output,
+    /// The PostgreSQL server to make databases on.
+    #[arg(long, env = "TEST_POSTGRES_URL", hide_env_values = true)]
+    postgres: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Is one of the servers that are measured.
+    #[command(hide = true)]
+    Serve {
+        way: Way,
+        #[arg(long)]
+        database: Option<String>,
+    },
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    match &arguments.command {
+        Some(Command::Serve { way, database }) => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(serve::serve(*way, database.as_deref()))
+        }
+        None => {
+            // One thread: the load shares the machine with what it measures.
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(bench(&arguments))
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the report is what the command is for")]
+async fn bench(arguments: &Arguments) -> Result<()> {
+    let people = arguments.people.unwrap_or(if arguments.quick { 2_000 } else { 10_000 }).max(1);
+    let seconds = arguments.seconds.unwrap_or(if arguments.quick { 0.7 } else { 3.0 });
+    let time = Duration::try_from_secs_f64(seconds)?;
+    let extent = Extent { rounds: arguments.rounds.max(1), people, time };
+    let server = arguments.postgres.as_deref().context("no PostgreSQL server is named")?;
+    let databases = Databases::new(server, people).await?;
+    let measured = rounds::run(&databases, extent, arguments.only.as_deref()).await;
+    databases.remove().await?;
+    let report = Report::new(people, extent.rounds, &measured?);
+    match arguments.output {
+        Output::Text => print!("{}", report.table()),
+        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+    }
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! A programme with many people: one is applied from a file, the others are copies of their rows.
+
+use anyhow::{Context as _, Result, bail};
+use sayso::clock::Clock;
+use sayso::ids::NewIds;
+use sayso::programme::apply::apply;
+use sayso::store::{Connections, Store};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
+
+/// The name of the issuer's connection, and of its programme.
+pub(crate) const CONNECTION: &str = "bench-stripe";
+pub(crate) const PROGRAMME: &str = "bench";
+/// Made up, as every name here.
+pub(crate) const SECRET: &str = "whsec_bench_realtime_0123456789abcdef";
+
+/// Applies the programme's file to the empty database at `url`, and makes `people` people of the
+/// one that is in it.
+pub(crate) async fn populate(url: &str, people: u32) -> Result<()> {
+    let store = Store::open(url, Connections::default()).await?;
+    let rules = include_str!("../../merchant-rules/categories.toml");
+    let file = programme_file();
+    apply(&store, &NewIds::default(), Clock::system().now(), &file, rules).await?;
+    store.close().await;
+    let mut connection = AnyConnection::connect(url).await?;
+    for statement in copies(people) {
+        connection.execute(AssertSqlSafe(statement)).await.context("cannot copy people")?;
+    }
+    let tidy = if url.starts_with("sqlite:") {
+        "PRAGMA wal_checkpoint(TRUNCATE)"
+    } else {
+        "VACUUM ANALYZE"
+    };
+    connection.execute(tidy).await?;
+    let counted = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM card");
+    if counted.fetch_one(&mut connection).await? != i64::from(people) {
+        bail!("the population is not complete");
+    }
+    connection.close().await?;
+    Ok(())
+}
+
+/// The token of the card of person `number`, as wide as the one in the message's template.
+pub(crate) fn card_token(number: u32) -> String {
+    format!("ic_1B{number:018}")
+}
+
+/// Statements that copy person 0 with everything that a decision reads. The copies' chains go on
+/// from where person 0's ends: no decision looks back.
+fn copies(people: u32) -> Vec<String> {
+    let numbers = format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) ",
+        people.saturating_sub(1)
+    );
+    let of = |table: &str, columns: &str, key: &str| {
+        format!(
+            "{numbers} INSERT INTO {table} SELECT {columns} FROM n, {table} t \
+             WHERE t.{key} = 'p0' AND i < {people}"
+        )
+    };
+    vec![
+        of(
+            "budget",
+            "t.programme_id, 'p' || i, t.currency, t.agreement_version, t.head_seq, \
+             t.head_posting, t.head_hash",
+            "budget_id",
+        ),
+        of("person", "t.programme_id, 'p' || i, t.name, t.worker_id, t.state, t.plan", "person_id"),
+        of(
+            "card",
+            "t.programme_id, t.connection_id, \
+             'ic_1B' || substr('000000000000000000' || i, length('' || i) + 1), 'p' || i, \
+             t.last_four, t.state",
+            "budget_id",
+        ),
+        of(
+            "agreement",
+            "t.programme_id, 'p' || i, t.version, t.agreed_on, t.agreed_by, t.how, t.partial, \
+             t.pots, t.started_at",
+            "budget_id",
+        ),
+        of(
+            "term",
+            "t.programme_id, 'p' || i, t.version, t.position, t.scope, t.answer, t.limits, \
+             t.hours, t.decides, t.reason, t.review_on, t.cooling_days",
+            "budget_id",
+        ),
+        of(
+            "pot",
+            "t.programme_id, 'p' || i, t.pot_id, t.stream_id, t.currency, t.allocated_minor, \
+             t.loaded_minor, t.held_minor, t.spent_minor, t.left_minor",
+            "budget_id",
+        ),
+    ]
+}
+
+/// Two pots, three counters, and enough of everything that nothing is refused.
+fn programme_file() -> String {
+    let token = card_token(0);
+    format!(
+        r#"
+[programme]
+id = "{PROGRAMME}"
+name = "Bench"
+time_zone = "Europe/London"
+currency = "GBP"
+country = "GB"
+
+[[worker]]
+id = "amina"
+name = "Amina"
+phone = "020 7946 0000"
+
+[[connection]]
+name = "{CONNECTION}"
+issuer = "stripe"
+api_version = "2026-10-28.endive"
+deadline_ms = 2000
+answer_within_ms = 1300
+
+[[connection.secret]]
+name = "realtime-1"
+value = "{SECRET}"
+
+[[stream]]
+id = "homes"
+name = "Homes grant"
+funder = "Riverside Council"
+never = ["gambling"]
+ends_on = 2199-12-31
+
+[[start.term]]
+on = "everything_else"
+answer = "yes"
+
+[[person]]
+id = "p0"
+name = "Ada"
+worker = "amina"
+
+[[person.card]]
+connection = "{CONNECTION}"
+token = "{token}"
+last_four = "0000"
+state = "active"
+
+[[person.pot]]
+id = "extra"
+name = "extra"
+stream = "homes"
+allocated = "90000000.00"
+only = ["pets"]
+loads = [{{ id = "start", amount = "9000000.00" }}]
+
+[[person.pot]]
+id = "week"
+name = "your week"
+stream = "homes"
+allocated = "90000000.00"
+loads = [{{ id = "start", amount = "9000000.00" }}]
+
+[person.agreement]
+agreed_on = 2026-11-16
+agreed_by = ["Ada", "Amina"]
+how = "For a bench."
+partial = false
+
+[[person.agreement.term]]
+on = {{ category = "food" }}
+answer = "yes"
+limits = [{{ per = "week", amount = "9000000.00" }}]
+reason = "Counted."
+review_on = 2199-02-16
+
+[[person.agreement.term]]
+on = "everything"
+limits = [{{ per = "day", amount = "9000000.00" }}, {{ per = "month", amount = "9000000.00" }}]
+reason = "Counted."
+review_on = 2199-02-16
+
+[[person.agreement.term]]
+on = {{ category = "gadgets" }}
+answer = "ask"
+decides = "together"
+reason = "Never met here."
+review_on = 2199-02-16
+
+[[person.agreement.term]]
+on = "everything_else"
+answer = "yes"
+"#
+    )
+}

@@ -1,0 +1,285 @@
+//! Medians, ratios, and what may be concluded from them.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::machine::TICKS_PER_SECOND;
+use crate::rounds::{Measured, Mode};
+
+/// Above this share of the machine used by others, in hundredths, nothing is concluded.
+const OTHERS_MOST_PERCENT: u64 = 15;
+
+/// Everything that is told.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    people: u32,
+    rounds: u32,
+    figures: Vec<Figures>,
+    measures: Vec<Measure>,
+    /// The highest share of the machine that others used in any stretch.
+    others_percent_most: u64,
+    conclusive: bool,
+}
+
+/// One server under one kind of load: medians over the rounds.
+#[derive(Debug, Serialize)]
+struct Figures {
+    subject: &'static str,
+    mode: &'static str,
+    per_second: f64,
+    p50_ms: f64,
+    p99_ms: f64,
+    p999_ms: f64,
+    most_ms: f64,
+    /// CPU time of server and database for one answer.
+    cpu_us: f64,
+    memory_mb: f64,
+    not_approved: u64,
+    others_percent: u64,
+}
+
+/// A goal, and what was measured.
+#[derive(Debug, Serialize)]
+struct Measure {
+    name: &'static str,
+    value: f64,
+    goal: f64,
+    later: f64,
+    /// `at least` or `at most`.
+    bound: &'static str,
+    /// None when others used too much of the machine.
+    is_reached: Option<bool>,
+}
+
+type Figure = fn(&Measured) -> f64;
+
+/// All stretches of a run.
+struct Run<'a>(&'a [Measured]);
+
+impl Run<'_> {
+    fn of(&self, subject: &str, mode: Mode) -> impl Iterator<Item = &Measured> {
+        self.0.iter().filter(move |m| m.subject == subject && m.mode == mode)
+    }
+
+    fn median(&self, subject: &str, mode: Mode, figure: Figure) -> Option<f64> {
+        median(self.of(subject, mode).map(figure).collect())
+    }
+
+    /// The median of the ratios of each round: what changes from round to round falls out.
+    fn ratio(&self, above: (&str, Mode), below: (&str, Mode), figure: Figure) -> Option<f64> {
+        self.compare(above, below, figure, |above, below| above / below)
+    }
+
+    fn compare(
+        &self,
+        above: (&str, Mode),
+        below: (&str, Mode),
+        figure: Figure,
+        how: fn(f64, f64) -> f64,
+    ) -> Option<f64> {
+        let of_round = |m: &Measured| {
+            let other = self.of(below.0, below.1).find(|other| other.round == m.round)?;
+            Some(how(figure(m), figure(other)))
+        };
+        median(self.of(above.0, above.1).filter_map(of_round).collect())
+    }
+}
+
+impl Report {
+    pub(crate) fn new(people: u32, rounds: u32, measured: &[Measured]) -> Self {
+        let others = measured.iter().map(|m| m.stretch.others_percent).max().unwrap_or(0);
+        let conclusive = others <= OTHERS_MOST_PERCENT;
+        let run = Run(measured);
+        Self {
+            people,
+            rounds,
+            figures: figures(&run),
+            measures: measures(&run, conclusive),
+            others_percent_most: others,
+            conclusive,
+        }
+    }
+
+    /// The report for people.
+    pub(crate) fn table(&self) -> String {
+        let mut text = format!(
+            "{} people, medians of {} rounds; latencies in ms, CPU of server and database\n\n\
+             {:<15} {:<16} {:>8} {:>7} {:>7} {:>7} {:>7} {:>8} {:>7} {:>7} {:>7}\n",
+            self.people,
+            self.rounds,
+            "",
+            "",
+            "req/s",
+            "p50",
+            "p99",
+            "p99.9",
+            "most",
+            "CPU us",
+            "RSS MB",
+            "not ok",
+            "others"
+        );
+        for f in &self.figures {
+            let _ = writeln!(
+                text,
+                "{:<15} {:<16} {:>8.0} {:>7.1} {:>7.1} {:>7.1} {:>7.1} {:>8.0} {:>7.0} {:>7} {:>6}%",
+                f.subject,
+                f.mode,
+                f.per_second,
+                f.p50_ms,
+                f.p99_ms,
+                f.p999_ms,
+                f.most_ms,
+                f.cpu_us,
+                f.memory_mb,
+                f.not_approved,
+                f.others_percent
+            );
+        }
+        let _ = writeln!(text, "\n{:<52} {:>7} {:>17} {:>7}", "", "is", "goal", "later");
+        for m in &self.measures {
+            let verdict = match m.is_reached {
+                Some(true) => "reached",
+                Some(false) => "missed",
+                None => "no conclusion",
+            };
+            let _ = writeln!(
+                text,
+                "{:<52} {:>7.2} {:>9} {:>7.2} {:>7.2}  {verdict}",
+                m.name, m.value, m.bound, m.goal, m.later
+            );
+        }
+        if !self.conclusive {
+            let _ = writeln!(
+                text,
+                "\nOthers used up to {} % of the machine: nothing can be concluded. Run it again \
+                 when it is quiet (at most {OTHERS_MOST_PERCENT} %).",
+                self.others_percent_most
+            );
+        }
+        text
+    }
+}
+
+fn figures(run: &Run<'_>) -> Vec<Figures> {
+    let mut seen = Vec::new();
+    for m in run.0 {
+        if !seen.contains(&(m.subject, m.mode)) {
+            seen.push((m.subject, m.mode));
+        }
+    }
+    let figures = |(subject, mode): (&'static str, Mode)| {
+        let median = |figure: Figure| run.median(subject, mode, figure);
+        Some(Figures {
+            subject,
+            mode: mode.name(),
+            per_second: median(per_second)?,
+            p50_ms: median(|m| quantile_ms(m, 0.5))?,
+            p99_ms: median(|m| quantile_ms(m, 0.99))?,
+            p999_ms: median(|m| quantile_ms(m, 0.999))?,
+            most_ms: median(|m| quantile_ms(m, 1.0))?,
+            cpu_us: median(cpu_us)?,
+            memory_mb: median(|m| float(m.memory_kib) / 1024.0)?,
+            not_approved: run.of(subject, mode).map(|m| m.seen.others).sum(),
+            others_percent: run.of(subject, mode).map(|m| m.stretch.others_percent).max()?,
+        })
+    };
+    seen.into_iter().filter_map(figures).collect()
+}
+
+/// The goals that the project set itself, and how far it is.
+fn measures(run: &Run<'_>, conclusive: bool) -> Vec<Measure> {
+    const CEILING: &str = "ceiling";
+    const SQLITE: &str = "sayso sqlite";
+    const POSTGRES: &str = "sayso postgres";
+
+    let (s64, s256, hot, open) = (Mode::Spread64, Mode::Spread256, Mode::Hot256, Mode::Open);
+    let share = |subject, mode| run.ratio((subject, mode), (CEILING, mode), per_second);
+    let naive = |subject, naive| run.ratio((subject, s256), (naive, s256), per_second);
+    let hot_share = |subject| run.ratio((subject, hot), (subject, s256), per_second);
+    let above = |subject, figure| {
+        run.compare((subject, open), (CEILING, open), figure, |above, below| above - below)
+    };
+    let p99: Figure = |m| quantile_ms(m, 0.99);
+    let p999: Figure = |m| quantile_ms(m, 0.999);
+    let most: Figure = |m| quantile_ms(m, 1.0);
+    let cpu = run.ratio((POSTGRES, s256), (CEILING, s256), cpu_us);
+    let rows = [
+        ("SQLite, share of the ceiling, 64", share(SQLITE, s64), AT_LEAST, 0.08, 0.23),
+        ("SQLite, share of the ceiling, 256", share(SQLITE, s256), AT_LEAST, 0.15, 0.45),
+        ("PostgreSQL, share of the ceiling, 256", share(POSTGRES, s256), AT_LEAST, 0.15, 0.33),
+        ("SQLite, times the naive path, 256", naive(SQLITE, "naive sqlite"), AT_LEAST, 4.0, 10.0),
+        (
+            "PostgreSQL, times the naive path, 256",
+            naive(POSTGRES, "naive postgres"),
+            AT_LEAST,
+            3.0,
+            4.0,
+        ),
+        ("SQLite, one hot budget against spread", hot_share(SQLITE), AT_LEAST, 0.8, 0.9),
+        ("PostgreSQL, one hot budget against spread", hot_share(POSTGRES), AT_LEAST, 0.8, 0.9),
+        ("PostgreSQL, CPU per decision, times the ceiling's", cpu, AT_MOST, 8.0, 3.5),
+        ("SQLite, p99 at 500/s above the ceiling's, ms", above(SQLITE, p99), AT_MOST, 10.0, 5.0),
+        (
+            "PostgreSQL, p99 at 500/s above the ceiling's, ms",
+            above(POSTGRES, p99),
+            AT_MOST,
+            10.0,
+            5.0,
+        ),
+        ("SQLite, p99.9 at 500/s, ms", run.median(SQLITE, open, p999), AT_MOST, 25.0, 25.0),
+        ("PostgreSQL, p99.9 at 500/s, ms", run.median(POSTGRES, open, p999), AT_MOST, 25.0, 25.0),
+        ("SQLite, slowest at 500/s, ms", run.median(SQLITE, open, most), AT_MOST, 250.0, 250.0),
+        (
+            "PostgreSQL, slowest at 500/s, ms",
+            run.median(POSTGRES, open, most),
+            AT_MOST,
+            250.0,
+            250.0,
+        ),
+        ("SQLite, memory, MB", memory(run, SQLITE), AT_MOST, 100.0, 100.0),
+        ("PostgreSQL, memory, MB", memory(run, POSTGRES), AT_MOST, 40.0, 40.0),
+    ];
+    let measure = |(name, value, bound, goal, later): (_, Option<f64>, _, f64, f64)| {
+        let value = value?;
+        let is_reached = if bound == AT_LEAST { value >= goal } else { value <= goal };
+        let is_reached = conclusive.then_some(is_reached);
+        Some(Measure { name, value, goal, later, bound, is_reached })
+    };
+    rows.into_iter().filter_map(measure).collect()
+}
+
+const AT_LEAST: &str = "at least";
+const AT_MOST: &str = "at most";
+
+fn memory(run: &Run<'_>, subject: &str) -> Option<f64> {
+    run.median(subject, Mode::Open, |m| float(m.memory_kib) / 1024.0)
+}
+
+fn per_second(measured: &Measured) -> f64 {
+    float(answers(measured)) / measured.seen.elapsed.as_secs_f64()
+}
+
+fn cpu_us(measured: &Measured) -> f64 {
+    let ticks = float(measured.stretch.served);
+    ticks * 1e6 / float(TICKS_PER_SECOND) / float(answers(measured).max(1))
+}
+
+const fn answers(measured: &Measured) -> u64 {
+    measured.seen.approved.saturating_add(measured.seen.others)
+}
+
+fn quantile_ms(measured: &Measured, quantile: f64) -> f64 {
+    float(measured.seen.latency.value_at_quantile(quantile)) / 1000.0
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "counts far below 2^52")]
+const fn float(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,86 @@
+//! Agreements: read by version, and kept in memory, because a version never changes.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{StoreError, Tx};
+use crate::domain::agreement::Agreement;
+use crate::domain::id::{BudgetId, ProgrammeId};
+use crate::domain::money::Currency;
+use crate::record::agreement::{AGREEMENT, TERM, read_agreement};
+use crate::record::row::{Reader, Table, Value, shown};
+
+/// A version of the agreement of a budget.
+pub(super) type AgreementKey = (ProgrammeId, BudgetId, u32);
+
+/// Agreements in memory. They never change, so they are never stale; they all go when
+/// there are too many.
+#[derive(Debug, Default)]
+pub struct Agreements(Mutex<BTreeMap<AgreementKey, Arc<Agreement>>>);
+
+impl Agreements {
+    const MOST: usize = 50_000;
+
+    pub(super) fn get(&self, key: &AgreementKey) -> Option<Arc<Agreement>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(key).map(Arc::clone)
+    }
+
+    pub(super) fn keep(&self, key: AgreementKey, agreement: Arc<Agreement>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= Self::MOST {
+            known.clear();
+        }
+        known.insert(key, agreement);
+    }
+}
+
+impl Tx {
+    /// One version of an agreement.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when it is not there.
+    pub async fn read_agreement(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        version: u32,
+        currency: Currency,
+    ) -> Result<Arc<Agreement>, StoreError> {
+        let key = (programme.clone(), budget.clone(), version);
+        let mut found = self.read_agreements(&BTreeMap::from([(key.clone(), currency)])).await?;
+        found.remove(&key).ok_or(StoreError::Contended("agreement"))
+    }
+
+    /// The agreements `wanted`, with the currency of their budgets, as far as they exist.
+    pub(super) async fn read_agreements(
+        &mut self,
+        wanted: &BTreeMap<AgreementKey, Currency>,
+    ) -> Result<BTreeMap<AgreementKey, Arc<Agreement>>, StoreError> {
+        let row = |(programme, budget, version): &AgreementKey| {
+            vec![shown(programme), shown(budget), (*version).into()]
+        };
+        let keys: Vec<_> = wanted.keys().map(row).collect();
+        let statements = Arc::clone(&self.statements);
+        let rows = statements.agreements.fetch(self.connection(), &keys, AGREEMENT.columns).await?;
+        let mut terms: BTreeMap<AgreementKey, Vec<Vec<Value>>> = BTreeMap::new();
+        for term in statements.terms.fetch(self.connection(), &keys, TERM.columns).await? {
+            terms.entry(key_of(&TERM, &term)?).or_default().push(term);
+        }
+        let mut agreements = BTreeMap::new();
+        for row in &rows {
+            let key = key_of(&AGREEMENT, row)?;
+            let Some(currency) = wanted.get(&key) else { continue };
+            let terms = terms.remove(&key).unwrap_or_default();
+            agreements.insert(key, Arc::new(read_agreement(row, &terms, *currency)?));
+        }
+        Ok(agreements)
+    }
+}
+
+/// Both tables begin with programme, budget and version.
+fn key_of(table: &'static Table, row: &[Value]) -> Result<AgreementKey, StoreError> {
+    let mut reader = Reader::new(table, row);
+    Ok((reader.parsed()?, reader.parsed()?, reader.small()?))
+}

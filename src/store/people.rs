@@ -1,0 +1,154 @@
+//! People, their budgets and their cards: written when a programme's file is applied.
+
+use super::batch::read_row;
+use super::books::{CardBudget, read_card_budget};
+use super::programmes::{BUDGET, OnKnown};
+use super::statements::CARD_BUDGET;
+use super::{Store, StoreError, Tx};
+use crate::domain::card::CardState;
+use crate::domain::id::{BudgetId, CardToken, ConnectionId, ProgrammeId};
+use crate::domain::money::Currency;
+use crate::domain::person::PersonState;
+use crate::record::row::{Digest, Reader, Table, Value, columns, shown};
+
+/// A person as a programme's file describes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonRow {
+    pub budget: BudgetId,
+    pub name: String,
+    pub worker: String,
+    pub state: PersonState,
+    /// The person's part of the file, for writing it back.
+    pub plan: String,
+}
+
+static PERSON: Table = Table {
+    name: "person",
+    columns: columns![
+        Key "programme_id", Key "person_id", Text "name", Text "worker_id", Text "state",
+        Text "plan",
+    ],
+};
+static CARD: Table = Table {
+    name: "card",
+    columns: columns![
+        Key "programme_id", Key "connection_id", Key "token", Text "budget_id", Text "last_four",
+        Text "state",
+    ],
+};
+
+impl Store {
+    /// The people of a programme as its file describes them, in order.
+    pub async fn people(&self, programme: &ProgrammeId) -> Result<Vec<PersonRow>, StoreError> {
+        let sql = "SELECT person_id, name, worker_id, state, plan FROM person \
+                   WHERE programme_id = $1 ORDER BY person_id";
+        let rows = sqlx::query(sql).bind(programme.to_string()).fetch_all(&self.readers).await?;
+        let columns =
+            columns![Key "person_id", Text "name", Text "worker_id", Text "state", Text "plan"];
+        let read = |row: &sqlx::any::AnyRow| {
+            let row = read_row(row, columns)?;
+            let mut reader = Reader::new(&PERSON, &row);
+            Ok(PersonRow {
+                budget: reader.parsed()?,
+                name: reader.text()?.to_owned(),
+                worker: reader.text()?.to_owned(),
+                state: reader.word(PersonState::from_word)?,
+                plan: reader.text()?.to_owned(),
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+}
+
+impl Tx {
+    /// Every budget of a programme, in order.
+    pub async fn budgets_of(
+        &mut self,
+        programme: &ProgrammeId,
+    ) -> Result<Vec<BudgetId>, StoreError> {
+        let sql = "SELECT budget_id FROM budget WHERE programme_id = $1 ORDER BY budget_id";
+        let rows = sqlx::query(sql).bind(programme.to_string()).fetch_all(self.connection());
+        let read = |row: &sqlx::any::AnyRow| {
+            Ok(Reader::new(&BUDGET, &read_row(row, columns![Key "budget_id"])?).parsed()?)
+        };
+        rows.await?.iter().map(read).collect()
+    }
+
+    /// Every card of a programme, in order.
+    pub async fn every_card(
+        &mut self,
+        programme: &ProgrammeId,
+    ) -> Result<Vec<CardBudget>, StoreError> {
+        let sql = "SELECT programme_id, connection_id, token, budget_id FROM card \
+                   WHERE programme_id = $1 ORDER BY connection_id, token";
+        let rows = sqlx::query(sql).bind(programme.to_string()).fetch_all(self.connection());
+        rows.await?.iter().map(|row| read_card_budget(&read_row(row, CARD_BUDGET)?)).collect()
+    }
+
+    /// Adds budgets that are not there yet, at the start of their chains.
+    pub async fn add_budgets(
+        &mut self,
+        programme: &ProgrammeId,
+        budgets: &[BudgetId],
+        currency: Currency,
+    ) -> Result<(), StoreError> {
+        let row = |budget: &BudgetId| {
+            vec![
+                shown(programme),
+                shown(budget),
+                currency.code().into(),
+                Value::Null,
+                0_i64.into(),
+                Value::Null,
+                Digest::ZERO.into(),
+            ]
+        };
+        let rows: Vec<_> = budgets.iter().map(row).collect();
+        self.put(&BUDGET, &rows, OnKnown::Keep).await?;
+        Ok(())
+    }
+
+    /// Adds people, or changes what is known of them.
+    pub async fn put_people(
+        &mut self,
+        programme: &ProgrammeId,
+        people: &[PersonRow],
+    ) -> Result<(), StoreError> {
+        let row = |person: &PersonRow| {
+            vec![
+                shown(programme),
+                shown(&person.budget),
+                person.name.as_str().into(),
+                person.worker.as_str().into(),
+                person.state.word().into(),
+                person.plan.as_str().into(),
+            ]
+        };
+        let rows: Vec<_> = people.iter().map(row).collect();
+        self.put(&PERSON, &rows, OnKnown::Replace).await?;
+        Ok(())
+    }
+
+    /// Adds cards, or changes their state.
+    pub async fn put_cards(
+        &mut self,
+        programme: &ProgrammeId,
+        cards: &[(ConnectionId, CardToken, BudgetId, String, CardState)],
+    ) -> Result<(), StoreError> {
+        let rows: Vec<_> = cards
+            .iter()
+            .map(|(connection, token, budget, last_four, state)| {
+                vec![
+                    shown(programme),
+                    shown(connection),
+                    shown(token),
+                    shown(budget),
+                    last_four.as_str().into(),
+                    state.word().into(),
+                ]
+            })
+            .collect();
+        self.put(&CARD, &rows, OnKnown::Replace).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! The command line as a script sees it: exit codes, results on stdout, talk on stderr.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::world::DEMO;
+
+struct Ended {
+    code: Option<i32>,
+    out: String,
+    talk: String,
+}
+
+/// Runs `sayso` in a folder of its own, with no setting from outside.
+fn sayso(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Ended {
+    let ended = Command::new(env!("CARGO_BIN_EXE_sayso"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env("HOME", folder)
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ended { code: ended.status.code(), out: text(ended.stdout), talk: text(ended.stderr) }
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[test]
+fn a_programme_is_applied_shown_and_reported() {
+    let folder = folder();
+    let run = |arguments: &[&str]| sayso(folder.path(), &[], arguments);
+    fs::write(folder.path().join("demo.toml"), DEMO).unwrap();
+    for expected in [json!([3, 8]), json!([0, 0])] {
+        let applied = run(&["programme", "apply", "demo.toml", "--output", "json"]);
+        assert_eq!(applied.code, Some(0), "{}", applied.talk);
+        let applied: Value = serde_json::from_str(&applied.out).unwrap();
+        assert_eq!(json!([applied["agreements_started"], applied["loads_posted"]]), expected);
+    }
+    let shown = run(&["programme", "show"]);
+    assert!(!shown.out.contains("whsec_"), "secrets are never shown");
+    fs::write(folder.path().join("shown.toml"), &shown.out).unwrap();
+    assert_eq!(run(&["programme", "apply", "shown.toml"]).code, Some(0));
+    let balances = run(&["balances", "--output", "json"]);
+    let balances: Value = serde_json::from_str(&balances.out).unwrap();
+    assert_eq!(balances["programmes"][0]["people"][1]["left_minor"], 273_90);
+    for arguments in [["verify"], ["doctor"], ["exceptions"], ["migrate"]] {
+        assert_eq!(run(&arguments).code, Some(0), "{arguments:?}");
+    }
+    let doctor = run(&["doctor"]).out;
+    assert!(doctor.contains("setting database_url: from the default"), "{doctor}");
+    assert!(doctor.contains("connection riverside-stripe: live secrets: 2"), "{doctor}");
+    assert!(folder.path().join(".local/share/sayso/sayso.db").exists());
+    let none = run(&["explain", "iauth_1Never"]);
+    assert_eq!((none.code, none.out.as_str()), (Some(1), ""));
+    assert!(none.talk.contains("no decision is known"), "{}", none.talk);
+}
+
+#[test]
+fn mistakes_in_a_file_are_told_with_their_lines() {
+    let folder = folder();
+    let mistaken = DEMO.replacen("currency = \"GBP\"", "currency = \"POUND\"", 1);
+    fs::write(folder.path().join("demo.toml"), mistaken).unwrap();
+    let ended = sayso(folder.path(), &[], &["programme", "apply", "demo.toml"]);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.talk.contains("demo.toml was not applied:\nline "), "{}", ended.talk);
+}
+
+#[test]
+fn settings_that_are_not_in_order_end_with_78_and_are_told_at_once() {
+    let folder = folder();
+    let variables = [("SAYSO_LISTEN", "here"), ("SAYSO_DATABASE_URL", "mysql://u:hunter2@h/d")];
+    let ended = sayso(folder.path(), &variables, &["serve"]);
+    assert_eq!(ended.code, Some(78));
+    assert!(ended.talk.contains("SAYSO_LISTEN") && ended.talk.contains("SAYSO_DATABASE_URL"));
+    assert!(!ended.talk.contains("hunter2"), "{}", ended.talk);
+    let variables = [("SAYSO_DATABASE_URL", "postgres://127.0.0.1:1/none")];
+    assert_eq!(sayso(folder.path(), &variables, &["balances"]).code, Some(75));
+    assert_eq!(sayso(folder.path(), &[], &["blances"]).code, Some(2));
+}
+
+#[test]
+fn rules_are_checked_wherever_they_are() {
+    let folder = folder();
+    let built_in = sayso(folder.path(), &[], &["rules", "check"]);
+    assert_eq!(built_in.code, Some(0), "{}", built_in.out);
+    assert!(built_in.out.contains("932 codes"), "{}", built_in.out);
+    let rules = folder.path().join("merchant-rules");
+    fs::create_dir(&rules).unwrap();
+    fs::write(rules.join("categories.toml"), "codes = [\n").unwrap();
+    fs::write(rules.join("guide.toml"), "version = \"one\"\n").unwrap();
+    let own = sayso(folder.path(), &[], &["rules", "check"]);
+    assert_eq!(own.code, Some(1));
+    for place in ["merchant-rules/categories.toml:", "merchant-rules/guide.toml:"] {
+        assert!(own.out.contains(place), "{}", own.out);
+    }
+}

@@ -1,0 +1,262 @@
+//! Which pots pay, in which order, and how much.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sayso::domain::agreement::Scope;
+use sayso::domain::authorisation::{AuthorisationRequest, Continues, Facts, PartialAmounts};
+use sayso::domain::card::CardState;
+use sayso::domain::decide::decide;
+use sayso::domain::id::PotId;
+use sayso::domain::limit::Limit;
+use sayso::domain::money::Money;
+use sayso::domain::pot::PotPlan;
+use sayso::domain::reason::DeclineReason;
+use sayso::domain::stream::Stream;
+use sayso::record::facts::{FactsRecord, Versions};
+
+use super::{approved, facts_with, reasons, split};
+use crate::values::{a_pot, a_request, a_stream, category, gbp, limited, pot};
+
+/// Dee's pots: her week, her pets, and a little for emergencies.
+fn dees_pots() -> Facts {
+    facts_with(|facts| {
+        let agreement = &mut facts.holder.as_mut().unwrap().agreement;
+        Arc::make_mut(agreement).pots = vec![
+            PotPlan { only: Some(BTreeSet::from([category("pets")])), ..a_pot("pets", "homes") },
+            a_pot("week", "homes"),
+            PotPlan {
+                only: Some(BTreeSet::from([category("food")])),
+                emergency: true,
+                ..a_pot("emergency", "homes")
+            },
+        ];
+        facts.available = money(&[("pets", 40_00), ("week", 63_90), ("emergency", 20_00)]);
+    })
+}
+
+fn money(pots: &[(&str, i64)]) -> BTreeMap<PotId, Money> {
+    pots.iter().map(|(id, minor)| (pot(id), gbp(*minor))).collect()
+}
+
+/// A pot of each of these streams, in this order, with £8.00 in each.
+fn pots_of(streams: Vec<Stream>) -> Facts {
+    facts_with(|facts| {
+        let pots: Vec<_> = streams.iter().map(|s| a_pot(s.id.as_str(), s.id.as_str())).collect();
+        facts.available = pots.iter().map(|plan| (plan.id.clone(), gbp(8_00))).collect();
+        let agreement = &mut facts.holder.as_mut().unwrap().agreement;
+        Arc::make_mut(agreement).pots = pots;
+        facts.programme.streams = Arc::new(streams);
+    })
+}
+
+fn asking(minor: i64) -> AuthorisationRequest {
+    AuthorisationRequest { amount: gbp(minor), ..a_request() }
+}
+
+fn about(name: &str, mut facts: Facts) -> Facts {
+    facts.category = category(name);
+    facts
+}
+
+#[test]
+fn scenario_48_one_purchase_drains_pots_in_the_persons_order() {
+    let facts = about("pets", dees_pots());
+    assert_eq!(split(&approved(&asking(48_00), &facts)), [("pets", 40_00), ("week", 8_00)]);
+    assert_eq!(split(&approved(&asking(40_00), &facts)), [("pets", 40_00)]);
+    assert_eq!(split(&approved(&asking(1_03_90), &facts)), [("pets", 40_00), ("week", 63_90)]);
+    let short = DeclineReason::NoMoney { left: gbp(1_03_90), gap: gbp(1) };
+    assert_eq!(reasons(&asking(1_03_91), &facts), [short]);
+}
+
+#[test]
+fn the_emergency_pot_pays_only_when_the_others_are_short_and_only_for_essentials() {
+    let food = dees_pots();
+    assert_eq!(split(&approved(&asking(63_90), &food)), [("week", 63_90)]);
+    assert_eq!(split(&approved(&asking(70_00), &food)), [("week", 63_90), ("emergency", 6_10)]);
+    let fun = about("fun", dees_pots());
+    let short = DeclineReason::NoMoney { left: gbp(63_90), gap: gbp(6_10) };
+    assert_eq!(reasons(&asking(70_00), &fun), [short]);
+}
+
+#[test]
+fn an_emergency_pot_comes_last_wherever_it_stands() {
+    let mut facts = dees_pots();
+    let drains_first = Stream { drains_first: true, ..a_stream("homes") };
+    facts.programme.streams = Arc::new(vec![drains_first]);
+    let agreement = &mut facts.holder.as_mut().unwrap().agreement;
+    Arc::make_mut(agreement).pots.rotate_right(1);
+    assert_eq!(split(&approved(&asking(70_00), &facts)), [("week", 63_90), ("emergency", 6_10)]);
+}
+
+#[test]
+fn streams_that_drain_first_go_first() {
+    let facts = pots_of(vec![
+        a_stream("homes"),
+        Stream { drains_first: true, ..a_stream("health") },
+        a_stream("gift"),
+    ]);
+    let approval = approved(&asking(20_00), &facts);
+    assert_eq!(split(&approval), [("health", 8_00), ("homes", 8_00), ("gift", 4_00)]);
+}
+
+#[test]
+fn a_barred_pot_does_not_count() {
+    let barred = Stream { never: BTreeSet::from([category("food")]), ..a_stream("homes") };
+    let facts = pots_of(vec![barred.clone(), a_stream("gift")]);
+    assert_eq!(split(&approved(&asking(8_00), &facts)), [("gift", 8_00)]);
+    let short = DeclineReason::NoMoney { left: gbp(8_00), gap: gbp(1) };
+    assert_eq!(reasons(&asking(8_01), &facts), [short]);
+    let other = about("fun", facts);
+    assert_eq!(split(&approved(&asking(8_01), &other)), [("homes", 8_00), ("gift", 1)]);
+
+    let law = DeclineReason::FunderRule { category: category("food") };
+    let all_barred = pots_of(vec![barred]);
+    assert_eq!(reasons(&a_request(), &all_barred)[0], law);
+}
+
+#[test]
+fn money_that_has_ended_does_not_count() {
+    let today = facts_with(|_| {}).moment.date;
+    let last_day = Stream { ends_on: Some(today), ..a_stream("homes") };
+    let over = Stream { ends_on: Some(today.yesterday().unwrap()), ..a_stream("health") };
+    let facts = pots_of(vec![over.clone(), last_day]);
+    assert_eq!(split(&approved(&asking(8_00), &facts)), [("homes", 8_00)]);
+    let law = DeclineReason::FunderRule { category: category("food") };
+    assert_eq!(reasons(&asking(8_00), &pots_of(vec![over]))[0], law);
+}
+
+#[test]
+fn a_pot_of_a_stream_that_nobody_knows_does_not_pay() {
+    let mut facts = pots_of(vec![a_stream("homes"), a_stream("gift")]);
+    facts.programme.streams = Arc::new(vec![a_stream("gift")]);
+    assert_eq!(split(&approved(&asking(8_00), &facts)), [("gift", 8_00)]);
+}
+
+#[test]
+fn a_pot_for_other_things_does_not_hide_the_funders_rule() {
+    // The pets pot's money could buy alcohol by law, but was never agreed for it: what stops the
+    // purchase is the rule on the week's money, and more of that would not help.
+    let barred = Stream { never: BTreeSet::from([category("alcohol")]), ..a_stream("homes") };
+    let mut facts = about("alcohol", pots_of(vec![a_stream("gift"), barred]));
+    let agreement = &mut facts.holder.as_mut().unwrap().agreement;
+    Arc::make_mut(agreement).pots[0].only = Some(BTreeSet::from([category("pets")]));
+    let law = DeclineReason::FunderRule { category: category("alcohol") };
+    assert_eq!(reasons(&a_request(), &facts)[0], law);
+}
+
+#[test]
+fn a_person_without_pots_has_no_money() {
+    let facts = pots_of(Vec::new());
+    let short = DeclineReason::NoMoney { left: gbp(0), gap: gbp(10_00) };
+    assert_eq!(reasons(&a_request(), &facts), [short]);
+}
+
+fn partly(agreed: bool, left: i64) -> Facts {
+    facts_with(|facts| {
+        let agreement = &mut facts.holder.as_mut().unwrap().agreement;
+        Arc::make_mut(agreement).partial = agreed;
+        facts.available = money(&[("week", left)]);
+    })
+}
+
+#[test]
+fn scenario_34_a_part_is_paid_only_where_till_and_agreement_allow_it() {
+    let till = |partial| AuthorisationRequest { partial, ..a_request() };
+    let short = DeclineReason::NoMoney { left: gbp(7_00), gap: gbp(3_00) };
+    for (partial, agreed, pays) in [
+        (PartialAmounts::Allowed, true, true),
+        (PartialAmounts::Allowed, false, false),
+        (PartialAmounts::NotAllowed, true, false),
+        (PartialAmounts::NotAllowed, false, false),
+    ] {
+        let facts = partly(agreed, 7_00);
+        if pays {
+            let approval = approved(&till(partial), &facts);
+            assert_eq!((approval.amount, split(&approval)), (gbp(7_00), vec![("week", 7_00)]));
+        } else {
+            assert_eq!(reasons(&till(partial), &facts), std::slice::from_ref(&short));
+        }
+    }
+    let broke = partly(true, 0);
+    assert_eq!(reasons(&till(PartialAmounts::Allowed), &broke).len(), 1, "nothing is no part");
+    let rich = partly(true, 60_00);
+    assert_eq!(approved(&till(PartialAmounts::Allowed), &rich).amount, gbp(10_00));
+}
+
+#[test]
+fn a_part_never_goes_below_the_cash_that_is_handed_out() {
+    let request = AuthorisationRequest {
+        partial: PartialAmounts::Allowed,
+        cash_back: gbp(6_00),
+        ..a_request()
+    };
+    assert_eq!(approved(&request, &partly(true, 6_00)).amount, gbp(6_00));
+    assert_eq!(reasons(&request, &partly(true, 5_99)).len(), 1);
+}
+
+#[test]
+fn a_part_is_never_paid_to_fit_a_limit() {
+    let request = AuthorisationRequest { partial: PartialAmounts::Allowed, ..a_request() };
+    for left in [7_00, 60_00] {
+        let mut facts = partly(true, left);
+        let agreement = &mut facts.holder.as_mut().unwrap().agreement;
+        let limit = limited(Scope::Everything, Limit::PerPurchase(gbp(8_00)));
+        Arc::make_mut(agreement).terms.push(limit);
+        let over = DeclineReason::OverPurchase { limit: gbp(8_00) };
+        assert_eq!(reasons(&request, &facts), [over], "{left}");
+    }
+}
+
+#[test]
+fn scenario_41_sums_that_do_not_fit_are_declined_and_never_panic() {
+    let most = i64::MAX;
+    for asked in [1, most - 1, most] {
+        for (a, b) in [(most, most), (most, 1), (most - 1, 1), (0, 0)] {
+            for so_far in [0, 1, most] {
+                let mut facts = pots_of(vec![a_stream("homes"), a_stream("gift")]);
+                facts.available = money(&[("homes", a), ("gift", b)]);
+                facts.continues =
+                    Continues::OpenPurchase { so_far: gbp(so_far), counted_on: facts.moment.date };
+                let agreement = &mut facts.holder.as_mut().unwrap().agreement;
+                let limit = limited(Scope::Everything, Limit::PerPurchase(gbp(most)));
+                Arc::make_mut(agreement).terms.push(limit);
+                let told = reasons(&asking(asked), &facts);
+                let fits = asked.checked_add(so_far).is_some();
+                assert_eq!(told.is_empty(), fits && a != 0, "{asked} {a} {b} {so_far}: {told:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sum_that_does_not_fit_hides_no_other_reason() {
+    let mut facts = facts_with(|facts| facts.holder.as_mut().unwrap().card = CardState::Lost);
+    facts.continues =
+        Continues::OpenPurchase { so_far: gbp(i64::MAX), counted_on: facts.moment.date };
+    let agreement = &mut facts.holder.as_mut().unwrap().agreement;
+    let limit = limited(Scope::Everything, Limit::PerPurchase(gbp(8_00)));
+    Arc::make_mut(agreement).terms.push(limit);
+    assert_eq!(reasons(&a_request(), &facts)[0], DeclineReason::CardLost);
+}
+
+#[test]
+fn scenario_57_of_two_pots_that_match_the_agreed_order_decides_and_is_recorded() {
+    let facts = pots_of(vec![a_stream("homes"), a_stream("gift")]);
+    let mut reordered = facts.clone();
+    let agreement = &mut reordered.holder.as_mut().unwrap().agreement;
+    let agreement = Arc::make_mut(agreement);
+    agreement.version = 4;
+    agreement.pots.reverse();
+
+    let then = decide(&a_request(), &facts);
+    assert_eq!(split(&approved(&a_request(), &facts)), [("homes", 8_00), ("gift", 2_00)]);
+    assert_eq!(split(&approved(&a_request(), &reordered)), [("gift", 8_00), ("homes", 2_00)]);
+
+    // Long after the order was changed, the record still names the version that decided.
+    let record = FactsRecord::from_text(&FactsRecord::new(&facts).to_text()).unwrap();
+    assert_eq!((record.programme_version(), record.agreement_version()), (1, Some(3)));
+    let agreement = facts.holder.as_ref().map(|holder| Arc::clone(&holder.agreement));
+    let versions = Versions { programme: facts.programme.clone(), agreement };
+    assert_eq!(decide(&a_request(), &record.facts(versions).unwrap()), then);
+}

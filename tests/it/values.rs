@@ -1,0 +1,163 @@
+//! Values that the tests of the core share: each a valid whole, to be changed in one place.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::civil::Date;
+
+use sayso::domain::agreement::{Agreement, Answer, Decider, Scope, Term, TermDraft};
+use sayso::domain::authorisation::{
+    AuthorisationRequest, Continues, Facts, Holder, PartialAmounts, Presence, ProgrammeFacts,
+    ProgrammeState, PurchaseKind,
+};
+use sayso::domain::card::CardState;
+use sayso::domain::id::{PermissionId, PotId, StreamId};
+use sayso::domain::limit::Limit;
+use sayso::domain::merchant::{Category, Mcc, Merchant};
+use sayso::domain::money::Money;
+use sayso::domain::period::Moment;
+use sayso::domain::permission::Permission;
+use sayso::domain::person::PersonState;
+use sayso::domain::pot::PotPlan;
+use sayso::domain::stream::Stream;
+
+/// So many pence.
+pub(crate) fn gbp(minor: i64) -> Money {
+    Money::from_minor(minor, "GBP".parse().unwrap())
+}
+
+pub(crate) fn pot(id: &str) -> PotId {
+    id.parse().unwrap()
+}
+
+pub(crate) fn category(name: &str) -> Category {
+    Category::parse(name).unwrap()
+}
+
+/// Monday, 23 November 2026, 08:30 in London.
+pub(crate) fn monday_morning() -> Moment {
+    Moment {
+        at: "2026-11-23T08:30:00Z".parse().unwrap(),
+        date: Date::constant(2026, 11, 23),
+        time: jiff::civil::time(8, 30, 0, 0),
+    }
+}
+
+/// £10.00 at a corner shop, in person, whole or not at all.
+pub(crate) fn a_request() -> AuthorisationRequest {
+    AuthorisationRequest {
+        programme: "riverside".parse().unwrap(),
+        connection: "riverside-stripe".parse().unwrap(),
+        reference: "iauth_1:0".parse().unwrap(),
+        purchase: "iauth_1".parse().unwrap(),
+        sequence: 0,
+        card: "ic_dee".parse().unwrap(),
+        amount: gbp(10_00),
+        cash_back: gbp(0),
+        transaction_amount: gbp(10_00),
+        kind: PurchaseKind::Purchase,
+        presence: Presence::InPerson,
+        partial: PartialAmounts::NotAllowed,
+        merchant: Merchant::new(Some(Mcc::parse("5411").unwrap()), "Corner Shop 12")
+            .in_country("GB"),
+    }
+}
+
+/// Food, an active card, an agreement that allows everything, and £60.00 in one pot.
+pub(crate) fn some_facts() -> Facts {
+    Facts {
+        moment: monday_morning(),
+        programme: ProgrammeFacts {
+            version: 1,
+            state: ProgrammeState::Running,
+            currency: "GBP".parse().unwrap(),
+            country: "GB".to_owned(),
+            streams: Arc::new(vec![a_stream("homes")]),
+        },
+        holder: Some(Holder {
+            card: CardState::Active,
+            person: PersonState::Active,
+            agreement: Arc::new(an_agreement()),
+        }),
+        category: category("food"),
+        permissions: Vec::new(),
+        counters: BTreeMap::new(),
+        available: BTreeMap::from([(pot("week"), gbp(60_00))]),
+        continues: Continues::NewPurchase,
+    }
+}
+
+/// Money that may buy anything.
+pub(crate) fn a_stream(id: &str) -> Stream {
+    Stream {
+        id: id.parse().unwrap(),
+        name: "Homes grant".to_owned(),
+        funder: "Riverside Council".to_owned(),
+        never: std::collections::BTreeSet::new(),
+        ends_on: None,
+        drains_first: false,
+    }
+}
+
+/// One pot, and one term: everything else is a yes.
+pub(crate) fn an_agreement() -> Agreement {
+    Agreement {
+        budget: "dee".parse().unwrap(),
+        version: 3,
+        agreed_on: Date::constant(2026, 11, 16),
+        agreed_by: vec!["Dee".to_owned(), "Amina".to_owned()],
+        how: "In the hostel office.".to_owned(),
+        partial: false,
+        terms: vec![yes(Scope::EverythingElse)],
+        pots: vec![a_pot("week", "homes")],
+    }
+}
+
+/// A pot that pays for every category.
+pub(crate) fn a_pot(id: &str, stream: &str) -> PotPlan {
+    let stream: StreamId = stream.parse().unwrap();
+    PotPlan { id: pot(id), stream, name: id.to_owned(), only: None, emergency: false }
+}
+
+/// A term with all that a restriction needs.
+pub(crate) fn a_draft(scope: Scope, answer: Answer) -> TermDraft {
+    TermDraft {
+        scope,
+        answer,
+        limits: Vec::new(),
+        hours: None,
+        decides: Decider::Together,
+        reason: Some("Agreed together.".to_owned()),
+        review_on: Some(Date::constant(2027, 2, 16)),
+        cooling_days: None,
+    }
+}
+
+pub(crate) fn yes(scope: Scope) -> Term {
+    Term::new(a_draft(scope, Answer::Yes)).unwrap()
+}
+
+pub(crate) fn ask(scope: Scope) -> Term {
+    Term::new(a_draft(scope, Answer::Ask)).unwrap()
+}
+
+pub(crate) fn no(scope: Scope) -> Term {
+    Term::new(a_draft(scope, Answer::No)).unwrap()
+}
+
+/// A yes with a limit.
+pub(crate) fn limited(scope: Scope, limit: Limit) -> Term {
+    Term::new(TermDraft { limits: vec![limit], ..a_draft(scope, Answer::Yes) }).unwrap()
+}
+
+/// A one-off OK for food up to £20.00, given half an hour ago, until tonight.
+pub(crate) fn a_permission() -> Permission {
+    Permission {
+        id: PermissionId::new(uuid::Uuid::from_u128(1)),
+        scope: Scope::Category(category("food")),
+        cap: gbp(20_00),
+        uses_left: 1,
+        given_at: "2026-11-23T08:00:00Z".parse().unwrap(),
+        ends_at: "2026-11-23T23:59:00Z".parse().unwrap(),
+    }
+}
