@@ -256,7 +256,7 @@ impl Desk<'_> {
                 self.settle(shape, digest, |purchase| {
                     match change {
                         Change::Raised { by } => {
-                            purchase.raised = purchase.raised.checked_add(by)?
+                            purchase.raised = purchase.raised.checked_add(by)?;
                         }
                         Change::Lowered { by } => {
                             purchase.lowered = purchase.lowered.checked_add(by)?;

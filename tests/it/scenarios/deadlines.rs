@@ -6,7 +6,7 @@ use sqlx::Executor as _;
 
 use super::faults::{Lock, Wire, slow_down, speed_up};
 use crate::caller::{Caller, ask_at_once, until};
-use crate::support::TestDatabase;
+use crate::support::{DatabaseKind, TestDatabase};
 use crate::world::{ANA, APPROVED, Answer, DEE, DEMO, FEMI, Purchase, Standing, World, purchase};
 
 on_both_databases!(
@@ -80,7 +80,7 @@ fn in_a_hurry() -> String {
 
 async fn scenario_07_an_approval_that_nobody_heard_is_withdrawn(database: TestDatabase) {
     let world = World::open_with(database, &in_a_hurry()).await;
-    slow_down(&world.database, "%Slow%", Duration::from_millis(1000)).await;
+    slow_down(&world.database, "%Slow%", Duration::from_secs(1)).await;
     let slow = [purchase("SlowNo", 12_50), purchase("SlowYes", 7_00)];
     for (number, bought) in (1..).zip(&slow) {
         let (answer, took) = world.caller().ask_timed(bought).await;
@@ -236,7 +236,7 @@ async fn a_locked_database_is_our_fault_in_time(database: TestDatabase) {
     let world = World::open(database).await;
     let caller = world.caller();
     let mut locks = vec![Lock::take(&world.database, "dee").await];
-    if world.database.kind == crate::support::DatabaseKind::Postgres {
+    if world.database.kind == DatabaseKind::Postgres {
         // One locked budget is nobody else's trouble, and no reason to send work elsewhere.
         let others = crowd(&caller, "Others").into_iter().filter(|(_, bought)| bought.card != DEE);
         for (answer, _) in ask_at_once(others).await {
@@ -256,7 +256,7 @@ async fn a_locked_database_is_our_fault_in_time(database: TestDatabase) {
         locks.push(Lock::take(&world.database, "ana").await);
     }
     let counted = our_faults(&caller).await;
-    let is_sqlite = world.database.kind == crate::support::DatabaseKind::Sqlite;
+    let is_sqlite = world.database.kind == DatabaseKind::Sqlite;
     let watching = caller.clone();
     let watch = tokio::spawn(async move {
         if is_sqlite {
@@ -313,6 +313,7 @@ async fn a_database_that_is_gone_is_our_fault_in_time() {
         let watch = tokio::spawn(async move { watching.until_ready(false).await });
         endure(&caller, "Gone", 6).await;
         watch.await.unwrap();
+        assert_eq!(world.get("/livez").await.status, 200, "a restart would not help");
         assert_eq!(our_faults(&caller).await - counted, 6 * 24);
         wire.mend();
         caller.until_ready(true).await;

@@ -154,7 +154,7 @@ fn turned_round(value: &Value) -> Value {
             Value::Object(turned.collect::<Map<_, _>>())
         }
         Value::Array(items) => Value::Array(items.iter().map(turned_round).collect()),
-        other => other.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
 }
 
