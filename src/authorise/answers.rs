@@ -58,7 +58,7 @@ impl Answers {
     }
 }
 
-fn key(request: &AuthorisationRequest) -> Key {
+pub(super) fn key(request: &AuthorisationRequest) -> Key {
     (request.programme.clone(), request.connection.clone(), request.reference.clone())
 }
 

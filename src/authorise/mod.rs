@@ -35,7 +35,7 @@ use crate::store::{Additions, BookWanted, Books, NewMessage, Note, StoreError, T
 
 use answers::Answers;
 pub use answers::our_fault;
-pub use withdraw::{TooLate, withdraw};
+pub use withdraw::withdraw;
 
 /// One question, and when it arrived.
 #[derive(Debug, Clone)]
@@ -62,6 +62,16 @@ pub enum AuthoriseError {
     Ledger(#[from] LedgerError),
     #[error("programme {0} has no house budget")]
     NoHouse(ProgrammeId),
+}
+
+impl AuthoriseError {
+    /// What the database had to do with it, if anything.
+    pub const fn store(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) | Self::Directory(DirectoryError::Store(error)) => Some(error),
+            Self::Directory(_) | Self::Ledger(_) | Self::NoHouse(_) => None,
+        }
+    }
 }
 
 /// Decides `questions` in the order in which they came, and records the decisions with their holds.

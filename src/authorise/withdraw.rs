@@ -1,11 +1,12 @@
 //! Taking an approval back whose answer came too late: the issuer was told no.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{AuthoriseError, reference_text};
-use crate::domain::id::{ConnectionId, IssuerReference, PostingId, ProgrammeId};
+use super::answers::key;
+use super::{AuthoriseError, Question, budgets, reference_text, wanted};
+use crate::domain::id::PostingId;
 use crate::domain::period::Moment;
 use crate::domain::purchase::{PromiseState, Purchase};
 use crate::ids::NewIds;
@@ -13,37 +14,27 @@ use crate::ledger::book::Cause;
 use crate::ledger::posting::PostingKind;
 use crate::ledger::postings::settled;
 use crate::programme::directory::Directory;
-use crate::record::decision::{Outcome, RecordedDecision};
+use crate::record::decision::Outcome;
 use crate::record::row::{Digest, shown};
-use crate::store::{Additions, BookWanted, Tx, WITHDRAWAL};
-
-/// A recorded approval that nobody heard in time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TooLate {
-    pub programme: ProgrammeId,
-    pub connection: ConnectionId,
-    pub reference: IssuerReference,
-}
+use crate::store::{Additions, Tx, WITHDRAWAL};
 
 /// Gives back what the approvals of `late` hold, and writes that they were withdrawn beside the
 /// unchanged decisions. Repeats of the question are then answered as our fault.
 ///
-/// What was declined, never recorded or withdrawn before is left as it is.
+/// What was declined, never recorded or withdrawn before is left as it is. Budgets are locked
+/// before decisions are looked for: a commit that was in doubt has ended when the lock is had.
 pub async fn withdraw(
     tx: &mut Tx,
     directory: &Directory,
     ids: &NewIds,
     now: Timestamp,
-    late: &[TooLate],
+    late: &[Question],
 ) -> Result<(), AuthoriseError> {
-    let mut keys: Vec<_> = late
-        .iter()
-        .map(|l| (l.programme.clone(), l.connection.clone(), l.reference.clone()))
-        .collect();
-    keys.sort();
-    keys.dedup();
+    let keys: BTreeSet<_> = late.iter().map(|question| key(&question.request)).collect();
+    let keys: Vec<_> = keys.into_iter().collect();
+    let budgets = budgets(tx, late).await?;
+    let mut books = tx.open_books(&wanted(late, &budgets), directory.agreements()).await?;
     let decisions = tx.recorded_decisions(&keys).await?;
-    let mut books = tx.open_books(&wanted(&decisions), directory.agreements()).await?;
     let withdrawn = tx.withdrawn(&keys).await?;
     let programmes = directory.versions(books.versions()).await?;
     let mut counters = Vec::new();
@@ -94,16 +85,6 @@ pub async fn withdraw(
     }
     tx.close_books(&books.all(), &additions).await?;
     Ok(())
-}
-
-fn wanted(decisions: &[RecordedDecision]) -> Vec<BookWanted> {
-    let mut wanted: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-    for decision in decisions {
-        let purchases = wanted.entry((decision.programme.clone(), decision.budget.clone()));
-        purchases.or_default().insert((decision.connection.clone(), decision.purchase.clone()));
-    }
-    let book = |((programme, budget), purchases)| BookWanted { programme, budget, purchases };
-    wanted.into_iter().map(book).collect()
 }
 
 const fn is_hold(outcome: &Outcome) -> bool {

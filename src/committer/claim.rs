@@ -29,6 +29,11 @@ impl Claim {
         self.step(WAITING, GIVEN_UP) || self.step(CLAIMED, GIVEN_UP)
     }
 
+    /// Whether nobody waits any more.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.0.load(Ordering::Acquire) == GIVEN_UP
+    }
+
     fn step(&self, from: u8, to: u8) -> bool {
         self.0.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }

@@ -6,33 +6,22 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::NotStored;
-use super::claim::Claim;
+use super::asked::{Asked, Group};
 use super::health::Pulse;
-use crate::authorise::{
-    Answered, AuthoriseError, Question, TooLate, authorise, our_fault, withdraw,
-};
+use crate::authorise::{Answered, AuthoriseError, Question, authorise, withdraw};
 use crate::clock::Clock;
 use crate::ids::NewIds;
-use crate::issuers::{Told, Verdict};
 use crate::lifecycle::{self, LifecycleError};
 use crate::programme::directory::Directory;
 use crate::record::event::ReceivedEvent;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
-/// How often a question that failed alone is tried again.
+/// How often a transaction is run again that somebody else was in the way of.
 const RETRIES: u32 = 2;
 /// How often a lane that is not well looks whether the database is back.
 const PROBE_EVERY: Duration = Duration::from_millis(250);
 /// The most later messages of one commit: questions must not wait for a long one.
 const EVENTS_MOST: usize = 64;
-
-/// A question on its way to a commit.
-#[derive(Debug)]
-pub(super) struct Asked {
-    pub(super) question: Question,
-    pub(super) claim: Arc<Claim>,
-    pub(super) reply: oneshot::Sender<Told>,
-}
 
 /// A later message on its way to a commit.
 #[derive(Debug)]
@@ -70,7 +59,7 @@ impl Lane {
                 biased;
                 count = questions.recv_many(&mut asked, self.batch_most), if !questions.is_closed() || !questions.is_empty() => {
                     if count > 0 {
-                        late.extend(self.decide(std::mem::take(&mut asked)).await);
+                        self.decide(std::mem::take(&mut asked), &mut late).await;
                     }
                 }
                 count = events.recv_many(&mut reported, EVENTS_MOST), if !events.is_closed() || !events.is_empty() => {
@@ -87,42 +76,26 @@ impl Lane {
         }
     }
 
-    /// Decides and answers. Returns the approvals that were committed after their handler had
-    /// given up.
-    async fn decide(&self, mut asked: Vec<Asked>) -> Vec<TooLate> {
-        asked.retain(|asked| asked.claim.take());
-        let mut late = Vec::new();
-        let mut open = vec![asked];
-        while let Some(batch) = open.pop() {
-            if batch.is_empty() {
+    /// Decides and answers. What must be withdrawn is added to `late`.
+    async fn decide(&self, asked: Vec<Asked>, late: &mut Vec<Question>) {
+        let mut open = vec![Group::claim(asked, late)];
+        while let Some(mut group) = open.pop() {
+            group.leave_out_given_up(late);
+            if group.is_empty() {
                 continue;
             }
-            let questions: Vec<_> = batch.iter().map(|asked| asked.question.clone()).collect();
-            match self.decided(&questions).await {
-                Ok(answers) => late.extend(deliver(batch, &answers)),
-                Err(error) if batch.len() == 1 => {
-                    tracing::error!(error = cause(&error), "not recorded");
-                    refuse(batch);
-                }
-                // One bad row fails its whole batch: in halves, only the culprit fails.
-                Err(_) => open.extend(halves(batch)),
+            match self.decided(&group.questions()).await {
+                Ok(answers) => group.deliver(&answers, late),
+                Err(error) => open.extend(after_failure(group, &error, late)),
             }
         }
-        late
     }
 
     async fn decided(&self, questions: &[Question]) -> Result<Vec<Answered>, AuthoriseError> {
-        let tries = if questions.len() == 1 { RETRIES } else { 0 };
-        let mut again = 0;
-        loop {
-            self.pulse.begin(self.number);
-            let result = self.commit_decisions(questions).await;
-            self.pulse.end(self.number, result.is_ok());
-            match result {
-                Err(error) if again < tries && is_worth_another_try(&error) => again += 1,
-                result => return result,
-            }
-        }
+        self.pulse.begin(self.number);
+        let result = self.commit_decisions(questions).await;
+        self.end(result.as_ref().err().and_then(AuthoriseError::store));
+        result
     }
 
     async fn commit_decisions(
@@ -142,21 +115,34 @@ impl Lane {
                 continue;
             }
             let events: Vec<_> = batch.iter().map(|reported| reported.event.clone()).collect();
-            match self.booked(&events).await {
-                Ok(()) => acknowledge(batch, Ok(())),
-                Err(error) => match events.as_slice() {
-                    [event] => acknowledge(batch, self.kept(event, error).await),
-                    _ => open.extend(halves(batch)),
-                },
+            match (self.booked(&events).await, events.as_slice()) {
+                (Ok(()), _) => acknowledge(batch, Ok(())),
+                // The issuer sends all of them again; questions must not wait for that.
+                (Err(error), _) if is_transient(error.store()) => {
+                    tracing::error!(error = cause(&error), "events not stored");
+                    acknowledge(batch, Err(NotStored));
+                }
+                (Err(error), [event]) => acknowledge(batch, self.kept(event, error).await),
+                (Err(_), _) => open.extend(halves(batch)),
             }
         }
     }
 
     async fn booked(&self, events: &[ReceivedEvent]) -> Result<(), LifecycleError> {
-        self.pulse.begin(self.number);
-        let result = self.commit_events(events).await;
-        self.pulse.end(self.number, result.is_ok());
-        result
+        let mut again = 0;
+        loop {
+            self.pulse.begin(self.number);
+            let result = self.commit_events(events).await;
+            let failed = result.as_ref().err().and_then(LifecycleError::store);
+            self.end(failed);
+            // While the database is away, questions must not wait for messages.
+            let is_away = matches!(failed, Some(StoreError::Unavailable(_)));
+            if again == RETRIES || !is_transient(failed) || is_away {
+                return result;
+            }
+            again = again.saturating_add(1);
+            metrics::counter!("sayso_retries_total").increment(1);
+        }
     }
 
     async fn commit_events(&self, events: &[ReceivedEvent]) -> Result<(), LifecycleError> {
@@ -170,11 +156,8 @@ impl Lane {
     /// stored for a person to look at.
     async fn kept(&self, event: &ReceivedEvent, why: LifecycleError) -> Result<(), NotStored> {
         tracing::error!(error = cause(&why), "event not booked");
-        if matches!(why, LifecycleError::Store(_) | LifecycleError::Directory(_)) {
-            return Err(NotStored);
-        }
         let result = self.commit_kept(event, &why).await;
-        self.pulse.end(self.number, result.is_ok());
+        self.end(result.as_ref().err().and_then(LifecycleError::store));
         result.map_err(|error| {
             tracing::error!(error = cause(&error), "event not stored");
             NotStored
@@ -193,7 +176,7 @@ impl Lane {
     }
 
     /// Withdraws what was approved too late. What fails stays for the next round.
-    async fn take_back(&self, late: &mut Vec<TooLate>) {
+    async fn take_back(&self, late: &mut Vec<Question>) {
         if late.is_empty() {
             return;
         }
@@ -205,7 +188,7 @@ impl Lane {
         }
     }
 
-    async fn commit_withdrawals(&self, late: &[TooLate]) -> Result<(), AuthoriseError> {
+    async fn commit_withdrawals(&self, late: &[Question]) -> Result<(), AuthoriseError> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         withdraw(&mut tx, &self.directory, &self.ids, now, late).await?;
@@ -215,41 +198,31 @@ impl Lane {
 
     /// Looks whether the database is back, so that readiness does not wait for a purchase.
     async fn probe(&self) {
-        let is_back = self.store.ping().await.is_ok();
-        self.pulse.end(self.number, is_back);
+        self.end(self.store.ping().await.err().as_ref());
+    }
+
+    /// A row that somebody else has locked does not make the database unwell.
+    fn end(&self, failed: Option<&StoreError>) {
+        self.pulse.end(self.number, !is_outage(failed));
     }
 }
 
-/// Sends the answers of a commit; returns the approvals that nobody waits for any more.
-fn deliver(batch: Vec<Asked>, answers: &[Answered]) -> Vec<TooLate> {
-    let mut late = Vec::new();
-    for (asked, answered) in batch.into_iter().zip(answers) {
-        if answered.is_conflict {
-            metrics::counter!("sayso_conflicts_total").increment(1);
-        }
-        if asked.claim.answer() {
-            // The handler waits until its deadline, and after it when the claim is answered.
-            let _ = asked.reply.send(answered.told);
-        } else if matches!(answered.told.verdict, Verdict::Approved { .. }) {
-            metrics::counter!("sayso_withdrawals_total").increment(1);
-            let request = asked.question.request;
-            late.push(TooLate {
-                programme: request.programme,
-                connection: request.connection,
-                reference: request.reference,
-            });
-        }
+/// What is tried next after a group could not be committed; nothing once its questions are refused.
+fn after_failure(mut group: Group, error: &AuthoriseError, late: &mut Vec<Question>) -> Vec<Group> {
+    group.is_in_doubt |= matches!(error.store(), Some(StoreError::InDoubt(_)));
+    let is_shared = is_outage(error.store());
+    if group.len() > 1 && !is_shared {
+        // One bad row fails its whole batch: in halves, only the culprit fails.
+        return group.halves().into();
     }
-    late
-}
-
-fn refuse(batch: Vec<Asked>) {
-    metrics::counter!("sayso_our_fault_total", "why" => "not_recorded").increment(1);
-    for asked in batch {
-        if asked.claim.answer() {
-            let _ = asked.reply.send(our_fault());
-        }
+    if group.tries < RETRIES && is_transient(error.store()) {
+        group.tries = group.tries.saturating_add(1);
+        metrics::counter!("sayso_retries_total").increment(1);
+        return vec![group];
     }
+    tracing::error!(error = cause(error), questions = group.len(), "not recorded");
+    group.refuse(late);
+    Vec::new()
 }
 
 fn acknowledge(batch: Vec<Reported>, result: Result<(), NotStored>) {
@@ -259,7 +232,7 @@ fn acknowledge(batch: Vec<Reported>, result: Result<(), NotStored>) {
     }
 }
 
-fn halves<T>(mut batch: Vec<T>) -> [Vec<T>; 2] {
+pub(super) fn halves<T>(mut batch: Vec<T>) -> [Vec<T>; 2] {
     let second = batch.split_off(batch.len().div_ceil(2));
     [second, batch]
 }
@@ -270,6 +243,10 @@ fn cause<E: std::error::Error + 'static>(error: &E) -> &(dyn std::error::Error +
 }
 
 /// Whether the same work may succeed a moment later: somebody else held a lock or was first.
-fn is_worth_another_try(error: &AuthoriseError) -> bool {
-    matches!(error, AuthoriseError::Store(error) if error.is_transient())
+fn is_transient(error: Option<&StoreError>) -> bool {
+    error.is_some_and(StoreError::is_transient)
+}
+
+fn is_outage(error: Option<&StoreError>) -> bool {
+    error.is_some_and(StoreError::is_outage)
 }

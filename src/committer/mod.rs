@@ -1,6 +1,7 @@
 //! Group commit: whatever has queued while the previous commit was in flight is decided together
 //! and committed once. No delay is added, and nothing is answered before its commit returned.
 
+mod asked;
 mod claim;
 mod health;
 mod lane;
@@ -24,10 +25,11 @@ use crate::programme::directory::Directory;
 use crate::record::event::ReceivedEvent;
 use crate::store::{Dialect, Store};
 
+use asked::Asked;
 use claim::Claim;
 pub use health::Health;
 use health::Pulse;
-use lane::{Asked, Lane, Reported};
+use lane::{Lane, Reported};
 
 /// How a committer works.
 #[derive(Debug, Clone, Copy)]

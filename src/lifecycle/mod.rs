@@ -38,6 +38,16 @@ pub enum LifecycleError {
     NoHouse(ProgrammeId),
 }
 
+impl LifecycleError {
+    /// What the database had to do with it, if anything.
+    pub const fn store(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) | Self::Directory(DirectoryError::Store(error)) => Some(error),
+            Self::Directory(_) | Self::Ledger(_) | Self::NoHouse(_) => None,
+        }
+    }
+}
+
 impl From<MoneyError> for LifecycleError {
     fn from(error: MoneyError) -> Self {
         Self::Ledger(error.into())

@@ -16,6 +16,8 @@ const REFUSED: &str = "sayso_messages_refused_total";
 const EVENTS: &str = "sayso_events_total";
 const OUR_FAULT: &str = "sayso_our_fault_total";
 const CONFLICTS: &str = "sayso_conflicts_total";
+const RETRIES: &str = "sayso_retries_total";
+const WITHDRAWALS: &str = "sayso_withdrawals_total";
 const QUEUE_DEPTH: &str = "sayso_queue_depth";
 
 /// Bounds of the histogram of answers. Unit: seconds. Fine around the two that issuers give.
@@ -48,6 +50,8 @@ fn describe() {
     describe_counter!(EVENTS, "Later messages of issuers that were stored, by kind.");
     describe_counter!(OUR_FAULT, "Questions that we could not decide or record in time.");
     describe_counter!(CONFLICTS, "References that came again with other content.");
+    describe_counter!(RETRIES, "Transactions that were run again after a conflict or an outage.");
+    describe_counter!(WITHDRAWALS, "Approvals that came too late and are taken back.");
     describe_gauge!(QUEUE_DEPTH, "Questions and messages that wait for a committer.");
 }
 

@@ -54,6 +54,12 @@ impl Dialect {
 pub enum StoreError {
     #[error("the database refused or could not be reached")]
     Database(#[from] sqlx::Error),
+    /// No transaction could be begun.
+    #[error("the database cannot be written to")]
+    Unavailable(#[source] sqlx::Error),
+    /// The connection was lost while the database was committing: look whether it did.
+    #[error("the commit was not confirmed; it may have gone through")]
+    InDoubt(#[source] sqlx::Error),
     #[error("the migrations could not be applied")]
     Migration(#[from] sqlx::migrate::MigrateError),
     #[error(transparent)]
@@ -70,19 +76,43 @@ impl StoreError {
     /// deadlock, a serialisation failure, a lost connection, or another transaction that was first.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Database(sqlx::Error::Database(error)) => {
-                // SQLSTATE of PostgreSQL, primary result code of SQLite (busy, locked).
-                let code = error.code().unwrap_or_default();
-                matches!(&*code, "40001" | "40P01" | "55P03" | "25006" | "5" | "6" | "261" | "517")
-            }
-            Self::Contended(_) | Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) => {
-                true
-            }
-            Self::Database(_) | Self::Migration(_) | Self::Corrupt(_) | Self::UnknownScheme(_) => {
+            Self::Database(error) => is_lost(error) || is_conflict(error),
+            Self::Unavailable(_) | Self::InDoubt(_) | Self::Contended(_) => true,
+            Self::Migration(_) | Self::Corrupt(_) | Self::UnknownScheme(_) => false,
+        }
+    }
+
+    /// Whether the database as a whole is to blame, and no single row of the transaction.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Database(error) => is_lost(error),
+            Self::Unavailable(_) | Self::InDoubt(_) => true,
+            Self::Migration(_) | Self::Corrupt(_) | Self::Contended(_) | Self::UnknownScheme(_) => {
                 false
             }
         }
     }
+}
+
+/// Whether the connection broke or its server went away.
+fn is_lost(error: &sqlx::Error) -> bool {
+    // SQLSTATE classes of PostgreSQL: connection exception, operator intervention (57014 is our
+    // own statement_timeout), and 25006, which a server says that is no primary any more.
+    let is_code = |code: &str| {
+        code.starts_with("08") || (code.starts_with("57") && code != "57014") || code == "25006"
+    };
+    if let sqlx::Error::Database(error) = error {
+        return error.code().is_some_and(|code| is_code(&code));
+    }
+    matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut)
+}
+
+/// Whether another transaction was in the way.
+fn is_conflict(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    // SQLSTATE of PostgreSQL, primary result code of SQLite (busy, locked).
+    let code = error.code().unwrap_or_default();
+    matches!(&*code, "40001" | "40P01" | "55P03" | "5" | "6" | "261" | "517")
 }
 
 /// A database with its connections. Cheap to clone.
@@ -162,9 +192,10 @@ impl Store {
     /// Begins a transaction that will write. On SQLite it locks the file at once.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         let inner = match self.dialect {
-            Dialect::Sqlite => self.writers.begin_with("BEGIN IMMEDIATE").await?,
-            Dialect::Postgres => self.writers.begin().await?,
+            Dialect::Sqlite => self.writers.begin_with("BEGIN IMMEDIATE").await,
+            Dialect::Postgres => self.writers.begin().await,
         };
+        let inner = inner.map_err(StoreError::Unavailable)?;
         Ok(Tx { inner, statements: Arc::clone(&self.statements) })
     }
 
@@ -179,11 +210,11 @@ impl Store {
         Ok(Tx { inner, statements: Arc::clone(&self.statements) })
     }
 
-    /// Whether the database answers at all, on a connection that writes.
+    /// Whether the database can be written to: on SQLite somebody may have locked the file.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        let mut connection = self.writers.acquire().await?;
-        connection.execute("SELECT 1").await?;
-        Ok(())
+        let mut tx = self.begin().await?;
+        tx.connection().execute("SELECT 1").await?;
+        Ok(tx.inner.rollback().await?)
     }
 
     /// Closes every connection.
@@ -196,7 +227,9 @@ impl Store {
 impl Tx {
     /// Makes everything durable. Only after this may anybody be told.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.inner.commit().await?)
+        self.inner.commit().await.map_err(|error| {
+            if is_conflict(&error) { error.into() } else { StoreError::InDoubt(error) }
+        })
     }
 
     fn connection(&mut self) -> &mut AnyConnection {

@@ -13,6 +13,7 @@ use sayso::programme::apply::apply;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use crate::caller::Caller;
 use crate::support::TestDatabase;
 
 pub(crate) const DEMO: &str = include_str!("../../merchant-rules/demo.toml");
@@ -71,16 +72,31 @@ impl World {
 
     /// A gateway with the programme of `file`.
     pub(crate) async fn open_with(database: TestDatabase, file: &str) -> Self {
+        let url = database.url.clone();
+        Self::open_through(database, &url, file).await
+    }
+
+    /// A gateway that reaches its database by the address `url`.
+    pub(crate) async fn open_through(database: TestDatabase, url: &str, file: &str) -> Self {
         let (clock, hand) = Clock::story(MONDAY_MORNING.parse().unwrap());
-        let settings = AppSettings::new(
-            "127.0.0.1:0".parse().unwrap(),
-            database.url.as_str().into(),
-            clock.clone(),
-        );
-        let app = App::start(settings).await.unwrap();
+        let app = start(url, &clock).await;
         let world = Self { app, clock, hand, client: reqwest::Client::new(), database };
         world.apply(file).await;
         world
+    }
+
+    /// Another gateway on the same database.
+    pub(crate) async fn another(&self) -> App {
+        start(&self.database.url, &self.clock).await
+    }
+
+    /// The issuer's side of the wire to this world's gateway, cheap to clone.
+    pub(crate) fn caller(&self) -> Caller {
+        self.caller_of(&self.app)
+    }
+
+    pub(crate) fn caller_of(&self, app: &App) -> Caller {
+        Caller::new(app.address(), self.clock.clone())
     }
 
     /// Applies a programme's file, and lets the gateway take notice.
@@ -216,6 +232,11 @@ impl World {
         let proof = sayso::ops::verify(self.app.store(), None).await.unwrap();
         assert!(proof.is_clean(), "{}", proof.to_text());
     }
+}
+
+async fn start(url: &str, clock: &Clock) -> App {
+    let listen = "127.0.0.1:0".parse().unwrap();
+    App::start(AppSettings::new(listen, url.into(), clock.clone())).await.unwrap()
 }
 
 /// Signs as Stripe does: `t=…,v1=…` over `t.body`, with the whole secret as the key.
@@ -400,6 +421,12 @@ pub(crate) const APPROVED: Standing<'static> = Standing {
     amount: 0,
     answers: 1,
 };
+
+/// `file` with a connection that waits long, for tests of what is answered and not of when.
+pub(crate) fn patient(file: &str) -> String {
+    file.replace("deadline_ms = 2000", "deadline_ms = 20000")
+        .replace("answer_within_ms = 1300", "answer_within_ms = 15000")
+}
 
 /// An hour.
 pub(crate) fn an_hour() -> Span {

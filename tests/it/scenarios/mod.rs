@@ -2,6 +2,10 @@
 //! the checker. The numbers are those of the project's table of scenarios.
 
 mod attacks;
+mod deadlines;
 mod explained;
+mod faults;
 mod lives;
 mod money;
+mod processes;
+mod repeats;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sayso::authorise::{TooLate, withdraw};
+use sayso::authorise::{Question, withdraw};
 use sayso::clock::{Clock, Hand};
 use sayso::committer::{Committer, CommitterSettings};
 use sayso::domain::authorisation::{AuthorisationRequest, PartialAmounts, Presence, PurchaseKind};
@@ -122,32 +122,13 @@ impl Story {
     }
 
     async fn ask(&self, desk: &Committer, card: &str, purchase: &str, minor: i64, back: i64) {
-        let amount = pounds(minor);
-        let request = AuthorisationRequest {
-            programme: PROGRAMME.parse().unwrap(),
-            connection: "riverside-stripe".parse().unwrap(),
-            reference: format!("{purchase}/0").parse().unwrap(),
-            purchase: purchase.parse().unwrap(),
-            sequence: 0,
-            card: card.parse().unwrap(),
-            amount,
-            cash_back: pounds(back),
-            transaction_amount: amount,
-            kind: PurchaseKind::Purchase,
-            presence: Presence::InPerson,
-            partial: PartialAmounts::NotAllowed,
-            merchant: shop(),
-        };
         let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        let request = request(card, purchase, minor, back);
         desk.authorise(request, self.clock.now(), deadline).await;
     }
 
     async fn withdraw(&self, purchase: &str) {
-        let late = TooLate {
-            programme: PROGRAMME.parse().unwrap(),
-            connection: "riverside-stripe".parse().unwrap(),
-            reference: format!("{purchase}/0").parse().unwrap(),
-        };
+        let late = Question { request: request(ANA, purchase, 1, 0), arrived_at: self.clock.now() };
         let mut tx = self.store.begin().await.unwrap();
         withdraw(&mut tx, &self.directory, &self.ids, self.clock.now(), &[late]).await.unwrap();
         tx.commit().await.unwrap();
@@ -224,4 +205,23 @@ fn shop() -> Merchant {
 
 fn pounds(minor: i64) -> Money {
     Money::from_minor(minor, "GBP".parse().unwrap())
+}
+
+fn request(card: &str, purchase: &str, minor: i64, back: i64) -> AuthorisationRequest {
+    let amount = pounds(minor);
+    AuthorisationRequest {
+        programme: PROGRAMME.parse().unwrap(),
+        connection: "riverside-stripe".parse().unwrap(),
+        reference: format!("{purchase}/0").parse().unwrap(),
+        purchase: purchase.parse().unwrap(),
+        sequence: 0,
+        card: card.parse().unwrap(),
+        amount,
+        cash_back: pounds(back),
+        transaction_amount: amount,
+        kind: PurchaseKind::Purchase,
+        presence: Presence::InPerson,
+        partial: PartialAmounts::NotAllowed,
+        merchant: shop(),
+    }
 }

@@ -1,0 +1,121 @@
+//! The issuer's side of the wire, cheap to clone: for many messages at once, to any gateway.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use sayso::clock::Clock;
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+use crate::world::{Answer, CONNECTION, Purchase, SECRET, sign};
+
+/// How long a test waits for something that must come about.
+const AT_MOST: Duration = Duration::from_secs(15);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Calls one gateway, and signs by one clock.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    client: reqwest::Client,
+    base: String,
+    pub(crate) clock: Clock,
+}
+
+impl Caller {
+    pub(crate) fn new(address: SocketAddr, clock: Clock) -> Self {
+        Self { client: reqwest::Client::new(), base: format!("http://{address}"), clock }
+    }
+
+    pub(crate) async fn ask(&self, purchase: &Purchase) -> Answer {
+        self.try_ask(purchase).await.unwrap()
+    }
+
+    /// Asks; an error when the gateway went away before it had answered.
+    pub(crate) async fn try_ask(&self, purchase: &Purchase) -> Result<Answer, reqwest::Error> {
+        let body = purchase.request(self.clock.now()).to_string();
+        self.post(&format!("/issuers/{CONNECTION}/authorisations"), &body).await
+    }
+
+    /// Asks, and says how long the answer took.
+    pub(crate) async fn ask_timed(&self, purchase: &Purchase) -> (Answer, Duration) {
+        let asked = Instant::now();
+        (self.ask(purchase).await, asked.elapsed())
+    }
+
+    /// Tells a later message; it must be stored.
+    pub(crate) async fn tell(&self, event: &Value) {
+        let told = self.post(&format!("/issuers/{CONNECTION}/events"), &event.to_string()).await;
+        let answer = told.unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+
+    /// Whether the gateway says that it is ready.
+    pub(crate) async fn is_ready(&self) -> bool {
+        let answer = self.client.get(format!("{}/readyz", self.base)).send().await;
+        answer.is_ok_and(|answer| answer.status() == 200)
+    }
+
+    /// Waits until the gateway is ready, or is not.
+    pub(crate) async fn until_ready(&self, is_ready: bool) {
+        let begun = Instant::now();
+        while self.is_ready().await != is_ready {
+            assert!(begun.elapsed() < AT_MOST, "not ready: {is_ready} did not come about");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// What was counted under `name`, a metric with its labels; 0 if nothing was.
+    pub(crate) async fn counted(&self, name: &str) -> u64 {
+        let text = self.client.get(format!("{}/metrics", self.base)).send().await.unwrap();
+        let text = text.text().await.unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0, |number| number.parse().unwrap())
+    }
+
+    async fn post(&self, path: &str, body: &str) -> Result<Answer, reqwest::Error> {
+        let response = self
+            .client
+            .post(format!("{}{path}", self.base))
+            .header("content-type", "application/json; charset=utf-8")
+            .header("stripe-signature", sign(SECRET, self.clock.now(), body))
+            .body(body.to_owned())
+            .send()
+            .await?;
+        let status = response.status().as_u16();
+        Ok(Answer { status, body: response.text().await? })
+    }
+}
+
+/// Asks everything at once. The answers come in the order of the questions, each with the time that
+/// it took.
+pub(crate) async fn ask_at_once(
+    questions: impl IntoIterator<Item = (Caller, Purchase)>,
+) -> Vec<(Answer, Duration)> {
+    let asked: Vec<_> = questions
+        .into_iter()
+        .map(|(caller, purchase)| tokio::spawn(async move { caller.ask_timed(&purchase).await }))
+        .collect();
+    let mut answers = Vec::with_capacity(asked.len());
+    for answer in asked {
+        answers.push(answer.await.unwrap());
+    }
+    answers
+}
+
+/// Tells everything at once.
+pub(crate) async fn tell_at_once(events: impl IntoIterator<Item = (Caller, Value)>) {
+    let mut telling = JoinSet::new();
+    for (caller, event) in events {
+        telling.spawn(async move { caller.tell(&event).await });
+    }
+    telling.join_all().await;
+}
+
+/// Waits for something that must come about.
+pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so().await {
+        assert!(begun.elapsed() < AT_MOST, "it did not come about");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}

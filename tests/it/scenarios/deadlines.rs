@@ -1,0 +1,457 @@
+//! Answers in time, whatever the database does, and no hold left behind.
+
+use std::time::Duration;
+
+use sqlx::Executor as _;
+
+use super::faults::{Lock, Wire, slow_down, speed_up};
+use crate::caller::{Caller, ask_at_once, until};
+use crate::support::{DatabaseKind, TestDatabase};
+use crate::world::{ANA, APPROVED, Answer, DEE, DEMO, FEMI, Purchase, Standing, World, purchase};
+
+on_both_databases!(
+    scenario_05_a_retry_waits_for_the_first_and_hears_the_same,
+    scenario_05_a_retry_behind_a_lock_is_answered_in_time,
+    scenario_07_an_approval_that_nobody_heard_is_withdrawn,
+    scenario_07_a_repeat_that_heard_an_approval_keeps_it,
+    scenario_43_the_day_is_that_of_the_arrival,
+    a_locked_database_is_our_fault_in_time,
+    a_slow_database_is_our_fault_in_time,
+);
+
+/// What we give ourselves for an answer, and a little for two busy cores.
+const IN_TIME: Duration = Duration::from_millis(1300 + 300);
+
+async fn pause(milliseconds: u64) {
+    tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+}
+
+/// Whether nothing was decided, or what was decided is withdrawn.
+fn is_our_fault(answer: &Answer) -> bool {
+    !answer.is_approved() && answer.reason() == "our_fault"
+}
+
+async fn scenario_05_a_retry_waits_for_the_first_and_hears_the_same(database: TestDatabase) {
+    let world = World::open(database).await;
+    let bought = purchase("Waits", 12_50);
+    let lock = Lock::take(&world.database, "dee").await;
+    let mut asking = Vec::new();
+    for _ in 0..3 {
+        let (caller, bought) = (world.caller(), bought.clone());
+        asking.push(tokio::spawn(async move { caller.ask(&bought).await }));
+        pause(50).await;
+    }
+    pause(100).await;
+    lock.let_go().await;
+    let mut answers = Vec::new();
+    for asked in asking {
+        answers.push(asked.await.unwrap());
+    }
+    assert!(answers[0].is_approved(), "{answers:?}");
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    assert_eq!(world.count("decision", "true").await, 1);
+    assert_eq!(world.figure("dee", "held").await, 12_50);
+    world.check().await;
+}
+
+async fn scenario_05_a_retry_behind_a_lock_is_answered_in_time(database: TestDatabase) {
+    let world = World::open(database).await;
+    let bought = purchase("Waits", 12_50);
+    let lock = Lock::take(&world.database, "dee").await;
+    let twice = [(world.caller(), bought.clone()), (world.caller(), bought.clone())];
+    for (answer, took) in ask_at_once(twice).await {
+        assert!(is_our_fault(&answer) && answer.decision().is_empty(), "{answer:?}");
+        assert!(took < IN_TIME, "{took:?}");
+    }
+    // By now nobody tries any more: nobody waits for it.
+    pause(500).await;
+    lock.let_go().await;
+    assert_eq!(world.count("decision", "true").await, 0, "what was never recorded is no decision");
+    world.caller().until_ready(true).await;
+    assert!(world.ask(&bought).await.is_approved());
+    assert_eq!(world.figure("dee", "held").await, 12_50);
+    world.check().await;
+}
+
+/// A gateway in a hurry, so that a slow database need not be very slow.
+fn in_a_hurry() -> String {
+    DEMO.replace("answer_within_ms = 1300", "answer_within_ms = 500")
+}
+
+async fn scenario_07_an_approval_that_nobody_heard_is_withdrawn(database: TestDatabase) {
+    let world = World::open_with(database, &in_a_hurry()).await;
+    slow_down(&world.database, "%Slow%", Duration::from_secs(1)).await;
+    let slow = [purchase("SlowNo", 12_50), purchase("SlowYes", 7_00)];
+    for (number, bought) in (1..).zip(&slow) {
+        let (answer, took) = world.caller().ask_timed(bought).await;
+        assert!(is_our_fault(&answer) && answer.decision().is_empty(), "{answer:?}");
+        assert!(took < Duration::from_millis(500 + 300), "{took:?}");
+        until(async || world.count("withdrawal", "true").await == number).await;
+    }
+    assert_eq!(world.count("decision", "outcome = 'approved'").await, 2, "recorded, and unchanged");
+    assert_eq!(world.figure("dee", "held").await, 0);
+    let repeats = [world.ask(&slow[0]).await, world.ask(&slow[1]).await];
+    for (repeat, bought) in repeats.iter().zip(&slow) {
+        assert!(is_our_fault(repeat) && !repeat.decision().is_empty(), "{repeat:?}");
+        assert_eq!(world.ask(bought).await, *repeat);
+    }
+    // The issuer's word settles it: one was declined, the other approved by its own rules.
+    let declined = Standing { approved: false, reason: "webhook_timeout", ..APPROVED };
+    world.tell(&slow[0].standing("created", world.now(), &declined)).await;
+    let approved = Standing { reason: "webhook_timeout", amount: 7_00, ..APPROVED };
+    world.tell(&slow[1].standing("created", world.now(), &approved)).await;
+    assert_eq!(world.figure("dee", "held").await, 7_00);
+    world.prove().await;
+    world.tell(&slow[1].captured(world.now(), "c", 7_00)).await;
+    world.tell(&slow[1].over(world.now(), "closed")).await;
+    assert_eq!(world.figure("dee", "held").await, 0);
+    assert_eq!(world.figure("dee", "spent").await, 7_00);
+    world.check().await;
+}
+
+/// The first gave up, but its repeat in the same batch was told yes: that yes must stay good.
+async fn scenario_07_a_repeat_that_heard_an_approval_keeps_it(database: TestDatabase) {
+    let file = DEMO.replace("answer_within_ms = 1300", "answer_within_ms = 1000");
+    let world = World::open_with(database, &file).await;
+    slow_down(&world.database, "%Slow%", Duration::from_millis(600)).await;
+    for round in 0..3 {
+        let (other, bought) =
+            (purchase(&format!("SlowFirst{round}"), 1_00), purchase(&format!("Slow{round}"), 1_00));
+        // The lane is busy with another question while two of the same queue, so they share a
+        // batch. Its commit returns between their deadlines.
+        let mut asking = Vec::new();
+        for (bought, wait) in [(other, 100), (bought.clone(), 400), (bought.clone(), 0)] {
+            let caller = world.caller();
+            asking.push(tokio::spawn(async move { caller.ask(&bought).await }));
+            pause(wait).await;
+        }
+        let mut answers = Vec::new();
+        for asked in asking {
+            answers.push(asked.await.unwrap());
+        }
+        pause(1000).await;
+        let again = world.ask(&bought).await;
+        let was_told_yes = answers[1..].iter().any(Answer::is_approved);
+        assert_eq!(again.is_approved(), was_told_yes, "{answers:?}, then {again:?}");
+    }
+    speed_up(&world.database).await;
+    world.check().await;
+}
+
+async fn scenario_43_the_day_is_that_of_the_arrival(database: TestDatabase) {
+    let world = World::open(database).await;
+    world.set_time("2026-11-23T23:59:59.9Z");
+    let lock = Lock::take(&world.database, "ana").await;
+    let before = Purchase { card: ANA.to_owned(), ..purchase("Before", 5_00) };
+    let (caller, asked) = (world.caller(), before.clone());
+    let asking = tokio::spawn(async move { caller.ask(&asked).await });
+    pause(300).await;
+    world.set_time("2026-11-24T00:00:00.1Z");
+    pause(250).await;
+    lock.let_go().await;
+    let answer = asking.await.unwrap();
+    // Ana's card rests from 23:00 to 06:00; Dee's does not.
+    assert_eq!(answer.reason(), "hours", "{answer:?}");
+    let mut connection = world.database.connect().await;
+    let facts: String =
+        sqlx::query_scalar("SELECT facts FROM decision").fetch_one(&mut connection).await.unwrap();
+    assert!(facts.contains("2026-11-23"), "{facts}");
+    assert!(!facts.contains("2026-11-24"), "{facts}");
+    drop(connection);
+
+    // Femi may spend 30.00 a day on food: 20.00 count on Monday, so 30.00 are left for Tuesday.
+    world.set_time("2026-11-23T23:59:59.9Z");
+    let lock = Lock::take(&world.database, "femi").await;
+    let monday = Purchase { card: FEMI.to_owned(), ..purchase("Monday", 20_00) };
+    let (caller, asked) = (world.caller(), monday.clone());
+    let asking = tokio::spawn(async move { caller.ask(&asked).await });
+    pause(300).await;
+    world.set_time("2026-11-24T00:00:00.1Z");
+    pause(250).await;
+    lock.let_go().await;
+    assert!(asking.await.unwrap().is_approved());
+    let tuesday = Purchase { card: FEMI.to_owned(), ..purchase("Tuesday", 30_00) };
+    let answer = world.ask(&tuesday).await;
+    assert!(answer.is_approved(), "{answer:?}");
+    let first_days = "first_day = '2026-11-23' AND amount_minor = 2000";
+    assert_eq!(world.count("counter", &format!("period = 'day' AND {first_days}")).await, 1);
+    world.check().await;
+}
+
+/// How many buy at once.
+const CROWD: usize = 24;
+
+/// Purchases of three people at once: more than one batch of every lane.
+fn crowd(caller: &Caller, name: &str) -> Vec<(Caller, Purchase)> {
+    let cards = [DEE, FEMI, ANA];
+    let buy = |number: usize| {
+        let bought = purchase(&format!("{name}{number}"), 10);
+        (caller.clone(), Purchase { card: cards[number % 3].to_owned(), ..bought })
+    };
+    (0..CROWD).map(buy).collect()
+}
+
+/// Asks in waves for as long as it is bad; all answers must be our fault, and in time.
+async fn endure(caller: &Caller, name: &str, waves: usize) {
+    let mut asking = Vec::new();
+    for wave in 0..waves {
+        asking.push(tokio::spawn(ask_at_once(crowd(caller, &format!("{name}{wave}x")))));
+        pause(400).await;
+    }
+    for asked in asking {
+        for (answer, took) in asked.await.unwrap() {
+            assert!(is_our_fault(&answer), "{answer:?}");
+            assert!(took < IN_TIME, "{took:?}");
+        }
+    }
+}
+
+/// What must be true once the database is back.
+async fn is_well_again(world: World) {
+    let caller = world.caller();
+    caller.until_ready(true).await;
+    assert_eq!(caller.counted("sayso_queue_depth").await, 0);
+    let held = async |person| world.figure(person, "held").await;
+    until(async || held("dee").await + held("femi").await + held("ana").await == 0).await;
+    for (answer, took) in ask_at_once(crowd(&caller, "After")).await {
+        assert!(answer.is_approved(), "{answer:?}");
+        assert!(took < IN_TIME, "{took:?}");
+    }
+    assert_eq!(held("dee").await, 8 * 10);
+    world.check().await;
+}
+
+async fn our_faults(caller: &Caller) -> u64 {
+    let by = |why| caller.counted_our_fault(why);
+    by("not_recorded").await + by("too_late").await + by("queue_full").await
+}
+
+impl Caller {
+    async fn counted_our_fault(&self, why: &str) -> u64 {
+        self.counted(&format!("sayso_our_fault_total{{why=\"{why}\"}}")).await
+    }
+}
+
+async fn a_locked_database_is_our_fault_in_time(database: TestDatabase) {
+    let world = World::open(database).await;
+    let caller = world.caller();
+    let mut locks = vec![Lock::take(&world.database, "dee").await];
+    if world.database.kind == DatabaseKind::Postgres {
+        // One locked budget is nobody else's trouble, and no reason to send work elsewhere.
+        let others = crowd(&caller, "Others").into_iter().filter(|(_, bought)| bought.card != DEE);
+        for (answer, _) in ask_at_once(others).await {
+            assert!(answer.is_approved(), "{answer:?}");
+        }
+        assert!(caller.is_ready().await);
+        for card in [FEMI, ANA] {
+            for number in 0..CROWD {
+                let bought = purchase(&format!("Others{number}"), 10);
+                let bought = Purchase { card: card.to_owned(), ..bought };
+                if [DEE, FEMI, ANA][number % 3] == card {
+                    world.tell(&bought.over(world.now(), "reversed")).await;
+                }
+            }
+        }
+        locks.push(Lock::take(&world.database, "femi").await);
+        locks.push(Lock::take(&world.database, "ana").await);
+    }
+    let counted = our_faults(&caller).await;
+    let is_sqlite = world.database.kind == DatabaseKind::Sqlite;
+    let watching = caller.clone();
+    let watch = tokio::spawn(async move {
+        if is_sqlite {
+            watching.until_ready(false).await;
+        }
+    });
+    endure(&caller, "Locked", 4).await;
+    watch.await.unwrap();
+    assert_eq!(our_faults(&caller).await - counted, 4 * 24);
+    for lock in locks {
+        lock.let_go().await;
+    }
+    assert_eq!(world.count("decision", "purchase_reference LIKE '%Locked%'").await, 0);
+    is_well_again(world).await;
+}
+
+async fn a_slow_database_is_our_fault_in_time(database: TestDatabase) {
+    let world = World::open(database).await;
+    let caller = world.caller();
+    slow_down(&world.database, "%Slow%", Duration::from_millis(2500)).await;
+    let counted = our_faults(&caller).await;
+    let watching = caller.clone();
+    let watch = tokio::spawn(async move { watching.until_ready(false).await });
+    // One question of each person keeps each lane busy.
+    let three = crowd(&caller, "Slow").into_iter().take(3);
+    for (answer, took) in ask_at_once(three).await {
+        assert!(is_our_fault(&answer), "{answer:?}");
+        assert!(took < IN_TIME, "{took:?}");
+    }
+    watch.await.unwrap();
+    assert_eq!(our_faults(&caller).await - counted, 3);
+    speed_up_when_idle(&world).await;
+    is_well_again(world).await;
+}
+
+/// Dropping a trigger waits for the transactions that use its table.
+async fn speed_up_when_idle(world: &World) {
+    let caller = world.caller();
+    caller.until_ready(true).await;
+    speed_up(&world.database).await;
+}
+
+#[tokio::test]
+async fn a_database_that_is_gone_is_our_fault_in_time() {
+    let Some(database) = TestDatabase::postgres().await else { return };
+    let wire = Wire::to(&database).await;
+    let url = wire.url.clone();
+    let world = World::open_through(database, &url, DEMO).await;
+    let caller = world.caller();
+    for _ in 0..2 {
+        let counted = our_faults(&caller).await;
+        wire.cut();
+        let watching = caller.clone();
+        let watch = tokio::spawn(async move { watching.until_ready(false).await });
+        endure(&caller, "Gone", 6).await;
+        watch.await.unwrap();
+        assert_eq!(world.get("/livez").await.status, 200, "a restart would not help");
+        assert_eq!(our_faults(&caller).await - counted, 6 * 24);
+        wire.mend();
+        caller.until_ready(true).await;
+    }
+    is_well_again(world).await;
+}
+
+#[tokio::test]
+async fn scenario_09_a_commit_that_was_not_confirmed_is_looked_up() {
+    let Some(database) = TestDatabase::postgres().await else { return };
+    let wire = Wire::to(&database).await;
+    let url = wire.url.clone();
+    let world = World::open_through(database, &url, DEMO).await;
+    for round in 1..=5 {
+        let bought = purchase(&format!("Lost{round}"), 1_00);
+        wire.lose_next_commit();
+        let answer = world.ask(&bought).await;
+        assert!(answer.is_approved(), "{answer:?}");
+        assert_eq!(world.ask(&bought).await, answer);
+        assert_eq!(world.count("decision", "true").await, round);
+        assert_eq!(world.figure("dee", "held").await, round * 1_00);
+    }
+    wire.lose_next_commit();
+    world.tell(&purchase("Lost1", 1_00).captured(world.now(), "c", 1_00)).await;
+    assert_eq!(world.figure("dee", "spent").await, 1_00);
+    world.check().await;
+}
+
+#[tokio::test]
+async fn scenario_09_a_commit_that_nobody_can_look_up_is_withdrawn_later() {
+    let Some(database) = TestDatabase::postgres().await else { return };
+    let wire = Wire::to(&database).await;
+    let url = wire.url.clone();
+    let world = World::open_through(database, &url, DEMO).await;
+    let bought = purchase("Lost", 12_50);
+    wire.lose_next_commit_and_cut();
+    let (answer, took) = world.caller().ask_timed(&bought).await;
+    assert!(is_our_fault(&answer) && took < IN_TIME, "{answer:?} {took:?}");
+    assert_eq!(world.count("decision", "outcome = 'approved'").await, 1, "it had gone through");
+    let repeat = world.ask(&bought).await;
+    assert!(is_our_fault(&repeat), "{repeat:?}");
+    wire.mend();
+    until(async || world.count("withdrawal", "true").await == 1).await;
+    assert_eq!(world.figure("dee", "held").await, 0);
+    let repeat = world.ask(&bought).await;
+    assert!(is_our_fault(&repeat) && !repeat.decision().is_empty(), "{repeat:?}");
+    world.check().await;
+}
+
+#[tokio::test]
+async fn scenario_09_killed_connections_lose_and_double_nothing() {
+    let Some(database) = TestDatabase::postgres().await else { return };
+    let world = World::open(database).await;
+    let mut killer = world.database.connect().await;
+    let killing = tokio::spawn(async move {
+        for _ in 0..10 {
+            let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            killer.execute(kill).await.unwrap();
+            pause(300).await;
+        }
+    });
+    let mut told = Vec::new();
+    let mut wave = 0;
+    while !killing.is_finished() {
+        let asked = crowd(&world.caller(), &format!("Killed{wave}x"));
+        let purchases: Vec<_> = asked.iter().map(|(_, bought)| bought.clone()).collect();
+        let answers = ask_at_once(asked).await;
+        told.extend(purchases.into_iter().zip(answers));
+        wave += 1;
+    }
+    killing.await.unwrap();
+    world.caller().until_ready(true).await;
+    let approved: Vec<_> = told.iter().filter(|(_, (answer, _))| answer.is_approved()).collect();
+    assert!(approved.len() * 2 > told.len(), "{} of {}", approved.len(), told.len());
+    // Everything that somebody was told stands, exactly once; everything else holds nothing.
+    let all = async || {
+        let people = ["dee", "femi", "ana"].map(|person| world.figure(person, "held"));
+        let [dee, femi, ana] = people;
+        dee.await + femi.await + ana.await
+    };
+    let expected = i64::try_from(approved.len()).unwrap() * 10;
+    until(async || all().await <= expected).await;
+    assert_eq!(all().await, expected);
+    for (bought, (answer, _)) in &approved {
+        assert_eq!(world.ask(bought).await, *answer);
+    }
+    let holds = world.count("hold", "held_minor > 0").await;
+    assert_eq!(holds * 10, expected);
+    world.check().await;
+}
+
+/// The database says that this transaction must be run again, as after a deadlock.
+async fn refuse_with(world: &World, code: &str, times: i64) {
+    let mut connection = world.database.connect().await;
+    // A sequence counts on when its transaction is rolled back.
+    let statements = [
+        "CREATE SEQUENCE IF NOT EXISTS attempt".to_owned(),
+        "ALTER SEQUENCE attempt RESTART".to_owned(),
+        format!(
+            "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF nextval('attempt') <= {times} THEN RAISE EXCEPTION 'forced' \
+             USING ERRCODE = '{code}'; END IF; RETURN NEW; END $$"
+        ),
+        "CREATE OR REPLACE TRIGGER refuse BEFORE INSERT ON decision FOR EACH ROW \
+         EXECUTE FUNCTION refuse()"
+            .to_owned(),
+    ];
+    for statement in statements {
+        connection.execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
+    }
+}
+
+async fn attempts(world: &World) -> i64 {
+    let mut connection = world.database.connect().await;
+    sqlx::query_scalar("SELECT last_value FROM attempt").fetch_one(&mut connection).await.unwrap()
+}
+
+#[tokio::test]
+async fn scenario_63_a_conflict_is_tried_again_twice_and_no_more() {
+    let Some(database) = TestDatabase::postgres().await else { return };
+    let world = World::open(database).await;
+    let caller = world.caller();
+    for code in ["40001", "40P01", "55P03", "57P01"] {
+        let counted = caller.counted("sayso_retries_total").await;
+        refuse_with(&world, code, 2).await;
+        let answer = world.ask(&purchase(&format!("Twice{code}"), 1_00)).await;
+        assert!(answer.is_approved(), "{code}: {answer:?}");
+        assert_eq!(caller.counted("sayso_retries_total").await - counted, 2);
+
+        let counted = our_faults(&caller).await;
+        refuse_with(&world, code, 3).await;
+        let (answer, took) = caller.ask_timed(&purchase(&format!("Thrice{code}"), 1_00)).await;
+        assert!(is_our_fault(&answer), "never told as a want of money: {answer:?}");
+        assert!(took < IN_TIME, "{took:?}");
+        assert_eq!(attempts(&world).await, 3);
+        assert_eq!(our_faults(&caller).await - counted, 1);
+    }
+    assert_eq!(world.figure("dee", "held").await, 4 * 1_00);
+    world.check().await;
+}

@@ -1,0 +1,196 @@
+//! A database that is locked, slow, frozen or gone, on purpose.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use crate::support::{DatabaseKind, TestDatabase};
+
+/// Something that no gateway gets past until it is let go: a budget's row on PostgreSQL, the whole
+/// file on SQLite.
+pub(super) struct Lock(AnyConnection);
+
+impl Lock {
+    pub(super) async fn take(database: &TestDatabase, person: &str) -> Self {
+        let mut connection = database.connect().await;
+        match database.kind {
+            DatabaseKind::Sqlite => {
+                connection.execute("PRAGMA busy_timeout = 5000").await.unwrap();
+                connection.execute("BEGIN IMMEDIATE").await.unwrap();
+            }
+            DatabaseKind::Postgres => {
+                connection.execute("BEGIN").await.unwrap();
+                let sql = format!("SELECT 1 FROM budget WHERE budget_id = '{person}' FOR UPDATE");
+                connection.execute(AssertSqlSafe(sql)).await.unwrap();
+            }
+        }
+        Self(connection)
+    }
+
+    pub(super) async fn let_go(mut self) {
+        self.0.execute("ROLLBACK").await.unwrap();
+        self.0.close().await.unwrap();
+    }
+}
+
+/// Makes the row of a decision about `purchase` take `time` and more to write; `%` stands for any.
+pub(super) async fn slow_down(database: &TestDatabase, purchase: &str, time: Duration) {
+    let mut connection = database.connect().await;
+    let statements = match database.kind {
+        DatabaseKind::Postgres => vec![
+            format!(
+                "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                 PERFORM pg_sleep({}); RETURN NEW; END $$",
+                time.as_secs_f64()
+            ),
+            format!(
+                "CREATE TRIGGER slow BEFORE INSERT ON decision FOR EACH ROW \
+                 WHEN (NEW.purchase_reference LIKE '{purchase}') EXECUTE FUNCTION slow()"
+            ),
+        ],
+        // SQLite cannot sleep, so it counts.
+        DatabaseKind::Sqlite => {
+            connection.execute("CREATE TABLE burn (n INTEGER)").await.unwrap();
+            let numbers = "INSERT INTO burn SELECT value FROM json_each(?)";
+            let list = serde_json::to_string(&(0..1000).collect::<Vec<_>>()).unwrap();
+            sqlx::query(numbers).bind(list).execute(&mut connection).await.unwrap();
+            let work = |times: u128| {
+                format!(
+                    "SELECT COUNT(*) FROM burn a, burn b, burn c \
+                     WHERE c.n < {times} AND a.n + b.n + c.n < 0"
+                )
+            };
+            let begun = Instant::now();
+            connection.execute(AssertSqlSafe(work(4))).await.unwrap();
+            let times = 4 * time.as_micros() / begun.elapsed().as_micros() + 1;
+            vec![format!(
+                "CREATE TRIGGER slow BEFORE INSERT ON decision \
+                 WHEN NEW.purchase_reference LIKE '{purchase}' BEGIN {}; END",
+                work(times)
+            )]
+        }
+    };
+    for statement in statements {
+        connection.execute(AssertSqlSafe(statement)).await.unwrap();
+    }
+}
+
+/// Ends what [`slow_down`] began.
+pub(super) async fn speed_up(database: &TestDatabase) {
+    let mut connection = database.connect().await;
+    let statement = match database.kind {
+        DatabaseKind::Sqlite => "DROP TRIGGER slow",
+        DatabaseKind::Postgres => "DROP TRIGGER slow ON decision",
+    };
+    connection.execute(statement).await.unwrap();
+}
+
+/// The wire between a gateway and PostgreSQL, to be cut.
+pub(super) struct Wire {
+    /// The database's address through the wire.
+    pub(super) url: String,
+    switch: Arc<Switch>,
+}
+
+struct Switch {
+    is_cut: watch::Sender<bool>,
+    loses_next_commit: AtomicBool,
+    cuts_after_commit: AtomicBool,
+}
+
+impl Wire {
+    pub(super) async fn to(database: &TestDatabase) -> Self {
+        let (front, rest) = database.url.split_once('@').unwrap();
+        let (server, name) = rest.split_once('/').unwrap();
+        let name = name.split('?').next().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let here: SocketAddr = listener.local_addr().unwrap();
+        let url = format!("{front}@{here}/{name}?sslmode=disable");
+        let switch = Arc::new(Switch {
+            is_cut: watch::Sender::new(false),
+            loses_next_commit: AtomicBool::new(false),
+            cuts_after_commit: AtomicBool::new(false),
+        });
+        tokio::spawn(relay_all(listener, server.to_owned(), Arc::clone(&switch)));
+        Self { url, switch }
+    }
+
+    /// Breaks every connection, and lets no new one through.
+    pub(super) fn cut(&self) {
+        self.switch.is_cut.send_replace(true);
+    }
+
+    pub(super) fn mend(&self) {
+        self.switch.is_cut.send_replace(false);
+    }
+
+    /// The next commit reaches the database and goes through, but nobody hears of it.
+    pub(super) fn lose_next_commit(&self) {
+        self.switch.loses_next_commit.store(true, Ordering::SeqCst);
+    }
+
+    /// As [`Self::lose_next_commit`], and then the wire is cut.
+    pub(super) fn lose_next_commit_and_cut(&self) {
+        self.switch.cuts_after_commit.store(true, Ordering::SeqCst);
+        self.lose_next_commit();
+    }
+}
+
+async fn relay_all(listener: TcpListener, server: String, switch: Arc<Switch>) {
+    loop {
+        let (gateway, _) = listener.accept().await.unwrap();
+        if *switch.is_cut.borrow() {
+            continue;
+        }
+        let database = TcpStream::connect(&server).await.unwrap();
+        let switch = Arc::clone(&switch);
+        tokio::spawn(async move {
+            let mut is_cut = switch.is_cut.subscribe();
+            tokio::select! {
+                _ = relay(gateway, database, &switch) => {}
+                _ = is_cut.wait_for(|is_cut| *is_cut) => {}
+            }
+        });
+    }
+}
+
+async fn relay(
+    mut gateway: TcpStream,
+    mut database: TcpStream,
+    switch: &Switch,
+) -> std::io::Result<()> {
+    let (mut question, mut answer) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    loop {
+        tokio::select! {
+            count = gateway.read(&mut question) => {
+                let count = count?;
+                if count == 0 {
+                    return Ok(());
+                }
+                database.write_all(&question[..count]).await?;
+                let is_commit = question[..count].windows(7).any(|bytes| bytes == b"COMMIT\0");
+                if is_commit && switch.loses_next_commit.swap(false, Ordering::SeqCst) {
+                    // It has gone through once the database answers.
+                    let _ = database.read(&mut answer).await?;
+                    if switch.cuts_after_commit.swap(false, Ordering::SeqCst) {
+                        switch.is_cut.send_replace(true);
+                    }
+                    return Ok(());
+                }
+            }
+            count = database.read(&mut answer) => {
+                let count = count?;
+                if count == 0 {
+                    return Ok(());
+                }
+                gateway.write_all(&answer[..count]).await?;
+            }
+        }
+    }
+}

@@ -1,0 +1,448 @@
+//! Real processes, killed and raced; files applied meanwhile; clients that go away.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sayso::clock::Clock;
+use sayso::ids::NewIds;
+use sayso::programme::apply::{ApplyError, apply};
+use sayso::store::{Connections, Store};
+use sqlx::Connection as _;
+use tempfile::TempDir;
+
+use crate::caller::{Caller, ask_at_once, until};
+use crate::support::{DatabaseKind, TestDatabase, is_in_ci, project};
+use crate::world::{
+    Answer, CONNECTION, DEE, DEMO, Purchase, RULES, SECRET, World, patient, purchase,
+};
+
+on_both_databases!(
+    scenario_51_no_decision_goes_by_an_agreement_that_has_ended,
+    scenario_52_no_card_pays_after_it_was_frozen,
+    scenario_65_killed_at_any_moment_it_answers_the_same_again,
+    scenario_68_money_for_one_pays_for_one,
+    clients_that_go_away_leave_nothing_open,
+);
+
+/// A gateway in a process of its own, on the machine's clock. Killed when it goes.
+struct Gateway {
+    process: Child,
+    address: SocketAddr,
+    // Kept for its drop.
+    _folder: TempDir,
+}
+
+impl Gateway {
+    /// Runs `sayso serve` and waits until it is ready.
+    async fn start(database: &TestDatabase) -> Self {
+        // Free a moment ago, and so most likely still.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let process = Command::new(env!("CARGO_BIN_EXE_sayso"))
+            .args(["--database", &database.url, "serve", "--listen", &address.to_string()])
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let gateway = Self { process, address, _folder: folder };
+        gateway.caller().until_ready(true).await;
+        gateway
+    }
+
+    fn caller(&self) -> Caller {
+        Caller::new(self.address, Clock::system())
+    }
+
+    fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+/// Applies `file` with money that does not end, whatever the day is.
+async fn prepare(database: &TestDatabase, file: &str) -> Store {
+    let store = Store::open(&database.url, Connections::default()).await.unwrap();
+    let file = patient(file).replace("= 2027-", "= 2099-").replace("= 2026-12-", "= 2099-12-");
+    apply(&store, &NewIds::default(), Clock::system().now(), &file, RULES).await.unwrap();
+    store
+}
+
+async fn prove(store: &Store) {
+    let proof = sayso::ops::verify(store, None).await.unwrap();
+    assert!(proof.is_clean(), "{}", proof.to_text());
+}
+
+async fn count(database: &TestDatabase, sql: &str) -> i64 {
+    let mut connection = database.connect().await;
+    let sql = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {sql}"));
+    let count = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    count
+}
+
+/// Numbers that look random, and are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+}
+
+/// The issuer's own record: what was asked, and what was answered if anything was.
+type Asked = Vec<(Purchase, Option<Answer>)>;
+
+/// Four tills, each with one purchase after another, until the gateway does not answer any more.
+async fn shop_until_it_dies(caller: &Caller, round: u64) -> Asked {
+    let mut tills = Vec::new();
+    for till in 0..4 {
+        let caller = caller.clone();
+        tills.push(tokio::spawn(async move {
+            let mut asked = Vec::new();
+            for number in 0..12 {
+                let bought = purchase(&format!("R{round}T{till}N{number}"), 1);
+                let answer = caller.try_ask(&bought).await.ok();
+                let is_dead = answer.is_none();
+                asked.push((bought, answer));
+                if is_dead {
+                    break;
+                }
+            }
+            asked
+        }));
+    }
+    let mut asked = Vec::new();
+    for till in tills {
+        asked.extend(till.await.unwrap());
+    }
+    asked
+}
+
+async fn scenario_65_killed_at_any_moment_it_answers_the_same_again(database: TestDatabase) {
+    const ROUNDS: u64 = 30;
+
+    let store = prepare(&database, DEMO).await;
+    let mut dice = Dice(65);
+    let mut gateway = Gateway::start(&database).await;
+    let (mut unanswered, mut all) = (0, 0);
+    let mut approved = 0;
+    for round in 0..ROUNDS {
+        let caller = gateway.caller();
+        let shopping = tokio::spawn(async move { shop_until_it_dies(&caller, round).await });
+        tokio::time::sleep(Duration::from_millis(3 + dice.below(60))).await;
+        gateway.kill();
+        let asked = shopping.await.unwrap();
+        gateway = Gateway::start(&database).await;
+
+        let again = asked.iter().map(|(bought, _)| (gateway.caller(), bought.clone()));
+        for ((bought, first), (answer, _)) in asked.iter().zip(ask_at_once(again).await) {
+            all += 1;
+            assert!(answer.is_approved(), "{bought:?}: {answer:?}");
+            approved += 1;
+            match first {
+                Some(first) => assert_eq!(answer, *first),
+                None => unanswered += 1,
+            }
+        }
+    }
+    assert!(unanswered >= ROUNDS, "it was killed while it worked: {unanswered} of {all}");
+    assert_eq!(count(&database, "decision WHERE true").await, all);
+    assert_eq!(count(&database, "hold WHERE held_minor = 1").await, approved);
+    assert_eq!(count(&database, "hold WHERE true").await, approved);
+    gateway.kill();
+    prove(&store).await;
+    store.close().await;
+}
+
+/// As many people as there are tills, each with money for one purchase.
+fn people_with_money_for_one(count: usize) -> String {
+    let (settings, _) = DEMO.split_once("\n# -----").unwrap();
+    let person = |number: usize| {
+        format!(
+            r#"
+[[person]]
+id = "person{number}"
+name = "Person {number}"
+worker = "amina"
+
+[[person.card]]
+connection = "{CONNECTION}"
+token = "ic_1Race{number}"
+last_four = "0000"
+state = "active"
+
+[[person.pot]]
+id = "week"
+name = "week"
+stream = "homes"
+allocated = "10.00"
+loads = [{{ id = "start", amount = "10.00" }}]
+"#
+        )
+    };
+    let people: String = (0..count).map(person).collect();
+    format!("{settings}\n{people}")
+}
+
+async fn scenario_68_money_for_one_pays_for_one(database: TestDatabase) {
+    const TILLS: usize = 8;
+    const ROUNDS: usize = 125;
+
+    let store = prepare(&database, &people_with_money_for_one(TILLS)).await;
+    let mut gateways = vec![Gateway::start(&database).await];
+    if database.kind == DatabaseKind::Postgres {
+        gateways.push(Gateway::start(&database).await);
+    }
+    let (here, there) = (gateways[0].caller(), gateways[gateways.len() - 1].caller());
+    let mut racing = Vec::new();
+    for till in 0..TILLS {
+        let (here, there) = (here.clone(), there.clone());
+        racing.push(tokio::spawn(async move {
+            for round in 0..ROUNDS {
+                let buy = |side: &str| Purchase {
+                    card: format!("ic_1Race{till}"),
+                    ..purchase(&format!("T{till}R{round}{side}"), 6_00)
+                };
+                let race = [(here.clone(), buy("Here")), (there.clone(), buy("There"))];
+                let answers = ask_at_once(race.clone()).await;
+                let paid: Vec<_> = answers.iter().map(|(answer, _)| answer.is_approved()).collect();
+                assert!(paid[0] != paid[1], "till {till}, round {round}: {answers:?}");
+                let lost = &answers[usize::from(paid[0])].0;
+                assert!(lost.reason().contains("money"), "{lost:?}");
+                // The money comes back for the next round.
+                let (caller, won) = &race[usize::from(paid[1])];
+                caller.tell(&won.over(caller.clock.now(), "reversed")).await;
+            }
+        }));
+    }
+    for race in racing {
+        race.await.unwrap();
+    }
+    let rounds = i64::try_from(TILLS * ROUNDS).unwrap();
+    assert_eq!(count(&database, "decision WHERE outcome = 'approved'").await, rounds);
+    assert_eq!(count(&database, "decision WHERE outcome = 'declined'").await, rounds);
+    assert_eq!(count(&database, "pot WHERE left_minor <> 1000 OR held_minor <> 0").await, 0);
+    drop(gateways);
+    prove(&store).await;
+    store.close().await;
+}
+
+/// Applies two files in turn while Dee's card is used, and lists Dee's chain: each decision with
+/// the version of the agreement that it went by, and each new agreement.
+async fn shop_while_files_change(world: &World, other: &str) -> Vec<Link> {
+    let is_done = Arc::new(AtomicBool::new(false));
+    let mut tills = Vec::new();
+    for till in 0..4 {
+        let (caller, is_done) = (world.caller(), Arc::clone(&is_done));
+        tills.push(tokio::spawn(async move {
+            let mut number = 0;
+            while !is_done.load(Ordering::SeqCst) {
+                number += 1;
+                caller.ask(&purchase(&format!("T{till}N{number}"), 1)).await;
+            }
+        }));
+    }
+    for round in 0..24 {
+        let file = patient(if round % 2 == 0 { other } else { DEMO });
+        loop {
+            let store = world.app.store();
+            match apply(store, world.app.ids(), world.now(), &file, RULES).await {
+                Ok(applied) => break assert_eq!(applied.agreements, 1, "round {round}"),
+                // As the command line would say: try again.
+                Err(ApplyError::Store(error)) if error.is_transient() => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    is_done.store(true, Ordering::SeqCst);
+    for till in tills {
+        till.await.unwrap();
+    }
+    chain_of_dee(world).await
+}
+
+/// One posting of interest.
+#[derive(Debug)]
+enum Link {
+    Agreement { version: u64 },
+    Decision { version: u64, card: String, is_approved: bool },
+}
+
+async fn chain_of_dee(world: &World) -> Vec<Link> {
+    let mut connection = world.database.connect().await;
+    let decisions: Vec<(String, String, String)> =
+        sqlx::query_as("SELECT decision_id, facts, outcome FROM decision")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+    let decisions: BTreeMap<_, _> =
+        decisions.into_iter().map(|(id, facts, outcome)| (id, (facts, outcome))).collect();
+    let postings: Vec<(String, String)> = sqlx::query_as(
+        "SELECT kind, subject FROM posting WHERE budget_id = 'dee' \
+         AND kind IN ('agreement', 'decision') ORDER BY seq",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    let link = |(kind, subject): (String, String)| {
+        if kind == "agreement" {
+            return Link::Agreement { version: subject.parse().unwrap() };
+        }
+        let (facts, outcome) = &decisions[&subject];
+        let facts: serde_json::Value = serde_json::from_str(facts).unwrap();
+        Link::Decision {
+            version: facts["holder"]["agreement"].as_u64().unwrap(),
+            card: facts["holder"]["card"].as_str().unwrap().to_owned(),
+            is_approved: outcome == "approved",
+        }
+    };
+    postings.into_iter().map(link).collect()
+}
+
+async fn scenario_51_no_decision_goes_by_an_agreement_that_has_ended(database: TestDatabase) {
+    let no_food = DEMO.replace(
+        "[[person.agreement.term]]\non = { category = \"alcohol\" }",
+        "[[person.agreement.term]]\non = { category = \"food\" }\nanswer = \"no\"\n\
+         decides = \"person\"\nreason = \"A test.\"\nreview_on = 2027-02-16\n\n\
+         [[person.agreement.term]]\non = { category = \"alcohol\" }",
+    );
+    assert_ne!(no_food, DEMO);
+    let world = World::open_with(database, &patient(DEMO)).await;
+    let mut in_force = 0;
+    let mut seen = [0, 0];
+    for link in shop_while_files_change(&world, &no_food).await {
+        match link {
+            Link::Agreement { version } => in_force = version,
+            Link::Decision { version, is_approved, .. } => {
+                assert_eq!(version, in_force, "a decision by an agreement that was not in force");
+                // The first version allows food, the second does not, and so on.
+                assert_eq!(is_approved, version % 2 == 1, "under version {version}");
+                seen[usize::from(is_approved)] += 1;
+            }
+        }
+    }
+    assert_eq!(in_force, 25);
+    assert!(seen[0] > 10 && seen[1] > 10, "{seen:?}");
+    world.check().await;
+}
+
+/// The file that freezes the card changes the agreement's text too, so the chain shows the moment.
+async fn scenario_52_no_card_pays_after_it_was_frozen(database: TestDatabase) {
+    let card = format!("token = \"{DEE}\"\nlast_four = \"5678\"\nstate = \"active\"");
+    let frozen = DEMO
+        .replace(&card, &card.replace("active", "frozen_by_person"))
+        .replace("read aloud.", "read aloud. The card is frozen.");
+    assert!(frozen.contains("frozen_by_person") && frozen.contains("is frozen"));
+    let world = World::open_with(database, &patient(DEMO)).await;
+    let mut is_frozen = false;
+    let mut seen = [0, 0];
+    for link in shop_while_files_change(&world, &frozen).await {
+        match link {
+            Link::Agreement { version } => is_frozen = version % 2 == 0,
+            Link::Decision { card, is_approved, version } => {
+                assert_eq!(is_approved, !is_frozen, "under version {version}, card {card}");
+                assert_eq!(card == "active", is_approved);
+                seen[usize::from(is_approved)] += 1;
+            }
+        }
+    }
+    assert!(seen[0] > 10 && seen[1] > 10, "{seen:?}");
+    world.check().await;
+}
+
+async fn clients_that_go_away_leave_nothing_open(database: TestDatabase) {
+    const CLIENTS: usize = 300;
+
+    let world = World::open_with(database, &patient(DEMO)).await;
+    let mut dice = Dice(300);
+    let purchases: Vec<_> =
+        (0..CLIENTS).map(|number| purchase(&format!("Gone{number}"), 10)).collect();
+    let mut leaving = Vec::new();
+    for bought in &purchases {
+        // A client of its own: its connection goes with it.
+        let (caller, bought) = (world.caller(), bought.clone());
+        let patience = Duration::from_micros(500 + dice.below(40_000));
+        leaving.push(tokio::spawn(async move {
+            let asked = tokio::time::timeout(patience, caller.try_ask(&bought)).await;
+            u32::from(asked.is_err())
+        }));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let mut gone = 0;
+    for left in leaving {
+        gone += left.await.unwrap();
+    }
+    assert!(gone > 100, "only {gone} went away");
+
+    until(async || world.caller().counted("sayso_queue_depth").await == 0).await;
+    for some in purchases.chunks(30) {
+        let again = some.iter().map(|bought| (world.caller(), bought.clone()));
+        for (answer, _) in ask_at_once(again).await {
+            assert!(answer.is_approved(), "{answer:?}");
+        }
+    }
+    let all = i64::try_from(CLIENTS).unwrap();
+    assert_eq!(world.count("decision", "true").await, all);
+    assert_eq!(world.figure("dee", "held").await, all * 10);
+    if world.database.kind == DatabaseKind::Postgres {
+        let open = "datname = current_database() AND state LIKE 'idle in transaction%'";
+        until(async || world.count("pg_stat_activity", open).await == 0).await;
+    }
+    // The file, or the row, can be locked at once: nobody sits on it.
+    super::faults::Lock::take(&world.database, "dee").await.let_go().await;
+    assert!(world.ask(&purchase("After", 1_00)).await.is_approved());
+    world.check().await;
+}
+
+/// Stripe's own library makes the signature; it is fetched by `npm ci --prefix tests/node`.
+#[tokio::test]
+#[expect(clippy::print_stderr, reason = "a test that did not run says so")]
+async fn a_question_that_stripes_own_library_signed_is_answered() {
+    let folder = project().join("tests/node");
+    if !folder.join("node_modules/stripe").exists() && !is_in_ci() {
+        eprintln!("not run: npm ci --prefix tests/node fetches Stripe's library");
+        return;
+    }
+    let world = World::open(TestDatabase::sqlite()).await;
+    let body = purchase("Node", 12_50).request(world.now()).to_string();
+    let sign = |body: &str| {
+        let mut node = Command::new("node")
+            .arg(folder.join("sign.mjs"))
+            .args([SECRET, &world.now().as_second().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        node.stdin.take().unwrap().write_all(body.as_bytes()).unwrap();
+        let done = node.wait_with_output().unwrap();
+        assert!(done.status.success());
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let path = format!("/issuers/{CONNECTION}/authorisations");
+    let signature = sign(&body);
+    assert!(world.post_signed(&path, &body, &signature).await.is_approved());
+    let other = body.replace("1250", "1251");
+    assert_eq!(world.post_signed(&path, &other, &signature).await.status, 401);
+    let event = purchase("Node", 12_50).captured(world.now(), "c", 12_50).to_string();
+    let path = format!("/issuers/{CONNECTION}/events");
+    assert_eq!(world.post_signed(&path, &event, &sign(&event)).await.status, 200);
+    assert_eq!(world.figure("dee", "spent").await, 12_50);
+    world.check().await;
+}
