@@ -183,7 +183,8 @@ fn most(time: Duration) -> Result<usize> {
     Ok(usize::try_from(MOST_PER_SECOND.saturating_mul(millis) / 1000)?)
 }
 
-/// A server's process. Killed when dropped.
+/// A server's process. It ends when this value goes, and also when this whole process is killed:
+/// its input ends then.
 #[derive(Debug)]
 struct Server {
     child: Child,
@@ -198,7 +199,7 @@ impl Server {
         if let Some(url) = url {
             command.args(["--database", url]);
         }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn()?;
         let stdout = child.stdout.take().context("no output")?;
         let line = BufReader::new(stdout).lines().next_line().await?;

@@ -22,6 +22,7 @@ use sayso::issuers::{Issuer, Origin, SignedMessage, Told, Verdict};
 use sayso::programme::directory::Directory;
 use sayso::store::{Connections, Store, StoreError};
 use secrecy::SecretString;
+use tokio::io::AsyncReadExt as _;
 
 use crate::population::{CONNECTION, PROGRAMME, SECRET};
 
@@ -40,7 +41,7 @@ pub(crate) enum Way {
 const NAIVE_TRIES: u32 = 20;
 const NAIVE_WRITERS: u32 = 16;
 
-/// Serves until it is killed. Prints its address when it is ready.
+/// Serves until its input ends. Prints its address when it is ready.
 pub(crate) async fn serve(way: Way, url: Option<&str>) -> Result<()> {
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let back = match (way, url) {
@@ -48,7 +49,7 @@ pub(crate) async fn serve(way: Way, url: Option<&str>) -> Result<()> {
         (Way::Naive, Some(url)) => Back::naive(url).await?,
         (Way::Product, Some(url)) => {
             let app = App::start(AppSettings::new(any_port, url.into(), Clock::system())).await?;
-            return until_killed(app.address()).await;
+            return until_left_alone(app.address()).await;
         }
         (Way::Naive | Way::Product, None) => bail!("this way needs --database"),
     };
@@ -57,14 +58,16 @@ pub(crate) async fn serve(way: Way, url: Option<&str>) -> Result<()> {
         .route("/issuers/{connection}/authorisations", post(answer))
         .with_state(server);
     let listening = listen(any_port, router).await?;
-    until_killed(listening.address()).await
+    until_left_alone(listening.address()).await
 }
 
-async fn until_killed(address: SocketAddr) -> Result<()> {
+/// Prints the address, and waits for the end of the input: the bench has gone.
+async fn until_left_alone(address: SocketAddr) -> Result<()> {
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{address}")?;
     stdout.flush()?;
-    std::future::pending().await
+    tokio::io::stdin().read_to_end(&mut Vec::new()).await?;
+    Ok(())
 }
 
 #[derive(Debug)]

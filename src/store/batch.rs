@@ -25,13 +25,14 @@ impl Batch {
     /// Spells `template` for `dialect`; `columns` are those of the rows that are passed.
     ///
     /// `{rows}` becomes the rows under the name `r`, `{lock}` locks what is read where the
-    /// database locks rows at all (SQLite has locked the whole file by then).
+    /// database locks rows at all (SQLite has locked the whole file by then), and
+    /// `{find TABLE NAME: CONDITION}` finds the rows of a table for each `r`.
     pub(super) fn new(dialect: Dialect, columns: &'static [Column], template: &str) -> Self {
-        let (rows, lock) = match dialect {
-            Dialect::Postgres => (unnest(columns), " FOR UPDATE OF b"),
-            Dialect::Sqlite => (json_each(columns), ""),
+        let (rows, lock, find): (_, _, Find) = match dialect {
+            Dialect::Postgres => (unnest(columns), " FOR UPDATE OF b", ask_for_each),
+            Dialect::Sqlite => (json_each(columns), "", join),
         };
-        let sql = template.replace("{rows}", &rows).replace("{lock}", lock);
+        let sql = spell_finds(template, find).replace("{rows}", &rows).replace("{lock}", lock);
         Self { sql: Arc::from(sql), columns, dialect }
     }
 
@@ -173,6 +174,39 @@ fn json_each(columns: &[Column]) -> String {
     format!("(SELECT {} FROM jsonb_each($1)) AS r", values.join(", "))
 }
 
+/// Spells one `{find TABLE NAME: CONDITION}` from its two halves.
+type Find = fn(&str, &str) -> String;
+
+fn join(table: &str, condition: &str) -> String {
+    format!("JOIN {table} ON {condition}")
+}
+
+/// Asks the table once for each row that is passed, whatever PostgreSQL's planner thinks: of a
+/// table that was empty when it last counted, it would keep a plan that reads all of it.
+fn ask_for_each(table: &str, condition: &str) -> String {
+    let name = table.rsplit(' ').next().unwrap_or(table);
+    format!("CROSS JOIN LATERAL (SELECT * FROM {table} WHERE {condition} OFFSET 0) AS {name}")
+}
+
+fn spell_finds(template: &str, find: Find) -> String {
+    let mut sql = String::new();
+    let mut rest = template;
+    while let Some((before, (inside, after))) = split_find(rest) {
+        let (table, condition) = inside.split_once(": ").unwrap_or((inside, "true"));
+        sql.push_str(before);
+        sql.push_str(&find(table, condition));
+        rest = after;
+    }
+    sql.push_str(rest);
+    sql
+}
+
+/// What stands before the first `{find …}`, inside of it, and after it.
+fn split_find(text: &str) -> Option<(&str, (&str, &str))> {
+    let (before, rest) = text.split_once("{find ")?;
+    Some((before, rest.split_once('}')?))
+}
+
 /// One column of `rows` as a PostgreSQL array literal.
 fn array_literal(rows: &[Vec<Value>], column: usize) -> String {
     let mut literal = String::with_capacity(rows.len().saturating_mul(24));
@@ -205,6 +239,16 @@ fn quote(text: &str, literal: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_find_becomes_a_join() {
+        let template =
+            "SELECT 1 FROM r {find card c: c.a = r.a} {find pot p: p.b = r.b} ORDER BY 1";
+        assert_eq!(
+            spell_finds(template, join),
+            "SELECT 1 FROM r JOIN card c ON c.a = r.a JOIN pot p ON p.b = r.b ORDER BY 1"
+        );
+    }
 
     #[test]
     fn array_literals_quote_what_would_end_them() {

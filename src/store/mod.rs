@@ -270,7 +270,8 @@ async fn pool(
 /// waiting.
 ///
 /// Writers look rows up by their keys, few at a time. PostgreSQL keeps the plan of a statement, and
-/// one that was made while a table was small would read the whole table, however much it has grown.
+/// one that was made while a table was small would read the whole table, however much it has grown:
+/// so everything but looking up is switched off.
 const fn settings(dialect: Dialect, role: Role) -> &'static [&'static str] {
     match (dialect, role) {
         (Dialect::Sqlite, Role::Writer | Role::Reader) => &[
@@ -291,6 +292,7 @@ const fn settings(dialect: Dialect, role: Role) -> &'static [&'static str] {
             "SET enable_seqscan = off",
             "SET enable_hashjoin = off",
             "SET enable_mergejoin = off",
+            "SET enable_material = off",
             "SET plan_cache_mode = force_generic_plan",
             // A commit that returns before the disk has it would be a promise we cannot keep.
             "SELECT set_config('synchronous_commit', 'on', false) \

@@ -160,8 +160,8 @@ impl Statements {
 
 const CARD_BUDGETS: &str = "\
     SELECT b.programme_id, b.connection_id, b.token, b.budget_id FROM {rows} \
-    JOIN card b ON b.programme_id = r.programme_id AND b.connection_id = r.connection_id \
-    AND b.token = r.reference";
+    {find card b: b.programme_id = r.programme_id AND b.connection_id = r.connection_id \
+    AND b.token = r.reference}";
 
 /// Locks first, in one order everywhere, in a statement of its own: on PostgreSQL a join inside
 /// the locking statement would return rows as they were before the lock was had.
@@ -173,13 +173,13 @@ const LOCK_BUDGETS: &str = "\
 const BUDGETS: &str = "\
     SELECT b.programme_id, b.budget_id, b.currency, b.agreement_version, b.head_seq, \
     b.head_posting, b.head_hash, p.version, n.name, n.worker_id, n.state FROM {rows} \
-    JOIN budget b ON b.programme_id = r.programme_id AND b.budget_id = r.budget_id \
+    {find budget b: b.programme_id = r.programme_id AND b.budget_id = r.budget_id} \
     JOIN programme p ON p.programme_id = b.programme_id \
     LEFT JOIN person n ON n.programme_id = b.programme_id AND n.person_id = b.budget_id";
 
 const CARDS: &str = "\
     SELECT c.programme_id, c.budget_id, c.connection_id, c.token, c.last_four, c.state \
-    FROM {rows} JOIN card c ON c.programme_id = r.programme_id AND c.budget_id = r.budget_id";
+    FROM {rows} {find card c: c.programme_id = r.programme_id AND c.budget_id = r.budget_id}";
 
 const UPDATE_POTS: &str = "\
     UPDATE pot SET loaded_minor = r.loaded_minor, held_minor = r.held_minor, \
@@ -201,8 +201,8 @@ const MOVE_HEADS: &str = "\
 
 fn by_reference(table: &Table) -> String {
     format!(
-        "SELECT {} FROM {{rows}} JOIN {} t ON t.programme_id = r.programme_id \
-         AND t.connection_id = r.connection_id AND t.reference = r.reference",
+        "SELECT {} FROM {{rows}} {{find {} t: t.programme_id = r.programme_id \
+         AND t.connection_id = r.connection_id AND t.reference = r.reference}}",
         names(table.columns, "t."),
         table.name
     )
@@ -210,30 +210,35 @@ fn by_reference(table: &Table) -> String {
 
 fn of_budget(table: &Table) -> String {
     format!(
-        "SELECT {} FROM {{rows}} JOIN {} t ON t.programme_id = r.programme_id \
-         AND t.budget_id = r.budget_id",
+        "SELECT {} FROM {{rows}} {{find {} t: t.programme_id = r.programme_id \
+         AND t.budget_id = r.budget_id}}",
         names(table.columns, "t."),
         table.name
     )
 }
 
 fn of_version(table: &Table) -> String {
-    format!("{} AND t.version = r.version", of_budget(table))
+    format!(
+        "SELECT {} FROM {{rows}} {{find {} t: t.programme_id = r.programme_id \
+         AND t.budget_id = r.budget_id AND t.version = r.version}}",
+        names(table.columns, "t."),
+        table.name
+    )
 }
 
 fn holds() -> String {
     format!(
-        "SELECT {} FROM {{rows}} JOIN hold t ON t.programme_id = r.programme_id \
-         AND t.purchase_id = r.purchase_id ORDER BY t.programme_id, t.purchase_id, t.position",
+        "SELECT {} FROM {{rows}} {{find hold t: t.programme_id = r.programme_id \
+         AND t.purchase_id = r.purchase_id}} ORDER BY t.programme_id, t.purchase_id, t.position",
         names(HOLD.columns, "t.")
     )
 }
 
 fn counters() -> String {
     format!(
-        "SELECT {} FROM {{rows}} JOIN counter t ON t.programme_id = r.programme_id \
+        "SELECT {} FROM {{rows}} {{find counter t: t.programme_id = r.programme_id \
          AND t.budget_id = r.budget_id AND t.scope = r.scope AND t.period = r.period \
-         AND t.first_day = r.first_day",
+         AND t.first_day = r.first_day}}",
         names(COUNTER.columns, "t.")
     )
 }
