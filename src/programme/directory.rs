@@ -124,6 +124,7 @@ struct Known {
     programmes: Mutex<BTreeMap<(ProgrammeId, u32), Arc<Programme>>>,
     connections: RwLock<BTreeMap<ConnectionId, Arc<LiveConnection>>>,
     agreements: Agreements,
+    refreshing: tokio::sync::Mutex<()>,
 }
 
 impl Directory {
@@ -147,9 +148,13 @@ impl Directory {
     ///
     /// A secret that was replaced stops counting with the next refresh.
     pub async fn refresh(&self, now: Timestamp) -> Result<(), DirectoryError> {
+        // One at a time: a slow refresh must not put an older state over a newer one.
+        let _turn = self.known.refreshing.lock().await;
         let mut connections: BTreeMap<ConnectionId, LiveConnection> = BTreeMap::new();
+        // In this order: a programme that is found has its secrets by then.
+        let programmes = self.store.programmes().await?;
         let secrets = self.store.secrets(now).await?;
-        for (programme, version) in self.store.programmes().await? {
+        for (programme, version) in programmes {
             let settings = self.version(&programme, version).await?;
             for connection in &settings.settings.connections {
                 let Ok(issuer) = connection.issuer.parse() else { continue };

@@ -19,8 +19,8 @@ on_both_databases!(
     a_slow_database_is_our_fault_in_time,
 );
 
-/// What we give ourselves for an answer, and a little for two busy cores.
-const IN_TIME: Duration = Duration::from_millis(1300 + 300);
+/// What the issuer gives us. We give ourselves 1.3 seconds of it; two busy cores may need the rest.
+const IN_TIME: Duration = Duration::from_secs(2);
 
 async fn pause(milliseconds: u64) {
     tokio::time::sleep(Duration::from_millis(milliseconds)).await;
