@@ -42,8 +42,14 @@ pub struct AppSettings {
 impl AppSettings {
     /// Settings with the usual sizes.
     pub fn new(listen: SocketAddr, database_url: SecretString, clock: Clock) -> Self {
-        let connections = Connections::default();
-        Self { listen, database_url, clock, ids: NewIds::default(), committers: 4, connections }
+        Self {
+            listen,
+            database_url,
+            clock,
+            ids: NewIds::default(),
+            committers: CommitterSettings::default().committers,
+            connections: Connections::default(),
+        }
     }
 }
 

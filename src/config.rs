@@ -17,7 +17,7 @@ pub const SETTINGS_FILE: &str = "sayso.toml";
 
 const KEYS: [&str; 3] = ["listen", "database_url", "committers"];
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
-const DEFAULT_COMMITTERS: usize = 4;
+const DEFAULT_COMMITTERS: usize = 2;
 const MOST_COMMITTERS: usize = 64;
 const SCHEMES: [&str; 3] = ["sqlite:", "postgres://", "postgresql://"];
 
@@ -337,7 +337,7 @@ mod tests {
             "sqlite:/h/.local/share/sayso/sayso.db"
         );
         assert_eq!(config.data_folder.unwrap(), Path::new("/h/.local/share/sayso"));
-        assert_eq!((config.committers.value, config.log.value.as_str()), (4, "info"));
+        assert_eq!((config.committers.value, config.log.value.as_str()), (2, "info"));
         assert_eq!(config.listen.source, SettingSource::Default);
     }
 

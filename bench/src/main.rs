@@ -41,6 +41,9 @@ struct Arguments {
     /// Only the servers whose name contains this.
     #[arg(long)]
     only: Option<String>,
+    /// How many committers the product has on PostgreSQL [default: as it comes].
+    #[arg(long)]
+    committers: Option<usize>,
     #[arg(long, default_value = "text")]
     output: Output,
     /// The PostgreSQL server to make databases on.
@@ -62,15 +65,17 @@ enum Command {
         way: Way,
         #[arg(long)]
         database: Option<String>,
+        #[arg(long)]
+        committers: Option<usize>,
     },
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     match &arguments.command {
-        Some(Command::Serve { way, database }) => {
+        Some(Command::Serve { way, database, committers }) => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            runtime.block_on(serve::serve(*way, database.as_deref()))
+            runtime.block_on(serve::serve(*way, database.as_deref(), *committers))
         }
         None => {
             // One thread: the load shares the machine with what it measures.
@@ -85,7 +90,8 @@ async fn bench(arguments: &Arguments) -> Result<()> {
     let people = arguments.people.unwrap_or(if arguments.quick { 2_000 } else { 10_000 }).max(1);
     let seconds = arguments.seconds.unwrap_or(if arguments.quick { 0.7 } else { 3.0 });
     let time = Duration::try_from_secs_f64(seconds)?;
-    let extent = Extent { rounds: arguments.rounds.max(1), people, time };
+    let committers = arguments.committers;
+    let extent = Extent { rounds: arguments.rounds.max(1), people, time, committers };
     let server = arguments.postgres.as_deref().context("no PostgreSQL server is named")?;
     let databases = Databases::new(server, people).await?;
     let measured = rounds::run(&databases, extent, arguments.only.as_deref()).await;

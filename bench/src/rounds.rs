@@ -81,6 +81,8 @@ pub(crate) struct Extent {
     pub(crate) people: u32,
     /// How long each stretch of load lasts.
     pub(crate) time: Duration,
+    /// Other than the product's default.
+    pub(crate) committers: Option<usize>,
 }
 
 /// One stretch of load on one server.
@@ -109,7 +111,7 @@ pub(crate) async fn run(
                 Some(kind) => Some(databases.fresh(kind).await?),
                 None => None,
             };
-            let server = Server::start(subject.way, url.as_deref()).await?;
+            let server = Server::start(subject.way, url.as_deref(), extent.committers).await?;
             let postmaster = databases.postmaster.filter(|_| subject.kind == Some(Kind::Postgres));
             let ours = Ours { server: server.id()?, postmaster };
             let mut bench = Bench { subject, extent, round, ours, address: server.address };
@@ -192,12 +194,15 @@ struct Server {
 }
 
 impl Server {
-    async fn start(way: Way, url: Option<&str>) -> Result<Self> {
+    async fn start(way: Way, url: Option<&str>, committers: Option<usize>) -> Result<Self> {
         let way = clap::ValueEnum::to_possible_value(&way).context("a way without a name")?;
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["serve", way.get_name()]);
         if let Some(url) = url {
             command.args(["--database", url]);
+        }
+        if let Some(committers) = committers {
+            command.args(["--committers", &committers.to_string()]);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn()?;

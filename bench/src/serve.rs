@@ -42,13 +42,15 @@ const NAIVE_TRIES: u32 = 20;
 const NAIVE_WRITERS: u32 = 16;
 
 /// Serves until its input ends. Prints its address when it is ready.
-pub(crate) async fn serve(way: Way, url: Option<&str>) -> Result<()> {
+pub(crate) async fn serve(way: Way, url: Option<&str>, committers: Option<usize>) -> Result<()> {
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let back = match (way, url) {
         (Way::Ceiling, _) => Back::Nothing,
         (Way::Naive, Some(url)) => Back::naive(url).await?,
         (Way::Product, Some(url)) => {
-            let app = App::start(AppSettings::new(any_port, url.into(), Clock::system())).await?;
+            let mut settings = AppSettings::new(any_port, url.into(), Clock::system());
+            settings.committers = committers.unwrap_or(settings.committers);
+            let app = App::start(settings).await?;
             return until_left_alone(app.address()).await;
         }
         (Way::Naive | Way::Product, None) => bail!("this way needs --database"),

@@ -34,7 +34,8 @@ use lane::{Lane, Reported};
 /// How a committer works.
 #[derive(Debug, Clone, Copy)]
 pub struct CommitterSettings {
-    /// How many commits run at once. SQLite always has one.
+    /// How many commits run at once. SQLite always has one. More than the machine has processors
+    /// only makes their batches small, and a batch costs nearly as much as its questions.
     pub committers: usize,
     /// The most questions of one commit.
     pub batch_most: usize,
