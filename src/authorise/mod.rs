@@ -21,7 +21,7 @@ use crate::domain::id::{
 use crate::domain::money::Money;
 use crate::domain::period::Moment;
 use crate::domain::permission::Permission;
-use crate::domain::purchase::{Place, Promise, PromiseState, Purchase};
+use crate::domain::purchase::{Beginning, Place, Promise, PromiseState, Purchase};
 use crate::domain::reason::DeclineReason;
 use crate::ids::NewIds;
 use crate::issuers::Told;
@@ -318,8 +318,7 @@ impl Desk<'_> {
     }
 
     fn new_purchase(&self, request: &AuthorisationRequest, moment: Moment) -> Purchase {
-        let nothing = Money::zero(self.book.currency);
-        Purchase {
+        Purchase::begin(Beginning {
             id: PurchaseId::new(self.ids.next(moment.at)),
             budget: self.book.budget.clone(),
             connection: request.connection.clone(),
@@ -328,16 +327,7 @@ impl Desk<'_> {
             currency: self.book.currency,
             counted: self.programme.counted(request, self.book.agreement(), moment),
             place: Place::new(request.merchant.name()),
-            promises: Vec::new(),
-            word: None,
-            raised: nothing,
-            lowered: nothing,
-            captured: nothing,
-            refunded: nothing,
-            holds: Vec::new(),
-            exposure: nothing,
-            suspense: nothing,
-        }
+        })
     }
 
     /// Writes what the person is told about a purchase that is not paid.

@@ -86,7 +86,46 @@ pub struct IssuerWord {
     pub position: Position,
 }
 
+/// What a purchase begins with: everything that is fixed when it is first heard of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beginning {
+    pub id: PurchaseId,
+    pub budget: BudgetId,
+    pub connection: ConnectionId,
+    pub reference: PurchaseReference,
+    pub card: CardToken,
+    pub currency: Currency,
+    pub counted: Counted,
+    pub place: Place,
+}
+
 impl Purchase {
+    /// A purchase of which nothing has been said yet.
+    pub fn begin(beginning: Beginning) -> Self {
+        let Beginning { id, budget, connection, reference, card, currency, counted, place } =
+            beginning;
+        let nothing = Money::zero(currency);
+        Self {
+            id,
+            budget,
+            connection,
+            reference,
+            card,
+            currency,
+            counted,
+            place,
+            promises: Vec::new(),
+            word: None,
+            raised: nothing,
+            lowered: nothing,
+            captured: nothing,
+            refunded: nothing,
+            holds: Vec::new(),
+            exposure: nothing,
+            suspense: nothing,
+        }
+    }
+
     /// What should be held now for captures that are still to come.
     ///
     /// * The issuer's latest snapshot is true for all questions it knows of.

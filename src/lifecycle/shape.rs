@@ -6,7 +6,7 @@ use crate::domain::limit::Counted;
 use crate::domain::money::Money;
 use crate::domain::period::Moment;
 use crate::domain::presentment::{Change, EventBody, Presentment, PurchaseReport};
-use crate::domain::purchase::{Place, Purchase};
+use crate::domain::purchase::{Beginning, Place, Purchase};
 use crate::ids::NewIds;
 use crate::ledger::book::{Book, PurchaseKey};
 use crate::programme::directory::Programme;
@@ -67,32 +67,23 @@ impl<'a> Shape<'a> {
         programme: &Programme,
         ids: &NewIds,
     ) -> Purchase {
-        let nothing = Money::zero(book.currency);
         let at = self.event.received_at;
-        Purchase {
+        Purchase::begin(Beginning {
             id: PurchaseId::new(ids.next(at)),
             budget: book.budget.clone(),
             connection: self.event.connection.clone(),
             reference: self.purchase.clone(),
             card: self.about.card.clone(),
             currency: book.currency,
-            counted: self.counted(book, programme, nothing),
+            counted: self.counted(book, programme),
             place: Place::new(self.about.merchant.name()),
-            promises: Vec::new(),
-            word: None,
-            raised: nothing,
-            lowered: nothing,
-            captured: nothing,
-            refunded: nothing,
-            holds: Vec::new(),
-            exposure: nothing,
-            suspense: nothing,
-        }
+        })
     }
 
     /// What the purchase counts as: as if it had been asked about when the message came.
-    fn counted(&self, book: &Book, programme: &Programme, nothing: Money) -> Counted {
+    fn counted(&self, book: &Book, programme: &Programme) -> Counted {
         let about = self.about;
+        let nothing = Money::zero(book.currency);
         let request = AuthorisationRequest {
             programme: self.event.programme.clone(),
             connection: self.event.connection.clone(),

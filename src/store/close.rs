@@ -8,6 +8,8 @@ use super::batch::Batch;
 use super::books::pot_row;
 use super::{StoreError, Tx};
 use crate::domain::id::{BudgetId, ExceptionId, MessageId, ProgrammeId};
+use crate::domain::limit::{Committed, CounterKey};
+use crate::domain::permission::Permission;
 use crate::ledger::book::Book;
 use crate::record::purchase::{hold_rows, purchase_row};
 use crate::record::row::{Value, shown};
@@ -148,31 +150,50 @@ impl Changed {
         }
         for key in &changes.counters {
             if let Some(used) = book.counters.get(key) {
-                self.counters.push(vec![
-                    shown(programme),
-                    shown(budget),
-                    shown(&key.scope),
-                    key.period.word().into(),
-                    shown(key.first_day),
-                    used.amount.into(),
-                    used.purchases.into(),
-                ]);
+                self.counters.push(counter_row(programme, budget, key, used));
             }
         }
         for permission in book.permissions.iter().filter(|p| changes.permissions.contains(&p.id)) {
-            self.permissions.push(vec![
-                shown(programme),
-                shown(budget),
-                shown(permission.id),
-                shown(&permission.scope),
-                permission.cap.currency().code().into(),
-                permission.cap.into(),
-                permission.uses_left.into(),
-                permission.given_at.into(),
-                permission.ends_at.into(),
-            ]);
+            self.permissions.push(permission_row(programme, budget, permission));
         }
     }
+}
+
+/// The row of a counter.
+pub(super) fn counter_row(
+    programme: &ProgrammeId,
+    budget: &BudgetId,
+    key: &CounterKey,
+    used: &Committed,
+) -> Vec<Value> {
+    vec![
+        shown(programme),
+        shown(budget),
+        shown(&key.scope),
+        key.period.word().into(),
+        shown(key.first_day),
+        used.amount.into(),
+        used.purchases.into(),
+    ]
+}
+
+/// The row of a permission.
+pub(super) fn permission_row(
+    programme: &ProgrammeId,
+    budget: &BudgetId,
+    permission: &Permission,
+) -> Vec<Value> {
+    vec![
+        shown(programme),
+        shown(budget),
+        shown(permission.id),
+        shown(&permission.scope),
+        permission.cap.currency().code().into(),
+        permission.cap.into(),
+        permission.uses_left.into(),
+        permission.given_at.into(),
+        permission.ends_at.into(),
+    ]
 }
 
 fn message_row(message: &NewMessage) -> Vec<Value> {

@@ -8,6 +8,7 @@ use sqlx::AssertSqlSafe;
 
 use super::batch::{Batch, names, read_row};
 use super::books::{pot_row, read_pot};
+use super::close::{counter_row, permission_row};
 use super::statements::{COUNTER, PERMISSION, POT};
 use super::{Dialect, Store, StoreError, Tx};
 use crate::domain::agreement::Agreement;
@@ -344,17 +345,7 @@ impl Tx {
         budget: &BudgetId,
         permission: &Permission,
     ) -> Result<(), StoreError> {
-        let row = vec![
-            shown(programme),
-            shown(budget),
-            shown(permission.id),
-            shown(&permission.scope),
-            permission.cap.currency().code().into(),
-            permission.cap.into(),
-            permission.uses_left.into(),
-            permission.given_at.into(),
-            permission.ends_at.into(),
-        ];
+        let row = permission_row(programme, budget, permission);
         self.put(&PERMISSION, &[row], OnKnown::Keep).await?;
         Ok(())
     }
@@ -372,17 +363,7 @@ impl Tx {
             .bind(budget.to_string())
             .execute(self.connection())
             .await?;
-        let row = |(key, used): (&CounterKey, &Committed)| {
-            vec![
-                shown(programme),
-                shown(budget),
-                shown(&key.scope),
-                key.period.word().into(),
-                shown(key.first_day),
-                used.amount.into(),
-                used.purchases.into(),
-            ]
-        };
+        let row = |(key, used)| counter_row(programme, budget, key, used);
         let rows: Vec<_> = counters.iter().map(row).collect();
         self.put(&COUNTER, &rows, OnKnown::Keep).await?;
         Ok(())
