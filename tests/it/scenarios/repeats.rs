@@ -1,12 +1,14 @@
 //! The same message again: a second time, at once, changed, in another order.
 
 use jiff::{SignedDuration, Timestamp};
+use sayso::authorise::{Question, authorise};
+use sayso::issuers::{Issuer, Origin};
 use serde_json::{Map, Value, json};
 
 use crate::caller::{Caller, ask_at_once, tell_at_once};
 use crate::support::{DatabaseKind, TestDatabase};
 use crate::world::{
-    APPROVED, Answer, DEMO, FEMI, Purchase, Standing, World, an_hour, patient, purchase,
+    APPROVED, Answer, CONNECTION, DEMO, FEMI, Purchase, Standing, World, an_hour, patient, purchase,
 };
 
 on_both_databases!(
@@ -15,6 +17,7 @@ on_both_databases!(
     scenario_03_other_content_under_the_same_reference_is_a_conflict,
     scenario_03_two_contents_at_once_leave_one_decision,
     scenario_04_what_is_not_content_does_not_matter,
+    scenario_06_what_was_committed_before_a_crash_is_the_answer_after_it,
     scenario_10_the_event_may_come_before_during_or_after_the_question,
     scenario_11_events_in_any_order_and_twice_end_the_same,
     scenario_14_a_declined_reference_stays_declined_after_a_load,
@@ -45,6 +48,33 @@ async fn scenario_01_a_repeat_is_answered_byte_for_byte(database: TestDatabase) 
     assert_eq!(world.count("decision", "true").await, 2);
     assert_eq!(world.count("hold", "true").await, 1);
     assert_eq!(world.count("posting", "true").await, postings + 2, "the event and the capture");
+    world.check().await;
+}
+
+/// The gateway dies between the commit and the answer; the one that comes after it is asked again.
+async fn scenario_06_what_was_committed_before_a_crash_is_the_answer_after_it(
+    database: TestDatabase,
+) {
+    let world = World::open(database).await;
+    let bought = purchase("Bought", 12_50);
+    let body = bought.request(world.now()).to_string();
+    let origin =
+        Origin { programme: "riverside".parse().unwrap(), connection: CONNECTION.parse().unwrap() };
+    let request = Issuer::Stripe.decode_authorisation(&origin, body.as_bytes()).unwrap();
+    let question = Question { request, arrived_at: world.now() };
+    let (store, directory) = (world.app.store(), world.app.directory());
+    let mut tx = store.begin().await.unwrap();
+    let untold = authorise(&mut tx, directory, world.app.ids(), &[question]).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let after = world.another().await;
+    let answer = world.caller_of(&after).ask(&bought).await;
+    assert!(answer.is_approved(), "{answer:?}");
+    assert_eq!(answer.decision(), untold[0].told.decision.unwrap().to_string());
+    world.tell(&bought.created(world.now(), 12_50)).await;
+    assert_eq!(world.figure("dee", "held").await, 12_50);
+    assert_eq!(world.count("decision", "true").await, 1);
+    after.stop().await;
     world.check().await;
 }
 
