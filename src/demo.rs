@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
-use simulator::{Outcome, Play, Step};
+use simulator::{Answer, Kind, Outcome, Play, Step};
 use tokio::sync::mpsc;
 
 use crate::app::{App, AppSettings};
@@ -91,14 +91,29 @@ async fn play(
         simulator::play(&play, simulator::Clock::Story(set_time), sender).await
     });
     let mut day = String::new();
+    let mut refused = None;
     while let Some(step) = steps.recv().await {
         if step.at.day != day {
             day.clone_from(&step.at.day);
             tell(day.clone());
         }
-        tell(line(app, &step).await?);
+        if refused.is_none() && step.answer == Answer::NotPaid {
+            refused = Some(step.reference.clone());
+        }
+        if moves_something(&step) {
+            tell(line(app, &step).await?);
+        }
+    }
+    if let Some(reference) = refused {
+        tell(format!("\nAsk why again: sayso explain {reference} --database (as above)"));
     }
     playing.await?
+}
+
+/// Whether there is something to see: a purchase, or money that moves after it. That the issuer
+/// agrees with our answer is not.
+fn moves_something(step: &Step) -> bool {
+    !step.expected_ok || !matches!(step.kind, Kind::Confirmed | Kind::Closed)
 }
 
 /// One step as a line: time of day, who, place, amount, answer, why, milliseconds.

@@ -12,7 +12,7 @@ use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{fs, io};
 
@@ -110,6 +110,7 @@ enum Command {
 enum ProgrammeCommand {
     /// Creates or updates a programme from its file: all of it or nothing, any number of times
     Apply {
+        /// The programme's file; merchant-rules/demo.toml is one to begin with
         file: PathBuf,
         /// The merchant rules that the programme goes by, instead of those that come with Sayso
         #[arg(long, value_name = "FILE")]
@@ -233,6 +234,20 @@ impl Common {
     fn config(&self, listen: Option<String>) -> Result<Config, Failure> {
         let flags = Flags { listen, database_url: self.database.clone() };
         Ok(Config::load(&flags)?)
+    }
+
+    /// Opens a database that is there: a report on a new one would say that all is well.
+    async fn existing_store(&self) -> Result<Store, Failure> {
+        let config = self.config(None)?;
+        let url = config.database_url.value.expose_secret();
+        if let Some(file) = url.strip_prefix("sqlite:") {
+            let file = file.split('?').next().unwrap_or_default();
+            if !Path::new(file).is_file() {
+                let text = format!("there is no database at {file}; check --database");
+                return Err(Failure { ending: Ending::TryLater, text });
+            }
+        }
+        self.store().await
     }
 
     /// Opens the database and applies missing migrations.

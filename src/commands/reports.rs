@@ -12,7 +12,7 @@ use crate::programme::directory::Directory;
 const EXCEPTIONS_MOST: u32 = 1000;
 
 pub(super) async fn balances(common: &Common) -> Result<Ending, Failure> {
-    let store = common.store().await?;
+    let store = common.existing_store().await?;
     let balances = Balances::read(&store, &Directory::new(store.clone())).await;
     store.close().await;
     let balances = balances.map_err(|error| Failure::of(&error))?;
@@ -24,7 +24,7 @@ pub(super) async fn balances(common: &Common) -> Result<Ending, Failure> {
 }
 
 pub(super) async fn explain(common: &Common, id: &str) -> Result<Ending, Failure> {
-    let store = common.store().await?;
+    let store = common.existing_store().await?;
     let explanations = explanations_of(&store, &Directory::new(store.clone()), id).await;
     store.close().await;
     let explanations = explanations.map_err(|error| Failure::of(&error))?;
@@ -51,7 +51,7 @@ pub(super) async fn explain(common: &Common, id: &str) -> Result<Ending, Failure
 }
 
 pub(super) async fn exceptions(common: &Common) -> Result<Ending, Failure> {
-    let store = common.store().await?;
+    let store = common.existing_store().await?;
     let found = store.exceptions(EXCEPTIONS_MOST).await;
     store.close().await;
     let found = found.map_err(|error| Failure::of(&error))?;
@@ -65,7 +65,7 @@ pub(super) async fn exceptions(common: &Common) -> Result<Ending, Failure> {
 }
 
 pub(super) async fn verify(common: &Common) -> Result<Ending, Failure> {
-    let store = common.store().await?;
+    let store = common.existing_store().await?;
     let proof = prove(&store, None).await;
     store.close().await;
     let proof = proof.map_err(|error| Failure::of(&error))?;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{Any, AnyConnection, AnyPool, Executor as _, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transaction};
 
 pub use self::agreements::Agreements;
 pub use self::books::{BookWanted, Books, CardBudget, OpenBook, ReferenceKey};
@@ -166,6 +166,8 @@ impl Store {
             Dialect::Postgres => (url.to_owned(), connections.writers),
         };
         let options = AnyConnectOptions::from_str(&address)?;
+        // One connection first: it says what is wrong, where a pool only says that it waited.
+        AnyConnection::connect_with(&options).await?.close().await?;
         Ok(Self {
             dialect,
             writers: pool(dialect, Role::Writer, writers, &options).await?,
