@@ -9,3 +9,4 @@ mod lives;
 mod money;
 mod processes;
 mod repeats;
+mod upkeep;
