@@ -21,6 +21,7 @@ fn say(life: &Life, card: &str) -> Option<Vec<Vec<Said>>> {
 /// Tells one life from its beginning, and knows what was said before.
 struct Teller {
     about: Purchase,
+    is_at_once: bool,
     said: usize,
     asked: usize,
     /// The captures and refunds so far, as an authorisation lists them.
@@ -37,12 +38,13 @@ impl Teller {
         if let Some(code) = life.setting.shop {
             about.mcc = json!(code);
         }
-        Self { about, said: 0, asked: 0, claims: Vec::new() }
+        let is_at_once = life.setting.is_at_once;
+        Self { about, is_at_once, said: 0, asked: 0, claims: Vec::new() }
     }
 
-    /// When the message is made: a minute after the one before.
+    /// When the message is made: a minute after the one before, or in the same second.
     fn at(&self) -> Timestamp {
-        let minutes = i64::try_from(self.said).unwrap();
+        let minutes = if self.is_at_once { 0 } else { i64::try_from(self.said).unwrap() };
         MONDAY_MORNING.parse::<Timestamp>().unwrap().checked_add(minutes.minutes()).unwrap()
     }
 
@@ -108,13 +110,15 @@ impl Teller {
             Some(other) => panic!("nobody decides as {other}"),
         };
         let answers = words.after("after").map(|count| count.parse().unwrap());
+        // The first message knows of the first answer, however late it comes.
+        let known = if words.verb == "created" { 1 } else { self.asked.max(1) };
         let standing = Standing {
             name: &self.said.to_string(),
             status,
             approved: !is_declined,
             reason,
             amount: if status == "pending" { words.amount() } else { 0 },
-            answers: answers.unwrap_or(self.asked.max(1)),
+            answers: answers.unwrap_or(known),
         };
         let kind = if words.verb == "created" { "created" } else { "updated" };
         let mut body = self.about.standing(kind, self.at(), &Standing { ..standing });

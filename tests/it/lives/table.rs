@@ -22,6 +22,8 @@ pub(super) struct Setting {
     pub(super) pots: Option<Vec<i64>>,
     /// The code of the shop's kind, if it is no grocer.
     pub(super) shop: Option<&'static str>,
+    /// Whether the issuer made all its messages within one second.
+    pub(super) is_at_once: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +124,7 @@ impl Setting {
                 "nobody's card" => setting.card = Card::Nobodys,
                 "fuel" => setting.shop = Some("5542"),
                 "hotel" => setting.shop = Some("7011"),
+                "all at once" => setting.is_at_once = true,
                 "cash machine" => setting.shop = Some("6011"),
                 pots => setting.pots = Some(amounts(pots)),
             }
