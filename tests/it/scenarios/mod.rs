@@ -2,9 +2,11 @@
 //! the checker. The numbers are those of the project's table of scenarios.
 
 mod attacks;
+mod claims;
 mod deadlines;
 mod explained;
 mod faults;
+mod holds;
 mod lives;
 mod money;
 mod processes;
