@@ -161,12 +161,12 @@ fn person(comparison: &mut Comparison<'_>, theirs: &Person, ours: &PersonBook) {
     comparison.names(
         &format!("{}'s pot", ours.person),
         theirs.pots.iter().map(|pot| pot.id.as_str()),
-        ours.pots.iter().map(|pot| pot.pot.as_str()),
+        ours.pots.iter().map(|pot| &*pot.pot),
     );
     let total = ours.pots.iter().map(Figures::of).fold(Figures::default(), Figures::add);
     comparison.figures(&ours.person, theirs.figures, total);
     for ours_pot in &ours.pots {
-        if let Some(theirs) = theirs.pots.iter().find(|pot| pot.id == ours_pot.pot) {
+        if let Some(theirs) = theirs.pots.iter().find(|pot| *pot.id == *ours_pot.pot) {
             let name = format!("{}'s pot {}", ours.person, ours_pot.pot);
             comparison.figures(&name, theirs.figures, Figures::of(ours_pot));
         }

@@ -94,7 +94,7 @@ pub struct Agreement {
     pub term: Vec<Term>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Term {
     pub on: Scope,
     pub answer: Option<Word>,
@@ -139,7 +139,7 @@ pub enum Word {
     No,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Limit {
     pub per: Per,
     pub amount: Option<Minor>,
@@ -157,7 +157,7 @@ pub enum Per {
 }
 
 /// From and until, local time; `from` is inside, `to` is not.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct Hours {
     #[serde(deserialize_with = "time_of_day")]
     pub from: Time,

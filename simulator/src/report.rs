@@ -32,6 +32,11 @@ pub enum Kind {
     GivenBack,
     Captured,
     Closed,
+    /// The issuer raised the hold without asking.
+    RaisedUnasked,
+    Expired,
+    /// The issuer refused before it asked.
+    RefusedByIssuer,
     ChargedUnasked,
     Refunded,
     DeliveredAgain,
@@ -55,6 +60,9 @@ impl fmt::Display for Kind {
             Self::GivenBack => "given back",
             Self::Captured => "captured",
             Self::Closed => "closed",
+            Self::RaisedUnasked => "raised unasked",
+            Self::Expired => "expired",
+            Self::RefusedByIssuer => "refused by them",
             Self::ChargedUnasked => "charged unasked",
             Self::Refunded => "refunded",
             Self::DeliveredAgain => "delivered again",

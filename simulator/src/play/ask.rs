@@ -7,7 +7,8 @@ use serde::Deserialize;
 use super::{Came, Player, Sent};
 use crate::{
     client::{Door, Reply},
-    issuers::stripe::{self, Answered, Reached},
+    books::Promise,
+    issuers::stripe::{self, Reached},
     oracle::{Question, Verdict},
     programme::Connection,
     report::{Answer, Kind, money},
@@ -44,7 +45,8 @@ impl Player<'_> {
         let verdict = self.books.judge(&question, at);
         let connection = self.connection(purchase)?;
         let id = self.next_id("evt");
-        let object = self.file(number, purchase, at).authorisation.request(amount_minor);
+        let asked = &self.played(number, purchase, at).file.authorisation;
+        let (object, question_number) = (asked.request(amount_minor), asked.history.len());
         let name = "issuing_authorization.request";
         let body = stripe::event(&id, name, &connection.api_version, at, &object, None).to_string();
         let (reply, latency) =
@@ -62,20 +64,18 @@ impl Player<'_> {
             Answer::NotPaid | Answer::Stored | Answer::Unusable => 0,
         };
         if let Some(person) = question.person.filter(|_| approved_minor > 0) {
-            self.books.hold(number, person, purchase.shop, approved_minor, at);
+            let promise = Promise { question: question_number, amount_minor: approved_minor };
+            self.books.approve(number, (person, purchase.shop), promise, at);
         }
-        let file = self.file(number, purchase, at);
-        file.authorisation.amount_minor += approved_minor;
-        file.authorisation.history.push(Answered {
-            amount_minor: if approved_minor > 0 { approved_minor } else { amount_minor },
-            at,
-            outcome: match answer {
-                Answer::Approved | Answer::Partial(_) => Reached::Approved,
-                Answer::NotPaid => Reached::Declined,
-                Answer::Stored | Answer::Unusable => Reached::Timeout,
-            },
-        });
-        file.last_request = Some(Sent { body, amount_minor, reply: reply.map(|reply| reply.body) });
+        let outcome = match answer {
+            Answer::Approved | Answer::Partial(_) => Reached::Approved,
+            Answer::NotPaid => Reached::Declined,
+            Answer::Stored | Answer::Unusable => Reached::Timeout,
+        };
+        let played = self.played(number, purchase, at);
+        played.file.answer(amount_minor, approved_minor, outcome, at);
+        played.last_request =
+            Some(Sent { body, amount_minor, reply: reply.map(|reply| reply.body) });
         let note = if approved_minor > 0 { self.pots(number) } else { String::new() };
         Ok(Came { kind, amount_minor, answer, told, latency, note, broken })
     }
@@ -87,7 +87,7 @@ impl Player<'_> {
         purchase: &Planned,
         at: i64,
     ) -> anyhow::Result<Option<Came>> {
-        let last = self.files.get(&number).and_then(|file| file.last_request.clone());
+        let last = self.played.get(&number).and_then(|played| played.last_request.clone());
         let Some(last) = last else { return Ok(None) };
         let connection = self.connection(purchase)?;
         let (reply, latency) =
