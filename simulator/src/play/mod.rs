@@ -11,9 +11,8 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use ask::Told;
-
 use crate::{
+    answers::Told,
     balances,
     books::Books,
     client::Client,
@@ -58,7 +57,15 @@ impl fmt::Debug for Clock {
 }
 
 impl Clock {
-    fn reach(&self, story: i64) -> i64 {
+    /// Unix seconds of the real clock; none when a story's is in use.
+    pub(crate) fn now(&self) -> Option<i64> {
+        match self {
+            Self::Story(_) => None,
+            Self::Real => Some(now()),
+        }
+    }
+
+    pub(crate) fn reach(&self, story: i64) -> i64 {
         match self {
             Self::Story(set) => {
                 set(story);
@@ -265,7 +272,8 @@ impl<'a> Player<'a> {
     fn step(&mut self, planned: &Move, purchase: &Planned, came: Came) -> Step {
         let local = self.books.local(planned.at);
         let person = purchase.person.and_then(|index| self.programme.people.get(index));
-        let metadata = |key: &str| came.told.as_ref().and_then(|told| told.metadata.get(key));
+        let reason = came.told.as_ref().and_then(Told::reason);
+        let decision = came.told.as_ref().and_then(Told::decision);
         let step = Step {
             at: Moment {
                 unix: planned.at,
@@ -279,8 +287,8 @@ impl<'a> Player<'a> {
             currency: self.books.currency.clone(),
             kind: came.kind,
             answer: came.answer,
-            reason: metadata("reason").filter(|_| came.answer == Answer::NotPaid).cloned(),
-            decision: metadata("decision").cloned(),
+            reason: reason.filter(|_| came.answer == Answer::NotPaid).map(str::to_owned),
+            decision: decision.map(str::to_owned),
             reference: self
                 .played
                 .get(&planned.number)

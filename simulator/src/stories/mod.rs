@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The Monday that the stories tell.
-const STORY_DAY: Date = date(2026, 11, 23);
+pub(crate) const STORY_DAY: Date = date(2026, 11, 23);
 
 const DAY: i64 = 86_400;
 
