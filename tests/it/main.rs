@@ -23,6 +23,8 @@ mod reports;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
+mod storm;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod values;

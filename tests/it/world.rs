@@ -114,6 +114,11 @@ impl World {
         self.hand.set(self.clock.now().checked_add(span).unwrap());
     }
 
+    /// The hand of the clock, for whoever moves it while the test waits.
+    pub(crate) fn hand(&self) -> Hand {
+        self.hand.clone()
+    }
+
     /// Moves the clock to an instant.
     pub(crate) fn set_time(&self, at: &str) {
         self.hand.set(at.parse().unwrap());
