@@ -10,7 +10,7 @@ use sayso::domain::presentment::{
     Change, Direction, EventBody, HoldChange, IssuerEvent, Position, Presentment, PurchaseReport,
 };
 
-use super::message::{A_MONTH_PASSES, Answer, MARK, Message, Said, Tongue};
+use super::message::{A_MONTH_PASSES, Answer, Groups, MARK, Message, Said, Tongue};
 use super::table::{Life, minor};
 use super::words::Words;
 use crate::values::gbp;
@@ -18,7 +18,7 @@ use crate::world::CONNECTION;
 
 pub(super) const CHANGES: Tongue = Tongue { title: "Changes", say };
 
-fn say(life: &Life, card: &str, begun: Timestamp) -> Option<Vec<Vec<Said>>> {
+fn say(life: &Life, card: &str, begun: Timestamp) -> Option<Groups> {
     let script = life.script(CHANGES.title)?;
     let mut teller = Teller {
         purchase: format!("chain{MARK}{}", life.line),

@@ -14,9 +14,12 @@ use super::table::Life;
 /// An issuer of a kind: the title of its column, and how it says what is in there.
 pub(super) struct Tongue {
     pub(super) title: &'static str,
-    /// The messages of a life in one card's name, begun at an instant, group by group.
-    pub(super) say: fn(&Life, &str, Timestamp) -> Option<Vec<Vec<Said>>>,
+    /// The messages of a life in one card's name, begun at an instant.
+    pub(super) say: fn(&Life, &str, Timestamp) -> Option<Groups>,
 }
+
+/// What is said, in groups: everything of one comes before everything of the next.
+pub(super) type Groups = Vec<Vec<Said>>;
 
 /// What is said, in the words of the table and as the gateway reads it.
 #[derive(Debug, Clone)]

@@ -4,14 +4,14 @@ use jiff::{Timestamp, ToSpan as _};
 use sayso::issuers::{Issuer, Origin};
 use serde_json::{Value, json};
 
-use super::message::{A_MONTH_PASSES, Answer, MARK, Message, Said, Tongue};
+use super::message::{A_MONTH_PASSES, Answer, Groups, MARK, Message, Said, Tongue};
 use super::table::Life;
 use super::words::Words;
 use crate::world::{APPROVED, CONNECTION, Purchase, Standing, purchase, sample};
 
 pub(super) const STRIPE: Tongue = Tongue { title: "Stripe", say };
 
-fn say(life: &Life, card: &str, begun: Timestamp) -> Option<Vec<Vec<Said>>> {
+fn say(life: &Life, card: &str, begun: Timestamp) -> Option<Groups> {
     let script = life.script(STRIPE.title)?;
     let mut teller = Teller::new(life, card, begun);
     let mut say_group = |group: &Vec<String>| group.iter().map(|words| teller.say(words)).collect();
