@@ -102,7 +102,7 @@ pub async fn keep(
     tx: &mut Tx,
     ids: &NewIds,
     event: &ReceivedEvent,
-    why: &LifecycleError,
+    why: &str,
 ) -> Result<(), LifecycleError> {
     let known = tx.known_events(&references(std::slice::from_ref(event))).await?;
     if known.contains(&place(event)) {
@@ -116,7 +116,7 @@ pub async fn keep(
         budget: BudgetId::house(),
         kind: "not_booked",
         subject: format!("{}/{}", event.connection, event.event.reference),
-        detail: why.to_string(),
+        detail: why.to_owned(),
         noted_at: event.received_at,
     });
     tx.close_books(&[], &additions).await?;

@@ -13,7 +13,7 @@ use crate::support::project;
 /// Modules from the ground floor up. A module may use lower floors and itself, nothing beside or
 /// above it; so `domain` and `wire` know nothing of each other.
 const FLOORS: [&[&str]; 12] = [
-    &["domain", "wire", "config", "clock", "ids"],
+    &["domain", "wire", "config", "clock", "crash", "ids"],
     &["record", "rules", "issuers", "words"],
     &["ledger"],
     &["store"],
