@@ -80,7 +80,8 @@ fn a_shop(teller: &mut Teller<'_>) -> &'static Shop {
 /// Somebody pays at a till: the question, and what the issuer made of the answer.
 fn buy(teller: &mut Teller<'_>, number: usize, story: &'static str) -> usize {
     let shop = a_shop(teller);
-    let amount = if teller.chance(12) { teller.pence(30_00, 90_00) } else { teller.pence(1, 18_00) };
+    let amount =
+        if teller.chance(12) { teller.pence(30_00, 90_00) } else { teller.pence(1, 18_00) };
     buy_at(teller, number, story, shop, amount)
 }
 
@@ -256,8 +257,7 @@ fn foreign(teller: &mut Teller<'_>, number: usize) {
     teller.ask(life, Amount::Exactly(amount));
     teller.say(life, Act::Confirm);
     let difference = teller.pence(1, 60);
-    let share =
-        if teller.chance(2) { Share::More(difference) } else { Share::Less(difference) };
+    let share = if teller.chance(2) { Share::More(difference) } else { Share::Less(difference) };
     claimed(teller, life, share);
 }
 

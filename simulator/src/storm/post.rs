@@ -62,14 +62,15 @@ pub(super) struct Stored {
 
 impl Post {
     pub(super) fn new(gateway: &str, connections: usize) -> anyhow::Result<Self> {
-        Ok(Self {
-            client: Client::new(gateway)?,
-            connections: Semaphore::new(connections.max(1)),
-        })
+        Ok(Self { client: Client::new(gateway)?, connections: Semaphore::new(connections.max(1)) })
     }
 
     /// Sends `letter` once.
-    async fn send(&self, letter: &Letter, at: i64) -> anyhow::Result<(Result<Reply, Lost>, Duration)> {
+    async fn send(
+        &self,
+        letter: &Letter,
+        at: i64,
+    ) -> anyhow::Result<(Result<Reply, Lost>, Duration)> {
         let _permit = self.connections.acquire().await?;
         let started = Instant::now();
         let sent = self.client.send(&letter.connection, letter.door, at, &letter.body).await?;

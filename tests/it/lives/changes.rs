@@ -123,6 +123,7 @@ impl Teller {
             about: self.about(),
             direction,
             amount: gbp(words.amount()),
+            releases: None,
         }))
     }
 }

@@ -76,7 +76,9 @@ impl Message {
                         }
                         &mut claim.about
                     }
-                    EventBody::Other => return message,
+                    EventBody::Dispute(_) | EventBody::Unclear { .. } | EventBody::Other => {
+                        return message;
+                    }
                 };
                 about.card = card.clone();
             }
