@@ -12,6 +12,7 @@ mod programmes;
 mod proof;
 mod reports;
 mod statements;
+mod upkeep;
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -22,13 +23,14 @@ use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transact
 
 pub use self::agreements::Agreements;
 pub use self::books::{BookWanted, Books, CardBudget, OpenBook, ReferenceKey};
-pub use self::close::{Additions, NewMessage, Note};
+pub use self::close::{Additions, NewMessage, Note, Parked};
 pub use self::people::PersonRow;
 pub use self::programmes::{BUDGET, LOAD, POT_PLAN, ProgrammeRow, SecretRow, pot_plan_digest};
 pub use self::proof::{Evidence, EvidenceScan};
 pub use self::reports::{DECISIONS_FOUND_MOST, ExceptionRow, MessageRow, ProgrammeSums};
 use self::statements::Statements;
 pub use self::statements::{COUNTER, POT, WITHDRAWAL};
+pub use self::upkeep::OpenPurchase;
 use crate::record::row::CorruptRow;
 
 /// Which database it is.
