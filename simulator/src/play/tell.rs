@@ -22,7 +22,8 @@ impl Player<'_> {
     ) -> anyhow::Result<Option<Came>> {
         let connection = self.connection(purchase)?;
         let (kind, body, amount_minor) = if planned.act == Act::Repeat {
-            let last = self.played.get(&planned.number).and_then(|played| played.last_event.clone());
+            let last =
+                self.played.get(&planned.number).and_then(|played| played.last_event.clone());
             let Some(last) = last else { return Ok(None) };
             (Kind::DeliveredAgain, last.body, last.amount_minor)
         } else {
@@ -57,9 +58,7 @@ impl Player<'_> {
                 played.waiting = file.capture(&id, Share::All, at);
                 file.close(at)
             }
-            Act::Capture(share) => {
-                played.waiting.take().or_else(|| file.capture(&id, share, at))
-            }
+            Act::Capture(share) => played.waiting.take().or_else(|| file.capture(&id, share, at)),
             Act::Force(amount_minor) => Some(file.force(&id, amount_minor, Link::Unlinked, at)),
             Act::Refund(share) => file.refund(&id, share, Link::Linked, at),
             Act::RefundUnlinked(amount_minor) => Some(file.refund_unlinked(&id, amount_minor, at)),

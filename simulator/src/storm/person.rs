@@ -138,8 +138,9 @@ impl Shopper {
     /// Tells what has waited long enough, or everything.
     async fn deliver_late(&mut self, is_over: bool) -> anyhow::Result<()> {
         let moved = self.moved;
-        let (due, later): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.drawer).into_iter().partition(|(at, _)| is_over || *at <= moved);
+        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.drawer)
+            .into_iter()
+            .partition(|(at, _)| is_over || *at <= moved);
         self.drawer = later;
         for (_, delivery) in due {
             self.send(vec![delivery]).await?;
@@ -258,7 +259,8 @@ impl Shopper {
         let Message { name, kind, amount_minor, created, object, previous, news } = message;
         let version = &connection.api_version;
         let body = stripe::event(&id, name, version, created, &object, previous.as_ref());
-        let told = Effect::Told { number, whose: (0, shop), news, amount_minor, created, event: id };
+        let told =
+            Effect::Told { number, whose: (0, shop), news, amount_minor, created, event: id };
         Ok(Ready {
             life,
             kind,
@@ -323,8 +325,15 @@ impl Shopper {
                 return Ok(());
             }
             Answer::Unusable if came.is_heard => file.answer(asked, 0, Reached::Declined, at),
-            _ if approves => file.answer(asked, asked, Reached::StoodIn, at),
-            _ => file.answer(asked, 0, Reached::Timeout, at),
+            Answer::Approved
+            | Answer::Partial(_)
+            | Answer::NotPaid
+            | Answer::Stored
+            | Answer::Unusable => {
+                let stood_in =
+                    if approves { (asked, Reached::StoodIn) } else { (0, Reached::Timeout) };
+                file.answer(asked, stood_in.0, stood_in.1, at);
+            }
         }
         if let Some(message) = file.confirm(at) {
             let told = self.event(ready.life, message, Way::Plain)?;
@@ -378,7 +387,9 @@ impl Shopper {
 
     /// The instants at which the gateway may have looked at its clock, as far as it matters.
     fn times(&self, before: i64, after: i64) -> Vec<i64> {
-        let minute = |at: i64| self.worlds.one().map(|books| books.local(at).strftime("%F %H:%M").to_string());
+        let minute = |at: i64| {
+            self.worlds.one().map(|books| books.local(at).strftime("%F %H:%M").to_string())
+        };
         if before == after || minute(before) == minute(after) {
             vec![before]
         } else {

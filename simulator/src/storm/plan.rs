@@ -4,7 +4,7 @@
 use anyhow::bail;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 
-use super::lives;
+use super::lives::{self, Numbers};
 use crate::{
     issuers::{file::Share, stripe::Foreign},
     programme::{Card, CardState, Programme},
@@ -124,8 +124,9 @@ impl Plan {
     /// When nobody has one.
     pub(super) fn new(programme: &Programme, seed: u64, purchases: usize) -> anyhow::Result<Self> {
         let mut rng = StdRng::seed_from_u64(seed);
-        let shoppers: Vec<_> =
-            (0..programme.people.len()).filter(|index| !cards(programme, *index).is_empty()).collect();
+        let shoppers: Vec<_> = (0..programme.people.len())
+            .filter(|index| !cards(programme, *index).is_empty())
+            .collect();
         if shoppers.is_empty() {
             bail!("nobody in the programme has a card on a connection of Stripe's");
         }
@@ -198,10 +199,8 @@ impl<'a> Teller<'a> {
     fn tell(&mut self, mut numbers: std::ops::Range<usize>) {
         while let Some(number) = numbers.next() {
             self.begin();
-            // Two lives at once want a second number.
-            if let Some(second) = lives::tell(self, number, numbers.start < numbers.end) {
+            if lives::tell(self, number, !numbers.is_empty()) == Numbers::Two {
                 numbers.next();
-                debug_assert_eq!(second, number + 1);
             }
         }
     }
@@ -218,7 +217,12 @@ impl<'a> Teller<'a> {
     }
 
     /// Begins a purchase at that shop with a card that works, or with any.
-    pub(super) fn life(&mut self, number: usize, story: &'static str, shop: &'static Shop) -> usize {
+    pub(super) fn life(
+        &mut self,
+        number: usize,
+        story: &'static str,
+        shop: &'static Shop,
+    ) -> usize {
         let card = self.card();
         let (is_amount_controllable, approves_without_us) = (self.chance(3), self.chance(2));
         self.script.lives.push(Life {

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How long an event is sent again and again before the storm is called off.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The storm's side of the wire, shared by everybody in it.
@@ -62,14 +62,15 @@ pub(super) struct Stored {
 
 impl Post {
     pub(super) fn new(gateway: &str, connections: usize) -> anyhow::Result<Self> {
-        Ok(Self {
-            client: Client::new(gateway)?,
-            connections: Semaphore::new(connections.max(1)),
-        })
+        Ok(Self { client: Client::new(gateway)?, connections: Semaphore::new(connections.max(1)) })
     }
 
     /// Sends `letter` once.
-    async fn send(&self, letter: &Letter, at: i64) -> anyhow::Result<(Result<Reply, Lost>, Duration)> {
+    async fn send(
+        &self,
+        letter: &Letter,
+        at: i64,
+    ) -> anyhow::Result<(Result<Reply, Lost>, Duration)> {
         let _permit = self.connections.acquire().await?;
         let started = Instant::now();
         let sent = self.client.send(&letter.connection, letter.door, at, &letter.body).await?;
@@ -89,7 +90,13 @@ impl Post {
     ) -> anyhow::Result<Asked> {
         let broken_off = match way {
             Way::BrokenOff(after) => Some(Duration::from_millis(after)),
-            _ => None,
+            Way::Plain
+            | Way::Again
+            | Way::Twice
+            | Way::AnswerLost
+            | Way::Late(_)
+            | Way::AgainLater(_)
+            | Way::Never => None,
         };
         let mut again = Vec::new();
         let (sent, latency) = if let Some(after) = broken_off {

@@ -70,7 +70,8 @@ impl Worlds {
             for order in orders(effects.len()) {
                 for at in times {
                     for explained in explain(books, effects, &order, *at) {
-                        if next.len() < MOST && !next.iter().any(|known| known.is_same(&explained)) {
+                        if next.len() < MOST && !next.iter().any(|known| known.is_same(&explained))
+                        {
                             next.push(explained);
                         }
                     }
@@ -149,9 +150,9 @@ impl Books {
     fn obey(&mut self, effect: &Effect, at: i64) {
         match effect {
             Effect::Asked { question, sequence, heard } => {
-                let approved = heard.as_ref().map_or(0, |heard| {
-                    heard.answer.approved_minor(question.amount_minor)
-                });
+                let approved = heard
+                    .as_ref()
+                    .map_or(0, |heard| heard.answer.approved_minor(question.amount_minor));
                 self.promise(question, *sequence, approved, at);
             }
             Effect::Told { number, whose, news, amount_minor, created, event } => match *news {
