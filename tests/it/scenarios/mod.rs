@@ -4,6 +4,7 @@
 mod attacks;
 mod claims;
 mod deadlines;
+mod disputes;
 mod explained;
 mod faults;
 mod holds;
