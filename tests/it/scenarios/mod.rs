@@ -2,10 +2,16 @@
 //! the checker. The numbers are those of the project's table of scenarios.
 
 mod attacks;
+mod clocks;
+mod crashes;
 mod deadlines;
 mod explained;
 mod faults;
+mod gateway;
+mod hangups;
 mod lives;
+mod marks;
 mod money;
+mod overload;
 mod processes;
 mod repeats;
