@@ -269,13 +269,11 @@ async fn refreshed(
 ) -> Result<(), DirectoryError> {
     let directory = directory.clone();
     let reading = tokio::spawn(async move { directory.refresh(now).await });
-    match timeout(REFRESHED_WITHIN, reading).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(_)) | Err(_) => {
-            store.renew_connections();
-            Err(StoreError::Silent { is_in_doubt: false }.into())
-        }
+    if let Ok(Ok(result)) = timeout(REFRESHED_WITHIN, reading).await {
+        return result;
     }
+    store.renew_connections();
+    Err(StoreError::Silent { is_in_doubt: false }.into())
 }
 
 /// Brings the database's mark to the disk, and looks whether an operator has accepted a loss.

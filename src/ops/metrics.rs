@@ -21,6 +21,7 @@ const WITHDRAWALS: &str = "sayso_withdrawals_total";
 const WITHDRAWALS_FAILED: &str = "sayso_withdrawals_failed_total";
 const BREAKER: &str = "sayso_breaker_state";
 const MARK_FAILURES: &str = "sayso_mark_failures_total";
+const LOG_LINES_LOST: &str = "sayso_log_lines_lost_total";
 const QUEUE_DEPTH: &str = "sayso_queue_depth";
 
 /// Bounds of the histogram of answers. Unit: seconds. Fine around the two that issuers give.
@@ -58,6 +59,7 @@ fn describe() {
     describe_counter!(WITHDRAWALS_FAILED, "Withdrawals that could not be written and are retried.");
     describe_gauge!(BREAKER, "0: questions reach the database. 1: some do. 2: none does.");
     describe_counter!(MARK_FAILURES, "Times that the mark beside the database was not written.");
+    describe_counter!(LOG_LINES_LOST, "Lines of the log that nobody took in time.");
     describe_gauge!(QUEUE_DEPTH, "Questions and messages that wait for a committer.");
 }
 

@@ -12,6 +12,7 @@ use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{fmt, io};
 
 use sqlx::any::AnyRow;
@@ -66,6 +67,8 @@ pub(super) struct Mark {
     file: File,
     /// From now on it is only read: what it remembers must not be forgotten.
     has_lost: AtomicBool,
+    /// What is yet to be written, and whether somebody is about to.
+    pending: Mutex<Option<Marked>>,
     is_on_disk: AtomicBool,
 }
 
@@ -82,7 +85,8 @@ impl Mark {
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
         let (has_lost, is_on_disk) = (AtomicBool::new(false), AtomicBool::new(true));
-        Ok(Some(Self { path, file, has_lost, is_on_disk }))
+        let pending = Mutex::new(None);
+        Ok(Some(Self { path, file, has_lost, pending, is_on_disk }))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -105,12 +109,27 @@ impl Mark {
         self.has_lost.store(has_lost, Ordering::SeqCst);
     }
 
-    /// Remembers `marked`, which has been committed.
-    pub(super) fn write(&self, marked: &Marked) {
+    /// Remembers `marked`, which has been committed: at once, but in the background, because a busy
+    /// disk may take its time and nobody at a till should wait for it.
+    pub(super) fn write(self: &Arc<Self>, marked: Marked) {
         if self.has_lost() {
             return;
         }
-        if let Err(error) = self.file.write_all_at(&bytes(marked), 0) {
+        let before = self.pending().replace(marked);
+        if before.is_none() {
+            let mark = Arc::clone(self);
+            tokio::task::spawn_blocking(move || mark.flush());
+        }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Option<Marked>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn flush(&self) {
+        // Commits that come meanwhile make another flush.
+        let Some(marked) = self.pending().take() else { return };
+        if let Err(error) = self.file.write_all_at(&bytes(&marked), 0) {
             metrics::counter!("sayso_mark_failures_total").increment(1);
             tracing::error!(%error, "the mark of the database cannot be written");
         }
@@ -130,6 +149,7 @@ impl Mark {
 
     /// Brings it to the disk, if it has changed. Blocks for as long as the disk takes.
     pub(super) fn sync(&self) {
+        self.flush();
         if !self.is_on_disk.swap(true, Ordering::SeqCst)
             && let Err(error) = self.file.sync_data()
         {
@@ -218,7 +238,7 @@ mod tests {
     fn marked() -> Marked {
         Marked {
             programme: "riverside".parse().unwrap(),
-            posting: "019394d2-7a0e-7c3e-8f0e-0d9bb2f1a7aa".parse().unwrap(),
+            posting: PostingId::new(uuid::Uuid::from_u128(7)),
             hash: Digest::of_text("a link"),
         }
     }

@@ -90,18 +90,19 @@ impl StoreError {
         match self {
             Self::Database(error) => is_lost(error) || is_conflict(error),
             Self::Unavailable(_) | Self::InDoubt(_) | Self::Contended(_) => true,
-            // It has taken far too long already.
-            Self::Silent { .. } => false,
-            Self::Migration(_) | Self::Mark(..) | Self::Corrupt(_) | Self::UnknownScheme(_) => {
-                false
-            }
+            // What took far too long already is not tried again.
+            Self::Silent { .. }
+            | Self::Migration(_)
+            | Self::Mark(..)
+            | Self::Corrupt(_)
+            | Self::UnknownScheme(_) => false,
         }
     }
 
     /// Whether the database as a whole is to blame, and no single row of the transaction.
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Database(error) => is_lost(error),
+            Self::Database(error) => is_lost(error) || is_exhausted(error),
             Self::Unavailable(_) | Self::InDoubt(_) | Self::Silent { .. } => true,
             Self::Migration(_)
             | Self::Mark(..)
@@ -128,6 +129,21 @@ fn is_lost(error: &sqlx::Error) -> bool {
         return error.code().is_some_and(|code| is_code(&code));
     }
     matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut)
+}
+
+/// Whether nothing at all can be written: the disk is full or broken, or memory has run out.
+fn is_exhausted(error: &sqlx::Error) -> bool {
+    // Primary result codes of SQLite: out of memory, read-only, input or output, damaged, full,
+    // cannot open, no database.
+    const OF_SQLITE: [i32; 7] = [7, 8, 10, 11, 13, 14, 26];
+
+    let sqlx::Error::Database(error) = error else { return false };
+    let code = error.code().unwrap_or_default();
+    match code.parse::<i32>() {
+        // The five characters of a SQLSTATE may be figures too.
+        Ok(number) if code.len() < 5 => OF_SQLITE.contains(&(number & 0xff)),
+        Ok(_) | Err(_) => code.starts_with("53") || code.starts_with("58"),
+    }
 }
 
 /// Whether another transaction was in the way.
@@ -186,16 +202,18 @@ impl Store {
         let scheme = url.split(':').next().unwrap_or_default();
         let dialect = Dialect::of_scheme(scheme)
             .ok_or_else(|| StoreError::UnknownScheme(url.chars().take(12).collect()))?;
-        let address = match dialect {
-            Dialect::Sqlite => sqlite_address(url),
-            Dialect::Postgres => url.to_owned(),
+        let (address, writers, mark) = match dialect {
+            Dialect::Sqlite => (sqlite_address(url), 1, mark_beside(url)?),
+            // It guards its log with checksums, and has standbys.
+            Dialect::Postgres => (url.to_owned(), connections.writers, None),
         };
+        let connections = Connections { writers, ..connections };
         let options = AnyConnectOptions::from_str(&address)?;
         // One connection first: it says what is wrong, where a pool only says that it waited.
         AnyConnection::connect_with(&options).await?.close().await?;
         Ok(Self {
             dialect,
-            mark: mark_beside(dialect, url)?,
+            mark,
             pools: Arc::new(Pools::open(dialect, connections, &options).await?),
             statements: Arc::new(Statements::new(dialect)),
         })
@@ -313,7 +331,7 @@ impl Tx {
         })?;
         crash::reach("committed");
         if let Some((mark, newest)) = mark.zip(newest) {
-            mark.write(&newest);
+            mark.write(newest);
         }
         Ok(())
     }
@@ -323,11 +341,7 @@ impl Tx {
     }
 }
 
-/// PostgreSQL guards its log with checksums, and has standbys instead.
-fn mark_beside(dialect: Dialect, url: &str) -> Result<Option<Arc<Mark>>, StoreError> {
-    if dialect == Dialect::Postgres {
-        return Ok(None);
-    }
+fn mark_beside(url: &str) -> Result<Option<Arc<Mark>>, StoreError> {
     let mark = Mark::beside(url).map_err(|error| StoreError::Mark(url.to_owned(), error))?;
     Ok(mark.map(Arc::new))
 }

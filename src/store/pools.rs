@@ -49,12 +49,8 @@ impl Pools {
         connections: Connections,
         address: &AnyConnectOptions,
     ) -> Result<Self, StoreError> {
-        let writers = match dialect {
-            Dialect::Sqlite => 1,
-            Dialect::Postgres => connections.writers,
-        };
         let maker = |role, size| Maker { dialect, role, size, address: address.clone() };
-        let writers = maker(Role::Writer, writers);
+        let writers = maker(Role::Writer, connections.writers);
         let readers = maker(Role::Reader, connections.readers);
         let open = Open {
             writers: writers.options().connect_with(address.clone()).await?,
