@@ -301,7 +301,7 @@ impl Desk<'_> {
         if open_purchase(self.book, request).is_none() {
             let begun = self.new_purchase(request, cause.moment);
             let counted = begun.counted.clone();
-            self.book.purchases.entry(key.clone()).or_insert(begun).counted = counted;
+            self.book.purchases.entry(key.clone()).or_insert(begun).begin_anew(counted);
         }
         let promise = Promise {
             sequence: request.sequence,
