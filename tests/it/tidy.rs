@@ -537,6 +537,43 @@ fn packages_come_from_the_registries(files: &[Source]) -> Vec<String> {
     complaints
 }
 
+rule!(every_mutant_still_applies,
+fine: [
+    "tests/mutants/a.patch": "Why.\n\n--- a/src/a.rs\n+++ b/src/a.rs\n@@ -1,2 +1,1 @@\n one\n-two\n",
+    "src/a.rs": "zero\none\ntwo\n",
+],
+broken: [
+    "tests/mutants/a.patch": "--- a/src/a.rs\n+++ b/src/a.rs\n@@ -1,2 +1,1 @@\n one\n-two\n",
+]);
+
+/// `tests/mutants` breaks the gateway on purpose. What a patch takes away must be there.
+fn every_mutant_still_applies(files: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for patch in files.iter().filter(|file| file.path.ends_with(".patch")) {
+        let mut target = "";
+        for (line, text) in numbered(&patch.text) {
+            if let Some(path) = text.strip_prefix("+++ b/") {
+                target = path;
+            } else if text.starts_with("@@ ") {
+                let before = before_the_hunk(patch.text.lines().skip(line));
+                let is_there =
+                    |file: &Source| file.path == target && file.text.contains(before.as_str());
+                if !files.iter().any(is_there) {
+                    complaints.push(patch.complain(line, format!("{target} reads otherwise now")));
+                }
+            }
+        }
+    }
+    complaints
+}
+
+/// What a hunk of a patch expects to find.
+fn before_the_hunk<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+    let hunk = lines.take_while(|line| line.starts_with([' ', '-', '+']) && !line.starts_with("--- "));
+    let expected = hunk.filter_map(|line| line.strip_prefix([' ', '-']));
+    expected.map(|line| format!("{line}\n")).collect()
+}
+
 #[test]
 fn the_folders_that_rules_look_into_are_there() {
     let files = read_project();
