@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::claim::Claim;
 use super::lane::halves;
+use super::late::Late;
 use crate::authorise::{Answered, Question, our_fault};
 use crate::domain::id::{ConnectionId, IssuerReference, ProgrammeId};
 use crate::issuers::{Told, Verdict};
@@ -30,19 +31,10 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// Takes the questions that somebody still waits for. Repeats of what is yet to be withdrawn are
-    /// refused: an approval that they heard would be withdrawn with it.
-    pub(super) fn claim(asked: Vec<Asked>, late: &[Question]) -> Self {
-        let pending: BTreeSet<_> = late.iter().map(key).collect();
-        let mut claimed = Vec::with_capacity(asked.len());
-        for asked in asked.into_iter().filter(|asked| asked.claim.take()) {
-            if pending.contains(&key(&asked.question)) {
-                asked.refuse();
-            } else {
-                claimed.push(asked);
-            }
-        }
-        Self { asked: claimed, tries: 0, is_in_doubt: false }
+    /// Takes the questions that somebody still waits for.
+    pub(super) fn claim(asked: Vec<Asked>) -> Self {
+        let asked = asked.into_iter().filter(|asked| asked.claim.take()).collect();
+        Self { asked, tries: 0, is_in_doubt: false }
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -59,15 +51,13 @@ impl Group {
 
     /// Forgets the questions whose time has run out: nothing of them is written, so the lane is
     /// free for those that can still be answered. What may be written already must be withdrawn.
-    pub(super) fn leave_out_given_up(&mut self, late: &mut Vec<Question>) {
-        let is_in_doubt = self.is_in_doubt;
-        self.asked.retain(|asked| {
-            let is_waiting = !asked.claim.is_given_up();
-            if !is_waiting && is_in_doubt {
-                late.push(asked.question.clone());
-            }
-            is_waiting
-        });
+    pub(super) fn leave_out_given_up(&mut self, late: &mut Late) {
+        let (given_up, waiting) =
+            std::mem::take(&mut self.asked).into_iter().partition(|a| a.claim.is_given_up());
+        self.asked = waiting;
+        if self.is_in_doubt {
+            late.add(questions(given_up));
+        }
     }
 
     pub(super) fn halves(self) -> [Self; 2] {
@@ -75,8 +65,9 @@ impl Group {
         halves(asked).map(|asked| Self { asked, tries: 0, is_in_doubt })
     }
 
-    /// Sends the answers of a commit. Approvals that nobody heard are added to `late`.
-    pub(super) fn deliver(self, answers: &[Answered], late: &mut Vec<Question>) {
+    /// Sends the answers of a commit. Approvals that nobody heard must be withdrawn; what somebody
+    /// has heard now must not be any more.
+    pub(super) fn deliver(self, answers: &[Answered], late: &mut Late) {
         let mut heard = BTreeSet::new();
         let mut unheard = Vec::new();
         for (asked, answered) in self.asked.into_iter().zip(answers) {
@@ -84,29 +75,29 @@ impl Group {
                 metrics::counter!("sayso_conflicts_total").increment(1);
             }
             let is_approved = matches!(answered.told.verdict, Verdict::Approved { .. });
-            if asked.claim.answer() {
-                if is_approved {
-                    heard.insert(key(&asked.question));
-                }
-                // The handler waits until its deadline, and after it when the claim is answered.
-                let _ = asked.reply.send(answered.told);
+            let Asked { question, claim, reply } = asked;
+            // A handler that is dropped in this very moment can give up no more, nor hear it.
+            let is_heard = claim.answer() && reply.send(answered.told).is_ok();
+            if is_approved && is_heard {
+                heard.insert(key(&question));
             } else if is_approved {
-                unheard.push(asked.question);
+                unheard.push(question);
             }
         }
         // A repeat in the same batch may have heard what the first was too late for.
         unheard.retain(|question| !heard.contains(&key(question)));
         let withdrawn = u64::try_from(unheard.len()).unwrap_or(u64::MAX);
         metrics::counter!("sayso_withdrawals_total").increment(withdrawn);
-        late.extend(unheard);
+        late.spare(&heard);
+        late.add(unheard);
     }
 
     /// Answers that nothing could be recorded. What may be written all the same must be withdrawn.
-    pub(super) fn refuse(self, late: &mut Vec<Question>) {
+    pub(super) fn refuse(self, late: &mut Late) {
+        if self.is_in_doubt {
+            late.add(self.questions());
+        }
         for asked in self.asked {
-            if self.is_in_doubt {
-                late.push(asked.question.clone());
-            }
             asked.refuse();
         }
     }
@@ -117,12 +108,20 @@ impl Asked {
         // Whoever gave up was told and counted already.
         if self.claim.answer() {
             metrics::counter!("sayso_our_fault_total", "why" => "not_recorded").increment(1);
+            // Nothing is promised, so it does not matter whether it is heard.
             let _ = self.reply.send(our_fault());
         }
     }
 }
 
-fn key(question: &Question) -> (ProgrammeId, ConnectionId, IssuerReference) {
+/// What names a question.
+pub(super) type Key = (ProgrammeId, ConnectionId, IssuerReference);
+
+pub(super) fn key(question: &Question) -> Key {
     let request = &question.request;
     (request.programme.clone(), request.connection.clone(), request.reference.clone())
+}
+
+fn questions(asked: Vec<Asked>) -> Vec<Question> {
+    asked.into_iter().map(|asked| asked.question).collect()
 }

@@ -9,6 +9,7 @@ use super::statements::{
     BUDGET_VIEW, CARD_BUDGET, CARD_VIEW, COUNTER, PERMISSION, POT, WITHDRAWAL,
 };
 use super::{StoreError, Tx};
+use crate::crash;
 use crate::domain::agreement::Agreement;
 use crate::domain::card::CardState;
 use crate::domain::id::{
@@ -167,6 +168,7 @@ impl Tx {
         let statements = Arc::clone(&self.statements);
         let key_columns = columns![Key "programme_id", Key "budget_id"];
         statements.lock_budgets.fetch(self.connection(), &keys, key_columns).await?;
+        crash::reach("locked");
         let mut books = Books::default();
         let rows = statements.budgets.fetch(self.connection(), &keys, BUDGET_VIEW).await?;
         let rows = rows.iter().map(|row| BudgetRow::read(row)).collect::<Result<Vec<_>, _>>()?;

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::batch::Batch;
 use super::books::pot_row;
-use super::{StoreError, Tx};
+use super::{Marked, StoreError, Tx};
+use crate::crash;
 use crate::domain::id::{
     BudgetId, ConnectionId, ExceptionId, IssuerReference, MessageId, ProgrammeId,
 };
@@ -83,6 +84,8 @@ impl Tx {
         let changes = Changed::of(books);
         let messages: Vec<_> = additions.messages.iter().map(message_row).collect();
         let notes: Vec<_> = additions.notes.iter().map(note_row).collect();
+        self.newest = changes.newest.clone().or(self.newest.take());
+        crash::reach("decided");
         self.write(&s.insert_decisions, &additions.decisions, "decision").await?;
         self.write(&s.insert_withdrawals, &additions.withdrawals, "withdrawal").await?;
         self.write(&s.insert_events, &additions.events, "issuer_event").await?;
@@ -113,6 +116,9 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let written = batch.execute(self.connection(), rows).await?;
         if usize::try_from(written) == Ok(rows.len()) {
+            if !rows.is_empty() {
+                crash::reach(table);
+            }
             Ok(())
         } else {
             Err(StoreError::Contended(table))
@@ -131,6 +137,7 @@ struct Changed {
     pots: Vec<Vec<Value>>,
     counters: Vec<Vec<Value>>,
     permissions: Vec<Vec<Value>>,
+    newest: Option<Marked>,
 }
 
 impl Changed {
@@ -148,6 +155,10 @@ impl Changed {
             return;
         }
         let head = book.head();
+        self.newest = head.posting.map(|posting| {
+            let programme = programme.clone();
+            Marked { programme, posting, hash: head.hash }
+        });
         self.heads.push(vec![
             shown(programme),
             shown(budget),

@@ -74,11 +74,11 @@ pub(crate) fn read(
     programme: &Programme,
     skips_bad: bool,
 ) -> anyhow::Result<Past> {
-    let mut reader = Reader::new(programme)?;
+    let mut desk = Reader::new(programme)?;
     let mut rows = Vec::new();
     let mut problems = Vec::new();
     for (line, fields) in fields(text, format) {
-        match fields.and_then(|fields| reader.read(line, &fields)) {
+        match fields.and_then(|fields| desk.read(line, &fields)) {
             Ok(row) => rows.push(row),
             Err(problem) => problems.push(problem),
         }
@@ -108,9 +108,9 @@ fn fields(text: &str, format: Format) -> Vec<(usize, Result<Fields, Problem>)> {
         Format::Csv => {
             let mut rows = csv::rows(text).into_iter();
             let Some((_, heading)) = rows.next() else { return Vec::new() };
-            let names: Vec<_> = heading.iter().map(|name| name.trim().to_owned()).collect();
-            let named = |fields: Vec<String>| names.iter().cloned().zip(fields).collect();
-            rows.map(|(line, fields)| (line, Ok(named(fields)))).collect()
+            let columns: Vec<_> = heading.iter().map(|name| name.trim().to_owned()).collect();
+            let by_column = |fields: Vec<String>| columns.iter().cloned().zip(fields).collect();
+            rows.map(|(line, fields)| (line, Ok(by_column(fields)))).collect()
         }
         Format::JsonLines => {
             let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
@@ -127,8 +127,10 @@ fn object(line: usize, text: &str) -> Result<Fields, Problem> {
         what: format!("{error}: write one JSON object a line"),
     })?;
     let text = |value: Value| match value {
-        Value::String(text) => text,
-        other => other.to_string(),
+        Value::String(ref text) => text.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            value.to_string()
+        }
     };
     Ok(object.into_iter().map(|(name, value)| (name, text(value))).collect())
 }
