@@ -551,9 +551,9 @@ async fn deliver_one(
         broken.push(format!("the answer does not name its decision: {told:?}"));
     }
     let deadline = Duration::from_millis(connection.deadline_ms);
-    let is_late = !is_lost && asked.latency > deadline;
+    let is_late = !is_lost && asked.took > deadline;
     if is_late && !weather.may_be_away {
-        broken.push(format!("answered after {} ms", asked.latency.as_millis()));
+        broken.push(format!("answered after {} ms", asked.took.as_millis()));
     }
     let answer = match &told {
         Some(told) if !is_our_fault => told.answer(ready.amount_minor),

@@ -328,7 +328,7 @@ impl<'a> Teller<'a> {
             0..6 => Way::Again,
             6..12 => Way::Twice,
             12..16 => Way::AnswerLost,
-            16..20 => Way::BrokenOff(self.rng.random_range(0..6)),
+            16..20 => Way::BrokenOff(self.rng.random_range(1..16)),
             _ => Way::Plain,
         };
         self.push(life, Act::Ask(amount), way);
