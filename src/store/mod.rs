@@ -14,6 +14,7 @@ mod programmes;
 mod proof;
 mod reports;
 mod statements;
+mod upkeep;
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transact
 
 pub use self::agreements::Agreements;
 pub use self::books::{BookWanted, Books, CardBudget, OpenBook, ReferenceKey};
-pub use self::close::{Additions, NewMessage, Note};
+pub use self::close::{Additions, NewMessage, Note, Parked};
 use self::mark::Mark;
 pub use self::mark::{Marked, Standing};
 pub use self::people::PersonRow;
@@ -33,6 +34,7 @@ pub use self::proof::{Evidence, EvidenceScan};
 pub use self::reports::{DECISIONS_FOUND_MOST, ExceptionRow, MessageRow, ProgrammeSums};
 use self::statements::Statements;
 pub use self::statements::{COUNTER, POT, WITHDRAWAL};
+pub use self::upkeep::OpenPurchase;
 use crate::crash;
 use crate::record::row::CorruptRow;
 

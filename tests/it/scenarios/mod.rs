@@ -2,6 +2,7 @@
 //! the checker. The numbers are those of the project's table of scenarios.
 
 mod attacks;
+mod claims;
 mod clocks;
 mod crashes;
 mod deadlines;
@@ -9,9 +10,11 @@ mod explained;
 mod faults;
 mod gateway;
 mod hangups;
+mod holds;
 mod lives;
 mod marks;
 mod money;
 mod overload;
 mod processes;
 mod repeats;
+mod upkeep;

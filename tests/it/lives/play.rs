@@ -1,0 +1,214 @@
+//! Plays lives in every order against a gateway's core, very many side by side, and compares how
+//! each ended.
+
+use std::collections::BTreeMap;
+use std::iter;
+
+use sayso::authorise::{Question, authorise};
+use sayso::domain::id::CardToken;
+use sayso::lifecycle;
+
+use super::ends::{left, moved};
+use super::message::{ANY_CARD, Message, Tongue};
+use super::orders::{Step, once, orders, twice};
+use super::table::{Life, Money};
+use super::telling::{Telling, keep_up, let_a_month_pass, received};
+use super::town::{PLENTY, Payer, Town};
+use crate::support::TestDatabase;
+use crate::world::{MONDAY_MORNING, World};
+
+/// The most messages of one commit.
+const TOGETHER: usize = 256;
+/// Of a life with more orders than these, every third is also played with everything said twice.
+const FEW: usize = 24;
+
+/// One play of a life: an order, a purchase of its own, and whoever pays.
+struct Play {
+    /// The number of the telling.
+    telling: usize,
+    /// What is said before a month passes in which nothing is, and what after it.
+    parts: Vec<Vec<Step>>,
+    payer: Payer,
+}
+
+/// All plays of all lives, and the gateway that they run through.
+struct Stage {
+    world: World,
+    tellings: Vec<Telling>,
+    plays: Vec<Play>,
+}
+
+/// Plays every line in every order, once and with everything said twice; every end must be that of
+/// the line, nothing may stay held for ever, and the ledger must prove.
+pub(super) async fn play_all_orders(
+    database: TestDatabase,
+    tongue: &Tongue,
+    lives: impl IntoIterator<Item = Life>,
+) {
+    let mut town = Town::new();
+    let begun = MONDAY_MORNING.parse().unwrap();
+    let tell = |life| Telling::of(life, tongue, ANY_CARD, begun);
+    let tellings: Vec<_> = lives.into_iter().filter_map(tell).collect();
+    let of_each = tellings.iter().enumerate();
+    let plays = of_each.flat_map(|(number, telling)| plays_of(number, telling, &mut town));
+    let plays: Vec<_> = plays.collect();
+    let world = World::open_with(database, town.file()).await;
+    let stage = Stage { world, tellings, plays };
+    let parts = stage.plays.iter().map(|play| play.parts.len()).max().unwrap();
+    let mut complaints = Vec::new();
+    for part in 0..parts {
+        if part > 0 {
+            let_a_month_pass(&stage.world).await;
+            complaints.extend(stage.compare(part - 1, End::AfterAMonth).await);
+        }
+        stage.play(part).await;
+        keep_up(&stage.world).await;
+        complaints.extend(stage.compare(part, End::OfTheLine).await);
+    }
+    let_a_month_pass(&stage.world).await;
+    complaints.extend(stage.compare(parts - 1, End::AfterAMonth).await);
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+    stage.world.check().await;
+}
+
+fn plays_of(number: usize, telling: &Telling, town: &mut Town) -> Vec<Play> {
+    let seed = u64::try_from(telling.life.line).unwrap();
+    let shared = (!telling.is_of_own_money()).then(|| town.settle(&telling.life.setting));
+    let mut plays = Vec::new();
+    let orders = orders(&telling.groups, seed);
+    let every = if orders.len() > FEW { 3 } else { 1 };
+    for (nth, order) in orders.iter().enumerate() {
+        let again = (nth % every == 0).then(|| twice(order, seed));
+        for mut steps in iter::once(once(order)).chain(again) {
+            steps.retain(|(place, is_again)| !(*is_again && telling.is_month(*place)));
+            let parts = steps.split(|(place, _)| telling.is_month(*place));
+            let parts = parts.map(<[Step]>::to_vec).collect();
+            let payer = shared.clone().unwrap_or_else(|| town.settle(&telling.life.setting));
+            plays.push(Play { telling: number, parts, payer });
+        }
+    }
+    plays
+}
+
+/// How a life must have ended.
+#[derive(Clone, Copy)]
+enum End {
+    OfTheLine,
+    /// What the line leaves held was given back.
+    AfterAMonth,
+}
+
+impl End {
+    fn of(self, life: &Life) -> Money {
+        match self {
+            Self::OfTheLine => life.end.money,
+            Self::AfterAMonth => Money { held: 0, ..life.end.money },
+        }
+    }
+}
+
+impl Stage {
+    /// This part of all plays: the messages of the same number together, in few commits.
+    async fn play(&self, part: usize) {
+        let steps = self.plays.iter().filter_map(|play| play.parts.get(part));
+        for number in 0..steps.map(Vec::len).max().unwrap() {
+            self.take(part, number).await;
+        }
+    }
+
+    async fn take(&self, part: usize, number: usize) {
+        let mut questions = Vec::new();
+        let mut events = Vec::new();
+        let now = self.world.now();
+        for (tag, play) in self.plays.iter().enumerate() {
+            let step = play.parts.get(part).and_then(|steps| steps.get(number));
+            let Some((place, is_again)) = step else { continue };
+            let card: CardToken = play.payer.card.parse().unwrap();
+            let is_renamed = *is_again && tag % 4 == 1;
+            let said = &self.tellings[play.telling].said[*place];
+            let said = said.about(&tag.to_string(), &card, is_renamed);
+            match said.message {
+                Message::Question { request, .. } => {
+                    questions.push(Question { request: *request, arrived_at: now });
+                }
+                Message::Event(event) => events.push(received(*event, said.body, now)),
+                Message::MonthPasses => unreachable!("it stands between the parts"),
+            }
+        }
+        let app = &self.world.app;
+        for some in questions.chunks(TOGETHER) {
+            let mut tx = app.store().begin().await.unwrap();
+            authorise(&mut tx, app.directory(), app.ids(), some).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        for some in events.chunks(TOGETHER) {
+            let mut tx = app.store().begin().await.unwrap();
+            lifecycle::book(&mut tx, app.directory(), app.ids(), some).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+    }
+
+    /// What is wrong with the plays that are over after this part.
+    async fn compare(&self, part: usize, end: End) -> Vec<String> {
+        let moved = moved(&self.world.database).await;
+        let left = left(&self.world.database).await;
+        let mut complaints: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        let mut shared: BTreeMap<&str, (i64, usize)> = BTreeMap::new();
+        let over = self.plays.iter().enumerate().filter(|(_, play)| play.parts.len() == part + 1);
+        for (tag, play) in over {
+            let life = &self.tellings[play.telling].life;
+            let must = end.of(life);
+            let mut complain = |what: String| {
+                let what = format!("{what}: {}", self.told(play));
+                complaints.entry(play.telling).or_default().push(what);
+            };
+            let mine = moved.get(&tag.to_string()).copied().unwrap_or_default();
+            if mine != must {
+                complain(format!("{mine:?}, not {must:?}"));
+            }
+            let Some(budget) = &play.payer.budget else { continue };
+            let given_back = life.end.money.held - must.held;
+            match &life.end.left {
+                Some(expected) if given_back == 0 && left[budget] != *expected => {
+                    complain(format!("{:?} left, not {expected:?}", left[budget]));
+                }
+                Some(expected) => {
+                    let (is, was): (i64, i64) = (left[budget].iter().sum(), expected.iter().sum());
+                    if is != was + given_back {
+                        complain(format!("{is} left, not {was} and {given_back}"));
+                    }
+                }
+                None => {
+                    let rest = shared.entry(budget).or_insert((PLENTY, play.telling));
+                    rest.0 -= must.held + must.spent;
+                }
+            }
+        }
+        for (budget, (expected, telling)) in shared {
+            if left[budget] != [expected] {
+                let what = format!("{:?} left in all, not {expected}", left[budget]);
+                complaints.entry(telling).or_default().push(what);
+            }
+        }
+        complaints.iter().map(|(telling, complaints)| self.shown(*telling, complaints)).collect()
+    }
+
+    /// A life that went wrong, with some of its plays.
+    fn shown(&self, telling: usize, complaints: &[String]) -> String {
+        let life = &self.tellings[telling].life;
+        let some = complaints.iter().take(2).map(String::as_str).collect::<Vec<_>>();
+        let count = complaints.len();
+        format!("line {} ({}), {count} times:\n  {}", life.line, life.name, some.join("\n  "))
+    }
+
+    /// What the messages of a play look like in words, for whoever has to mend something.
+    fn told(&self, play: &Play) -> String {
+        let said = &self.tellings[play.telling].said;
+        let step = |(place, is_again): &Step| {
+            let words = &said[*place].words;
+            if *is_again { format!("{words} again") } else { words.clone() }
+        };
+        let part = |steps: &Vec<Step>| steps.iter().map(step).collect::<Vec<_>>().join(", ");
+        play.parts.iter().map(part).collect::<Vec<_>>().join(", a month passes, ")
+    }
+}
