@@ -15,8 +15,8 @@ use crate::domain::authorisation::{
 };
 use crate::domain::decide::decide;
 use crate::domain::id::{
-    BudgetId, CardToken, ConnectionId, DecisionId, ExceptionId, IssuerReference, MessageId,
-    PostingId, ProgrammeId, PurchaseId, PurchaseReference,
+    BudgetId, ConnectionId, DecisionId, ExceptionId, IssuerReference, MessageId, PostingId,
+    ProgrammeId, PurchaseId, PurchaseReference,
 };
 use crate::domain::money::Money;
 use crate::domain::period::Moment;
@@ -31,10 +31,12 @@ use crate::ledger::postings::settled;
 use crate::programme::directory::{Directory, DirectoryError, Programme};
 use crate::record::decision::{DECISION, NewDecision, content_digest};
 use crate::record::row::Digest;
-use crate::store::{Additions, BookWanted, Books, NewMessage, Note, StoreError, Tx};
+use crate::store::{
+    Additions, BookWanted, Books, CardKey, Expected, NewMessage, Note, StoreError, Tx,
+};
 
-use answers::Answers;
 pub use answers::our_fault;
+use answers::{Answers, key};
 pub use withdraw::withdraw;
 
 /// One question, and when it arrived.
@@ -85,9 +87,11 @@ pub async fn authorise(
     ids: &NewIds,
     questions: &[Question],
 ) -> Result<Vec<Answered>, AuthoriseError> {
-    let budgets = budgets(tx, questions).await?;
-    let mut books = tx.open_books(&wanted(questions, &budgets), directory.agreements()).await?;
-    let mut answers = Answers::recorded(tx, questions).await?;
+    let budgets = budgets(tx, directory, questions).await?;
+    let wanted = wanted(questions, &budgets);
+    let expected = expected(directory, questions, &budgets);
+    let mut books = tx.open_books_expecting(&wanted, &expected, directory.agreements()).await?;
+    let mut answers = Answers::recorded(tx, &books.answered).await?;
     let programmes = directory.versions(books.versions()).await?;
     load_counters(tx, questions, &budgets, &programmes, &mut books).await?;
 
@@ -119,17 +123,36 @@ pub async fn authorise(
 }
 
 /// The budget of each question's card; the house for a card that nobody has.
-async fn budgets(tx: &mut Tx, questions: &[Question]) -> Result<Vec<BudgetId>, StoreError> {
-    let key = |q: &Question| -> (ProgrammeId, ConnectionId, CardToken) {
+async fn budgets(
+    tx: &mut Tx,
+    directory: &Directory,
+    questions: &[Question],
+) -> Result<Vec<BudgetId>, StoreError> {
+    let key = |q: &Question| -> CardKey {
         let request = &q.request;
         (request.programme.clone(), request.connection.clone(), request.card.clone())
     };
-    let keys: BTreeSet<_> = questions.iter().map(key).collect();
-    let found = tx.card_budgets(&keys.into_iter().collect::<Vec<_>>()).await?;
-    let owners: BTreeMap<_, _> =
-        found.into_iter().map(|c| ((c.programme, c.connection, c.token), c.budget)).collect();
+    let owners = tx.owners(&questions.iter().map(key).collect(), directory.owners()).await?;
     let budget = |q: &Question| owners.get(&key(q)).cloned().unwrap_or_else(BudgetId::house);
     Ok(questions.iter().map(budget).collect())
+}
+
+/// What will be asked for beside the books. Which counters that is says the agreement in force, so
+/// it is guessed from the latest ones in memory; counters that were not guessed are read later.
+fn expected(directory: &Directory, questions: &[Question], budgets: &[BudgetId]) -> Expected {
+    let keys: BTreeSet<_> = questions.iter().map(|question| key(&question.request)).collect();
+    let mut counters = Vec::new();
+    for (question, budget) in questions.iter().zip(budgets) {
+        let request = &question.request;
+        let Some(programme) = directory.latest(&request.programme) else { continue };
+        let agreement = directory.agreements().latest(&request.programme, budget);
+        let Some(agreement) = agreement else { continue };
+        let moment = Moment::new(question.arrived_at, programme.zone());
+        let counted = programme.counted(request, Some(&agreement), moment);
+        let touched = counted.counters(&agreement).into_iter();
+        counters.extend(touched.map(|key| (request.programme.clone(), budget.clone(), key)));
+    }
+    Expected { questions: keys.into_iter().collect(), counters }
 }
 
 fn wanted(questions: &[Question], budgets: &[BudgetId]) -> Vec<BookWanted> {

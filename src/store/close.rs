@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::batch::Batch;
-use super::books::pot_row;
+use super::batch::Rows;
+use super::books::{OpenBook, pot_row};
+use super::writing::Write;
 use super::{StoreError, Tx};
 use crate::domain::id::{BudgetId, ExceptionId, MessageId, ProgrammeId};
 use crate::domain::limit::{Committed, CounterKey};
 use crate::domain::permission::Permission;
-use crate::ledger::book::Book;
 use crate::record::purchase::{hold_rows, purchase_row};
 use crate::record::row::{Value, shown};
 
@@ -60,7 +60,7 @@ impl Tx {
     /// somebody else was first, and the whole transaction must be run again.
     pub async fn close_books(
         &mut self,
-        books: &[&Book],
+        books: &[&OpenBook],
         additions: &Additions,
     ) -> Result<(), StoreError> {
         let statements = Arc::clone(&self.statements);
@@ -68,60 +68,67 @@ impl Tx {
         let changes = Changed::of(books);
         let messages: Vec<_> = additions.messages.iter().map(message_row).collect();
         let notes: Vec<_> = additions.notes.iter().map(note_row).collect();
-        self.write(&s.insert_decisions, &additions.decisions, "decision").await?;
+        let write = |batch, rows, table| Write { batch, rows, table };
+        self.write_all(&[
+            write(&s.insert_decisions, &additions.decisions, "decision"),
+            write(&s.insert_events, &additions.events, "issuer_event"),
+            write(&s.insert_presentments, &additions.presentments, "presentment"),
+            write(&s.move_heads, &changes.heads, "budget"),
+            write(&s.insert_postings, &changes.postings, "posting"),
+            write(&s.insert_journal, &changes.journal, "journal"),
+            write(&s.insert_purchases, &changes.purchases.new, "purchase"),
+            write(&s.update_purchases, &changes.purchases.known, "purchase"),
+            write(&s.insert_holds, &changes.holds.new, "hold"),
+            write(&s.update_holds, &changes.holds.known, "hold"),
+            write(&s.update_pots, &changes.pots, "pot"),
+            write(&s.insert_counters, &changes.counters.new, "counter"),
+            write(&s.update_counters, &changes.counters.known, "counter"),
+        ])
+        .await?;
         self.write(&s.insert_withdrawals, &additions.withdrawals, "withdrawal").await?;
-        self.write(&s.insert_events, &additions.events, "issuer_event").await?;
-        self.write(&s.insert_presentments, &additions.presentments, "presentment").await?;
-        self.write(&s.move_heads, &changes.heads, "budget").await?;
-        self.write(&s.insert_postings, &changes.postings, "posting").await?;
-        self.write(&s.insert_journal, &changes.journal, "journal").await?;
-        self.write(&s.upsert_purchases, &changes.purchases, "purchase").await?;
-        self.write(&s.upsert_holds, &changes.holds, "hold").await?;
-        self.write(&s.update_pots, &changes.pots, "pot").await?;
-        self.write(&s.upsert_counters, &changes.counters, "counter").await?;
         self.write(&s.update_permissions, &changes.permissions, "permission").await?;
         self.write(&s.insert_messages, &messages, "message").await?;
         self.write(&s.insert_exceptions, &notes, "exception").await
-    }
-
-    async fn write(
-        &mut self,
-        batch: &Batch,
-        rows: &[Vec<Value>],
-        table: &'static str,
-    ) -> Result<(), StoreError> {
-        let written = batch.execute(self.connection(), rows).await?;
-        if usize::try_from(written) == Ok(rows.len()) {
-            Ok(())
-        } else {
-            Err(StoreError::Contended(table))
-        }
     }
 }
 
 /// The rows of all changes of all books.
 #[derive(Debug, Default)]
 struct Changed {
-    heads: Vec<Vec<Value>>,
-    postings: Vec<Vec<Value>>,
-    journal: Vec<Vec<Value>>,
-    purchases: Vec<Vec<Value>>,
-    holds: Vec<Vec<Value>>,
-    pots: Vec<Vec<Value>>,
-    counters: Vec<Vec<Value>>,
-    permissions: Vec<Vec<Value>>,
+    heads: Rows,
+    postings: Rows,
+    journal: Rows,
+    purchases: Kept,
+    holds: Kept,
+    pots: Rows,
+    counters: Kept,
+    permissions: Rows,
+}
+
+/// Rows of one table: those that are inserted, and those that are there already.
+#[derive(Debug, Default)]
+struct Kept {
+    new: Rows,
+    known: Rows,
+}
+
+impl Kept {
+    fn push(&mut self, is_known: bool, row: Vec<Value>) {
+        if is_known { self.known.push(row) } else { self.new.push(row) }
+    }
 }
 
 impl Changed {
-    fn of(books: &[&Book]) -> Self {
+    fn of(books: &[&OpenBook]) -> Self {
         let mut changed = Self::default();
-        for book in books {
-            changed.add(book);
+        for open in books {
+            changed.add(open);
         }
         changed
     }
 
-    fn add(&mut self, book: &Book) {
+    fn add(&mut self, open: &OpenBook) {
+        let (book, stored) = (&open.book, &open.stored);
         let (programme, budget, changes) = (&book.programme, &book.budget, book.changes());
         if changes.postings.is_empty() {
             return;
@@ -139,9 +146,13 @@ impl Changed {
             self.postings.push(posting.row());
             self.journal.extend(posting.journal_rows());
         }
-        for purchase in changes.purchases.iter().filter_map(|key| book.purchases.get(key)) {
-            self.purchases.push(purchase_row(programme, purchase));
-            self.holds.extend(hold_rows(programme, purchase));
+        for key in &changes.purchases {
+            let Some(purchase) = book.purchases.get(key) else { continue };
+            let holds = stored.purchases.get(key).copied();
+            self.purchases.push(holds.is_some(), purchase_row(programme, purchase));
+            for (number, row) in hold_rows(programme, purchase).into_iter().enumerate() {
+                self.holds.push(number < holds.unwrap_or(0), row);
+            }
         }
         for pot in &changes.pots {
             if let Some(balance) = book.pots.0.get(pot) {
@@ -150,7 +161,8 @@ impl Changed {
         }
         for key in &changes.counters {
             if let Some(used) = book.counters.get(key) {
-                self.counters.push(counter_row(programme, budget, key, used));
+                let row = counter_row(programme, budget, key, used);
+                self.counters.push(stored.counters.contains(key), row);
             }
         }
         for permission in book.permissions.iter().filter(|p| changes.permissions.contains(&p.id)) {

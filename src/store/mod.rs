@@ -7,11 +7,15 @@ mod agreements;
 mod batch;
 mod books;
 mod close;
+mod inquiry;
+mod owners;
 mod people;
+mod plans;
 mod programmes;
 mod proof;
 mod reports;
 mod statements;
+mod writing;
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -21,9 +25,11 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transaction};
 
 pub use self::agreements::Agreements;
-pub use self::books::{BookWanted, Books, CardBudget, OpenBook, ReferenceKey};
+pub use self::books::{BookWanted, Books, CardBudget, Expected, OpenBook, ReferenceKey};
 pub use self::close::{Additions, NewMessage, Note};
+pub use self::owners::{CardKey, CardOwners};
 pub use self::people::PersonRow;
+pub use self::plans::Plan;
 pub use self::programmes::{BUDGET, LOAD, POT_PLAN, ProgrammeRow, SecretRow, pot_plan_digest};
 pub use self::proof::{Evidence, EvidenceScan};
 pub use self::reports::{DECISIONS_FOUND_MOST, ExceptionRow, MessageRow, ProgrammeSums};
@@ -195,10 +201,23 @@ impl Store {
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         let inner = match self.dialect {
             Dialect::Sqlite => self.writers.begin_with("BEGIN IMMEDIATE").await,
-            Dialect::Postgres => self.writers.begin().await,
+            Dialect::Postgres => self.begin_on_a_live_one().await,
         };
         let inner = inner.map_err(StoreError::Unavailable)?;
         Ok(Tx { inner, statements: Arc::clone(&self.statements) })
+    }
+
+    /// Begins on the first connection that works. A server that was started again has left us all
+    /// of them dead; asking each whether it lives, before each transaction, would be a round trip
+    /// more on the path of every decision.
+    async fn begin_on_a_live_one(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
+        for _ in 0..self.writers.options().get_max_connections() {
+            match self.writers.begin().await {
+                Err(error) if is_lost(&error) && !matches!(error, sqlx::Error::PoolTimedOut) => {}
+                begun => return begun,
+            }
+        }
+        self.writers.begin().await
     }
 
     /// Begins a transaction that only reads, and sees one moment.
@@ -255,7 +274,8 @@ async fn pool(
     let options = AnyPoolOptions::new()
         .max_connections(size)
         .acquire_timeout(Duration::from_secs(2))
-        .test_before_acquire(dialect == Dialect::Postgres)
+        // A file does not go away, and writers find out for themselves.
+        .test_before_acquire(matches!((dialect, role), (Dialect::Postgres, Role::Reader)))
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 for setting in settings(dialect, role) {

@@ -17,6 +17,8 @@ mod issuers;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod scenarios;
