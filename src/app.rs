@@ -13,10 +13,12 @@ use crate::clock::Clock;
 use crate::committer::{Committer, CommitterSettings};
 use crate::http::{self, Edge, Listening};
 use crate::ids::NewIds;
+use crate::lifecycle::LifecycleError;
 use crate::ops::health::Readiness;
 use crate::ops::metrics;
 use crate::programme::directory::{Directory, DirectoryError};
 use crate::store::{Connections, Store, StoreError};
+use crate::upkeep::{Done, Upkeep};
 
 /// How often connections and their secrets are read anew.
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
@@ -37,6 +39,8 @@ pub struct AppSettings {
     /// How many committers work side by side on PostgreSQL. `SQLite` has one.
     pub committers: usize,
     pub connections: Connections,
+    /// How often what nobody asks for is looked after; none where a story's clock decides when.
+    pub upkeep_every: Option<Duration>,
 }
 
 impl AppSettings {
@@ -49,6 +53,7 @@ impl AppSettings {
             ids: NewIds::default(),
             committers: CommitterSettings::default().committers,
             connections: Connections::default(),
+            upkeep_every: None,
         }
     }
 }
@@ -78,14 +83,16 @@ pub struct App {
     ids: NewIds,
     readiness: Readiness,
     listening: Listening,
-    stop_refreshing: watch::Sender<bool>,
+    stopping: watch::Sender<bool>,
     refreshing: JoinHandle<()>,
+    keeping_up: Option<JoinHandle<()>>,
 }
 
 impl App {
     /// Opens the store, applies missing migrations, and listens.
     pub async fn start(settings: AppSettings) -> Result<Self, StartError> {
-        let AppSettings { listen, database_url, clock, ids, committers, connections } = settings;
+        let AppSettings { listen, database_url, clock, ids, committers, connections, upkeep_every } =
+            settings;
         metrics::start();
         let store = Store::open(database_url.expose_secret(), connections).await?;
         let directory = Directory::new(store.clone());
@@ -109,9 +116,13 @@ impl App {
                 return Err(StartError::Listen { address: listen, error });
             }
         };
-        let (stop_refreshing, stopping) = watch::channel(false);
-        let task = refresh(directory.clone(), clock.clone(), readiness.clone(), stopping);
+        let (stopping, is_stopping) = watch::channel(false);
+        let task =
+            refresh(directory.clone(), clock.clone(), readiness.clone(), is_stopping.clone());
         let refreshing = tokio::spawn(task);
+        let upkeep = Upkeep::new(store.clone(), directory.clone(), clock.clone(), ids.clone());
+        let keeping_up =
+            upkeep_every.map(|every| tokio::spawn(keep_up(upkeep, every, is_stopping)));
         tracing::info!(address = %listening.address(), "listening");
         Ok(Self {
             store,
@@ -121,8 +132,9 @@ impl App {
             ids,
             readiness,
             listening,
-            stop_refreshing,
+            stopping,
             refreshing,
+            keeping_up,
         })
     }
 
@@ -151,15 +163,23 @@ impl App {
         &self.ids
     }
 
+    /// Looks after what nobody asks for, once, now.
+    pub async fn upkeep(&self) -> Result<Done, LifecycleError> {
+        let (store, directory) = (self.store.clone(), self.directory.clone());
+        Upkeep::new(store, directory, self.clock.clone(), self.ids.clone()).round().await
+    }
+
     /// Stops in the order that loses nothing: readiness off, nothing more accepted, open questions
     /// answered, what is queued committed, the database closed.
     pub async fn stop(self) {
         self.readiness.stop();
         self.listening.stop().await;
         self.committer.stop().await;
-        self.stop_refreshing.send_replace(true);
-        if self.refreshing.await.is_err() {
-            tracing::error!("the refreshing of connections ended badly");
+        self.stopping.send_replace(true);
+        for task in [Some(self.refreshing), self.keeping_up].into_iter().flatten() {
+            if task.await.is_err() {
+                tracing::error!("a task in the background ended badly");
+            }
         }
         self.store.close().await;
         tracing::info!("stopped");
@@ -200,5 +220,21 @@ async fn refresh(
             }
         }
         metrics::tidy_up();
+    }
+}
+
+/// Looks after what nobody asks for. What fails is tried again in the next round.
+async fn keep_up(mut upkeep: Upkeep, every: Duration, mut stopping: watch::Receiver<bool>) {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stopping.wait_for(|is_stopping| *is_stopping) => return,
+        }
+        if let Err(error) = upkeep.round().await {
+            let cause: &dyn std::error::Error = &error;
+            tracing::warn!(cause, "upkeep is left for the next round");
+        }
     }
 }

@@ -18,5 +18,6 @@ pub mod programme;
 pub mod record;
 pub mod rules;
 pub mod store;
+pub mod upkeep;
 pub mod wire;
 pub mod words;

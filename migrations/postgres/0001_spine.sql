@@ -188,8 +188,15 @@ CREATE TABLE purchase (
     refunded_minor  BIGINT NOT NULL CHECK (refunded_minor >= 0),
     exposure_minor  BIGINT NOT NULL CHECK (exposure_minor >= 0),
     suspense_minor  BIGINT NOT NULL CHECK (suspense_minor >= 0),
+    disputes        TEXT COLLATE "C",
+    disputed_minor  BIGINT NOT NULL CHECK (disputed_minor >= 0),
+    recovered_minor BIGINT NOT NULL CHECK (recovered_minor >= 0),
+    expires_at      BIGINT,
     PRIMARY KEY (programme_id, connection_id, reference)
 );
+
+-- Only what is open is in it: so it stays small, whatever the history.
+CREATE INDEX purchase_open ON purchase (programme_id, expires_at) WHERE expires_at IS NOT NULL;
 
 CREATE TABLE hold (
     programme_id   TEXT COLLATE "C"    NOT NULL,
@@ -250,7 +257,7 @@ CREATE TABLE issuer_event (
     body          TEXT COLLATE "C",
     body_digest   TEXT COLLATE "C"    NOT NULL,
     received_at   BIGINT NOT NULL,
-    state         TEXT COLLATE "C"    NOT NULL CHECK (state IN ('booked', 'kept')),
+    state         TEXT COLLATE "C"    NOT NULL CHECK (state IN ('booked', 'kept', 'parked')),
     PRIMARY KEY (programme_id, connection_id, reference)
 );
 
@@ -261,6 +268,7 @@ CREATE TABLE presentment (
     event_reference TEXT COLLATE "C"    NOT NULL,
     budget_id       TEXT COLLATE "C"    NOT NULL,
     purchase_id     TEXT COLLATE "C"    NOT NULL,
+    purchase_reference TEXT COLLATE "C" NOT NULL,
     direction       TEXT COLLATE "C"    NOT NULL CHECK (direction IN ('capture', 'refund')),
     currency        TEXT COLLATE "C"    NOT NULL,
     amount_minor    BIGINT NOT NULL CHECK (amount_minor > 0),
@@ -345,6 +353,15 @@ CREATE TABLE exception (
     detail       TEXT COLLATE "C"    NOT NULL,
     noted_at     BIGINT NOT NULL,
     PRIMARY KEY (programme_id, exception_id)
+);
+
+-- Messages that wait for the claim that they are about, and the exception that says so.
+CREATE TABLE parked (
+    programme_id  TEXT COLLATE "C" NOT NULL,
+    connection_id TEXT COLLATE "C" NOT NULL,
+    reference     TEXT COLLATE "C" NOT NULL,
+    exception_id  TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, connection_id, reference)
 );
 
 -- A guard that no logic relies on: what happened is never changed.

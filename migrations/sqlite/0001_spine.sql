@@ -188,8 +188,15 @@ CREATE TABLE purchase (
     refunded_minor  INTEGER NOT NULL CHECK (refunded_minor >= 0),
     exposure_minor  INTEGER NOT NULL CHECK (exposure_minor >= 0),
     suspense_minor  INTEGER NOT NULL CHECK (suspense_minor >= 0),
+    disputes        TEXT,
+    disputed_minor  INTEGER NOT NULL CHECK (disputed_minor >= 0),
+    recovered_minor INTEGER NOT NULL CHECK (recovered_minor >= 0),
+    expires_at      INTEGER,
     PRIMARY KEY (programme_id, connection_id, reference)
 ) STRICT;
+
+-- Only what is open is in it: so it stays small, whatever the history.
+CREATE INDEX purchase_open ON purchase (programme_id, expires_at) WHERE expires_at IS NOT NULL;
 
 CREATE TABLE hold (
     programme_id   TEXT    NOT NULL,
@@ -250,7 +257,7 @@ CREATE TABLE issuer_event (
     body          TEXT,
     body_digest   TEXT    NOT NULL,
     received_at   INTEGER NOT NULL,
-    state         TEXT    NOT NULL CHECK (state IN ('booked', 'kept')),
+    state         TEXT    NOT NULL CHECK (state IN ('booked', 'kept', 'parked')),
     PRIMARY KEY (programme_id, connection_id, reference)
 ) STRICT;
 
@@ -261,6 +268,7 @@ CREATE TABLE presentment (
     event_reference TEXT    NOT NULL,
     budget_id       TEXT    NOT NULL,
     purchase_id     TEXT    NOT NULL,
+    purchase_reference TEXT NOT NULL,
     direction       TEXT    NOT NULL CHECK (direction IN ('capture', 'refund')),
     currency        TEXT    NOT NULL,
     amount_minor    INTEGER NOT NULL CHECK (amount_minor > 0),
@@ -345,6 +353,15 @@ CREATE TABLE exception (
     detail       TEXT    NOT NULL,
     noted_at     INTEGER NOT NULL,
     PRIMARY KEY (programme_id, exception_id)
+) STRICT, WITHOUT ROWID;
+
+-- Messages that wait for the claim that they are about, and the exception that says so.
+CREATE TABLE parked (
+    programme_id  TEXT NOT NULL,
+    connection_id TEXT NOT NULL,
+    reference     TEXT NOT NULL,
+    exception_id  TEXT NOT NULL,
+    PRIMARY KEY (programme_id, connection_id, reference)
 ) STRICT, WITHOUT ROWID;
 
 -- A guard that no logic relies on: what happened is never changed.

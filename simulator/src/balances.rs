@@ -157,16 +157,41 @@ pub(crate) fn compare(books: &Books, json: &str, report: &mut Report) -> anyhow:
     Ok(())
 }
 
+/// Those of one person's possible books that the balances fit, or else the first.
+///
+/// # Errors
+/// When `json` is not a balances document.
+pub(crate) fn likeliest<'a>(worlds: &'a [Books], json: &str) -> anyhow::Result<Option<&'a Books>> {
+    if worlds.len() < 2 {
+        return Ok(worlds.first());
+    }
+    let document: Document =
+        serde_json::from_str(json).context("what the gateway printed is not its balances")?;
+    let fits = |books: &&Books| {
+        let theirs = document.programmes.iter().find(|p| p.id == books.programme);
+        let ours = books.people.first();
+        let Some((theirs, ours)) = theirs.zip(ours) else { return false };
+        let Some(theirs) = theirs.people.iter().find(|person| person.id == ours.person) else {
+            return false;
+        };
+        ours.pots.iter().all(|ours| {
+            let pot = theirs.pots.iter().find(|pot| *pot.id == *ours.pot);
+            pot.is_some_and(|pot| pot.figures.named() == Figures::of(ours).named())
+        })
+    };
+    Ok(worlds.iter().find(fits).or_else(|| worlds.first()))
+}
+
 fn person(comparison: &mut Comparison<'_>, theirs: &Person, ours: &PersonBook) {
     comparison.names(
         &format!("{}'s pot", ours.person),
         theirs.pots.iter().map(|pot| pot.id.as_str()),
-        ours.pots.iter().map(|pot| pot.pot.as_str()),
+        ours.pots.iter().map(|pot| &*pot.pot),
     );
     let total = ours.pots.iter().map(Figures::of).fold(Figures::default(), Figures::add);
     comparison.figures(&ours.person, theirs.figures, total);
     for ours_pot in &ours.pots {
-        if let Some(theirs) = theirs.pots.iter().find(|pot| pot.id == ours_pot.pot) {
+        if let Some(theirs) = theirs.pots.iter().find(|pot| *pot.id == *ours_pot.pot) {
             let name = format!("{}'s pot {}", ours.person, ours_pot.pot);
             comparison.figures(&name, theirs.figures, Figures::of(ours_pot));
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use reqwest::header;
 
 use crate::{issuers::stripe, programme::Connection};
@@ -31,6 +31,15 @@ pub(crate) struct Reply {
     pub(crate) body: String,
 }
 
+/// Why there is no reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// Nobody took the connection: the message was not even sent.
+    NotReached,
+    /// It was sent, and nothing came back.
+    NoAnswer,
+}
+
 impl Client {
     pub(crate) fn new(gateway: &str) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
@@ -52,6 +61,25 @@ impl Client {
         at: i64,
         body: &str,
     ) -> anyhow::Result<(Option<Reply>, Duration)> {
+        let started = Instant::now();
+        match self.send(connection, door, at, body).await? {
+            Ok(reply) => Ok((Some(reply), started.elapsed())),
+            Err(Lost::NoAnswer) => Ok((None, started.elapsed())),
+            Err(Lost::NotReached) => bail!("cannot reach the gateway at {}", self.gateway),
+        }
+    }
+
+    /// Signs `body` as of `at` and posts it.
+    ///
+    /// # Errors
+    /// When it cannot be signed. What gets lost on the way is no error.
+    pub(crate) async fn send(
+        &self,
+        connection: &Connection,
+        door: Door,
+        at: i64,
+        body: &str,
+    ) -> anyhow::Result<Result<Reply, Lost>> {
         let (path, secret) = match door {
             Door::Authorisations => ("authorisations", connection.secret.first()),
             Door::Events => ("events", connection.secret.last()),
@@ -60,7 +88,6 @@ impl Client {
             secret.with_context(|| format!("connection {} has no secret", connection.name))?;
         let signature = stripe::signature(&secret.value, at, body)?;
         let url = format!("{}/issuers/{}/{path}", self.gateway, connection.name);
-        let started = Instant::now();
         let sent = self
             .http
             .post(&url)
@@ -69,14 +96,12 @@ impl Client {
             .body(body.to_owned())
             .send()
             .await;
-        let reply = match sent {
-            Ok(response) => read(response).await,
-            Err(error) if error.is_connect() || error.is_builder() => {
-                return Err(error).with_context(|| format!("cannot reach the gateway at {url}"));
-            }
-            Err(_) => None,
-        };
-        Ok((reply, started.elapsed()))
+        Ok(match sent {
+            Ok(response) => read(response).await.ok_or(Lost::NoAnswer),
+            Err(error) if error.is_builder() => return Err(error.into()),
+            Err(error) if error.is_connect() => Err(Lost::NotReached),
+            Err(_) => Err(Lost::NoAnswer),
+        })
     }
 }
 

@@ -16,16 +16,19 @@
 //! | `client` | the one HTTP client |
 //! | `balances` | the comparison with what the gateway says it holds |
 
+mod answers;
 mod balances;
 pub mod books;
 mod client;
 mod issuers;
 mod oracle;
 mod play;
+pub mod population;
 pub mod programme;
 pub mod report;
 mod shops;
 mod stories;
+pub mod storm;
 
 pub use play::{Clock, Outcome, Play, SetTime, play};
 pub use report::{Answer, Kind, Moment, Report, Step};

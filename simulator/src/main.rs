@@ -1,4 +1,4 @@
-//! The command line around a play.
+//! The command line around plays and storms.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -11,8 +11,8 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use clap::{Parser, Subcommand, ValueEnum};
-use simulator::{Clock, Outcome, Play};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use simulator::{Clock, Play, Report, storm::Storm};
 use tokio::sync::mpsc;
 
 /// Plays a card issuer against a running gateway, and checks every answer with its own books.
@@ -26,18 +26,23 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Plays a day of stories against a gateway that has applied FILE and nothing else.
-    Play(PlayArguments),
+    Play(Against),
+    /// Sends many people's purchases at once, with everything that goes wrong on the way.
+    Storm(StormArguments),
+    /// Prints a programme of many people, to be applied before a storm.
+    Population(PopulationArguments),
 }
 
-#[derive(Debug, Parser)]
-struct PlayArguments {
+/// Against whom, and with which chances.
+#[derive(Debug, Args)]
+struct Against {
     /// Where the gateway listens: scheme, host and port.
     #[arg(long, value_name = "URL")]
     gateway: String,
     /// The programme file that the gateway has applied.
     #[arg(long, value_name = "FILE")]
     programme: PathBuf,
-    /// The same seed plays the same day.
+    /// The same seed does the same things.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     #[arg(long, value_enum, default_value_t = Output::Text)]
@@ -50,6 +55,37 @@ struct PlayArguments {
     database: Option<String>,
 }
 
+#[derive(Debug, Args)]
+struct StormArguments {
+    #[command(flatten)]
+    against: Against,
+    /// How many purchases.
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    purchases: usize,
+    /// How many messages are on their way at once, at most.
+    #[arg(long, default_value_t = 32, value_name = "N")]
+    connections: usize,
+    /// How many purchases begin each second [default: as many as the connections carry].
+    #[arg(long, value_name = "N")]
+    rate: Option<u32>,
+    /// The gateway may be away for a while: unanswered questions are then no broken expectation,
+    /// and events are sent until they are stored.
+    #[arg(long)]
+    outages: bool,
+}
+
+#[derive(Debug, Args)]
+struct PopulationArguments {
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    people: usize,
+    /// A programme file, whose people are copied in turn [default: one made for storms].
+    #[arg(long, value_name = "FILE")]
+    template: Option<PathBuf>,
+    /// How many times the money of the template each person has.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    fill: i64,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Output {
     Text,
@@ -58,8 +94,12 @@ enum Output {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let What::Play(arguments) = Arguments::parse().command;
-    match run(arguments).await {
+    let done = match Arguments::parse().command {
+        What::Play(against) => play(against).await,
+        What::Storm(arguments) => storm(arguments).await,
+        What::Population(arguments) => population(&arguments),
+    };
+    match done {
         Ok(code) => code,
         Err(error) => {
             eprintln!("sayso-simulator: {error:#}");
@@ -68,14 +108,10 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: PlayArguments) -> anyhow::Result<ExitCode> {
-    let PlayArguments { gateway, programme, seed, output, sayso, database } = arguments;
-    match output {
-        Output::Text => println!("seed {seed}"),
-        Output::Json => eprintln!("seed {seed}"),
-    }
-    let programme = std::fs::read_to_string(&programme)
-        .with_context(|| format!("cannot read {}", programme.display()))?;
+async fn play(against: Against) -> anyhow::Result<ExitCode> {
+    against.tell_seed();
+    let programme = against.programme()?;
+    let output = against.output;
     let (sender, mut steps) = mpsc::channel(64);
     let printer = tokio::spawn(async move {
         while let Some(step) = steps.recv().await {
@@ -84,25 +120,75 @@ async fn run(arguments: PlayArguments) -> anyhow::Result<ExitCode> {
             }
         }
     });
-    let played = simulator::play(&Play { gateway, programme, seed }, Clock::Real, sender).await;
+    let play = Play { gateway: against.gateway.clone(), programme, seed: against.seed };
+    let played = simulator::play(&play, Clock::Real, sender).await;
     printer.await?;
     let mut outcome = played?;
-    compare_balances(&mut outcome, sayso, database.as_deref());
-    let report = outcome.report();
-    match output {
-        Output::Text => print!("\n{}", report.to_text()),
-        Output::Json => println!("{}", report.to_json()),
-    }
-    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn compare_balances(outcome: &mut Outcome, sayso: Option<PathBuf>, database: Option<&str>) {
-    let compared = sayso
-        .map_or_else(beside_us, Ok)
-        .and_then(|sayso| balances(&sayso, database))
-        .and_then(|json| outcome.compare_balances(&json));
+    let compared = against.balances().and_then(|json| outcome.compare_balances(&json));
     if let Err(error) = compared {
         outcome.balances_unknown(&format!("{error:#}"));
+    }
+    Ok(against.print(outcome.report()))
+}
+
+async fn storm(arguments: StormArguments) -> anyhow::Result<ExitCode> {
+    let StormArguments { against, purchases, connections, rate, outages } = arguments;
+    against.tell_seed();
+    let storm = Storm {
+        gateway: against.gateway.clone(),
+        programme: against.programme()?,
+        seed: against.seed,
+        purchases,
+        connections,
+        rate,
+        may_be_away: outages,
+    };
+    let mut aftermath = simulator::storm::storm(&storm, Clock::Real).await?;
+    let compared = against.balances().and_then(|json| aftermath.compare_balances(&json));
+    if let Err(error) = compared {
+        aftermath.balances_unknown(&format!("{error:#}"));
+    }
+    Ok(against.print(aftermath.report()))
+}
+
+fn population(arguments: &PopulationArguments) -> anyhow::Result<ExitCode> {
+    let template = match &arguments.template {
+        Some(file) => read(file)?,
+        None => simulator::population::TEMPLATE.to_owned(),
+    };
+    let PopulationArguments { people, fill, template: _ } = *arguments;
+    print!("{}", simulator::population::populate(&template, people, fill)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(file: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+impl Against {
+    fn tell_seed(&self) {
+        match self.output {
+            Output::Text => println!("seed {}", self.seed),
+            Output::Json => eprintln!("seed {}", self.seed),
+        }
+    }
+
+    fn programme(&self) -> anyhow::Result<String> {
+        read(&self.programme)
+    }
+
+    /// What the gateway itself says it holds.
+    fn balances(&self) -> anyhow::Result<String> {
+        let sayso = self.sayso.clone().map_or_else(beside_us, Ok)?;
+        balances(&sayso, self.database.as_deref())
+    }
+
+    fn print(&self, report: &Report) -> ExitCode {
+        match self.output {
+            Output::Text => print!("\n{}", report.to_text()),
+            Output::Json => println!("{}", report.to_json()),
+        }
+        if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 

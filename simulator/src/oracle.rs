@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::{Timestamp, Zoned};
+use jiff::{Zoned, civil::Date};
 
 use crate::{
     books::{Books, PersonBook, Purchase},
@@ -45,8 +45,11 @@ impl Books {
             (CardState::Lost, Some(_)) => return told("card_lost"),
             (CardState::Unknown, _) | (_, None) => return told("unknown_card"),
         };
+        if question.amount_minor == 0 {
+            return Verdict::Approve; // the shop only looks whether the card is good
+        }
         let shop = question.shop;
-        if person.pots.iter().all(|pot| pot.is_barred(shop.category)) {
+        if is_unlawful(person, shop.category) {
             return told("funder_rule");
         }
         let now = self.local(at);
@@ -77,14 +80,17 @@ impl Books {
         terms: &Applying<'_>,
         now: &Zoned,
     ) -> BTreeSet<&'static str> {
-        let already = self.purchases.get(&question.number).map_or(0, Purchase::counted_minor);
+        let open = self.purchases.get(&question.number).filter(|p| p.committed_minor() > 0);
+        let already = open.map_or(0, |purchase| purchase.committed_minor());
+        // All of a purchase counts on one day, increments of a later day included.
+        let day = open.map_or(now.date(), |purchase| purchase.day);
         let mut reasons = BTreeSet::new();
         for term in terms.all() {
             for limit in &term.limits {
                 let (amount, count) = if limit.per == Per::Purchase {
                     (already, 0)
                 } else {
-                    self.counted(question.number, person, term, limit, now)
+                    self.counted(person, term, limit, day)
                 };
                 if limit.amount.is_some_and(|most| amount + question.amount_minor > most.0) {
                     reasons.insert(match limit.per {
@@ -95,7 +101,7 @@ impl Books {
                         reasons.insert("unsorted_ask");
                     }
                 }
-                if limit.count.is_some_and(|most| count + 1 > most) {
+                if open.is_none() && limit.count.is_some_and(|most| count + 1 > most) {
                     reasons.insert("too_many");
                 }
             }
@@ -103,47 +109,42 @@ impl Books {
         reasons
     }
 
-    /// What has been used of a limit in its period: the amount, and how many other purchases.
-    fn counted(
-        &self,
-        number: usize,
-        person: usize,
-        term: &Term,
-        limit: &Limit,
-        now: &Zoned,
-    ) -> (i64, usize) {
+    /// What has been used of a limit in its period: the amount, and how many purchases.
+    fn counted(&self, person: usize, term: &Term, limit: &Limit, day: Date) -> (i64, usize) {
         let Some(book) = self.people.get(person) else { return (0, 0) };
         let (mut amount, mut count) = (0, 0);
-        for (other, purchase) in self.purchases.iter().filter(|(_, p)| p.person == person) {
-            let in_period: i64 = purchase
-                .counted
-                .iter()
-                .filter(|counted| is_same_period(limit.per, &self.local(counted.at), now))
-                .map(|counted| counted.amount_minor)
-                .sum();
-            if in_period > 0 && self.covers(book, term, purchase.shop) {
-                amount += in_period;
-                count += usize::from(*other != number);
+        for purchase in self.purchases.values().filter(|p| p.person == person) {
+            let committed = purchase.committed_minor();
+            if committed > 0
+                && is_same_period(limit.per, purchase.day, day)
+                && self.covers(book, term, purchase)
+            {
+                amount += committed;
+                count += 1;
             }
         }
         (amount, count)
     }
 
-    fn covers(&self, person: &PersonBook, term: &Term, shop: &Shop) -> bool {
+    fn covers(&self, person: &PersonBook, term: &Term, purchase: &Purchase) -> bool {
+        let shop = purchase.shop;
         match &term.on {
             Scope::Narrow(narrow) => is_about(narrow, shop),
             Scope::Wide(Wide::Everything | Wide::Hours) => true,
             Scope::Wide(Wide::EverythingElse) => most_specific(person, shop).is_none(),
             Scope::Wide(Wide::Cash) => shop.category == "cash",
             Scope::Wide(Wide::CashBack) => false,
-            Scope::Wide(Wide::Online) => shop.till == Till::Online,
+            Scope::Wide(Wide::Online) => purchase.till == Till::Online,
             Scope::Wide(Wide::Abroad) => shop.country != self.country,
         }
     }
+}
 
-    pub(crate) fn local(&self, at: i64) -> Zoned {
-        Timestamp::from_second(at).unwrap_or_default().to_zoned(self.zone.clone())
-    }
+/// Whether the law forbids it to every pot that was agreed for it, or to every pot when none was.
+fn is_unlawful(person: &PersonBook, category: &str) -> bool {
+    let agreed: Vec<_> = person.pots.iter().filter(|pot| pot.is_agreed_for(category)).collect();
+    let asked = if agreed.is_empty() { person.pots.iter().collect() } else { agreed };
+    !asked.is_empty() && asked.iter().all(|pot| pot.is_barred(category))
 }
 
 /// The terms that have a say in one purchase.
@@ -235,15 +236,14 @@ fn is_about(narrow: &Narrow, shop: &Shop) -> bool {
     }
 }
 
-fn is_same_period(per: Per, then: &Zoned, now: &Zoned) -> bool {
+fn is_same_period(per: Per, then: Date, now: Date) -> bool {
     match per {
         Per::Purchase => false,
-        Per::Day => then.date() == now.date(),
+        Per::Day => then == now,
         Per::Week => {
-            then.date().iso_week_date().first_of_week().ok()
-                == now.date().iso_week_date().first_of_week().ok()
+            then.iso_week_date().first_of_week().ok() == now.iso_week_date().first_of_week().ok()
         }
-        Per::Month => then.date().first_of_month() == now.date().first_of_month(),
+        Per::Month => then.first_of_month() == now.first_of_month(),
         Per::Agreement => true,
     }
 }

@@ -56,6 +56,18 @@ pub struct Card {
     pub state: CardState,
 }
 
+impl Card {
+    /// A card that the programme never gave out.
+    pub(crate) fn of_nobody() -> Self {
+        Self {
+            connection: String::new(),
+            token: "ic_1SimNobodyKnows0001".to_owned(),
+            last_four: "0000".to_owned(),
+            state: CardState::Unknown,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CardState {
@@ -94,7 +106,7 @@ pub struct Agreement {
     pub term: Vec<Term>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Term {
     pub on: Scope,
     pub answer: Option<Word>,
@@ -139,7 +151,7 @@ pub enum Word {
     No,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Limit {
     pub per: Per,
     pub amount: Option<Minor>,
@@ -157,7 +169,7 @@ pub enum Per {
 }
 
 /// From and until, local time; `from` is inside, `to` is not.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct Hours {
     #[serde(deserialize_with = "time_of_day")]
     pub from: Time,

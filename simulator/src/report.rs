@@ -32,6 +32,11 @@ pub enum Kind {
     GivenBack,
     Captured,
     Closed,
+    /// The issuer raised the hold without asking.
+    RaisedUnasked,
+    Expired,
+    /// The issuer refused before it asked.
+    RefusedByIssuer,
     ChargedUnasked,
     Refunded,
     DeliveredAgain,
@@ -55,6 +60,9 @@ impl fmt::Display for Kind {
             Self::GivenBack => "given back",
             Self::Captured => "captured",
             Self::Closed => "closed",
+            Self::RaisedUnasked => "raised unasked",
+            Self::Expired => "expired",
+            Self::RefusedByIssuer => "refused by them",
             Self::ChargedUnasked => "charged unasked",
             Self::Refunded => "refunded",
             Self::DeliveredAgain => "delivered again",
@@ -137,6 +145,14 @@ pub struct Report {
     pub broken: Vec<Broken>,
     /// How many balances were compared; none until they were.
     pub balances_compared: Option<usize>,
+    /// How many purchases a storm planned; none for a play.
+    pub purchases: Option<usize>,
+    /// How long a storm took; none for a play.
+    pub took: Option<Duration>,
+    /// Broken expectations beyond those that are listed.
+    more_broken: usize,
+    /// How often messages went which odd way.
+    disturbances: BTreeMap<&'static str, usize>,
     answers: BTreeMap<&'static str, usize>,
     reasons: BTreeMap<String, usize>,
     deadline: Duration,
@@ -153,9 +169,12 @@ pub struct Latency {
     pub p50_us: u64,
     pub p95_us: u64,
     pub p99_us: u64,
+    pub p999_us: u64,
     pub max_us: u64,
 }
 
+/// The most broken expectations that are listed one by one.
+const LISTED_MOST: usize = 200;
 /// A minute: longer than any message waits for its answer.
 const LONGEST_US: u64 = 60_000_000;
 
@@ -166,6 +185,10 @@ impl Report {
             steps: 0,
             broken: Vec::new(),
             balances_compared: None,
+            purchases: None,
+            took: None,
+            more_broken: 0,
+            disturbances: BTreeMap::new(),
             answers: BTreeMap::new(),
             reasons: BTreeMap::new(),
             deadline,
@@ -175,12 +198,23 @@ impl Report {
     }
 
     pub(crate) fn add(&mut self, step: &Step) {
+        self.count(step.kind, step.answer, step.reason.as_deref(), step.latency);
+    }
+
+    /// Counts one message and its answer.
+    pub(crate) fn count(
+        &mut self,
+        kind: Kind,
+        answer: Answer,
+        reason: Option<&str>,
+        latency: Duration,
+    ) {
         self.steps += 1;
-        let latency = microseconds(step.latency);
-        if step.kind.is_question() {
-            *self.answers.entry(step.answer.word()).or_default() += 1;
-            if let Some(reason) = &step.reason {
-                *self.reasons.entry(reason.clone()).or_default() += 1;
+        let latency = microseconds(latency);
+        if kind.is_question() {
+            *self.answers.entry(answer.word()).or_default() += 1;
+            if let Some(reason) = reason {
+                *self.reasons.entry(reason.to_owned()).or_default() += 1;
             }
             self.questions.saturating_record(latency);
         } else {
@@ -188,14 +222,27 @@ impl Report {
         }
     }
 
+    /// Counts one message that went an odd way.
+    pub(crate) fn note(&mut self, disturbance: &'static str) {
+        *self.disturbances.entry(disturbance).or_default() += 1;
+    }
+
     /// Notes a broken expectation of the step that was added last.
     pub(crate) fn break_step(&mut self, what: String) {
-        self.broken.push(Broken { step: Some(self.steps), what });
+        self.push(Broken { step: Some(self.steps), what });
     }
 
     /// Notes a broken expectation that belongs to no step.
     pub fn break_play(&mut self, what: String) {
-        self.broken.push(Broken { step: None, what });
+        self.push(Broken { step: None, what });
+    }
+
+    fn push(&mut self, broken: Broken) {
+        if self.broken.len() < LISTED_MOST {
+            self.broken.push(broken);
+        } else {
+            self.more_broken += 1;
+        }
     }
 
     /// Whether every expectation was met so far.
@@ -232,13 +279,17 @@ impl Report {
         serde_json::json!({
             "seed": self.seed,
             "steps": self.steps,
+            "purchases": self.purchases,
+            "took_ms": self.took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
             "answers": self.answers,
             "reasons": self.reasons,
+            "disturbances": self.disturbances,
             "deadline_ms": u64::try_from(self.deadline.as_millis()).unwrap_or(u64::MAX),
             "question_latency": self.question_latency(),
             "event_latency": self.event_latency(),
             "balances_compared": self.balances_compared,
             "broken": self.broken,
+            "broken_not_listed": self.more_broken,
             "ok": self.is_clean(),
         })
     }
@@ -246,6 +297,9 @@ impl Report {
     /// All of it for a person.
     pub fn to_text(&self) -> String {
         let mut text = format!("{} steps, seed {}\n", self.steps, self.seed);
+        if let (Some(purchases), Some(took)) = (self.purchases, self.took) {
+            let _ = writeln!(text, "{purchases} purchases in {:.1} s", took.as_secs_f64());
+        }
         let list = |text: &mut String, name: &str, count: usize| {
             let _ = writeln!(text, "  {name:<16} {count:>5}");
         };
@@ -257,17 +311,24 @@ impl Report {
         for (reason, count) in &self.reasons {
             list(&mut text, reason, *count);
         }
+        if !self.disturbances.is_empty() {
+            text.push_str("\nWhat went wrong on the way\n");
+        }
+        for (disturbance, count) in &self.disturbances {
+            let _ = writeln!(text, "  {disturbance:<44} {count:>6}");
+        }
         let _ = writeln!(text, "\nTime to answer (deadline {} ms)", self.deadline.as_millis());
         for (name, latency) in
             [("questions", self.question_latency()), ("events", self.event_latency())]
         {
             let _ = writeln!(
                 text,
-                "  {name:<10} {:>5}   p50 {}   p95 {}   p99 {}   max {}",
+                "  {name:<10} {:>5}   p50 {}   p95 {}   p99 {}   p99.9 {}   max {}",
                 latency.count,
                 milliseconds(latency.p50_us),
                 milliseconds(latency.p95_us),
                 milliseconds(latency.p99_us),
+                milliseconds(latency.p999_us),
                 milliseconds(latency.max_us),
             );
         }
@@ -280,7 +341,8 @@ impl Report {
         if self.broken.is_empty() {
             text.push_str("Every expectation was met.\n");
         } else {
-            let _ = writeln!(text, "\n{} broken expectations", self.broken.len());
+            let count = self.broken.len() + self.more_broken;
+            let _ = writeln!(text, "\n{count} broken expectations");
             for broken in &self.broken {
                 let step = broken.step.map_or("balances".to_owned(), |step| format!("step {step}"));
                 let _ = writeln!(text, "  {step}: {}", broken.what);
@@ -296,6 +358,7 @@ fn latency(histogram: &Histogram<u64>) -> Latency {
         p50_us: histogram.value_at_quantile(0.50),
         p95_us: histogram.value_at_quantile(0.95),
         p99_us: histogram.value_at_quantile(0.99),
+        p999_us: histogram.value_at_quantile(0.999),
         max_us: histogram.max(),
     }
 }

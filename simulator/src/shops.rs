@@ -172,6 +172,10 @@ pub(crate) static BOOKS_ONLINE: Shop =
     online(shop("Books by Post", "BOOKSBYPOST.EXAMPLE", "5942", "book_stores", "learning"));
 pub(crate) static GIFT_SHOP: Shop =
     shop("Gift Barn", "GIFT BARN", "5947", "gift_card_novelty_and_souvenir_shops", "hobbies");
+pub(crate) static PETROL_PUMP: Shop =
+    shop("A12 Pay at Pump", "A12 PAY AT PUMP", "5542", "automated_fuel_dispensers", "driving");
+pub(crate) static HOTEL: Shop =
+    shop("Station Hotel", "STATION HOTEL", "7011", "hotels_motels_and_resorts", "hotels");
 pub(crate) static CASH_MACHINE: Shop = Shop {
     till: Till::CashMachine,
     ..shop("Cash machine", "ATM BOW ROAD", "6011", "automated_cash_disburse", "cash")

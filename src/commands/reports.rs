@@ -52,10 +52,10 @@ pub(super) async fn explain(common: &Common, id: &str) -> Result<Ending, Failure
 
 pub(super) async fn exceptions(common: &Common) -> Result<Ending, Failure> {
     let store = common.existing_store().await?;
-    let found = store.exceptions(EXCEPTIONS_MOST).await;
+    let now = Clock::system().now();
+    let found = exceptions::list(&store, now, EXCEPTIONS_MOST).await;
     store.close().await;
     let found = found.map_err(|error| Failure::of(&error))?;
-    let now = Clock::system().now();
     match common.output {
         Output::Json => json(&exceptions::to_json(&found, now))?,
         Output::Text => result(exceptions::text(&found, now))?,

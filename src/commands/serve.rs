@@ -1,11 +1,16 @@
 //! `sayso serve`: the gateway, until it is told to stop.
 
+use std::time::Duration;
+
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Common, Ending, Failure, logs, prepare_folder, with_causes};
 use crate::app::{App, AppSettings, StartError};
 use crate::clock::Clock;
 use crate::config::Config;
+
+/// How often what nobody asks for is looked after.
+const UPKEEP_EVERY: Duration = Duration::from_secs(10);
 
 pub(super) async fn serve(common: &Common, listen: Option<String>) -> Result<Ending, Failure> {
     let config = common.config(listen)?;
@@ -14,6 +19,7 @@ pub(super) async fn serve(common: &Common, listen: Option<String>) -> Result<End
     let Config { listen, database_url, committers, data_folder: _, log: _ } = config;
     let mut settings = AppSettings::new(listen.value, database_url.value, Clock::system());
     settings.committers = committers.value;
+    settings.upkeep_every = Some(UPKEEP_EVERY);
     let cannot = |error| Failure::new(format!("signals cannot be heard: {error}"));
     let mut terminated = signal(SignalKind::terminate()).map_err(cannot)?;
     let mut interrupted = signal(SignalKind::interrupt()).map_err(cannot)?;

@@ -187,6 +187,6 @@ fn card_of(body: &EventBody) -> Option<&CardToken> {
         EventBody::Standing(report) => Some(&report.about.card),
         EventBody::HoldChange(report) => Some(&report.about.card),
         EventBody::Presentment(presentment) => Some(&presentment.about.card),
-        EventBody::Other => None,
+        EventBody::Dispute(_) | EventBody::Unclear { .. } | EventBody::Other => None,
     }
 }

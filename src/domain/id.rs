@@ -74,6 +74,11 @@ macro_rules! id {
             pub const fn new(uuid: uuid::Uuid) -> Self {
                 Self(uuid)
             }
+
+            /// The UUID inside.
+            pub const fn uuid(self) -> uuid::Uuid {
+                self.0
+            }
         }
 
         impl fmt::Display for $name {
@@ -252,6 +257,13 @@ macro_rules! reference {
 reference!(IssuerReference);
 reference!(PurchaseReference);
 reference!(CardToken);
+
+impl IssuerReference {
+    /// Stands where no issuer said anything: our own clock did.
+    pub fn own() -> Self {
+        Self("sayso".to_owned())
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -142,6 +142,11 @@ impl Mcc {
         }
         text.parse().map(Self).map_err(|_| ParseMccError)
     }
+
+    /// The code as a number.
+    pub const fn number(self) -> u16 {
+        self.0
+    }
 }
 
 impl FromStr for Mcc {

@@ -9,6 +9,7 @@ pub mod agreement;
 pub mod authorisation;
 pub mod card;
 pub mod decide;
+pub mod dispute;
 pub mod hold;
 pub mod id;
 pub mod limit;

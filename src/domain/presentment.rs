@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::authorisation::{Presence, PurchaseKind};
+use super::dispute::DisputeReport;
 use super::id::{CardToken, IssuerReference, PurchaseReference};
 use super::merchant::Merchant;
 use super::money::Money;
@@ -26,7 +27,14 @@ pub enum EventBody {
     HoldChange(Box<HoldChange>),
     /// The merchant claims, or gives back, money.
     Presentment(Box<Presentment>),
-    /// A kind of event whose turn has not come. Stored whole.
+    /// Money moves because a claim is disputed.
+    Dispute(Box<DisputeReport>),
+    /// It is genuine and could not be understood: stored whole, for somebody to look at.
+    Unclear {
+        /// What was not as the issuer documents it.
+        why: String,
+    },
+    /// A kind of event that means nothing to the books. Stored whole.
     Other,
 }
 
@@ -47,6 +55,8 @@ pub struct StandingReport {
     pub about: PurchaseReport,
     pub standing: Standing,
     pub position: Position,
+    /// Why the issuer's latest answer to the shop was not ours, in its own word; none if it was.
+    pub without_us: Option<&'static str>,
 }
 
 /// How an authorisation stands at the issuer.
@@ -141,6 +151,9 @@ pub struct Presentment {
     pub direction: Direction,
     /// Above zero, in the card's currency.
     pub amount: Money,
+    /// What the issuer gives back of the hold besides, if it sends changes and not snapshots: the
+    /// rest, when this claim is the last.
+    pub releases: Option<Money>,
 }
 
 /// Which way a presentment moves money.

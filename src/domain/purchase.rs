@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::hold::Hold;
-use super::id::{BudgetId, CardToken, ConnectionId, PermissionId, PurchaseId, PurchaseReference};
+use super::dispute::{self, Dispute, DisputeReport};
+use super::hold::{self, Hold};
+use super::id::{
+    BudgetId, CardToken, ConnectionId, IssuerReference, PermissionId, PurchaseId, PurchaseReference,
+};
 use super::limit::Counted;
 use super::money::{Currency, Money, MoneyError};
 use super::presentment::{Position, Standing};
@@ -40,8 +44,15 @@ pub struct Purchase {
     pub holds: Vec<Hold>,
     /// Captured beyond what the pots had: what the programme owes.
     pub exposure: Money,
-    /// Refunded beyond what was captured: kept aside until somebody has looked.
+    /// Given back beyond what was captured: kept aside until somebody has looked.
     pub suspense: Money,
+    pub disputes: Vec<Dispute>,
+    /// Credited for disputes that are not won: kept aside until they end.
+    pub disputed: Money,
+    /// Credited for disputes that were won: given back like a refund.
+    pub recovered: Money,
+    /// When what is held is given back if nobody speaks of it; none when nothing is held.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// The shop's name as the issuer sent it. The name may be erased later; its digest stays.
@@ -123,6 +134,10 @@ impl Purchase {
             holds: Vec::new(),
             exposure: nothing,
             suspense: nothing,
+            disputes: Vec::new(),
+            disputed: nothing,
+            recovered: nothing,
+            expires_at: None,
         }
     }
 
@@ -178,5 +193,61 @@ impl Purchase {
             self.word = Some(word);
         }
         is_newer
+    }
+
+    /// Takes over what is new in a message about a dispute.
+    pub fn hear_dispute(&mut self, report: &DisputeReport) {
+        match self.disputes.iter_mut().find(|known| known.reference == report.reference) {
+            Some(known) => known.hear(report),
+            None => self.disputes.push(Dispute::begin(report)),
+        }
+        // Their order is their own, not that of the messages.
+        self.disputes.sort_by(|one, other| one.reference.cmp(&other.reference));
+    }
+
+    /// What must be kept aside of disputed money.
+    pub fn wanted_disputed(&self) -> Result<Money, MoneyError> {
+        dispute::provisional(&self.disputes, self.currency)
+    }
+
+    /// What disputes have brought back for good.
+    pub fn wanted_recovered(&self) -> Result<Money, MoneyError> {
+        dispute::recovered(&self.disputes, self.currency)
+    }
+
+    /// Somebody spoke of it at `at`: what it holds lives on from then.
+    pub fn live_on(&mut self, at: Timestamp) -> Result<(), MoneyError> {
+        let lives = hold::lifetime(self.counted.mcc);
+        self.expires_at = if self.held()?.is_positive() {
+            Some(at.checked_add(lives).unwrap_or(Timestamp::MAX))
+        } else {
+            None
+        };
+        Ok(())
+    }
+
+    /// Whether our own clock says that nobody will claim what is held.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+
+    /// Our own clock's word that it is over, in the issuer's order: a later word wins.
+    pub fn expire(&mut self, now: Timestamp) {
+        let known = self.promises.iter().map(|promise| promise.sequence.saturating_add(1)).max();
+        let answers = known.unwrap_or(0).max(self.word.as_ref().map_or(0, |w| w.position.answers));
+        let position = Position { at: now, answers, over: 1, reference: IssuerReference::own() };
+        self.hear(IssuerWord { standing: Standing::Expired, position });
+    }
+
+    /// When somebody last spoke of it; none when nothing is held.
+    pub fn spoken_of_at(&self) -> Option<Timestamp> {
+        self.expires_at?.checked_sub(hold::lifetime(self.counted.mcc)).ok()
+    }
+
+    /// Whether we promised something that the issuer has not spoken of.
+    pub fn is_unconfirmed(&self) -> bool {
+        let heard = self.word.as_ref().map_or(0, |word| word.position.answers);
+        let kept = |p: &Promise| p.state == PromiseState::Kept && p.sequence >= heard;
+        !self.raised.is_positive() && self.promises.iter().any(kept)
     }
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::json::Body;
 use super::{Origin, RefusedMessage, Reply, Told, Verdict};
 use crate::domain::authorisation::{AuthorisationRequest, PartialAmounts, Presence, PurchaseKind};
+use crate::domain::dispute::{DisputeReport, Funds, Outcome};
 use crate::domain::id::{CardToken, IssuerReference, PurchaseReference};
 use crate::domain::merchant::{Mcc, Merchant};
 use crate::domain::money::{Currency, Money};
@@ -94,21 +95,34 @@ pub(super) fn decode_event(body: &[u8]) -> Result<IssuerEvent, RefusedMessage> {
     if !(1..=100).contains(&kind.len()) || !kind.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(RefusedMessage::malformed("type", "it is not the name of an event"));
     }
-    let body = match kind.as_str() {
-        wire::AUTHORIZATION_REQUEST => {
-            let what = "it waits for an answer, and belongs to the other address";
-            return Err(RefusedMessage::malformed("type", what));
-        }
+    if kind == wire::AUTHORIZATION_REQUEST {
+        let what = "it waits for an answer, and belongs to the other address";
+        return Err(RefusedMessage::malformed("type", what));
+    }
+    // It is genuine and has happened: what cannot be understood of it is kept, not refused.
+    let body = event_body(&body, &kind, at, &id)
+        .unwrap_or_else(|refused| EventBody::Unclear { why: refused.to_string() });
+    Ok(IssuerEvent { reference: id, kind, body })
+}
+
+fn event_body(
+    body: &Body<'_>,
+    kind: &str,
+    at: Timestamp,
+    id: &IssuerReference,
+) -> Result<EventBody, RefusedMessage> {
+    match kind {
         wire::AUTHORIZATION_CREATED | wire::AUTHORIZATION_UPDATED => {
-            let event = body.read::<wire::Event<wire::Authorization>>()?;
-            standing(&event.data.object, at, &id)?
+            standing(&body.read::<wire::Event<wire::Authorization>>()?.data.object, at, id)
         }
         wire::TRANSACTION_CREATED => {
-            presentment(&body.read::<wire::Event<wire::Transaction>>()?.data.object)?
+            presentment(&body.read::<wire::Event<wire::Transaction>>()?.data.object)
         }
-        _ => EventBody::Other,
-    };
-    Ok(IssuerEvent { reference: id, kind, body })
+        wire::DISPUTE_FUNDS_REINSTATED => dispute(body, Some(Funds::Credited), at, id),
+        wire::DISPUTE_FUNDS_RESCINDED => dispute(body, Some(Funds::TakenAgain), at, id),
+        kind if wire::DISPUTE_KINDS.contains(&kind) => dispute(body, None, at, id),
+        _ => Ok(EventBody::Other),
+    }
 }
 
 pub(super) fn encode(told: &Told, api_version: &str) -> Reply {
@@ -181,7 +195,22 @@ fn standing(
         },
         standing,
         position: Position { at, answers, over: u8::from(is_over), reference: event.clone() },
+        without_us: about.request_history.last().and_then(without_us),
     })))
+}
+
+/// Why the last answer that the shop got was not ours. What Stripe or the network refused before
+/// asking us is none of our business, but its own money running out is.
+fn without_us(last: &wire::AnsweredRequest) -> Option<&'static str> {
+    const REASONS: [&str; 5] = [
+        "webhook_timeout",
+        "webhook_error",
+        "network_fallback",
+        "stripe_internal_error",
+        "insufficient_funds",
+    ];
+    let reason = last.reason.as_deref()?;
+    REASONS.into_iter().find(|known| *known == reason)
 }
 
 /// What the merchant has claimed, by the authorization's own list.
@@ -232,6 +261,40 @@ fn presentment(claim: &wire::Transaction) -> Result<EventBody, RefusedMessage> {
         },
         direction,
         amount,
+        releases: None,
+    })))
+}
+
+fn dispute(
+    body: &Body<'_>,
+    funds: Option<Funds>,
+    at: Timestamp,
+    event: &IssuerReference,
+) -> Result<EventBody, RefusedMessage> {
+    const AMOUNT: &str = "data.object.amount";
+
+    let about = body.read::<wire::Event<wire::Dispute>>()?.data.object;
+    let outcome = match about.status.as_str() {
+        "unsubmitted" | "submitted" => Outcome::Open,
+        "won" => Outcome::Won,
+        "lost" | "expired" => Outcome::Lost,
+        _ => return Err(RefusedMessage::malformed("data.object.status", "it is not documented")),
+    };
+    let currency = currency("data.object.currency", &about.currency)?;
+    let amount = money(AMOUNT, about.amount, currency)?;
+    if amount.is_zero() {
+        return Err(RefusedMessage::malformed(AMOUNT, "nothing is disputed"));
+    }
+    let is_over = outcome != Outcome::Open || funds == Some(Funds::TakenAgain);
+    let (wire::TransactionLink::Id(claim) | wire::TransactionLink::Whole { id: claim }) =
+        about.transaction;
+    Ok(EventBody::Dispute(Box::new(DisputeReport {
+        reference: reference("data.object.id", &about.id)?,
+        presentment: reference("data.object.transaction", &claim)?,
+        amount,
+        outcome,
+        funds,
+        position: Position { at, answers: 0, over: u8::from(is_over), reference: event.clone() },
     })))
 }
 

@@ -21,6 +21,8 @@ pub enum Account {
     Exposure,
     /// Refunds that belong to no known purchase, until somebody has looked.
     Suspense,
+    /// Credited for disputes that have not ended yet.
+    Disputed,
 }
 
 impl fmt::Display for Account {
@@ -32,6 +34,7 @@ impl fmt::Display for Account {
             Self::Clearing(connection) => write!(f, "clearing:{connection}"),
             Self::Exposure => f.write_str("exposure"),
             Self::Suspense => f.write_str("suspense"),
+            Self::Disputed => f.write_str("disputed"),
         }
     }
 }
@@ -49,6 +52,7 @@ impl FromStr for Account {
         let account = match parts.as_slice() {
             ["exposure"] => Some(Self::Exposure),
             ["suspense"] => Some(Self::Suspense),
+            ["disputed"] => Some(Self::Disputed),
             ["stream", stream] => stream.parse().ok().map(Self::StreamFunds),
             ["clearing", connection] => connection.parse().ok().map(Self::Clearing),
             ["pot", pot, "left"] => pot.parse().ok().map(Self::PotLeft),

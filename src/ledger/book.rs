@@ -107,7 +107,8 @@ impl Pots {
             Account::StreamFunds(_)
             | Account::Clearing(_)
             | Account::Exposure
-            | Account::Suspense => Ok(None),
+            | Account::Suspense
+            | Account::Disputed => Ok(None),
         }
     }
 }
@@ -119,7 +120,7 @@ fn side<'a>(account: &Account, balance: &'a mut PotBalance) -> &'a mut Money {
 
 /// Whether money that goes there is spent, and money that comes from there is given back.
 const fn is_outside(account: &Account) -> bool {
-    matches!(account, Account::Clearing(_) | Account::Suspense)
+    matches!(account, Account::Clearing(_) | Account::Suspense | Account::Disputed)
 }
 
 /// A card of the budget.
@@ -236,6 +237,7 @@ impl Book {
         let before = purchase.committed()?;
         let used_before = purchase.permissions()?;
         let transfers = act(purchase, &mut self.pots)?;
+        purchase.live_on(cause.moment.at)?;
         let purchase = purchase.clone();
         self.count(&purchase, before, purchase.committed()?, cause.moment.date)?;
         self.use_permissions(&used_before, &purchase.permissions()?);

@@ -73,11 +73,15 @@ pub enum PostingKind {
     Standing,
     Capture,
     Refund,
+    /// Money moved because a claim is disputed.
+    Dispute,
+    /// Our own clock said that nobody will claim what was held.
+    Expiry,
 }
 
 impl PostingKind {
     /// Every kind, for reading stored words.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Agreement,
         Self::Pot,
         Self::Load,
@@ -86,6 +90,8 @@ impl PostingKind {
         Self::Standing,
         Self::Capture,
         Self::Refund,
+        Self::Dispute,
+        Self::Expiry,
     ];
 
     /// The word that is stored.
@@ -99,6 +105,8 @@ impl PostingKind {
             Self::Standing => "standing",
             Self::Capture => "capture",
             Self::Refund => "refund",
+            Self::Dispute => "dispute",
+            Self::Expiry => "expiry",
         }
     }
 

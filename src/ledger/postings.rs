@@ -53,10 +53,35 @@ pub fn refunded(
 ) -> Result<Vec<Transfer>, LedgerError> {
     purchase.refunded = purchase.refunded.checked_add(amount)?;
     let mut desk = Desk::new(purchase, pots);
-    let clearing = Account::Clearing(desk.purchase.connection.clone());
-    let excess = desk.give_back(&clearing, amount)?;
-    desk.purchase.suspense = desk.purchase.suspense.checked_add(excess)?;
-    desk.move_money(clearing, Account::Suspense, excess)?;
+    let clearing = desk.clearing();
+    desk.bring_back(&clearing, amount)?;
+    desk.settle_from(&[])?;
+    Ok(desk.transfers)
+}
+
+/// Brings disputed money to where the purchase's disputes say that it is: aside while they are
+/// open, given back like a refund when they were won, with the issuer again when they were lost.
+/// What was set aside before moves on from there, once.
+pub fn disputed(
+    purchase: &mut Purchase,
+    pots: &mut Pots,
+    others: &[PotId],
+) -> Result<Vec<Transfer>, LedgerError> {
+    let mut desk = Desk::new(purchase, pots);
+    let (aside, recovered) = (desk.purchase.wanted_disputed()?, desk.purchase.wanted_recovered()?);
+    let clearing = desk.clearing();
+    let won = recovered.saturating_sub(desk.purchase.recovered)?;
+    let lost = desk.purchase.recovered.saturating_sub(recovered)?;
+    let freed = desk.purchase.disputed.saturating_sub(aside)?;
+    let from_aside = won.least(freed)?;
+    desk.bring_back(&Account::Disputed, from_aside)?;
+    desk.bring_back(&clearing, won.checked_sub(from_aside)?)?;
+    desk.take_again(lost, others)?;
+    let credited = aside.saturating_sub(desk.purchase.disputed)?;
+    desk.move_money(Account::Disputed, clearing.clone(), freed.checked_sub(from_aside)?)?;
+    desk.move_money(clearing, Account::Disputed, credited)?;
+    desk.purchase.disputed = aside;
+    desk.purchase.recovered = recovered;
     desk.settle_from(&[])?;
     Ok(desk.transfers)
 }
@@ -71,6 +96,10 @@ struct Desk<'a> {
 impl<'a> Desk<'a> {
     const fn new(purchase: &'a mut Purchase, pots: &'a mut Pots) -> Self {
         Self { purchase, pots, transfers: Vec::new() }
+    }
+
+    fn clearing(&self) -> Account {
+        Account::Clearing(self.purchase.connection.clone())
     }
 
     fn move_money(&mut self, from: Account, to: Account, amount: Money) -> Result<(), LedgerError> {
@@ -143,7 +172,7 @@ impl<'a> Desk<'a> {
     }
 
     fn capture(&mut self, amount: Money, others: &[PotId]) -> Result<(), LedgerError> {
-        let clearing = Account::Clearing(self.purchase.connection.clone());
+        let clearing = self.clearing();
         let mut open = amount;
         for index in 0..self.purchase.holds.len() {
             let Some(hold) = self.purchase.holds.get_mut(index) else { break };
@@ -154,6 +183,13 @@ impl<'a> Desk<'a> {
             self.move_money(from, clearing.clone(), part)?;
             open = open.checked_sub(part)?;
         }
+        self.pay(open, others)
+    }
+
+    /// Pays the issuer from what pots have left, the purchase's own first, then from the programme.
+    fn pay(&mut self, amount: Money, others: &[PotId]) -> Result<(), LedgerError> {
+        let clearing = self.clearing();
+        let mut open = amount;
         for pot in self.own_and(others) {
             let part = open.least(self.pots.left(&pot, open.currency()))?;
             if !part.is_positive() {
@@ -168,6 +204,21 @@ impl<'a> Desk<'a> {
         }
         self.purchase.exposure = self.purchase.exposure.checked_add(open)?;
         self.move_money(Account::Exposure, clearing, open)
+    }
+
+    /// Money that was given back goes to the issuer again: first what was kept aside of it.
+    fn take_again(&mut self, amount: Money, others: &[PotId]) -> Result<(), LedgerError> {
+        let kept_aside = amount.least(self.purchase.suspense)?;
+        self.purchase.suspense = self.purchase.suspense.checked_sub(kept_aside)?;
+        self.move_money(Account::Suspense, self.clearing(), kept_aside)?;
+        self.pay(amount.checked_sub(kept_aside)?, others)
+    }
+
+    /// Gives `amount` back from `source`, and keeps aside what is beyond everything captured.
+    fn bring_back(&mut self, source: &Account, amount: Money) -> Result<(), LedgerError> {
+        let excess = self.give_back(source, amount)?;
+        self.purchase.suspense = self.purchase.suspense.checked_add(excess)?;
+        self.move_money(source.clone(), Account::Suspense, excess)
     }
 
     /// Gives `amount` back from `source`; returns what is beyond everything that was captured.

@@ -1,28 +1,27 @@
 //! What happens to a purchase after the answer: the issuer's later messages, in any order and any
-//! number of times. They are facts; none is refused.
+//! number of times. They are facts; none is refused. And what happens when no message comes.
 
+mod desk;
+mod disputes;
+mod expiry;
 mod shape;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::id::{
-    BudgetId, CardToken, ConnectionId, ExceptionId, IssuerReference, PostingId, ProgrammeId,
-    PurchaseReference,
+    BudgetId, CardToken, ConnectionId, ExceptionId, IssuerReference, ProgrammeId, PurchaseReference,
 };
-use crate::domain::money::{Money, MoneyError};
-use crate::domain::period::Moment;
-use crate::domain::pot::{PotPart, Source, drain};
-use crate::domain::presentment::{Change, Direction, EventBody};
-use crate::domain::purchase::{IssuerWord, Purchase};
+use crate::domain::money::MoneyError;
+use crate::domain::presentment::EventBody;
 use crate::ids::NewIds;
-use crate::ledger::book::{Book, Cause, LedgerError, PurchaseKey};
-use crate::ledger::posting::PostingKind;
-use crate::ledger::postings::{captured, refunded, settled};
-use crate::programme::directory::{Directory, DirectoryError, Programme};
-use crate::record::event::{EventState, ISSUER_EVENT, ReceivedEvent, presentment_digest};
-use crate::record::row::Digest;
+use crate::ledger::book::LedgerError;
+use crate::programme::directory::{Directory, DirectoryError};
+use crate::record::event::{EventState, ReceivedEvent};
 use crate::store::{Additions, BookWanted, Books, Note, ReferenceKey, StoreError, Tx};
 
+use desk::Desk;
+pub use disputes::book_parked;
+pub use expiry::expire;
 use shape::Shape;
 
 /// Why messages could not be booked. Nothing of them has been written.
@@ -68,12 +67,35 @@ pub async fn book(
     let fresh: Vec<_> = events.iter().filter(|event| known.insert(place(event))).collect();
     let shapes: Vec<_> = fresh.iter().filter_map(|event| Shape::of(event)).collect();
     let budgets = budgets(tx, &shapes).await?;
-    let mut booked = tx.known_presentments(&presentments(&shapes)).await?;
-    let mut books = tx.open_books(&wanted(&shapes, &budgets), directory.agreements()).await?;
-    let programmes = directory.versions(books.versions()).await?;
+    let mut tasks: Vec<_> =
+        shapes.into_iter().zip(budgets).map(|(shape, budget)| Task { shape, budget }).collect();
+    let disputes = disputes::find(tx, &fresh, &tasks).await?;
+    tasks.extend(disputes.found);
     let mut additions = Additions::default();
+    disputes::park(&disputes.unknown, ids, &mut additions);
+    keep_the_rest(&fresh, ids, &mut additions);
+    work(tx, directory, ids, &tasks, additions).await
+}
 
-    for (shape, budget) in shapes.iter().zip(&budgets) {
+/// One message, and the budget in whose book it belongs.
+#[derive(Debug)]
+struct Task<'a> {
+    shape: Shape<'a>,
+    budget: BudgetId,
+}
+
+/// Opens the books that `tasks` are about, books them in order, and writes all of it.
+async fn work(
+    tx: &mut Tx,
+    directory: &Directory,
+    ids: &NewIds,
+    tasks: &[Task<'_>],
+    mut additions: Additions,
+) -> Result<(), LifecycleError> {
+    let mut booked = tx.known_presentments(&presentments(tasks)).await?;
+    let mut books = tx.open_books(&wanted(tasks), directory.agreements()).await?;
+    let programmes = directory.versions(books.versions()).await?;
+    for Task { shape, budget } in tasks {
         let programme_id = &shape.event.programme;
         let open = books.get_mut(programme_id, budget);
         let open = open.ok_or_else(|| LifecycleError::NoHouse(programme_id.clone()))?;
@@ -82,18 +104,51 @@ pub async fn book(
         };
         Desk { book: &mut open.book, programme, ids }.add_purchase(shape);
     }
-    load_counters(tx, &shapes, &budgets, &mut books).await?;
-    for (shape, budget) in shapes.iter().zip(&budgets) {
+    load_counters(tx, tasks, &mut books).await?;
+    for Task { shape, budget } in tasks {
         let Some(open) = books.get_mut(&shape.event.programme, budget) else { continue };
         let Some(programme) = programmes.get(&shape.event.programme) else { continue };
         let mut desk = Desk { book: &mut open.book, programme, ids };
         desk.book(shape, &mut booked, &mut additions)?;
     }
-    for event in fresh.iter().filter(|event| Shape::of(event).is_none()) {
-        additions.events.push(event.row(EventState::Kept));
-    }
     tx.close_books(&books.all(), &additions).await?;
     Ok(())
+}
+
+/// Messages that move nothing are stored whole; those that nobody understood, for a person too.
+fn keep_the_rest(fresh: &[&ReceivedEvent], ids: &NewIds, additions: &mut Additions) {
+    for event in fresh {
+        match &event.event.body {
+            EventBody::Unclear { why } => {
+                additions.events.push(event.row(EventState::Kept));
+                additions.notes.push(house_note(event, ids, "not_understood", why.clone()));
+            }
+            EventBody::Other => additions.events.push(event.row(EventState::Kept)),
+            // One that names no purchase at all cannot be booked either.
+            EventBody::Presentment(_) if Shape::of(event).is_none() => {
+                let why = "its identifier cannot be that of a purchase".to_owned();
+                additions.events.push(event.row(EventState::Kept));
+                additions.notes.push(house_note(event, ids, "not_understood", why));
+            }
+            EventBody::Standing(_)
+            | EventBody::HoldChange(_)
+            | EventBody::Presentment(_)
+            | EventBody::Dispute(_) => {}
+        }
+    }
+}
+
+/// A note about a message that is in nobody's book.
+fn house_note(event: &ReceivedEvent, ids: &NewIds, kind: &'static str, detail: String) -> Note {
+    Note {
+        id: ExceptionId::new(ids.next(event.received_at)),
+        programme: event.programme.clone(),
+        budget: BudgetId::house(),
+        kind,
+        subject: format!("{}/{}", event.connection, event.event.reference),
+        detail,
+        noted_at: event.received_at,
+    }
 }
 
 /// Stores a message whole that could not be booked, and writes down that somebody has to look at
@@ -110,15 +165,7 @@ pub async fn keep(
     }
     let mut additions = Additions::default();
     additions.events.push(event.row(EventState::Kept));
-    additions.notes.push(Note {
-        id: ExceptionId::new(ids.next(event.received_at)),
-        programme: event.programme.clone(),
-        budget: BudgetId::house(),
-        kind: "not_booked",
-        subject: format!("{}/{}", event.connection, event.event.reference),
-        detail: why.to_string(),
-        noted_at: event.received_at,
-    });
+    additions.notes.push(house_note(event, ids, "not_booked", why.to_string()));
     tx.close_books(&[], &additions).await?;
     Ok(())
 }
@@ -135,13 +182,13 @@ fn place(event: &ReceivedEvent) -> ReferenceKey {
     (event.programme.clone(), event.connection.clone(), event.event.reference.to_string())
 }
 
-fn presentments(shapes: &[Shape<'_>]) -> Vec<(ProgrammeId, ConnectionId, IssuerReference)> {
-    let key = |shape: &Shape<'_>| {
-        let presentment = shape.presentment()?;
-        let event = shape.event;
+fn presentments(tasks: &[Task<'_>]) -> Vec<(ProgrammeId, ConnectionId, IssuerReference)> {
+    let key = |task: &Task<'_>| {
+        let presentment = task.shape.presentment()?;
+        let event = task.shape.event;
         Some((event.programme.clone(), event.connection.clone(), presentment.reference.clone()))
     };
-    let keys: BTreeSet<_> = shapes.iter().filter_map(key).collect();
+    let keys: BTreeSet<_> = tasks.iter().filter_map(key).collect();
     keys.into_iter().collect()
 }
 
@@ -151,27 +198,29 @@ async fn budgets(tx: &mut Tx, shapes: &[Shape<'_>]) -> Result<Vec<BudgetId>, Sto
         let event = shape.event;
         (event.programme.clone(), event.connection.clone(), shape.purchase.clone())
     };
-    let card = |shape: &Shape<'_>| -> (ProgrammeId, ConnectionId, CardToken) {
+    let card = |shape: &Shape<'_>| -> Option<(ProgrammeId, ConnectionId, CardToken)> {
         let event = shape.event;
-        (event.programme.clone(), event.connection.clone(), shape.about.card.clone())
+        let card = shape.about?.card.clone();
+        Some((event.programme.clone(), event.connection.clone(), card))
     };
     let keys: BTreeSet<_> = shapes.iter().map(purchase).collect();
     let known = tx.purchase_budgets(&keys.into_iter().collect::<Vec<_>>()).await?;
-    let keys: BTreeSet<_> = shapes.iter().map(card).collect();
+    let keys: BTreeSet<_> = shapes.iter().filter_map(card).collect();
     let cards = tx.card_budgets(&keys.into_iter().collect::<Vec<_>>()).await?;
     let cards: BTreeMap<_, _> =
         cards.into_iter().map(|c| ((c.programme, c.connection, c.token), c.budget)).collect();
     let budget = |shape: &Shape<'_>| {
         let (programme, connection, reference) = purchase(shape);
         let by_purchase = known.get(&(programme, connection, reference.to_string()));
-        by_purchase.or_else(|| cards.get(&card(shape))).cloned().unwrap_or_else(BudgetId::house)
+        let by_card = || cards.get(&card(shape)?);
+        by_purchase.or_else(by_card).cloned().unwrap_or_else(BudgetId::house)
     };
     Ok(shapes.iter().map(budget).collect())
 }
 
-fn wanted(shapes: &[Shape<'_>], budgets: &[BudgetId]) -> Vec<BookWanted> {
+fn wanted(tasks: &[Task<'_>]) -> Vec<BookWanted> {
     let mut wanted: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-    for (shape, budget) in shapes.iter().zip(budgets) {
+    for Task { shape, budget } in tasks {
         let purchases = wanted.entry((shape.event.programme.clone(), budget.clone())).or_default();
         purchases.insert(shape.key());
     }
@@ -181,12 +230,11 @@ fn wanted(shapes: &[Shape<'_>], budgets: &[BudgetId]) -> Vec<BookWanted> {
 
 async fn load_counters(
     tx: &mut Tx,
-    shapes: &[Shape<'_>],
-    budgets: &[BudgetId],
+    tasks: &[Task<'_>],
     books: &mut Books,
 ) -> Result<(), StoreError> {
     let mut keys = Vec::new();
-    for (shape, budget) in shapes.iter().zip(budgets) {
+    for Task { shape, budget } in tasks {
         let Some(open) = books.get_mut(&shape.event.programme, budget) else { continue };
         let purchase = open.book.purchases.get(&shape.key());
         let Some((purchase, owner)) = purchase.zip(open.book.owner.as_ref()) else { continue };
@@ -194,207 +242,4 @@ async fn load_counters(
         keys.extend(counters.map(|key| (shape.event.programme.clone(), budget.clone(), key)));
     }
     tx.load_counters(&keys, books).await
-}
-
-/// One budget's book, and what booking in it needs.
-struct Desk<'a> {
-    book: &'a mut Book,
-    programme: &'a Programme,
-    ids: &'a NewIds,
-}
-
-impl Desk<'_> {
-    /// A purchase that nobody told us of before begins with the message that names it.
-    fn add_purchase(&mut self, shape: &Shape<'_>) {
-        let key = shape.key();
-        if !self.book.purchases.contains_key(&key) {
-            let purchase = shape.new_purchase(self.book, self.programme, self.ids);
-            self.book.purchases.insert(key, purchase);
-        }
-    }
-
-    fn book(
-        &mut self,
-        shape: &Shape<'_>,
-        booked: &mut BTreeSet<ReferenceKey>,
-        additions: &mut Additions,
-    ) -> Result<(), LifecycleError> {
-        let event = shape.event;
-        if let Some(presentment) = shape.presentment() {
-            let reference = presentment.reference.to_string();
-            let place = (event.programme.clone(), event.connection.clone(), reference);
-            if !booked.insert(place) {
-                additions.events.push(event.row(EventState::Kept));
-                return Ok(());
-            }
-        }
-        let key = shape.key();
-        if shape.amount().is_some_and(|amount| amount.currency() != self.book.currency) {
-            // The books of a budget have one currency; a message in another is kept for a person.
-            additions.events.push(event.row(EventState::Kept));
-            additions.notes.push(self.note(shape, "other_currency"));
-            return Ok(());
-        }
-        let row = event.row(EventState::Booked);
-        let digest = Digest::of_row(&ISSUER_EVENT, &row);
-        additions.events.push(row);
-        let before = self.exposure(&key);
-        match &event.event.body {
-            EventBody::Standing(report) => {
-                let word =
-                    IssuerWord { standing: report.standing, position: report.position.clone() };
-                self.settle(shape, digest, |purchase| {
-                    purchase.hear(word);
-                    Ok(())
-                })?;
-                if self.is_uncovered(&key)? {
-                    additions.notes.push(self.note(shape, "hold_above_money"));
-                }
-            }
-            EventBody::HoldChange(report) => {
-                let change = report.change;
-                self.settle(shape, digest, |purchase| {
-                    match change {
-                        Change::Raised { by } => {
-                            purchase.raised = purchase.raised.checked_add(by)?;
-                        }
-                        Change::Lowered { by } => {
-                            purchase.lowered = purchase.lowered.checked_add(by)?;
-                        }
-                    }
-                    Ok(())
-                })?;
-            }
-            EventBody::Presentment(presentment) => {
-                let Some(purchase) = self.book.purchases.get(&key) else { return Ok(()) };
-                let row = event.presentment_row(presentment, &self.book.budget, purchase.id);
-                let digest = presentment_digest(digest, &row);
-                additions.presentments.push(row);
-                self.present(shape, digest, presentment.direction, presentment.amount)?;
-                self.note_presentment(shape, presentment.direction, before, additions);
-            }
-            EventBody::Other => {}
-        }
-        Ok(())
-    }
-
-    fn cause(&self, shape: &Shape<'_>, kind: PostingKind, record: Digest) -> Cause {
-        let event = shape.event;
-        let reference = shape.presentment().map_or(&event.event.reference, |p| &p.reference);
-        Cause {
-            posting: PostingId::new(self.ids.next(event.received_at)),
-            kind,
-            subject: format!("{}/{reference}", event.connection),
-            record,
-            moment: Moment::new(event.received_at, self.programme.zone()),
-        }
-    }
-
-    /// Takes over what a message says about a hold, and holds what is then to be held.
-    fn settle(
-        &mut self,
-        shape: &Shape<'_>,
-        record: Digest,
-        hear: impl FnOnce(&mut Purchase) -> Result<(), MoneyError>,
-    ) -> Result<(), LifecycleError> {
-        let cause = self.cause(shape, PostingKind::Standing, record);
-        let sources = self.sources(shape, &cause);
-        self.book.change(&shape.key(), cause, |purchase, pots| {
-            hear(purchase)?;
-            let parts = parts(purchase, &sources)?;
-            settled(purchase, pots, &parts)
-        })?;
-        Ok(())
-    }
-
-    fn present(
-        &mut self,
-        shape: &Shape<'_>,
-        record: Digest,
-        direction: Direction,
-        amount: Money,
-    ) -> Result<(), LifecycleError> {
-        let kind = match direction {
-            Direction::Capture => PostingKind::Capture,
-            Direction::Refund => PostingKind::Refund,
-        };
-        let cause = self.cause(shape, kind, record);
-        let others: Vec<_> =
-            self.sources(shape, &cause).into_iter().map(|source| source.pot).collect();
-        self.book.change(&shape.key(), cause, |purchase, pots| match direction {
-            Direction::Capture => captured(purchase, pots, amount, &others),
-            Direction::Refund => refunded(purchase, pots, amount),
-        })?;
-        Ok(())
-    }
-
-    /// What the budget's pots have left for this purchase, in the order in which they drain.
-    fn sources(&self, shape: &Shape<'_>, cause: &Cause) -> Vec<Source> {
-        let Some(owner) = &self.book.owner else { return Vec::new() };
-        let Some(purchase) = self.book.purchases.get(&shape.key()) else { return Vec::new() };
-        let streams = &self.programme.settings.streams;
-        let category = &purchase.counted.category;
-        let order = owner.agreement.drain_order(streams, category, cause.moment.date);
-        let left = |pot| self.book.pots.left(pot, self.book.currency);
-        order.into_iter().map(|p| Source { pot: p.id.clone(), available: left(&p.id) }).collect()
-    }
-
-    fn exposure(&self, key: &PurchaseKey) -> Money {
-        let purchase = self.book.purchases.get(key);
-        purchase.map_or(Money::zero(self.book.currency), |purchase| purchase.exposure)
-    }
-
-    fn is_uncovered(&self, key: &PurchaseKey) -> Result<bool, MoneyError> {
-        let Some(purchase) = self.book.purchases.get(key) else { return Ok(false) };
-        let missing = purchase.wanted_hold()?.saturating_sub(purchase.held()?)?;
-        Ok(missing.is_positive())
-    }
-
-    /// Writes down what somebody should look at after a presentment.
-    fn note_presentment(
-        &self,
-        shape: &Shape<'_>,
-        direction: Direction,
-        exposure_before: Money,
-        additions: &mut Additions,
-    ) {
-        let Some(purchase) = self.book.purchases.get(&shape.key()) else { return };
-        if self.book.budget.is_house() {
-            additions.notes.push(self.note(shape, "unknown_card"));
-        }
-        match direction {
-            Direction::Capture => {
-                if purchase.promises.is_empty() && purchase.word.is_none() {
-                    additions.notes.push(self.note(shape, "capture_without_question"));
-                }
-                if purchase.exposure.minor() > exposure_before.minor() {
-                    additions.notes.push(self.note(shape, "capture_above_money"));
-                }
-            }
-            Direction::Refund => {
-                if purchase.suspense.is_positive() {
-                    additions.notes.push(self.note(shape, "refund_without_purchase"));
-                }
-            }
-        }
-    }
-
-    fn note(&self, shape: &Shape<'_>, kind: &'static str) -> Note {
-        let event = shape.event;
-        Note {
-            id: ExceptionId::new(self.ids.next(event.received_at)),
-            programme: event.programme.clone(),
-            budget: self.book.budget.clone(),
-            kind,
-            subject: format!("{}/{}", event.connection, event.event.reference),
-            detail: format!("purchase {}", shape.purchase),
-            noted_at: event.received_at,
-        }
-    }
-}
-
-/// What is missing from the hold, split over `sources`.
-fn parts(purchase: &Purchase, sources: &[Source]) -> Result<Vec<PotPart>, MoneyError> {
-    let missing = purchase.wanted_hold()?.saturating_sub(purchase.held()?)?;
-    drain(missing, sources)
 }

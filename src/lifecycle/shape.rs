@@ -10,7 +10,7 @@ use crate::domain::purchase::{Beginning, Place, Purchase};
 use crate::ids::NewIds;
 use crate::ledger::book::{Book, PurchaseKey};
 use crate::programme::directory::Programme;
-use crate::record::event::ReceivedEvent;
+use crate::record::event::{EventState, ReceivedEvent};
 
 /// A message about a purchase.
 #[derive(Debug)]
@@ -18,11 +18,14 @@ pub(super) struct Shape<'a> {
     pub(super) event: &'a ReceivedEvent,
     /// The purchase; a claim that belongs to none is a purchase of its own.
     pub(super) purchase: PurchaseReference,
-    pub(super) about: &'a PurchaseReport,
+    /// What it says about the purchase; a dispute says nothing.
+    pub(super) about: Option<&'a PurchaseReport>,
+    /// How the message is stored: one that was parked has its row already.
+    pub(super) state: EventState,
 }
 
 impl<'a> Shape<'a> {
-    /// The shape of `event`; none for a kind whose turn has not come.
+    /// The shape of `event`, if it names its purchase.
     pub(super) fn of(event: &'a ReceivedEvent) -> Option<Self> {
         let (purchase, about) = match &event.event.body {
             EventBody::Standing(report) => (report.purchase.clone(), &report.about),
@@ -30,16 +33,25 @@ impl<'a> Shape<'a> {
             EventBody::Presentment(presentment) => {
                 (presentment.purchase.clone().or_else(|| own(presentment))?, &presentment.about)
             }
-            EventBody::Other => return None,
+            EventBody::Dispute(_) | EventBody::Unclear { .. } | EventBody::Other => return None,
         };
-        Some(Self { event, purchase, about })
+        Some(Self { event, purchase, about: Some(about), state: EventState::Booked })
+    }
+
+    /// The shape of a dispute about `purchase`.
+    pub(super) const fn disputed(event: &'a ReceivedEvent, purchase: PurchaseReference) -> Self {
+        Self { event, purchase, about: None, state: EventState::Booked }
     }
 
     /// The claim, if it is one.
     pub(super) fn presentment(&self) -> Option<&'a Presentment> {
         match &self.event.event.body {
             EventBody::Presentment(presentment) => Some(presentment),
-            EventBody::Standing(_) | EventBody::HoldChange(_) | EventBody::Other => None,
+            EventBody::Standing(_)
+            | EventBody::HoldChange(_)
+            | EventBody::Dispute(_)
+            | EventBody::Unclear { .. }
+            | EventBody::Other => None,
         }
     }
 
@@ -51,7 +63,8 @@ impl<'a> Shape<'a> {
                 Change::Raised { by } | Change::Lowered { by } => Some(by),
             },
             EventBody::Presentment(presentment) => Some(presentment.amount),
-            EventBody::Other => None,
+            EventBody::Dispute(report) => Some(report.amount),
+            EventBody::Unclear { .. } | EventBody::Other => None,
         }
     }
 
@@ -60,29 +73,28 @@ impl<'a> Shape<'a> {
         (self.event.connection.clone(), self.purchase.clone())
     }
 
-    /// A purchase that is known from this message only.
+    /// A purchase that is known from this message only; none from a dispute.
     pub(super) fn new_purchase(
         &self,
         book: &Book,
         programme: &Programme,
         ids: &NewIds,
-    ) -> Purchase {
-        let at = self.event.received_at;
-        Purchase::begin(Beginning {
-            id: PurchaseId::new(ids.next(at)),
+    ) -> Option<Purchase> {
+        let about = self.about?;
+        Some(Purchase::begin(Beginning {
+            id: PurchaseId::new(ids.next(self.event.received_at)),
             budget: book.budget.clone(),
             connection: self.event.connection.clone(),
             reference: self.purchase.clone(),
-            card: self.about.card.clone(),
+            card: about.card.clone(),
             currency: book.currency,
-            counted: self.counted(book, programme),
-            place: Place::new(self.about.merchant.name()),
-        })
+            counted: self.counted(about, book, programme),
+            place: Place::new(about.merchant.name()),
+        }))
     }
 
     /// What the purchase counts as: as if it had been asked about when the message came.
-    fn counted(&self, book: &Book, programme: &Programme) -> Counted {
-        let about = self.about;
+    fn counted(&self, about: &PurchaseReport, book: &Book, programme: &Programme) -> Counted {
         let nothing = Money::zero(book.currency);
         let request = AuthorisationRequest {
             programme: self.event.programme.clone(),

@@ -143,7 +143,9 @@ impl fmt::Display for Balances {
                 }
             }
             write!(f, "{table}")?;
-            writeln!(f, "exposure {}, suspense {}", major(sums.exposure), major(sums.suspense))?;
+            let [exposure, suspense, disputed] =
+                [sums.exposure, sums.suspense, sums.disputed].map(major);
+            writeln!(f, "exposure {exposure}, suspense {suspense}, disputed {disputed}")?;
         }
         Ok(())
     }
@@ -168,6 +170,7 @@ struct ProgrammeBody {
     currency: &'static str,
     exposure_minor: i64,
     suspense_minor: i64,
+    disputed_minor: i64,
     people: Vec<PersonBody>,
 }
 
@@ -204,6 +207,7 @@ impl ProgrammeBody {
             currency: currency.code(),
             exposure_minor: sums.exposure.minor(),
             suspense_minor: sums.suspense.minor(),
+            disputed_minor: sums.disputed.minor(),
             people: people.iter().map(PersonBody::new).collect(),
         }
     }

@@ -4,7 +4,45 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::table::TextTable;
-use crate::store::ExceptionRow;
+use crate::domain::hold::CONFIRMED_WITHIN;
+use crate::domain::id::{ExceptionId, ProgrammeId};
+use crate::domain::purchase::Purchase;
+use crate::store::{ExceptionRow, Store, StoreError};
+
+/// What somebody has to look at, oldest first; at most `most`.
+///
+/// Approvals that the issuer never spoke of are looked up, not noted: as soon as it does, they are
+/// none any more.
+pub async fn list(
+    store: &Store,
+    now: Timestamp,
+    most: u32,
+) -> Result<Vec<ExceptionRow>, StoreError> {
+    let mut exceptions = store.exceptions(most).await?;
+    let overdue = now.checked_sub(CONFIRMED_WITHIN).unwrap_or(now);
+    for (programme, _) in store.programmes().await? {
+        let open = store.purchases_expiring(&programme, overdue, Timestamp::MAX, u32::MAX).await?;
+        let is_overdue =
+            |p: &&Purchase| p.is_unconfirmed() && p.spoken_of_at().is_some_and(|at| at <= overdue);
+        let unconfirmed = open.iter().filter(is_overdue);
+        exceptions.extend(unconfirmed.map(|purchase| unconfirmed_row(&programme, purchase)));
+    }
+    exceptions.sort_by_key(|exception| exception.noted_at);
+    exceptions.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+    Ok(exceptions)
+}
+
+fn unconfirmed_row(programme: &ProgrammeId, purchase: &Purchase) -> ExceptionRow {
+    ExceptionRow {
+        id: ExceptionId::new(purchase.id.uuid()),
+        programme: programme.clone(),
+        budget: purchase.budget.clone(),
+        kind: "not_confirmed".to_owned(),
+        subject: format!("{}/{}", purchase.connection, purchase.reference),
+        detail: "we approved it, and the issuer has not said what became of it".to_owned(),
+        noted_at: purchase.spoken_of_at().unwrap_or(Timestamp::UNIX_EPOCH),
+    }
+}
 
 /// The list for people, oldest first. Empty if there is nothing to look at.
 pub fn text(exceptions: &[ExceptionRow], now: Timestamp) -> String {

@@ -93,6 +93,8 @@ pub fn stored(event: &IssuerEvent) {
         EventBody::Standing(_) => "standing",
         EventBody::HoldChange(_) => "hold_change",
         EventBody::Presentment(presentment) => presentment.direction.word(),
+        EventBody::Dispute(_) => "dispute",
+        EventBody::Unclear { .. } => "unclear",
         EventBody::Other => "other",
     };
     counter!(EVENTS, "kind" => kind).increment(1);

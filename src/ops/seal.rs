@@ -46,9 +46,9 @@ pub async fn seal(
     Ok(seal)
 }
 
-/// A programme's totals in one line, from loaded, held, spent, left, exposure and suspense.
-pub(super) fn totals_line(currency: &str, totals: [i128; 6]) -> String {
-    let [loaded, held, spent, left, exposure, suspense] = totals.map(|minor| {
+/// A programme's totals in one line, from loaded, held, spent, left, exposure, suspense and disputed.
+pub(super) fn totals_line(currency: &str, totals: [i128; 7]) -> String {
+    let [loaded, held, spent, left, exposure, suspense, disputed] = totals.map(|minor| {
         let known: Option<Currency> = currency.parse().ok();
         match (known, i64::try_from(minor)) {
             (Some(known), Ok(minor)) => Money::from_minor(minor, known).major().to_string(),
@@ -57,7 +57,7 @@ pub(super) fn totals_line(currency: &str, totals: [i128; 6]) -> String {
     });
     format!(
         "{currency} loaded={loaded} held={held} spent={spent} left={left} exposure={exposure} \
-         suspense={suspense}"
+         suspense={suspense} disputed={disputed}"
     )
 }
 

@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 
 use super::row::{Canonical, Digest, Table, Value, columns, shown};
-use crate::domain::id::{BudgetId, ConnectionId, ProgrammeId, PurchaseId};
+use crate::domain::id::{ConnectionId, ProgrammeId};
 use crate::domain::presentment::{IssuerEvent, Presentment};
+use crate::domain::purchase::Purchase;
 
 /// One row per message of an issuer, stored whole.
 pub const ISSUER_EVENT: Table = Table {
@@ -20,7 +21,8 @@ pub const PRESENTMENT: Table = Table {
     name: "presentment",
     columns: columns![
         Key "programme_id", Key "connection_id", Key "reference", Text "event_reference",
-        Text "budget_id", Text "purchase_id", Text "direction", Text "currency", Number "amount_minor",
+        Text "budget_id", Text "purchase_id", Text "purchase_reference", Text "direction",
+        Text "currency", Number "amount_minor",
         Number "booked_at",
     ],
 };
@@ -41,8 +43,10 @@ pub struct ReceivedEvent {
 pub enum EventState {
     /// It is in the books.
     Booked,
-    /// It is stored whole; its kind means nothing to the books yet.
+    /// It is stored whole, and means nothing to the books.
     Kept,
+    /// It is stored whole, and waits for the claim that it is about.
+    Parked,
 }
 
 impl EventState {
@@ -51,6 +55,7 @@ impl EventState {
         match self {
             Self::Booked => "booked",
             Self::Kept => "kept",
+            Self::Parked => "parked",
         }
     }
 }
@@ -71,19 +76,15 @@ impl ReceivedEvent {
     }
 
     /// The row of the `presentment` that this message tells, once it is known whose it is.
-    pub fn presentment_row(
-        &self,
-        presentment: &Presentment,
-        budget: &BudgetId,
-        purchase: PurchaseId,
-    ) -> Vec<Value> {
+    pub fn presentment_row(&self, presentment: &Presentment, purchase: &Purchase) -> Vec<Value> {
         vec![
             shown(&self.programme),
             shown(&self.connection),
             shown(&presentment.reference),
             shown(&self.event.reference),
-            shown(budget),
-            shown(purchase),
+            shown(&purchase.budget),
+            shown(purchase.id),
+            shown(&purchase.reference),
             presentment.direction.word().into(),
             presentment.amount.currency().code().into(),
             presentment.amount.into(),

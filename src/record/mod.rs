@@ -6,6 +6,7 @@
 
 pub mod agreement;
 pub mod decision;
+mod dispute;
 pub mod event;
 pub mod facts;
 pub mod purchase;

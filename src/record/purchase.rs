@@ -1,5 +1,6 @@
 //! Purchases and holds as rows.
 
+use super::dispute::{disputes_from_text, disputes_text};
 use super::row::{Canonical, CorruptRow, Digest, Reader, Table, Value, columns, shown};
 use crate::domain::authorisation::{Presence, PurchaseKind};
 use crate::domain::hold::Hold;
@@ -22,7 +23,8 @@ pub const PURCHASE: Table = Table {
         Number "word_answers", Number "word_over", Text "word_reference", Number "raised_minor",
         Number "lowered_minor",
         Number "captured_minor", Number "refunded_minor", Number "exposure_minor",
-        Number "suspense_minor",
+        Number "suspense_minor", Text "disputes", Number "disputed_minor",
+        Number "recovered_minor", Number "expires_at",
     ],
 };
 
@@ -72,6 +74,10 @@ pub fn purchase_row(programme: &ProgrammeId, purchase: &Purchase) -> Vec<Value> 
         purchase.refunded.into(),
         purchase.exposure.into(),
         purchase.suspense.into(),
+        disputes_text(&purchase.disputes).into(),
+        purchase.disputed.into(),
+        purchase.recovered.into(),
+        purchase.expires_at.into(),
     ]
 }
 
@@ -118,6 +124,12 @@ pub fn read_purchase(row: &[Value]) -> Result<Purchase, CorruptRow> {
         holds: Vec::new(),
         exposure: reader.money(currency)?,
         suspense: reader.money(currency)?,
+        disputes: reader
+            .optional(|r| r.word(|text| disputes_from_text(text, currency)))?
+            .unwrap_or_default(),
+        disputed: reader.money(currency)?,
+        recovered: reader.money(currency)?,
+        expires_at: reader.optional(Reader::instant)?,
     })
 }
 

@@ -478,6 +478,26 @@ impl Tx {
         self.known_references(|s| &s.presentments, keys, &PRESENTMENT).await
     }
 
+    /// Which purchases these claims belong to, and whose they are, as far as they are known.
+    pub async fn purchases_of_claims(
+        &mut self,
+        keys: &[(ProgrammeId, ConnectionId, IssuerReference)],
+    ) -> Result<
+        BTreeMap<(ProgrammeId, ConnectionId, IssuerReference), (BudgetId, PurchaseReference)>,
+        StoreError,
+    > {
+        let rows = self.rows_by_reference(|s| &s.presentments, keys, &PRESENTMENT).await?;
+        let read = |row: &Vec<Value>| {
+            let mut reader = Reader::new(&PRESENTMENT, row);
+            let claim = (reader.parsed()?, reader.parsed()?, reader.parsed()?);
+            reader.skip(); // the message
+            let budget = reader.parsed()?;
+            reader.skip(); // the purchase's own identifier
+            Ok((claim, (budget, reader.parsed()?)))
+        };
+        rows.iter().map(read).collect()
+    }
+
     /// Whose purchases these are, as far as they are known: found without a lock, because a
     /// purchase never changes hands.
     pub async fn purchase_budgets(

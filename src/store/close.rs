@@ -8,7 +8,9 @@ use super::batch::Rows;
 use super::books::{OpenBook, pot_row};
 use super::writing::Write;
 use super::{StoreError, Tx};
-use crate::domain::id::{BudgetId, ExceptionId, MessageId, ProgrammeId};
+use crate::domain::id::{
+    BudgetId, ConnectionId, ExceptionId, IssuerReference, MessageId, ProgrammeId,
+};
 use crate::domain::limit::{Committed, CounterKey};
 use crate::domain::permission::Permission;
 use crate::record::purchase::{hold_rows, purchase_row};
@@ -23,6 +25,19 @@ pub struct Additions {
     pub presentments: Vec<Vec<Value>>,
     pub messages: Vec<NewMessage>,
     pub notes: Vec<Note>,
+    pub parked: Vec<Parked>,
+    /// Parked before, and booked now.
+    pub unparked: Vec<Parked>,
+}
+
+/// A message that waits for the claim that it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parked {
+    pub programme: ProgrammeId,
+    pub connection: ConnectionId,
+    pub event: IssuerReference,
+    /// The note that says that it waits.
+    pub exception: ExceptionId,
 }
 
 /// Something that must be told to the person of a budget.
@@ -88,7 +103,13 @@ impl Tx {
         self.write(&s.insert_withdrawals, &additions.withdrawals, "withdrawal").await?;
         self.write(&s.update_permissions, &changes.permissions, "permission").await?;
         self.write(&s.insert_messages, &messages, "message").await?;
-        self.write(&s.insert_exceptions, &notes, "exception").await
+        self.write(&s.insert_exceptions, &notes, "exception").await?;
+        let parked: Vec<_> = additions.parked.iter().map(parked_row).collect();
+        self.write(&s.insert_parked, &parked, "parked").await?;
+        let unparked: Vec<_> = additions.unparked.iter().map(parked_row).collect();
+        self.write(&s.delete_parked, &unparked, "parked").await?;
+        let settled: Vec<_> = additions.unparked.iter().map(noted_key).collect();
+        self.write(&s.delete_exceptions, &settled, "exception").await
     }
 }
 
@@ -218,6 +239,19 @@ fn message_row(message: &NewMessage) -> Vec<Value> {
         message.body.as_str().into(),
         message.created_at.into(),
     ]
+}
+
+fn parked_row(parked: &Parked) -> Vec<Value> {
+    vec![
+        shown(&parked.programme),
+        shown(&parked.connection),
+        shown(&parked.event),
+        shown(parked.exception),
+    ]
+}
+
+fn noted_key(parked: &Parked) -> Vec<Value> {
+    vec![shown(&parked.programme), shown(parked.exception)]
 }
 
 fn note_row(note: &Note) -> Vec<Value> {

@@ -15,6 +15,7 @@ mod programmes;
 mod proof;
 mod reports;
 mod statements;
+mod upkeep;
 mod writing;
 
 use std::str::FromStr;
@@ -26,7 +27,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transact
 
 pub use self::agreements::Agreements;
 pub use self::books::{BookWanted, Books, CardBudget, Expected, OpenBook, ReferenceKey};
-pub use self::close::{Additions, NewMessage, Note};
+pub use self::close::{Additions, NewMessage, Note, Parked};
 pub use self::owners::{CardKey, CardOwners};
 pub use self::people::PersonRow;
 pub use self::plans::Plan;
@@ -35,6 +36,7 @@ pub use self::proof::{Evidence, EvidenceScan};
 pub use self::reports::{DECISIONS_FOUND_MOST, ExceptionRow, MessageRow, ProgrammeSums};
 use self::statements::Statements;
 pub use self::statements::{COUNTER, POT, WITHDRAWAL};
+pub use self::upkeep::OpenPurchase;
 use crate::record::row::CorruptRow;
 
 /// Which database it is.

@@ -222,11 +222,12 @@ impl Tx {
         programme: &str,
     ) -> Result<(Vec<String>, i64), StoreError> {
         let sql = "SELECT connection_id || '/' || reference FROM issuer_event \
-                   WHERE programme_id = $1 AND state <> 'kept' \
+                   WHERE programme_id = $1 AND state = 'booked' \
                    EXCEPT SELECT connection_id || '/' || event_reference FROM presentment \
                    WHERE programme_id = $1 \
                    EXCEPT SELECT subject FROM posting \
-                   WHERE programme_id = $1 AND kind = 'standing' ORDER BY 1 LIMIT 100";
+                   WHERE programme_id = $1 AND kind IN ('standing', 'dispute') \
+                   ORDER BY 1 LIMIT 100";
         let rows = sqlx::query(sql).bind(programme).fetch_all(self.connection()).await?;
         let mut found = Vec::new();
         for row in &rows {
@@ -282,8 +283,8 @@ impl Tx {
     }
 
     /// What all pots of `programme` were loaded with, hold, have spent and have left, then the
-    /// exposure and the suspense of all purchases, in minor units.
-    pub async fn totals(&mut self, programme: &ProgrammeId) -> Result<[i64; 6], StoreError> {
+    /// exposure, the suspense and what is disputed of all purchases, in minor units.
+    pub async fn totals(&mut self, programme: &ProgrammeId) -> Result<[i64; 7], StoreError> {
         let sum = |column: &str| format!("CAST(COALESCE(SUM({column}), 0) AS BIGINT)");
         let sql = format!(
             "SELECT {}, {}, {}, {} FROM pot WHERE programme_id = $1",
@@ -295,12 +296,13 @@ impl Tx {
         let four = columns![Number "loaded", Number "held", Number "spent", Number "left"];
         let pots = self.numbers(sql, programme, four).await?;
         let sql = format!(
-            "SELECT {}, {} FROM purchase WHERE programme_id = $1",
+            "SELECT {}, {}, {} FROM purchase WHERE programme_id = $1",
             sum("exposure_minor"),
-            sum("suspense_minor")
+            sum("suspense_minor"),
+            sum("disputed_minor")
         );
-        let two = columns![Number "exposure", Number "suspense"];
-        let purchases = self.numbers(sql, programme, two).await?;
+        let three = columns![Number "exposure", Number "suspense", Number "disputed"];
+        let purchases = self.numbers(sql, programme, three).await?;
         let (mut pots, mut purchases) =
             (Reader::new(&POT, &pots), Reader::new(&PURCHASE, &purchases));
         Ok([
@@ -308,6 +310,7 @@ impl Tx {
             pots.number()?,
             pots.number()?,
             pots.number()?,
+            purchases.number()?,
             purchases.number()?,
             purchases.number()?,
         ])

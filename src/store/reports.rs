@@ -29,6 +29,8 @@ pub struct ProgrammeSums {
     pub exposure: Money,
     /// Came back, and belongs to no known purchase.
     pub suspense: Money,
+    /// Came back because of disputes that have not ended.
+    pub disputed: Money,
 }
 
 /// Something that somebody has to look at.
@@ -52,8 +54,10 @@ pub struct MessageRow {
     pub created_at: Timestamp,
 }
 
-static SUMS: Table =
-    Table { name: "journal", columns: columns![Number "exposure_minor", Number "suspense_minor"] };
+static SUMS: Table = Table {
+    name: "journal",
+    columns: columns![Number "exposure_minor", Number "suspense_minor", Number "disputed_minor"],
+};
 static CARD: Table = Table {
     name: "card",
     columns: columns![Key "connection_id", Key "token", Text "last_four", Text "state"],
@@ -112,12 +116,18 @@ impl Tx {
             CAST(COALESCE(SUM(CASE WHEN from_account = 'exposure' THEN amount_minor \
                 WHEN to_account = 'exposure' THEN -amount_minor ELSE 0 END), 0) AS BIGINT), \
             CAST(COALESCE(SUM(CASE WHEN to_account = 'suspense' THEN amount_minor \
-                WHEN from_account = 'suspense' THEN -amount_minor ELSE 0 END), 0) AS BIGINT) \
+                WHEN from_account = 'suspense' THEN -amount_minor ELSE 0 END), 0) AS BIGINT), \
+            CAST(COALESCE(SUM(CASE WHEN to_account = 'disputed' THEN amount_minor \
+                WHEN from_account = 'disputed' THEN -amount_minor ELSE 0 END), 0) AS BIGINT) \
             FROM journal WHERE programme_id = $1";
         let row = sqlx::query(sql).bind(programme.to_string()).fetch_one(self.connection());
         let row = read_row(&row.await?, SUMS.columns)?;
         let mut reader = Reader::new(&SUMS, &row);
-        Ok(ProgrammeSums { exposure: reader.money(currency)?, suspense: reader.money(currency)? })
+        Ok(ProgrammeSums {
+            exposure: reader.money(currency)?,
+            suspense: reader.money(currency)?,
+            disputed: reader.money(currency)?,
+        })
     }
 
     /// The decisions that `id` names: by their own id, by the issuer's reference of the question,

@@ -71,6 +71,14 @@ pub(crate) const EXCEPTION: Table = Table {
     ],
 };
 
+/// Messages that wait for the claim that they are about.
+pub(super) const PARKED: Table = Table {
+    name: "parked",
+    columns: columns![
+        Key "programme_id", Key "connection_id", Key "reference", Text "exception_id",
+    ],
+};
+
 const BUDGET_KEY: &[Column] = columns![Key "programme_id", Key "budget_id"];
 const REFERENCE_KEY: &[Column] = columns![Key "programme_id", Key "connection_id", Key "reference"];
 const AGREEMENT_KEY: &[Column] = columns![Key "programme_id", Key "budget_id", Number "version"];
@@ -78,6 +86,7 @@ const PURCHASE_KEY: &[Column] = columns![Key "programme_id", Key "purchase_id"];
 const COUNTER_KEY: &[Column] = columns![
     Key "programme_id", Key "budget_id", Key "scope", Key "period", Key "first_day",
 ];
+const EXCEPTION_KEY: &[Column] = columns![Key "programme_id", Key "exception_id"];
 const HEAD_MOVE: &[Column] = columns![
     Key "programme_id", Key "budget_id", Number "old_seq", Number "head_seq",
     Text "head_posting", Text "head_hash",
@@ -110,6 +119,10 @@ pub(super) struct Statements {
     pub(super) insert_journal: Batch,
     pub(super) insert_messages: Batch,
     pub(super) insert_exceptions: Batch,
+    pub(super) delete_exceptions: Batch,
+    pub(super) insert_parked: Batch,
+    pub(super) delete_parked: Batch,
+    pub(super) parked: Batch,
     pub(super) insert_purchases: Batch,
     pub(super) insert_holds: Batch,
     pub(super) insert_counters: Batch,
@@ -182,6 +195,10 @@ impl Statements {
             insert_journal: Batch::insert(dialect, &JOURNAL),
             insert_messages: Batch::insert(dialect, &MESSAGE),
             insert_exceptions: Batch::insert(dialect, &EXCEPTION),
+            delete_exceptions: batch(EXCEPTION_KEY, DELETE_EXCEPTIONS),
+            insert_parked: Batch::insert(dialect, &PARKED),
+            delete_parked: batch(PARKED.columns, DELETE_PARKED),
+            parked: batch(REFERENCE_KEY, LOCK_PARKED),
             insert_purchases: Batch::insert(dialect, &PURCHASE),
             insert_holds: Batch::insert(dialect, &HOLD),
             insert_counters: Batch::insert(dialect, &COUNTER),
@@ -253,6 +270,20 @@ const UPDATE_PERMISSIONS: &str = "\
     UPDATE permission SET uses_left = r.uses_left FROM {rows} \
     WHERE permission.programme_id = r.programme_id AND permission.budget_id = r.budget_id \
     AND permission.permission_id = r.permission_id";
+
+const DELETE_EXCEPTIONS: &str = "\
+    DELETE FROM exception WHERE (programme_id, exception_id) IN \
+    (SELECT r.programme_id, r.exception_id FROM {rows})";
+
+/// Whoever books a parked message locks it first.
+const LOCK_PARKED: &str = "\
+    SELECT b.programme_id, b.connection_id, b.reference, b.exception_id FROM {rows} \
+    JOIN parked b ON b.programme_id = r.programme_id AND b.connection_id = r.connection_id \
+    AND b.reference = r.reference ORDER BY 1, 2, 3{lock}";
+
+const DELETE_PARKED: &str = "\
+    DELETE FROM parked WHERE (programme_id, connection_id, reference) IN \
+    (SELECT r.programme_id, r.connection_id, r.reference FROM {rows})";
 
 /// The chain grows from the head that was read, or not at all.
 const MOVE_HEADS: &str = "\

@@ -16,6 +16,18 @@ pub const AUTHORIZATION_UPDATED: &str = "issuing_authorization.updated";
 /// The `type` of a capture or a refund.
 pub const TRANSACTION_CREATED: &str = "issuing_transaction.created";
 
+/// The `type`s of messages about a dispute.
+pub const DISPUTE_KINDS: [&str; 4] = [
+    "issuing_dispute.created",
+    "issuing_dispute.submitted",
+    "issuing_dispute.updated",
+    "issuing_dispute.closed",
+];
+/// The `type` of a dispute whose money was given back.
+pub const DISPUTE_FUNDS_REINSTATED: &str = "issuing_dispute.funds_reinstated";
+/// The `type` of a dispute whose money was taken again.
+pub const DISPUTE_FUNDS_RESCINDED: &str = "issuing_dispute.funds_rescinded";
+
 /// The envelope of every message.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Event<T> {
@@ -96,10 +108,13 @@ pub struct PendingRequest {
     pub merchant_currency: String,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct AnsweredRequest {
     pub amount: i64,
     pub approved: bool,
+    /// Who answered and why: `webhook_approved`, `webhook_timeout` and many more.
+    #[serde(default, deserialize_with = "text_if_any")]
+    pub reason: Option<String>,
 }
 
 /// Words of the shop's bank, in any quality: what is not text counts as absent.
@@ -131,6 +146,26 @@ pub struct Transaction {
     /// `capture` or `refund`.
     #[serde(rename = "type")]
     pub type_: String,
+}
+
+/// `issuing.dispute`: what was disputed, and what has come of it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Dispute {
+    pub id: String,
+    /// Above zero.
+    pub amount: i64,
+    pub currency: String,
+    /// `unsubmitted`, `submitted`, `won`, `lost` or `expired`.
+    pub status: String,
+    pub transaction: TransactionLink,
+}
+
+/// The transaction that a dispute is about: its identifier, or all of it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum TransactionLink {
+    Id(String),
+    Whole { id: String },
 }
 
 /// The answer to the question.

@@ -9,6 +9,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use sayso::domain::authorisation::{AuthorisationRequest, PartialAmounts, Presence, PurchaseKind};
+use sayso::domain::dispute::{DisputeReport, Funds, Outcome};
 use sayso::domain::id::DecisionId;
 use sayso::domain::merchant::{Mcc, Merchant};
 use sayso::domain::money::Money;
@@ -281,11 +282,18 @@ fn standing(
     let over = u8::from(!matches!(standing, Standing::Open { .. }));
     let merchant =
         if purchase == 9 { shop("7011", "TEST HOTEL") } else { plain_question().merchant };
+    // Whose answer it was is in the sample's history.
+    let without_us = match number {
+        4 => Some("insufficient_funds"),
+        5 => Some("network_fallback"),
+        _ => None,
+    };
     let report = StandingReport {
         purchase: format!("iauth_1TestAuth{purchase:010}").parse().unwrap(),
         about: about(merchant),
         standing,
         position: Position { at: now(), answers, over, reference },
+        without_us,
     };
     event(number, kind, EventBody::Standing(Box::new(report)))
 }
@@ -306,6 +314,7 @@ fn claim(
         about: about(merchant),
         direction,
         amount: gbp(amount_minor),
+        releases: None,
     };
     event(number, "issuing_transaction.created", EventBody::Presentment(Box::new(presentment)))
 }
@@ -329,7 +338,22 @@ fn expected_event(id: &str) -> Option<IssuerEvent> {
         "evt-txn-overcapture" => claim(12, 2, Some(15), Direction::Capture, 46_00),
         "evt-txn-refund-linked" => claim(16, 6, Some(1), Direction::Refund, 12_50),
         "evt-txn-refund-unlinked" => claim(17, 7, None, Direction::Refund, 7_00),
-        "evt-dispute-submitted" => event(18, "issuing_dispute.submitted", EventBody::Other),
+        "evt-dispute-submitted" => {
+            let report = DisputeReport {
+                reference: "idp_1TestDispute00000001".parse().unwrap(),
+                presentment: "ipi_1TestTxn0000000001".parse().unwrap(),
+                amount: gbp(12_50),
+                outcome: Outcome::Open,
+                funds: None,
+                position: Position {
+                    at: now(),
+                    answers: 0,
+                    over: 0,
+                    reference: "evt_1TestHook000000018".parse().unwrap(),
+                },
+            };
+            event(18, "issuing_dispute.submitted", EventBody::Dispute(Box::new(report)))
+        }
         _ => return None,
     };
     Some(expected)
@@ -382,7 +406,10 @@ fn a_snapshot_says_how_the_purchase_stands() {
         let said = match tell(&message.to_string()).unwrap().body {
             EventBody::Standing(report) => Some(report.standing),
             EventBody::Other => None,
-            body @ (EventBody::HoldChange(_) | EventBody::Presentment(_)) => panic!("{body:?}"),
+            body @ (EventBody::HoldChange(_)
+            | EventBody::Presentment(_)
+            | EventBody::Dispute(_)
+            | EventBody::Unclear { .. }) => panic!("{body:?}"),
         };
         assert_eq!(said, expected, "{status} {approved}");
     }
@@ -399,13 +426,50 @@ fn a_checked_card_is_told_as_a_verification() {
 }
 
 #[test]
-fn a_claim_whose_sign_contradicts_its_kind_is_refused() {
+fn a_claim_whose_sign_contradicts_its_kind_is_for_a_person_to_look_at() {
     for (id, amount) in [("evt-txn-capture", 1), ("evt-txn-refund-linked", -1)] {
         let message = Vector::stripe(id).json();
-        let body = changed(&message, "/data/object/amount", json!(amount));
-        assert_eq!(field(tell(&body)), "data.object.amount");
-        let least = changed(&message, "/data/object/amount", json!(i64::MIN));
-        assert_eq!(field(tell(&least)), "data.object.amount");
+        for amount in [amount, i64::MIN] {
+            let body = changed(&message, "/data/object/amount", json!(amount));
+            let EventBody::Unclear { why } = tell(&body).unwrap().body else { panic!("{body}") };
+            assert!(why.contains("data.object.amount"), "{why}");
+        }
+    }
+}
+
+#[test]
+fn a_dispute_says_what_has_come_of_it_and_where_its_money_is() {
+    let message = Vector::stripe("evt-dispute-submitted").json();
+    for (kind, status, outcome, funds, over) in [
+        ("created", "unsubmitted", Outcome::Open, None, 0),
+        ("submitted", "submitted", Outcome::Open, None, 0),
+        ("funds_reinstated", "submitted", Outcome::Open, Some(Funds::Credited), 0),
+        ("funds_rescinded", "lost", Outcome::Lost, Some(Funds::TakenAgain), 1),
+        ("closed", "won", Outcome::Won, None, 1),
+        ("closed", "expired", Outcome::Lost, None, 1),
+    ] {
+        let mut message = message.clone();
+        message["type"] = json!(format!("issuing_dispute.{kind}"));
+        message["data"]["object"]["status"] = json!(status);
+        let EventBody::Dispute(report) = tell(&message.to_string()).unwrap().body else { panic!() };
+        assert_eq!(
+            (report.outcome, report.funds, report.position.over),
+            (outcome, funds, over),
+            "{kind} {status}"
+        );
+        // The claim comes as its identifier, or whole.
+        let claim = message["data"]["object"]["transaction"].clone();
+        message["data"]["object"]["transaction"] = json!({ "id": claim, "object": "x" });
+        let EventBody::Dispute(whole) = tell(&message.to_string()).unwrap().body else { panic!() };
+        assert_eq!(whole, report);
+    }
+    for (pointer, value) in [
+        ("/data/object/status", json!("settled")),
+        ("/data/object/amount", json!(0)),
+        ("/data/object/transaction", json!(7)),
+    ] {
+        let event = tell(&changed(&message, pointer, value)).unwrap();
+        assert!(matches!(event.body, EventBody::Unclear { .. }), "{pointer}");
     }
 }
 

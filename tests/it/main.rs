@@ -17,11 +17,15 @@ mod issuers;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
+mod lives;
+#[cfg(test)]
 mod plans;
 #[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod scenarios;
+#[cfg(test)]
+mod storm;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]

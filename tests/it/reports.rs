@@ -46,7 +46,7 @@ async fn balances_are_told_by_pot_person_and_programme(database: TestDatabase) {
     );
     let text = balances.to_string();
     assert!(text.contains("dee     (all)        3510.00  273.90  12.50   0.00  261.40"), "{text}");
-    assert!(text.ends_with("exposure 0.00, suspense 0.00\n"), "{text}");
+    assert!(text.ends_with("exposure 0.00, suspense 0.00, disputed 0.00\n"), "{text}");
 
     // More is captured than there is, and something comes back that nobody bought.
     world.tell(&purchase("Forced", 0).forced(world.now(), "ipi_1Forced", 400_00)).await;

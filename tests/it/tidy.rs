@@ -19,7 +19,7 @@ const FLOORS: [&[&str]; 12] = [
     &["store"],
     &["programme"],
     &["authorise", "lifecycle"],
-    &["committer", "ops"],
+    &["committer", "ops", "upkeep"],
     &["http"],
     &["app"],
     &["demo"],

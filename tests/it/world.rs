@@ -114,6 +114,11 @@ impl World {
         self.hand.set(self.clock.now().checked_add(span).unwrap());
     }
 
+    /// The hand of the clock, for whoever moves it while the test waits.
+    pub(crate) fn hand(&self) -> Hand {
+        self.hand.clone()
+    }
+
     /// Moves the clock to an instant.
     pub(crate) fn set_time(&self, at: &str) {
         self.hand.set(at.parse().unwrap());
@@ -225,6 +230,16 @@ impl World {
     pub(crate) async fn check(self) {
         self.prove().await;
         self.app.stop().await;
+    }
+
+    /// Looks after what nobody asks for, once, now.
+    pub(crate) async fn upkeep(&self) -> sayso::upkeep::Done {
+        self.app.upkeep().await.unwrap()
+    }
+
+    /// What the programme keeps aside for disputes that have not ended, in minor units.
+    pub(crate) async fn disputed(&self) -> i64 {
+        self.balances().await["disputed_minor"].as_i64().unwrap()
     }
 
     /// Proves the ledger, and goes on.
@@ -374,6 +389,28 @@ impl Purchase {
     /// Money back without a link.
     pub(crate) fn refunded_unlinked(&self, at: Timestamp, claim: &str, amount: i64) -> Value {
         self.presented("evt-txn-refund-linked", at, claim, amount, None)
+    }
+
+    /// A dispute about the claim called `claim`. `kind` is the end of the event's type.
+    pub(crate) fn disputed(
+        &self,
+        at: Timestamp,
+        claim: &str,
+        kind: &str,
+        status: &str,
+        amount: i64,
+    ) -> Value {
+        let mut event = sample("evt-dispute-submitted");
+        event["id"] = json!(format!("evt_{}_{claim}_{kind}", self.id));
+        event["type"] = json!(format!("issuing_dispute.{kind}"));
+        event["created"] = json!(at.as_second());
+        let object = &mut event["data"]["object"];
+        object["id"] = json!(format!("idp_{}_{claim}", self.id));
+        object["amount"] = json!(amount);
+        object["currency"] = json!(self.currency);
+        object["status"] = json!(status);
+        object["transaction"] = json!(format!("ipi_{}_{claim}", self.id));
+        event
     }
 
     fn presented(

@@ -28,6 +28,8 @@ pub(crate) struct Authorisation {
     pub(crate) currency: String,
     pub(crate) created: i64,
     pub(crate) is_amount_controllable: bool,
+    /// The currency that the shop prices in, if it is another one.
+    pub(crate) priced_in: Option<Foreign>,
     pub(crate) history: Vec<Answered>,
     pub(crate) amount_minor: i64,
     pub(crate) status: Status,
@@ -48,6 +50,24 @@ pub(crate) enum Reached {
     Declined,
     /// No usable answer came; the card is set up to decline then.
     Timeout,
+    /// No usable answer came; the card is set up to approve then.
+    StoodIn,
+    /// The issuer had its own reason, and did not ask.
+    Refused,
+}
+
+impl Reached {
+    pub(crate) fn is_approved(self) -> bool {
+        matches!(self, Self::Approved | Self::StoodIn)
+    }
+}
+
+/// Another currency, and what a hundred of the card's are worth in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Foreign {
+    /// ISO 4217, lower case.
+    pub(crate) currency: &'static str,
+    pub(crate) per_hundred: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +75,7 @@ pub(crate) enum Status {
     Pending,
     Closed,
     Reversed,
+    Expired,
 }
 
 /// The `type` of a transaction.
@@ -102,8 +123,8 @@ impl Authorisation {
             "amount_details": no_details(),
             "currency": self.currency,
             "is_amount_controllable": self.is_amount_controllable,
-            "merchant_amount": amount_minor,
-            "merchant_currency": self.currency,
+            "merchant_amount": self.priced(amount_minor),
+            "merchant_currency": self.merchant_currency(),
             "network_risk_score": null,
         });
         self.object(&pending)
@@ -114,8 +135,17 @@ impl Authorisation {
         self.object(&Value::Null)
     }
 
-    fn is_approved(&self) -> bool {
-        self.history.iter().any(|answered| answered.outcome == Reached::Approved)
+    pub(crate) fn is_approved(&self) -> bool {
+        self.history.iter().any(|answered| answered.outcome.is_approved())
+    }
+
+    /// The amount as the shop's till shows it.
+    fn priced(&self, amount_minor: i64) -> i64 {
+        self.priced_in.map_or(amount_minor, |foreign| amount_minor * foreign.per_hundred / 100)
+    }
+
+    fn merchant_currency(&self) -> &str {
+        self.priced_in.map_or(&self.currency, |foreign| foreign.currency)
     }
 
     fn object(&self, pending_request: &Value) -> Value {
@@ -127,7 +157,8 @@ impl Authorisation {
             "card": self.card_object(), "card_presence": presence, "cardholder": self.cardholder,
             "created": self.created, "currency": self.currency, "fleet": null,
             "fraud_challenges": null, "fuel": null, "livemode": false,
-            "merchant_amount": self.amount_minor, "merchant_currency": self.currency,
+            "merchant_amount": self.priced(self.amount_minor),
+            "merchant_currency": self.merchant_currency(),
             "merchant_data": merchant_data(self.shop), "metadata": {},
             "network_data": {
                 "acquiring_institution_id": "406742",
@@ -140,6 +171,7 @@ impl Authorisation {
                 Status::Pending => "pending",
                 Status::Closed => "closed",
                 Status::Reversed => "reversed",
+                Status::Expired => "expired",
             },
             "token": null,
             "transactions": self.transactions,
@@ -156,14 +188,16 @@ impl Authorisation {
     fn entry(&self, answered: &Answered) -> Value {
         json!({
             "amount": answered.amount_minor, "amount_details": no_details(),
-            "approved": answered.outcome == Reached::Approved, "authorization_code": "S498162",
+            "approved": answered.outcome.is_approved(), "authorization_code": "S498162",
             "created": answered.at, "currency": self.currency,
-            "merchant_amount": answered.amount_minor, "merchant_currency": self.currency,
+            "merchant_amount": self.priced(answered.amount_minor),
+            "merchant_currency": self.merchant_currency(),
             "network_risk_score": null,
             "reason": match answered.outcome {
                 Reached::Approved => "webhook_approved",
                 Reached::Declined => "webhook_declined",
-                Reached::Timeout => "webhook_timeout",
+                Reached::Timeout | Reached::StoodIn => "webhook_timeout",
+                Reached::Refused => "insufficient_funds",
             },
             "reason_message": null, "requested_at": answered.at,
         })
@@ -242,7 +276,7 @@ impl Authorisation {
             "balance_transaction": format!("txn_{}", id.trim_start_matches("ipi_")),
             "card": self.card, "cardholder": self.cardholder, "created": at,
             "currency": self.currency, "dispute": null, "livemode": false,
-            "merchant_amount": signed, "merchant_currency": self.currency,
+            "merchant_amount": self.priced(signed), "merchant_currency": self.merchant_currency(),
             "merchant_data": merchant_data(self.shop), "metadata": {},
             "network_data": {
                 "authorization_code": "S498162",
@@ -317,6 +351,7 @@ mod tests {
             currency: "gbp".to_owned(),
             created: 1_790_000_000,
             is_amount_controllable: false,
+            priced_in: None,
             history: Vec::new(),
             amount_minor: 0,
             status: Status::Pending,

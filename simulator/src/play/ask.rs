@@ -1,27 +1,17 @@
 //! Questions that need a decision: asked, and their answers held against the books.
 
-use std::{collections::BTreeMap, time::Duration};
-
-use serde::Deserialize;
+use std::time::Duration;
 
 use super::{Came, Player, Sent};
 use crate::{
-    client::{Door, Reply},
-    issuers::stripe::{self, Answered, Reached},
+    answers::Told,
+    books::Promise,
+    client::Door,
+    issuers::stripe::{self, Reached},
     oracle::{Question, Verdict},
-    programme::Connection,
     report::{Answer, Kind, money},
     stories::Planned,
 };
-
-/// The answer to a question, as Stripe reads it.
-#[derive(Debug, Deserialize)]
-pub(super) struct Told {
-    approved: bool,
-    amount: Option<i64>,
-    #[serde(default)]
-    pub(super) metadata: BTreeMap<String, String>,
-}
 
 impl Player<'_> {
     /// Asks for a purchase or an increment of one.
@@ -44,38 +34,33 @@ impl Player<'_> {
         let verdict = self.books.judge(&question, at);
         let connection = self.connection(purchase)?;
         let id = self.next_id("evt");
-        let object = self.file(number, purchase, at).authorisation.request(amount_minor);
+        let asked = &self.played(number, purchase, at).file.authorisation;
+        let (object, question_number) = (asked.request(amount_minor), asked.history.len());
         let name = "issuing_authorization.request";
         let body = stripe::event(&id, name, &connection.api_version, at, &object, None).to_string();
         let (reply, latency) =
             self.client.post(connection, Door::Authorisations, at, &body).await?;
-        let mut broken = usable(connection, reply.as_ref());
-        let told = reply.as_ref().and_then(|reply| told(reply, &mut broken));
-        let answer = told.as_ref().map_or(Answer::Unusable, |told| answer(told, amount_minor));
+        let mut broken = Vec::new();
+        let told = Told::read(connection, reply.as_ref(), &mut broken);
+        let answer = told.as_ref().map_or(Answer::Unusable, |told| told.answer(amount_minor));
         broken.extend(differs(&verdict, answer, told.as_ref(), &question, &self.books.currency));
         if latency > Duration::from_millis(connection.deadline_ms) {
             broken.push(format!("answered after {} ms", latency.as_millis()));
         }
-        let approved_minor = match answer {
-            Answer::Approved => amount_minor,
-            Answer::Partial(part) => part,
-            Answer::NotPaid | Answer::Stored | Answer::Unusable => 0,
-        };
+        let approved_minor = answer.approved_minor(amount_minor);
         if let Some(person) = question.person.filter(|_| approved_minor > 0) {
-            self.books.hold(number, person, purchase.shop, approved_minor, at);
+            let promise = Promise { question: question_number, amount_minor: approved_minor };
+            self.books.approve(number, (person, purchase.shop), promise, at);
         }
-        let file = self.file(number, purchase, at);
-        file.authorisation.amount_minor += approved_minor;
-        file.authorisation.history.push(Answered {
-            amount_minor: if approved_minor > 0 { approved_minor } else { amount_minor },
-            at,
-            outcome: match answer {
-                Answer::Approved | Answer::Partial(_) => Reached::Approved,
-                Answer::NotPaid => Reached::Declined,
-                Answer::Stored | Answer::Unusable => Reached::Timeout,
-            },
-        });
-        file.last_request = Some(Sent { body, amount_minor, reply: reply.map(|reply| reply.body) });
+        let outcome = match answer {
+            Answer::Approved | Answer::Partial(_) => Reached::Approved,
+            Answer::NotPaid => Reached::Declined,
+            Answer::Stored | Answer::Unusable => Reached::Timeout,
+        };
+        let played = self.played(number, purchase, at);
+        played.file.answer(amount_minor, approved_minor, outcome, at);
+        played.last_request =
+            Some(Sent { body, amount_minor, reply: reply.map(|reply| reply.body) });
         let note = if approved_minor > 0 { self.pots(number) } else { String::new() };
         Ok(Came { kind, amount_minor, answer, told, latency, note, broken })
     }
@@ -87,14 +72,14 @@ impl Player<'_> {
         purchase: &Planned,
         at: i64,
     ) -> anyhow::Result<Option<Came>> {
-        let last = self.files.get(&number).and_then(|file| file.last_request.clone());
+        let last = self.played.get(&number).and_then(|played| played.last_request.clone());
         let Some(last) = last else { return Ok(None) };
         let connection = self.connection(purchase)?;
         let (reply, latency) =
             self.client.post(connection, Door::Authorisations, at, &last.body).await?;
-        let mut broken = usable(connection, reply.as_ref());
-        let told = reply.as_ref().and_then(|reply| told(reply, &mut broken));
-        let answer = told.as_ref().map_or(Answer::Unusable, |told| answer(told, last.amount_minor));
+        let mut broken = Vec::new();
+        let told = Told::read(connection, reply.as_ref(), &mut broken);
+        let answer = told.as_ref().map_or(Answer::Unusable, |told| told.answer(last.amount_minor));
         let second = reply.map(|reply| reply.body);
         if second != last.reply {
             let was = last.reply.unwrap_or_default();
@@ -115,39 +100,6 @@ impl Player<'_> {
     }
 }
 
-/// What is wrong with an answer before its meaning is looked at.
-fn usable(connection: &Connection, reply: Option<&Reply>) -> Vec<String> {
-    let Some(reply) = reply else { return vec!["there was no answer".to_owned()] };
-    let mut broken = Vec::new();
-    if reply.status != 200 {
-        broken.push(format!("answered {}: {}", reply.status, reply.body));
-    }
-    if reply.api_version.as_deref() != Some(connection.api_version.as_str()) {
-        broken.push(format!(
-            "the stripe-version header is {:?}, and not {}",
-            reply.api_version, connection.api_version
-        ));
-    }
-    broken
-}
-
-fn told(reply: &Reply, broken: &mut Vec<String>) -> Option<Told> {
-    if reply.status != 200 {
-        return None;
-    }
-    serde_json::from_str(&reply.body)
-        .inspect_err(|error| broken.push(format!("{error} in the answer {}", reply.body)))
-        .ok()
-}
-
-fn answer(told: &Told, asked_minor: i64) -> Answer {
-    match (told.approved, told.amount) {
-        (false, _) => Answer::NotPaid,
-        (true, Some(part)) if part != asked_minor => Answer::Partial(part),
-        (true, _) => Answer::Approved,
-    }
-}
-
 /// How the answer differs from the verdict of the books; none when it does not.
 fn differs(
     verdict: &Verdict,
@@ -156,20 +108,10 @@ fn differs(
     question: &Question,
     currency: &str,
 ) -> Option<String> {
-    let metadata = |key: &str| told?.metadata.get(key).map(String::as_str);
-    let reason = metadata("reason");
-    let is_right = match (verdict, answer) {
-        (Verdict::Approve, Answer::Approved) => true,
-        (Verdict::Part(ours), Answer::Partial(theirs)) => *ours == theirs,
-        (Verdict::Decline(reasons), Answer::NotPaid) => {
-            reason.is_some_and(|reason| reasons.contains(reason))
-        }
-        (Verdict::Approve | Verdict::Part(_) | Verdict::Decline(_), _) => false,
-    };
-    if is_right {
-        return metadata("decision")
-            .is_none()
-            .then(|| "the answer does not name its decision".to_owned());
+    let reason = told.and_then(Told::reason);
+    if verdict.allows(answer, reason) {
+        let is_named = told.is_some_and(|told| told.decision().is_some());
+        return (!is_named).then(|| "the answer does not name its decision".to_owned());
     }
     let wanted = match verdict {
         Verdict::Approve => "approved".to_owned(),

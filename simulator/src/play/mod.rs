@@ -9,16 +9,17 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
-use serde_json::Value;
 use tokio::sync::mpsc;
 
-use ask::Told;
-
 use crate::{
+    answers::Told,
     balances,
     books::Books,
     client::Client,
-    issuers::stripe::{Authorisation, Status},
+    issuers::{
+        file::{File, Message},
+        stripe::{Authorisation, Status},
+    },
     programme::{Connection, Programme},
     report::{Answer, Kind, Moment, Report, Step, money},
     stories::{Act, Move, Plan, Planned},
@@ -56,7 +57,15 @@ impl fmt::Debug for Clock {
 }
 
 impl Clock {
-    fn reach(&self, story: i64) -> i64 {
+    /// Unix seconds of the real clock; none when a story's is in use.
+    pub(crate) fn now(&self) -> Option<i64> {
+        match self {
+            Self::Story(_) => None,
+            Self::Real => Some(now()),
+        }
+    }
+
+    pub(crate) fn reach(&self, story: i64) -> i64 {
         match self {
             Self::Story(set) => {
                 set(story);
@@ -135,18 +144,15 @@ struct Player<'a> {
     books: Books,
     report: Report,
     /// What the issuer knows, by purchase number.
-    files: BTreeMap<usize, File>,
+    played: BTreeMap<usize, Played>,
     messages: usize,
 }
 
-/// The issuer's file of one purchase.
-struct File {
-    authorisation: Authorisation,
-    captured_minor: i64,
+/// One purchase: the issuer's file of it, and what was sent last.
+struct Played {
+    file: File,
     /// Made when a closing message overtook its capture.
-    waiting: Option<(Value, i64)>,
-    /// How much of the history the gateway has been told the outcome of.
-    confirmed: usize,
+    waiting: Option<Message>,
     last_request: Option<Sent>,
     last_event: Option<Sent>,
 }
@@ -181,7 +187,7 @@ impl<'a> Player<'a> {
             client: Client::new(&play.gateway)?,
             books: Books::open(programme)?,
             report: Report::new(play.seed, deadline)?,
-            files: BTreeMap::new(),
+            played: BTreeMap::new(),
             messages: 0,
         })
     }
@@ -189,7 +195,7 @@ impl<'a> Player<'a> {
     /// Makes one move; none when there is nothing left to move, as after a refusal.
     async fn make(&mut self, planned: &Move, purchase: &Planned) -> anyhow::Result<Option<Step>> {
         let at = self.clock.reach(planned.at);
-        self.file(planned.number, purchase, at);
+        self.played(planned.number, purchase, at);
         let came = match planned.act {
             Act::Ask(amount) => {
                 Some(self.ask(planned.number, purchase, at, amount, Kind::Purchase).await?)
@@ -213,10 +219,10 @@ impl<'a> Player<'a> {
         Ok(came.map(|came| self.step(planned, purchase, came)))
     }
 
-    fn file(&mut self, number: usize, purchase: &Planned, at: i64) -> &mut File {
+    fn played(&mut self, number: usize, purchase: &Planned, at: i64) -> &mut Played {
         let card = &purchase.card;
-        self.files.entry(number).or_insert_with(|| File {
-            authorisation: Authorisation {
+        self.played.entry(number).or_insert_with(|| Played {
+            file: File::new(Authorisation {
                 id: format!("iauth_1Sim{:X}n{number:04}", self.seed),
                 card: card.token.clone(),
                 last_four: card.last_four.clone(),
@@ -225,23 +231,20 @@ impl<'a> Player<'a> {
                 currency: self.programme.currency.to_ascii_lowercase(),
                 created: at,
                 is_amount_controllable: purchase.is_amount_controllable,
+                priced_in: None,
                 history: Vec::new(),
                 amount_minor: 0,
                 status: Status::Pending,
                 transactions: Vec::new(),
-            },
-            captured_minor: 0,
+            }),
             waiting: None,
-            confirmed: 0,
             last_request: None,
             last_event: None,
         })
     }
 
     fn is_open(&self, number: usize) -> bool {
-        self.files.get(&number).is_some_and(|file| {
-            file.authorisation.amount_minor > 0 && file.authorisation.status == Status::Pending
-        })
+        self.played.get(&number).is_some_and(|played| played.file.is_open())
     }
 
     fn connection(&self, purchase: &Planned) -> anyhow::Result<&'a Connection> {
@@ -269,7 +272,8 @@ impl<'a> Player<'a> {
     fn step(&mut self, planned: &Move, purchase: &Planned, came: Came) -> Step {
         let local = self.books.local(planned.at);
         let person = purchase.person.and_then(|index| self.programme.people.get(index));
-        let metadata = |key: &str| came.told.as_ref().and_then(|told| told.metadata.get(key));
+        let reason = came.told.as_ref().and_then(Told::reason);
+        let decision = came.told.as_ref().and_then(Told::decision);
         let step = Step {
             at: Moment {
                 unix: planned.at,
@@ -283,12 +287,12 @@ impl<'a> Player<'a> {
             currency: self.books.currency.clone(),
             kind: came.kind,
             answer: came.answer,
-            reason: metadata("reason").filter(|_| came.answer == Answer::NotPaid).cloned(),
-            decision: metadata("decision").cloned(),
+            reason: reason.filter(|_| came.answer == Answer::NotPaid).map(str::to_owned),
+            decision: decision.map(str::to_owned),
             reference: self
-                .files
+                .played
                 .get(&planned.number)
-                .map_or(String::new(), |file| file.authorisation.id.clone()),
+                .map_or(String::new(), |played| played.file.authorisation.id.clone()),
             latency: came.latency,
             expected_ok: came.broken.is_empty(),
             note: if came.broken.is_empty() { came.note } else { came.broken.join("; ") },

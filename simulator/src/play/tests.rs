@@ -7,9 +7,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
+use crate::books::Word;
 use crate::oracle::{Question, Verdict};
 
 const DEMO: &str = include_str!("../../../merchant-rules/demo.toml");
@@ -49,7 +50,7 @@ impl Gateway {
             return answer;
         }
         if self.seen.insert(id) || self.fault == Fault::BooksEventsTwice {
-            self.learn(event["type"].as_str().unwrap(), object);
+            self.learn(&event, at);
         }
         String::new()
     }
@@ -94,31 +95,50 @@ impl Gateway {
         answer.to_string()
     }
 
-    fn learn(&mut self, kind: &str, object: &Value) {
-        if kind == "issuing_transaction.created" {
+    fn learn(&mut self, event: &Value, at: i64) {
+        let object = &event["data"]["object"];
+        let (id, created) = (event["id"].as_str().unwrap(), event["created"].as_i64().unwrap());
+        if event["type"] == "issuing_transaction.created" {
             let amount = object["amount"].as_i64().unwrap();
             match number(&object["authorization"]) {
-                Some(number) if amount < 0 => self.books.capture(number, -amount),
+                Some(number) if amount < 0 => {
+                    self.books.capture(number, self.whose(number), -amount, at);
+                }
                 Some(number) if self.fault != Fault::LosesRefunds => {
-                    self.books.refund(number, amount);
+                    self.books.refund(number, self.whose(number), amount, at);
                 }
                 Some(_) => {}
-                None if amount > 0 => self.books.refund(usize::MAX, amount),
                 None => {
                     let card = object["card"].as_str().unwrap();
                     let planned = self.plan.purchases.iter().find(|p| p.card.token == card);
-                    let person = planned.unwrap().person.unwrap();
-                    self.books.force(900, person, &crate::shops::BUS, -amount);
+                    let whose = (planned.unwrap().person.unwrap(), &crate::shops::BUS);
+                    if amount > 0 {
+                        self.books.refund(901, whose, amount, at);
+                    } else {
+                        self.books.capture(900, whose, -amount, at);
+                    }
                 }
             }
             return;
         }
         let number = number(&object["id"]).unwrap();
-        match object["status"].as_str().unwrap() {
-            "pending" => self.books.lower(number, object["amount"].as_i64().unwrap()),
-            "closed" | "reversed" => self.books.lower(number, 0),
+        let Some(person) = self.plan.purchases[number].person else { return };
+        let claims = object["transactions"].as_array().unwrap().iter();
+        let claimed: i64 = claims.map(|claim| -claim["amount"].as_i64().unwrap()).sum();
+        let (is_over, total_minor) = match object["status"].as_str().unwrap() {
+            "pending" => (false, object["amount"].as_i64()),
+            "closed" if object["approved"] == true => (true, Some(claimed)),
+            "closed" | "reversed" => (true, None),
             other => panic!("no status {other}"),
-        }
+        };
+        let answers = object["request_history"].as_array().unwrap().len();
+        let word = Word { at: created, answers, is_over, event: id.to_owned(), total_minor };
+        self.books.hear(number, (person, self.plan.purchases[number].shop), word, at);
+    }
+
+    fn whose(&self, number: usize) -> (usize, &'static crate::shops::Shop) {
+        let planned = &self.plan.purchases[number];
+        (planned.person.unwrap(), planned.shop)
     }
 
     fn balances(&self) -> String {
@@ -137,7 +157,7 @@ impl Gateway {
         let people = self.books.people.iter().map(|person| {
             let pots = person.pots.iter().map(|pot| {
                 let mut figures = sum(std::slice::from_ref(pot));
-                figures["pot"] = json!(pot.pot);
+                figures["pot"] = json!(*pot.pot);
                 figures
             });
             let mut figures = sum(&person.pots);

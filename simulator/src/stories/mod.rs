@@ -11,13 +11,14 @@ use anyhow::{Context as _, bail};
 use jiff::civil::{Date, date};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
+pub(crate) use crate::issuers::file::Share;
 use crate::{
     programme::{Card, CardState, Programme},
     shops::Shop,
 };
 
 /// The Monday that the stories tell.
-const STORY_DAY: Date = date(2026, 11, 23);
+pub(crate) const STORY_DAY: Date = date(2026, 11, 23);
 
 const DAY: i64 = 86_400;
 
@@ -77,28 +78,6 @@ pub(crate) enum Act {
     RefundUnlinked(i64),
     /// The last event of this purchase, delivered once more.
     Repeat,
-}
-
-/// How much of what is still kept aside, or of what was claimed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Share {
-    All,
-    Half,
-    Exactly(i64),
-    More(i64),
-    Less(i64),
-}
-
-impl Share {
-    pub(crate) fn of(self, amount_minor: i64) -> i64 {
-        match self {
-            Self::All => amount_minor,
-            Self::Half => amount_minor / 2,
-            Self::Exactly(exactly) => exactly.min(amount_minor),
-            Self::More(more) => amount_minor + more,
-            Self::Less(less) => (amount_minor - less).max(0),
-        }
-    }
 }
 
 impl Plan {

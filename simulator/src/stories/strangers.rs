@@ -1,21 +1,13 @@
 //! A card that the programme never gave out.
 
 use super::{InHand, Script};
-use crate::{
-    programme::{Card, CardState},
-    shops,
-};
+use crate::{programme::Card, shops};
 
 pub(super) fn tell(script: &mut Script<'_>) {
     script.story = "a card nobody knows";
     let known = script.plan.purchases.first();
     let Some(connection) = known.map(|planned| planned.card.connection.clone()) else { return };
-    let card = Card {
-        connection,
-        token: "ic_1SimNobodyKnows0001".to_owned(),
-        last_four: "0000".to_owned(),
-        state: CardState::Unknown,
-    };
+    let card = Card { connection, ..Card::of_nobody() };
     let (at, amount) = (script.at(0, 9, 0, 600), script.pence(5_00, 40_00));
     script.buy(&InHand { person: None, card }, at, &shops::GIFT_SHOP, amount);
 }

@@ -95,7 +95,7 @@ impl<'a> Inspection<'a> {
             }
             let link = self.read_link(row, &own);
             records.check(self, &link);
-            if let Err(what) = money.add(&link.transfers) {
+            if let Err(what) = money.add(&link) {
                 self.find(&POSTING, row, what);
             }
             sealing.pass(&chain, money.totals, self.proof, seals);

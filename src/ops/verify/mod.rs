@@ -98,14 +98,15 @@ async fn events_of(
     programme: &str,
     evidence: &Evidence,
 ) -> Result<Events, StoreError> {
-    let standings = evidence.of(&POSTING).iter().filter_map(|row| {
-        let is_standing = POSTING.text(row, "kind") == PostingKind::Standing.word();
-        is_standing.then(|| POSTING.text(row, "subject").split_once('/')).flatten()
+    let messages = evidence.of(&POSTING).iter().filter_map(|row| {
+        let kind = PostingKind::from_word(POSTING.text(row, "kind"));
+        let is_message = matches!(kind, Some(PostingKind::Standing | PostingKind::Dispute));
+        is_message.then(|| POSTING.text(row, "subject").split_once('/')).flatten()
     });
     let presentments = evidence.of(&PRESENTMENT).iter().map(|row| {
         (PRESENTMENT.text(row, "connection_id"), PRESENTMENT.text(row, "event_reference"))
     });
-    let mut keys: Vec<_> = standings.chain(presentments).collect();
+    let mut keys: Vec<_> = messages.chain(presentments).collect();
     keys.sort_unstable();
     keys.dedup();
     let rows = tx.events_with(programme, &keys).await?;

@@ -6,7 +6,7 @@ use super::book::{Inspection, Link};
 use crate::domain::id::{PotId, StreamId};
 use crate::domain::purchase::Purchase;
 use crate::ledger::account::Account;
-use crate::ledger::posting::Transfer;
+use crate::ledger::posting::{PostingKind, Transfer};
 use crate::record::purchase::{HOLD, PURCHASE, read_hold, read_purchase};
 use crate::record::row::{Table, Value};
 use crate::store::POT;
@@ -32,15 +32,19 @@ pub(super) struct Money {
     refunded: i128,
     exposure: i128,
     suspense: i128,
+    disputed: i128,
+    /// What issuers gave back because of disputes, less what they took again.
+    credited: i128,
     pub(super) totals: Totals,
 }
 
-/// Loaded, held, spent and left of all pots, the exposure and the suspense, in minor units.
+/// Loaded, held, spent and left of all pots, the exposure, the suspense and what is disputed, in
+/// minor units.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Totals([i128; 6]);
+pub(super) struct Totals([i128; 7]);
 
 impl Totals {
-    pub(super) const fn list(self) -> [i128; 6] {
+    pub(super) const fn list(self) -> [i128; 7] {
         self.0
     }
 
@@ -62,10 +66,10 @@ impl Totals {
 
 impl Money {
     /// Moves the transfers of one posting; says what cannot be.
-    pub(super) fn add(&mut self, transfers: &[Transfer]) -> Result<(), String> {
+    pub(super) fn add(&mut self, link: &Link<'_>) -> Result<(), String> {
         let mut wrong = Ok(());
-        for transfer in transfers {
-            self.move_one(transfer);
+        for transfer in &link.transfers {
+            self.move_one(transfer, link.kind);
             for account in [transfer.from(), transfer.to()] {
                 let (Account::PotLeft(pot) | Account::PotHeld(pot)) = account else { continue };
                 let flow = self.pots.get(pot).copied().unwrap_or_default();
@@ -79,9 +83,9 @@ impl Money {
     }
 
     /// The purchase's own part may begin with money that came another way: no balance is checked.
-    fn add_unchecked(&mut self, transfers: &[Transfer]) {
-        for transfer in transfers {
-            self.move_one(transfer);
+    fn add_unchecked(&mut self, link: &Link<'_>) {
+        for transfer in &link.transfers {
+            self.move_one(transfer, link.kind);
         }
     }
 
@@ -99,15 +103,16 @@ impl Money {
         }
     }
 
-    fn move_one(&mut self, transfer: &Transfer) {
+    fn move_one(&mut self, transfer: &Transfer, kind: Option<PostingKind>) {
         let amount = i128::from(transfer.amount().minor());
-        let is_outside =
-            |account: &Account| matches!(account, Account::Clearing(_) | Account::Suspense);
+        let is_outside = |account: &Account| {
+            matches!(account, Account::Clearing(_) | Account::Suspense | Account::Disputed)
+        };
         let (from, to) = (transfer.from(), transfer.to());
         self.change(from, 0_i128.saturating_sub(amount));
         self.change(to, amount);
         let pots = &mut self.pots;
-        let [loaded, _, spent, _, _, _] = &mut self.totals.0;
+        let [loaded, _, spent, _, _, _, _] = &mut self.totals.0;
         if let (Account::PotLeft(pot) | Account::PotHeld(pot), true) = (from, is_outside(to)) {
             let flow = pots.entry(pot.clone()).or_default();
             flow.captured = flow.captured.saturating_add(amount);
@@ -123,17 +128,23 @@ impl Money {
             flow.loaded = flow.loaded.saturating_add(amount);
             *loaded = loaded.saturating_add(amount);
         }
-        if matches!(to, Account::Clearing(_)) {
-            self.captured = self.captured.saturating_add(amount);
-        }
-        if matches!(from, Account::Clearing(_)) {
-            self.refunded = self.refunded.saturating_add(amount);
+        let is_dispute = kind == Some(PostingKind::Dispute);
+        match (from, to) {
+            (Account::Clearing(_), _) if is_dispute => {
+                self.credited = self.credited.saturating_add(amount);
+            }
+            (_, Account::Clearing(_)) if is_dispute => {
+                self.credited = self.credited.saturating_sub(amount);
+            }
+            (Account::Clearing(_), _) => self.refunded = self.refunded.saturating_add(amount),
+            (_, Account::Clearing(_)) => self.captured = self.captured.saturating_add(amount),
+            (_, _) => {}
         }
     }
 
     /// Changes one side's balance.
     fn change(&mut self, account: &Account, by: i128) {
-        let [_, held, _, left, exposure, suspense] = &mut self.totals.0;
+        let [_, held, _, left, exposure, suspense, disputed] = &mut self.totals.0;
         match account {
             Account::PotLeft(pot) => {
                 let flow = self.pots.entry(pot.clone()).or_default();
@@ -154,6 +165,10 @@ impl Money {
                 self.suspense = self.suspense.saturating_add(by);
                 *suspense = suspense.saturating_add(by);
             }
+            Account::Disputed => {
+                self.disputed = self.disputed.saturating_add(by);
+                *disputed = disputed.saturating_add(by);
+            }
             Account::StreamFunds(_) | Account::Clearing(_) => {}
         }
     }
@@ -170,7 +185,7 @@ impl<'a> Inspection<'a> {
     pub(super) fn check_purchases(&mut self, links: &[Link<'a>]) -> Vec<ReadPurchase<'a>> {
         let mut moved: BTreeMap<&str, Money> = BTreeMap::new();
         for link in links {
-            moved.entry(link.text("purchase_id")).or_default().add_unchecked(&link.transfers);
+            moved.entry(link.text("purchase_id")).or_default().add_unchecked(link);
         }
         let mut holds: BTreeMap<&str, Vec<&'a Vec<Value>>> = BTreeMap::new();
         for row in self.evidence.of(&HOLD) {
@@ -198,9 +213,8 @@ impl<'a> Inspection<'a> {
             purchases.push(ReadPurchase { row, purchase });
         }
         let by_nobody = moved.remove("").unwrap_or_default();
-        if [by_nobody.captured, by_nobody.refunded, by_nobody.exposure, by_nobody.suspense]
-            != [0; 4]
-        {
+        let Money { captured, refunded, exposure, suspense, disputed, credited, .. } = by_nobody;
+        if [captured, refunded, exposure, suspense, disputed, credited] != [0; 6] {
             let what = "money moved between an issuer and the programme without a purchase";
             self.proof.find("journal", self.evidence.budget.clone(), what);
         }
@@ -219,10 +233,13 @@ impl<'a> Inspection<'a> {
             ("refunded_minor", money.refunded),
             ("exposure_minor", money.exposure),
             ("suspense_minor", money.suspense),
+            ("disputed_minor", money.disputed),
+            ("recovered_minor", money.credited.saturating_sub(money.disputed)),
         ] {
             self.check_number(&PURCHASE, row, column, moved);
         }
-        let beyond = i128::from(purchase.refunded.minor()) - i128::from(purchase.captured.minor());
+        let back = [purchase.refunded, purchase.recovered].map(|m| i128::from(m.minor()));
+        let beyond = back.iter().sum::<i128>() - i128::from(purchase.captured.minor());
         if i128::from(purchase.suspense.minor()) != beyond.max(0) {
             let what = "what came back beyond what was captured is not what is kept aside";
             self.find(&PURCHASE, row, what);
@@ -231,6 +248,14 @@ impl<'a> Inspection<'a> {
             && held.minor() > wanted.minor()
         {
             self.find(&PURCHASE, row, format!("holds {held} where {wanted} is to come"));
+        }
+        for (has, wanted) in [
+            (purchase.disputed, purchase.wanted_disputed()),
+            (purchase.recovered, purchase.wanted_recovered()),
+        ] {
+            if wanted.is_ok_and(|wanted| wanted != has) {
+                self.find(&PURCHASE, row, "its disputed money is not where its disputes say");
+            }
         }
         let mut pots = money.pots.clone();
         for hold in holds {
@@ -251,7 +276,7 @@ impl<'a> Inspection<'a> {
     pub(super) fn check_pots(&mut self, links: &[Link<'a>], purchases: &[ReadPurchase<'a>]) {
         let mut money = Money::default();
         for link in links {
-            money.add_unchecked(&link.transfers);
+            money.add_unchecked(link);
         }
         for row in self.evidence.of(&POT) {
             let Ok(pot) = POT.text(row, "pot_id").parse::<PotId>() else { continue };

@@ -121,7 +121,10 @@ impl<'a> Records<'a> {
             PostingKind::Pot => {
                 self.pots.insert(subject, link.row);
             }
-            PostingKind::Standing => check_standing(inspection, link, subject),
+            PostingKind::Standing | PostingKind::Dispute => {
+                check_message(inspection, link, subject);
+            }
+            PostingKind::Expiry => check_expiry(inspection, link, subject),
             PostingKind::Agreement
             | PostingKind::Load
             | PostingKind::Decision
@@ -158,7 +161,14 @@ impl<'a> Records<'a> {
     }
 }
 
-fn check_standing(inspection: &mut Inspection<'_>, link: &Link<'_>, subject: &str) {
+/// Nobody else says that a time ran out: the posting vouches for its own words.
+fn check_expiry(inspection: &mut Inspection<'_>, link: &Link<'_>, subject: &str) {
+    if link.text("record_digest") != Digest::of_text(subject).to_string() {
+        inspection.find(&POSTING, link.row, "ends another purchase than it says");
+    }
+}
+
+fn check_message(inspection: &mut Inspection<'_>, link: &Link<'_>, subject: &str) {
     let events = inspection.events;
     let Some(event) = events.get(subject) else {
         let what = format!("books the message {subject}, which is not there");

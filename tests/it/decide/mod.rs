@@ -1,5 +1,6 @@
 //! The decision: its reasons and their order, limits, permissions, and which pots pay.
 
+mod calendar;
 mod limits;
 mod order;
 mod permissions;

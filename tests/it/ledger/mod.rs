@@ -379,6 +379,10 @@ fn a_purchase(name: &str) -> Purchase {
         holds: Vec::new(),
         exposure: gbp(0),
         suspense: gbp(0),
+        disputes: Vec::new(),
+        disputed: gbp(0),
+        recovered: gbp(0),
+        expires_at: None,
     }
 }
 

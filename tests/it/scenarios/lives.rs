@@ -320,20 +320,22 @@ async fn scenario_8_what_was_approved_without_us_holds_what_there_is(database: T
     let fallback = Standing { reason: "network_fallback", amount: 5_00, ..APPROVED };
     world.tell(&ana.standing("created", world.now(), &fallback)).await;
     assert_eq!(world.figures("ana").await, [5_00, 0, 40_00]);
-    assert!(world.exceptions().await.is_empty());
+    assert_eq!(world.exceptions().await, ["decided_without_us"]);
 
     let much = purchase("Timeout", 90_00);
     let timeout = Standing { reason: "webhook_timeout", amount: 90_00, ..APPROVED };
     world.tell(&much.standing("created", world.now(), &timeout)).await;
     assert_eq!(world.figures("dee").await, [FOOD_HAS, 0, DEE_HAS - FOOD_HAS]);
     assert_eq!(world.exposure_and_suspense().await, (0, 0), "nothing is owed before it is claimed");
-    assert_eq!(world.exceptions().await, ["hold_above_money"]);
+    let without_us = ["decided_without_us"; 2];
+    assert_eq!(world.exceptions().await, [&without_us[..], &["hold_above_money"]].concat());
     // Nothing is left for anything else of that kind.
     assert_eq!(world.ask(&purchase("Next", 1)).await.reason(), "no_money");
     world.tell(&much.captured(world.now(), "one", 90_00)).await;
     assert_eq!(world.figures("dee").await, [0, FOOD_HAS, DEE_HAS - FOOD_HAS]);
     assert_eq!(world.exposure_and_suspense().await, (90_00 - FOOD_HAS, 0));
-    assert_eq!(world.exceptions().await, ["capture_above_money", "hold_above_money"]);
+    let noted = ["capture_above_money", "decided_without_us", "decided_without_us"];
+    assert_eq!(world.exceptions().await, [&noted[..], &["hold_above_money"]].concat());
 
     // The fallback said no: nothing is held.
     let refused = purchase("Refused", 2_00);
@@ -369,7 +371,11 @@ async fn scenario_31_what_we_do_not_know_yet_is_stored_whole(database: TestDatab
     let mut bodies: Vec<_> = stored.iter().map(|row| row[0].clone()).collect();
     bodies.sort();
     assert_eq!(bodies, texts);
-    assert!(stored.iter().all(|row| row[1] == "kept"), "{stored:?}");
+    // The dispute waits for its claim; a dispute without one is for a person to look at.
+    for row in &stored {
+        assert_eq!(row[1], if row[0].contains("idp_1") { "parked" } else { "kept" });
+    }
+    assert_eq!(world.exceptions().await, ["dispute_of_unknown_claim", "not_understood"]);
     assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS]);
     assert_eq!(world.count("issuer_event", &format!("connection_id = '{CONNECTION}'")).await, 4);
     world.check().await;

@@ -2,10 +2,13 @@
 //! the checker. The numbers are those of the project's table of scenarios.
 
 mod attacks;
+mod claims;
 mod deadlines;
 mod explained;
 mod faults;
+mod holds;
 mod lives;
 mod money;
 mod processes;
 mod repeats;
+mod upkeep;

@@ -142,7 +142,8 @@ impl Story {
             reference: "evt".parse().unwrap(),
         };
         let purchase = purchase.parse().unwrap();
-        let report = StandingReport { purchase, about: about(card), standing, position };
+        let report =
+            StandingReport { purchase, about: about(card), standing, position, without_us: None };
         self.book(desk, EventBody::Standing(Box::new(report))).await;
     }
 
@@ -160,6 +161,7 @@ impl Story {
             about: about(card),
             direction,
             amount: pounds(minor),
+            releases: None,
         };
         self.book(desk, EventBody::Presentment(Box::new(presentment))).await;
     }

@@ -1,0 +1,95 @@
+//! Answers to questions, as the issuer reads them.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::{client::Reply, oracle::Verdict, programme::Connection, report::Answer};
+
+/// The answer to a question, as Stripe reads it.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Told {
+    approved: bool,
+    amount: Option<i64>,
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
+}
+
+impl Told {
+    /// Reads a reply; what is wrong with it goes to `broken`.
+    pub(crate) fn read(
+        connection: &Connection,
+        reply: Option<&Reply>,
+        broken: &mut Vec<String>,
+    ) -> Option<Self> {
+        let Some(reply) = reply else {
+            broken.push("there was no answer".to_owned());
+            return None;
+        };
+        if reply.api_version.as_deref() != Some(connection.api_version.as_str()) {
+            broken.push(format!(
+                "the stripe-version header is {:?}, and not {}",
+                reply.api_version, connection.api_version
+            ));
+        }
+        if reply.status != 200 {
+            broken.push(format!("answered {}: {}", reply.status, reply.body));
+            return None;
+        }
+        serde_json::from_str(&reply.body)
+            .inspect_err(|error| broken.push(format!("{error} in the answer {}", reply.body)))
+            .ok()
+    }
+
+    /// What it comes to on a question for `asked_minor`.
+    pub(crate) fn answer(&self, asked_minor: i64) -> Answer {
+        match (self.approved, self.amount) {
+            (false, _) => Answer::NotPaid,
+            (true, Some(part)) if part != asked_minor => Answer::Partial(part),
+            (true, _) => Answer::Approved,
+        }
+    }
+
+    pub(crate) fn reason(&self) -> Option<&str> {
+        self.metadata.get("reason").map(String::as_str)
+    }
+
+    /// The gateway's own name of its decision.
+    pub(crate) fn decision(&self) -> Option<&str> {
+        self.metadata.get("decision").map(String::as_str)
+    }
+}
+
+impl Verdict {
+    /// Whether the answer is what the books say; any one of the reasons may be told.
+    pub(crate) fn allows(&self, answer: Answer, reason: Option<&str>) -> bool {
+        match (self, answer) {
+            (Self::Approve, Answer::Approved) => true,
+            (Self::Part(ours), Answer::Partial(theirs)) => *ours == theirs,
+            (Self::Decline(reasons), Answer::NotPaid) => {
+                reason.is_some_and(|reason| reasons.contains(reason))
+            }
+            (Self::Approve | Self::Part(_) | Self::Decline(_), _) => false,
+        }
+    }
+
+    /// What is approved of a question for `asked_minor`.
+    pub(crate) fn approved_minor(&self, asked_minor: i64) -> i64 {
+        match self {
+            Self::Approve => asked_minor,
+            Self::Part(part) => *part,
+            Self::Decline(_) => 0,
+        }
+    }
+}
+
+impl Answer {
+    /// What the issuer may hold for it on a question for `asked_minor`.
+    pub(crate) fn approved_minor(self, asked_minor: i64) -> i64 {
+        match self {
+            Self::Approved => asked_minor,
+            Self::Partial(part) => part,
+            Self::NotPaid | Self::Stored | Self::Unusable => 0,
+        }
+    }
+}

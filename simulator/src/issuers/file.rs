@@ -1,0 +1,284 @@
+//! The issuer's file of one purchase: what it knows, and the messages that follow from that.
+
+use serde_json::{Value, json};
+
+use super::stripe::{Answered, Authorisation, Link, Moved, Reached, Status};
+use crate::report::Kind;
+
+const CREATED: &str = "issuing_authorization.created";
+const UPDATED: &str = "issuing_authorization.updated";
+const TRANSACTION: &str = "issuing_transaction.created";
+
+/// What the issuer knows of one purchase.
+#[derive(Debug, Clone)]
+pub(crate) struct File {
+    pub(crate) authorisation: Authorisation,
+    pub(crate) captured_minor: i64,
+    /// How much of the history has been told.
+    confirmed: usize,
+    /// What was approved in all: a shop may still claim it when the issuer holds it no longer.
+    approved_minor: i64,
+    /// When the last snapshot was made.
+    told_at: i64,
+}
+
+/// One event, before it has an id.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) amount_minor: i64,
+    /// Unix seconds.
+    pub(crate) created: i64,
+    pub(crate) object: Value,
+    pub(crate) previous: Option<Value>,
+    pub(crate) news: News,
+}
+
+/// What a message says, for the books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum News {
+    /// How the purchase stands: what is held or was claimed in total, none once it was undone.
+    Word {
+        answers: usize,
+        is_over: bool,
+        total_minor: Option<i64>,
+    },
+    Capture(Link),
+    Refund(Link),
+}
+
+/// How much of what is still kept aside, or of what was claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Share {
+    All,
+    Half,
+    Exactly(i64),
+    More(i64),
+    Less(i64),
+}
+
+impl Share {
+    pub(crate) fn of(self, amount_minor: i64) -> i64 {
+        match self {
+            Self::All => amount_minor,
+            Self::Half => amount_minor / 2,
+            Self::Exactly(exactly) => exactly.min(amount_minor),
+            Self::More(more) => amount_minor + more,
+            Self::Less(less) => (amount_minor - less).max(0),
+        }
+    }
+}
+
+impl File {
+    pub(crate) fn new(authorisation: Authorisation) -> Self {
+        Self {
+            authorisation,
+            captured_minor: 0,
+            confirmed: 0,
+            approved_minor: 0,
+            told_at: i64::MIN,
+        }
+    }
+
+    /// Whether something is kept aside and more could be asked for.
+    pub(crate) fn is_open(&self) -> bool {
+        self.authorisation.amount_minor > 0 && self.authorisation.status == Status::Pending
+    }
+
+    /// What is kept aside and not claimed yet.
+    pub(crate) fn rest_minor(&self) -> i64 {
+        (self.authorisation.amount_minor - self.captured_minor).max(0)
+    }
+
+    /// What the shop may still claim, kept aside or not.
+    fn claimable_minor(&self) -> i64 {
+        (self.approved_minor - self.captured_minor).max(0)
+    }
+
+    /// Writes down what came of a question for `asked_minor`, of which `approved_minor` was
+    /// approved.
+    pub(crate) fn answer(
+        &mut self,
+        asked_minor: i64,
+        approved_minor: i64,
+        outcome: Reached,
+        at: i64,
+    ) {
+        let is_approved = outcome.is_approved();
+        let amount_minor = if is_approved { approved_minor } else { asked_minor };
+        self.authorisation.history.push(Answered { amount_minor, at, outcome });
+        if is_approved {
+            self.authorisation.amount_minor += approved_minor;
+            self.approved_minor += approved_minor;
+            self.authorisation.status = Status::Pending;
+        }
+    }
+
+    /// What became of the questions since it was last told; none when nothing did.
+    pub(crate) fn confirm(&mut self, at: i64) -> Option<Message> {
+        let history = &self.authorisation.history;
+        let last = history.get(self.confirmed..)?.last()?.clone();
+        let is_first = self.confirmed == 0;
+        self.confirmed = history.len();
+        if !is_first {
+            let raised = if last.outcome.is_approved() { last.amount_minor } else { 0 };
+            let previous = json!({ "amount": self.authorisation.amount_minor - raised });
+            return Some(self.updated(Kind::Confirmed, last.amount_minor, previous, at));
+        }
+        if !last.outcome.is_approved() {
+            self.authorisation.status = Status::Closed;
+        }
+        let message = self.updated(Kind::Confirmed, last.amount_minor, Value::Null, at);
+        Some(Message { name: CREATED, previous: None, ..message })
+    }
+
+    /// The issuer refused before it asked us.
+    pub(crate) fn refuse(&mut self, amount_minor: i64, at: i64) -> Option<Message> {
+        self.answer(amount_minor, 0, Reached::Refused, at);
+        let message = self.confirm(at)?;
+        Some(Message { kind: Kind::RefusedByIssuer, ..message })
+    }
+
+    /// The shop keeps this much less aside.
+    pub(crate) fn lower(&mut self, less: i64, at: i64) -> Option<Message> {
+        let before = self.authorisation.amount_minor;
+        if !self.is_open() || less <= 0 || less >= self.rest_minor() {
+            return None;
+        }
+        self.authorisation.amount_minor = before - less;
+        self.approved_minor = self.approved_minor.min(self.authorisation.amount_minor);
+        Some(self.updated(Kind::Lowered, less, json!({ "amount": before }), at))
+    }
+
+    /// The final amount of an estimate, as at a fuel pump: nobody is asked again.
+    pub(crate) fn finalise(&mut self, total_minor: i64, at: i64) -> Option<Message> {
+        let before = self.authorisation.amount_minor;
+        if !self.is_open() || total_minor <= before {
+            return None;
+        }
+        self.authorisation.amount_minor = total_minor;
+        self.approved_minor = total_minor;
+        let more = total_minor - before;
+        Some(self.updated(Kind::RaisedUnasked, more, json!({ "amount": before }), at))
+    }
+
+    /// The shop gives all of it back before claiming anything.
+    pub(crate) fn reverse(&mut self, at: i64) -> Option<Message> {
+        self.undo(Status::Reversed, Kind::GivenBack, at)
+    }
+
+    /// Its time has run out. The shop may still claim it.
+    pub(crate) fn expire(&mut self, at: i64) -> Option<Message> {
+        self.undo(Status::Expired, Kind::Expired, at)
+    }
+
+    fn undo(&mut self, status: Status, kind: Kind, at: i64) -> Option<Message> {
+        let before = self.authorisation.amount_minor;
+        if !self.is_open() {
+            return None;
+        }
+        self.authorisation.amount_minor = 0;
+        self.authorisation.status = status;
+        if status == Status::Reversed {
+            self.approved_minor = self.captured_minor;
+        }
+        let previous = json!({ "amount": before, "status": "pending" });
+        Some(self.updated(kind, before, previous, at))
+    }
+
+    /// What was given back is kept aside again, and nobody is asked.
+    pub(crate) fn revive(&mut self, amount_minor: i64, at: i64) -> Option<Message> {
+        if self.authorisation.status != Status::Reversed || self.captured_minor > 0 {
+            return None;
+        }
+        self.authorisation.amount_minor = amount_minor;
+        self.approved_minor = amount_minor;
+        self.authorisation.status = Status::Pending;
+        let previous = json!({ "amount": 0, "status": "reversed" });
+        Some(self.updated(Kind::RaisedUnasked, amount_minor, previous, at))
+    }
+
+    /// Nothing more will be claimed.
+    pub(crate) fn close(&mut self, at: i64) -> Option<Message> {
+        if !self.is_open() {
+            return None;
+        }
+        self.authorisation.status = Status::Closed;
+        let captured = self.captured_minor;
+        Some(self.updated(Kind::Closed, captured, json!({ "status": "pending" }), at))
+    }
+
+    /// The shop claims a share of what it may still claim; none when that is nothing.
+    pub(crate) fn capture(&mut self, id: &str, share: Share, at: i64) -> Option<Message> {
+        let claimable = self.claimable_minor();
+        let amount_minor = if claimable > 0 { share.of(claimable) } else { 0 };
+        if amount_minor <= 0 {
+            return None;
+        }
+        Some(self.claim(id, amount_minor, Kind::Captured, at))
+    }
+
+    /// A claim of money that was refused, or that nobody was asked about.
+    pub(crate) fn force(&mut self, id: &str, amount_minor: i64, link: Link, at: i64) -> Message {
+        match link {
+            Link::Linked => self.claim(id, amount_minor, Kind::ChargedUnasked, at),
+            Link::Unlinked => self.moved(id, Moved::Capture, amount_minor, link, at),
+        }
+    }
+
+    fn claim(&mut self, id: &str, amount_minor: i64, kind: Kind, at: i64) -> Message {
+        let message = self.moved(id, Moved::Capture, amount_minor, Link::Linked, at);
+        self.authorisation.transactions.push(message.object.clone());
+        self.captured_minor += amount_minor;
+        Message { kind, ..message }
+    }
+
+    /// Money back for a share of what was claimed; none when nothing was.
+    pub(crate) fn refund(&self, id: &str, share: Share, link: Link, at: i64) -> Option<Message> {
+        let amount_minor = share.of(self.captured_minor);
+        let is_some = self.captured_minor > 0 && amount_minor > 0;
+        is_some.then(|| self.moved(id, Moved::Refund, amount_minor, link, at))
+    }
+
+    /// Money back that names no purchase, whatever was claimed.
+    pub(crate) fn refund_unlinked(&self, id: &str, amount_minor: i64, at: i64) -> Message {
+        self.moved(id, Moved::Refund, amount_minor, Link::Unlinked, at)
+    }
+
+    fn moved(&self, id: &str, moved: Moved, amount_minor: i64, link: Link, at: i64) -> Message {
+        let (kind, news) = match moved {
+            Moved::Capture => (Kind::ChargedUnasked, News::Capture(link)),
+            Moved::Refund => (Kind::Refunded, News::Refund(link)),
+        };
+        let object = self.authorisation.transaction(id, moved, amount_minor, at, link);
+        let (name, previous) = (TRANSACTION, None);
+        Message { name, kind, amount_minor, created: at, object, previous, news }
+    }
+
+    /// A snapshot of how it stands. No two are made in the same second: their time orders them.
+    fn updated(&mut self, kind: Kind, amount_minor: i64, previous: Value, at: i64) -> Message {
+        self.told_at = at.max(self.told_at.saturating_add(1));
+        let authorisation = &self.authorisation;
+        let total_minor = match authorisation.status {
+            _ if !authorisation.is_approved() => None,
+            Status::Pending => Some(authorisation.amount_minor),
+            Status::Closed => Some(self.captured_minor),
+            Status::Reversed | Status::Expired => None,
+        };
+        let is_open = authorisation.status == Status::Pending && total_minor.is_some();
+        Message {
+            name: UPDATED,
+            kind,
+            amount_minor,
+            created: self.told_at,
+            object: authorisation.snapshot(),
+            previous: Some(previous),
+            news: News::Word {
+                answers: authorisation.history.len(),
+                is_over: !is_open,
+                total_minor,
+            },
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! A life in Stripe's words: real messages of Stripe, read by the gateway's own adapter.
+
+use jiff::{Timestamp, ToSpan as _};
+use sayso::issuers::{Issuer, Origin};
+use serde_json::{Value, json};
+
+use super::message::{Answer, MARK, Message, Said, Tongue};
+use super::table::Life;
+use super::words::Words;
+use crate::world::{APPROVED, CONNECTION, MONDAY_MORNING, Purchase, Standing, purchase};
+
+pub(super) const STRIPE: Tongue = Tongue { title: "Stripe", say };
+
+fn say(life: &Life, card: &str) -> Option<Vec<Vec<Said>>> {
+    let script = life.script(STRIPE.title)?;
+    let mut teller = Teller::new(life, card);
+    let mut say_group = |group: &Vec<String>| group.iter().map(|words| teller.say(words)).collect();
+    Some(script.iter().map(&mut say_group).collect())
+}
+
+/// Tells one life from its beginning, and knows what was said before.
+struct Teller {
+    about: Purchase,
+    is_at_once: bool,
+    said: usize,
+    asked: usize,
+    /// The captures and refunds so far, as an authorisation lists them.
+    claims: Vec<Value>,
+}
+
+impl Teller {
+    fn new(life: &Life, card: &str) -> Self {
+        let mut about = Purchase {
+            id: format!("iauth{MARK}{}", life.line),
+            card: card.to_owned(),
+            ..purchase("", 0)
+        };
+        if let Some(code) = life.setting.shop {
+            about.mcc = json!(code);
+        }
+        let is_at_once = life.setting.is_at_once;
+        Self { about, is_at_once, said: 0, asked: 0, claims: Vec::new() }
+    }
+
+    /// When the message is made: a minute after the one before, or in the same second.
+    fn at(&self) -> Timestamp {
+        let minutes = if self.is_at_once { 0 } else { i64::try_from(self.said).unwrap() };
+        MONDAY_MORNING.parse::<Timestamp>().unwrap().checked_add(minutes.minutes()).unwrap()
+    }
+
+    fn say(&mut self, text: &str) -> Said {
+        let words = Words::read(text);
+        let said = match words.verb {
+            "ask" => self.ask(words),
+            "created" | "updated" | "closed" | "reversed" | "expired" => {
+                told(text, &self.standing(words))
+            }
+            "capture" | "refund" => told(text, &self.claim(words)),
+            _ => panic!("Stripe does not say {text:?}"),
+        };
+        self.said += 1;
+        said
+    }
+
+    fn ask(&mut self, words: Words<'_>) -> Said {
+        let amount = words.amount();
+        let about = Purchase {
+            amount,
+            answers: self.asked,
+            partial: words.says("gets"),
+            cash_back: words.after("back").map(super::table::minor),
+            ..self.about.clone()
+        };
+        self.asked += 1;
+        let mut body = about.request(self.at());
+        if let Some((currency, amount)) = words.in_their_money() {
+            let pending = &mut body["data"]["object"]["pending_request"];
+            pending["merchant_currency"] = json!(currency);
+            pending["merchant_amount"] = json!(amount);
+        }
+        let answer = match words.after("gets") {
+            Some(part) => Answer::Approved(super::table::minor(part)),
+            None if words.says("refused") => Answer::Refused,
+            None => Answer::Approved(amount),
+        };
+        let body = body.to_string();
+        let origin = Origin {
+            programme: "riverside".parse().unwrap(),
+            connection: CONNECTION.parse().unwrap(),
+        };
+        let request = Issuer::Stripe.decode_authorisation(&origin, body.as_bytes()).unwrap();
+        let words = format!("{} {}", words.verb, amount);
+        Said { words, body, message: Message::Question { request: Box::new(request), answer } }
+    }
+
+    fn standing(&self, words: Words<'_>) -> Value {
+        let is_declined = words.says("declined");
+        let status = match words.verb {
+            "created" | "updated" if is_declined => "closed",
+            "created" | "updated" => "pending",
+            over => over,
+        };
+        let reason = match words.after("by") {
+            None if is_declined => "webhook_declined",
+            None => "webhook_approved",
+            Some("timeout") => "webhook_timeout",
+            Some("error") => "webhook_error",
+            Some("network") => "network_fallback",
+            Some("issuer") => "insufficient_funds",
+            Some(other) => panic!("nobody decides as {other}"),
+        };
+        let answers = words.after("after").map(|count| count.parse().unwrap());
+        // The first message knows of the first answer, however late it comes.
+        let known = if words.verb == "created" { 1 } else { self.asked.max(1) };
+        let standing = Standing {
+            name: &self.said.to_string(),
+            status,
+            approved: !is_declined,
+            reason,
+            amount: if status == "pending" { words.amount() } else { 0 },
+            answers: answers.unwrap_or(known),
+        };
+        let kind = if words.verb == "created" { "created" } else { "updated" };
+        let mut body = self.about.standing(kind, self.at(), &Standing { ..standing });
+        let object = &mut body["data"]["object"];
+        // Of what is over the total is gone; what was asked is still told.
+        if status != "pending" && !is_declined {
+            object["request_history"][0]["amount"] = json!(APPROVED.amount + 1_00);
+        }
+        object["transactions"] = match (words.verb, words.amount_if_any()) {
+            ("closed", Some(amount)) => json!([{"type": "capture", "amount": -amount}]),
+            _ => json!(self.claims),
+        };
+        body
+    }
+
+    fn claim(&mut self, words: Words<'_>) -> Value {
+        let (at, name, amount) = (self.at(), self.said.to_string(), words.amount());
+        let about = &self.about;
+        let mut body = match (words.verb, words.says("unlinked")) {
+            ("capture", false) => about.captured(at, &name, amount),
+            ("capture", true) => about.forced(at, &name, amount),
+            (_, false) => about.refunded(at, &name, amount),
+            (_, true) => about.refunded_unlinked(at, &name, amount),
+        };
+        let object = &mut body["data"]["object"];
+        let sign = if words.verb == "capture" { -1 } else { 1 };
+        if let Some((currency, amount)) = words.in_their_money() {
+            object["merchant_currency"] = json!(currency);
+            object["merchant_amount"] = json!(sign * amount);
+        }
+        if !words.says("unlinked") {
+            self.claims.push(json!({"type": words.verb, "amount": sign * amount}));
+        }
+        body
+    }
+}
+
+fn told(words: &str, body: &Value) -> Said {
+    let body = body.to_string();
+    let event = Issuer::Stripe.decode_event(body.as_bytes());
+    let event = event.unwrap_or_else(|error| panic!("{words}: {error}"));
+    Said { words: words.to_owned(), body, message: Message::Event(Box::new(event)) }
+}

@@ -1,0 +1,160 @@
+//! Reads `tests/fixtures/lives.md`: one life a line.
+
+use std::collections::BTreeMap;
+
+/// One line of the tables.
+#[derive(Debug)]
+pub(super) struct Life {
+    /// Where it stands in the file.
+    pub(super) line: usize,
+    pub(super) name: String,
+    pub(super) setting: Setting,
+    /// The life in each issuer's words, by the column's title.
+    told: BTreeMap<String, String>,
+    pub(super) end: End,
+}
+
+/// Who pays, and where.
+#[derive(Debug, Default)]
+pub(super) struct Setting {
+    pub(super) card: Card,
+    /// What the pots have, in the order in which they are drained; none for more than is needed.
+    pub(super) pots: Option<Vec<i64>>,
+    /// The code of the shop's kind, if it is no grocer.
+    pub(super) shop: Option<&'static str>,
+    /// Whether the issuer made all its messages within one second.
+    pub(super) is_at_once: bool,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Card {
+    #[default]
+    Good,
+    Lost,
+    Nobodys,
+}
+
+/// How the life must end, in minor units.
+#[derive(Debug, Default)]
+pub(super) struct End {
+    pub(super) money: Money,
+    /// What each pot has left, where the setting says what it had.
+    pub(super) left: Option<Vec<i64>>,
+    /// The kinds of the exceptions of the life in order, sorted; by the column's title where it
+    /// differs.
+    to_look_at: BTreeMap<String, Vec<String>>,
+}
+
+/// What one life has moved, in minor units.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Money {
+    pub(super) held: i64,
+    pub(super) spent: i64,
+    pub(super) owed: i64,
+    pub(super) aside: i64,
+}
+
+/// What is said, in groups: everything of one comes before everything of the next.
+pub(super) type Script = Vec<Vec<String>>;
+
+/// All lives of the file.
+pub(super) fn lives() -> Vec<Life> {
+    let text = include_str!("../../fixtures/lives.md");
+    let mut lives = Vec::new();
+    let mut titles: Vec<&str> = Vec::new();
+    for (line, text) in (1..).zip(text.lines()) {
+        let Some(row) = text.strip_prefix('|') else {
+            titles.clear();
+            continue;
+        };
+        let cells: Vec<_> = row.trim_end_matches('|').split('|').map(str::trim).collect();
+        if titles.is_empty() {
+            titles = cells;
+        } else if titles.first() == Some(&"Life") && !row.starts_with(" ---") {
+            assert_eq!(cells.len(), titles.len(), "line {line} has another number of cells");
+            let cells = titles.iter().zip(cells).map(|(t, c)| ((*t).to_owned(), c.to_owned()));
+            lives.push(Life::read(line, cells.collect()));
+        }
+    }
+    lives
+}
+
+impl Life {
+    fn read(line: usize, mut cells: BTreeMap<String, String>) -> Self {
+        let mut cell = |title: &str| {
+            cells.remove(title).unwrap_or_else(|| panic!("line {line} has no column {title}"))
+        };
+        let setting = Setting::read(&cell("Setting"));
+        let money = Money {
+            held: minor(&cell("Held")),
+            spent: minor(&cell("Spent")),
+            owed: minor(&cell("Owed")),
+            aside: minor(&cell("Aside")),
+        };
+        let left = cell("Left");
+        let end = End {
+            money,
+            left: (!left.is_empty()).then(|| amounts(&left)),
+            to_look_at: exceptions(&cell("To look at")),
+        };
+        assert_eq!(setting.pots.is_some(), end.left.is_some(), "line {line}: pots, and no end");
+        Self { line, name: cell("Life"), setting, end, told: cells }
+    }
+
+    /// The life in the words of the issuer whose column has this title; none where it has a dash.
+    pub(super) fn script(&self, title: &str) -> Option<Script> {
+        let told = self.told.get(title).unwrap_or_else(|| panic!("no column {title}"));
+        (told != "-").then(|| told.split(" > ").map(words).collect())
+    }
+}
+
+impl End {
+    /// What somebody is asked to look at, when the issuer of this column tells the life.
+    pub(super) fn to_look_at(&self, title: &str) -> &[String] {
+        self.to_look_at.get(title).unwrap_or_else(|| &self.to_look_at[""])
+    }
+}
+
+impl Setting {
+    fn read(text: &str) -> Self {
+        let mut setting = Self::default();
+        for word in words(text) {
+            match word.as_str() {
+                "lost card" => setting.card = Card::Lost,
+                "nobody's card" => setting.card = Card::Nobodys,
+                "fuel" => setting.shop = Some("5542"),
+                "hotel" => setting.shop = Some("7011"),
+                "all at once" => setting.is_at_once = true,
+                "cash machine" => setting.shop = Some("6011"),
+                pots => setting.pots = Some(amounts(pots)),
+            }
+        }
+        setting
+    }
+}
+
+/// `capture_above_money; Changes: unknown_card`
+fn exceptions(text: &str) -> BTreeMap<String, Vec<String>> {
+    let by_column = |part: &str| {
+        let (title, kinds) = part.split_once(": ").unwrap_or(("", part));
+        (title.trim().to_owned(), words(kinds))
+    };
+    text.split(';').map(by_column).collect()
+}
+
+/// `30 + 20`
+fn amounts(text: &str) -> Vec<i64> {
+    text.split(" + ").map(minor).collect()
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(", ").filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// `12`, `12.50` or nothing at all: pounds, as pence.
+pub(super) fn minor(text: &str) -> i64 {
+    let (pounds, pence) = text.split_once('.').unwrap_or((text, "00"));
+    assert!(pence.len() == 2, "{text:?} is no amount");
+    let number = |text: &str| text.parse::<i64>().unwrap_or_else(|_| panic!("{text:?}: no amount"));
+    if text.is_empty() { 0 } else { number(pounds) * 100 + number(pence) }
+}

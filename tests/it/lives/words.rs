@@ -1,0 +1,47 @@
+//! What the words of a life have in common, whoever says them: amounts and what is said of them.
+
+use super::table::minor;
+
+/// One message, taken apart: `capture 20.61 of EUR 23.40`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Words<'a> {
+    pub(super) verb: &'a str,
+    rest: &'a str,
+    text: &'a str,
+}
+
+impl<'a> Words<'a> {
+    pub(super) fn read(text: &'a str) -> Self {
+        let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
+        Self { verb, rest, text }
+    }
+
+    /// The amount after the verb.
+    pub(super) fn amount(self) -> i64 {
+        self.amount_if_any().unwrap_or_else(|| panic!("{:?} names no amount", self.text))
+    }
+
+    pub(super) fn amount_if_any(self) -> Option<i64> {
+        let first = self.rest.split(' ').next().unwrap();
+        first.starts_with(|letter: char| letter.is_ascii_digit()).then(|| minor(first))
+    }
+
+    /// Whether it is said somewhere after the verb.
+    pub(super) fn says(self, word: &str) -> bool {
+        self.rest.split(' ').any(|said| said == word)
+    }
+
+    /// What follows `word`: `EUR` after `of`.
+    pub(super) fn after(self, word: &str) -> Option<&'a str> {
+        let mut words = self.rest.split(' ').skip_while(|said| *said != word);
+        words.nth(1)
+    }
+
+    /// The merchant's own currency and amount, if they are told.
+    pub(super) fn in_their_money(self) -> Option<(String, i64)> {
+        let currency = self.after("of")?;
+        let amount = minor(self.after(currency).unwrap());
+        // Yen have no decimals.
+        Some((currency.to_lowercase(), if currency == "JPY" { amount / 100 } else { amount }))
+    }
+}
