@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::domain::agreement::Agreement;
 use crate::domain::authorisation::{
     Approval, AuthorisationRequest, Continues, Decision, Facts, Holder, Reasons,
 };
@@ -18,6 +19,7 @@ use crate::domain::id::{
     BudgetId, ConnectionId, DecisionId, ExceptionId, IssuerReference, MessageId, PostingId,
     ProgrammeId, PurchaseId, PurchaseReference,
 };
+use crate::domain::limit::Counted;
 use crate::domain::money::Money;
 use crate::domain::period::Moment;
 use crate::domain::permission::Permission;
@@ -89,15 +91,17 @@ pub async fn authorise(
 ) -> Result<Vec<Answered>, AuthoriseError> {
     let budgets = budgets(tx, directory, questions).await?;
     let wanted = wanted(questions, &budgets);
-    let expected = expected(directory, questions, &budgets);
+    let guesses = guesses(directory, questions, &budgets);
+    let expected = expected(questions, &budgets, &guesses);
     let mut books = tx.open_books_expecting(&wanted, &expected, directory.agreements()).await?;
     let mut answers = Answers::recorded(tx, &books.answered).await?;
     let programmes = directory.versions(books.versions()).await?;
-    load_counters(tx, questions, &budgets, &programmes, &mut books).await?;
+    let counted = counted(questions, &budgets, &programmes, &books, guesses)?;
+    load_counters(tx, questions, &budgets, &counted, &mut books).await?;
 
     let mut additions = Additions::default();
     let mut answered = Vec::with_capacity(questions.len());
-    for (question, budget) in questions.iter().zip(&budgets) {
+    for ((question, budget), counted) in questions.iter().zip(&budgets).zip(counted) {
         let request = &question.request;
         let content = content_digest(request);
         if let Some(known) = answers.find(request, content) {
@@ -113,7 +117,8 @@ pub async fn authorise(
         let Some(programme) = programmes.get(&request.programme) else {
             return Err(AuthoriseError::NoHouse(request.programme.clone()));
         };
-        let mut desk = Desk { book: &mut open.book, programme, ids, additions: &mut additions };
+        let book = &mut open.book;
+        let mut desk = Desk { book, programme, counted, ids, additions: &mut additions };
         let told = desk.decide(question, content, is_elsewhere)?;
         answers.remember(request, content, told);
         answered.push(Answered { told, is_conflict: false });
@@ -137,22 +142,73 @@ async fn budgets(
     Ok(questions.iter().map(budget).collect())
 }
 
-/// What will be asked for beside the books. Which counters that is says the agreement in force, so
-/// it is guessed from the latest ones in memory; counters that were not guessed are read later.
-fn expected(directory: &Directory, questions: &[Question], budgets: &[BudgetId]) -> Expected {
-    let keys: BTreeSet<_> = questions.iter().map(|question| key(&question.request)).collect();
-    let mut counters = Vec::new();
-    for (question, budget) in questions.iter().zip(budgets) {
+/// What a question counts as under the latest settings and agreement in memory. Only the locked
+/// budget says which are in force.
+struct Guess {
+    programme: u32,
+    agreement: Arc<Agreement>,
+    counted: Counted,
+}
+
+fn guesses(
+    directory: &Directory,
+    questions: &[Question],
+    budgets: &[BudgetId],
+) -> Vec<Option<Guess>> {
+    let guess = |(question, budget): (&Question, &BudgetId)| {
         let request = &question.request;
-        let Some(programme) = directory.latest(&request.programme) else { continue };
-        let agreement = directory.agreements().latest(&request.programme, budget);
-        let Some(agreement) = agreement else { continue };
+        let programme = directory.latest(&request.programme)?;
+        let agreement = directory.agreements().latest(&request.programme, budget)?;
         let moment = Moment::new(question.arrived_at, programme.zone());
         let counted = programme.counted(request, Some(&agreement), moment);
-        let touched = counted.counters(&agreement).into_iter();
-        counters.extend(touched.map(|key| (request.programme.clone(), budget.clone(), key)));
+        Some(Guess { programme: programme.version, agreement, counted })
+    };
+    questions.iter().zip(budgets).map(guess).collect()
+}
+
+/// What will be asked for beside the books. Counters that were not guessed are read later.
+fn expected(questions: &[Question], budgets: &[BudgetId], guesses: &[Option<Guess>]) -> Expected {
+    let mut keys: Vec<_> = questions.iter().map(|question| key(&question.request)).collect();
+    keys.sort();
+    keys.dedup();
+    let mut counters = Vec::new();
+    for ((question, budget), guess) in questions.iter().zip(budgets).zip(guesses) {
+        let Some(guess) = guess else { continue };
+        let programme = &question.request.programme;
+        let touched = guess.counted.counters(&guess.agreement).into_iter();
+        counters.extend(touched.map(|key| (programme.clone(), budget.clone(), key)));
     }
-    Expected { questions: keys.into_iter().collect(), counters }
+    Expected { questions: keys, counters }
+}
+
+/// What each question counts as, if it is about a new purchase.
+fn counted(
+    questions: &[Question],
+    budgets: &[BudgetId],
+    programmes: &BTreeMap<ProgrammeId, Arc<Programme>>,
+    books: &Books,
+    guesses: Vec<Option<Guess>>,
+) -> Result<Vec<Counted>, AuthoriseError> {
+    let count = |((question, budget), guess): ((&Question, &BudgetId), Option<Guess>)| {
+        let request = &question.request;
+        let id = &request.programme;
+        let open = books.get(id, budget).ok_or_else(|| AuthoriseError::NoHouse(id.clone()))?;
+        let programme = programmes.get(id).ok_or_else(|| AuthoriseError::NoHouse(id.clone()))?;
+        let agreement = open.book.owner.as_ref().map(|owner| &owner.agreement);
+        match guess.zip(agreement) {
+            Some((guess, agreement))
+                if guess.programme == programme.version
+                    && Arc::ptr_eq(&guess.agreement, agreement) =>
+            {
+                Ok(guess.counted)
+            }
+            _ => {
+                let moment = Moment::new(question.arrived_at, programme.zone());
+                Ok(programme.counted(request, open.book.agreement(), moment))
+            }
+        }
+    };
+    questions.iter().zip(budgets).zip(guesses).map(count).collect()
 }
 
 fn wanted(questions: &[Question], budgets: &[BudgetId]) -> Vec<BookWanted> {
@@ -166,25 +222,21 @@ fn wanted(questions: &[Question], budgets: &[BudgetId]) -> Vec<BookWanted> {
     wanted.into_iter().map(book).collect()
 }
 
-/// Reads the counters that the questions touch.
+/// Reads the counters that the questions touch and that were not guessed.
 async fn load_counters(
     tx: &mut Tx,
     questions: &[Question],
     budgets: &[BudgetId],
-    programmes: &BTreeMap<ProgrammeId, Arc<Programme>>,
+    counted: &[Counted],
     books: &mut Books,
 ) -> Result<(), StoreError> {
     let mut keys = Vec::new();
-    for (question, budget) in questions.iter().zip(budgets) {
+    for ((question, budget), fresh) in questions.iter().zip(budgets).zip(counted) {
         let request = &question.request;
-        let Some(programme) = programmes.get(&request.programme) else { continue };
-        let Some(open) = books.get_mut(&request.programme, budget) else { continue };
+        let Some(open) = books.get(&request.programme, budget) else { continue };
         let Some(owner) = &open.book.owner else { continue };
-        let moment = Moment::new(question.arrived_at, programme.zone());
-        let counted = match open_purchase(&open.book, request) {
-            Some(purchase) => purchase.counted.clone(),
-            None => programme.counted(request, open.book.agreement(), moment),
-        };
+        let open = open_purchase(&open.book, request);
+        let counted = open.map_or(fresh, |purchase| &purchase.counted);
         let touched = counted.counters(&owner.agreement).into_iter();
         keys.extend(touched.map(|key| (request.programme.clone(), budget.clone(), key)));
     }
@@ -236,6 +288,8 @@ fn reference_text(connection: &ConnectionId, reference: &IssuerReference) -> Str
 struct Desk<'a> {
     book: &'a mut Book,
     programme: &'a Programme,
+    /// What the question counts as, if it is about a new purchase.
+    counted: Counted,
     ids: &'a NewIds,
     additions: &'a mut Additions,
 }
@@ -295,8 +349,8 @@ impl Desk<'_> {
             agreement: Arc::clone(&owner.agreement),
         });
         let open = open_purchase(self.book, request);
-        let fresh = self.programme.counted(request, self.book.agreement(), moment);
-        let counted = open.map_or(&fresh, |purchase| &purchase.counted);
+        let fresh = &self.counted;
+        let counted = open.map_or(fresh, |purchase| &purchase.counted);
         let touched = self.book.counters.iter().filter(|(key, _)| counted.counts_in(key));
         let used = open.map(Purchase::permissions).transpose()?.unwrap_or_default();
         let about = self.book.permissions.iter().filter(|p| fresh.is_within(&p.scope));
@@ -348,7 +402,7 @@ impl Desk<'_> {
             reference: request.purchase.clone(),
             card: request.card.clone(),
             currency: self.book.currency,
-            counted: self.programme.counted(request, self.book.agreement(), moment),
+            counted: self.counted.clone(),
             place: Place::new(request.merchant.name()),
         })
     }

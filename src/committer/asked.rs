@@ -19,10 +19,19 @@ pub(super) struct Asked {
     pub(super) reply: oneshot::Sender<Told>,
 }
 
+/// Who waits for the answer to a question.
+#[derive(Debug)]
+struct Waiting {
+    claim: Arc<Claim>,
+    reply: oneshot::Sender<Told>,
+}
+
 /// Questions that are committed together.
 #[derive(Debug)]
 pub(super) struct Group {
-    asked: Vec<Asked>,
+    questions: Vec<Question>,
+    /// One for each question.
+    waiting: Vec<Waiting>,
     /// How often it was tried again.
     pub(super) tries: u32,
     /// Whether a commit of it may have gone through without our knowing.
@@ -34,67 +43,87 @@ impl Group {
     /// refused: an approval that they heard would be withdrawn with it.
     pub(super) fn claim(asked: Vec<Asked>, late: &[Question]) -> Self {
         let pending: BTreeSet<_> = late.iter().map(key).collect();
-        let mut claimed = Vec::with_capacity(asked.len());
+        let mut claimed = Self {
+            questions: Vec::with_capacity(asked.len()),
+            waiting: Vec::with_capacity(asked.len()),
+            tries: 0,
+            is_in_doubt: false,
+        };
         for asked in asked.into_iter().filter(|asked| asked.claim.take()) {
-            if pending.contains(&key(&asked.question)) {
-                asked.refuse();
+            let Asked { question, claim, reply } = asked;
+            let waiting = Waiting { claim, reply };
+            if !pending.is_empty() && pending.contains(&key(&question)) {
+                waiting.refuse();
             } else {
-                claimed.push(asked);
+                claimed.questions.push(question);
+                claimed.waiting.push(waiting);
             }
         }
-        Self { asked: claimed, tries: 0, is_in_doubt: false }
+        claimed
     }
 
     pub(super) const fn is_empty(&self) -> bool {
-        self.asked.is_empty()
+        self.questions.is_empty()
     }
 
     pub(super) const fn len(&self) -> usize {
-        self.asked.len()
+        self.questions.len()
     }
 
-    pub(super) fn questions(&self) -> Vec<Question> {
-        self.asked.iter().map(|asked| asked.question.clone()).collect()
+    pub(super) fn questions(&self) -> &[Question] {
+        &self.questions
     }
 
     /// Forgets the questions whose time has run out: nothing of them is written, so the lane is
     /// free for those that can still be answered. What may be written already must be withdrawn.
     pub(super) fn leave_out_given_up(&mut self, late: &mut Vec<Question>) {
-        let is_in_doubt = self.is_in_doubt;
-        self.asked.retain(|asked| {
-            let is_waiting = !asked.claim.is_given_up();
-            if !is_waiting && is_in_doubt {
-                late.push(asked.question.clone());
+        if !self.waiting.iter().any(|waiting| waiting.claim.is_given_up()) {
+            return;
+        }
+        let questions = std::mem::take(&mut self.questions);
+        for (question, waiting) in questions.into_iter().zip(std::mem::take(&mut self.waiting)) {
+            if !waiting.claim.is_given_up() {
+                self.questions.push(question);
+                self.waiting.push(waiting);
+            } else if self.is_in_doubt {
+                late.push(question);
             }
-            is_waiting
-        });
+        }
     }
 
     pub(super) fn halves(self) -> [Self; 2] {
-        let Self { asked, tries: _, is_in_doubt } = self;
-        halves(asked).map(|asked| Self { asked, tries: 0, is_in_doubt })
+        let Self { questions, waiting, tries: _, is_in_doubt } = self;
+        let half = |(questions, waiting)| Self { questions, waiting, tries: 0, is_in_doubt };
+        let [first, second] = halves(questions);
+        let [first_waiting, second_waiting] = halves(waiting);
+        [(first, first_waiting), (second, second_waiting)].map(half)
     }
 
     /// Sends the answers of a commit. Approvals that nobody heard are added to `late`.
     pub(super) fn deliver(self, answers: &[Answered], late: &mut Vec<Question>) {
-        let mut heard = BTreeSet::new();
+        let mut heard = Vec::new();
         let mut unheard = Vec::new();
-        for (asked, answered) in self.asked.into_iter().zip(answers) {
+        let asked = self.questions.into_iter().zip(self.waiting);
+        for ((question, waiting), answered) in asked.zip(answers) {
             if answered.is_conflict {
                 metrics::counter!("sayso_conflicts_total").increment(1);
             }
             let is_approved = matches!(answered.told.verdict, Verdict::Approved { .. });
-            if asked.claim.answer() {
+            if waiting.claim.answer() {
                 if is_approved {
-                    heard.insert(key(&asked.question));
+                    heard.push(question);
                 }
                 // The handler waits until its deadline, and after it when the claim is answered.
-                let _ = asked.reply.send(answered.told);
+                let _ = waiting.reply.send(answered.told);
             } else if is_approved {
-                unheard.push(asked.question);
+                unheard.push(question);
             }
         }
+        if unheard.is_empty() {
+            return;
+        }
         // A repeat in the same batch may have heard what the first was too late for.
+        let heard: BTreeSet<_> = heard.iter().map(key).collect();
         unheard.retain(|question| !heard.contains(&key(question)));
         let withdrawn = u64::try_from(unheard.len()).unwrap_or(u64::MAX);
         metrics::counter!("sayso_withdrawals_total").increment(withdrawn);
@@ -103,16 +132,16 @@ impl Group {
 
     /// Answers that nothing could be recorded. What may be written all the same must be withdrawn.
     pub(super) fn refuse(self, late: &mut Vec<Question>) {
-        for asked in self.asked {
-            if self.is_in_doubt {
-                late.push(asked.question.clone());
-            }
-            asked.refuse();
+        if self.is_in_doubt {
+            late.extend(self.questions);
+        }
+        for waiting in self.waiting {
+            waiting.refuse();
         }
     }
 }
 
-impl Asked {
+impl Waiting {
     fn refuse(self) {
         // Whoever gave up was told and counted already.
         if self.claim.answer() {

@@ -84,7 +84,7 @@ impl Lane {
             if group.is_empty() {
                 continue;
             }
-            match self.decided(&group.questions()).await {
+            match self.decided(group.questions()).await {
                 Ok(answers) => group.deliver(&answers, late),
                 Err(error) => open.extend(after_failure(group, &error, late)),
             }

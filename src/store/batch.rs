@@ -5,18 +5,23 @@
 //! PostgreSQL estimates its rows badly and joins whole tables. Why not one statement per row: the
 //! cost of a statement is most of the cost of a decision.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use sqlx::Row as _;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
-use sqlx::{Any, AnyConnection, AssertSqlSafe, Row as _};
+use sqlx::{Any, AnyConnection, AssertSqlSafe};
 
 use super::{Dialect, StoreError};
 use crate::record::row::{Column, Kind, Table, Value};
 
-/// Rows as they are passed to a statement, or come from it.
+/// Rows as they come from a statement.
 pub(super) type Rows = Vec<Vec<Value>>;
+
+/// A row as it is passed to a statement: made for it, or known from elsewhere.
+pub(super) type Row<'a> = Cow<'a, [Value]>;
 
 /// A statement over rows, spelled for one database.
 #[derive(Debug)]
@@ -106,7 +111,7 @@ impl Batch {
     pub(super) async fn execute(
         &self,
         connection: &mut AnyConnection,
-        rows: &[Vec<Value>],
+        rows: &[impl AsRef<[Value]>],
     ) -> Result<u64, StoreError> {
         if rows.is_empty() {
             return Ok(0);
@@ -118,7 +123,7 @@ impl Batch {
     pub(super) async fn fetch(
         &self,
         connection: &mut AnyConnection,
-        rows: &[Vec<Value>],
+        rows: &[impl AsRef<[Value]>],
         columns: &[Column],
     ) -> Result<Rows, StoreError> {
         if rows.is_empty() {
@@ -128,7 +133,7 @@ impl Batch {
         found.iter().map(|row| read_row(row, columns)).collect()
     }
 
-    fn query<'q>(&self, rows: &[Vec<Value>]) -> Query<'q, Any, AnyArguments> {
+    fn query<'q>(&self, rows: &[impl AsRef<[Value]>]) -> Query<'q, Any, AnyArguments> {
         let query = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql)));
         bind(query, self.dialect, self.columns, rows)
     }
@@ -155,7 +160,7 @@ pub(super) fn bind<'q>(
     mut query: Query<'q, Any, AnyArguments>,
     dialect: Dialect,
     columns: &[Column],
-    rows: &[Vec<Value>],
+    rows: &[impl AsRef<[Value]>],
 ) -> Query<'q, Any, AnyArguments> {
     match dialect {
         Dialect::Postgres => {
@@ -164,8 +169,7 @@ pub(super) fn bind<'q>(
             }
             query
         }
-        // An array of arrays of texts and numbers always serialises.
-        Dialect::Sqlite => query.bind(serde_json::to_string(rows).unwrap_or_default()),
+        Dialect::Sqlite => query.bind(json_array(rows)),
     }
 }
 
@@ -268,15 +272,33 @@ fn split_find(text: &str) -> Option<(&str, (&str, &str))> {
     Some((before, rest.split_once('}')?))
 }
 
-/// One column of `rows` as a PostgreSQL array literal.
-fn array_literal(rows: &[Vec<Value>], column: usize) -> String {
-    let mut literal = String::with_capacity(rows.len().saturating_mul(24));
-    literal.push('{');
+/// `rows` as a JSON array of arrays.
+fn json_array(rows: &[impl AsRef<[Value]>]) -> String {
+    let values = rows.iter().flat_map(|row| row.as_ref());
+    let mut json = Vec::with_capacity(values.map(room).sum::<usize>().saturating_add(2));
+    json.push(b'[');
     for (index, row) in rows.iter().enumerate() {
+        if index > 0 {
+            json.push(b',');
+        }
+        // Texts and numbers always serialise, and a vector takes everything.
+        let _ = serde_json::to_writer(&mut json, row.as_ref());
+    }
+    json.push(b']');
+    String::from_utf8(json).unwrap_or_default()
+}
+
+/// One column of `rows` as a PostgreSQL array literal.
+fn array_literal(rows: &[impl AsRef<[Value]>], column: usize) -> String {
+    let values = rows.iter().map(|row| row.as_ref().get(column));
+    let most = values.clone().flatten().map(room).sum::<usize>().saturating_add(2);
+    let mut literal = String::with_capacity(most);
+    literal.push('{');
+    for (index, value) in values.enumerate() {
         if index > 0 {
             literal.push(',');
         }
-        match row.get(column) {
+        match value {
             Some(Value::Text(text)) => quote(text, &mut literal),
             Some(Value::Number(number)) => {
                 let _ = write!(literal, "{number}");
@@ -286,6 +308,16 @@ fn array_literal(rows: &[Vec<Value>], column: usize) -> String {
     }
     literal.push('}');
     literal
+}
+
+/// How many bytes a value takes, mostly: a text that grows while it is written is copied again and
+/// again.
+const fn room(value: &Value) -> usize {
+    match value {
+        // Quotes, a comma, and something to be escaped now and then.
+        Value::Text(text) => text.len().saturating_add(5),
+        Value::Number(_) | Value::Null => 8,
+    }
 }
 
 fn quote(text: &str, literal: &mut String) {

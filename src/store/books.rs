@@ -90,6 +90,11 @@ pub struct Books {
 
 impl Books {
     /// The book of `budget`, if it is open.
+    pub fn get(&self, programme: &ProgrammeId, budget: &BudgetId) -> Option<&OpenBook> {
+        self.open.get(&(programme.clone(), budget.clone()))
+    }
+
+    /// The book of `budget`, if it is open, to be changed.
     pub fn get_mut(&mut self, programme: &ProgrammeId, budget: &BudgetId) -> Option<&mut OpenBook> {
         self.open.get_mut(&(programme.clone(), budget.clone()))
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::batch::Rows;
+use super::batch::Row;
 use super::books::{OpenBook, pot_row};
 use super::writing::Write;
 use super::{StoreError, Tx};
@@ -13,7 +13,6 @@ use crate::domain::id::{
 };
 use crate::domain::limit::{Committed, CounterKey};
 use crate::domain::permission::Permission;
-use crate::record::purchase::{hold_rows, purchase_row};
 use crate::record::row::{Value, shown};
 
 /// Rows of what happened, written beside the books that they changed.
@@ -85,9 +84,9 @@ impl Tx {
         let notes: Vec<_> = additions.notes.iter().map(note_row).collect();
         let write = |batch, rows, table| Write { batch, rows, table };
         self.write_all(&[
-            write(&s.insert_decisions, &additions.decisions, "decision"),
-            write(&s.insert_events, &additions.events, "issuer_event"),
-            write(&s.insert_presentments, &additions.presentments, "presentment"),
+            write(&s.insert_decisions, &borrowed(&additions.decisions), "decision"),
+            write(&s.insert_events, &borrowed(&additions.events), "issuer_event"),
+            write(&s.insert_presentments, &borrowed(&additions.presentments), "presentment"),
             write(&s.move_heads, &changes.heads, "budget"),
             write(&s.insert_postings, &changes.postings, "posting"),
             write(&s.insert_journal, &changes.journal, "journal"),
@@ -113,34 +112,38 @@ impl Tx {
     }
 }
 
+fn borrowed(rows: &[Vec<Value>]) -> Vec<Row<'_>> {
+    rows.iter().map(|row| row.as_slice().into()).collect()
+}
+
 /// The rows of all changes of all books.
 #[derive(Debug, Default)]
-struct Changed {
-    heads: Rows,
-    postings: Rows,
-    journal: Rows,
-    purchases: Kept,
-    holds: Kept,
-    pots: Rows,
-    counters: Kept,
-    permissions: Rows,
+struct Changed<'a> {
+    heads: Vec<Row<'a>>,
+    postings: Vec<Row<'a>>,
+    journal: Vec<Row<'a>>,
+    purchases: Kept<'a>,
+    holds: Kept<'a>,
+    pots: Vec<Row<'a>>,
+    counters: Kept<'a>,
+    permissions: Vec<Row<'a>>,
 }
 
 /// Rows of one table: those that are inserted, and those that are there already.
 #[derive(Debug, Default)]
-struct Kept {
-    new: Rows,
-    known: Rows,
+struct Kept<'a> {
+    new: Vec<Row<'a>>,
+    known: Vec<Row<'a>>,
 }
 
-impl Kept {
-    fn push(&mut self, is_known: bool, row: Vec<Value>) {
-        if is_known { self.known.push(row) } else { self.new.push(row) }
+impl<'a> Kept<'a> {
+    fn push(&mut self, is_known: bool, row: impl Into<Row<'a>>) {
+        if is_known { self.known.push(row.into()) } else { self.new.push(row.into()) }
     }
 }
 
-impl Changed {
-    fn of(books: &[&OpenBook]) -> Self {
+impl<'a> Changed<'a> {
+    fn of(books: &[&'a OpenBook]) -> Self {
         let mut changed = Self::default();
         for open in books {
             changed.add(open);
@@ -148,36 +151,35 @@ impl Changed {
         changed
     }
 
-    fn add(&mut self, open: &OpenBook) {
+    fn add(&mut self, open: &'a OpenBook) {
         let (book, stored) = (&open.book, &open.stored);
         let (programme, budget, changes) = (&book.programme, &book.budget, book.changes());
         if changes.postings.is_empty() {
             return;
         }
         let head = book.head();
-        self.heads.push(vec![
+        self.heads.push(Row::Owned(vec![
             shown(programme),
             shown(budget),
             book.stored_head().seq.into(),
             head.seq.into(),
             head.posting.map(|id| id.to_string()).into(),
             head.hash.into(),
-        ]);
-        for posting in &changes.postings {
-            self.postings.push(posting.row());
-            self.journal.extend(posting.journal_rows());
+        ]));
+        for rows in &changes.posting_rows {
+            self.postings.push(rows.posting.as_slice().into());
+            self.journal.extend(borrowed(&rows.journal));
         }
-        for key in &changes.purchases {
-            let Some(purchase) = book.purchases.get(key) else { continue };
+        for (key, rows) in &changes.purchases {
             let holds = stored.purchases.get(key).copied();
-            self.purchases.push(holds.is_some(), purchase_row(programme, purchase));
-            for (number, row) in hold_rows(programme, purchase).into_iter().enumerate() {
-                self.holds.push(number < holds.unwrap_or(0), row);
+            self.purchases.push(holds.is_some(), rows.purchase.as_slice());
+            for (number, row) in rows.holds.iter().enumerate() {
+                self.holds.push(number < holds.unwrap_or(0), row.as_slice());
             }
         }
         for pot in &changes.pots {
             if let Some(balance) = book.pots.0.get(pot) {
-                self.pots.push(pot_row(programme, budget, pot, balance));
+                self.pots.push(pot_row(programme, budget, pot, balance).into());
             }
         }
         for key in &changes.counters {
@@ -187,7 +189,7 @@ impl Changed {
             }
         }
         for permission in book.permissions.iter().filter(|p| changes.permissions.contains(&p.id)) {
-            self.permissions.push(permission_row(programme, budget, permission));
+            self.permissions.push(permission_row(programme, budget, permission).into());
         }
     }
 }

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::AssertSqlSafe;
+use sqlx::Row as _;
 
-use super::batch::{Batch, arguments, bind};
+use super::batch::{Batch, Row, arguments, bind};
 use super::{Dialect, StoreError, Tx};
 use crate::record::row::Value;
 
@@ -14,7 +15,7 @@ use crate::record::row::Value;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Write<'a> {
     pub(super) batch: &'a Batch,
-    pub(super) rows: &'a [Vec<Value>],
+    pub(super) rows: &'a [Row<'a>],
     pub(super) table: &'static str,
 }
 
@@ -72,7 +73,7 @@ impl Tx {
         }
         let counts = query.fetch_one(self.connection()).await.map_err(was_first)?;
         for (index, write) in expected.into_iter().enumerate() {
-            check(counts.try_get::<i64, _>(index)?, write.rows, write.table)?;
+            check(counts.try_get::<i64, _>(index)?, write.rows.len(), write.table)?;
         }
         Ok(())
     }
@@ -81,23 +82,23 @@ impl Tx {
     pub(super) async fn write(
         &mut self,
         batch: &Batch,
-        rows: &[Vec<Value>],
+        rows: &[impl AsRef<[Value]>],
         table: &'static str,
     ) -> Result<(), StoreError> {
         let written = match batch.execute(self.connection(), rows).await {
             Err(StoreError::Database(error)) => return Err(was_first(error)),
             written => written?,
         };
-        check(written, rows, table)
+        check(written, rows.len(), table)
     }
 }
 
 /// Every row must have been written.
-fn check<N>(written: N, rows: &[Vec<Value>], table: &'static str) -> Result<(), StoreError>
+fn check<N>(written: N, rows: usize, table: &'static str) -> Result<(), StoreError>
 where
     usize: TryFrom<N>,
 {
-    let is_all = usize::try_from(written).is_ok_and(|written| written == rows.len());
+    let is_all = usize::try_from(written).is_ok_and(|written| written == rows);
     if is_all { Ok(()) } else { Err(StoreError::Contended(table)) }
 }
 
