@@ -4,10 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::clock::Clock;
 use crate::committer::{Committer, CommitterSettings};
@@ -22,6 +23,10 @@ use crate::upkeep::{Done, Upkeep};
 
 /// How often connections and their secrets are read anew.
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
+/// How long that may take before fresh connections are tried.
+const REFRESHED_WITHIN: Duration = Duration::from_secs(15);
+/// How long the last steps of a stop may each take. With the database away they never end.
+const STOPPED_WITHIN: Duration = Duration::from_secs(1);
 /// The most questions of one database transaction.
 const BATCH_MOST: usize = 256;
 /// The most questions that wait. More are answered at once, as our fault.
@@ -95,6 +100,11 @@ impl App {
             settings;
         metrics::start();
         let store = Store::open(database_url.expose_secret(), connections).await?;
+        if store.has_lost() {
+            tracing::error!(
+                "the database lacks what was committed; nothing is approved: see doctor"
+            );
+        }
         let directory = Directory::new(store.clone());
         directory.refresh(clock.now()).await?;
         let readiness = Readiness::default();
@@ -117,8 +127,13 @@ impl App {
             }
         };
         let (stopping, is_stopping) = watch::channel(false);
-        let task =
-            refresh(directory.clone(), clock.clone(), readiness.clone(), is_stopping.clone());
+        let task = refresh(
+            store.clone(),
+            directory.clone(),
+            clock.clone(),
+            readiness.clone(),
+            is_stopping.clone(),
+        );
         let refreshing = tokio::spawn(task);
         let upkeep = Upkeep::new(store.clone(), directory.clone(), clock.clone(), ids.clone());
         let keeping_up =
@@ -170,18 +185,21 @@ impl App {
     }
 
     /// Stops in the order that loses nothing: readiness off, nothing more accepted, open questions
-    /// answered, what is queued committed, the database closed.
+    /// answered, what is queued committed, the database closed. Ends within ten seconds or so, even
+    /// if the database is away.
     pub async fn stop(self) {
         self.readiness.stop();
         self.listening.stop().await;
         self.committer.stop().await;
         self.stopping.send_replace(true);
         for task in [Some(self.refreshing), self.keeping_up].into_iter().flatten() {
-            if task.await.is_err() {
-                tracing::error!("a task in the background ended badly");
+            if timeout(STOPPED_WITHIN, task).await.is_err() {
+                tracing::warn!("a task in the background did not end in time");
             }
         }
-        self.store.close().await;
+        if timeout(STOPPED_WITHIN, self.store.close()).await.is_err() {
+            tracing::warn!("the database did not let go in time");
+        }
         tracing::info!("stopped");
     }
 }
@@ -189,6 +207,7 @@ impl App {
 /// Reads the connections every second, so that a new secret soon counts and a revoked one soon
 /// does not. While the database is away, those in memory stay.
 async fn refresh(
+    store: Store,
     directory: Directory,
     clock: Clock,
     readiness: Readiness,
@@ -203,7 +222,9 @@ async fn refresh(
             _ = ticks.tick() => {}
             _ = stopping.wait_for(|is_stopping| *is_stopping) => return,
         }
-        match directory.refresh(clock.now()).await {
+        let result = refreshed(&directory, clock.now(), &store).await;
+        keep_mark(&store).await;
+        match result {
             Ok(()) => {
                 readiness.refreshed();
                 if is_failing {
@@ -237,4 +258,35 @@ async fn keep_up(mut upkeep: Upkeep, every: Duration, mut stopping: watch::Recei
             tracing::warn!(cause, "upkeep is left for the next round");
         }
     }
+}
+
+/// Reads the connections in a task of its own, which is never cancelled, and waits for it, but not
+/// for ever: a peer that vanished without a word would be waited for until the network gives up.
+async fn refreshed(
+    directory: &Directory,
+    now: Timestamp,
+    store: &Store,
+) -> Result<(), DirectoryError> {
+    let directory = directory.clone();
+    let reading = tokio::spawn(async move { directory.refresh(now).await });
+    if let Ok(Ok(result)) = timeout(REFRESHED_WITHIN, reading).await {
+        return result;
+    }
+    store.renew_connections();
+    Err(StoreError::Silent { is_in_doubt: false }.into())
+}
+
+/// Brings the database's mark to the disk, and looks whether an operator has accepted a loss.
+async fn keep_mark(store: &Store) {
+    if store.has_lost() {
+        match store.compare_mark().await {
+            Ok(standing) if standing.has_lost() => {}
+            Ok(_) => tracing::warn!("the loss was accepted; purchases can be approved again"),
+            Err(error) => {
+                let cause: &dyn std::error::Error = &error;
+                tracing::error!(cause, "the database cannot be compared with its mark");
+            }
+        }
+    }
+    store.sync_mark().await;
 }

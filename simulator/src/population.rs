@@ -6,21 +6,21 @@ use toml::{Table, Value};
 /// A programme made for storms: people who differ in everything that a decision looks at.
 pub const TEMPLATE: &str = include_str!("../storm.toml");
 
-/// Copies the people of `template` in turn until there are `people`, each with names, cards and
-/// money of their own: `fill` times what the template loads.
+/// Copies the people of the programme `template` in turn until there are `count`, each with names,
+/// cards and money of their own: `fill` times what the template loads.
 ///
 /// # Errors
 /// When the template is no programme file, or has nobody in it.
-pub fn populate(template: &str, people: usize, fill: i64) -> anyhow::Result<String> {
-    let mut file: Table = template.parse().context("the template cannot be read")?;
-    let originals = match file.remove("person") {
+pub fn populate(template: &str, count: usize, fill: i64) -> anyhow::Result<String> {
+    let mut programme: Table = template.parse().context("the template cannot be read")?;
+    let originals = match programme.remove("person") {
         Some(Value::Array(originals)) if !originals.is_empty() => originals,
         _ => bail!("the template has nobody in it"),
     };
-    let copies = originals.iter().cycle().take(people).enumerate();
-    let copies = copies.map(|(number, original)| copy(original, number, fill));
-    file.insert("person".to_owned(), Value::Array(copies.collect::<anyhow::Result<_>>()?));
-    Ok(toml::to_string(&file)?)
+    let turns = originals.iter().cycle().take(count).enumerate();
+    let people = turns.map(|(number, original)| copy(original, number, fill));
+    programme.insert("person".to_owned(), Value::Array(people.collect::<anyhow::Result<_>>()?));
+    Ok(toml::to_string(&programme)?)
 }
 
 fn copy(original: &Value, number: usize, fill: i64) -> anyhow::Result<Value> {

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use crate::domain::agreement::Agreement;
 use crate::domain::authorisation::{
-    Approval, AuthorisationRequest, Continues, Decision, Facts, Holder, Reasons,
+    Approval, AuthorisationRequest, Continues, Decision, Facts, Holder,
 };
 use crate::domain::decide::decide;
 use crate::domain::id::{
@@ -303,13 +303,11 @@ impl Desk<'_> {
     ) -> Result<Told, LedgerError> {
         let request = &question.request;
         let moment = Moment::new(question.arrived_at, self.programme.zone());
-        let facts = self.facts(request, moment)?;
-        let decision = if is_elsewhere {
-            // The issuer names a purchase of somebody else: nothing about it can be right.
-            Decision::Decline(Reasons::only(DeclineReason::Conflict))
-        } else {
-            decide(request, &facts)
-        };
+        let mut facts = self.facts(request, moment)?;
+        if is_elsewhere {
+            facts.continues = Continues::AnothersPurchase;
+        }
+        let decision = decide(request, &facts);
         let id = DecisionId::new(self.ids.next(moment.at));
         let record = NewDecision {
             id,

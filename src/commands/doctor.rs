@@ -13,8 +13,10 @@ use super::{Common, Ending, Failure, Output, json, prepare_folder, result, with_
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::id::ConnectionId;
+use crate::ids::NewIds;
+use crate::ops::loss;
 use crate::programme::directory::Directory;
-use crate::store::{Connections, Store};
+use crate::store::{Connections, Standing, Store};
 
 /// One thing that was looked at.
 struct Finding {
@@ -61,7 +63,7 @@ impl fmt::Display for Findings {
     }
 }
 
-pub(super) async fn doctor(common: &Common) -> Result<Ending, Failure> {
+pub(super) async fn doctor(common: &Common, accept_loss: bool) -> Result<Ending, Failure> {
     let config = common.config(None)?;
     let mut findings = Findings(Vec::new());
     settings(&mut findings, &config);
@@ -71,6 +73,10 @@ pub(super) async fn doctor(common: &Common) -> Result<Ending, Failure> {
     let url = config.database_url.value.expose_secret();
     match Store::open(url, Connections { writers: 1, readers: 1 }).await {
         Ok(store) => {
+            if accept_loss && let Err(error) = loss::accept(&store, &NewIds::default(), now).await {
+                findings.bad("loss", with_causes(&error));
+            }
+            mark(&mut findings, &store).await;
             database(&mut findings, &store, now).await;
             store.close().await;
         }
@@ -132,6 +138,19 @@ async fn database(findings: &mut Findings, store: &Store, now: Timestamp) {
             }
             Err(error) => findings.bad(format!("programme {programme}"), with_causes(&error)),
         }
+    }
+}
+
+/// Whether the database has everything that was committed to it.
+async fn mark(findings: &mut Findings, store: &Store) {
+    match store.compare_mark().await {
+        Ok(Standing::NotKept) => {}
+        Ok(Standing::Fresh) => findings.good("mark", "nothing was committed yet"),
+        Ok(Standing::Level(_)) => findings.good("mark", "the database has what was committed"),
+        Ok(standing @ (Standing::Behind(_) | Standing::Unreadable(_))) => {
+            findings.bad("mark", loss::advice(&standing));
+        }
+        Err(error) => findings.bad("mark", with_causes(&error)),
     }
 }
 

@@ -1,18 +1,29 @@
 //! What is logged, and how: lines for people on a terminal, JSON otherwise.
+//!
+//! A log that nobody reads, or a full disk, must not make a purchase wait. So lines go through a
+//! bounded queue to a thread of their own, and are left out when it is full.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write};
 use std::panic;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
 use super::Failure;
 
+/// How many lines wait to be written.
+const LINES_MOST: usize = 1024;
+
 /// Starts logging to stderr what `filter` lets through, such as `info` or `sayso=debug`.
 pub(super) fn start(filter: &str) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(filter)
         .map_err(|error| Failure::new(format!("SAYSO_LOG cannot be understood: {error}")))?;
-    let lines = fmt().with_env_filter(filter).with_writer(io::stderr);
+    let (queue, waiting) = sync_channel(LINES_MOST);
+    let cannot = |error| Failure::new(format!("logging cannot be started: {error}"));
+    thread::Builder::new().name("log".to_owned()).spawn(|| write_out(waiting)).map_err(cannot)?;
+    let lines = fmt().with_env_filter(filter).with_writer(move || Line::to(&queue));
     let started =
         if io::stderr().is_terminal() { lines.try_init() } else { lines.json().try_init() };
     started.map_err(|error| Failure::new(format!("logging cannot be started: {error}")))?;
@@ -22,4 +33,59 @@ pub(super) fn start(filter: &str) -> Result<(), Failure> {
         tracing::error!(place, "something here broke");
     }));
     Ok(())
+}
+
+/// One line; it is handed over when it goes.
+struct Line {
+    text: Vec<u8>,
+    queue: SyncSender<Vec<u8>>,
+}
+
+impl Line {
+    fn to(queue: &SyncSender<Vec<u8>>) -> Self {
+        Self { text: Vec::new(), queue: queue.clone() }
+    }
+}
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if self.queue.try_send(std::mem::take(&mut self.text)).is_err() {
+            metrics::counter!("sayso_log_lines_lost_total").increment(1);
+        }
+    }
+}
+
+/// Writes the lines one after the other, for as long as the process lives.
+#[expect(clippy::needless_pass_by_value, reason = "the end of the queue lives in the thread")]
+fn write_out(lines: Receiver<Vec<u8>>) {
+    for line in &lines {
+        // A line that cannot be written is lost, as one is that came when the queue was full.
+        io::stderr().write_all(&line).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_makes_nobody_wait() {
+        let (queue, lines) = sync_channel(2);
+        for number in 0..5 {
+            writeln!(Line::to(&queue), "line {number}").unwrap();
+        }
+        drop(queue);
+        assert_eq!(lines.iter().count(), 2);
+    }
 }

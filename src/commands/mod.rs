@@ -82,7 +82,11 @@ enum Command {
     /// Creates the database or brings it up to date
     Migrate,
     /// Checks settings, database, clock and connections; shows where settings come from
-    Doctor,
+    Doctor {
+        /// Goes on with a database that lacks what was committed, once it has been made up for
+        #[arg(long)]
+        accept_loss: bool,
+    },
     /// Creates, updates and shows programmes
     Programme {
         #[command(subcommand)]
@@ -200,7 +204,7 @@ pub async fn run(cli: Cli) -> Ending {
         Command::Demo { exit, listen, seed } => demo::demo(&common, exit, listen, seed).await,
         Command::Serve { listen } => serve::serve(&common, listen).await,
         Command::Migrate => migrate(&common).await,
-        Command::Doctor => doctor::doctor(&common).await,
+        Command::Doctor { accept_loss } => doctor::doctor(&common, accept_loss).await,
         Command::Programme { command: ProgrammeCommand::Apply { file, rules } } => {
             programme::apply(&common, &file, rules.as_deref()).await
         }

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::claim::Claim;
 use super::lane::halves;
+use super::late::Late;
 use crate::authorise::{Answered, Question, our_fault};
 use crate::domain::id::{ConnectionId, IssuerReference, ProgrammeId};
 use crate::issuers::{Told, Verdict};
@@ -19,19 +20,10 @@ pub(super) struct Asked {
     pub(super) reply: oneshot::Sender<Told>,
 }
 
-/// Who waits for the answer to a question.
-#[derive(Debug)]
-struct Waiting {
-    claim: Arc<Claim>,
-    reply: oneshot::Sender<Told>,
-}
-
 /// Questions that are committed together.
 #[derive(Debug)]
 pub(super) struct Group {
-    questions: Vec<Question>,
-    /// One for each question.
-    waiting: Vec<Waiting>,
+    asked: Vec<Asked>,
     /// How often it was tried again.
     pub(super) tries: u32,
     /// Whether a commit of it may have gone through without our knowing.
@@ -39,119 +31,97 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// Takes the questions that somebody still waits for. Repeats of what is yet to be withdrawn are
-    /// refused: an approval that they heard would be withdrawn with it.
-    pub(super) fn claim(asked: Vec<Asked>, late: &[Question]) -> Self {
-        let pending: BTreeSet<_> = late.iter().map(key).collect();
-        let mut claimed = Self {
-            questions: Vec::with_capacity(asked.len()),
-            waiting: Vec::with_capacity(asked.len()),
-            tries: 0,
-            is_in_doubt: false,
-        };
-        for asked in asked.into_iter().filter(|asked| asked.claim.take()) {
-            let Asked { question, claim, reply } = asked;
-            let waiting = Waiting { claim, reply };
-            if !pending.is_empty() && pending.contains(&key(&question)) {
-                waiting.refuse();
-            } else {
-                claimed.questions.push(question);
-                claimed.waiting.push(waiting);
-            }
-        }
-        claimed
+    /// Takes the questions that somebody still waits for.
+    pub(super) fn claim(asked: Vec<Asked>) -> Self {
+        let asked = asked.into_iter().filter(|asked| asked.claim.take()).collect();
+        Self { asked, tries: 0, is_in_doubt: false }
     }
 
     pub(super) const fn is_empty(&self) -> bool {
-        self.questions.is_empty()
+        self.asked.is_empty()
     }
 
     pub(super) const fn len(&self) -> usize {
-        self.questions.len()
+        self.asked.len()
     }
 
-    pub(super) fn questions(&self) -> &[Question] {
-        &self.questions
+    pub(super) fn questions(&self) -> Vec<Question> {
+        self.asked.iter().map(|asked| asked.question.clone()).collect()
     }
 
     /// Forgets the questions whose time has run out: nothing of them is written, so the lane is
     /// free for those that can still be answered. What may be written already must be withdrawn.
-    pub(super) fn leave_out_given_up(&mut self, late: &mut Vec<Question>) {
-        if !self.waiting.iter().any(|waiting| waiting.claim.is_given_up()) {
-            return;
-        }
-        let questions = std::mem::take(&mut self.questions);
-        for (question, waiting) in questions.into_iter().zip(std::mem::take(&mut self.waiting)) {
-            if !waiting.claim.is_given_up() {
-                self.questions.push(question);
-                self.waiting.push(waiting);
-            } else if self.is_in_doubt {
-                late.push(question);
-            }
+    pub(super) fn leave_out_given_up(&mut self, late: &mut Late) {
+        let (given_up, waiting) =
+            std::mem::take(&mut self.asked).into_iter().partition(|a| a.claim.is_given_up());
+        self.asked = waiting;
+        if self.is_in_doubt {
+            late.add(questions(given_up));
         }
     }
 
     pub(super) fn halves(self) -> [Self; 2] {
-        let Self { questions, waiting, tries: _, is_in_doubt } = self;
-        let half = |(questions, waiting)| Self { questions, waiting, tries: 0, is_in_doubt };
-        let [first, second] = halves(questions);
-        let [first_waiting, second_waiting] = halves(waiting);
-        [(first, first_waiting), (second, second_waiting)].map(half)
+        let Self { asked, tries: _, is_in_doubt } = self;
+        halves(asked).map(|asked| Self { asked, tries: 0, is_in_doubt })
     }
 
-    /// Sends the answers of a commit. Approvals that nobody heard are added to `late`.
-    pub(super) fn deliver(self, answers: &[Answered], late: &mut Vec<Question>) {
-        let mut heard = Vec::new();
+    /// Sends the answers of a commit. Approvals that nobody heard must be withdrawn; what somebody
+    /// has heard now must not be any more.
+    pub(super) fn deliver(self, answers: &[Answered], late: &mut Late) {
+        let mut heard = BTreeSet::new();
         let mut unheard = Vec::new();
-        let asked = self.questions.into_iter().zip(self.waiting);
-        for ((question, waiting), answered) in asked.zip(answers) {
+        for (asked, answered) in self.asked.into_iter().zip(answers) {
             if answered.is_conflict {
                 metrics::counter!("sayso_conflicts_total").increment(1);
             }
             let is_approved = matches!(answered.told.verdict, Verdict::Approved { .. });
-            if waiting.claim.answer() {
-                if is_approved {
-                    heard.push(question);
-                }
-                // The handler waits until its deadline, and after it when the claim is answered.
-                let _ = waiting.reply.send(answered.told);
+            let Asked { question, claim, reply } = asked;
+            // A handler that is dropped in this very moment can give up no more, nor hear it.
+            let is_heard = claim.answer() && reply.send(answered.told).is_ok();
+            if is_approved && is_heard {
+                heard.insert(key(&question));
             } else if is_approved {
                 unheard.push(question);
             }
         }
-        if unheard.is_empty() {
-            return;
-        }
         // A repeat in the same batch may have heard what the first was too late for.
-        let heard: BTreeSet<_> = heard.iter().map(key).collect();
         unheard.retain(|question| !heard.contains(&key(question)));
         let withdrawn = u64::try_from(unheard.len()).unwrap_or(u64::MAX);
         metrics::counter!("sayso_withdrawals_total").increment(withdrawn);
-        late.extend(unheard);
+        late.spare(&heard);
+        late.add(unheard);
     }
 
     /// Answers that nothing could be recorded. What may be written all the same must be withdrawn.
-    pub(super) fn refuse(self, late: &mut Vec<Question>) {
+    pub(super) fn refuse(self, late: &mut Late) {
         if self.is_in_doubt {
-            late.extend(self.questions);
+            late.add(self.questions());
         }
-        for waiting in self.waiting {
-            waiting.refuse();
+        for asked in self.asked {
+            asked.refuse();
         }
     }
 }
 
-impl Waiting {
+impl Asked {
     fn refuse(self) {
         // Whoever gave up was told and counted already.
         if self.claim.answer() {
             metrics::counter!("sayso_our_fault_total", "why" => "not_recorded").increment(1);
+            // Nothing is promised, so it does not matter whether it is heard.
             let _ = self.reply.send(our_fault());
         }
     }
 }
 
-fn key(question: &Question) -> (ProgrammeId, ConnectionId, IssuerReference) {
+/// What names a question.
+pub(super) type Key = (ProgrammeId, ConnectionId, IssuerReference);
+
+pub(super) fn key(question: &Question) -> Key {
     let request = &question.request;
     (request.programme.clone(), request.connection.clone(), request.reference.clone())
+}
+
+fn questions(asked: Vec<Asked>) -> Vec<Question> {
+    asked.into_iter().map(|asked| asked.question).collect()
 }

@@ -29,6 +29,11 @@ impl Claim {
         self.step(WAITING, GIVEN_UP) || self.step(CLAIMED, GIVEN_UP)
     }
 
+    /// Gives up if the handler goes away without an answer: whoever asked has hung up.
+    pub(super) const fn held_by_a_client(&self) -> HeldByClient<'_> {
+        HeldByClient(self)
+    }
+
     /// Whether nobody waits any more.
     pub(super) fn is_given_up(&self) -> bool {
         self.0.load(Ordering::Acquire) == GIVEN_UP
@@ -36,6 +41,17 @@ impl Claim {
 
     fn step(&self, from: u8, to: u8) -> bool {
         self.0.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
+/// A handler's side of a claim.
+pub(super) struct HeldByClient<'a>(&'a Claim);
+
+impl Drop for HeldByClient<'_> {
+    fn drop(&mut self) {
+        if self.0.give_up() {
+            metrics::counter!("sayso_our_fault_total", "why" => "client_gone").increment(1);
+        }
     }
 }
 
@@ -56,5 +72,9 @@ mod tests {
         let in_time = Claim::default();
         assert!(in_time.take() && in_time.answer());
         assert!(!in_time.give_up(), "the answer is on its way");
+
+        let gone = Claim::default();
+        drop(gone.held_by_a_client());
+        assert!(!gone.take(), "the client has hung up, so it is never written");
     }
 }

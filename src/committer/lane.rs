@@ -3,224 +3,205 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout};
 
 use super::NotStored;
 use super::asked::{Asked, Group};
+use super::attempt::{Attempt, Failure};
+use super::breaker::Breaker;
+use super::desk::Desk;
 use super::health::Pulse;
-use crate::authorise::{Answered, AuthoriseError, Question, authorise, withdraw};
-use crate::clock::Clock;
-use crate::ids::NewIds;
-use crate::lifecycle::{self, LifecycleError};
-use crate::programme::directory::Directory;
+use super::inbox::{Inbox, Reported};
+use super::late::Late;
 use crate::record::event::ReceivedEvent;
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 
 /// How often a transaction is run again that somebody else was in the way of.
 const RETRIES: u32 = 2;
 /// How often a lane that is not well looks whether the database is back.
-const PROBE_EVERY: Duration = Duration::from_millis(250);
-/// The most later messages of one commit: questions must not wait for a long one.
-const EVENTS_MOST: usize = 64;
-
-/// A later message on its way to a commit.
-#[derive(Debug)]
-pub(super) struct Reported {
-    pub(super) event: ReceivedEvent,
-    pub(super) reply: oneshot::Sender<Result<(), NotStored>>,
-}
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long a lane waits for one transaction: far longer than any question, and than a slow disk
+/// takes. A peer that vanished without a word would otherwise be waited for until the network gives
+/// up, after a quarter of an hour.
+const SILENT_AFTER: Duration = Duration::from_secs(15);
 
 /// One committer and what it needs.
 #[derive(Debug)]
 pub(super) struct Lane {
-    pub(super) store: Store,
-    pub(super) directory: Directory,
-    pub(super) clock: Clock,
-    pub(super) ids: NewIds,
+    pub(super) desk: Desk,
     pub(super) pulse: Arc<Pulse>,
+    pub(super) breaker: Arc<Breaker>,
     pub(super) number: usize,
-    pub(super) batch_most: usize,
+    /// What must be withdrawn.
+    pub(super) late: Late,
+    /// When a lane that is not well looks next.
+    pub(super) look_at: Instant,
 }
 
 impl Lane {
-    /// Works until both queues are closed and empty. Never cancelled: a database future that is
-    /// dropped half-way can poison its connection.
-    pub(super) async fn run(
-        self,
-        mut questions: mpsc::Receiver<Asked>,
-        mut events: mpsc::Receiver<Reported>,
-    ) {
-        let mut late = Vec::new();
-        let mut asked = Vec::new();
-        let mut reported = Vec::new();
-        loop {
-            let is_well = self.pulse.is_well(self.number);
-            tokio::select! {
-                biased;
-                count = questions.recv_many(&mut asked, self.batch_most), if !questions.is_closed() || !questions.is_empty() => {
-                    if count > 0 {
-                        self.decide(std::mem::take(&mut asked), &mut late).await;
-                    }
-                }
-                count = events.recv_many(&mut reported, EVENTS_MOST), if !events.is_closed() || !events.is_empty() => {
-                    if count > 0 {
-                        self.book(std::mem::take(&mut reported)).await;
-                    }
-                }
-                () = tokio::time::sleep(PROBE_EVERY), if !is_well || !late.is_empty() => {
-                    self.probe().await;
-                }
-                else => break,
+    /// Works until both queues are closed and empty, and nothing is left to be withdrawn.
+    pub(super) async fn run(mut self, mut inbox: Inbox) {
+        while let Some(round) = inbox.next(self.wake(inbox.has_ended())).await {
+            let began = Instant::now();
+            if !round.asked.is_empty() {
+                self.decide(round.asked).await;
             }
-            self.take_back(&mut late).await;
+            self.withdraw(began).await;
+            if !round.reported.is_empty() {
+                self.book(round.reported, &inbox).await;
+            }
+            if !self.is_well() && self.look_at <= Instant::now() {
+                self.look().await;
+            }
         }
     }
 
-    /// Decides and answers. What must be withdrawn is added to `late`.
-    async fn decide(&self, asked: Vec<Asked>, late: &mut Vec<Question>) {
-        let mut open = vec![Group::claim(asked, late)];
+    /// When there is something to do although nobody asks.
+    fn wake(&self, has_ended: bool) -> Option<Instant> {
+        let look = (!has_ended && !self.is_well()).then_some(self.look_at);
+        self.late.due().into_iter().chain(look).min()
+    }
+
+    fn is_well(&self) -> bool {
+        self.pulse.is_well(self.number) && self.breaker.is_closed()
+    }
+
+    /// Decides and answers.
+    async fn decide(&mut self, asked: Vec<Asked>) {
+        let mut open = vec![Group::claim(asked)];
         while let Some(mut group) = open.pop() {
-            group.leave_out_given_up(late);
+            group.leave_out_given_up(&mut self.late);
             if group.is_empty() {
                 continue;
             }
-            match self.decided(group.questions()).await {
-                Ok(answers) => group.deliver(&answers, late),
-                Err(error) => open.extend(after_failure(group, &error, late)),
+            let questions = group.questions();
+            let decided = self
+                .transact(|desk, attempt| async move { desk.decide(&attempt, &questions).await });
+            match decided.await {
+                Ok(answers) => group.deliver(&answers, &mut self.late),
+                Err(failure) => open.extend(after_failure(group, &failure, &mut self.late)),
             }
         }
     }
 
-    async fn decided(&self, questions: &[Question]) -> Result<Vec<Answered>, AuthoriseError> {
-        self.pulse.begin(self.number);
-        let result = self.commit_decisions(questions).await;
-        self.end(result.as_ref().err().and_then(AuthoriseError::store));
-        result
+    /// Withdraws what was due before this round: one transaction, so that nobody waits for many.
+    async fn withdraw(&mut self, round: Instant) {
+        let Some(withdrawal) = self.late.next(round) else { return };
+        let questions = withdrawal.questions.clone();
+        let withdrawn =
+            self.transact(|desk, attempt| async move { desk.withdraw(&attempt, &questions).await });
+        let Err(failure) = withdrawn.await else { return };
+        if failure.is_outage() {
+            tracing::error!(error = cause(&failure), "not withdrawn yet");
+            self.late.put_back(withdrawal);
+        } else if self.late.part(withdrawal) {
+            metrics::counter!("sayso_withdrawals_failed_total").increment(1);
+            tracing::error!(error = cause(&failure), "an approval cannot be withdrawn yet");
+        }
     }
 
-    async fn commit_decisions(
-        &self,
-        questions: &[Question],
-    ) -> Result<Vec<Answered>, AuthoriseError> {
-        let mut tx = self.store.begin().await?;
-        let answers = authorise(&mut tx, &self.directory, &self.ids, questions).await?;
-        tx.commit().await?;
-        Ok(answers)
-    }
-
-    async fn book(&self, reported: Vec<Reported>) {
+    async fn book(&mut self, reported: Vec<Reported>, inbox: &Inbox) {
         let mut open = vec![reported];
         while let Some(batch) = open.pop() {
             if batch.is_empty() {
                 continue;
             }
-            let events: Vec<_> = batch.iter().map(|reported| reported.event.clone()).collect();
-            match (self.booked(&events).await, events.as_slice()) {
+            match (self.booked(&batch, inbox).await, batch.as_slice()) {
                 (Ok(()), _) => acknowledge(batch, Ok(())),
                 // The issuer sends all of them again; questions must not wait for that.
-                (Err(error), _) if is_transient(error.store()) => {
-                    tracing::error!(error = cause(&error), "events not stored");
+                (Err(failure), _) if failure.is_transient() || failure.is_outage() => {
+                    tracing::error!(error = cause(&failure), "events not stored");
                     acknowledge(batch, Err(NotStored));
                 }
-                (Err(error), [event]) => acknowledge(batch, self.kept(event, error).await),
+                (Err(failure), [one]) => {
+                    let event = one.event.clone();
+                    acknowledge(batch, self.kept(event, &failure).await);
+                }
                 (Err(_), _) => open.extend(halves(batch)),
             }
         }
     }
 
-    async fn booked(&self, events: &[ReceivedEvent]) -> Result<(), LifecycleError> {
+    async fn booked(&mut self, batch: &[Reported], inbox: &Inbox) -> Result<(), Failure> {
         let mut again = 0;
         loop {
-            self.pulse.begin(self.number);
-            let result = self.commit_events(events).await;
-            let failed = result.as_ref().err().and_then(LifecycleError::store);
-            self.end(failed);
-            // While the database is away, questions must not wait for messages.
-            let is_away = matches!(failed, Some(StoreError::Unavailable(_)));
-            if again == RETRIES || !is_transient(failed) || is_away {
+            let events: Vec<_> = batch.iter().map(|reported| reported.event.clone()).collect();
+            let booked =
+                self.transact(|desk, attempt| async move { desk.book(&attempt, &events).await });
+            let result = booked.await;
+            let Err(failure) = &result else { return result };
+            // While the database is away or somebody asks, questions must not wait for messages.
+            let is_no_time = failure.is_away() || !inbox.questions.is_empty();
+            if again == RETRIES || !failure.is_transient() || is_no_time {
                 return result;
             }
-            again = again.saturating_add(1);
+            again += 1;
             metrics::counter!("sayso_retries_total").increment(1);
         }
     }
 
-    async fn commit_events(&self, events: &[ReceivedEvent]) -> Result<(), LifecycleError> {
-        let mut tx = self.store.begin().await?;
-        lifecycle::book(&mut tx, &self.directory, &self.ids, events).await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
     /// A message that the books cannot take, for another reason than that the database is away, is
     /// stored for a person to look at.
-    async fn kept(&self, event: &ReceivedEvent, why: LifecycleError) -> Result<(), NotStored> {
-        tracing::error!(error = cause(&why), "event not booked");
-        let result = self.commit_kept(event, &why).await;
-        self.end(result.as_ref().err().and_then(LifecycleError::store));
-        result.map_err(|error| {
-            tracing::error!(error = cause(&error), "event not stored");
+    async fn kept(&mut self, event: ReceivedEvent, why: &Failure) -> Result<(), NotStored> {
+        tracing::error!(error = cause(why), "event not booked");
+        let why = why.to_string();
+        let kept =
+            self.transact(|desk, attempt| async move { desk.keep(&attempt, &event, &why).await });
+        kept.await.map_err(|failure| {
+            tracing::error!(error = cause(&failure), "event not stored");
             NotStored
         })
     }
 
-    async fn commit_kept(
-        &self,
-        event: &ReceivedEvent,
-        why: &LifecycleError,
-    ) -> Result<(), LifecycleError> {
-        let mut tx = self.store.begin().await?;
-        lifecycle::keep(&mut tx, &self.ids, event, why).await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
-    /// Withdraws what was approved too late. What fails stays for the next round.
-    async fn take_back(&self, late: &mut Vec<Question>) {
-        if late.is_empty() {
-            return;
-        }
-        match self.commit_withdrawals(late).await {
-            Ok(()) => late.clear(),
-            Err(error) => {
-                tracing::error!(error = cause(&error), "not withdrawn yet");
-            }
-        }
-    }
-
-    async fn commit_withdrawals(&self, late: &[Question]) -> Result<(), AuthoriseError> {
-        let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
-        withdraw(&mut tx, &self.directory, &self.ids, now, late).await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
     /// Looks whether the database is back, so that readiness does not wait for a purchase.
-    async fn probe(&self) {
-        self.end(self.store.ping().await.err().as_ref());
+    async fn look(&mut self) {
+        // What is wrong has been logged where it happened.
+        let _ = self.transact(|desk, _| async move { desk.look().await }).await;
     }
 
-    /// A row that somebody else has locked does not make the database unwell.
-    fn end(&self, failed: Option<&StoreError>) {
-        self.pulse.end(self.number, !is_outage(failed));
+    /// Runs one transaction in a task of its own, and waits for it, but not for ever. The task is
+    /// never cancelled: a database future that is dropped half-way can poison its connection.
+    async fn transact<T, F>(
+        &mut self,
+        work: impl FnOnce(Desk, Arc<Attempt>) -> F,
+    ) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Failure>> + Send + 'static,
+    {
+        let attempt = Arc::new(Attempt::default());
+        self.pulse.begin(self.number);
+        let task = tokio::spawn(work(self.desk.clone(), Arc::clone(&attempt)));
+        let result = match timeout(SILENT_AFTER, task).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(Failure::Broken { is_in_doubt: attempt.give_up() }),
+            Err(_) => {
+                self.desk.store.renew_connections();
+                Err(StoreError::Silent { is_in_doubt: attempt.give_up() }.into())
+            }
+        };
+        // A row that somebody else has locked does not make the database unwell.
+        let is_well = !result.as_ref().is_err_and(Failure::is_outage);
+        self.pulse.end(self.number, is_well);
+        self.breaker.ended(is_well);
+        self.look_at = Instant::now() + LOOK_EVERY;
+        result
     }
 }
 
 /// What is tried next after a group could not be committed; nothing once its questions are refused.
-fn after_failure(mut group: Group, error: &AuthoriseError, late: &mut Vec<Question>) -> Vec<Group> {
-    group.is_in_doubt |= matches!(error.store(), Some(StoreError::InDoubt(_)));
-    let is_shared = is_outage(error.store());
-    if group.len() > 1 && !is_shared {
+fn after_failure(mut group: Group, failure: &Failure, late: &mut Late) -> Vec<Group> {
+    group.is_in_doubt |= failure.is_in_doubt();
+    if group.len() > 1 && !failure.is_outage() {
         // One bad row fails its whole batch: in halves, only the culprit fails.
         return group.halves().into();
     }
-    if group.tries < RETRIES && is_transient(error.store()) {
-        group.tries = group.tries.saturating_add(1);
+    if group.tries < RETRIES && failure.is_transient() {
+        group.tries += 1;
         metrics::counter!("sayso_retries_total").increment(1);
         return vec![group];
     }
-    tracing::error!(error = cause(error), questions = group.len(), "not recorded");
+    tracing::error!(error = cause(failure), questions = group.len(), "not recorded");
     group.refuse(late);
     Vec::new()
 }
@@ -237,16 +218,7 @@ pub(super) fn halves<T>(mut batch: Vec<T>) -> [Vec<T>; 2] {
     [second, batch]
 }
 
-/// An error with its causes, for the log.
-fn cause<E: std::error::Error + 'static>(error: &E) -> &(dyn std::error::Error + 'static) {
-    error
-}
-
-/// Whether the same work may succeed a moment later: somebody else held a lock or was first.
-fn is_transient(error: Option<&StoreError>) -> bool {
-    error.is_some_and(StoreError::is_transient)
-}
-
-fn is_outage(error: Option<&StoreError>) -> bool {
-    error.is_some_and(StoreError::is_outage)
+/// A failure with its causes, for the log.
+fn cause(failure: &Failure) -> &(dyn std::error::Error + 'static) {
+    failure
 }

@@ -130,13 +130,15 @@ pub enum Continues {
         /// The local day on which the purchase began.
         counted_on: Date,
     },
+    /// It is a purchase of somebody else, as far as we know.
+    AnothersPurchase,
 }
 
 impl Facts {
     /// The day on which the purchase counts: today, or the day on which it began.
     pub const fn counted_on(&self) -> Date {
         match self.continues {
-            Continues::NewPurchase => self.moment.date,
+            Continues::NewPurchase | Continues::AnothersPurchase => self.moment.date,
             Continues::OpenPurchase { counted_on, .. } => counted_on,
         }
     }

@@ -23,6 +23,10 @@ use super::reason::DeclineReason;
 /// The checks run in the order in which a person would want to hear of them, and all of them run:
 /// the first reason is told, the others are kept.
 pub fn decide(request: &AuthorisationRequest, facts: &Facts) -> Decision {
+    if facts.continues == Continues::AnothersPurchase {
+        // The issuer names a purchase of somebody else: nothing about it can be right.
+        return Decision::Decline(Reasons::only(DeclineReason::Conflict));
+    }
     let Some(holder) = &facts.holder else {
         return Decision::Decline(Reasons::only(DeclineReason::UnknownCard));
     };
@@ -237,7 +241,7 @@ impl Purchase<'_> {
     /// What the purchase comes to with what was approved of it before.
     fn whole(&self) -> Result<Money, MoneyError> {
         match self.facts.continues {
-            Continues::NewPurchase => Ok(self.request.amount),
+            Continues::NewPurchase | Continues::AnothersPurchase => Ok(self.request.amount),
             Continues::OpenPurchase { so_far, .. } => self.request.amount.checked_add(so_far),
         }
     }

@@ -156,9 +156,14 @@ impl Purchase {
                 None => Ok(unknown),
             };
         }
-        let promised = self.promised_from(0)?;
+        let promised = self.promised()?;
         let approved = if promised.minor() > self.raised.minor() { promised } else { self.raised };
         approved.saturating_sub(self.lowered)?.saturating_sub(self.captured)
+    }
+
+    /// Everything that we approved and have not withdrawn.
+    pub fn promised(&self) -> Result<Money, MoneyError> {
+        self.promised_from(0)
     }
 
     /// The sum of kept promises from question number `sequence` on.

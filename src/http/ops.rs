@@ -43,6 +43,9 @@ pub(super) async fn ready(State(operations): State<Operations>) -> Response {
         let seconds = health.for_time.as_secs();
         problems.push(format!("nothing could be recorded for {seconds} seconds"));
     }
+    if health.has_lost {
+        problems.push("the database lacks what was committed; sayso doctor says more".to_owned());
+    }
     let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(ReadyBody { ready: problems.is_empty(), problems })).into_response()
 }

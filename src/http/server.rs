@@ -29,8 +29,8 @@ const CONNECTIONS_MOST: usize = 1024;
 const HEAD_WITHIN: Duration = Duration::from_secs(2);
 /// How long a connection may rest between requests.
 const REST_AT_MOST: Duration = Duration::from_mins(1);
-/// How long open requests may take once the server stops; more than any deadline.
-const FINISH_WITHIN: Duration = Duration::from_secs(10);
+/// How long open requests may take once the server stops; more than any issuer waits.
+const FINISH_WITHIN: Duration = Duration::from_secs(5);
 /// After a failure to accept, mostly for want of file handles.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(50);
 

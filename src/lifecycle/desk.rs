@@ -231,11 +231,15 @@ impl Desk<'_> {
         word.map_or(0, |word| word.position.answers)
     }
 
-    /// A shop that gave a purchase up and claims it all the same.
+    /// A shop that gave a purchase up and claims all of it the same. To claim a part and give the
+    /// rest up is usual.
     fn is_reversed_and_claimed(&self, key: &PurchaseKey) -> bool {
         self.book.purchases.get(key).is_some_and(|purchase| {
             let standing = purchase.word.as_ref().map(|word| word.standing);
-            standing == Some(Standing::Reversed) && purchase.captured.is_positive()
+            let promised = purchase.promised().map_or(0, Money::minor);
+            standing == Some(Standing::Reversed)
+                && purchase.captured.is_positive()
+                && purchase.captured.minor() >= promised
         })
     }
 

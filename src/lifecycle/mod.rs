@@ -157,7 +157,7 @@ pub async fn keep(
     tx: &mut Tx,
     ids: &NewIds,
     event: &ReceivedEvent,
-    why: &LifecycleError,
+    why: &str,
 ) -> Result<(), LifecycleError> {
     let known = tx.known_events(&references(std::slice::from_ref(event))).await?;
     if known.contains(&place(event)) {
@@ -165,7 +165,7 @@ pub async fn keep(
     }
     let mut additions = Additions::default();
     additions.events.push(event.row(EventState::Kept));
-    additions.notes.push(house_note(event, ids, "not_booked", why.to_string()));
+    additions.notes.push(house_note(event, ids, "not_booked", why.to_owned()));
     tx.close_books(&[], &additions).await?;
     Ok(())
 }

@@ -18,6 +18,10 @@ const OUR_FAULT: &str = "sayso_our_fault_total";
 const CONFLICTS: &str = "sayso_conflicts_total";
 const RETRIES: &str = "sayso_retries_total";
 const WITHDRAWALS: &str = "sayso_withdrawals_total";
+const WITHDRAWALS_FAILED: &str = "sayso_withdrawals_failed_total";
+const BREAKER: &str = "sayso_breaker_state";
+const MARK_FAILURES: &str = "sayso_mark_failures_total";
+const LOG_LINES_LOST: &str = "sayso_log_lines_lost_total";
 const QUEUE_DEPTH: &str = "sayso_queue_depth";
 
 /// Bounds of the histogram of answers. Unit: seconds. Fine around the two that issuers give.
@@ -48,10 +52,14 @@ fn describe() {
     );
     describe_counter!(REFUSED, "Messages that were not taken, by why.");
     describe_counter!(EVENTS, "Later messages of issuers that were stored, by kind.");
-    describe_counter!(OUR_FAULT, "Questions that we could not decide or record in time.");
+    describe_counter!(OUR_FAULT, "Questions that we did not decide or record in time, by why.");
     describe_counter!(CONFLICTS, "References that came again with other content.");
     describe_counter!(RETRIES, "Transactions that were run again after a conflict or an outage.");
     describe_counter!(WITHDRAWALS, "Approvals that came too late and are taken back.");
+    describe_counter!(WITHDRAWALS_FAILED, "Withdrawals that could not be written and are retried.");
+    describe_gauge!(BREAKER, "0: questions reach the database. 1: some do. 2: none does.");
+    describe_counter!(MARK_FAILURES, "Times that the mark beside the database was not written.");
+    describe_counter!(LOG_LINES_LOST, "Lines of the log that nobody took in time.");
     describe_gauge!(QUEUE_DEPTH, "Questions and messages that wait for a committer.");
 }
 

@@ -5,6 +5,7 @@ pub mod balances;
 pub mod exceptions;
 pub mod explain;
 pub mod health;
+pub mod loss;
 pub mod metrics;
 mod seal;
 mod table;

@@ -49,6 +49,8 @@ pub struct FactsRecord {
     left: Vec<(String, i64)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     so_far: Option<(i64, Date)>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    anothers: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -100,11 +102,12 @@ impl FactsRecord {
             counters: facts.counters.iter().map(counter).collect(),
             left: facts.available.iter().map(|(id, m)| (id.to_string(), m.minor())).collect(),
             so_far: match facts.continues {
-                Continues::NewPurchase => None,
+                Continues::NewPurchase | Continues::AnothersPurchase => None,
                 Continues::OpenPurchase { so_far, counted_on } => {
                     Some((so_far.minor(), counted_on))
                 }
             },
+            anothers: facts.continues == Continues::AnothersPurchase,
         }
     }
 
@@ -160,9 +163,14 @@ impl FactsRecord {
             permissions: permissions.collect::<Result<_, _>>()?,
             counters: self.counters(currency)?,
             available: available.collect::<Result<_, UnreadableFacts>>()?,
-            continues: self.so_far.map_or(Continues::NewPurchase, |(minor, counted_on)| {
-                Continues::OpenPurchase { so_far: Money::from_minor(minor, currency), counted_on }
-            }),
+            continues: match self.so_far {
+                _ if self.anothers => Continues::AnothersPurchase,
+                Some((minor, counted_on)) => {
+                    let so_far = Money::from_minor(minor, currency);
+                    Continues::OpenPurchase { so_far, counted_on }
+                }
+                None => Continues::NewPurchase,
+            },
         })
     }
 

@@ -10,6 +10,7 @@ use super::statements::{
     BUDGET_VIEW, CARD_BUDGET, CARD_VIEW, COUNTER, PERMISSION, POT, WITHDRAWAL,
 };
 use super::{Dialect, StoreError, Tx};
+use crate::crash;
 use crate::domain::agreement::Agreement;
 use crate::domain::card::CardState;
 use crate::domain::id::{
@@ -345,6 +346,7 @@ impl Tx {
             let columns = columns![Key "budget_id"];
             statements.lock_budgets.fetch(self.connection(), keys, columns).await?;
         }
+        crash::reach("locked");
         Ok(())
     }
 

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use super::batch::Row;
 use super::books::{OpenBook, pot_row};
 use super::writing::Write;
-use super::{StoreError, Tx};
+use super::{Marked, StoreError, Tx};
+use crate::crash;
 use crate::domain::id::{
     BudgetId, ConnectionId, ExceptionId, IssuerReference, MessageId, ProgrammeId,
 };
@@ -82,6 +83,8 @@ impl Tx {
         let changes = Changed::of(books);
         let messages: Vec<_> = additions.messages.iter().map(message_row).collect();
         let notes: Vec<_> = additions.notes.iter().map(note_row).collect();
+        self.newest = changes.newest.clone().or(self.newest.take());
+        crash::reach("decided");
         let write = |batch, rows, table| Write { batch, rows, table };
         self.write_all(&[
             write(&s.insert_decisions, &borrowed(&additions.decisions), "decision"),
@@ -127,6 +130,7 @@ struct Changed<'a> {
     pots: Vec<Row<'a>>,
     counters: Kept<'a>,
     permissions: Vec<Row<'a>>,
+    newest: Option<Marked>,
 }
 
 /// Rows of one table: those that are inserted, and those that are there already.
@@ -158,6 +162,10 @@ impl<'a> Changed<'a> {
             return;
         }
         let head = book.head();
+        self.newest = head.posting.map(|posting| {
+            let programme = programme.clone();
+            Marked { programme, posting, hash: head.hash }
+        });
         self.heads.push(Row::Owned(vec![
             shown(programme),
             shown(budget),

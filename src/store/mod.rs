@@ -8,9 +8,11 @@ mod batch;
 mod books;
 mod close;
 mod inquiry;
+mod mark;
 mod owners;
 mod people;
 mod plans;
+mod pools;
 mod programmes;
 mod proof;
 mod reports;
@@ -20,23 +22,26 @@ mod writing;
 
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::any::AnyConnectOptions;
 use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transaction};
 
 pub use self::agreements::Agreements;
 pub use self::books::{BookWanted, Books, CardBudget, Expected, OpenBook, ReferenceKey};
 pub use self::close::{Additions, NewMessage, Note, Parked};
+use self::mark::Mark;
+pub use self::mark::{Marked, Standing};
 pub use self::owners::{CardKey, CardOwners};
 pub use self::people::PersonRow;
 pub use self::plans::Plan;
+use self::pools::Pools;
 pub use self::programmes::{BUDGET, LOAD, POT_PLAN, ProgrammeRow, SecretRow, pot_plan_digest};
 pub use self::proof::{Evidence, EvidenceScan};
 pub use self::reports::{DECISIONS_FOUND_MOST, ExceptionRow, MessageRow, ProgrammeSums};
 use self::statements::Statements;
 pub use self::statements::{COUNTER, POT, WITHDRAWAL};
 pub use self::upkeep::OpenPurchase;
+use crate::crash;
 use crate::record::row::CorruptRow;
 
 /// Which database it is.
@@ -68,8 +73,13 @@ pub enum StoreError {
     /// The connection was lost while the database was committing: look whether it did.
     #[error("the commit was not confirmed; it may have gone through")]
     InDoubt(#[source] sqlx::Error),
+    /// The database did not answer for so long that nobody waits any more.
+    #[error("the database does not answer")]
+    Silent { is_in_doubt: bool },
     #[error("the migrations could not be applied")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    #[error("the mark of {0} cannot be used")]
+    Mark(String, #[source] std::io::Error),
     #[error(transparent)]
     Corrupt(#[from] CorruptRow),
     /// Somebody else changed the row first: run the whole transaction again.
@@ -86,19 +96,31 @@ impl StoreError {
         match self {
             Self::Database(error) => is_lost(error) || is_conflict(error),
             Self::Unavailable(_) | Self::InDoubt(_) | Self::Contended(_) => true,
-            Self::Migration(_) | Self::Corrupt(_) | Self::UnknownScheme(_) => false,
+            // What took far too long already is not tried again.
+            Self::Silent { .. }
+            | Self::Migration(_)
+            | Self::Mark(..)
+            | Self::Corrupt(_)
+            | Self::UnknownScheme(_) => false,
         }
     }
 
     /// Whether the database as a whole is to blame, and no single row of the transaction.
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Database(error) => is_lost(error),
-            Self::Unavailable(_) | Self::InDoubt(_) => true,
-            Self::Migration(_) | Self::Corrupt(_) | Self::Contended(_) | Self::UnknownScheme(_) => {
-                false
-            }
+            Self::Database(error) => is_lost(error) || is_exhausted(error),
+            Self::Unavailable(_) | Self::InDoubt(_) | Self::Silent { .. } => true,
+            Self::Migration(_)
+            | Self::Mark(..)
+            | Self::Corrupt(_)
+            | Self::Contended(_)
+            | Self::UnknownScheme(_) => false,
         }
+    }
+
+    /// Whether a commit may have gone through without our knowing.
+    pub const fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::InDoubt(_) | Self::Silent { is_in_doubt: true })
     }
 }
 
@@ -115,6 +137,21 @@ fn is_lost(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut)
 }
 
+/// Whether nothing at all can be written: the disk is full or broken, or memory has run out.
+fn is_exhausted(error: &sqlx::Error) -> bool {
+    // Primary result codes of SQLite: out of memory, read-only, input or output, damaged, full,
+    // cannot open, no database.
+    const OF_SQLITE: [i32; 7] = [7, 8, 10, 11, 13, 14, 26];
+
+    let sqlx::Error::Database(error) = error else { return false };
+    let code = error.code().unwrap_or_default();
+    match code.parse::<i32>() {
+        // The five characters of a SQLSTATE may be figures too.
+        Ok(number) if code.len() < 5 => OF_SQLITE.contains(&(number & 0xff)),
+        Ok(_) | Err(_) => code.starts_with("53") || code.starts_with("58"),
+    }
+}
+
 /// Whether another transaction was in the way.
 fn is_conflict(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(error) = error else { return false };
@@ -127,10 +164,8 @@ fn is_conflict(error: &sqlx::Error) -> bool {
 #[derive(Debug, Clone)]
 pub struct Store {
     dialect: Dialect,
-    /// Decisions and events only. One connection on SQLite, which has one writer.
-    writers: AnyPool,
-    /// Everything that only reads.
-    readers: AnyPool,
+    pools: Arc<Pools>,
+    mark: Option<Arc<Mark>>,
     statements: Arc<Statements>,
 }
 
@@ -138,6 +173,9 @@ pub struct Store {
 #[derive(Debug)]
 pub struct Tx {
     inner: Transaction<'static, Any>,
+    mark: Option<Arc<Mark>>,
+    /// The newest posting that it writes.
+    newest: Option<Marked>,
     statements: Arc<Statements>,
 }
 
@@ -160,6 +198,7 @@ impl Store {
     pub async fn open(url: &str, connections: Connections) -> Result<Self, StoreError> {
         let store = Self::connect(url, connections).await?;
         store.migrate().await?;
+        store.compare_mark().await?;
         Ok(store)
     }
 
@@ -169,23 +208,25 @@ impl Store {
         let scheme = url.split(':').next().unwrap_or_default();
         let dialect = Dialect::of_scheme(scheme)
             .ok_or_else(|| StoreError::UnknownScheme(url.chars().take(12).collect()))?;
-        let (address, writers) = match dialect {
-            Dialect::Sqlite => (sqlite_address(url), 1),
-            Dialect::Postgres => (url.to_owned(), connections.writers),
+        let (address, writers, mark) = match dialect {
+            Dialect::Sqlite => (sqlite_address(url), 1, mark_beside(url)?),
+            // It guards its log with checksums, and has standbys.
+            Dialect::Postgres => (url.to_owned(), connections.writers, None),
         };
+        let connections = Connections { writers, ..connections };
         let options = AnyConnectOptions::from_str(&address)?;
         // One connection first: it says what is wrong, where a pool only says that it waited.
         AnyConnection::connect_with(&options).await?.close().await?;
         Ok(Self {
             dialect,
-            writers: pool(dialect, Role::Writer, writers, &options).await?,
-            readers: pool(dialect, Role::Reader, connections.readers, &options).await?,
+            mark,
+            pools: Arc::new(Pools::open(dialect, connections, &options).await?),
             statements: Arc::new(Statements::new(dialect)),
         })
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
-        let mut connection = self.writers.acquire().await?;
+        let mut connection = self.pools.writers().acquire().await?;
         let migrations = match self.dialect {
             Dialect::Sqlite => sqlx::migrate!("migrations/sqlite"),
             Dialect::Postgres => sqlx::migrate!("migrations/postgres"),
@@ -201,36 +242,65 @@ impl Store {
 
     /// Begins a transaction that will write. On SQLite it locks the file at once.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
+        let writers = self.pools.writers();
         let inner = match self.dialect {
-            Dialect::Sqlite => self.writers.begin_with("BEGIN IMMEDIATE").await,
-            Dialect::Postgres => self.begin_on_a_live_one().await,
+            Dialect::Sqlite => writers.begin_with("BEGIN IMMEDIATE").await,
+            Dialect::Postgres => writers.begin().await,
         };
         let inner = inner.map_err(StoreError::Unavailable)?;
-        Ok(Tx { inner, statements: Arc::clone(&self.statements) })
-    }
-
-    /// Begins on the first connection that works. A server that was started again has left us all
-    /// of them dead; asking each whether it lives, before each transaction, would be a round trip
-    /// more on the path of every decision.
-    async fn begin_on_a_live_one(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
-        for _ in 0..self.writers.options().get_max_connections() {
-            match self.writers.begin().await {
-                Err(error) if is_lost(&error) && !matches!(error, sqlx::Error::PoolTimedOut) => {}
-                begun => return begun,
-            }
-        }
-        self.writers.begin().await
+        crash::reach("begun");
+        Ok(self.tx(inner))
     }
 
     /// Begins a transaction that only reads, and sees one moment.
     pub async fn snapshot(&self) -> Result<Tx, StoreError> {
         let inner = match self.dialect {
-            Dialect::Sqlite => self.readers.begin().await?,
+            Dialect::Sqlite => self.readers().begin().await?,
             Dialect::Postgres => {
-                self.readers.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?
+                self.readers().begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?
             }
         };
-        Ok(Tx { inner, statements: Arc::clone(&self.statements) })
+        Ok(self.tx(inner))
+    }
+
+    fn tx(&self, inner: Transaction<'static, Any>) -> Tx {
+        let statements = Arc::clone(&self.statements);
+        Tx { inner, mark: self.mark.clone(), newest: None, statements }
+    }
+
+    /// Whether the database lacks what was committed, so that nothing may be approved.
+    pub fn has_lost(&self) -> bool {
+        self.mark.as_ref().is_some_and(|mark| mark.has_lost())
+    }
+
+    /// Compares the database with its mark, and goes by what is found from now on.
+    pub async fn compare_mark(&self) -> Result<Standing, StoreError> {
+        let Some(mark) = &self.mark else { return Ok(Standing::NotKept) };
+        let standing = match mark.read().map_err(|error| mark_error(mark, error))? {
+            Ok(None) => Standing::Fresh,
+            Ok(Some(marked)) if self.link_hash(&marked).await? == Some(marked.hash) => {
+                Standing::Level(marked)
+            }
+            Ok(Some(marked)) => Standing::Behind(marked),
+            Err(why) => Standing::Unreadable(why),
+        };
+        mark.set_lost(standing.has_lost());
+        Ok(standing)
+    }
+
+    /// Goes on from what the database has: the mark names its newest posting from now on.
+    pub async fn accept_loss(&self) -> Result<(), StoreError> {
+        let Some(mark) = &self.mark else { return Ok(()) };
+        let newest = self.newest_link().await?;
+        mark.replace(newest.as_ref()).map_err(|error| mark_error(mark, error))
+    }
+
+    /// Brings the mark to the disk.
+    pub async fn sync_mark(&self) {
+        if let Some(mark) = self.mark.clone() {
+            // A panic in there has been logged.
+            tokio::task::spawn_blocking(move || mark.sync()).await.ok();
+        }
     }
 
     /// Whether the database can be written to: on SQLite somebody may have locked the file.
@@ -240,19 +310,36 @@ impl Store {
         Ok(tx.inner.rollback().await?)
     }
 
+    /// Uses fresh connections from now on: those that are open do not answer. What works on one of
+    /// them keeps it, and is not disturbed.
+    pub fn renew_connections(&self) {
+        self.pools.renew();
+    }
+
     /// Closes every connection.
     pub async fn close(&self) {
-        self.writers.close().await;
-        self.readers.close().await;
+        self.sync_mark().await;
+        self.pools.close().await;
+    }
+
+    fn readers(&self) -> AnyPool {
+        self.pools.readers()
     }
 }
 
 impl Tx {
     /// Makes everything durable. Only after this may anybody be told.
     pub async fn commit(self) -> Result<(), StoreError> {
-        self.inner.commit().await.map_err(|error| {
+        let Self { inner, mark, newest, statements: _ } = self;
+        crash::reach("committing");
+        inner.commit().await.map_err(|error| {
             if is_conflict(&error) { error.into() } else { StoreError::InDoubt(error) }
-        })
+        })?;
+        crash::reach("committed");
+        if let Some((mark, newest)) = mark.zip(newest) {
+            mark.write(newest);
+        }
+        Ok(())
     }
 
     fn connection(&mut self) -> &mut AnyConnection {
@@ -260,69 +347,13 @@ impl Tx {
     }
 }
 
-/// What a connection is for.
-#[derive(Debug, Clone, Copy)]
-enum Role {
-    Writer,
-    Reader,
+fn mark_beside(url: &str) -> Result<Option<Arc<Mark>>, StoreError> {
+    let mark = Mark::beside(url).map_err(|error| StoreError::Mark(url.to_owned(), error))?;
+    Ok(mark.map(Arc::new))
 }
 
-async fn pool(
-    dialect: Dialect,
-    role: Role,
-    size: u32,
-    options: &AnyConnectOptions,
-) -> Result<AnyPool, StoreError> {
-    let options = AnyPoolOptions::new()
-        .max_connections(size)
-        .acquire_timeout(Duration::from_secs(2))
-        // A file does not go away, and writers find out for themselves.
-        .test_before_acquire(matches!((dialect, role), (Dialect::Postgres, Role::Reader)))
-        .after_connect(move |connection, _| {
-            Box::pin(async move {
-                for setting in settings(dialect, role) {
-                    connection.execute(*setting).await?;
-                }
-                Ok(())
-            })
-        })
-        .connect_with(options.clone());
-    Ok(options.await?)
-}
-
-/// What each connection is set to. `FULL` makes every commit durable; most of the rest bounds
-/// waiting.
-///
-/// Writers look rows up by their keys, few at a time. PostgreSQL keeps the plan of a statement, and
-/// one that was made while a table was small would read the whole table, however much it has grown:
-/// so everything but looking up is switched off.
-const fn settings(dialect: Dialect, role: Role) -> &'static [&'static str] {
-    match (dialect, role) {
-        (Dialect::Sqlite, Role::Writer | Role::Reader) => &[
-            "PRAGMA journal_mode = WAL",
-            "PRAGMA synchronous = FULL",
-            "PRAGMA wal_autocheckpoint = 16000",
-            "PRAGMA cache_size = -64000",
-            "PRAGMA foreign_keys = ON",
-            "PRAGMA busy_timeout = 250",
-        ],
-        (Dialect::Postgres, Role::Reader) => {
-            &["SET lock_timeout = '250ms'", "SET statement_timeout = '10s'", "SET jit = off"]
-        }
-        (Dialect::Postgres, Role::Writer) => &[
-            "SET lock_timeout = '250ms'",
-            "SET statement_timeout = '10s'",
-            "SET jit = off",
-            "SET enable_seqscan = off",
-            "SET enable_hashjoin = off",
-            "SET enable_mergejoin = off",
-            "SET enable_material = off",
-            "SET plan_cache_mode = force_generic_plan",
-            // A commit that returns before the disk has it would be a promise we cannot keep.
-            "SELECT set_config('synchronous_commit', 'on', false) \
-             WHERE current_setting('synchronous_commit') = 'off'",
-        ],
-    }
+fn mark_error(mark: &Mark, error: std::io::Error) -> StoreError {
+    StoreError::Mark(mark.path().display().to_string(), error)
 }
 
 /// Adds what makes SQLite create the file if it is not there.

@@ -42,7 +42,7 @@ impl Store {
     pub async fn people(&self, programme: &ProgrammeId) -> Result<Vec<PersonRow>, StoreError> {
         let sql = "SELECT person_id, name, worker_id, state, plan FROM person \
                    WHERE programme_id = $1 ORDER BY person_id";
-        let rows = sqlx::query(sql).bind(programme.to_string()).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(sql).bind(programme.to_string()).fetch_all(&self.readers()).await?;
         let columns =
             columns![Key "person_id", Text "name", Text "worker_id", Text "state", Text "plan"];
         let read = |row: &sqlx::any::AnyRow| {

@@ -103,7 +103,7 @@ impl Store {
                    WHERE s.live_until IS NULL OR s.live_until > $1 \
                    ORDER BY c.programme_id, c.connection_id, s.name";
         let columns = SECRET_VIEW.columns;
-        let rows = sqlx::query(sql).bind(now.as_microsecond()).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(sql).bind(now.as_microsecond()).fetch_all(&self.readers()).await?;
         let read = |row: &sqlx::any::AnyRow| {
             let row = read_row(row, columns)?;
             let mut reader = Reader::new(&SECRET_VIEW, &row);
@@ -122,7 +122,7 @@ impl Store {
     /// The programmes of this deployment, in order, with the version of their settings in force.
     pub async fn programmes(&self) -> Result<Vec<(ProgrammeId, u32)>, StoreError> {
         let sql = "SELECT programme_id, version FROM programme ORDER BY programme_id";
-        let rows = sqlx::query(sql).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(sql).fetch_all(&self.readers()).await?;
         let read = |row: &sqlx::any::AnyRow| {
             let row = read_row(row, PROGRAMME.columns)?;
             let mut reader = Reader::new(&PROGRAMME, &row);
@@ -144,7 +144,7 @@ impl Store {
         let row = sqlx::query(sql)
             .bind(programme.to_string())
             .bind(version.map(i64::from))
-            .fetch_optional(&self.readers)
+            .fetch_optional(&self.readers())
             .await?;
         let Some(row) = row else { return Ok(None) };
         let row = read_row(&row, columns![Number "version", Text "settings", Text "content"])?;

@@ -237,6 +237,6 @@ impl Store {
                 noted_at: reader.instant()?,
             })
         };
-        rows.fetch_all(&self.readers).await?.iter().map(read).collect()
+        rows.fetch_all(&self.readers()).await?.iter().map(read).collect()
     }
 }

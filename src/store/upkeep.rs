@@ -52,7 +52,7 @@ impl Store {
             let key = (reader.parsed()?, reader.parsed()?);
             Ok(OpenPurchase { programme: programme.clone(), budget, key })
         };
-        rows.fetch_all(&self.readers).await?.iter().map(read).collect()
+        rows.fetch_all(&self.readers()).await?.iter().map(read).collect()
     }
 
     /// Open purchases of `programme` whose time runs out after `from` and not after `to`, without
@@ -75,7 +75,7 @@ impl Store {
             .bind(to.as_microsecond())
             .bind(i64::from(most));
         let read = |row: &AnyRow| Ok(read_purchase(&read_row(row, PURCHASE.columns)?)?);
-        rows.fetch_all(&self.readers).await?.iter().map(read).collect()
+        rows.fetch_all(&self.readers()).await?.iter().map(read).collect()
     }
 
     /// Messages that wait for their claim, in the order in which they came, after `after`.
@@ -91,7 +91,7 @@ impl Store {
         let after = after.map(|parked| parked.exception.to_string()).unwrap_or_default();
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(after).bind(i64::from(most));
         let read = |row: &AnyRow| read_parked(&read_row(row, PARKED.columns)?);
-        rows.fetch_all(&self.readers).await?.iter().map(read).collect()
+        rows.fetch_all(&self.readers()).await?.iter().map(read).collect()
     }
 }
 

@@ -9,6 +9,7 @@ use sqlx::Row as _;
 
 use super::batch::{Batch, Row, arguments, bind};
 use super::{Dialect, StoreError, Tx};
+use crate::crash;
 use crate::record::row::Value;
 
 /// What is written into one table.
@@ -74,6 +75,7 @@ impl Tx {
         let counts = query.fetch_one(self.connection()).await.map_err(was_first)?;
         for (index, write) in expected.into_iter().enumerate() {
             check(counts.try_get::<i64, _>(index)?, write.rows.len(), write.table)?;
+            crash::reach(write.table);
         }
         Ok(())
     }
@@ -89,7 +91,11 @@ impl Tx {
             Err(StoreError::Database(error)) => return Err(was_first(error)),
             written => written?,
         };
-        check(written, rows.len(), table)
+        check(written, rows.len(), table)?;
+        if !rows.is_empty() {
+            crash::reach(table);
+        }
+        Ok(())
     }
 }
 

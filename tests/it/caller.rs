@@ -44,9 +44,18 @@ impl Caller {
 
     /// Tells a later message; it must be stored.
     pub(crate) async fn tell(&self, event: &Value) {
-        let told = self.post(&format!("/issuers/{CONNECTION}/events"), &event.to_string()).await;
-        let answer = told.unwrap();
+        let answer = self.try_tell(event).await.unwrap();
         assert_eq!(answer.status, 200, "{answer:?}");
+    }
+
+    /// Tells; an error when the gateway went away before it had answered.
+    pub(crate) async fn try_tell(&self, event: &Value) -> Result<Answer, reqwest::Error> {
+        self.post(&format!("/issuers/{CONNECTION}/events"), &event.to_string()).await
+    }
+
+    /// Waits until the gateway answers at all.
+    pub(crate) async fn until_alive(&self) {
+        until(async || self.client.get(format!("{}/livez", self.base)).send().await.is_ok()).await;
     }
 
     /// Whether the gateway says that it is ready.

@@ -12,13 +12,13 @@ use crate::world::{World, patient};
 on_both_databases!(a_storm_of_days_leaves_every_answer_and_every_balance_right);
 
 async fn a_storm_of_days_leaves_every_answer_and_every_balance_right(database: TestDatabase) {
-    let programme = patient(&population::populate(population::TEMPLATE, 36, 2).unwrap());
+    let programme = patient(&population::populate(population::TEMPLATE, 24, 2).unwrap());
     let world = World::open_with(database, &programme).await;
     let wanted = Storm {
         gateway: world.url(""),
         programme,
         seed: 1,
-        purchases: 1_000,
+        purchases: 500,
         connections: 16,
         rate: None,
         may_be_away: false,

@@ -13,7 +13,7 @@ use crate::support::project;
 /// Modules from the ground floor up. A module may use lower floors and itself, nothing beside or
 /// above it; so `domain` and `wire` know nothing of each other.
 const FLOORS: [&[&str]; 12] = [
-    &["domain", "wire", "config", "clock", "ids"],
+    &["domain", "wire", "config", "clock", "crash", "ids"],
     &["record", "rules", "issuers", "words"],
     &["ledger"],
     &["store"],
@@ -38,7 +38,7 @@ const THIS_FILE: &str = "tests/it/tidy.rs";
 
 const LONGEST_FILE: usize = 600;
 const LONGEST_FUNCTION: usize = 100;
-const MOST_DIALECT_MATCHES: usize = 10;
+const MOST_DIALECT_MATCHES: usize = 12;
 
 /// A file of the project, with `/` in its path on every system.
 struct Source {
@@ -390,10 +390,10 @@ fn no_store_method_is_dead(files: &[Source]) -> Vec<String> {
 }
 
 rule!(one_sql_text_serves_both_databases,
-fine: ["src/store/mod.rs": "match self.dialect {}\n".repeat(10)],
+fine: ["src/store/mod.rs": "match self.dialect {}\n".repeat(12)],
 broken: [
-    "src/store/cards.rs": "match self.dialect {}\n".repeat(11),
-    "src/store/holds.rs": "if self.dialect == Dialect::Sqlite {}\n".repeat(11),
+    "src/store/cards.rs": "match self.dialect {}\n".repeat(13),
+    "src/store/holds.rs": "if self.dialect == Dialect::Sqlite {}\n".repeat(13),
 ]);
 
 fn one_sql_text_serves_both_databases(files: &[Source]) -> Vec<String> {

@@ -90,6 +90,11 @@ impl World {
         start(&self.database.url, &self.clock).await
     }
 
+    /// Another gateway on the same database, by another clock.
+    pub(crate) async fn another_at(&self, clock: &Clock) -> App {
+        start(&self.database.url, clock).await
+    }
+
     /// The issuer's side of the wire to this world's gateway, cheap to clone.
     pub(crate) fn caller(&self) -> Caller {
         self.caller_of(&self.app)

@@ -11,8 +11,15 @@ use crate::{
 #[cfg(test)]
 pub(super) const STORIES: usize = 21;
 
-/// Tells one life, or two that race; then says the second number.
-pub(super) fn tell(teller: &mut Teller<'_>, number: usize, has_second: bool) -> Option<usize> {
+/// How many purchases a life took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Numbers {
+    One,
+    Two,
+}
+
+/// Tells one life, or, where there is a second number, two that race.
+pub(super) fn tell(teller: &mut Teller<'_>, number: usize, has_second: bool) -> Numbers {
     match teller.pence(0, 119) {
         0..40 => plain(teller, number),
         40..46 => claimed_below(teller, number),
@@ -34,10 +41,13 @@ pub(super) fn tell(teller: &mut Teller<'_>, number: usize, has_second: bool) -> 
         106..108 => refused_by_issuer(teller, number),
         108..110 => nobodys_card(teller, number),
         110..112 => charged_although_refused(teller, number),
-        _ if has_second => return race(teller, number),
+        _ if has_second => {
+            race(teller, number);
+            return Numbers::Two;
+        }
         _ => plain(teller, number),
     }
-    None
+    Numbers::One
 }
 
 /// Shops of every kind, the everyday ones more often.
@@ -296,7 +306,7 @@ fn charged_although_refused(teller: &mut Teller<'_>, number: usize) {
 }
 
 /// Two questions at once, with money for one.
-fn race(teller: &mut Teller<'_>, number: usize) -> Option<usize> {
+fn race(teller: &mut Teller<'_>, number: usize) {
     let shop = &shops::BUS;
     let one = teller.life(number, "race", shop);
     let other = teller.life(number + 1, "race", shop);
@@ -305,5 +315,4 @@ fn race(teller: &mut Teller<'_>, number: usize) -> Option<usize> {
         teller.say_plainly(life, Act::Confirm);
         teller.say_plainly(life, Act::Reverse);
     }
-    Some(number + 1)
 }

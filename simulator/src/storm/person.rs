@@ -325,8 +325,15 @@ impl Shopper {
                 return Ok(());
             }
             Answer::Unusable if came.is_heard => file.answer(asked, 0, Reached::Declined, at),
-            _ if approves => file.answer(asked, asked, Reached::StoodIn, at),
-            _ => file.answer(asked, 0, Reached::Timeout, at),
+            Answer::Approved
+            | Answer::Partial(_)
+            | Answer::NotPaid
+            | Answer::Stored
+            | Answer::Unusable => {
+                let stood_in =
+                    if approves { (asked, Reached::StoodIn) } else { (0, Reached::Timeout) };
+                file.answer(asked, stood_in.0, stood_in.1, at);
+            }
         }
         if let Some(message) = file.confirm(at) {
             let told = self.event(ready.life, message, Way::Plain)?;

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How long an event is sent again and again before the storm is called off.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The storm's side of the wire, shared by everybody in it.
@@ -90,7 +90,13 @@ impl Post {
     ) -> anyhow::Result<Asked> {
         let broken_off = match way {
             Way::BrokenOff(after) => Some(Duration::from_millis(after)),
-            _ => None,
+            Way::Plain
+            | Way::Again
+            | Way::Twice
+            | Way::AnswerLost
+            | Way::Late(_)
+            | Way::AgainLater(_)
+            | Way::Never => None,
         };
         let mut again = Vec::new();
         let (sent, latency) = if let Some(after) = broken_off {

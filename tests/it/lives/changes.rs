@@ -1,14 +1,16 @@
 //! A life as issuers tell it that send one message for each change. None of them has an adapter yet,
 //! so these are the values that one would make.
 
+use jiff::{Timestamp, ToSpan as _};
 use sayso::domain::authorisation::{AuthorisationRequest, PartialAmounts, Presence, PurchaseKind};
+use sayso::domain::dispute::{DisputeReport, Funds, Outcome};
 use sayso::domain::merchant::{Mcc, Merchant};
 use sayso::domain::money::Money;
 use sayso::domain::presentment::{
-    Change, Direction, EventBody, HoldChange, IssuerEvent, Presentment, PurchaseReport,
+    Change, Direction, EventBody, HoldChange, IssuerEvent, Position, Presentment, PurchaseReport,
 };
 
-use super::message::{Answer, MARK, Message, Said, Tongue};
+use super::message::{A_MONTH_PASSES, Answer, Groups, MARK, Message, Said, Tongue};
 use super::table::{Life, minor};
 use super::words::Words;
 use crate::values::gbp;
@@ -16,14 +18,17 @@ use crate::world::CONNECTION;
 
 pub(super) const CHANGES: Tongue = Tongue { title: "Changes", say };
 
-fn say(life: &Life, card: &str) -> Option<Vec<Vec<Said>>> {
+fn say(life: &Life, card: &str, begun: Timestamp) -> Option<Groups> {
     let script = life.script(CHANGES.title)?;
     let mut teller = Teller {
         purchase: format!("chain{MARK}{}", life.line),
         card: card.to_owned(),
         shop: life.setting.shop.unwrap_or("5411"),
+        begun,
         said: 0,
         asked: 0,
+        months: 0,
+        disputed: (String::new(), 0),
     };
     let mut say_group = |group: &Vec<String>| group.iter().map(|words| teller.say(words)).collect();
     Some(script.iter().map(&mut say_group).collect())
@@ -33,20 +38,37 @@ struct Teller {
     purchase: String,
     card: String,
     shop: &'static str,
+    /// When the first message is made.
+    begun: Timestamp,
     said: usize,
     asked: u32,
+    /// How many months have passed in silence.
+    months: i64,
+    /// The latest capture, and how much of it is disputed.
+    disputed: (String, i64),
 }
 
 impl Teller {
     fn say(&mut self, text: &str) -> Said {
+        if text == A_MONTH_PASSES {
+            self.months += 1;
+            return Said::month();
+        }
         let words = Words::read(text);
         let by = || gbp(words.amount());
         let message = match words.verb {
             "ask" => self.ask(words),
             "raised" => self.tell(words, self.change(Change::Raised { by: by() })),
             "lowered" => self.tell(words, self.change(Change::Lowered { by: by() })),
-            "capture" => self.tell(words, self.claim(words, Direction::Capture)),
+            "capture" => {
+                self.disputed.0 = self.claim_name();
+                self.tell(words, self.claim(words, Direction::Capture))
+            }
             "refund" => self.tell(words, self.claim(words, Direction::Refund)),
+            "dispute" => {
+                let report = self.dispute(words);
+                self.tell(words, EventBody::Dispute(Box::new(report)))
+            }
             _ => panic!("an issuer of changes does not say {text:?}"),
         };
         self.said += 1;
@@ -118,11 +140,49 @@ impl Teller {
     fn claim(&self, words: Words<'_>, direction: Direction) -> EventBody {
         let purchase = (!words.says("unlinked")).then(|| self.purchase.parse().unwrap());
         EventBody::Presentment(Box::new(Presentment {
-            reference: format!("claim_{}_{}", self.purchase, self.said).parse().unwrap(),
+            reference: self.claim_name().parse().unwrap(),
             purchase,
             about: self.about(),
             direction,
             amount: gbp(words.amount()),
+            releases: words.after("releases").map(|rest| gbp(minor(rest))),
         }))
+    }
+
+    fn claim_name(&self) -> String {
+        format!("claim_{}_{}", self.purchase, self.said)
+    }
+
+    /// About the capture before it in the line.
+    fn dispute(&mut self, words: Words<'_>) -> DisputeReport {
+        if let Some(amount) = words.amount_if_any() {
+            self.disputed.1 = amount;
+        }
+        let outcome = if words.says("won") {
+            Outcome::Won
+        } else if words.says("lost") || words.says("taken") {
+            Outcome::Lost
+        } else {
+            Outcome::Open
+        };
+        let funds = if words.says("credited") {
+            Some(Funds::Credited)
+        } else {
+            words.says("taken").then_some(Funds::TakenAgain)
+        };
+        let minutes = i64::try_from(self.said).unwrap() + self.months * 41 * 24 * 60;
+        DisputeReport {
+            reference: format!("dispute_{}", self.purchase).parse().unwrap(),
+            presentment: self.disputed.0.parse().unwrap(),
+            amount: gbp(self.disputed.1),
+            outcome,
+            funds,
+            position: Position {
+                at: self.begun.checked_add(minutes.minutes()).unwrap(),
+                answers: 0,
+                over: u8::from(outcome != Outcome::Open),
+                reference: format!("{}_{}", self.purchase, self.said).parse().unwrap(),
+            },
+        }
     }
 }

@@ -3,18 +3,22 @@
 //! A new issuer adds a column to the table, and here a [`Tongue`] that says its messages.
 
 mod changes;
+mod ends;
 mod message;
 mod orders;
 mod play;
 mod stripe;
 mod table;
+mod telling;
 mod town;
 mod words;
+mod written;
 
 use changes::CHANGES;
-use play::{play_all_orders, play_as_written};
+use play::play_all_orders;
 use stripe::STRIPE;
 use table::lives;
+use written::play_as_written;
 
 use crate::support::TestDatabase;
 

@@ -4,16 +4,16 @@ use jiff::{Timestamp, ToSpan as _};
 use sayso::issuers::{Issuer, Origin};
 use serde_json::{Value, json};
 
-use super::message::{Answer, MARK, Message, Said, Tongue};
+use super::message::{A_MONTH_PASSES, Answer, Groups, MARK, Message, Said, Tongue};
 use super::table::Life;
 use super::words::Words;
-use crate::world::{APPROVED, CONNECTION, MONDAY_MORNING, Purchase, Standing, purchase};
+use crate::world::{APPROVED, CONNECTION, Purchase, Standing, purchase, sample};
 
 pub(super) const STRIPE: Tongue = Tongue { title: "Stripe", say };
 
-fn say(life: &Life, card: &str) -> Option<Vec<Vec<Said>>> {
+fn say(life: &Life, card: &str, begun: Timestamp) -> Option<Groups> {
     let script = life.script(STRIPE.title)?;
-    let mut teller = Teller::new(life, card);
+    let mut teller = Teller::new(life, card, begun);
     let mut say_group = |group: &Vec<String>| group.iter().map(|words| teller.say(words)).collect();
     Some(script.iter().map(&mut say_group).collect())
 }
@@ -21,15 +21,21 @@ fn say(life: &Life, card: &str) -> Option<Vec<Vec<Said>>> {
 /// Tells one life from its beginning, and knows what was said before.
 struct Teller {
     about: Purchase,
+    /// When the first message is made.
+    begun: Timestamp,
     is_at_once: bool,
     said: usize,
     asked: usize,
+    /// How many months have passed in silence.
+    months: i64,
     /// The captures and refunds so far, as an authorisation lists them.
     claims: Vec<Value>,
+    /// The latest capture, and how much of it is disputed.
+    disputed: (String, i64),
 }
 
 impl Teller {
-    fn new(life: &Life, card: &str) -> Self {
+    fn new(life: &Life, card: &str, begun: Timestamp) -> Self {
         let mut about = Purchase {
             id: format!("iauth{MARK}{}", life.line),
             card: card.to_owned(),
@@ -39,16 +45,30 @@ impl Teller {
             about.mcc = json!(code);
         }
         let is_at_once = life.setting.is_at_once;
-        Self { about, is_at_once, said: 0, asked: 0, claims: Vec::new() }
+        Self {
+            about,
+            begun,
+            is_at_once,
+            said: 0,
+            asked: 0,
+            months: 0,
+            claims: Vec::new(),
+            disputed: (String::new(), 0),
+        }
     }
 
     /// When the message is made: a minute after the one before, or in the same second.
     fn at(&self) -> Timestamp {
         let minutes = if self.is_at_once { 0 } else { i64::try_from(self.said).unwrap() };
-        MONDAY_MORNING.parse::<Timestamp>().unwrap().checked_add(minutes.minutes()).unwrap()
+        let hours = self.months * 24 * 41;
+        self.begun.checked_add(hours.hours()).unwrap().checked_add(minutes.minutes()).unwrap()
     }
 
     fn say(&mut self, text: &str) -> Said {
+        if text == A_MONTH_PASSES {
+            self.months += 1;
+            return Said::month();
+        }
         let words = Words::read(text);
         let said = match words.verb {
             "ask" => self.ask(words),
@@ -56,6 +76,7 @@ impl Teller {
                 told(text, &self.standing(words))
             }
             "capture" | "refund" => told(text, &self.claim(words)),
+            "dispute" => told(text, &self.dispute(words)),
             _ => panic!("Stripe does not say {text:?}"),
         };
         self.said += 1;
@@ -89,8 +110,11 @@ impl Teller {
             connection: CONNECTION.parse().unwrap(),
         };
         let request = Issuer::Stripe.decode_authorisation(&origin, body.as_bytes()).unwrap();
-        let words = format!("{} {}", words.verb, amount);
-        Said { words, body, message: Message::Question { request: Box::new(request), answer } }
+        Said {
+            words: words.text.to_owned(),
+            body,
+            message: Message::Question { request: Box::new(request), answer },
+        }
     }
 
     fn standing(&self, words: Words<'_>) -> Value {
@@ -144,6 +168,9 @@ impl Teller {
             (_, true) => about.refunded_unlinked(at, &name, amount),
         };
         let object = &mut body["data"]["object"];
+        if words.verb == "capture" {
+            self.disputed.0 = object["id"].as_str().unwrap().to_owned();
+        }
         let sign = if words.verb == "capture" { -1 } else { 1 };
         if let Some((currency, amount)) = words.in_their_money() {
             object["merchant_currency"] = json!(currency);
@@ -152,6 +179,32 @@ impl Teller {
         if !words.says("unlinked") {
             self.claims.push(json!({"type": words.verb, "amount": sign * amount}));
         }
+        body
+    }
+
+    /// About the capture before it in the line.
+    fn dispute(&mut self, words: Words<'_>) -> Value {
+        if let Some(amount) = words.amount_if_any() {
+            self.disputed.1 = amount;
+        }
+        let (kind, status) = match (words.says("credited"), words.says("taken")) {
+            (true, _) if words.says("won") => ("funds_reinstated", "won"),
+            (true, _) => ("funds_reinstated", "submitted"),
+            (_, true) => ("funds_rescinded", "lost"),
+            _ if words.says("won") => ("closed", "won"),
+            _ if words.says("lost") => ("closed", "lost"),
+            _ => ("submitted", "submitted"),
+        };
+        let status = if words.says("after") { "won" } else { status };
+        let mut body = sample("evt-dispute-submitted");
+        body["id"] = json!(format!("evt_{}_dispute_{}", self.about.id, self.said));
+        body["type"] = json!(format!("issuing_dispute.{kind}"));
+        body["created"] = json!(self.at().as_second());
+        let object = &mut body["data"]["object"];
+        object["id"] = json!(format!("idp_{}", self.about.id));
+        object["status"] = json!(status);
+        object["transaction"] = json!(self.disputed.0);
+        object["amount"] = json!(self.disputed.1);
         body
     }
 }

@@ -52,6 +52,7 @@ pub(super) struct Money {
     pub(super) spent: i64,
     pub(super) owed: i64,
     pub(super) aside: i64,
+    pub(super) disputed: i64,
 }
 
 /// What is said, in groups: everything of one comes before everything of the next.
@@ -90,6 +91,7 @@ impl Life {
             spent: minor(&cell("Spent")),
             owed: minor(&cell("Owed")),
             aside: minor(&cell("Aside")),
+            disputed: minor(&cell("Disputed")),
         };
         let left = cell("Left");
         let end = End {
@@ -137,6 +139,7 @@ impl Setting {
 fn exceptions(text: &str) -> BTreeMap<String, Vec<String>> {
     let by_column = |part: &str| {
         let (title, kinds) = part.split_once(": ").unwrap_or(("", part));
+        let kinds = if kinds == "nothing" { "" } else { kinds };
         (title.trim().to_owned(), words(kinds))
     };
     text.split(';').map(by_column).collect()

@@ -7,7 +7,7 @@ use super::table::minor;
 pub(super) struct Words<'a> {
     pub(super) verb: &'a str,
     rest: &'a str,
-    text: &'a str,
+    pub(super) text: &'a str,
 }
 
 impl<'a> Words<'a> {

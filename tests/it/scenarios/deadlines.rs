@@ -132,10 +132,20 @@ async fn scenario_07_a_repeat_that_heard_an_approval_keeps_it(database: TestData
         pause(1000).await;
         let again = world.ask(&bought).await;
         let was_told_yes = answers[1..].iter().any(Answer::is_approved);
-        assert_eq!(again.is_approved(), was_told_yes, "{answers:?}, then {again:?}");
+        if was_told_yes {
+            assert!(again.is_approved(), "{answers:?}, then {again:?}");
+        } else if was_withdrawn(&world, &bought).await {
+            assert!(!again.is_approved(), "{answers:?}, then {again:?}");
+        }
+        // Else both were turned away at once, as too late, and nothing was recorded.
     }
     speed_up(&world.database).await;
     world.check().await;
+}
+
+async fn was_withdrawn(world: &World, bought: &Purchase) -> bool {
+    let condition = format!("reference LIKE '{}%'", bought.id);
+    world.count("withdrawal", &condition).await > 0
 }
 
 async fn scenario_43_the_day_is_that_of_the_arrival(database: TestDatabase) {
@@ -217,13 +227,18 @@ async fn is_well_again(world: World) {
         assert!(answer.is_approved(), "{answer:?}");
         assert!(took < IN_TIME, "{took:?}");
     }
-    assert_eq!(held("dee").await, 8 * 10);
+    // What was committed as the trouble ended, and heard by nobody, is withdrawn after it.
+    until(async || held("dee").await == 8 * 10).await;
     world.check().await;
 }
 
 async fn our_faults(caller: &Caller) -> u64 {
     let by = |why| caller.counted_our_fault(why);
-    by("not_recorded").await + by("too_late").await + by("queue_full").await
+    let mut all = 0;
+    for why in ["not_recorded", "too_late", "queue_full", "no_time", "breaker_open"] {
+        all += by(why).await;
+    }
+    all
 }
 
 impl Caller {

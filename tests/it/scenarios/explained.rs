@@ -15,7 +15,7 @@ use simulator::{Play, Step};
 use tokio::sync::mpsc;
 
 use crate::support::TestDatabase;
-use crate::world::{CONNECTION, DEE, DEMO, Purchase, RULES, SECRET, World, an_hour, purchase};
+use crate::world::{ANA, CONNECTION, DEE, DEMO, Purchase, RULES, SECRET, World, an_hour, purchase};
 
 on_both_databases!(
     a_whole_play_is_explained_as_it_was_answered,
@@ -24,6 +24,7 @@ on_both_databases!(
     the_demo_is_clean_with_seed_3,
     a_file_with_ten_mistakes_lists_ten_and_changes_nothing,
     what_is_shown_applies_again_without_a_change,
+    a_question_about_somebody_elses_purchase_is_explained,
 );
 
 /// Plays seed 7 against a gateway of its own; every step as the simulator saw it.
@@ -50,6 +51,18 @@ async fn played(database: &TestDatabase) -> (App, Vec<Step>) {
     let outcome = outcome.unwrap();
     assert!(outcome.report().is_clean(), "{}", outcome.report().to_text());
     (app, steps)
+}
+
+async fn a_question_about_somebody_elses_purchase_is_explained(database: TestDatabase) {
+    let world = World::open(database).await;
+    let dees = purchase("Hers", 5_00);
+    assert!(world.ask(&dees).await.is_approved());
+    let anas = Purchase { card: ANA.to_owned(), answers: 1, ..dees };
+    let answer = world.ask(&anas).await;
+    assert_eq!(answer.reason(), "conflict");
+    let explained = explain(world.app.store(), world.app.directory(), &answer.decision()).await;
+    assert_eq!(explained.unwrap()[0].replay, Replay::Same);
+    world.check().await;
 }
 
 async fn a_whole_play_is_explained_as_it_was_answered(database: TestDatabase) {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
@@ -100,6 +100,11 @@ pub(super) struct Wire {
 
 struct Switch {
     is_cut: watch::Sender<bool>,
+    is_silent: watch::Sender<bool>,
+    /// How long each statement is held up. Unit: milliseconds.
+    delay_ms: AtomicU64,
+    /// How many statements pass before the connection breaks that sends one more.
+    passes: AtomicI64,
     loses_next_commit: AtomicBool,
     cuts_after_commit: AtomicBool,
 }
@@ -114,6 +119,9 @@ impl Wire {
         let url = format!("{front}@{here}/{name}?sslmode=disable");
         let switch = Arc::new(Switch {
             is_cut: watch::Sender::new(false),
+            is_silent: watch::Sender::new(false),
+            delay_ms: AtomicU64::new(0),
+            passes: AtomicI64::new(i64::MAX),
             loses_next_commit: AtomicBool::new(false),
             cuts_after_commit: AtomicBool::new(false),
         });
@@ -130,6 +138,30 @@ impl Wire {
         self.switch.is_cut.send_replace(false);
     }
 
+    /// Every connection stays open, and nothing passes any more: the other side has vanished.
+    pub(super) fn fall_silent(&self) {
+        self.switch.is_silent.send_replace(true);
+    }
+
+    pub(super) fn speak_again(&self) {
+        self.switch.is_silent.send_replace(false);
+    }
+
+    /// Holds each statement up for `time`.
+    pub(super) fn delay(&self, time: Duration) {
+        self.switch.delay_ms.store(time.as_millis().try_into().unwrap(), Ordering::SeqCst);
+    }
+
+    /// Breaks one connection when `passes` more statements have passed.
+    pub(super) fn break_after(&self, passes: i64) {
+        self.switch.passes.store(passes, Ordering::SeqCst);
+    }
+
+    /// Whether [`Self::break_after`] has come about; it never will any more.
+    pub(super) fn has_broken(&self) -> bool {
+        self.switch.passes.swap(i64::MAX, Ordering::SeqCst) < 0
+    }
+
     /// The next commit reaches the database and goes through, but nobody hears of it.
     pub(super) fn lose_next_commit(&self) {
         self.switch.loses_next_commit.store(true, Ordering::SeqCst);
@@ -139,6 +171,14 @@ impl Wire {
     pub(super) fn lose_next_commit_and_cut(&self) {
         self.switch.cuts_after_commit.store(true, Ordering::SeqCst);
         self.lose_next_commit();
+    }
+}
+
+impl Switch {
+    async fn hold_up(&self) {
+        let delay = self.delay_ms.load(Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(delay)).await;
+        self.is_silent.subscribe().wait_for(|is_silent| !is_silent).await.unwrap();
     }
 }
 
@@ -173,6 +213,10 @@ async fn relay(
                 if count == 0 {
                     return Ok(());
                 }
+                if switch.passes.fetch_sub(1, Ordering::SeqCst) == 0 {
+                    return Ok(());
+                }
+                switch.hold_up().await;
                 database.write_all(&question[..count]).await?;
                 let is_commit = question[..count].windows(7).any(|bytes| bytes == b"COMMIT\0");
                 if is_commit && switch.loses_next_commit.swap(false, Ordering::SeqCst) {

@@ -3,12 +3,18 @@
 
 mod attacks;
 mod claims;
+mod clocks;
+mod crashes;
 mod deadlines;
 mod explained;
 mod faults;
+mod gateway;
+mod hangups;
 mod holds;
 mod lives;
+mod marks;
 mod money;
+mod overload;
 mod processes;
 mod repeats;
 mod upkeep;

@@ -1,0 +1,143 @@
+//! The connections of a store: those that write, and those that only read.
+
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{AnyPool, Executor as _};
+
+use super::{Connections, Dialect, StoreError};
+
+/// How long a connection may take to be had.
+const HAD_WITHIN: Duration = Duration::from_secs(2);
+
+/// The pools of one database, to be replaced when their connections do not answer any more.
+#[derive(Debug)]
+pub(super) struct Pools {
+    writers: Maker,
+    readers: Maker,
+    open: RwLock<Open>,
+}
+
+#[derive(Debug, Clone)]
+struct Open {
+    /// Decisions and events only. One connection on SQLite, which has one writer.
+    writers: AnyPool,
+    /// Everything that only reads.
+    readers: AnyPool,
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy)]
+enum Role {
+    Writer,
+    Reader,
+}
+
+/// What a pool is made from.
+#[derive(Debug)]
+struct Maker {
+    dialect: Dialect,
+    role: Role,
+    size: u32,
+    address: AnyConnectOptions,
+}
+
+impl Pools {
+    pub(super) async fn open(
+        dialect: Dialect,
+        connections: Connections,
+        address: &AnyConnectOptions,
+    ) -> Result<Self, StoreError> {
+        let maker = |role, size| Maker { dialect, role, size, address: address.clone() };
+        let writers = maker(Role::Writer, connections.writers);
+        let readers = maker(Role::Reader, connections.readers);
+        let open = Open {
+            writers: writers.options().connect_with(address.clone()).await?,
+            readers: readers.options().connect_with(address.clone()).await?,
+        };
+        Ok(Self { writers, readers, open: RwLock::new(open) })
+    }
+
+    pub(super) fn writers(&self) -> AnyPool {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).writers.clone()
+    }
+
+    pub(super) fn readers(&self) -> AnyPool {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).readers.clone()
+    }
+
+    /// Replaces every connection. What works on an old one keeps it to its end.
+    pub(super) fn renew(&self) {
+        let fresh = Open { writers: self.writers.lazy(), readers: self.readers.lazy() };
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        let Open { writers, readers } = std::mem::replace(&mut *open, fresh);
+        drop(open);
+        // Closing waits for what is still at work, perhaps for as long as the network does.
+        tokio::spawn(async move { writers.close().await });
+        tokio::spawn(async move { readers.close().await });
+    }
+
+    pub(super) async fn close(&self) {
+        self.writers().close().await;
+        self.readers().close().await;
+    }
+}
+
+impl Maker {
+    fn options(&self) -> AnyPoolOptions {
+        let (dialect, role) = (self.dialect, self.role);
+        AnyPoolOptions::new()
+            .max_connections(self.size)
+            .acquire_timeout(HAD_WITHIN)
+            .test_before_acquire(dialect == Dialect::Postgres)
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    for setting in settings(dialect, role) {
+                        connection.execute(*setting).await?;
+                    }
+                    Ok(())
+                })
+            })
+    }
+
+    /// A pool that connects when it is first needed.
+    fn lazy(&self) -> AnyPool {
+        self.options().connect_lazy_with(self.address.clone())
+    }
+}
+
+/// What each connection is set to. `FULL` makes every commit durable; most of the rest bounds
+/// waiting.
+///
+/// Writers look rows up by their keys, few at a time. PostgreSQL keeps the plan of a statement, and
+/// one that was made while a table was small would read the whole table, however much it has grown:
+/// so everything but looking up is switched off.
+const fn settings(dialect: Dialect, role: Role) -> &'static [&'static str] {
+    match (dialect, role) {
+        (Dialect::Sqlite, Role::Writer | Role::Reader) => &[
+            "PRAGMA journal_mode = WAL",
+            "PRAGMA synchronous = FULL",
+            "PRAGMA wal_autocheckpoint = 16000",
+            "PRAGMA cache_size = -64000",
+            "PRAGMA foreign_keys = ON",
+            "PRAGMA busy_timeout = 250",
+        ],
+        (Dialect::Postgres, Role::Reader) => {
+            &["SET lock_timeout = '250ms'", "SET statement_timeout = '10s'", "SET jit = off"]
+        }
+        (Dialect::Postgres, Role::Writer) => &[
+            "SET lock_timeout = '250ms'",
+            "SET statement_timeout = '10s'",
+            "SET jit = off",
+            "SET enable_seqscan = off",
+            "SET enable_hashjoin = off",
+            "SET enable_mergejoin = off",
+            "SET enable_material = off",
+            "SET plan_cache_mode = force_generic_plan",
+            // A commit that returns before the disk has it would be a promise we cannot keep.
+            "SELECT set_config('synchronous_commit', 'on', false) \
+             WHERE current_setting('synchronous_commit') = 'off'",
+        ],
+    }
+}

@@ -1,0 +1,95 @@
+//! Plays lives in the order in which they are written.
+
+use sayso::authorise::{Question, authorise};
+use sayso::lifecycle;
+
+use super::ends::{left, moved, noted};
+use super::message::{Answer, Message, Said, Tongue};
+use super::table::Life;
+use super::telling::{Telling, keep_up, let_a_month_pass, received};
+use super::town::{PLENTY, Payer, Town};
+use crate::support::TestDatabase;
+use crate::world::World;
+
+/// Plays every line as it is written, each with a person of its own: over HTTP, if this issuer's
+/// messages have a form there. Answers, ends and exceptions must be those of the line.
+pub(super) async fn play_as_written(
+    database: TestDatabase,
+    tongue: &Tongue,
+    lives: impl IntoIterator<Item = Life>,
+) {
+    let mut town = Town::new();
+    let settle = |life: Life| {
+        let payer = town.settle(&life.setting);
+        (life, payer)
+    };
+    let lives: Vec<_> = lives.into_iter().map(settle).collect();
+    let world = World::open_with(database, town.file()).await;
+    let mut complaints = Vec::new();
+    for (life, payer) in lives {
+        let telling = Telling::of(life, tongue, &payer.card, world.now());
+        let Some(telling) = telling else { continue };
+        for said in &telling.said {
+            say(&world, &telling.life, said).await;
+        }
+        keep_up(&world).await;
+        // At once: for the next life a month may pass.
+        complaints.extend(compare(&world, tongue, &telling.life, &payer).await);
+    }
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+    world.check().await;
+}
+
+async fn compare(world: &World, tongue: &Tongue, life: &Life, payer: &Payer) -> Vec<String> {
+    let (tag, end) = (life.line.to_string(), &life.end);
+    let moved = moved(&world.database).await.get(&tag).copied().unwrap_or_default();
+    let noted = noted(&world.database).await.remove(&tag).unwrap_or_default();
+    let mut pairs = vec![
+        (format!("{moved:?}"), format!("{:?}", end.money)),
+        (format!("{noted:?}"), format!("{:?}", end.to_look_at(tongue.title))),
+    ];
+    if let Some(budget) = &payer.budget {
+        let rest = vec![PLENTY - end.money.held - end.money.spent];
+        let expected = end.left.as_ref().unwrap_or(&rest);
+        let left = &left(&world.database).await[budget];
+        pairs.push((format!("left {left:?}"), format!("left {expected:?}")));
+    }
+    let wrong = pairs.into_iter().filter(|(is, must)| is != must);
+    wrong
+        .map(|(is, must)| format!("line {} ({}): {is}, not {must}", life.line, life.name))
+        .collect()
+}
+
+async fn say(world: &World, life: &Life, said: &Said) {
+    let what = || format!("{}: {}", life.name, said.words);
+    let (store, directory, ids) = (world.app.store(), world.app.directory(), world.app.ids());
+    match &said.message {
+        Message::Question { answer, .. } if !said.body.is_empty() => {
+            let heard = world.ask_body(&said.body).await;
+            let part = heard.json()["amount"].as_i64();
+            let is_as_asked = match *answer {
+                Answer::Approved(all) => heard.is_approved() && part.is_none_or(|part| part == all),
+                Answer::Refused => !heard.is_approved(),
+            };
+            assert!(is_as_asked, "{}: {heard:?}", what());
+        }
+        Message::Question { request, answer } => {
+            let question = Question { request: (**request).clone(), arrived_at: world.now() };
+            let mut tx = store.begin().await.unwrap();
+            let answered = authorise(&mut tx, directory, ids, &[question]).await.unwrap();
+            tx.commit().await.unwrap();
+            assert_eq!(Answer::of(&answered[0].told), *answer, "{}", what());
+        }
+        Message::Event(_) if !said.body.is_empty() => {
+            let heard = world.tell_body(&said.body).await;
+            assert_eq!(heard.status, 200, "{}: {heard:?}", what());
+        }
+        Message::Event(event) => {
+            let mut tx = store.begin().await.unwrap();
+            let event = received((**event).clone(), said.words.clone(), world.now());
+            lifecycle::book(&mut tx, directory, ids, &[event]).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        Message::MonthPasses => let_a_month_pass(world).await,
+    }
+}

@@ -1,0 +1,98 @@
+//! Killed at each named place, as by a power cut, and started again: the end is as if nothing had
+//! happened. Debug builds have the places; a release has none.
+
+use std::time::Duration;
+
+use super::faults::slow_down;
+use super::gateway::{Gateway, count, prepare, prove};
+use crate::caller::until;
+use crate::support::TestDatabase;
+use crate::world::{DEMO, purchase};
+
+on_both_databases!(
+    scenario_65_a_question_survives_a_crash_at_every_place,
+    scenario_65_an_event_survives_a_crash_at_every_place,
+    scenario_65_a_withdrawal_survives_a_crash_at_every_place,
+);
+
+/// Around every transaction: begun, budgets locked, everything decided, about to be committed, and
+/// committed but not answered.
+const AROUND: [&str; 5] = ["begun", "locked", "decided", "committing", "committed"];
+/// After the rows of these tables were written.
+const OF_A_DECISION: [&str; 7] =
+    ["decision", "budget", "posting", "journal", "purchase", "hold", "pot"];
+const OF_AN_EVENT: [&str; 8] =
+    ["issuer_event", "presentment", "budget", "posting", "journal", "purchase", "hold", "pot"];
+const OF_A_WITHDRAWAL: [&str; 7] =
+    ["withdrawal", "budget", "posting", "journal", "purchase", "hold", "pot"];
+
+async fn held(database: &TestDatabase) -> i64 {
+    let rows = database.rows("SELECT CAST(SUM(held_minor) AS TEXT) FROM pot").await;
+    rows[0][0].parse().unwrap()
+}
+
+async fn scenario_65_a_question_survives_a_crash_at_every_place(database: TestDatabase) {
+    let store = prepare(&database, DEMO).await;
+    for (number, place) in (1..).zip(AROUND.iter().chain(&OF_A_DECISION)) {
+        let bought = purchase(&format!("At{place}"), 1_00);
+        let mut gateway = Gateway::start_to_crash(&database, place, 1).await;
+        assert!(gateway.caller().try_ask(&bought).await.is_err(), "{place}");
+        gateway.until_dead().await;
+        let gateway = Gateway::start(&database).await;
+        let answer = gateway.caller().ask(&bought).await;
+        assert!(answer.is_approved(), "{place}: {answer:?}");
+        assert_eq!(gateway.caller().ask(&bought).await, answer);
+        assert_eq!(count(&database, "decision WHERE true").await, number, "{place}");
+        assert_eq!(held(&database).await, number * 1_00, "{place}");
+    }
+    prove(&store).await;
+    store.close().await;
+}
+
+async fn scenario_65_an_event_survives_a_crash_at_every_place(database: TestDatabase) {
+    let store = prepare(&database, DEMO).await;
+    for (number, place) in (1..).zip(AROUND.iter().chain(&OF_AN_EVENT)) {
+        let bought = purchase(&format!("At{place}"), 1_00);
+        let gateway = Gateway::start(&database).await;
+        assert!(gateway.caller().ask(&bought).await.is_approved());
+        drop(gateway);
+        let mut gateway = Gateway::start_to_crash(&database, place, 1).await;
+        let event = bought.captured(gateway.caller().clock.now(), "c", 1_00);
+        assert!(gateway.caller().try_tell(&event).await.is_err(), "{place}");
+        gateway.until_dead().await;
+        let gateway = Gateway::start(&database).await;
+        gateway.caller().tell(&event).await;
+        assert_eq!(count(&database, "presentment WHERE true").await, number, "{place}");
+        let over = bought.over(gateway.caller().clock.now(), "closed");
+        gateway.caller().tell(&over).await;
+        assert_eq!(held(&database).await, 0, "{place}");
+    }
+    prove(&store).await;
+    store.close().await;
+}
+
+/// The crash leaves an approval that nobody heard: the issuer says that it declined.
+async fn scenario_65_a_withdrawal_survives_a_crash_at_every_place(database: TestDatabase) {
+    let hurried = DEMO.replace("answer_within_ms = 1300", "answer_within_ms = 300");
+    let store = prepare(&database, &hurried).await;
+    slow_down(&database, "%Slow%", Duration::from_millis(600)).await;
+    for place in AROUND.iter().chain(&OF_A_WITHDRAWAL) {
+        let bought = purchase(&format!("Slow{place}"), 1_00);
+        // The decision passes the place once, unless only withdrawals do.
+        let times = if *place == "withdrawal" { 1 } else { 2 };
+        let mut gateway = Gateway::start_to_crash(&database, place, times).await;
+        let answer = gateway.caller().ask(&bought).await;
+        assert_eq!(answer.reason(), "our_fault", "{place}: {answer:?}");
+        gateway.until_dead().await;
+        let gateway = Gateway::start(&database).await;
+        let caller = gateway.caller();
+        let repeat = caller.ask(&bought).await;
+        let was_withdrawn = *place == "committed";
+        assert_eq!(repeat.is_approved(), !was_withdrawn, "{place}: {repeat:?}");
+        let reversed = bought.over(caller.clock.now(), "reversed");
+        caller.tell(&reversed).await;
+        until(async || held(&database).await == 0).await;
+    }
+    prove(&store).await;
+    store.close().await;
+}

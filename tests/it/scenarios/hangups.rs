@@ -1,0 +1,232 @@
+//! Whoever asked goes away before the answer: the client, or the wire to the database.
+
+use std::time::Duration;
+
+use sayso::app::{App, AppSettings};
+use sqlx::{AssertSqlSafe, Executor as _};
+
+use super::faults::{Lock, Wire, slow_down, speed_up};
+use crate::caller::{Caller, until};
+use crate::support::{DatabaseKind, TestDatabase};
+use crate::world::{APPROVED, DEMO, FEMI, Purchase, Standing, World, patient, purchase};
+
+on_both_databases!(
+    scenario_07_what_was_decided_for_nobody_is_withdrawn_and_the_issuer_settles_it,
+    scenario_07_what_nobody_waits_for_is_never_decided,
+    scenario_07_a_retry_after_a_hang_up_hears_the_approval,
+    scenario_07_one_that_cannot_be_withdrawn_stops_no_other,
+);
+
+async fn pause(milliseconds: u64) {
+    tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+}
+
+/// Asks, and hangs up after `milliseconds`.
+async fn ask_and_hang_up(caller: Caller, bought: &Purchase, milliseconds: u64) {
+    let patience = Duration::from_millis(milliseconds);
+    let asked = tokio::time::timeout(patience, caller.try_ask(bought)).await;
+    assert!(asked.is_err(), "it was answered: {asked:?}");
+}
+
+async fn scenario_07_what_was_decided_for_nobody_is_withdrawn_and_the_issuer_settles_it(
+    database: TestDatabase,
+) {
+    let world = World::open_with(database, &patient(DEMO)).await;
+    slow_down(&world.database, "%Slow%", Duration::from_millis(600)).await;
+    let both = [purchase("SlowNo", 12_50), purchase("SlowYes", 7_00)];
+    for (number, bought) in (1..).zip(&both) {
+        ask_and_hang_up(world.caller(), bought, 200).await;
+        until(async || world.count("withdrawal", "true").await == number).await;
+    }
+    assert_eq!(world.count("decision", "outcome = 'approved'").await, 2);
+    assert_eq!(world.figure("dee", "held").await, 0);
+    // A resend is answered from the record, always the same.
+    let again = world.ask(&both[0]).await;
+    assert_eq!(again.reason(), "our_fault");
+    assert_eq!(world.ask(&both[0]).await, again);
+    // The issuer decided by itself, and says how.
+    let declined = Standing { approved: false, reason: "webhook_timeout", ..APPROVED };
+    world.tell(&both[0].standing("created", world.now(), &declined)).await;
+    let approved = Standing { reason: "webhook_timeout", amount: 7_00, ..APPROVED };
+    world.tell(&both[1].standing("created", world.now(), &approved)).await;
+    assert_eq!(world.figure("dee", "held").await, 7_00);
+    world.check().await;
+}
+
+async fn scenario_07_what_nobody_waits_for_is_never_decided(database: TestDatabase) {
+    let world = World::open_with(database, &patient(DEMO)).await;
+    let lock = Lock::take(&world.database, "dee").await;
+    // The first keeps the lane busy; the second is still waiting when its client hangs up.
+    let (caller, first) = (world.caller(), purchase("First", 1_00));
+    let asking = tokio::spawn(async move { caller.ask(&first).await });
+    pause(50).await;
+    ask_and_hang_up(world.caller(), &purchase("Gone", 1_00), 100).await;
+    pause(50).await;
+    lock.let_go().await;
+    assert!(asking.await.unwrap().is_approved());
+    until(async || world.caller().counted("sayso_queue_depth").await == 0).await;
+    assert_eq!(world.count("decision", "true").await, 1);
+    assert!(world.caller().counted("sayso_our_fault_total{why=\"client_gone\"}").await >= 1);
+    assert!(world.ask(&purchase("Gone", 1_00)).await.is_approved(), "a retry is a first try");
+    world.check().await;
+}
+
+/// The retry that is waiting when the first try is committed for nobody.
+async fn scenario_07_a_retry_after_a_hang_up_hears_the_approval(database: TestDatabase) {
+    let world = World::open_with(database, &patient(DEMO)).await;
+    slow_down(&world.database, "%Slow%", Duration::from_millis(800)).await;
+    let bought = purchase("Slow", 1_00);
+    ask_and_hang_up(world.caller(), &bought, 200).await;
+    let answer = world.ask(&bought).await;
+    assert!(answer.is_approved(), "{answer:?}");
+    pause(500).await;
+    assert_eq!(world.count("withdrawal", "true").await, 0);
+    assert_eq!(world.ask(&bought).await, answer);
+    assert_eq!(world.figure("dee", "held").await, 1_00);
+    speed_up(&world.database).await;
+    world.check().await;
+}
+
+/// Makes the database refuse to withdraw what is called a culprit.
+async fn refuse_culprits(database: &TestDatabase) {
+    let mut connection = database.connect().await;
+    let statements: &[&str] = match database.kind {
+        DatabaseKind::Sqlite => &["CREATE TRIGGER culprit BEFORE INSERT ON withdrawal \
+                                   WHEN NEW.reference LIKE '%Culprit%' \
+                                   BEGIN SELECT RAISE(ABORT, 'refused'); END"],
+        DatabaseKind::Postgres => &[
+            "CREATE FUNCTION culprit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             RAISE EXCEPTION 'refused'; END $$",
+            "CREATE TRIGGER culprit BEFORE INSERT ON withdrawal FOR EACH ROW \
+             WHEN (NEW.reference LIKE '%Culprit%') EXECUTE FUNCTION culprit()",
+        ],
+    };
+    for statement in statements {
+        connection.execute(*statement).await.unwrap();
+    }
+}
+
+async fn pardon_culprits(database: &TestDatabase) {
+    let statement = match database.kind {
+        DatabaseKind::Sqlite => "DROP TRIGGER culprit",
+        DatabaseKind::Postgres => "DROP TRIGGER culprit ON withdrawal",
+    };
+    database.connect().await.execute(statement).await.unwrap();
+}
+
+async fn scenario_07_one_that_cannot_be_withdrawn_stops_no_other(database: TestDatabase) {
+    let world = World::open_with(database, &patient(DEMO)).await;
+    refuse_culprits(&world.database).await;
+    slow_down(&world.database, "%Slow%", Duration::from_secs(1)).await;
+    let ask = |name: &str| {
+        let (caller, bought) = (world.caller(), purchase(name, 1_00));
+        tokio::spawn(async move { caller.ask(&bought).await })
+    };
+    let first = ask("SlowFirst");
+    pause(200).await;
+    // They share the next batch, and its clients hang up while it is decided.
+    let hanging_up = ["SlowA", "B", "Culprit", "D", "E"].map(ask);
+    assert!(first.await.unwrap().is_approved());
+    pause(300).await;
+    for asked in hanging_up {
+        asked.abort();
+    }
+    until(async || world.count("withdrawal", "true").await == 4).await;
+    let failed = "sayso_withdrawals_failed_total";
+    until(async || world.caller().counted(failed).await >= 1).await;
+    assert_eq!(world.figure("dee", "held").await, 2_00, "the first, and the culprit");
+    assert!(world.ask(&purchase("After", 1_00)).await.is_approved());
+    pardon_culprits(&world.database).await;
+    until(async || world.count("withdrawal", "true").await == 5).await;
+    assert_eq!(world.figure("dee", "held").await, 2_00, "the first, and the last");
+    world.check().await;
+}
+
+/// As a pooler does that kills a connection in the middle of a transaction: at every place.
+#[tokio::test]
+async fn scenario_71_a_connection_that_breaks_after_any_statement_costs_no_answer() {
+    let Some(database) = TestDatabase::postgres().await else { return };
+    let wire = Wire::to(&database).await;
+    let url = wire.url.clone();
+    let world = World::open_through(database, &url, DEMO).await;
+    let mut broken = 0;
+    for passes in 0..40 {
+        let bought = purchase(&format!("After{passes}"), 10);
+        wire.break_after(passes);
+        let answer = world.ask(&bought).await;
+        let has_broken = wire.has_broken();
+        broken += i32::from(has_broken);
+        assert!(answer.is_approved(), "after {passes}: {answer:?}");
+        assert_eq!(world.ask(&bought).await, answer);
+        assert_eq!(world.count("decision", "true").await, passes + 1);
+        wire.break_after(passes);
+        world.tell_until_stored(&bought.captured(world.now(), "c", 10)).await;
+        wire.has_broken();
+        world.tell(&bought.over(world.now(), "closed")).await;
+        assert_eq!(world.figures("dee").await[..2], [0, (passes + 1) * 10]);
+        if !has_broken && passes > 10 {
+            break;
+        }
+    }
+    assert!(broken > 10, "a transaction has more statements than {broken}");
+    world.check().await;
+}
+
+impl World {
+    /// Tells a message until it is stored, as issuers do.
+    async fn tell_until_stored(&self, event: &serde_json::Value) {
+        until(async || self.tell_body(&event.to_string()).await.status == 200).await;
+    }
+}
+
+/// Two sessions that lock two budgets in opposite orders. PostgreSQL ends one of them.
+#[tokio::test]
+async fn scenario_63_a_real_deadlock_is_no_reason_to_decline() {
+    let Some(database) = TestDatabase::postgres().await else { return };
+    let mut other = database.connect().await;
+    // So that the gateway notices first, and before its patience with locks ends.
+    let name = "SELECT CAST(current_database() AS TEXT)";
+    let name: String = sqlx::query_scalar(name).fetch_one(&mut other).await.unwrap();
+    let setting = format!("ALTER DATABASE {name} SET deadlock_timeout = '150ms'");
+    other.execute(AssertSqlSafe(setting)).await.unwrap();
+    other.execute("SET deadlock_timeout = '20s'").await.unwrap();
+    let world = World::open_with(database, &patient(DEMO)).await;
+    // One lane, so that both questions share a transaction.
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let url = world.database.url.as_str().into();
+    let settings = AppSettings::new(listen, url, world.clock.clone());
+    let app = App::start(AppSettings { committers: 1, ..settings }).await.unwrap();
+    let caller = world.caller_of(&app);
+
+    let ana = Lock::take(&world.database, "ana").await;
+    let ask = |card: &str, name: &str| {
+        let bought = Purchase { card: card.to_owned(), ..purchase(name, 1_00) };
+        let caller = caller.clone();
+        tokio::spawn(async move { caller.ask(&bought).await })
+    };
+    let first = ask(crate::world::ANA, "Ana");
+    pause(100).await;
+    let two = [ask(crate::world::DEE, "Dee"), ask(FEMI, "Femi")];
+    pause(50).await;
+    other.execute("BEGIN").await.unwrap();
+    let lock = |person: &str| {
+        AssertSqlSafe(format!("SELECT 1 FROM budget WHERE budget_id = '{person}' FOR UPDATE"))
+    };
+    other.execute(lock("femi")).await.unwrap();
+    ana.let_go().await;
+    // The gateway has Dee's budget, and waits for Femi's.
+    let waits = "wait_event_type = 'Lock' AND datname = current_database()";
+    until(async || world.count("pg_stat_activity", waits).await == 1).await;
+    other.execute(lock("dee")).await.unwrap();
+    pause(50).await;
+    other.execute("ROLLBACK").await.unwrap();
+    assert!(first.await.unwrap().is_approved());
+    for asked in two {
+        let answer = asked.await.unwrap();
+        assert!(answer.is_approved(), "{answer:?}");
+    }
+    let seen = "datname = current_database() AND deadlocks > 0";
+    until(async || world.count("pg_stat_database", seen).await == 1).await;
+    app.stop().await;
+    world.check().await;
+}

@@ -1,0 +1,138 @@
+//! An SQLite database that lacks what was committed to it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use super::gateway::{Gateway, count, prepare, prove};
+use crate::support::TestDatabase;
+use crate::world::{Answer, DEMO, Purchase, World, purchase};
+
+fn file(database: &TestDatabase, ending: &str) -> PathBuf {
+    PathBuf::from(format!("{}{ending}", database.url.strip_prefix("sqlite:").unwrap()))
+}
+
+/// What `sayso doctor` ends with, and what it says.
+fn doctor(database: &TestDatabase, arguments: &[&str]) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = Command::new(env!("CARGO_BIN_EXE_sayso"))
+        .args(["--database", &database.url, "doctor"])
+        .args(arguments)
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    (ended.status.code(), String::from_utf8(ended.stdout).unwrap())
+}
+
+fn is_our_fault(answer: &Answer) -> bool {
+    !answer.is_approved() && answer.reason() == "our_fault"
+}
+
+/// Buys, and kills the gateway so that its write-ahead log stays.
+async fn shop(database: &TestDatabase, name: &str) -> Vec<(Purchase, Answer)> {
+    let mut gateway = Gateway::start(database).await;
+    let mut told = Vec::new();
+    for number in 0..20 {
+        let bought = purchase(&format!("{name}{number}"), 1_00);
+        let answer = gateway.caller().ask(&bought).await;
+        assert!(answer.is_approved(), "{answer:?}");
+        told.push((bought, answer));
+    }
+    gateway.kill();
+    told
+}
+
+/// Approves nothing and says why, books what the issuer says, and goes on once that is accepted.
+async fn is_made_up_for(database: &TestDatabase, told: &[(Purchase, Answer)]) {
+    let mut gateway = Gateway::spawn(database, Command::new(env!("CARGO_BIN_EXE_sayso")));
+    let caller = gateway.caller();
+    caller.until_alive().await;
+    assert!(!caller.is_ready().await);
+    let (new, known) = (purchase("New", 1_00), &told[0]);
+    for bought in [&new, &known.0] {
+        assert!(
+            is_our_fault(&caller.ask(bought).await),
+            "even a repeat may have been settled since"
+        );
+    }
+    let (code, said) = doctor(database, &[]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("BAD  mark") && said.contains("--accept-loss"), "{said}");
+
+    // The issuer's own messages bring back what it was told.
+    for (bought, _) in told {
+        caller.tell(&bought.created(caller.clock.now(), 1_00)).await;
+    }
+    assert!(is_our_fault(&caller.ask(&new).await), "newer rows make up for no older ones");
+    gateway.kill();
+    let mut gateway = Gateway::spawn(database, Command::new(env!("CARGO_BIN_EXE_sayso")));
+    let caller = gateway.caller();
+    caller.until_alive().await;
+    assert!(!caller.is_ready().await, "a restart makes up for nothing either");
+
+    let (code, said) = doctor(database, &["--accept-loss"]);
+    assert_eq!(code, Some(0), "{said}");
+    caller.until_ready(true).await;
+    let holds = i64::try_from(told.len()).unwrap();
+    assert_eq!(count(database, "hold WHERE held_minor = 100").await, holds);
+    assert!(caller.ask(&new).await.is_approved());
+    assert_eq!(count(database, "exception WHERE kind = 'loss_accepted'").await, 1);
+    gateway.kill();
+    let mut gateway = Gateway::start(database).await;
+    gateway.kill();
+}
+
+#[tokio::test]
+async fn scenario_66_a_damaged_log_is_noticed_and_nothing_is_approved() {
+    let database = TestDatabase::sqlite();
+    prepare(&database, DEMO).await.close().await;
+    let told = shop(&database, "Torn").await;
+    let log = fs::read(file(&database, "-wal")).unwrap();
+    assert!(log.len() > 100_000, "{}", log.len());
+    fs::write(file(&database, "-wal"), &log[..log.len() * 6 / 10]).unwrap();
+    is_made_up_for(&database, &told).await;
+    let store = prepare(&database, DEMO).await;
+    prove(&store).await;
+    store.close().await;
+}
+
+#[tokio::test]
+async fn scenario_67_an_older_copy_is_noticed_and_nothing_is_approved() {
+    let database = TestDatabase::sqlite();
+    prepare(&database, DEMO).await.close().await;
+    let copy = fs::read(file(&database, "")).unwrap();
+    let told = shop(&database, "Newer").await;
+    // Whoever puts the copy back removes the newer log, as they must.
+    for ending in ["-wal", "-shm"] {
+        fs::remove_file(file(&database, ending)).unwrap();
+    }
+    fs::write(file(&database, ""), copy).unwrap();
+    is_made_up_for(&database, &told).await;
+    let store = prepare(&database, DEMO).await;
+    prove(&store).await;
+    store.close().await;
+}
+
+/// A crash between a commit and its mark, and a mark that is lost or older, are no loss.
+#[tokio::test]
+async fn scenario_67_a_mark_that_is_behind_or_missing_stops_nothing() {
+    let database = TestDatabase::sqlite();
+    prepare(&database, DEMO).await.close().await;
+    let older = fs::read(file(&database, ".mark")).unwrap();
+    shop(&database, "First").await;
+    fs::write(file(&database, ".mark"), older).unwrap();
+    shop(&database, "Second").await;
+    fs::remove_file(file(&database, ".mark")).unwrap();
+    shop(&database, "Third").await;
+    assert_eq!(doctor(&database, &[]).0, Some(0));
+    fs::write(file(&database, ".mark"), "what is this").unwrap();
+    let (code, said) = doctor(&database, &[]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("cannot be read"), "{said}");
+    let world = World::open(database).await;
+    assert!(is_our_fault(&world.ask(&purchase("Unknown", 1)).await));
+    world.app.store().accept_loss().await.unwrap();
+    assert!(world.ask(&purchase("Known", 1)).await.is_approved());
+    world.check().await;
+}

@@ -1,0 +1,327 @@
+//! More work than can be done, a database that does less than it should, and a full disk.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use super::faults::{Wire, slow_down, speed_up};
+use super::gateway::{Gateway, count, prepare, prove};
+use crate::caller::{Caller, ask_at_once, until};
+use crate::support::TestDatabase;
+use crate::world::{ANA, Answer, DEE, DEMO, FEMI, Purchase, World, patient, purchase};
+
+on_both_databases!(
+    scenario_73_events_and_questions_each_have_their_turn,
+    scenario_73_twelve_days_of_events_keep_no_question_waiting,
+    scenario_72_a_flood_takes_no_more_memory_than_the_queues_have,
+    a_question_that_cannot_be_in_time_is_answered_at_once,
+);
+
+/// No answer may come later, whatever the database does.
+const LATEST: Duration = Duration::from_millis(1500);
+
+const CARDS: [&str; 3] = [DEE, FEMI, ANA];
+
+fn bought(name: &str, number: usize) -> Purchase {
+    let card = CARDS[number % CARDS.len()].to_owned();
+    Purchase { card, ..purchase(&format!("{name}{number}"), 1) }
+}
+
+fn is_our_fault(answer: &Answer) -> bool {
+    !answer.is_approved() && answer.reason() == "our_fault"
+}
+
+/// Tills that ask one question after another, until they are dropped.
+fn busy_tills(caller: &Caller, tills: usize) -> JoinSet<()> {
+    let mut busy = JoinSet::new();
+    for till in 0..tills {
+        let caller = caller.clone();
+        busy.spawn(async move {
+            for number in 0.. {
+                caller.ask(&bought(&format!("T{till}N"), number)).await;
+            }
+        });
+    }
+    busy
+}
+
+async fn scenario_73_events_and_questions_each_have_their_turn(database: TestDatabase) {
+    let world = World::open_with(database, &patient(DEMO)).await;
+    let caller = world.caller();
+    let mut busy = busy_tills(&caller, 100);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for number in 0..5 {
+        let told = Instant::now();
+        world.tell(&bought("Event", number).captured(world.now(), "c", 1)).await;
+        let took = told.elapsed();
+        assert!(took < Duration::from_secs(3), "event {number} waited for {took:?}");
+    }
+    busy.shutdown().await;
+    until(async || world.caller().counted("sayso_queue_depth").await == 0).await;
+    assert_eq!(world.count("presentment", "true").await, 5);
+    world.check().await;
+}
+
+async fn scenario_73_twelve_days_of_events_keep_no_question_waiting(database: TestDatabase) {
+    const TELLERS: usize = 200;
+    const EACH: usize = 100;
+
+    let store = prepare(&database, DEMO).await;
+    let gateway = Gateway::start(&database).await;
+    let caller = gateway.caller();
+    let mut telling = JoinSet::new();
+    for teller in 0..TELLERS {
+        let caller = caller.clone();
+        telling.spawn(async move {
+            for number in 0..EACH {
+                let event = bought(&format!("E{teller}N"), number);
+                caller.tell(&event.captured(caller.clock.now(), "c", 1)).await;
+            }
+        });
+    }
+    let mut took = Vec::new();
+    while !telling.is_empty() {
+        while telling.try_join_next().is_some() {}
+        let (answer, time) = caller.ask_timed(&bought("Asked", took.len())).await;
+        assert!(answer.is_approved() || answer.reason().contains("money"), "{answer:?}");
+        took.push(time);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    took.sort();
+    let (half, slowest) = (took[took.len() / 2], took[took.len() - 1]);
+    assert!(took.len() > 20, "{} questions", took.len());
+    assert!(half < LATEST && slowest < 2 * LATEST, "p50 {half:?}, slowest {slowest:?}");
+    let told = i64::try_from(TELLERS * EACH).unwrap();
+    assert_eq!(count(&database, "presentment WHERE true").await, told);
+    drop(gateway);
+    prove(&store).await;
+    store.close().await;
+}
+
+async fn scenario_72_a_flood_takes_no_more_memory_than_the_queues_have(database: TestDatabase) {
+    const AT_ONCE: usize = 900;
+    const MOST_KB: u64 = 150_000;
+
+    let store = prepare(&database, DEMO).await;
+    let mut gateway = Gateway::start(&database).await;
+    slow_down(&database, "%Slow%", Duration::from_millis(700)).await;
+    let before = gateway.memory_kb();
+    let mut told = Vec::new();
+    for wave in 0..4 {
+        let caller = gateway.caller();
+        let flood = (0..AT_ONCE).map(|number| {
+            let name = if number % 300 == 0 { "Slow" } else { "Flood" };
+            (caller.clone(), bought(&format!("{name}{wave}x"), number))
+        });
+        let flood: Vec<_> = flood.collect();
+        let answers = ask_at_once(flood.clone()).await;
+        told.extend(flood.into_iter().map(|(_, bought)| bought).zip(answers));
+    }
+    let after = gateway.memory_kb();
+    assert!(after < before + MOST_KB, "{before} KB, then {after} KB");
+    // As when the machine has no memory left.
+    gateway.kill();
+    speed_up(&database).await;
+    let gateway = Gateway::start(&database).await;
+    for some in told.chunks(200) {
+        let again = some.iter().filter(|(_, (answer, _))| answer.is_approved());
+        let again: Vec<_> = again.map(|(bought, (answer, _))| (bought, answer)).collect();
+        let asked = again.iter().map(|(bought, _)| (gateway.caller(), (*bought).clone()));
+        for ((_, first), (answer, _)) in again.iter().zip(ask_at_once(asked).await) {
+            assert_eq!(answer, **first);
+        }
+    }
+    drop(gateway);
+    prove(&store).await;
+    store.close().await;
+}
+
+async fn a_question_that_cannot_be_in_time_is_answered_at_once(database: TestDatabase) {
+    let world = World::open(database).await;
+    let caller = world.caller();
+    slow_down(&world.database, "%Slow%", Duration::from_secs(3)).await;
+    // One on every lane.
+    let three = (0..3).map(|number| (caller.clone(), bought("Slow", number)));
+    let slow = tokio::spawn(ask_at_once(three.collect::<Vec<_>>()));
+    tokio::time::sleep(Duration::from_millis(1400)).await;
+    let hopeless = (10..16).map(|number| (caller.clone(), bought("Hopeless", number)));
+    for (answer, took) in ask_at_once(hopeless).await {
+        assert!(is_our_fault(&answer), "{answer:?}");
+        assert!(took < Duration::from_millis(600), "it need not have waited: {took:?}");
+    }
+    assert!(caller.counted("sayso_our_fault_total{why=\"no_time\"}").await >= 6);
+    slow.await.unwrap();
+    caller.until_ready(true).await;
+    speed_up(&world.database).await;
+    until(async || world.ask(&purchase("After", 1)).await.is_approved()).await;
+    world.check().await;
+}
+
+/// Asks in waves while it is bad; every answer must be our fault, and come in time.
+async fn endure(caller: &Caller, name: &str, waves: usize) {
+    let mut asking = Vec::new();
+    for wave in 0..waves {
+        let crowd =
+            (0..24).map(|number| (caller.clone(), bought(&format!("{name}{wave}x"), number)));
+        asking.push(tokio::spawn(ask_at_once(crowd.collect::<Vec<_>>())));
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+    for asked in asking {
+        for (answer, took) in asked.await.unwrap() {
+            assert!(is_our_fault(&answer), "{answer:?}");
+            assert!(took < LATEST, "{took:?}");
+        }
+    }
+}
+
+async fn behind_a_wire() -> Option<(Wire, World)> {
+    let database = TestDatabase::postgres().await?;
+    let wire = Wire::to(&database).await;
+    let url = wire.url.clone();
+    Some((wire, World::open_through(database, &url, DEMO).await))
+}
+
+async fn is_well_again(world: World) {
+    let caller = world.caller();
+    caller.until_ready(true).await;
+    assert_eq!(caller.counted("sayso_queue_depth").await, 0);
+    assert_eq!(caller.counted("sayso_breaker_state").await, 0);
+    for number in 0..6 {
+        let answer = world.ask(&bought("After", number)).await;
+        assert!(answer.is_approved(), "{answer:?}");
+    }
+    until(async || world.count("hold", "held_minor > 0").await == 6).await;
+    world.check().await;
+}
+
+#[tokio::test]
+async fn scenario_58_a_database_that_is_gone_is_spared_and_found_again() {
+    let Some((wire, world)) = behind_a_wire().await else { return };
+    let caller = world.caller();
+    assert!(world.ask(&purchase("Before", 1)).await.is_approved());
+    world.tell(&purchase("Before", 1).over(world.now(), "reversed")).await;
+    wire.cut();
+    endure(&caller, "Gone", 4).await;
+    assert_eq!(caller.counted("sayso_breaker_state").await, 2);
+    let spared = "sayso_our_fault_total{why=\"breaker_open\"}";
+    let before = caller.counted(spared).await;
+    for (answer, took) in ask_at_once((0..6).map(|n| (caller.clone(), bought("Spared", n)))).await {
+        assert!(is_our_fault(&answer) && took < Duration::from_millis(500), "{took:?}");
+    }
+    assert_eq!(caller.counted(spared).await - before, 6);
+    assert_eq!(world.get("/livez").await.status, 200);
+    assert!(!caller.is_ready().await);
+    wire.mend();
+    is_well_again(world).await;
+}
+
+#[tokio::test]
+async fn scenario_58_a_database_that_vanished_without_a_word_is_left_behind() {
+    let Some((wire, world)) = behind_a_wire().await else { return };
+    let caller = world.caller();
+    wire.fall_silent();
+    // Longer than a lane waits for one transaction.
+    endure(&caller, "Silent", 40).await;
+    assert!(!caller.is_ready().await);
+    wire.speak_again();
+    is_well_again(world).await;
+}
+
+#[tokio::test]
+async fn a_stop_ends_although_the_database_is_away() {
+    for is_silent in [false, true] {
+        let Some((wire, world)) = behind_a_wire().await else { return };
+        let lost = purchase("Lost", 1);
+        wire.lose_next_commit_and_cut();
+        assert!(is_our_fault(&world.ask(&lost).await));
+        if is_silent {
+            wire.mend();
+            wire.fall_silent();
+            assert!(is_our_fault(&world.ask(&purchase("Silent", 1)).await));
+        }
+        let begun = Instant::now();
+        let World { app, database: _database, .. } = world;
+        app.stop().await;
+        assert!(begun.elapsed() < Duration::from_secs(11), "{:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn scenario_59_a_database_that_is_slow_piles_nothing_up() {
+    let Some((wire, world)) = behind_a_wire().await else { return };
+    let caller = world.caller();
+    wire.delay(Duration::from_millis(800));
+    endure(&caller, "Slow", 12).await;
+    let turned_away = caller.counted("sayso_our_fault_total{why=\"no_time\"}").await;
+    assert!(turned_away > 100, "{turned_away}");
+    assert!(caller.counted("sayso_queue_depth").await < 24);
+    wire.delay(Duration::ZERO);
+    is_well_again(world).await;
+}
+
+#[tokio::test]
+async fn scenario_62_a_database_whose_disk_is_full_approves_nothing() {
+    let Some(database) = TestDatabase::postgres().await else { return };
+    let world = World::open(database).await;
+    let caller = world.caller();
+    let mut connection = world.database.connect().await;
+    let full = "CREATE FUNCTION full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                RAISE EXCEPTION 'no space left' USING ERRCODE = '53100'; END $$";
+    let full = full.replace("full()", "disk_full()");
+    for statement in [
+        full.as_str(),
+        "CREATE TRIGGER disk_full BEFORE INSERT ON posting EXECUTE FUNCTION disk_full()",
+    ] {
+        let statement = sqlx::AssertSqlSafe(statement.to_owned());
+        sqlx::Executor::execute(&mut connection, statement).await.unwrap();
+    }
+    endure(&caller, "Full", 4).await;
+    let event = purchase("Full", 1).captured(world.now(), "c", 1).to_string();
+    assert_ne!(world.tell_body(&event).await.status, 200, "the issuer must send it again");
+    let drop = "DROP TRIGGER disk_full ON posting";
+    sqlx::Executor::execute(&mut connection, drop).await.unwrap();
+    is_well_again(world).await;
+}
+
+/// A limit on the size of files stands for a disk that takes no more. The log is a pipe that nobody
+/// reads, and is full soon too.
+#[tokio::test]
+async fn scenario_62_a_full_disk_approves_nothing_and_a_full_log_stops_nothing() {
+    let database = TestDatabase::sqlite();
+    let store = prepare(&database, DEMO).await;
+    // In blocks of 512 bytes: what is there already, and a little more.
+    let script = "trap '' XFSZ; ulimit -f 2000; exec \"$@\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_sayso")]);
+    command.env("SAYSO_LOG", "trace");
+    let mut gateway = Gateway::spawn_with_unread_log(&database, command);
+    let caller = gateway.caller();
+    caller.until_ready(true).await;
+    let mut told = Vec::new();
+    let mut faults = 0;
+    for number in 0..2000 {
+        let bought = bought("Full", number);
+        let (answer, took) = caller.ask_timed(&bought).await;
+        assert!(took < Duration::from_secs(15), "{took:?}");
+        faults += usize::from(is_our_fault(&answer));
+        told.push((bought, answer));
+        if faults == 10 {
+            break;
+        }
+    }
+    assert!(faults == 10 && told.len() > 20, "{faults} of {}", told.len());
+    gateway.kill();
+    let mut gateway = Gateway::start(&database).await;
+    for (bought, first) in told.iter().filter(|(_, answer)| answer.is_approved()) {
+        assert_eq!(gateway.caller().ask(bought).await, *first);
+    }
+    let approved = told.iter().filter(|(_, answer)| answer.is_approved()).count();
+    assert_eq!(
+        count(&database, "hold WHERE held_minor > 0").await,
+        i64::try_from(approved).unwrap()
+    );
+    gateway.kill();
+    prove(&store).await;
+    store.close().await;
+}
