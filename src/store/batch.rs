@@ -37,8 +37,9 @@ impl Batch {
     /// Spells `template` for `dialect`; `columns` are those of the rows that are passed.
     ///
     /// `{rows}` becomes the rows under the name `r`, `{lock}` locks what is read where the
-    /// database locks rows at all (SQLite has locked the whole file by then), and
-    /// `{find TABLE NAME: CONDITION}` finds the rows of a table for each `r`.
+    /// database locks rows at all (SQLite has locked the whole file by then),
+    /// `{find TABLE NAME: CONDITION}` finds the rows of a table for each `r`, and
+    /// `{from TABLE: CONDITION}` the rows of a table that is updated.
     pub(super) fn new(dialect: Dialect, columns: &'static [Column], template: &str) -> Self {
         let template = spell(dialect, template);
         let sql = template.replace("{rows}", &spell_rows(dialect, columns, 1)).into();
@@ -65,7 +66,7 @@ impl Batch {
         let keys: Vec<_> =
             keys.iter().map(|column| format!("{}.{1} = r.{1}", table.name, column.name)).collect();
         let template = format!(
-            "UPDATE {} SET {} FROM {{rows}} WHERE {}",
+            "UPDATE {0} SET {1} {{from {0}: {2}}}",
             table.name,
             sets.join(", "),
             keys.join(" AND ")
@@ -183,11 +184,12 @@ pub(super) const fn arguments(dialect: Dialect, columns: &[Column]) -> usize {
 
 /// Spells everything in `template` but `{rows}`.
 pub(super) fn spell(dialect: Dialect, template: &str) -> String {
-    let (lock, find): (_, Find) = match dialect {
-        Dialect::Postgres => (" FOR UPDATE OF b", ask_for_each),
-        Dialect::Sqlite => ("", join),
+    let (lock, find, from): (_, Find, Find) = match dialect {
+        Dialect::Postgres => (" FOR UPDATE OF b", ask_for_each, update_each),
+        Dialect::Sqlite => ("", join, update_joined),
     };
-    spell_finds(template, find).replace("{lock}", lock)
+    let found = spell_finds(template, "{find ", find);
+    spell_finds(&found, "{from ", from).replace("{lock}", lock)
 }
 
 /// Spells rows of `columns` under the name `r`, of which the first argument has number `first`.
@@ -239,7 +241,7 @@ fn json_each(columns: &[Column], number: usize) -> String {
     format!("(SELECT {} FROM jsonb_each(${number})) AS r", values.join(", "))
 }
 
-/// Spells one `{find TABLE NAME: CONDITION}` from its two halves.
+/// Spells one `{find TABLE NAME: CONDITION}` or `{from …}` from its two halves.
 type Find = fn(&str, &str) -> String;
 
 fn join(table: &str, condition: &str) -> String {
@@ -253,10 +255,23 @@ fn ask_for_each(table: &str, condition: &str) -> String {
     format!("CROSS JOIN LATERAL (SELECT * FROM {table} WHERE {condition} OFFSET 0) AS {name}")
 }
 
-fn spell_finds(template: &str, find: Find) -> String {
+fn update_joined(_table: &str, condition: &str) -> String {
+    format!("FROM {{rows}} WHERE {condition}")
+}
+
+/// Finds the place of each row first, for the reason that [`ask_for_each`] has.
+fn update_each(table: &str, condition: &str) -> String {
+    format!(
+        "FROM (SELECT found.ctid AS found_at, r.* FROM {{rows}} CROSS JOIN LATERAL \
+         (SELECT {table}.ctid FROM {table} WHERE {condition} OFFSET 0) AS found) AS r \
+         WHERE {table}.ctid = r.found_at"
+    )
+}
+
+fn spell_finds(template: &str, mark: &str, find: Find) -> String {
     let mut sql = String::new();
     let mut rest = template;
-    while let Some((before, (inside, after))) = split_find(rest) {
+    while let Some((before, (inside, after))) = split_find(rest, mark) {
         let (table, condition) = inside.split_once(": ").unwrap_or((inside, "true"));
         sql.push_str(before);
         sql.push_str(&find(table, condition));
@@ -266,9 +281,9 @@ fn spell_finds(template: &str, find: Find) -> String {
     sql
 }
 
-/// What stands before the first `{find …}`, inside of it, and after it.
-fn split_find(text: &str) -> Option<(&str, (&str, &str))> {
-    let (before, rest) = text.split_once("{find ")?;
+/// What stands before the first `{find …}` or `{from …}`, inside of it, and after it.
+fn split_find<'t>(text: &'t str, mark: &str) -> Option<(&'t str, (&'t str, &'t str))> {
+    let (before, rest) = text.split_once(mark)?;
     Some((before, rest.split_once('}')?))
 }
 
@@ -344,7 +359,7 @@ mod tests {
         let template =
             "SELECT 1 FROM r {find card c: c.a = r.a} {find pot p: p.b = r.b} ORDER BY 1";
         assert_eq!(
-            spell_finds(template, join),
+            spell_finds(template, "{find ", join),
             "SELECT 1 FROM r JOIN card c ON c.a = r.a JOIN pot p ON p.b = r.b ORDER BY 1"
         );
     }

@@ -253,7 +253,7 @@ const BUDGETS: &str = "\
     SELECT b.programme_id, b.budget_id, b.currency, b.agreement_version, b.head_seq, \
     b.head_posting, b.head_hash, p.version, n.name, n.worker_id, n.state FROM {rows} \
     {find budget b: b.programme_id = r.programme_id AND b.budget_id = r.budget_id} \
-    JOIN programme p ON p.programme_id = b.programme_id \
+    {find programme p: p.programme_id = r.programme_id} \
     LEFT JOIN person n ON n.programme_id = b.programme_id AND n.person_id = b.budget_id";
 
 const CARDS: &str = "\
@@ -262,14 +262,14 @@ const CARDS: &str = "\
 
 const UPDATE_POTS: &str = "\
     UPDATE pot SET loaded_minor = r.loaded_minor, held_minor = r.held_minor, \
-    spent_minor = r.spent_minor, left_minor = r.left_minor FROM {rows} \
-    WHERE pot.programme_id = r.programme_id AND pot.budget_id = r.budget_id \
-    AND pot.pot_id = r.pot_id";
+    spent_minor = r.spent_minor, left_minor = r.left_minor \
+    {from pot: pot.programme_id = r.programme_id AND pot.budget_id = r.budget_id \
+    AND pot.pot_id = r.pot_id}";
 
 const UPDATE_PERMISSIONS: &str = "\
-    UPDATE permission SET uses_left = r.uses_left FROM {rows} \
-    WHERE permission.programme_id = r.programme_id AND permission.budget_id = r.budget_id \
-    AND permission.permission_id = r.permission_id";
+    UPDATE permission SET uses_left = r.uses_left \
+    {from permission: permission.programme_id = r.programme_id \
+    AND permission.budget_id = r.budget_id AND permission.permission_id = r.permission_id}";
 
 const DELETE_EXCEPTIONS: &str = "\
     DELETE FROM exception WHERE (programme_id, exception_id) IN \
@@ -288,9 +288,9 @@ const DELETE_PARKED: &str = "\
 /// The chain grows from the head that was read, or not at all.
 const MOVE_HEADS: &str = "\
     UPDATE budget SET head_seq = r.head_seq, head_posting = r.head_posting, \
-    head_hash = r.head_hash FROM {rows} \
-    WHERE budget.programme_id = r.programme_id AND budget.budget_id = r.budget_id \
-    AND budget.head_seq = r.old_seq";
+    head_hash = r.head_hash \
+    {from budget: budget.programme_id = r.programme_id AND budget.budget_id = r.budget_id \
+    AND budget.head_seq = r.old_seq}";
 
 fn by_reference(table: &str, columns: &[Column]) -> String {
     format!(
