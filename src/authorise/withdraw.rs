@@ -32,7 +32,7 @@ pub async fn withdraw(
 ) -> Result<(), AuthoriseError> {
     let keys: BTreeSet<_> = late.iter().map(|question| key(&question.request)).collect();
     let keys: Vec<_> = keys.into_iter().collect();
-    let budgets = budgets(tx, late).await?;
+    let budgets = budgets(tx, directory, late).await?;
     let mut books = tx.open_books(&wanted(late, &budgets), directory.agreements()).await?;
     let decisions = tx.recorded_decisions(&keys).await?;
     let withdrawn = tx.withdrawn(&keys).await?;
