@@ -105,6 +105,8 @@ struct Switch {
     delay_ms: AtomicU64,
     /// How many statements pass before the connection breaks that sends one more.
     passes: AtomicI64,
+    /// Whether the whole wire falls silent instead.
+    falls_silent: AtomicBool,
     loses_next_commit: AtomicBool,
     cuts_after_commit: AtomicBool,
 }
@@ -122,6 +124,7 @@ impl Wire {
             is_silent: watch::Sender::new(false),
             delay_ms: AtomicU64::new(0),
             passes: AtomicI64::new(i64::MAX),
+            falls_silent: AtomicBool::new(false),
             loses_next_commit: AtomicBool::new(false),
             cuts_after_commit: AtomicBool::new(false),
         });
@@ -156,6 +159,12 @@ impl Wire {
     /// Breaks one connection when `passes` more statements have passed.
     pub(super) fn break_after(&self, passes: i64) {
         self.switch.passes.store(passes, Ordering::SeqCst);
+    }
+
+    /// Falls silent when `passes` more statements have passed: in the middle of a transaction.
+    pub(super) fn fall_silent_after(&self, passes: i64) {
+        self.switch.falls_silent.store(true, Ordering::SeqCst);
+        self.break_after(passes);
     }
 
     /// Whether [`Self::break_after`] has come about; it never will any more.
@@ -218,7 +227,10 @@ async fn relay(
                     return Ok(());
                 }
                 if switch.passes.fetch_sub(1, Ordering::SeqCst) == 0 {
-                    return Ok(());
+                    if !switch.falls_silent.swap(false, Ordering::SeqCst) {
+                        return Ok(());
+                    }
+                    switch.is_silent.send_replace(true);
                 }
                 switch.hold_up().await;
                 database.write_all(&question[..count]).await?;
