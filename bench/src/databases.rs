@@ -1,14 +1,16 @@
 //! Fresh databases with the same people in them: a populated one, and copies of it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 
 use crate::machine;
-use crate::population::populate;
+use crate::pgbench::Pgbench;
+use crate::population::{Population, populate};
 
 /// Where questions are decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,7 +33,7 @@ const COPY: &str = "bench_copy";
 
 impl Databases {
     /// Populates one database of each kind; `server` is the PostgreSQL server's address.
-    pub(crate) async fn new(server: &str, people: u32) -> Result<Self> {
+    pub(crate) async fn new(server: &str, population: Population) -> Result<Self> {
         sqlx::any::install_default_drivers();
         let folder = tempfile::tempdir()?;
         let mut connection = PgConnection::connect(server).await.context("no PostgreSQL server")?;
@@ -39,11 +41,35 @@ impl Databases {
             sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut connection).await?;
         let postmaster = u32::try_from(backend).ok().and_then(machine::parent);
         let databases = Self { folder, server: server.to_owned(), postmaster };
-        populate(&databases.sqlite(POPULATED), people).await?;
+        populate(&databases.sqlite(POPULATED), population).await?;
         databases.replace(&mut connection, POPULATED, "template0").await?;
-        populate(&with_database(server, POPULATED), people).await?;
+        populate(&with_database(server, POPULATED), population).await?;
         connection.close().await?;
         Ok(databases)
+    }
+
+    /// The populated database itself.
+    pub(crate) fn populated(&self, kind: Kind) -> String {
+        match kind {
+            Kind::Sqlite => self.sqlite(POPULATED),
+            Kind::Postgres => with_database(&self.server, POPULATED),
+        }
+    }
+
+    /// A place for files.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Runs `pgbench` in a database of its own, which is gone afterwards.
+    pub(crate) async fn pgbench(&self, time: Duration) -> Result<Option<Pgbench>> {
+        let mut connection = PgConnection::connect(&self.server).await?;
+        self.replace(&mut connection, COPY, "template0").await?;
+        let url = with_database(&self.server, COPY);
+        let pgbench = Pgbench::run(&url, time, self.folder()).await;
+        drop_database(&mut connection, COPY).await?;
+        connection.close().await?;
+        pgbench
     }
 
     /// A fresh copy of the populated database. The one before is gone.
@@ -87,7 +113,7 @@ impl Databases {
         template: &str,
     ) -> Result<()> {
         drop_database(connection, name).await?;
-        let create = format!("CREATE DATABASE {name} TEMPLATE {template}");
+        let create = format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy");
         connection.execute(AssertSqlSafe(create)).await?;
         Ok(())
     }

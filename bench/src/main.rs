@@ -6,6 +6,8 @@
 mod databases;
 mod load;
 mod machine;
+mod pgbench;
+mod plans;
 mod population;
 mod questions;
 mod report;
@@ -18,8 +20,9 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use databases::Databases;
+use population::Population;
 use report::Report;
-use rounds::Extent;
+use rounds::{Extent, Only};
 use serve::Way;
 
 /// Measures Sayso against a handler without a database, and against one transaction per question.
@@ -33,6 +36,12 @@ struct Arguments {
     /// How many people the programme has [default: 10000, with --quick 2000].
     #[arg(long)]
     people: Option<u32>,
+    /// How many postings the people have behind them, all together.
+    #[arg(long, default_value_t = 0)]
+    postings: u32,
+    /// Prints how each database looks rows up among so many, and fails if it would walk.
+    #[arg(long)]
+    explain: bool,
     #[arg(long, default_value_t = 3)]
     rounds: u32,
     /// How long each stretch of load lasts [default: 3, with --quick 0.7].
@@ -41,6 +50,9 @@ struct Arguments {
     /// Only the servers whose name contains this.
     #[arg(long)]
     only: Option<String>,
+    /// Only the kinds of load whose name contains this.
+    #[arg(long)]
+    load: Option<String>,
     /// How many committers the product has on PostgreSQL [default: as it comes].
     #[arg(long)]
     committers: Option<usize>,
@@ -93,10 +105,17 @@ async fn bench(arguments: &Arguments) -> Result<()> {
     let committers = arguments.committers;
     let extent = Extent { rounds: arguments.rounds.max(1), people, time, committers };
     let server = arguments.postgres.as_deref().context("no PostgreSQL server is named")?;
-    let databases = Databases::new(server, people).await?;
-    let measured = rounds::run(&databases, extent, arguments.only.as_deref()).await;
+    let population = Population { people, postings: arguments.postings };
+    let only = Only { subject: arguments.only.clone(), load: arguments.load.clone() };
+    let databases = Databases::new(server, population).await?;
+    let plans =
+        if arguments.explain { plans::explain(&databases).await } else { Ok(String::new()) };
+    let seen = rounds::run(&databases, extent, &only).await;
     databases.remove().await?;
-    let report = Report::new(people, extent.rounds, &measured?);
+    if matches!(arguments.output, Output::Text) {
+        print!("{}", plans?);
+    }
+    let report = Report::new(population, &seen?);
     match arguments.output {
         Output::Text => print!("{}", report.table()),
         Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),

@@ -13,16 +13,25 @@ pub(crate) const PROGRAMME: &str = "bench";
 /// Made up, as every name here.
 pub(crate) const SECRET: &str = "whsec_bench_realtime_0123456789abcdef";
 
-/// Applies the programme's file to the empty database at `url`, and makes `people` people of the
-/// one that is in it.
-pub(crate) async fn populate(url: &str, people: u32) -> Result<()> {
+/// How many people there are, and how long their past is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Population {
+    pub(crate) people: u32,
+    /// In the journal, of all people together.
+    pub(crate) postings: u32,
+}
+
+/// Applies the programme's file to the empty database at `url`, and makes a whole population of the
+/// one person that is in it.
+pub(crate) async fn populate(url: &str, population: Population) -> Result<()> {
+    let people = population.people;
     let store = Store::open(url, Connections::default()).await?;
     let rules = include_str!("../../merchant-rules/categories.toml");
     let file = programme_file();
     apply(&store, &NewIds::default(), Clock::system().now(), &file, rules).await?;
     store.close().await;
     let mut connection = AnyConnection::connect(url).await?;
-    for statement in copies(people) {
+    for statement in copies(people).into_iter().chain(pasts(population)) {
         connection.execute(AssertSqlSafe(statement)).await.context("cannot copy people")?;
     }
     let tidy = if url.starts_with("sqlite:") {
@@ -89,6 +98,48 @@ fn copies(people: u32) -> Vec<String> {
             "t.programme_id, 'p' || i, t.pot_id, t.stream_id, t.currency, t.allocated_minor, \
              t.loaded_minor, t.held_minor, t.spent_minor, t.left_minor",
             "budget_id",
+        ),
+    ]
+}
+
+/// Statements that give every copy a past: a chain of postings with a transfer each, from its first
+/// link to the head that its budget names. Their hashes are those of person 0's last load, so the
+/// ledger of a bench proves nothing; no decision looks at them.
+fn pasts(population: Population) -> Vec<String> {
+    let each = population.postings.checked_div(population.people).unwrap_or(0);
+    if each == 0 {
+        return Vec::new();
+    }
+    let people = population.people.saturating_sub(1);
+    let numbers = format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {people}), \
+         k(seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM k WHERE seq < {each}) "
+    );
+    // As wide as real ones, and in the order in which they are written.
+    let id = |seq: &str| {
+        let number = format!("({seq} * {}0 + i)", population.people);
+        format!(
+            "'pst_019a0000' || substr('000000000000000000000000' || {number}, \
+             length('' || {number}) + 1)"
+        )
+    };
+    let each_text = each.to_string();
+    let (own, before, last) = (id("k.seq"), id("(k.seq - 1)"), id(&each_text));
+    vec![
+        format!(
+            "{numbers} INSERT INTO posting SELECT t.programme_id, {own}, 'p' || i, k.seq, t.kind, \
+             t.subject, t.record_digest, t.purchase_id, t.purchase_digest, t.posted_at, \
+             CASE WHEN k.seq = 1 THEN NULL ELSE {before} END, t.hash FROM k, n, posting t \
+             JOIN budget b ON b.budget_id = 'p0' AND b.head_posting = t.posting_id"
+        ),
+        format!(
+            "{numbers} INSERT INTO journal SELECT t.programme_id, {own}, t.line, 'p' || i, \
+             t.from_account, t.to_account, t.currency, t.amount_minor FROM k, n, journal t \
+             JOIN budget b ON b.budget_id = 'p0' AND b.head_posting = t.posting_id"
+        ),
+        format!(
+            "{numbers} UPDATE budget SET head_seq = {each}, head_posting = {last} \
+             FROM n WHERE budget.programme_id = '{PROGRAMME}' AND budget.budget_id = 'p' || i"
         ),
     ]
 }

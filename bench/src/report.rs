@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::machine::TICKS_PER_SECOND;
-use crate::rounds::{Measured, Mode};
+use crate::pgbench::Pgbench;
+use crate::population::Population;
+use crate::rounds::{Measured, Mode, Rounds};
 
 /// Above this share of the machine used by others, in hundredths, nothing is concluded.
 const OTHERS_MOST_PERCENT: u64 = 15;
@@ -14,8 +16,10 @@ const OTHERS_MOST_PERCENT: u64 = 15;
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     people: u32,
+    postings: u32,
     rounds: u32,
     figures: Vec<Figures>,
+    pgbench: Option<Plain>,
     measures: Vec<Measure>,
     /// The highest share of the machine that others used in any stretch.
     others_percent_most: u64,
@@ -37,6 +41,22 @@ struct Figures {
     memory_mb: f64,
     not_approved: u64,
     others_percent: u64,
+}
+
+/// What `pgbench` reached: medians over the rounds.
+#[derive(Debug, Serialize)]
+struct Plain {
+    simple_update: f64,
+    one_statement: f64,
+}
+
+impl Plain {
+    fn of(rounds: &[Pgbench]) -> Option<Self> {
+        Some(Self {
+            simple_update: median(rounds.iter().map(|p| p.simple_update).collect())?,
+            one_statement: median(rounds.iter().map(|p| p.one_statement).collect())?,
+        })
+    }
 }
 
 /// A goal, and what was measured.
@@ -87,15 +107,18 @@ impl Run<'_> {
 }
 
 impl Report {
-    pub(crate) fn new(people: u32, rounds: u32, measured: &[Measured]) -> Self {
+    pub(crate) fn new(population: Population, seen: &Rounds) -> Self {
+        let measured = &seen.measured;
         let others = measured.iter().map(|m| m.stretch.others_percent).max().unwrap_or(0);
         let conclusive = others <= OTHERS_MOST_PERCENT;
         let run = Run(measured);
         Self {
-            people,
-            rounds,
+            people: population.people,
+            postings: population.postings,
+            rounds: measured.iter().map(|m| m.round).max().unwrap_or(0),
             figures: figures(&run),
-            measures: measures(&run, conclusive),
+            pgbench: Plain::of(&seen.pgbench),
+            measures: measures(&run, &seen.pgbench, conclusive),
             others_percent_most: others,
             conclusive,
         }
@@ -104,9 +127,11 @@ impl Report {
     /// The report for people.
     pub(crate) fn table(&self) -> String {
         let mut text = format!(
-            "{} people, medians of {} rounds; latencies in ms, CPU of server and database\n\n\
+            "{} people with {} postings, medians of {} rounds; latencies in ms, CPU of server and \
+             database\n\n\
              {:<15} {:<16} {:>8} {:>7} {:>7} {:>7} {:>7} {:>8} {:>7} {:>7} {:>7}\n",
             self.people,
+            self.postings,
             self.rounds,
             "",
             "",
@@ -135,6 +160,16 @@ impl Report {
                 f.memory_mb,
                 f.not_approved,
                 f.others_percent
+            );
+        }
+        if let Some(plain) = &self.pgbench {
+            let _ = writeln!(
+                text,
+                "{:<32} {:>8.0}\n{:<32} {:>8.0}",
+                "pgbench simple-update",
+                plain.simple_update,
+                "pgbench one-statement decision",
+                plain.one_statement
             );
         }
         let _ = writeln!(text, "\n{:<52} {:>7} {:>17} {:>7}", "", "is", "goal", "later");
@@ -189,7 +224,7 @@ fn figures(run: &Run<'_>) -> Vec<Figures> {
 }
 
 /// The goals that the project set itself, and how far it is.
-fn measures(run: &Run<'_>, conclusive: bool) -> Vec<Measure> {
+fn measures(run: &Run<'_>, pgbench: &[Pgbench], conclusive: bool) -> Vec<Measure> {
     const CEILING: &str = "ceiling";
     const SQLITE: &str = "sayso sqlite";
     const POSTGRES: &str = "sayso postgres";
@@ -204,6 +239,14 @@ fn measures(run: &Run<'_>, conclusive: bool) -> Vec<Measure> {
     let p99: Figure = |m| quantile_ms(m, 0.99);
     let p999: Figure = |m| quantile_ms(m, 0.999);
     let most: Figure = |m| quantile_ms(m, 1.0);
+    let against = |figure: fn(&Pgbench) -> f64| {
+        let rounds = (1..).zip(pgbench);
+        let ratio = |(round, pgbench): (u32, &Pgbench)| {
+            let ours = run.of(POSTGRES, s256).find(|m| m.round == round)?;
+            Some(per_second(ours) / figure(pgbench))
+        };
+        median(rounds.filter_map(ratio).collect())
+    };
     let cpu = run.ratio((POSTGRES, s256), (CEILING, s256), cpu_us);
     let rows = [
         ("SQLite, share of the ceiling, 64", share(SQLITE, s64), AT_LEAST, 0.08, 0.23),
@@ -216,6 +259,20 @@ fn measures(run: &Run<'_>, conclusive: bool) -> Vec<Measure> {
             AT_LEAST,
             3.0,
             4.0,
+        ),
+        (
+            "PostgreSQL, times pgbench simple-update, 256",
+            against(|p| p.simple_update),
+            AT_LEAST,
+            1.5,
+            3.0,
+        ),
+        (
+            "PostgreSQL, times a one-statement decision, 256",
+            against(|p| p.one_statement),
+            AT_LEAST,
+            0.8,
+            1.5,
         ),
         ("SQLite, one hot budget against spread", hot_share(SQLITE), AT_LEAST, 0.8, 0.9),
         ("PostgreSQL, one hot budget against spread", hot_share(POSTGRES), AT_LEAST, 0.8, 0.9),

@@ -12,6 +12,7 @@ use tokio::process::{Child, Command};
 use crate::databases::{Databases, Kind};
 use crate::load::{Pace, Seen, send};
 use crate::machine::{Ours, Stretch};
+use crate::pgbench::Pgbench;
 use crate::questions::{Questions, Spread};
 use crate::serve::Way;
 
@@ -85,6 +86,19 @@ pub(crate) struct Extent {
     pub(crate) committers: Option<usize>,
 }
 
+/// What is left out.
+#[derive(Debug)]
+pub(crate) struct Only {
+    /// Only the servers whose name contains this.
+    pub(crate) subject: Option<String>,
+    /// Only the kinds of load whose name contains this.
+    pub(crate) load: Option<String>,
+}
+
+fn names(only: Option<&String>, name: &str) -> bool {
+    only.is_none_or(|part| name.contains(part))
+}
+
 /// One stretch of load on one server.
 #[derive(Debug)]
 pub(crate) struct Measured {
@@ -96,16 +110,20 @@ pub(crate) struct Measured {
     pub(crate) memory_kib: u64,
 }
 
+/// What all rounds saw.
+#[derive(Debug, Default)]
+pub(crate) struct Rounds {
+    pub(crate) measured: Vec<Measured>,
+    /// One for each round, where `pgbench` is installed.
+    pub(crate) pgbench: Vec<Pgbench>,
+}
+
 /// Runs all rounds.
-pub(crate) async fn run(
-    databases: &Databases,
-    extent: Extent,
-    only: Option<&str>,
-) -> Result<Vec<Measured>> {
+pub(crate) async fn run(databases: &Databases, extent: Extent, only: &Only) -> Result<Rounds> {
     let mut questions = Questions::new()?;
-    let mut measured = Vec::new();
+    let mut rounds = Rounds::default();
     for round in 1..=extent.rounds {
-        for subject in SUBJECTS.iter().filter(|s| only.is_none_or(|o| s.name.contains(o))) {
+        for subject in SUBJECTS.iter().filter(|s| names(only.subject.as_ref(), s.name)) {
             eprintln_progress(round, extent.rounds, subject.name);
             let url = match subject.kind {
                 Some(kind) => Some(databases.fresh(kind).await?),
@@ -116,13 +134,18 @@ pub(crate) async fn run(
             let ours = Ours { server: server.id()?, postmaster };
             let mut bench = Bench { subject, extent, round, ours, address: server.address };
             bench.warm_up(&mut questions).await?;
-            for mode in Mode::of(subject.way) {
-                measured.push(bench.measure(*mode, &mut questions).await?);
+            let modes = Mode::of(subject.way).iter();
+            for mode in modes.filter(|mode| names(only.load.as_ref(), mode.name())) {
+                rounds.measured.push(bench.measure(*mode, &mut questions).await?);
             }
             server.stop().await?;
         }
+        if only.subject.is_none() && only.load.is_none() {
+            eprintln_progress(round, extent.rounds, "pgbench");
+            rounds.pgbench.extend(databases.pgbench(extent.time).await?);
+        }
     }
-    Ok(measured)
+    Ok(rounds)
 }
 
 #[expect(clippy::print_stderr, reason = "the bench takes minutes and says where it is")]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Answered, Question};
+use super::Answered;
 use crate::domain::authorisation::{AuthorisationRequest, Decision};
 use crate::domain::id::{ConnectionId, DecisionId, IssuerReference, ProgrammeId};
 use crate::domain::money::Money;
@@ -19,12 +19,9 @@ type Key = (ProgrammeId, ConnectionId, IssuerReference);
 pub(super) struct Answers(BTreeMap<Key, (Digest, Told)>);
 
 impl Answers {
-    /// The recorded answers to `questions`. Read after their budgets are locked.
-    pub(super) async fn recorded(tx: &mut Tx, questions: &[Question]) -> Result<Self, StoreError> {
-        let mut keys: Vec<_> = questions.iter().map(|question| key(&question.request)).collect();
-        keys.sort();
-        keys.dedup();
-        let decisions = tx.recorded_decisions(&keys).await?;
+    /// The recorded answers to the questions with `keys`. Read after their budgets are locked.
+    pub(super) async fn recorded(tx: &mut Tx, keys: &[Key]) -> Result<Self, StoreError> {
+        let decisions = tx.recorded_decisions(keys).await?;
         let keys: Vec<_> = decisions.iter().map(key_of).collect();
         let withdrawn = tx.withdrawn(&keys).await?;
         let mut answers = Self::default();
@@ -62,7 +59,7 @@ pub(super) fn key(request: &AuthorisationRequest) -> Key {
     (request.programme.clone(), request.connection.clone(), request.reference.clone())
 }
 
-fn key_of(decision: &RecordedDecision) -> Key {
+pub(super) fn key_of(decision: &RecordedDecision) -> Key {
     (decision.programme.clone(), decision.connection.clone(), decision.reference.clone())
 }
 

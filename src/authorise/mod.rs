@@ -10,14 +10,16 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::domain::agreement::Agreement;
 use crate::domain::authorisation::{
     Approval, AuthorisationRequest, Continues, Decision, Facts, Holder,
 };
 use crate::domain::decide::decide;
 use crate::domain::id::{
-    BudgetId, CardToken, ConnectionId, DecisionId, ExceptionId, IssuerReference, MessageId,
-    PostingId, ProgrammeId, PurchaseId, PurchaseReference,
+    BudgetId, ConnectionId, DecisionId, ExceptionId, IssuerReference, MessageId, PostingId,
+    ProgrammeId, PurchaseId, PurchaseReference,
 };
+use crate::domain::limit::Counted;
 use crate::domain::money::Money;
 use crate::domain::period::Moment;
 use crate::domain::permission::Permission;
@@ -31,10 +33,12 @@ use crate::ledger::postings::settled;
 use crate::programme::directory::{Directory, DirectoryError, Programme};
 use crate::record::decision::{DECISION, NewDecision, content_digest};
 use crate::record::row::Digest;
-use crate::store::{Additions, BookWanted, Books, NewMessage, Note, StoreError, Tx};
+use crate::store::{
+    Additions, BookWanted, Books, CardKey, Expected, NewMessage, Note, StoreError, Tx,
+};
 
-use answers::Answers;
 pub use answers::our_fault;
+use answers::{Answers, key};
 pub use withdraw::withdraw;
 
 /// One question, and when it arrived.
@@ -85,15 +89,19 @@ pub async fn authorise(
     ids: &NewIds,
     questions: &[Question],
 ) -> Result<Vec<Answered>, AuthoriseError> {
-    let budgets = budgets(tx, questions).await?;
-    let mut books = tx.open_books(&wanted(questions, &budgets), directory.agreements()).await?;
-    let mut answers = Answers::recorded(tx, questions).await?;
+    let budgets = budgets(tx, directory, questions).await?;
+    let wanted = wanted(questions, &budgets);
+    let guesses = guesses(directory, questions, &budgets);
+    let expected = expected(questions, &budgets, &guesses);
+    let mut books = tx.open_books_expecting(&wanted, &expected, directory.agreements()).await?;
+    let mut answers = Answers::recorded(tx, &books.answered).await?;
     let programmes = directory.versions(books.versions()).await?;
-    load_counters(tx, questions, &budgets, &programmes, &mut books).await?;
+    let counted = counted(questions, &budgets, &programmes, &books, guesses)?;
+    load_counters(tx, questions, &budgets, &counted, &mut books).await?;
 
     let mut additions = Additions::default();
     let mut answered = Vec::with_capacity(questions.len());
-    for (question, budget) in questions.iter().zip(&budgets) {
+    for ((question, budget), counted) in questions.iter().zip(&budgets).zip(counted) {
         let request = &question.request;
         let content = content_digest(request);
         if let Some(known) = answers.find(request, content) {
@@ -109,7 +117,8 @@ pub async fn authorise(
         let Some(programme) = programmes.get(&request.programme) else {
             return Err(AuthoriseError::NoHouse(request.programme.clone()));
         };
-        let mut desk = Desk { book: &mut open.book, programme, ids, additions: &mut additions };
+        let book = &mut open.book;
+        let mut desk = Desk { book, programme, counted, ids, additions: &mut additions };
         let told = desk.decide(question, content, is_elsewhere)?;
         answers.remember(request, content, told);
         answered.push(Answered { told, is_conflict: false });
@@ -119,17 +128,87 @@ pub async fn authorise(
 }
 
 /// The budget of each question's card; the house for a card that nobody has.
-async fn budgets(tx: &mut Tx, questions: &[Question]) -> Result<Vec<BudgetId>, StoreError> {
-    let key = |q: &Question| -> (ProgrammeId, ConnectionId, CardToken) {
+async fn budgets(
+    tx: &mut Tx,
+    directory: &Directory,
+    questions: &[Question],
+) -> Result<Vec<BudgetId>, StoreError> {
+    let key = |q: &Question| -> CardKey {
         let request = &q.request;
         (request.programme.clone(), request.connection.clone(), request.card.clone())
     };
-    let keys: BTreeSet<_> = questions.iter().map(key).collect();
-    let found = tx.card_budgets(&keys.into_iter().collect::<Vec<_>>()).await?;
-    let owners: BTreeMap<_, _> =
-        found.into_iter().map(|c| ((c.programme, c.connection, c.token), c.budget)).collect();
+    let owners = tx.owners(&questions.iter().map(key).collect(), directory.owners()).await?;
     let budget = |q: &Question| owners.get(&key(q)).cloned().unwrap_or_else(BudgetId::house);
     Ok(questions.iter().map(budget).collect())
+}
+
+/// What a question counts as under the latest settings and agreement in memory. Only the locked
+/// budget says which are in force.
+struct Guess {
+    programme: u32,
+    agreement: Arc<Agreement>,
+    counted: Counted,
+}
+
+fn guesses(
+    directory: &Directory,
+    questions: &[Question],
+    budgets: &[BudgetId],
+) -> Vec<Option<Guess>> {
+    let guess = |(question, budget): (&Question, &BudgetId)| {
+        let request = &question.request;
+        let programme = directory.latest(&request.programme)?;
+        let agreement = directory.agreements().latest(&request.programme, budget)?;
+        let moment = Moment::new(question.arrived_at, programme.zone());
+        let counted = programme.counted(request, Some(&agreement), moment);
+        Some(Guess { programme: programme.version, agreement, counted })
+    };
+    questions.iter().zip(budgets).map(guess).collect()
+}
+
+/// What will be asked for beside the books. Counters that were not guessed are read later.
+fn expected(questions: &[Question], budgets: &[BudgetId], guesses: &[Option<Guess>]) -> Expected {
+    let mut keys: Vec<_> = questions.iter().map(|question| key(&question.request)).collect();
+    keys.sort();
+    keys.dedup();
+    let mut counters = Vec::new();
+    for ((question, budget), guess) in questions.iter().zip(budgets).zip(guesses) {
+        let Some(guess) = guess else { continue };
+        let programme = &question.request.programme;
+        let touched = guess.counted.counters(&guess.agreement).into_iter();
+        counters.extend(touched.map(|key| (programme.clone(), budget.clone(), key)));
+    }
+    Expected { questions: keys, counters }
+}
+
+/// What each question counts as, if it is about a new purchase.
+fn counted(
+    questions: &[Question],
+    budgets: &[BudgetId],
+    programmes: &BTreeMap<ProgrammeId, Arc<Programme>>,
+    books: &Books,
+    guesses: Vec<Option<Guess>>,
+) -> Result<Vec<Counted>, AuthoriseError> {
+    let count = |((question, budget), guess): ((&Question, &BudgetId), Option<Guess>)| {
+        let request = &question.request;
+        let id = &request.programme;
+        let open = books.get(id, budget).ok_or_else(|| AuthoriseError::NoHouse(id.clone()))?;
+        let programme = programmes.get(id).ok_or_else(|| AuthoriseError::NoHouse(id.clone()))?;
+        let agreement = open.book.owner.as_ref().map(|owner| &owner.agreement);
+        match guess.zip(agreement) {
+            Some((guess, agreement))
+                if guess.programme == programme.version
+                    && Arc::ptr_eq(&guess.agreement, agreement) =>
+            {
+                Ok(guess.counted)
+            }
+            _ => {
+                let moment = Moment::new(question.arrived_at, programme.zone());
+                Ok(programme.counted(request, open.book.agreement(), moment))
+            }
+        }
+    };
+    questions.iter().zip(budgets).zip(guesses).map(count).collect()
 }
 
 fn wanted(questions: &[Question], budgets: &[BudgetId]) -> Vec<BookWanted> {
@@ -143,25 +222,21 @@ fn wanted(questions: &[Question], budgets: &[BudgetId]) -> Vec<BookWanted> {
     wanted.into_iter().map(book).collect()
 }
 
-/// Reads the counters that the questions touch.
+/// Reads the counters that the questions touch and that were not guessed.
 async fn load_counters(
     tx: &mut Tx,
     questions: &[Question],
     budgets: &[BudgetId],
-    programmes: &BTreeMap<ProgrammeId, Arc<Programme>>,
+    counted: &[Counted],
     books: &mut Books,
 ) -> Result<(), StoreError> {
     let mut keys = Vec::new();
-    for (question, budget) in questions.iter().zip(budgets) {
+    for ((question, budget), fresh) in questions.iter().zip(budgets).zip(counted) {
         let request = &question.request;
-        let Some(programme) = programmes.get(&request.programme) else { continue };
-        let Some(open) = books.get_mut(&request.programme, budget) else { continue };
+        let Some(open) = books.get(&request.programme, budget) else { continue };
         let Some(owner) = &open.book.owner else { continue };
-        let moment = Moment::new(question.arrived_at, programme.zone());
-        let counted = match open_purchase(&open.book, request) {
-            Some(purchase) => purchase.counted.clone(),
-            None => programme.counted(request, open.book.agreement(), moment),
-        };
+        let open = open_purchase(&open.book, request);
+        let counted = open.map_or(fresh, |purchase| &purchase.counted);
         let touched = counted.counters(&owner.agreement).into_iter();
         keys.extend(touched.map(|key| (request.programme.clone(), budget.clone(), key)));
     }
@@ -187,9 +262,9 @@ fn open_purchase<'a>(book: &'a Book, request: &AuthorisationRequest) -> Option<&
 
 /// Whether the question is about a purchase that counts already.
 fn continues(open: Option<&Purchase>) -> Result<Continues, LedgerError> {
-    let Some(purchase) = open else { return Ok(Continues::NewPurchase) };
+    let Some(purchase) = open else { return Ok(Continues::Nothing) };
     let so_far = purchase.committed()?;
-    Ok(Continues::OpenPurchase { so_far, counted_on: purchase.counted.on })
+    Ok(Continues::Open { so_far, counted_on: purchase.counted.on })
 }
 
 fn conflict_note(question: &Question, budget: &BudgetId, ids: &NewIds) -> Note {
@@ -213,6 +288,8 @@ fn reference_text(connection: &ConnectionId, reference: &IssuerReference) -> Str
 struct Desk<'a> {
     book: &'a mut Book,
     programme: &'a Programme,
+    /// What the question counts as, if it is about a new purchase.
+    counted: Counted,
     ids: &'a NewIds,
     additions: &'a mut Additions,
 }
@@ -228,7 +305,7 @@ impl Desk<'_> {
         let moment = Moment::new(question.arrived_at, self.programme.zone());
         let mut facts = self.facts(request, moment)?;
         if is_elsewhere {
-            facts.continues = Continues::AnothersPurchase;
+            facts.continues = Continues::Anothers;
         }
         let decision = decide(request, &facts);
         let id = DecisionId::new(self.ids.next(moment.at));
@@ -270,8 +347,8 @@ impl Desk<'_> {
             agreement: Arc::clone(&owner.agreement),
         });
         let open = open_purchase(self.book, request);
-        let fresh = self.programme.counted(request, self.book.agreement(), moment);
-        let counted = open.map_or(&fresh, |purchase| &purchase.counted);
+        let fresh = &self.counted;
+        let counted = open.map_or(fresh, |purchase| &purchase.counted);
         let touched = self.book.counters.iter().filter(|(key, _)| counted.counts_in(key));
         let used = open.map(Purchase::permissions).transpose()?.unwrap_or_default();
         let about = self.book.permissions.iter().filter(|p| fresh.is_within(&p.scope));
@@ -301,7 +378,7 @@ impl Desk<'_> {
         if open_purchase(self.book, request).is_none() {
             let begun = self.new_purchase(request, cause.moment);
             let counted = begun.counted.clone();
-            self.book.purchases.entry(key.clone()).or_insert(begun).counted = counted;
+            self.book.purchases.entry(key.clone()).or_insert(begun).begin_anew(counted);
         }
         let promise = Promise {
             sequence: request.sequence,
@@ -323,7 +400,7 @@ impl Desk<'_> {
             reference: request.purchase.clone(),
             card: request.card.clone(),
             currency: self.book.currency,
-            counted: self.programme.counted(request, self.book.agreement(), moment),
+            counted: self.counted.clone(),
             place: Place::new(request.merchant.name()),
         })
     }

@@ -169,7 +169,8 @@ impl Committer {
         if self.store.has_lost() {
             return Err("database_behind");
         }
-        let batches = lane.queued().div_ceil(lane.batch_most);
+        // Those that are in front of the batch that the question would be part of.
+        let batches = lane.queued().checked_div(lane.batch_most).unwrap_or_default();
         let wait = self.pulse.wait(lane.number, u32::try_from(batches).unwrap_or(u32::MAX));
         if wait > deadline.saturating_duration_since(Instant::now()) {
             return Err("no_time");

@@ -1,5 +1,6 @@
 //! The agreement: the versioned list that a person and their worker both said yes to.
 
+use std::cell::LazyCell;
 use std::fmt;
 use std::str::FromStr;
 
@@ -304,7 +305,8 @@ pub struct Agreement {
 impl Agreement {
     /// The most specific term about the shop: this shop, this code, this category, everything else.
     pub fn matched(&self, request: &AuthorisationRequest, category: &Category) -> Option<&Term> {
-        let shop = request.merchant.shop_key();
+        // Few agreements name a shop, and spelling its key takes longer than all the rest.
+        let shop = LazyCell::new(|| request.merchant.shop_key());
         let about_the_shop = |term: &&Term| match term.scope() {
             Scope::Shop(key) => shop.as_ref() == Some(key),
             Scope::Code(code) => request.merchant.mcc() == Some(*code),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use super::account::Account;
-use super::posting::{Entry, Head, Posting, PostingKind, Transfer};
+use super::posting::{Entry, Head, Posting, PostingKind, PostingRows, Transfer};
 use crate::domain::agreement::Agreement;
 use crate::domain::card::CardState;
 use crate::domain::id::{
@@ -21,7 +21,7 @@ use crate::domain::permission::Permission;
 use crate::domain::person::PersonState;
 use crate::domain::purchase::Purchase;
 use crate::record::purchase::{hold_rows, purchase_digest, purchase_row};
-use crate::record::row::Digest;
+use crate::record::row::{Digest, Value};
 
 /// Why a posting cannot be made. Nothing of it has been applied to the store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -165,10 +165,20 @@ pub struct Book {
 #[derive(Debug, Default)]
 pub struct Changes {
     pub postings: Vec<Posting>,
+    /// The rows of `postings`, in their order.
+    pub posting_rows: Vec<PostingRows>,
     pub pots: BTreeSet<PotId>,
-    pub purchases: BTreeSet<PurchaseKey>,
+    /// With their rows: the chain vouches for these very ones.
+    pub purchases: BTreeMap<PurchaseKey, PurchaseRows>,
     pub counters: BTreeSet<CounterKey>,
     pub permissions: BTreeSet<PermissionId>,
+}
+
+/// A purchase and its holds as they are stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PurchaseRows {
+    pub purchase: Vec<Value>,
+    pub holds: Vec<Vec<Value>>,
 }
 
 /// What happened, and which record says so.
@@ -242,8 +252,9 @@ impl Book {
         self.count(&purchase, before, purchase.committed()?, cause.moment.date)?;
         self.use_permissions(&used_before, &purchase.permissions()?);
         let row = purchase_row(&self.programme, &purchase);
-        let digest = purchase_digest(&row, &hold_rows(&self.programme, &purchase));
-        self.changes.purchases.insert(key.clone());
+        let holds = hold_rows(&self.programme, &purchase);
+        let digest = purchase_digest(&row, &holds);
+        self.changes.purchases.insert(key.clone(), PurchaseRows { purchase: row, holds });
         self.link(cause, Some((purchase.id, digest)), transfers);
         Ok(())
     }
@@ -268,8 +279,10 @@ impl Book {
             at: cause.moment.at,
             transfers,
         };
-        let posting = Posting::link(&self.programme, &self.budget, self.head, entry);
+        let (posting, rows) =
+            Posting::link_with_rows(&self.programme, &self.budget, self.head, entry);
         self.head = posting.head();
+        self.changes.posting_rows.push(rows);
         self.changes.postings.push(posting);
     }
 

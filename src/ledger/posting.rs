@@ -145,6 +145,13 @@ impl Head {
     pub const START: Self = Self { seq: 0, posting: None, hash: Digest::ZERO };
 }
 
+/// A posting and its transfers as they are stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostingRows {
+    pub posting: Vec<Value>,
+    pub journal: Vec<Vec<Value>>,
+}
+
 /// An entry in its place in the chain of one budget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posting {
@@ -159,6 +166,16 @@ pub struct Posting {
 impl Posting {
     /// Links `entry` behind `head`.
     pub fn link(programme: &ProgrammeId, budget: &BudgetId, head: Head, entry: Entry) -> Self {
+        Self::link_with_rows(programme, budget, head, entry).0
+    }
+
+    /// Links `entry` behind `head`, and gives the rows to store: the hash is taken over them.
+    pub fn link_with_rows(
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        head: Head,
+        entry: Entry,
+    ) -> (Self, PostingRows) {
         let mut posting = Self {
             programme: programme.clone(),
             budget: budget.clone(),
@@ -167,8 +184,13 @@ impl Posting {
             entry,
             hash: Digest::ZERO,
         };
-        posting.hash = posting.hash_after(head.hash);
-        posting
+        let (mut posting_row, journal) = (posting.row(), posting.journal_rows());
+        let lines: Vec<_> = journal.iter().map(Vec::as_slice).collect();
+        posting.hash = link_hash(head.hash, &posting_row, &lines);
+        if let Some(hash) = posting_row.last_mut() {
+            *hash = posting.hash.into();
+        }
+        (posting, PostingRows { posting: posting_row, journal })
     }
 
     /// The hash of this link behind a link of hash `previous`.

@@ -18,7 +18,7 @@ use crate::domain::period::Moment;
 use crate::domain::stream::Stream;
 use crate::issuers::Issuer;
 use crate::rules::{self, RulesError};
-use crate::store::{Agreements, Store, StoreError};
+use crate::store::{Agreements, CardOwners, Store, StoreError};
 
 /// One version of a programme's settings. Never changes.
 #[derive(Debug)]
@@ -124,6 +124,7 @@ struct Known {
     programmes: Mutex<BTreeMap<(ProgrammeId, u32), Arc<Programme>>>,
     connections: RwLock<BTreeMap<ConnectionId, Arc<LiveConnection>>>,
     agreements: Agreements,
+    owners: CardOwners,
     refreshing: tokio::sync::Mutex<()>,
 }
 
@@ -136,6 +137,18 @@ impl Directory {
     /// The agreements that are known.
     pub fn agreements(&self) -> &Agreements {
         &self.known.agreements
+    }
+
+    /// Whose cards are whose, as far as it is known.
+    pub fn owners(&self) -> &CardOwners {
+        &self.known.owners
+    }
+
+    /// The latest version of a programme's settings that is known: most likely the one in force.
+    pub fn latest(&self, programme: &ProgrammeId) -> Option<Arc<Programme>> {
+        let known = self.known.programmes.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |version| (programme.clone(), version);
+        known.range(of(0)..=of(u32::MAX)).next_back().map(|(_, programme)| Arc::clone(programme))
     }
 
     /// The connection called `name`.

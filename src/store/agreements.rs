@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::batch::Rows;
 use super::{StoreError, Tx};
 use crate::domain::agreement::Agreement;
 use crate::domain::id::{BudgetId, ProgrammeId};
@@ -24,6 +25,14 @@ impl Agreements {
     pub(super) fn get(&self, key: &AgreementKey) -> Option<Arc<Agreement>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(key).map(Arc::clone)
+    }
+
+    /// The latest version of a budget's agreement that is known: most likely the one in force, but
+    /// only the budget's row says so.
+    pub fn latest(&self, programme: &ProgrammeId, budget: &BudgetId) -> Option<Arc<Agreement>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |version| (programme.clone(), budget.clone(), version);
+        known.range(of(0)..=of(u32::MAX)).next_back().map(|(_, agreement)| Arc::clone(agreement))
     }
 
     pub(super) fn keep(&self, key: AgreementKey, agreement: Arc<Agreement>) {
@@ -63,9 +72,15 @@ impl Tx {
         };
         let keys: Vec<_> = wanted.keys().map(row).collect();
         let statements = Arc::clone(&self.statements);
-        let rows = statements.agreements.fetch(self.connection(), &keys, AGREEMENT.columns).await?;
-        let mut terms: BTreeMap<AgreementKey, Vec<Vec<Value>>> = BTreeMap::new();
-        for term in statements.terms.fetch(self.connection(), &keys, TERM.columns).await? {
+        if keys.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let found = statements.agreements.fetch(self.connection(), &[&keys]).await?;
+        let [rows, mut found] =
+            <[Rows; 2]>::try_from(found).map_err(|_| StoreError::Contended("agreement"))?;
+        found.sort_by_key(|term| TERM.number(term, "position"));
+        let mut terms: BTreeMap<AgreementKey, Rows> = BTreeMap::new();
+        for term in found {
             terms.entry(key_of(&TERM, &term)?).or_default().push(term);
         }
         let mut agreements = BTreeMap::new();

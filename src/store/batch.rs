@@ -5,17 +5,29 @@
 //! PostgreSQL estimates its rows badly and joins whole tables. Why not one statement per row: the
 //! cost of a statement is most of the cost of a decision.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
-use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
+use sqlx::Row as _;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, AnyConnection, AssertSqlSafe};
 
 use super::{Dialect, StoreError};
 use crate::record::row::{Column, Kind, Table, Value};
 
+/// Rows as they come from a statement.
+pub(super) type Rows = Vec<Vec<Value>>;
+
+/// A row as it is passed to a statement: made for it, or known from elsewhere.
+pub(super) type Row<'a> = Cow<'a, [Value]>;
+
 /// A statement over rows, spelled for one database.
 #[derive(Debug)]
 pub(super) struct Batch {
+    /// With `{rows}` in it: where its arguments begin is not known before it is run.
+    template: String,
     sql: Arc<str>,
     columns: &'static [Column],
     dialect: Dialect,
@@ -25,19 +37,45 @@ impl Batch {
     /// Spells `template` for `dialect`; `columns` are those of the rows that are passed.
     ///
     /// `{rows}` becomes the rows under the name `r`, `{lock}` locks what is read where the
-    /// database locks rows at all (SQLite has locked the whole file by then), and
-    /// `{find TABLE NAME: CONDITION}` finds the rows of a table for each `r`.
+    /// database locks rows at all (SQLite has locked the whole file by then),
+    /// `{find TABLE NAME: CONDITION}` finds the rows of a table for each `r`, and
+    /// `{from TABLE: CONDITION}` the rows of a table that is updated.
     pub(super) fn new(dialect: Dialect, columns: &'static [Column], template: &str) -> Self {
-        let (rows, lock, find): (_, _, Find) = match dialect {
-            Dialect::Postgres => (unnest(columns), " FOR UPDATE OF b", ask_for_each),
-            Dialect::Sqlite => (json_each(columns), "", join),
-        };
-        let sql = spell_finds(template, find).replace("{rows}", &rows).replace("{lock}", lock);
-        Self { sql: Arc::from(sql), columns, dialect }
+        let template = spell(dialect, template);
+        let sql = template.replace("{rows}", &spell_rows(dialect, columns, 1)).into();
+        Self { template, sql, columns, dialect }
+    }
+
+    /// `INSERT` of whole rows of `table`. A row whose key exists already fails the statement.
+    pub(super) fn insert(dialect: Dialect, table: &'static Table) -> Self {
+        let template = format!(
+            "INSERT INTO {} ({}) SELECT {} FROM {{rows}}",
+            table.name,
+            names(table.columns, ""),
+            names(table.columns, "r.")
+        );
+        Self::new(dialect, table.columns, &template)
+    }
+
+    /// `UPDATE` of rows of `table`, found by their keys.
+    pub(super) fn update(dialect: Dialect, table: &'static Table) -> Self {
+        let (keys, others): (Vec<&Column>, Vec<&Column>) =
+            table.columns.iter().partition(|column| column.kind == Kind::Key);
+        let sets: Vec<_> =
+            others.iter().map(|column| format!("{0} = r.{0}", column.name)).collect();
+        let keys: Vec<_> =
+            keys.iter().map(|column| format!("{}.{1} = r.{1}", table.name, column.name)).collect();
+        let template = format!(
+            "UPDATE {0} SET {1} {{from {0}: {2}}}",
+            table.name,
+            sets.join(", "),
+            keys.join(" AND ")
+        );
+        Self::new(dialect, table.columns, &template)
     }
 
     /// `INSERT` of whole rows of `table`; a row whose key exists already is left as it is.
-    pub(super) fn insert(dialect: Dialect, table: &'static Table) -> Self {
+    pub(super) fn insert_missing(dialect: Dialect, table: &'static Table) -> Self {
         let names = names(table.columns, "");
         let values = names_of(table.columns, "r.");
         let template = format!(
@@ -70,66 +108,95 @@ impl Batch {
         Self::new(dialect, table.columns, &template)
     }
 
-    /// The same statement, but a known row is left as it is unless it has the same `column`.
-    pub(super) fn only_if_same(mut self, table: &Table, column: &str) -> Self {
-        let name = table.name;
-        self.sql = format!("{} WHERE {name}.{column} = excluded.{column}", self.sql).into();
-        self
-    }
-
     /// Runs the statement over `rows`; says how many rows it changed.
     pub(super) async fn execute(
         &self,
         connection: &mut AnyConnection,
-        rows: &[Vec<Value>],
+        rows: &[impl AsRef<[Value]>],
     ) -> Result<u64, StoreError> {
         if rows.is_empty() {
             return Ok(0);
         }
-        let mut query = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql)));
-        for argument in self.arguments(rows) {
-            query = query.bind(argument);
-        }
-        Ok(query.execute(connection).await?.rows_affected())
+        Ok(self.query(rows).execute(connection).await?.rows_affected())
     }
 
     /// Runs the statement over `rows` and reads its result as rows of `columns`.
     pub(super) async fn fetch(
         &self,
         connection: &mut AnyConnection,
-        rows: &[Vec<Value>],
+        rows: &[impl AsRef<[Value]>],
         columns: &[Column],
-    ) -> Result<Vec<Vec<Value>>, StoreError> {
+    ) -> Result<Rows, StoreError> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let mut query = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql)));
-        for argument in self.arguments(rows) {
-            query = query.bind(argument);
-        }
-        let found = query.fetch_all(connection).await?;
+        let found = self.query(rows).fetch_all(connection).await?;
         found.iter().map(|row| read_row(row, columns)).collect()
     }
 
-    /// The steps in which SQLite would run the statement.
-    #[cfg(test)]
-    pub(super) async fn plan(
-        &self,
-        connection: &mut AnyConnection,
-    ) -> Result<Vec<String>, StoreError> {
-        let query = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", self.sql)));
-        let steps = query.bind("[]").fetch_all(connection).await?;
-        steps.iter().map(|step| Ok(step.try_get("detail")?)).collect()
+    fn query<'q>(&self, rows: &[impl AsRef<[Value]>]) -> Query<'q, Any, AnyArguments> {
+        let query = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql)));
+        bind(query, self.dialect, self.columns, rows)
     }
 
-    fn arguments(&self, rows: &[Vec<Value>]) -> Vec<String> {
-        match self.dialect {
-            Dialect::Postgres => {
-                (0..self.columns.len()).map(|column| array_literal(rows, column)).collect()
+    /// The statement's text, for a statement that has arguments before those of this one.
+    pub(super) fn sql_after(&self, arguments: usize) -> String {
+        let first = arguments.saturating_add(1);
+        self.template.replace("{rows}", &spell_rows(self.dialect, self.columns, first))
+    }
+
+    /// The columns of the rows that are passed.
+    pub(super) const fn columns(&self) -> &'static [Column] {
+        self.columns
+    }
+
+    /// The statement's text.
+    pub(super) fn sql(&self) -> &str {
+        &self.sql
+    }
+}
+
+/// Adds the arguments that stand for `rows` to `query`.
+pub(super) fn bind<'q>(
+    mut query: Query<'q, Any, AnyArguments>,
+    dialect: Dialect,
+    columns: &[Column],
+    rows: &[impl AsRef<[Value]>],
+) -> Query<'q, Any, AnyArguments> {
+    match dialect {
+        Dialect::Postgres => {
+            for column in 0..columns.len() {
+                query = query.bind(array_literal(rows, column));
             }
-            // An array of arrays of texts and numbers always serialises.
-            Dialect::Sqlite => vec![serde_json::to_string(rows).unwrap_or_default()],
+            query
         }
+        Dialect::Sqlite => query.bind(json_array(rows)),
+    }
+}
+
+/// How many arguments stand for rows of `columns`.
+pub(super) const fn arguments(dialect: Dialect, columns: &[Column]) -> usize {
+    match dialect {
+        Dialect::Postgres => columns.len(),
+        Dialect::Sqlite => 1,
+    }
+}
+
+/// Spells everything in `template` but `{rows}`.
+pub(super) fn spell(dialect: Dialect, template: &str) -> String {
+    let (lock, find, from): (_, Find, Find) = match dialect {
+        Dialect::Postgres => (" FOR UPDATE OF b", ask_for_each, update_each),
+        Dialect::Sqlite => ("", join, update_joined),
+    };
+    let found = spell_finds(template, "{find ", find);
+    spell_finds(&found, "{from ", from).replace("{lock}", lock)
+}
+
+/// Spells rows of `columns` under the name `r`, of which the first argument has number `first`.
+pub(super) fn spell_rows(dialect: Dialect, columns: &[Column], first: usize) -> String {
+    match dialect {
+        Dialect::Postgres => unnest(columns, first),
+        Dialect::Sqlite => json_each(columns, first),
     }
 }
 
@@ -153,8 +220,8 @@ fn names_of(columns: &[Column], prefix: &str) -> String {
     columns.iter().map(|c| format!("{prefix}{}", c.name)).collect::<Vec<_>>().join(", ")
 }
 
-fn unnest(columns: &[Column]) -> String {
-    let arrays: Vec<_> = (1..)
+fn unnest(columns: &[Column], first: usize) -> String {
+    let arrays: Vec<_> = (first..)
         .zip(columns)
         .map(|(number, column)| match column.kind {
             Kind::Number => format!("${number}::bigint[]"),
@@ -164,17 +231,17 @@ fn unnest(columns: &[Column]) -> String {
     format!("UNNEST({}) AS r({})", arrays.join(", "), names_of(columns, ""))
 }
 
-fn json_each(columns: &[Column]) -> String {
+fn json_each(columns: &[Column], number: usize) -> String {
     let values: Vec<_> = columns
         .iter()
         .enumerate()
         .map(|(index, column)| format!("json_extract(value, '$[{index}]') AS {}", column.name))
         .collect();
     // `json_each` would spell every row as text again, to be read anew for each of its values.
-    format!("(SELECT {} FROM jsonb_each($1)) AS r", values.join(", "))
+    format!("(SELECT {} FROM jsonb_each(${number})) AS r", values.join(", "))
 }
 
-/// Spells one `{find TABLE NAME: CONDITION}` from its two halves.
+/// Spells one `{find TABLE NAME: CONDITION}` or `{from …}` from its two halves.
 type Find = fn(&str, &str) -> String;
 
 fn join(table: &str, condition: &str) -> String {
@@ -188,10 +255,23 @@ fn ask_for_each(table: &str, condition: &str) -> String {
     format!("CROSS JOIN LATERAL (SELECT * FROM {table} WHERE {condition} OFFSET 0) AS {name}")
 }
 
-fn spell_finds(template: &str, find: Find) -> String {
+fn update_joined(_table: &str, condition: &str) -> String {
+    format!("FROM {{rows}} WHERE {condition}")
+}
+
+/// Finds the place of each row first, for the reason that [`ask_for_each`] has.
+fn update_each(table: &str, condition: &str) -> String {
+    format!(
+        "FROM (SELECT found.ctid AS found_at, r.* FROM {{rows}} CROSS JOIN LATERAL \
+         (SELECT {table}.ctid FROM {table} WHERE {condition} OFFSET 0) AS found) AS r \
+         WHERE {table}.ctid = r.found_at"
+    )
+}
+
+fn spell_finds(template: &str, mark: &str, find: Find) -> String {
     let mut sql = String::new();
     let mut rest = template;
-    while let Some((before, (inside, after))) = split_find(rest) {
+    while let Some((before, (inside, after))) = split_find(rest, mark) {
         let (table, condition) = inside.split_once(": ").unwrap_or((inside, "true"));
         sql.push_str(before);
         sql.push_str(&find(table, condition));
@@ -201,23 +281,43 @@ fn spell_finds(template: &str, find: Find) -> String {
     sql
 }
 
-/// What stands before the first `{find …}`, inside of it, and after it.
-fn split_find(text: &str) -> Option<(&str, (&str, &str))> {
-    let (before, rest) = text.split_once("{find ")?;
+/// What stands before the first `{find …}` or `{from …}`, inside of it, and after it.
+fn split_find<'t>(text: &'t str, mark: &str) -> Option<(&'t str, (&'t str, &'t str))> {
+    let (before, rest) = text.split_once(mark)?;
     Some((before, rest.split_once('}')?))
 }
 
-/// One column of `rows` as a PostgreSQL array literal.
-fn array_literal(rows: &[Vec<Value>], column: usize) -> String {
-    let mut literal = String::with_capacity(rows.len().saturating_mul(24));
-    literal.push('{');
+/// `rows` as a JSON array of arrays.
+fn json_array(rows: &[impl AsRef<[Value]>]) -> String {
+    let values = rows.iter().flat_map(|row| row.as_ref());
+    let mut json = Vec::with_capacity(values.map(room).sum::<usize>().saturating_add(2));
+    json.push(b'[');
     for (index, row) in rows.iter().enumerate() {
+        if index > 0 {
+            json.push(b',');
+        }
+        // Texts and numbers always serialise, and a vector takes everything.
+        let _ = serde_json::to_writer(&mut json, row.as_ref());
+    }
+    json.push(b']');
+    String::from_utf8(json).unwrap_or_default()
+}
+
+/// One column of `rows` as a PostgreSQL array literal.
+fn array_literal(rows: &[impl AsRef<[Value]>], column: usize) -> String {
+    let values = rows.iter().map(|row| row.as_ref().get(column));
+    let most = values.clone().flatten().map(room).sum::<usize>().saturating_add(2);
+    let mut literal = String::with_capacity(most);
+    literal.push('{');
+    for (index, value) in values.enumerate() {
         if index > 0 {
             literal.push(',');
         }
-        match row.get(column) {
+        match value {
             Some(Value::Text(text)) => quote(text, &mut literal),
-            Some(Value::Number(number)) => literal.push_str(&number.to_string()),
+            Some(Value::Number(number)) => {
+                let _ = write!(literal, "{number}");
+            }
             Some(Value::Null) | None => literal.push_str("NULL"),
         }
     }
@@ -225,13 +325,27 @@ fn array_literal(rows: &[Vec<Value>], column: usize) -> String {
     literal
 }
 
+/// How many bytes a value takes, mostly: a text that grows while it is written is copied again and
+/// again.
+const fn room(value: &Value) -> usize {
+    match value {
+        // Quotes, a comma, and something to be escaped now and then.
+        Value::Text(text) => text.len().saturating_add(5),
+        Value::Number(_) | Value::Null => 8,
+    }
+}
+
 fn quote(text: &str, literal: &mut String) {
     literal.push('"');
-    for character in text.chars() {
-        if matches!(character, '"' | '\\') {
-            literal.push('\\');
+    if text.bytes().any(|byte| matches!(byte, b'"' | b'\\')) {
+        for character in text.chars() {
+            if matches!(character, '"' | '\\') {
+                literal.push('\\');
+            }
+            literal.push(character);
         }
-        literal.push(character);
+    } else {
+        literal.push_str(text);
     }
     literal.push('"');
 }
@@ -245,7 +359,7 @@ mod tests {
         let template =
             "SELECT 1 FROM r {find card c: c.a = r.a} {find pot p: p.b = r.b} ORDER BY 1";
         assert_eq!(
-            spell_finds(template, join),
+            spell_finds(template, "{find ", join),
             "SELECT 1 FROM r JOIN card c ON c.a = r.a JOIN pot p ON p.b = r.b ORDER BY 1"
         );
     }

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::agreements::{AgreementKey, Agreements};
-use super::batch::Batch;
+use super::batch::{Batch, Rows};
+use super::owners::{CardKey, CardOwners};
 use super::statements::{
     BUDGET_VIEW, CARD_BUDGET, CARD_VIEW, COUNTER, PERMISSION, POT, WITHDRAWAL,
 };
-use super::{StoreError, Tx};
+use super::{Dialect, StoreError, Tx};
 use crate::crash;
 use crate::domain::agreement::Agreement;
 use crate::domain::card::CardState;
@@ -20,7 +21,7 @@ use crate::domain::money::Currency;
 use crate::domain::period::Period;
 use crate::domain::permission::Permission;
 use crate::domain::person::PersonState;
-use crate::ledger::book::{Book, Card, Owner, PotBalance};
+use crate::ledger::book::{Book, Card, Owner, PotBalance, PurchaseKey};
 use crate::ledger::posting::Head;
 use crate::record::decision::{DECISION, RecordedDecision, read_decision};
 use crate::record::event::{ISSUER_EVENT, PRESENTMENT};
@@ -47,11 +48,31 @@ pub struct BookWanted {
     pub purchases: BTreeSet<(ConnectionId, PurchaseReference)>,
 }
 
+/// What will be needed beside the books: read with them, which spares statements of their own.
+#[derive(Debug, Default)]
+pub struct Expected {
+    /// Questions that may have been answered before.
+    pub questions: Vec<(ProgrammeId, ConnectionId, IssuerReference)>,
+    /// Counters that will be asked for, unless the agreement has changed meanwhile.
+    pub counters: Vec<(ProgrammeId, BudgetId, CounterKey)>,
+}
+
 /// A book with the version of the programme's settings that is in force.
 #[derive(Debug)]
 pub struct OpenBook {
     pub book: Book,
     pub programme_version: u32,
+    /// Counters that were looked for, whether they exist or not.
+    sought: BTreeSet<CounterKey>,
+    pub(super) stored: Stored,
+}
+
+/// Which rows of a book exist: they are updated, all others are inserted.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    /// With the number of their holds. A hold is never taken away, and new ones come last.
+    pub(super) purchases: BTreeMap<PurchaseKey, usize>,
+    pub(super) counters: BTreeSet<CounterKey>,
 }
 
 static BUDGET_TABLE: Table = Table { name: "budget", columns: BUDGET_VIEW };
@@ -64,10 +85,17 @@ pub struct Books {
     pub open: BTreeMap<(ProgrammeId, BudgetId), OpenBook>,
     /// Purchases that were wanted, but belong to a budget that was not.
     pub elsewhere: BTreeSet<(ProgrammeId, ConnectionId, PurchaseReference)>,
+    /// The expected questions that were answered before.
+    pub answered: Vec<(ProgrammeId, ConnectionId, IssuerReference)>,
 }
 
 impl Books {
     /// The book of `budget`, if it is open.
+    pub fn get(&self, programme: &ProgrammeId, budget: &BudgetId) -> Option<&OpenBook> {
+        self.open.get(&(programme.clone(), budget.clone()))
+    }
+
+    /// The book of `budget`, if it is open, to be changed.
     pub fn get_mut(&mut self, programme: &ProgrammeId, budget: &BudgetId) -> Option<&mut OpenBook> {
         self.open.get_mut(&(programme.clone(), budget.clone()))
     }
@@ -79,9 +107,93 @@ impl Books {
     }
 
     /// Every open book.
-    pub fn all(&self) -> Vec<&Book> {
-        self.open.values().map(|open| &open.book).collect()
+    pub fn all(&self) -> Vec<&OpenBook> {
+        self.open.values().collect()
     }
+
+    fn note_sought(&mut self, counters: &[(ProgrammeId, BudgetId, CounterKey)]) {
+        for (programme, budget, key) in counters {
+            if let Some(open) = self.open.get_mut(&(programme.clone(), budget.clone())) {
+                open.sought.insert(key.clone());
+            }
+        }
+    }
+
+    fn add_counter(&mut self, row: &[Value]) -> Result<(), StoreError> {
+        let mut reader = Reader::new(&COUNTER, row);
+        let place = (reader.parsed()?, reader.parsed()?);
+        let key = CounterKey {
+            scope: reader.parsed()?,
+            period: reader.word(Period::from_word)?,
+            first_day: reader.date()?,
+        };
+        let Some(open) = self.open.get_mut(&place) else { return Ok(()) };
+        let amount = reader.money(open.book.currency)?;
+        let used = Committed { amount, purchases: reader.small()? };
+        open.stored.counters.insert(key.clone());
+        open.book.counters.insert(key, used);
+        Ok(())
+    }
+
+    fn add_card(&mut self, row: &[Value]) -> Result<(), StoreError> {
+        let mut reader = Reader::new(&CARD_TABLE, row);
+        let key = (reader.parsed()?, reader.parsed()?);
+        let card = Card {
+            connection: reader.parsed()?,
+            token: reader.parsed()?,
+            last_four: reader.text()?.to_owned(),
+            state: reader.word(CardState::from_word)?,
+        };
+        let owner = self.open.get_mut(&key).and_then(|open| open.book.owner.as_mut());
+        if let Some(owner) = owner {
+            owner.cards.push(card);
+        }
+        Ok(())
+    }
+
+    fn add_pot(&mut self, row: &[Value]) -> Result<(), StoreError> {
+        let (key, pot, balance) = read_pot(row)?;
+        if let Some(open) = self.open.get_mut(&key) {
+            open.book.pots.0.insert(pot, balance);
+        }
+        Ok(())
+    }
+
+    fn add_permission(&mut self, row: &[Value]) -> Result<(), StoreError> {
+        let mut reader = Reader::new(&PERMISSION, row);
+        let key = (reader.parsed()?, reader.parsed()?);
+        let id = reader.parsed()?;
+        let scope = reader.parsed()?;
+        let currency: Currency = reader.parsed()?;
+        let permission = Permission {
+            id,
+            scope,
+            cap: reader.money(currency)?,
+            uses_left: reader.small()?,
+            given_at: reader.instant()?,
+            ends_at: reader.instant()?,
+        };
+        if let Some(open) = self.open.get_mut(&key) {
+            open.book.permissions.push(permission);
+            open.book.permissions.sort_by_key(|permission| (permission.given_at, permission.id));
+        }
+        Ok(())
+    }
+}
+
+fn counter_keys(keys: &[(ProgrammeId, BudgetId, CounterKey)]) -> Rows {
+    let row = |(programme, budget, key): &(ProgrammeId, BudgetId, CounterKey)| {
+        let period = key.period.word().into();
+        vec![shown(programme), shown(budget), shown(&key.scope), period, shown(key.first_day)]
+    };
+    let mut rows: Vec<_> = keys.iter().collect();
+    rows.sort();
+    rows.dedup();
+    rows.into_iter().map(row).collect()
+}
+
+fn reference_keys<R: std::fmt::Display>(keys: &[(ProgrammeId, ConnectionId, R)]) -> Rows {
+    keys.iter().map(|(p, c, r)| vec![shown(p), shown(c), shown(r)]).collect()
 }
 
 /// A budget's row, with its person's.
@@ -136,7 +248,12 @@ impl BudgetRow {
             agreement,
             cards: Vec::new(),
         });
-        OpenBook { book, programme_version: self.programme_version }
+        OpenBook {
+            book,
+            programme_version: self.programme_version,
+            sought: BTreeSet::new(),
+            stored: Stored::default(),
+        }
     }
 }
 
@@ -146,11 +263,29 @@ impl Tx {
         &mut self,
         cards: &[(ProgrammeId, ConnectionId, CardToken)],
     ) -> Result<Vec<CardBudget>, StoreError> {
-        let keys: Vec<_> =
-            cards.iter().map(|(p, c, t)| vec![shown(p), shown(c), shown(t)]).collect();
+        let keys = reference_keys(cards);
         let statements = Arc::clone(&self.statements);
         let rows = statements.card_budgets.fetch(self.connection(), &keys, CARD_BUDGET).await?;
         rows.iter().map(|row| read_card_budget(row)).collect()
+    }
+
+    /// Whose cards these are. The answers are kept in `owners`, so this must not be asked in a
+    /// transaction that has handed out cards itself.
+    pub async fn owners(
+        &mut self,
+        cards: &BTreeSet<CardKey>,
+        owners: &CardOwners,
+    ) -> Result<BTreeMap<CardKey, BudgetId>, StoreError> {
+        let (mut known, missing) = owners.get(cards);
+        if missing.is_empty() {
+            return Ok(known);
+        }
+        let found = self.card_budgets(&missing).await?;
+        let found: Vec<_> =
+            found.into_iter().map(|c| ((c.programme, c.connection, c.token), c.budget)).collect();
+        owners.keep(&found);
+        known.extend(found);
+        Ok(known)
     }
 
     /// Locks the budgets that are `wanted`, in the order of their keys, and reads their books.
@@ -161,26 +296,72 @@ impl Tx {
         wanted: &[BookWanted],
         agreements: &Agreements,
     ) -> Result<Books, StoreError> {
+        self.open_books_expecting(wanted, &Expected::default(), agreements).await
+    }
+
+    /// As [`Tx::open_books`], with everything else that is `expected` to be needed.
+    pub async fn open_books_expecting(
+        &mut self,
+        wanted: &[BookWanted],
+        expected: &Expected,
+        agreements: &Agreements,
+    ) -> Result<Books, StoreError> {
         let mut keys: Vec<_> = wanted.iter().map(|w| (&w.programme, &w.budget)).collect();
         keys.sort();
         keys.dedup();
         let keys: Vec<_> = keys.into_iter().map(|(p, b)| vec![shown(p), shown(b)]).collect();
+        self.lock_budgets(&keys).await?;
+        let purchases: Vec<_> = wanted
+            .iter()
+            .flat_map(|w| w.purchases.iter().map(move |(c, r)| (&w.programme, c, r)))
+            .map(|(p, c, r)| vec![shown(p), shown(c), shown(r)])
+            .collect();
+        let questions = reference_keys(&expected.questions);
         let statements = Arc::clone(&self.statements);
-        let key_columns = columns![Key "programme_id", Key "budget_id"];
-        statements.lock_budgets.fetch(self.connection(), &keys, key_columns).await?;
+        let sets: [&[_]; 4] = [&keys, &questions, &purchases, &counter_keys(&expected.counters)];
+        let found = statements.books.fetch(self.connection(), &sets).await?;
+        let [budgets, cards, pots, permissions, answered, purchases, counters] =
+            <[Rows; 7]>::try_from(found).map_err(|_| StoreError::Contended("books"))?;
+
+        let mut books = self.books_of(&budgets, agreements).await?;
+        books.note_sought(&expected.counters);
+        cards.iter().try_for_each(|row| books.add_card(row))?;
+        pots.iter().try_for_each(|row| books.add_pot(row))?;
+        permissions.iter().try_for_each(|row| books.add_permission(row))?;
+        counters.iter().try_for_each(|row| books.add_counter(row))?;
+        for row in &answered {
+            let mut reader = Reader::new(&DECISION, row);
+            books.answered.push((reader.parsed()?, reader.parsed()?, reader.parsed()?));
+        }
+        self.read_purchases(&purchases, &mut books).await?;
+        Ok(books)
+    }
+
+    /// Locks first, in one order everywhere, in a statement of its own: PostgreSQL returns the rows
+    /// of a statement as they were when it began, and it may have waited for the lock. On SQLite
+    /// the transaction has locked the whole file when it began.
+    async fn lock_budgets(&mut self, keys: &[Vec<Value>]) -> Result<(), StoreError> {
+        let statements = Arc::clone(&self.statements);
+        if statements.dialect == Dialect::Postgres {
+            let columns = columns![Key "budget_id"];
+            statements.lock_budgets.fetch(self.connection(), keys, columns).await?;
+        }
         crash::reach("locked");
-        let mut books = Books::default();
-        let rows = statements.budgets.fetch(self.connection(), &keys, BUDGET_VIEW).await?;
+        Ok(())
+    }
+
+    async fn books_of(
+        &mut self,
+        rows: &[Vec<Value>],
+        agreements: &Agreements,
+    ) -> Result<Books, StoreError> {
         let rows = rows.iter().map(|row| BudgetRow::read(row)).collect::<Result<Vec<_>, _>>()?;
         let in_force = self.agreements_in_force(&rows, agreements).await?;
+        let mut books = Books::default();
         for row in rows {
             let open = row.open(&in_force);
             books.open.insert((open.book.programme.clone(), open.book.budget.clone()), open);
         }
-        self.read_cards(&keys, &mut books).await?;
-        self.read_pots(&keys, &mut books).await?;
-        self.read_permissions(&keys, &mut books).await?;
-        self.read_purchases(wanted, &mut books).await?;
         Ok(books)
     }
 
@@ -211,87 +392,14 @@ impl Tx {
         if missing.is_empty() { Ok(in_force) } else { Err(StoreError::Contended("agreement")) }
     }
 
-    async fn read_cards(
-        &mut self,
-        keys: &[Vec<Value>],
-        books: &mut Books,
-    ) -> Result<(), StoreError> {
-        let statements = Arc::clone(&self.statements);
-        for row in statements.cards.fetch(self.connection(), keys, CARD_VIEW).await? {
-            let mut reader = Reader::new(&CARD_TABLE, &row);
-            let key = (reader.parsed()?, reader.parsed()?);
-            let card = Card {
-                connection: reader.parsed()?,
-                token: reader.parsed()?,
-                last_four: reader.text()?.to_owned(),
-                state: reader.word(CardState::from_word)?,
-            };
-            let owner = books.open.get_mut(&key).and_then(|open| open.book.owner.as_mut());
-            if let Some(owner) = owner {
-                owner.cards.push(card);
-            }
-        }
-        Ok(())
-    }
-
-    async fn read_pots(
-        &mut self,
-        keys: &[Vec<Value>],
-        books: &mut Books,
-    ) -> Result<(), StoreError> {
-        let statements = Arc::clone(&self.statements);
-        for row in statements.pots.fetch(self.connection(), keys, POT.columns).await? {
-            let (key, pot, balance) = read_pot(&row)?;
-            if let Some(open) = books.open.get_mut(&key) {
-                open.book.pots.0.insert(pot, balance);
-            }
-        }
-        Ok(())
-    }
-
-    async fn read_permissions(
-        &mut self,
-        keys: &[Vec<Value>],
-        books: &mut Books,
-    ) -> Result<(), StoreError> {
-        let statements = Arc::clone(&self.statements);
-        let rows = statements.permissions.fetch(self.connection(), keys, PERMISSION.columns);
-        for row in rows.await? {
-            let mut reader = Reader::new(&PERMISSION, &row);
-            let key = (reader.parsed()?, reader.parsed()?);
-            let id = reader.parsed()?;
-            let scope = reader.parsed()?;
-            let currency: Currency = reader.parsed()?;
-            let permission = Permission {
-                id,
-                scope,
-                cap: reader.money(currency)?,
-                uses_left: reader.small()?,
-                given_at: reader.instant()?,
-                ends_at: reader.instant()?,
-            };
-            if let Some(open) = books.open.get_mut(&key) {
-                open.book.permissions.push(permission);
-                open.book
-                    .permissions
-                    .sort_by_key(|permission| (permission.given_at, permission.id));
-            }
-        }
-        Ok(())
-    }
-
+    /// Reads the purchases with `keys`, which exist, and their holds.
     async fn read_purchases(
         &mut self,
-        wanted: &[BookWanted],
+        keys: &[Vec<Value>],
         books: &mut Books,
     ) -> Result<(), StoreError> {
-        let keys: Vec<_> = wanted
-            .iter()
-            .flat_map(|w| w.purchases.iter().map(move |(c, r)| (&w.programme, c, r)))
-            .map(|(p, c, r)| vec![shown(p), shown(c), shown(r)])
-            .collect();
         let statements = Arc::clone(&self.statements);
-        let rows = statements.purchases.fetch(self.connection(), &keys, PURCHASE.columns).await?;
+        let rows = statements.purchases.fetch(self.connection(), keys, PURCHASE.columns).await?;
         let mut places = BTreeMap::new();
         let mut hold_keys = Vec::new();
         for row in &rows {
@@ -303,6 +411,7 @@ impl Tx {
             places.insert(purchase.id, (key.clone(), own.clone()));
             match books.open.get_mut(&key) {
                 Some(open) => {
+                    open.stored.purchases.insert(own.clone(), 0);
                     open.book.purchases.insert(own, purchase);
                 }
                 None => {
@@ -314,44 +423,33 @@ impl Tx {
         for row in &rows {
             let (id, hold) = read_hold(row)?;
             let Some((key, own)) = places.get(&id) else { continue };
-            let open = books.open.get_mut(key);
-            if let Some(purchase) = open.and_then(|open| open.book.purchases.get_mut(own)) {
+            let Some(open) = books.open.get_mut(key) else { continue };
+            let purchase = open.book.purchases.get_mut(own);
+            if let Some((purchase, holds)) = purchase.zip(open.stored.purchases.get_mut(own)) {
                 purchase.holds.push(hold);
+                *holds = purchase.holds.len();
             }
         }
         Ok(())
     }
 
-    /// Reads the counters with `keys` into their books, as far as they exist.
+    /// Reads the counters with `keys` into their books, as far as they exist and were not looked
+    /// for before.
     pub async fn load_counters(
         &mut self,
         keys: &[(ProgrammeId, BudgetId, CounterKey)],
         books: &mut Books,
     ) -> Result<(), StoreError> {
-        let row = |(programme, budget, key): &(ProgrammeId, BudgetId, CounterKey)| {
-            let period = key.period.word().into();
-            vec![shown(programme), shown(budget), shown(&key.scope), period, shown(key.first_day)]
+        let is_new = |(programme, budget, key): &&(ProgrammeId, BudgetId, CounterKey)| {
+            let open = books.open.get(&(programme.clone(), budget.clone()));
+            open.is_some_and(|open| !open.sought.contains(key))
         };
-        let mut rows: Vec<_> = keys.iter().collect();
-        rows.sort();
-        rows.dedup();
-        let rows: Vec<_> = rows.into_iter().map(row).collect();
+        let keys: Vec<_> = keys.iter().filter(is_new).cloned().collect();
         let statements = Arc::clone(&self.statements);
-        for row in statements.counters.fetch(self.connection(), &rows, COUNTER.columns).await? {
-            let mut reader = Reader::new(&COUNTER, &row);
-            let place = (reader.parsed()?, reader.parsed()?);
-            let key = CounterKey {
-                scope: reader.parsed()?,
-                period: reader.word(Period::from_word)?,
-                first_day: reader.date()?,
-            };
-            if let Some(open) = books.open.get_mut(&place) {
-                let amount = reader.money(open.book.currency)?;
-                let used = Committed { amount, purchases: reader.small()? };
-                open.book.counters.insert(key, used);
-            }
-        }
-        Ok(())
+        let rows = counter_keys(&keys);
+        let found = statements.counters.fetch(self.connection(), &rows, COUNTER.columns).await?;
+        books.note_sought(&keys);
+        found.iter().try_for_each(|row| books.add_counter(row))
     }
 
     /// The decisions that are recorded under `keys`. Read after the budgets are locked.
@@ -443,8 +541,7 @@ impl Tx {
         keys: &[(ProgrammeId, ConnectionId, R)],
         table: &Table,
     ) -> Result<Vec<Vec<Value>>, StoreError> {
-        let keys: Vec<_> =
-            keys.iter().map(|(p, c, r)| vec![shown(p), shown(c), shown(r)]).collect();
+        let keys = reference_keys(keys);
         let statements = Arc::clone(&self.statements);
         batch(&statements).fetch(self.connection(), &keys, table.columns).await
     }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::batch::Batch;
-use super::books::pot_row;
+use super::batch::Row;
+use super::books::{OpenBook, pot_row};
+use super::writing::Write;
 use super::{Marked, StoreError, Tx};
 use crate::crash;
 use crate::domain::id::{
@@ -13,8 +14,6 @@ use crate::domain::id::{
 };
 use crate::domain::limit::{Committed, CounterKey};
 use crate::domain::permission::Permission;
-use crate::ledger::book::Book;
-use crate::record::purchase::{hold_rows, purchase_row};
 use crate::record::row::{Value, shown};
 
 /// Rows of what happened, written beside the books that they changed.
@@ -37,6 +36,8 @@ pub struct Parked {
     pub programme: ProgrammeId,
     pub connection: ConnectionId,
     pub event: IssuerReference,
+    /// The claim that it waits for.
+    pub claim: IssuerReference,
     /// The note that says that it waits.
     pub exception: ExceptionId,
 }
@@ -76,7 +77,7 @@ impl Tx {
     /// somebody else was first, and the whole transaction must be run again.
     pub async fn close_books(
         &mut self,
-        books: &[&Book],
+        books: &[&OpenBook],
         additions: &Additions,
     ) -> Result<(), StoreError> {
         let statements = Arc::clone(&self.statements);
@@ -86,17 +87,24 @@ impl Tx {
         let notes: Vec<_> = additions.notes.iter().map(note_row).collect();
         self.newest = changes.newest.clone().or(self.newest.take());
         crash::reach("decided");
-        self.write(&s.insert_decisions, &additions.decisions, "decision").await?;
+        let write = |batch, rows, table| Write { batch, rows, table };
+        self.write_all(&[
+            write(&s.insert_decisions, &borrowed(&additions.decisions), "decision"),
+            write(&s.insert_events, &borrowed(&additions.events), "issuer_event"),
+            write(&s.insert_presentments, &borrowed(&additions.presentments), "presentment"),
+            write(&s.move_heads, &changes.heads, "budget"),
+            write(&s.insert_postings, &changes.postings, "posting"),
+            write(&s.insert_journal, &changes.journal, "journal"),
+            write(&s.insert_purchases, &changes.purchases.new, "purchase"),
+            write(&s.update_purchases, &changes.purchases.known, "purchase"),
+            write(&s.insert_holds, &changes.holds.new, "hold"),
+            write(&s.update_holds, &changes.holds.known, "hold"),
+            write(&s.update_pots, &changes.pots, "pot"),
+            write(&s.insert_counters, &changes.counters.new, "counter"),
+            write(&s.update_counters, &changes.counters.known, "counter"),
+        ])
+        .await?;
         self.write(&s.insert_withdrawals, &additions.withdrawals, "withdrawal").await?;
-        self.write(&s.insert_events, &additions.events, "issuer_event").await?;
-        self.write(&s.insert_presentments, &additions.presentments, "presentment").await?;
-        self.write(&s.move_heads, &changes.heads, "budget").await?;
-        self.write(&s.insert_postings, &changes.postings, "posting").await?;
-        self.write(&s.insert_journal, &changes.journal, "journal").await?;
-        self.write(&s.upsert_purchases, &changes.purchases, "purchase").await?;
-        self.write(&s.upsert_holds, &changes.holds, "hold").await?;
-        self.write(&s.update_pots, &changes.pots, "pot").await?;
-        self.write(&s.upsert_counters, &changes.counters, "counter").await?;
         self.write(&s.update_permissions, &changes.permissions, "permission").await?;
         self.write(&s.insert_messages, &messages, "message").await?;
         self.write(&s.insert_exceptions, &notes, "exception").await?;
@@ -105,51 +113,54 @@ impl Tx {
         let unparked: Vec<_> = additions.unparked.iter().map(parked_row).collect();
         self.write(&s.delete_parked, &unparked, "parked").await?;
         let settled: Vec<_> = additions.unparked.iter().map(noted_key).collect();
-        self.write(&s.delete_exceptions, &settled, "exception").await
+        // Somebody may have dealt with the note already.
+        s.delete_exceptions.execute(self.connection(), &settled).await?;
+        Ok(())
     }
+}
 
-    async fn write(
-        &mut self,
-        batch: &Batch,
-        rows: &[Vec<Value>],
-        table: &'static str,
-    ) -> Result<(), StoreError> {
-        let written = batch.execute(self.connection(), rows).await?;
-        if usize::try_from(written) == Ok(rows.len()) {
-            if !rows.is_empty() {
-                crash::reach(table);
-            }
-            Ok(())
-        } else {
-            Err(StoreError::Contended(table))
-        }
-    }
+fn borrowed(rows: &[Vec<Value>]) -> Vec<Row<'_>> {
+    rows.iter().map(|row| row.as_slice().into()).collect()
 }
 
 /// The rows of all changes of all books.
 #[derive(Debug, Default)]
-struct Changed {
-    heads: Vec<Vec<Value>>,
-    postings: Vec<Vec<Value>>,
-    journal: Vec<Vec<Value>>,
-    purchases: Vec<Vec<Value>>,
-    holds: Vec<Vec<Value>>,
-    pots: Vec<Vec<Value>>,
-    counters: Vec<Vec<Value>>,
-    permissions: Vec<Vec<Value>>,
+struct Changed<'a> {
+    heads: Vec<Row<'a>>,
+    postings: Vec<Row<'a>>,
+    journal: Vec<Row<'a>>,
+    purchases: Kept<'a>,
+    holds: Kept<'a>,
+    pots: Vec<Row<'a>>,
+    counters: Kept<'a>,
+    permissions: Vec<Row<'a>>,
     newest: Option<Marked>,
 }
 
-impl Changed {
-    fn of(books: &[&Book]) -> Self {
+/// Rows of one table: those that are inserted, and those that are there already.
+#[derive(Debug, Default)]
+struct Kept<'a> {
+    new: Vec<Row<'a>>,
+    known: Vec<Row<'a>>,
+}
+
+impl<'a> Kept<'a> {
+    fn push(&mut self, is_known: bool, row: impl Into<Row<'a>>) {
+        if is_known { self.known.push(row.into()) } else { self.new.push(row.into()) }
+    }
+}
+
+impl<'a> Changed<'a> {
+    fn of(books: &[&'a OpenBook]) -> Self {
         let mut changed = Self::default();
-        for book in books {
-            changed.add(book);
+        for open in books {
+            changed.add(open);
         }
         changed
     }
 
-    fn add(&mut self, book: &Book) {
+    fn add(&mut self, open: &'a OpenBook) {
+        let (book, stored) = (&open.book, &open.stored);
         let (programme, budget, changes) = (&book.programme, &book.budget, book.changes());
         if changes.postings.is_empty() {
             return;
@@ -159,34 +170,38 @@ impl Changed {
             let programme = programme.clone();
             Marked { programme, posting, hash: head.hash }
         });
-        self.heads.push(vec![
+        self.heads.push(Row::Owned(vec![
             shown(programme),
             shown(budget),
             book.stored_head().seq.into(),
             head.seq.into(),
             head.posting.map(|id| id.to_string()).into(),
             head.hash.into(),
-        ]);
-        for posting in &changes.postings {
-            self.postings.push(posting.row());
-            self.journal.extend(posting.journal_rows());
+        ]));
+        for rows in &changes.posting_rows {
+            self.postings.push(rows.posting.as_slice().into());
+            self.journal.extend(borrowed(&rows.journal));
         }
-        for purchase in changes.purchases.iter().filter_map(|key| book.purchases.get(key)) {
-            self.purchases.push(purchase_row(programme, purchase));
-            self.holds.extend(hold_rows(programme, purchase));
+        for (key, rows) in &changes.purchases {
+            let holds = stored.purchases.get(key).copied();
+            self.purchases.push(holds.is_some(), rows.purchase.as_slice());
+            for (number, row) in rows.holds.iter().enumerate() {
+                self.holds.push(number < holds.unwrap_or(0), row.as_slice());
+            }
         }
         for pot in &changes.pots {
             if let Some(balance) = book.pots.0.get(pot) {
-                self.pots.push(pot_row(programme, budget, pot, balance));
+                self.pots.push(pot_row(programme, budget, pot, balance).into());
             }
         }
         for key in &changes.counters {
             if let Some(used) = book.counters.get(key) {
-                self.counters.push(counter_row(programme, budget, key, used));
+                let row = counter_row(programme, budget, key, used);
+                self.counters.push(stored.counters.contains(key), row);
             }
         }
         for permission in book.permissions.iter().filter(|p| changes.permissions.contains(&p.id)) {
-            self.permissions.push(permission_row(programme, budget, permission));
+            self.permissions.push(permission_row(programme, budget, permission).into());
         }
     }
 }
@@ -245,6 +260,7 @@ fn parked_row(parked: &Parked) -> Vec<Value> {
         shown(&parked.programme),
         shown(&parked.connection),
         shown(&parked.event),
+        shown(&parked.claim),
         shown(parked.exception),
     ]
 }

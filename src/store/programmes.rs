@@ -166,7 +166,7 @@ impl Tx {
     ) -> Result<u64, StoreError> {
         let dialect = self.statements.dialect;
         let batch = match known {
-            OnKnown::Keep => Batch::insert(dialect, table),
+            OnKnown::Keep => Batch::insert_missing(dialect, table),
             OnKnown::Replace => Batch::upsert(dialect, table),
         };
         batch.execute(self.connection(), rows).await

@@ -19,6 +19,8 @@ mod ledger;
 #[cfg(test)]
 mod lives;
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod scenarios;

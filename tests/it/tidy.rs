@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::str::Lines;
 
 use crate::support::project;
 
@@ -569,6 +570,49 @@ fn packages_come_from_the_registries(files: &[Source]) -> Vec<String> {
         }
     }
     complaints
+}
+
+rule!(every_mutant_still_applies,
+fine: [
+    "tests/mutants/a.patch": "Why.\n\n--- a/src/a.rs\n+++ b/src/a.rs\n@@ -1,2 +1,1 @@\n one\n-two\n",
+    "src/a.rs": "zero\none\ntwo\n",
+],
+broken: [
+    "tests/mutants/a.patch": "--- a/src/a.rs\n+++ b/src/a.rs\n@@ -1,2 +1,1 @@\n one\n-two\n",
+]);
+
+/// `tests/mutants` breaks the gateway on purpose. What a patch takes away must be there.
+fn every_mutant_still_applies(files: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for patch in files.iter().filter(|file| file.is_in("tests/mutants")) {
+        let mut target = "";
+        for (line, text) in numbered(&patch.text) {
+            if let Some(path) = text.strip_prefix("+++ b/") {
+                target = path;
+            } else if text.starts_with("@@ ") {
+                let before = before_the_hunk(patch.text.lines(), line);
+                let is_there =
+                    |file: &Source| file.path == target && file.text.contains(before.as_str());
+                if !files.iter().any(is_there) {
+                    complaints.push(patch.complain(line, format!("{target} reads otherwise now")));
+                }
+            }
+        }
+    }
+    complaints
+}
+
+/// What a hunk of a patch expects to find.
+fn before_the_hunk(lines: Lines<'_>, after: usize) -> String {
+    let is_hunk = |line: &&str| line.starts_with([' ', '-', '+']) && !line.starts_with("--- ");
+    let mut expected = String::new();
+    for line in
+        lines.skip(after).take_while(is_hunk).filter_map(|line| line.strip_prefix([' ', '-']))
+    {
+        expected.push_str(line);
+        expected.push('\n');
+    }
+    expected
 }
 
 #[test]

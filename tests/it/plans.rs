@@ -1,0 +1,20 @@
+//! What a decision reads is bounded, whether there are ten people or a million.
+
+use sayso::store::{Connections, Store};
+
+use crate::support::TestDatabase;
+
+on_both_databases!(no_statement_walks_through_a_programme);
+
+/// Rows are looked up by a key that says more than the programme. SQLite plans without figures, and
+/// a connection of ours on PostgreSQL may do nothing but look up: so the plans on empty tables are
+/// the plans for ever.
+async fn no_statement_walks_through_a_programme(database: TestDatabase) {
+    let store = Store::open(&database.url, Connections::default()).await.unwrap();
+    let plans = store.plans().await.unwrap();
+    assert!(plans.len() > 10);
+    for plan in plans {
+        assert_eq!(plan.walk(store.dialect()), None, "{plan:#?}");
+    }
+    store.close().await;
+}
