@@ -195,7 +195,7 @@ impl Desk {
             let mut cause = self.cause(PostingKind::Expiry);
             cause.moment.at = now;
             let expire = |purchase: &mut Purchase, pots: &mut Pots| {
-                purchase.expire(now);
+                purchase.expire();
                 settled(purchase, pots, &[])
             };
             self.book.change(&key, cause, expire).unwrap();
