@@ -8,7 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sayso::clock::Clock as GatewayClock;
 use sayso::ops::balances::Balances;
-use simulator::storm::{Aftermath, Storm, storm};
+use simulator::recorded::Format;
+use simulator::storm::{Aftermath, Past, Storm, storm};
 use simulator::{Clock, population};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -16,11 +17,12 @@ use tokio::time::sleep;
 
 use crate::caller::Caller;
 use crate::support::TestDatabase;
-use crate::world::{World, patient};
+use crate::world::{DEE, DEMO, World, patient};
 
 on_both_databases!(
     a_storm_of_days_leaves_every_answer_and_every_balance_right,
     a_gateway_that_is_killed_in_a_storm_loses_and_doubles_nothing,
+    the_past_is_asked_about_again_and_differences_are_told,
 );
 
 fn a_storm(gateway: String, programme: &str, purchases: usize) -> Storm {
@@ -48,6 +50,31 @@ async fn a_storm_of_days_leaves_every_answer_and_every_balance_right(database: T
     let report = aftermath.report();
     assert!(report.is_clean(), "{}", report.to_text());
     assert!(report.answers().len() >= 3, "{}", report.to_text());
+    world.check().await;
+}
+
+async fn the_past_is_asked_about_again_and_differences_are_told(database: TestDatabase) {
+    let programme = patient(DEMO);
+    let world = World::open_with(database, &programme).await;
+    let rows = [
+        "time,card,amount,currency,mcc,merchant,result",
+        "2026-11-02T09:00:00Z,DEE,12.50,GBP,5411,Grocer,approved",
+        "2026-11-02T10:00:00Z,DEE,8.00,GBP,5921,\"Bottles, and more\",approved",
+        "2026-11-02T11:00:00Z,DEE,79.00,GBP,4812,Phones,declined",
+    ];
+    let past =
+        Past { text: rows.join("\n").replace("DEE", DEE), format: Format::Csv, skips_bad: false };
+    let wanted = Storm { recorded: Some(past), ..a_storm(world.url(""), &programme, 0) };
+    let hand = world.hand();
+    let clock = Clock::Story(Box::new(move |unix| hand.set(Timestamp::from_second(unix).unwrap())));
+    let mut aftermath = storm(&wanted, clock).await.unwrap();
+    let balances = Balances::read(world.app.store(), world.app.directory()).await.unwrap();
+    aftermath.compare_balances(&balances.to_json().to_string()).unwrap();
+    let report = aftermath.report();
+    assert!(report.is_clean(), "{}", report.to_text());
+    let [difference] = report.differences.as_slice() else { panic!("{}", report.to_text()) };
+    assert!(difference.starts_with("line 3: £8.00 at Bottles, and more was approved"));
+    assert!(difference.ends_with("not paid now category_off"), "{difference}");
     world.check().await;
 }
 
