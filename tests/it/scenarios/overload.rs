@@ -226,7 +226,7 @@ async fn scenario_58_a_database_that_is_gone_is_spared_and_found_again() {
 async fn scenario_58_a_database_that_vanished_without_a_word_is_left_behind() {
     let Some((wire, world)) = behind_a_wire().await else { return };
     let caller = world.caller();
-    wire.fall_silent();
+    wire.fall_silent_after(8);
     // Longer than a lane waits for one transaction.
     endure(&caller, "Silent", 40).await;
     assert!(!caller.is_ready().await);
