@@ -76,7 +76,7 @@ impl Databases {
     pub(crate) async fn fresh(&self, kind: Kind) -> Result<String> {
         match kind {
             Kind::Sqlite => {
-                for rest in [".db-wal", ".db-shm"] {
+                for rest in [".db-wal", ".db-shm", ".db.mark"] {
                     let file = self.file(COPY, rest);
                     if file.exists() {
                         fs::remove_file(file)?;
