@@ -39,7 +39,7 @@ const THIS_FILE: &str = "tests/it/tidy.rs";
 
 const LONGEST_FILE: usize = 600;
 const LONGEST_FUNCTION: usize = 100;
-const MOST_DIALECT_MATCHES: usize = 12;
+const MOST_DIALECT_MATCHES: usize = 20;
 
 /// A file of the project, with `/` in its path on every system.
 struct Source {
@@ -391,10 +391,10 @@ fn no_store_method_is_dead(files: &[Source]) -> Vec<String> {
 }
 
 rule!(one_sql_text_serves_both_databases,
-fine: ["src/store/mod.rs": "match self.dialect {}\n".repeat(12)],
+fine: ["src/store/mod.rs": "match self.dialect {}\n".repeat(20)],
 broken: [
-    "src/store/cards.rs": "match self.dialect {}\n".repeat(13),
-    "src/store/holds.rs": "if self.dialect == Dialect::Sqlite {}\n".repeat(13),
+    "src/store/cards.rs": "match self.dialect {}\n".repeat(21),
+    "src/store/holds.rs": "if self.dialect == Dialect::Sqlite {}\n".repeat(21),
 ]);
 
 fn one_sql_text_serves_both_databases(files: &[Source]) -> Vec<String> {
