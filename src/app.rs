@@ -14,7 +14,6 @@ use crate::clock::Clock;
 use crate::committer::{Committer, CommitterSettings};
 use crate::http::{self, Edge, Listening};
 use crate::ids::NewIds;
-use crate::lifecycle::LifecycleError;
 use crate::ops::health::Readiness;
 use crate::ops::metrics;
 use crate::programme::directory::{Directory, DirectoryError};
@@ -25,6 +24,8 @@ use crate::upkeep::{Done, Upkeep};
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
 /// How long that may take before fresh connections are tried.
 const REFRESHED_WITHIN: Duration = Duration::from_secs(15);
+/// How long one round of upkeep is waited for.
+const KEPT_UP_WITHIN: Duration = Duration::from_mins(5);
 /// How long the last steps of a stop may each take. With the database away they never end.
 const STOPPED_WITHIN: Duration = Duration::from_secs(1);
 /// The most questions of one database transaction.
@@ -136,8 +137,8 @@ impl App {
         );
         let refreshing = tokio::spawn(task);
         let upkeep = Upkeep::new(store.clone(), directory.clone(), clock.clone(), ids.clone());
-        let keeping_up =
-            upkeep_every.map(|every| tokio::spawn(keep_up(upkeep, every, is_stopping)));
+        let keeping_up = upkeep_every
+            .map(|every| tokio::spawn(keep_up(upkeep, store.clone(), every, is_stopping)));
         tracing::info!(address = %listening.address(), "listening");
         Ok(Self {
             store,
@@ -179,7 +180,7 @@ impl App {
     }
 
     /// Looks after what nobody asks for, once, now.
-    pub async fn upkeep(&self) -> Result<Done, LifecycleError> {
+    pub async fn upkeep(&self) -> Result<Done, StoreError> {
         let (store, directory) = (self.store.clone(), self.directory.clone());
         Upkeep::new(store, directory, self.clock.clone(), self.ids.clone()).round().await
     }
@@ -244,8 +245,14 @@ async fn refresh(
     }
 }
 
-/// Looks after what nobody asks for. What fails is tried again in the next round.
-async fn keep_up(mut upkeep: Upkeep, every: Duration, mut stopping: watch::Receiver<bool>) {
+/// Looks after what nobody asks for. A round runs in a task of its own, which is never cancelled, and
+/// is not waited for for ever: two at once do no harm.
+async fn keep_up(
+    mut upkeep: Upkeep,
+    store: Store,
+    every: Duration,
+    mut stopping: watch::Receiver<bool>,
+) {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -253,9 +260,22 @@ async fn keep_up(mut upkeep: Upkeep, every: Duration, mut stopping: watch::Recei
             _ = ticks.tick() => {}
             _ = stopping.wait_for(|is_stopping| *is_stopping) => return,
         }
-        if let Err(error) = upkeep.round().await {
-            let cause: &dyn std::error::Error = &error;
-            tracing::warn!(cause, "upkeep is left for the next round");
+        let mut own = upkeep.clone();
+        let round = tokio::spawn(async move {
+            let result = own.round().await;
+            (own, result)
+        });
+        match timeout(KEPT_UP_WITHIN, round).await {
+            Ok(Ok((done, Ok(_)))) => upkeep = done,
+            Ok(Ok((_, Err(error)))) => {
+                let cause: &dyn std::error::Error = &error;
+                tracing::error!(cause, "upkeep is left for the next round");
+            }
+            Ok(Err(_)) => tracing::error!("a round of upkeep ended badly"),
+            Err(_) => {
+                tracing::error!("a round of upkeep is not waited for any more");
+                store.renew_connections();
+            }
         }
     }
 }

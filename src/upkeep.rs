@@ -4,6 +4,8 @@
 //! Safe to run anywhere and any number of times: whatever it changes, it looks at again under the
 //! budget's lock.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::Clock;
@@ -13,7 +15,7 @@ use crate::domain::purchase::Purchase;
 use crate::ids::NewIds;
 use crate::lifecycle::{LifecycleError, book_parked, expire};
 use crate::programme::directory::Directory;
-use crate::store::{Store, StoreError};
+use crate::store::{OpenPurchase, Parked, Store, StoreError};
 
 /// How far back the first round looks: a gateway that was down for a night missed nothing.
 const FIRST_LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
@@ -34,91 +36,143 @@ pub struct Done {
 }
 
 /// Looks after one database.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Upkeep {
     store: Store,
     directory: Directory,
     clock: Clock,
     ids: NewIds,
-    /// Approvals up to this moment have been reviewed.
-    reviewed_to: Option<Timestamp>,
+    /// Approvals up to this moment have been reviewed, by programme.
+    reviewed_to: BTreeMap<ProgrammeId, Timestamp>,
 }
 
 impl Upkeep {
     /// Looks after `store`.
     pub const fn new(store: Store, directory: Directory, clock: Clock, ids: NewIds) -> Self {
-        Self { store, directory, clock, ids, reviewed_to: None }
+        Self { store, directory, clock, ids, reviewed_to: BTreeMap::new() }
     }
 
-    /// One round over every programme. What it could not do is left for the next one.
-    pub async fn round(&mut self) -> Result<Done, LifecycleError> {
+    /// One round over every programme. What could not be done is logged, and left for the next
+    /// round: one row that is wrong stops nothing else.
+    ///
+    /// # Errors
+    ///
+    /// Only if the programmes cannot be read at all.
+    pub async fn round(&mut self) -> Result<Done, StoreError> {
         let now = self.clock.now();
-        let programmes: Vec<_> = self.store.programmes().await?;
-        let mut done = Done { unparked: self.try_parked().await?, ..Done::default() };
-        let reviewed_to = now.checked_sub(CONFIRMED_WITHIN).unwrap_or(now);
-        for (programme, _) in &programmes {
-            done.expired = done.expired.saturating_add(self.expire(programme, now).await?);
-            let unconfirmed = self.unconfirmed(programme, reviewed_to).await?;
-            done.unconfirmed = done.unconfirmed.saturating_add(unconfirmed);
+        let mut done = Done { unparked: self.book_parked(now).await, ..Done::default() };
+        for (programme, _) in self.store.programmes().await? {
+            done.expired = done.expired.saturating_add(self.expire(&programme, now).await);
+            match self.review(&programme, now).await {
+                Ok(unconfirmed) => done.unconfirmed = done.unconfirmed.saturating_add(unconfirmed),
+                Err(error) => leave(&error),
+            }
         }
-        self.reviewed_to = Some(reviewed_to);
         tell(done);
         Ok(done)
     }
 
-    async fn expire(
-        &self,
-        programme: &ProgrammeId,
-        now: Timestamp,
-    ) -> Result<usize, LifecycleError> {
+    async fn expire(&self, programme: &ProgrammeId, now: Timestamp) -> usize {
         let mut expired: usize = 0;
+        let mut last = None;
         loop {
-            let due = self.store.expired_purchases(programme, now, BATCH_MOST).await?;
-            if due.is_empty() {
-                return Ok(expired);
-            }
-            let mut tx = self.store.begin().await?;
-            let given_back = expire(&mut tx, &self.directory, &self.ids, now, &due).await?;
-            tx.commit().await?;
-            expired = expired.saturating_add(given_back);
-            if given_back == 0 {
-                return Ok(expired);
+            let page = self.store.expired_purchases(programme, now, last.as_ref(), BATCH_MOST);
+            let page = page.await.unwrap_or_else(|error| {
+                leave(&error);
+                Vec::new()
+            });
+            let Some(end) = page.last() else { return expired };
+            last = Some(end.clone());
+            let mut open = vec![page.as_slice()];
+            while let Some(due) = open.pop() {
+                match self.commit_expiry(now, due).await {
+                    Ok(count) => expired = expired.saturating_add(count),
+                    Err(error) => open.extend(smaller(due, &error)),
+                }
             }
         }
     }
 
-    async fn try_parked(&self) -> Result<usize, LifecycleError> {
-        let mut unparked: usize = 0;
+    async fn commit_expiry(
+        &self,
+        now: Timestamp,
+        due: &[OpenPurchase],
+    ) -> Result<usize, LifecycleError> {
+        let mut tx = self.store.begin().await?;
+        let expired = expire(&mut tx, &self.directory, &self.ids, now, due).await?;
+        tx.commit().await?;
+        Ok(expired)
+    }
+
+    async fn book_parked(&self, now: Timestamp) -> usize {
+        let mut booked: usize = 0;
         let mut last = None;
         loop {
-            let page = self.store.parked_after(last.as_ref(), BATCH_MOST).await?;
-            let Some(end) = page.last() else { return Ok(unparked) };
+            let page = self.store.ready_after(last.as_ref(), BATCH_MOST).await;
+            let page = page.unwrap_or_else(|error| {
+                leave(&error);
+                Vec::new()
+            });
+            let Some(end) = page.last() else { return booked };
             last = Some(end.clone());
-            let mut tx = self.store.begin().await?;
-            let booked = book_parked(&mut tx, &self.directory, &self.ids, &page).await?;
-            tx.commit().await?;
-            unparked = unparked.saturating_add(booked);
+            let mut open = vec![page.as_slice()];
+            while let Some(parked) = open.pop() {
+                match self.commit_parked(now, parked).await {
+                    Ok(count) => booked = booked.saturating_add(count),
+                    Err(error) => open.extend(smaller(parked, &error)),
+                }
+            }
         }
+    }
+
+    async fn commit_parked(
+        &self,
+        now: Timestamp,
+        parked: &[Parked],
+    ) -> Result<usize, LifecycleError> {
+        let mut tx = self.store.begin().await?;
+        let booked = book_parked(&mut tx, &self.directory, &self.ids, now, parked).await?;
+        tx.commit().await?;
+        Ok(booked)
     }
 
     /// How many approvals became overdue since the last round.
-    async fn unconfirmed(
-        &self,
+    async fn review(
+        &mut self,
         programme: &ProgrammeId,
-        to: Timestamp,
+        now: Timestamp,
     ) -> Result<usize, StoreError> {
-        let from = self.reviewed_to.or_else(|| to.checked_sub(FIRST_LOOK_BACK).ok()).unwrap_or(to);
+        let to = now.checked_sub(CONFIRMED_WITHIN).unwrap_or(now);
+        let first = to.checked_sub(FIRST_LOOK_BACK).unwrap_or(to);
+        let from = self.reviewed_to.get(programme).copied().unwrap_or(first);
         let mut count: usize = 0;
         for lifetime in LIFETIMES {
             let at = |moment: Timestamp| moment.checked_add(lifetime).unwrap_or(Timestamp::MAX);
-            let open = self.store.purchases_expiring(programme, at(from), at(to), REVIEWED_MOST);
+            let open = self.store.purchases_to_review(programme, at(from), at(to), REVIEWED_MOST);
             let spoken_of = |p: &&Purchase| p.spoken_of_at().is_some_and(|t| from < t && t <= to);
             let open = open.await?;
             let overdue = open.iter().filter(spoken_of).filter(|p| p.is_unconfirmed());
             count = count.saturating_add(overdue.count());
         }
+        self.reviewed_to.insert(programme.clone(), to);
         Ok(count)
     }
+}
+
+/// What is tried next after `batch` failed: its halves, unless it is one row or the database.
+fn smaller<'a, T>(batch: &'a [T], error: &LifecycleError) -> Vec<&'a [T]> {
+    let is_shared = error.store().is_some_and(StoreError::is_outage);
+    if is_shared || batch.len() < 2 {
+        metrics::counter!("sayso_upkeep_failed_total").increment(1);
+        leave(error);
+        return Vec::new();
+    }
+    let (first, second) = batch.split_at(batch.len().div_euclid(2));
+    vec![second, first]
+}
+
+fn leave(error: &(dyn std::error::Error + 'static)) {
+    tracing::error!(error, "upkeep is left for the next round");
 }
 
 fn tell(done: Done) {

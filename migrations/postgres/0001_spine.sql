@@ -360,6 +360,7 @@ CREATE TABLE parked (
     programme_id  TEXT COLLATE "C" NOT NULL,
     connection_id TEXT COLLATE "C" NOT NULL,
     reference     TEXT COLLATE "C" NOT NULL,
+    claim         TEXT COLLATE "C" NOT NULL,
     exception_id  TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, connection_id, reference)
 );

@@ -360,6 +360,7 @@ CREATE TABLE parked (
     programme_id  TEXT NOT NULL,
     connection_id TEXT NOT NULL,
     reference     TEXT NOT NULL,
+    claim         TEXT NOT NULL,
     exception_id  TEXT NOT NULL,
     PRIMARY KEY (programme_id, connection_id, reference)
 ) STRICT, WITHOUT ROWID;

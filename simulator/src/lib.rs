@@ -19,12 +19,14 @@
 mod answers;
 mod balances;
 pub mod books;
+mod categories;
 mod client;
 mod issuers;
 mod oracle;
 mod play;
 pub mod population;
 pub mod programme;
+pub mod recorded;
 pub mod report;
 mod shops;
 mod stories;

@@ -12,7 +12,11 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use simulator::{Clock, Play, Report, storm::Storm};
+use simulator::{
+    Clock, Play, Report,
+    recorded::Format,
+    storm::{Past, Storm},
+};
 use tokio::sync::mpsc;
 
 /// Plays a card issuer against a running gateway, and checks every answer with its own books.
@@ -68,6 +72,12 @@ struct StormArguments {
     /// How many purchases begin each second [default: as many as the connections carry].
     #[arg(long, value_name = "N")]
     rate: Option<u32>,
+    /// Purchases of the programme's own past, .csv or .jsonl, instead of planned ones.
+    #[arg(long, value_name = "FILE", conflicts_with = "purchases")]
+    recorded: Option<PathBuf>,
+    /// Leave out rows of that file that cannot be read, instead of stopping.
+    #[arg(long, requires = "recorded")]
+    skip_bad: bool,
     /// The gateway may be away for a while: unanswered questions are then no broken expectation,
     /// and events are sent until they are stored.
     #[arg(long)]
@@ -132,8 +142,10 @@ async fn play(against: Against) -> anyhow::Result<ExitCode> {
 }
 
 async fn storm(arguments: StormArguments) -> anyhow::Result<ExitCode> {
-    let StormArguments { against, purchases, connections, rate, outages } = arguments;
+    let StormArguments { against, purchases, connections, rate, recorded, skip_bad, outages } =
+        arguments;
     against.tell_seed();
+    let recorded = recorded.map(|file| past(&file, skip_bad)).transpose()?;
     let storm = Storm {
         gateway: against.gateway.clone(),
         programme: against.programme()?,
@@ -141,6 +153,7 @@ async fn storm(arguments: StormArguments) -> anyhow::Result<ExitCode> {
         purchases,
         connections,
         rate,
+        recorded,
         may_be_away: outages,
     };
     let mut aftermath = simulator::storm::storm(&storm, Clock::Real).await?;
@@ -149,6 +162,15 @@ async fn storm(arguments: StormArguments) -> anyhow::Result<ExitCode> {
         aftermath.balances_unknown(&format!("{error:#}"));
     }
     Ok(against.print(aftermath.report()))
+}
+
+fn past(file: &Path, skips_bad: bool) -> anyhow::Result<Past> {
+    let format = match file.extension().and_then(|extension| extension.to_str()) {
+        Some("csv") => Format::Csv,
+        Some("jsonl") => Format::JsonLines,
+        _ => bail!("{} is neither .csv nor .jsonl", file.display()),
+    };
+    Ok(Past { text: read(file)?, format, skips_bad })
 }
 
 fn population(arguments: &PopulationArguments) -> anyhow::Result<ExitCode> {

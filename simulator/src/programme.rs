@@ -181,11 +181,17 @@ pub struct Hours {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Minor(pub i64);
 
+impl Minor {
+    /// Reads an amount in major units with two decimals.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        minor(text).map(Self)
+    }
+}
+
 impl<'de> Deserialize<'de> for Minor {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        minor(&text)
-            .map(Self)
+        Self::read(&text)
             .ok_or_else(|| de::Error::custom(format!("{text:?} is not an amount like \"40.00\"")))
     }
 }

@@ -149,6 +149,10 @@ pub struct Report {
     pub purchases: Option<usize>,
     /// How long a storm took; none for a play.
     pub took: Option<Duration>,
+    /// Where answers differ from what came of purchases of the past: news, and no fault.
+    pub differences: Vec<String>,
+    /// Recorded purchases that could not be read.
+    pub skipped: usize,
     /// Broken expectations beyond those that are listed.
     more_broken: usize,
     /// How often messages went which odd way.
@@ -187,6 +191,8 @@ impl Report {
             balances_compared: None,
             purchases: None,
             took: None,
+            differences: Vec::new(),
+            skipped: 0,
             more_broken: 0,
             disturbances: BTreeMap::new(),
             answers: BTreeMap::new(),
@@ -284,6 +290,8 @@ impl Report {
             "answers": self.answers,
             "reasons": self.reasons,
             "disturbances": self.disturbances,
+            "differences": self.differences,
+            "skipped": self.skipped,
             "deadline_ms": u64::try_from(self.deadline.as_millis()).unwrap_or(u64::MAX),
             "question_latency": self.question_latency(),
             "event_latency": self.event_latency(),
@@ -316,6 +324,15 @@ impl Report {
         }
         for (disturbance, count) in &self.disturbances {
             let _ = writeln!(text, "  {disturbance:<44} {count:>6}");
+        }
+        if self.skipped > 0 {
+            let _ = writeln!(text, "\n{} rows could not be read and were left out", self.skipped);
+        }
+        if !self.differences.is_empty() {
+            let _ = writeln!(text, "\n{} answers differ from the past", self.differences.len());
+        }
+        for difference in &self.differences {
+            let _ = writeln!(text, "  {difference}");
         }
         let _ = writeln!(text, "\nTime to answer (deadline {} ms)", self.deadline.as_millis());
         for (name, latency) in

@@ -59,7 +59,7 @@ pub(super) fn key(request: &AuthorisationRequest) -> Key {
     (request.programme.clone(), request.connection.clone(), request.reference.clone())
 }
 
-fn key_of(decision: &RecordedDecision) -> Key {
+pub(super) fn key_of(decision: &RecordedDecision) -> Key {
     (decision.programme.clone(), decision.connection.clone(), decision.reference.clone())
 }
 

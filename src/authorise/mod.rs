@@ -262,9 +262,9 @@ fn open_purchase<'a>(book: &'a Book, request: &AuthorisationRequest) -> Option<&
 
 /// Whether the question is about a purchase that counts already.
 fn continues(open: Option<&Purchase>) -> Result<Continues, LedgerError> {
-    let Some(purchase) = open else { return Ok(Continues::NewPurchase) };
+    let Some(purchase) = open else { return Ok(Continues::Nothing) };
     let so_far = purchase.committed()?;
-    Ok(Continues::OpenPurchase { so_far, counted_on: purchase.counted.on })
+    Ok(Continues::Open { so_far, counted_on: purchase.counted.on })
 }
 
 fn conflict_note(question: &Question, budget: &BudgetId, ids: &NewIds) -> Note {
@@ -305,7 +305,7 @@ impl Desk<'_> {
         let moment = Moment::new(question.arrived_at, self.programme.zone());
         let mut facts = self.facts(request, moment)?;
         if is_elsewhere {
-            facts.continues = Continues::AnothersPurchase;
+            facts.continues = Continues::Anothers;
         }
         let decision = decide(request, &facts);
         let id = DecisionId::new(self.ids.next(moment.at));
@@ -378,7 +378,7 @@ impl Desk<'_> {
         if open_purchase(self.book, request).is_none() {
             let begun = self.new_purchase(request, cause.moment);
             let counted = begun.counted.clone();
-            self.book.purchases.entry(key.clone()).or_insert(begun).counted = counted;
+            self.book.purchases.entry(key.clone()).or_insert(begun).begin_anew(counted);
         }
         let promise = Promise {
             sequence: request.sequence,

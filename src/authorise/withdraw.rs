@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::answers::key;
+use super::answers::{key, key_of};
 use super::{AuthoriseError, Question, budgets, reference_text, wanted};
 use crate::domain::id::PostingId;
 use crate::domain::period::Moment;
@@ -55,7 +55,11 @@ pub async fn withdraw(
             decision.connection.clone(),
             decision.reference.to_string(),
         );
-        if withdrawn.contains(&place) || !is_hold(&decision.outcome) {
+        // A later asking that nobody heard takes back nothing of what the first one was told.
+        let is_its_own = late.iter().any(|question| {
+            key(&question.request) == key_of(decision) && question.arrived_at == decision.decided_at
+        });
+        if withdrawn.contains(&place) || !is_hold(&decision.outcome) || !is_its_own {
             continue;
         }
         let Some(programme) = programmes.get(&decision.programme) else { continue };

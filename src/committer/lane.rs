@@ -1,5 +1,6 @@
 //! One committer: takes what has queued, commits it, answers, and takes what has queued meanwhile.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,8 +69,9 @@ impl Lane {
 
     /// Decides and answers.
     async fn decide(&mut self, asked: Vec<Asked>) {
-        let mut open = vec![Group::claim(asked)];
-        while let Some(mut group) = open.pop() {
+        // What failed goes behind what has not been tried: nobody waits for somebody else's lock.
+        let mut open = VecDeque::from([Group::claim(asked)]);
+        while let Some(mut group) = open.pop_front() {
             group.leave_out_given_up(&mut self.late);
             if group.is_empty() {
                 continue;
@@ -194,7 +196,8 @@ fn after_failure(mut group: Group, failure: &Failure, late: &mut Late) -> Vec<Gr
     group.is_in_doubt |= failure.is_in_doubt();
     if group.len() > 1 && !failure.is_outage() {
         // One bad row fails its whole batch: in halves, only the culprit fails.
-        return group.halves().into();
+        let [second, first] = group.halves();
+        return vec![first, second];
     }
     if group.tries < RETRIES && failure.is_transient() {
         group.tries += 1;

@@ -62,6 +62,9 @@ impl Default for CommitterSettings {
     }
 }
 
+/// How long a later message waits to be stored. Its connection is needed for questions.
+const STORED_WITHIN: Duration = Duration::from_secs(5);
+
 /// A message that could not be stored. The issuer sends it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the message could not be stored; send it again")]
@@ -169,7 +172,8 @@ impl Committer {
         if self.store.has_lost() {
             return Err("database_behind");
         }
-        let batches = lane.queued().div_ceil(lane.batch_most);
+        // Those that are in front of the batch that the question would be part of.
+        let batches = lane.queued().checked_div(lane.batch_most).unwrap_or_default();
         let wait = self.pulse.wait(lane.number, u32::try_from(batches).unwrap_or(u32::MAX));
         if wait > deadline.saturating_duration_since(Instant::now()) {
             return Err("no_time");
@@ -199,7 +203,9 @@ impl Committer {
         let (reply, stored) = oneshot::channel();
         let reported = Reported { event, reply };
         lane.ok_or(NotStored)?.events.try_send(reported).map_err(|_| NotStored)?;
-        stored.await.unwrap_or(Err(NotStored))
+        // It may be stored after that all the same: the issuer's repeat changes nothing then.
+        let stored = tokio::time::timeout(STORED_WITHIN, stored).await;
+        stored.map_or(Err(NotStored), |stored| stored.unwrap_or(Err(NotStored)))
     }
 
     /// How the last commits went.

@@ -123,23 +123,24 @@ pub struct Facts {
 /// Whether a question is about a purchase that already counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Continues {
-    NewPurchase,
+    /// It is a new purchase.
+    Nothing,
     /// The purchase is open, and holds or has cost this much so far.
-    OpenPurchase {
+    Open {
         so_far: Money,
         /// The local day on which the purchase began.
         counted_on: Date,
     },
     /// It is a purchase of somebody else, as far as we know.
-    AnothersPurchase,
+    Anothers,
 }
 
 impl Facts {
     /// The day on which the purchase counts: today, or the day on which it began.
     pub const fn counted_on(&self) -> Date {
         match self.continues {
-            Continues::NewPurchase | Continues::AnothersPurchase => self.moment.date,
-            Continues::OpenPurchase { counted_on, .. } => counted_on,
+            Continues::Nothing | Continues::Anothers => self.moment.date,
+            Continues::Open { counted_on, .. } => counted_on,
         }
     }
 }

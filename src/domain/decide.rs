@@ -23,7 +23,7 @@ use super::reason::DeclineReason;
 /// The checks run in the order in which a person would want to hear of them, and all of them run:
 /// the first reason is told, the others are kept.
 pub fn decide(request: &AuthorisationRequest, facts: &Facts) -> Decision {
-    if facts.continues == Continues::AnothersPurchase {
+    if facts.continues == Continues::Anothers {
         // The issuer names a purchase of somebody else: nothing about it can be right.
         return Decision::Decline(Reasons::only(DeclineReason::Conflict));
     }
@@ -229,7 +229,7 @@ impl Purchase<'_> {
                 over.then_some(DeclineReason::OverPeriod { period: per, limit: most, left, until })
             }
             Limit::Count { per, most } => {
-                let is_new = self.facts.continues == Continues::NewPurchase;
+                let is_new = self.facts.continues == Continues::Nothing;
                 let until = per.last_day(counted.on);
                 let over = is_new && used(per).purchases >= most;
                 over.then_some(DeclineReason::TooMany { period: per, limit: most, until })
@@ -241,8 +241,8 @@ impl Purchase<'_> {
     /// What the purchase comes to with what was approved of it before.
     fn whole(&self) -> Result<Money, MoneyError> {
         match self.facts.continues {
-            Continues::NewPurchase | Continues::AnothersPurchase => Ok(self.request.amount),
-            Continues::OpenPurchase { so_far, .. } => self.request.amount.checked_add(so_far),
+            Continues::Nothing | Continues::Anothers => Ok(self.request.amount),
+            Continues::Open { so_far, .. } => self.request.amount.checked_add(so_far),
         }
     }
 

@@ -191,13 +191,11 @@ impl Purchase {
         Ok(kept.filter_map(|promise| promise.permission).collect())
     }
 
-    /// Takes over a snapshot unless a later one is known. Says whether anything changed.
-    pub fn hear(&mut self, word: IssuerWord) -> bool {
-        let is_newer = self.word.as_ref().is_none_or(|known| known.position < word.position);
-        if is_newer {
+    /// Takes over a snapshot unless a later one is known.
+    pub fn hear(&mut self, word: IssuerWord) {
+        if self.word.as_ref().is_none_or(|known| known.position < word.position) {
             self.word = Some(word);
         }
-        is_newer
     }
 
     /// Takes over what is new in a message about a dispute.
@@ -223,8 +221,10 @@ impl Purchase {
     /// Somebody spoke of it at `at`: what it holds lives on from then.
     pub fn live_on(&mut self, at: Timestamp) -> Result<(), MoneyError> {
         let lives = hold::lifetime(self.counted.mcc);
+        let ends = at.checked_add(lives).unwrap_or(Timestamp::MAX);
         self.expires_at = if self.held()?.is_positive() {
-            Some(at.checked_add(lives).unwrap_or(Timestamp::MAX))
+            // Never sooner than it was: clocks differ.
+            Some(self.expires_at.map_or(ends, |known| known.max(ends)))
         } else {
             None
         };
@@ -236,12 +236,33 @@ impl Purchase {
         self.expires_at.is_some_and(|at| at <= now)
     }
 
-    /// Our own clock's word that it is over, in the issuer's order: a later word wins.
-    pub fn expire(&mut self, now: Timestamp) {
-        let known = self.promises.iter().map(|promise| promise.sequence.saturating_add(1)).max();
-        let answers = known.unwrap_or(0).max(self.word.as_ref().map_or(0, |w| w.position.answers));
-        let position = Position { at: now, answers, over: 1, reference: IssuerReference::own() };
-        self.hear(IssuerWord { standing: Standing::Expired, position });
+    /// Our own clock's word that it is over.
+    ///
+    /// Its place is right behind the last thing that we know the issuer to have said: whatever the
+    /// issuer said after that wins, however late it reaches us.
+    pub fn expire(&mut self) {
+        let known = self.word.as_ref().map(|word| &word.position);
+        let promised = self.promises.iter().map(|promise| promise.sequence.saturating_add(1));
+        let position = Position {
+            at: known.map_or(Timestamp::UNIX_EPOCH, |known| known.at),
+            answers: promised.chain(known.map(|known| known.answers)).max().unwrap_or(0),
+            over: 1,
+            reference: IssuerReference::own(),
+        };
+        self.word = Some(IssuerWord { standing: Standing::Expired, position });
+    }
+
+    /// It begins anew: what was approved before, and given back, has used nothing.
+    pub fn begin_anew(&mut self, counted: Counted) {
+        self.counted = counted;
+        for promise in &mut self.promises {
+            promise.permission = None;
+        }
+    }
+
+    /// Whether nothing was ever held or paid for it.
+    pub fn is_untouched(&self) -> bool {
+        self.holds.is_empty() && self.captured.is_zero()
     }
 
     /// When somebody last spoke of it; none when nothing is held.

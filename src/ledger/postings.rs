@@ -82,7 +82,7 @@ pub fn disputed(
     desk.move_money(clearing, Account::Disputed, credited)?;
     desk.purchase.disputed = aside;
     desk.purchase.recovered = recovered;
-    desk.settle_from(&[])?;
+    desk.settle_from(others)?;
     Ok(desk.transfers)
 }
 
@@ -206,12 +206,13 @@ impl<'a> Desk<'a> {
         self.move_money(Account::Exposure, clearing, open)
     }
 
-    /// Money that was given back goes to the issuer again: first what was kept aside of it.
+    /// Money that was given back goes to the issuer again: first what was kept aside of it, then as
+    /// a claim would, so that the programme owes nothing while the purchase itself holds money.
     fn take_again(&mut self, amount: Money, others: &[PotId]) -> Result<(), LedgerError> {
         let kept_aside = amount.least(self.purchase.suspense)?;
         self.purchase.suspense = self.purchase.suspense.checked_sub(kept_aside)?;
         self.move_money(Account::Suspense, self.clearing(), kept_aside)?;
-        self.pay(amount.checked_sub(kept_aside)?, others)
+        self.capture(amount.checked_sub(kept_aside)?, others)
     }
 
     /// Gives `amount` back from `source`, and keeps aside what is beyond everything captured.

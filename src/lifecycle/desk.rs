@@ -29,14 +29,23 @@ pub(super) struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    /// A purchase that nobody told us of before begins with the message that names it.
+    /// A purchase that nobody told us of before begins with the message that names it; one that
+    /// was only refused so far counts from the message on that holds or claims something.
     pub(super) fn add_purchase(&mut self, shape: &Shape<'_>) {
-        let key = shape.key();
-        if !self.book.purchases.contains_key(&key)
-            && let Some(purchase) = shape.new_purchase(self.book, self.programme, self.ids)
-        {
-            self.book.purchases.insert(key, purchase);
+        if self.is_in_other_currency(shape) {
+            return;
         }
+        let key = shape.key();
+        let Some(begun) = shape.new_purchase(self.book, self.programme, self.ids) else { return };
+        match self.book.purchases.get_mut(&key) {
+            Some(known) if known.is_untouched() => known.begin_anew(begun.counted),
+            Some(_) => {}
+            None => drop(self.book.purchases.insert(key, begun)),
+        }
+    }
+
+    fn is_in_other_currency(&self, shape: &Shape<'_>) -> bool {
+        shape.currency().is_some_and(|currency| currency != self.book.currency)
     }
 
     /// Books one message. `booked` are the presentments that are in the books already.
@@ -55,7 +64,7 @@ impl Desk<'_> {
                 return Ok(());
             }
         }
-        if shape.amount().is_some_and(|amount| amount.currency() != self.book.currency) {
+        if self.is_in_other_currency(shape) {
             // The books of a budget have one currency; a message in another is kept for a person.
             additions.notes.push(self.note(shape, "other_currency"));
             if shape.state == EventState::Booked {
@@ -151,7 +160,7 @@ impl Desk<'_> {
             kind,
             subject: format!("{}/{reference}", event.connection),
             record,
-            moment: Moment::new(event.received_at, self.programme.zone()),
+            moment: Moment::new(shape.booked_at, self.programme.zone()),
         }
     }
 

@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use super::shape::Shape;
-use super::{LifecycleError, Task, house_note, work};
+use super::{LifecycleError, Task, house_note, place, work};
+use jiff::Timestamp;
+
 use crate::domain::dispute::DisputeReport;
 use crate::domain::id::{BudgetId, ConnectionId, IssuerReference, ProgrammeId, PurchaseReference};
 use crate::domain::presentment::EventBody;
@@ -63,6 +65,7 @@ pub(super) fn park(events: &[&ReceivedEvent], ids: &NewIds, additions: &mut Addi
             programme: event.programme.clone(),
             connection: event.connection.clone(),
             event: event.event.reference.clone(),
+            claim: report.presentment.clone(),
             exception: note.id,
         });
         additions.notes.push(note);
@@ -76,6 +79,7 @@ pub async fn book_parked(
     tx: &mut Tx,
     directory: &Directory,
     ids: &NewIds,
+    now: Timestamp,
     parked: &[Parked],
 ) -> Result<usize, LifecycleError> {
     let texts = tx.texts_of_parked(parked).await?;
@@ -90,11 +94,12 @@ pub async fn book_parked(
     let mut found = find(tx, &events, &[]).await?.found;
     for task in &mut found {
         task.shape.state = EventState::Parked;
+        task.shape.booked_at = now;
     }
-    let done: BTreeSet<_> = found.iter().map(|task| &task.shape.event.event.reference).collect();
-    let is_done = |parked: &Parked| done.contains(&parked.event);
+    let done: BTreeSet<_> = found.iter().map(|task| place(task.shape.event)).collect();
+    let is_done = |(_, event): &&(Parked, ReceivedEvent)| done.contains(&place(event));
     let unparked: Vec<_> =
-        waiting.iter().map(|(parked, _)| parked).filter(|p| is_done(p)).cloned().collect();
+        waiting.iter().filter(is_done).map(|(parked, _)| parked.clone()).collect();
     let additions = Additions { unparked, ..Additions::default() };
     work(tx, directory, ids, &found, additions).await?;
     Ok(found.len())

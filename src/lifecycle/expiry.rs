@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::LifecycleError;
-use crate::domain::id::PostingId;
+use crate::domain::id::{ExceptionId, PostingId};
 use crate::domain::period::Moment;
+use crate::domain::purchase::Purchase;
 use crate::ids::NewIds;
 use crate::ledger::book::Cause;
 use crate::ledger::posting::PostingKind;
 use crate::ledger::postings::settled;
 use crate::programme::directory::Directory;
 use crate::record::row::Digest;
-use crate::store::{Additions, BookWanted, OpenPurchase, Tx};
+use crate::store::{Additions, BookWanted, Note, OpenPurchase, Tx};
 
 /// Gives back what `due` purchases hold, as far as their time has run out at `now`; returns how
 /// many there were.
@@ -45,10 +46,15 @@ pub async fn expire(
         }
     }
     tx.load_counters(&counters, &mut books).await?;
+    let mut additions = Additions::default();
     for open in &expired {
         let Some(programme) = programmes.get(&open.programme) else { continue };
         let Some(opened) = books.get_mut(&open.programme, &open.budget) else { continue };
         let subject = format!("{}/{}", open.key.0, open.key.1);
+        let purchase = opened.book.purchases.get(&open.key);
+        if purchase.is_some_and(Purchase::is_unconfirmed) {
+            additions.notes.push(never_confirmed(open, &subject, ids, now));
+        }
         let cause = Cause {
             posting: PostingId::new(ids.next(now)),
             kind: PostingKind::Expiry,
@@ -58,12 +64,25 @@ pub async fn expire(
             moment: Moment::new(now, programme.zone()),
         };
         opened.book.change(&open.key, cause, |purchase, pots| {
-            purchase.expire(now);
+            purchase.expire();
             settled(purchase, pots, &[])
         })?;
     }
-    tx.close_books(&books.all(), &Additions::default()).await?;
+    tx.close_books(&books.all(), &additions).await?;
     Ok(expired.len())
+}
+
+/// We said yes, and the issuer never said what became of it.
+fn never_confirmed(open: &OpenPurchase, subject: &str, ids: &NewIds, now: Timestamp) -> Note {
+    Note {
+        id: ExceptionId::new(ids.next(now)),
+        programme: open.programme.clone(),
+        budget: open.budget.clone(),
+        kind: "never_confirmed",
+        subject: subject.to_owned(),
+        detail: "its time ran out, and what it held was given back".to_owned(),
+        noted_at: now,
+    }
 }
 
 fn wanted(due: &[OpenPurchase]) -> Vec<BookWanted> {

@@ -1,11 +1,13 @@
 //! What a later message is about, whatever its kind.
 
+use jiff::Timestamp;
+
 use crate::domain::authorisation::{AuthorisationRequest, PartialAmounts};
 use crate::domain::id::{IssuerReference, PurchaseId, PurchaseReference};
 use crate::domain::limit::Counted;
-use crate::domain::money::Money;
+use crate::domain::money::{Currency, Money};
 use crate::domain::period::Moment;
-use crate::domain::presentment::{Change, EventBody, Presentment, PurchaseReport};
+use crate::domain::presentment::{EventBody, Presentment, PurchaseReport};
 use crate::domain::purchase::{Beginning, Place, Purchase};
 use crate::ids::NewIds;
 use crate::ledger::book::{Book, PurchaseKey};
@@ -22,6 +24,8 @@ pub(super) struct Shape<'a> {
     pub(super) about: Option<&'a PurchaseReport>,
     /// How the message is stored: one that was parked has its row already.
     pub(super) state: EventState,
+    /// When it goes into the books: as it came, or later if it was parked.
+    pub(super) booked_at: Timestamp,
 }
 
 impl<'a> Shape<'a> {
@@ -35,12 +39,14 @@ impl<'a> Shape<'a> {
             }
             EventBody::Dispute(_) | EventBody::Unclear { .. } | EventBody::Other => return None,
         };
-        Some(Self { event, purchase, about: Some(about), state: EventState::Booked })
+        let booked_at = event.received_at;
+        Some(Self { event, purchase, about: Some(about), state: EventState::Booked, booked_at })
     }
 
     /// The shape of a dispute about `purchase`.
     pub(super) const fn disputed(event: &'a ReceivedEvent, purchase: PurchaseReference) -> Self {
-        Self { event, purchase, about: None, state: EventState::Booked }
+        let booked_at = event.received_at;
+        Self { event, purchase, about: None, state: EventState::Booked, booked_at }
     }
 
     /// The claim, if it is one.
@@ -55,16 +61,15 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// The amount that the message names, if it names one.
-    pub(super) fn amount(&self) -> Option<Money> {
+    /// The currency of the message.
+    pub(super) fn currency(&self) -> Option<Currency> {
         match &self.event.event.body {
-            EventBody::Standing(report) => report.standing.total(),
-            EventBody::HoldChange(report) => match report.change {
-                Change::Raised { by } | Change::Lowered { by } => Some(by),
-            },
-            EventBody::Presentment(presentment) => Some(presentment.amount),
-            EventBody::Dispute(report) => Some(report.amount),
-            EventBody::Unclear { .. } | EventBody::Other => None,
+            EventBody::Dispute(report) => Some(report.amount.currency()),
+            EventBody::Presentment(presentment) => Some(presentment.amount.currency()),
+            EventBody::Standing(_)
+            | EventBody::HoldChange(_)
+            | EventBody::Unclear { .. }
+            | EventBody::Other => self.about.map(|about| about.cash_back.currency()),
         }
     }
 

@@ -21,7 +21,8 @@ pub async fn list(
     let mut exceptions = store.exceptions(most).await?;
     let overdue = now.checked_sub(CONFIRMED_WITHIN).unwrap_or(now);
     for (programme, _) in store.programmes().await? {
-        let open = store.purchases_expiring(&programme, overdue, Timestamp::MAX, u32::MAX).await?;
+        let open = store.purchases_to_review(&programme, Timestamp::MIN, Timestamp::MAX, most);
+        let open = open.await?;
         let is_overdue =
             |p: &&Purchase| p.is_unconfirmed() && p.spoken_of_at().is_some_and(|at| at <= overdue);
         let unconfirmed = open.iter().filter(is_overdue);

@@ -1,6 +1,7 @@
 //! Programmes and connections in memory: what every message needs before it is decided.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -122,10 +123,19 @@ pub struct Directory {
 #[derive(Debug, Default)]
 struct Known {
     programmes: Mutex<BTreeMap<(ProgrammeId, u32), Arc<Programme>>>,
-    connections: RwLock<BTreeMap<ConnectionId, Arc<LiveConnection>>>,
+    connections: RwLock<Installed>,
     agreements: Agreements,
     owners: CardOwners,
-    refreshing: tokio::sync::Mutex<()>,
+    /// How many refreshes have begun.
+    begun: AtomicU64,
+}
+
+/// The connections of one refresh.
+#[derive(Debug, Default)]
+struct Installed {
+    /// The number of the refresh.
+    refresh: u64,
+    connections: BTreeMap<ConnectionId, Arc<LiveConnection>>,
 }
 
 impl Directory {
@@ -153,16 +163,17 @@ impl Directory {
 
     /// The connection called `name`.
     pub fn connection(&self, name: &ConnectionId) -> Option<Arc<LiveConnection>> {
-        let connections = self.known.connections.read().unwrap_or_else(PoisonError::into_inner);
-        connections.get(name).map(Arc::clone)
+        let installed = self.known.connections.read().unwrap_or_else(PoisonError::into_inner);
+        installed.connections.get(name).map(Arc::clone)
     }
 
     /// Reads the connections and their secrets that are live at `now`.
     ///
     /// A secret that was replaced stops counting with the next refresh.
     pub async fn refresh(&self, now: Timestamp) -> Result<(), DirectoryError> {
-        // One at a time: a slow refresh must not put an older state over a newer one.
-        let _turn = self.known.refreshing.lock().await;
+        // A slow refresh must not put an older state over that of one which began later. No lock:
+        // one that never ends would stop all others.
+        let refresh = self.known.begun.fetch_add(1, Ordering::SeqCst).saturating_add(1);
         let mut connections: BTreeMap<ConnectionId, LiveConnection> = BTreeMap::new();
         // In this order: a programme that is found has its secrets by then.
         let programmes = self.store.programmes().await?;
@@ -190,8 +201,11 @@ impl Directory {
                 );
             }
         }
-        let fresh = connections.into_iter().map(|(id, live)| (id, Arc::new(live))).collect();
-        *self.known.connections.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        let connections = connections.into_iter().map(|(id, live)| (id, Arc::new(live))).collect();
+        let mut installed = self.known.connections.write().unwrap_or_else(PoisonError::into_inner);
+        if installed.refresh < refresh {
+            *installed = Installed { refresh, connections };
+        }
         Ok(())
     }
 

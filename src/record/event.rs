@@ -45,7 +45,7 @@ pub enum EventState {
     Booked,
     /// It is stored whole, and means nothing to the books.
     Kept,
-    /// It is stored whole, and waits for the claim that it is about.
+    /// It was stored whole before the claim that it is about, and is booked once that is there.
     Parked,
 }
 

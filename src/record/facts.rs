@@ -102,12 +102,10 @@ impl FactsRecord {
             counters: facts.counters.iter().map(counter).collect(),
             left: facts.available.iter().map(|(id, m)| (id.to_string(), m.minor())).collect(),
             so_far: match facts.continues {
-                Continues::NewPurchase | Continues::AnothersPurchase => None,
-                Continues::OpenPurchase { so_far, counted_on } => {
-                    Some((so_far.minor(), counted_on))
-                }
+                Continues::Nothing | Continues::Anothers => None,
+                Continues::Open { so_far, counted_on } => Some((so_far.minor(), counted_on)),
             },
-            anothers: facts.continues == Continues::AnothersPurchase,
+            anothers: facts.continues == Continues::Anothers,
         }
     }
 
@@ -164,12 +162,12 @@ impl FactsRecord {
             counters: self.counters(currency)?,
             available: available.collect::<Result<_, UnreadableFacts>>()?,
             continues: match self.so_far {
-                _ if self.anothers => Continues::AnothersPurchase,
+                _ if self.anothers => Continues::Anothers,
                 Some((minor, counted_on)) => {
                     let so_far = Money::from_minor(minor, currency);
-                    Continues::OpenPurchase { so_far, counted_on }
+                    Continues::Open { so_far, counted_on }
                 }
-                None => Continues::NewPurchase,
+                None => Continues::Nothing,
             },
         })
     }

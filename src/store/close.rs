@@ -36,6 +36,8 @@ pub struct Parked {
     pub programme: ProgrammeId,
     pub connection: ConnectionId,
     pub event: IssuerReference,
+    /// The claim that it waits for.
+    pub claim: IssuerReference,
     /// The note that says that it waits.
     pub exception: ExceptionId,
 }
@@ -111,7 +113,9 @@ impl Tx {
         let unparked: Vec<_> = additions.unparked.iter().map(parked_row).collect();
         self.write(&s.delete_parked, &unparked, "parked").await?;
         let settled: Vec<_> = additions.unparked.iter().map(noted_key).collect();
-        self.write(&s.delete_exceptions, &settled, "exception").await
+        // Somebody may have dealt with the note already.
+        s.delete_exceptions.execute(self.connection(), &settled).await?;
+        Ok(())
     }
 }
 
@@ -256,6 +260,7 @@ fn parked_row(parked: &Parked) -> Vec<Value> {
         shown(&parked.programme),
         shown(&parked.connection),
         shown(&parked.event),
+        shown(&parked.claim),
         shown(parked.exception),
     ]
 }

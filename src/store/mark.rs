@@ -8,7 +8,6 @@
 //! the database, which does no harm, but never newer.
 
 use std::fs::{File, OpenOptions};
-use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -95,9 +94,9 @@ impl Mark {
 
     /// What is remembered; none if nothing was ever written.
     pub(super) fn read(&self) -> io::Result<Result<Option<Marked>, String>> {
-        let mut text = String::new();
-        // Opened anew: whoever tidies up may have put another file there.
-        File::open(&self.path)?.read_to_string(&mut text)?;
+        // Opened anew: whoever tidies up may have put another file there. Damage may be no text.
+        let bytes = std::fs::read(&self.path)?;
+        let text = String::from_utf8_lossy(&bytes);
         Ok(if text.is_empty() { Ok(None) } else { parse(&text).map(Some) })
     }
 

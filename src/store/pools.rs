@@ -4,7 +4,7 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyPool, Executor as _};
+use sqlx::{AnyConnection, AnyPool, Connection as _, Executor as _};
 
 use super::{Connections, Dialect, StoreError};
 
@@ -99,12 +99,26 @@ impl Maker {
                     Ok(())
                 })
             })
+            .after_release(move |connection, _| {
+                Box::pin(async move { is_clean(dialect, connection).await })
+            })
     }
 
     /// A pool that connects when it is first needed.
     fn lazy(&self) -> AnyPool {
         self.options().connect_lazy_with(self.address.clone())
     }
+}
+
+/// Whether a connection may be used again. SQLite ends a transaction by itself when the disk is full
+/// or fails; sqlx goes on counting it, and could begin no other one on that connection.
+async fn is_clean(dialect: Dialect, connection: &mut AnyConnection) -> sqlx::Result<bool> {
+    if dialect == Dialect::Postgres {
+        return Ok(true);
+    }
+    // After the rollback that may still be on its way to it.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// What each connection is set to. `FULL` makes every commit durable; most of the rest bounds
@@ -123,12 +137,20 @@ const fn settings(dialect: Dialect, role: Role) -> &'static [&'static str] {
             "PRAGMA foreign_keys = ON",
             "PRAGMA busy_timeout = 250",
         ],
-        (Dialect::Postgres, Role::Reader) => {
-            &["SET lock_timeout = '250ms'", "SET statement_timeout = '10s'", "SET jit = off"]
-        }
+        (Dialect::Postgres, Role::Reader) => &[
+            "SET lock_timeout = '250ms'",
+            "SET statement_timeout = '10s'",
+            "SET idle_in_transaction_session_timeout = '10min'",
+            "SET jit = off",
+        ],
         (Dialect::Postgres, Role::Writer) => &[
             "SET lock_timeout = '250ms'",
             "SET statement_timeout = '10s'",
+            // A gateway whose machine vanished must not keep budgets locked.
+            "SET idle_in_transaction_session_timeout = '5s'",
+            "SET tcp_keepalives_idle = 10",
+            "SET tcp_keepalives_interval = 5",
+            "SET tcp_keepalives_count = 3",
             "SET jit = off",
             "SET enable_seqscan = off",
             "SET enable_hashjoin = off",
@@ -139,5 +161,26 @@ const fn settings(dialect: Dialect, role: Role) -> &'static [&'static str] {
             "SELECT set_config('synchronous_commit', 'on', false) \
              WHERE current_setting('synchronous_commit') = 'off'",
         ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Executor as _;
+
+    use crate::store::{Connections, Store};
+
+    /// What happens when the disk is full in the middle of a transaction, without filling a disk.
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_ended_itself_does_not_stop_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("sayso.db").display());
+        let store = Store::open(&url, Connections::default()).await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        tx.connection().execute("ROLLBACK").await.unwrap();
+        assert!(tx.commit().await.is_err());
+        for _ in 0..3 {
+            store.begin().await.unwrap().commit().await.unwrap();
+        }
     }
 }

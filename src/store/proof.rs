@@ -215,14 +215,16 @@ impl Tx {
         Ok(events)
     }
 
-    /// Messages that say they are in the books though no posting and no presentment speaks of
-    /// them, as `connection/reference`; and how many messages there are.
+    /// Messages that say they are in the books, or wait, though no posting and no presentment speaks
+    /// of them and they do not wait, as `connection/reference`; and how many messages there are.
     pub async fn events_without_posting(
         &mut self,
         programme: &str,
     ) -> Result<(Vec<String>, i64), StoreError> {
         let sql = "SELECT connection_id || '/' || reference FROM issuer_event \
-                   WHERE programme_id = $1 AND state = 'booked' \
+                   WHERE programme_id = $1 AND state IN ('booked', 'parked') \
+                   EXCEPT SELECT connection_id || '/' || reference FROM parked \
+                   WHERE programme_id = $1 \
                    EXCEPT SELECT connection_id || '/' || event_reference FROM presentment \
                    WHERE programme_id = $1 \
                    EXCEPT SELECT subject FROM posting \

@@ -75,7 +75,8 @@ pub(crate) const EXCEPTION: Table = Table {
 pub(super) const PARKED: Table = Table {
     name: "parked",
     columns: columns![
-        Key "programme_id", Key "connection_id", Key "reference", Text "exception_id",
+        Key "programme_id", Key "connection_id", Key "reference", Text "claim",
+        Text "exception_id",
     ],
 };
 
@@ -277,7 +278,7 @@ const DELETE_EXCEPTIONS: &str = "\
 
 /// Whoever books a parked message locks it first.
 const LOCK_PARKED: &str = "\
-    SELECT b.programme_id, b.connection_id, b.reference, b.exception_id FROM {rows} \
+    SELECT b.programme_id, b.connection_id, b.reference, b.claim, b.exception_id FROM {rows} \
     JOIN parked b ON b.programme_id = r.programme_id AND b.connection_id = r.connection_id \
     AND b.reference = r.reference ORDER BY 1, 2, 3{lock}";
 

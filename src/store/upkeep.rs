@@ -24,40 +24,53 @@ pub struct OpenPurchase {
     pub programme: ProgrammeId,
     pub budget: BudgetId,
     pub key: PurchaseKey,
+    pub expires_at: Timestamp,
 }
 
 static OPEN: Table = Table {
     name: "purchase",
-    columns: columns![Key "budget_id", Key "connection_id", Key "reference"],
+    columns: columns![
+        Key "budget_id", Key "connection_id", Key "reference", Number "expires_at",
+    ],
 };
 
 impl Store {
-    /// Purchases of `programme` whose time ran out at `now` or before, the oldest first.
+    /// Purchases of `programme` whose time ran out at `now` or before, the oldest first, after
+    /// `after`.
     pub async fn expired_purchases(
         &self,
         programme: &ProgrammeId,
         now: Timestamp,
+        after: Option<&OpenPurchase>,
         most: u32,
     ) -> Result<Vec<OpenPurchase>, StoreError> {
-        let sql = "SELECT budget_id, connection_id, reference FROM purchase \
-                   WHERE programme_id = $1 AND expires_at <= $2 ORDER BY expires_at LIMIT $3";
+        let sql = "SELECT budget_id, connection_id, reference, expires_at FROM purchase \
+                   WHERE programme_id = $1 AND expires_at <= $2 \
+                   AND (expires_at, connection_id, reference) > ($3, $4, $5) \
+                   ORDER BY expires_at, connection_id, reference LIMIT $6";
+        let from = |key: fn(&OpenPurchase) -> String| after.map(key).unwrap_or_default();
         let rows = sqlx::query(sql)
             .bind(programme.to_string())
             .bind(now.as_microsecond())
+            .bind(after.map_or(i64::MIN, |open| open.expires_at.as_microsecond()))
+            .bind(from(|open| open.key.0.to_string()))
+            .bind(from(|open| open.key.1.to_string()))
             .bind(i64::from(most));
         let read = |row: &AnyRow| {
             let row = read_row(row, OPEN.columns)?;
             let mut reader = Reader::new(&OPEN, &row);
             let budget = reader.parsed()?;
             let key = (reader.parsed()?, reader.parsed()?);
-            Ok(OpenPurchase { programme: programme.clone(), budget, key })
+            let expires_at = reader.instant()?;
+            Ok(OpenPurchase { programme: programme.clone(), budget, key, expires_at })
         };
         rows.fetch_all(&self.readers()).await?.iter().map(read).collect()
     }
 
-    /// Open purchases of `programme` whose time runs out after `from` and not after `to`, without
+    /// Open purchases of `programme` whose time runs out after `from` and not after `to`, as far as
+    /// something of them may be unconfirmed: never spoken of, or approved more than once. Without
     /// their holds.
-    pub async fn purchases_expiring(
+    pub async fn purchases_to_review(
         &self,
         programme: &ProgrammeId,
         from: Timestamp,
@@ -66,7 +79,8 @@ impl Store {
     ) -> Result<Vec<Purchase>, StoreError> {
         let sql = format!(
             "SELECT {} FROM purchase WHERE programme_id = $1 AND expires_at > $2 \
-             AND expires_at <= $3 ORDER BY expires_at LIMIT $4",
+             AND expires_at <= $3 AND (word_at IS NULL OR promises LIKE '% %') \
+             ORDER BY expires_at LIMIT $4",
             names(PURCHASE.columns, "")
         );
         let rows = sqlx::query(AssertSqlSafe(sql))
@@ -78,15 +92,17 @@ impl Store {
         rows.fetch_all(&self.readers()).await?.iter().map(read).collect()
     }
 
-    /// Messages that wait for their claim, in the order in which they came, after `after`.
-    pub async fn parked_after(
+    /// Messages whose claim has come, in the order in which they were parked, after `after`.
+    pub async fn ready_after(
         &self,
         after: Option<&Parked>,
         most: u32,
     ) -> Result<Vec<Parked>, StoreError> {
         let sql = format!(
-            "SELECT {} FROM parked WHERE exception_id > $1 ORDER BY exception_id LIMIT $2",
-            names(PARKED.columns, "")
+            "SELECT {} FROM parked p JOIN presentment c ON c.programme_id = p.programme_id \
+             AND c.connection_id = p.connection_id AND c.reference = p.claim \
+             WHERE p.exception_id > $1 ORDER BY p.exception_id LIMIT $2",
+            names(PARKED.columns, "p.")
         );
         let after = after.map(|parked| parked.exception.to_string()).unwrap_or_default();
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(after).bind(i64::from(most));
@@ -105,7 +121,7 @@ impl Tx {
         let keys: Vec<_> = parked
             .iter()
             .map(|waiting| {
-                let Parked { programme, connection, event, exception: _ } = waiting;
+                let Parked { programme, connection, event, .. } = waiting;
                 vec![shown(programme), shown(connection), shown(event)]
             })
             .collect();
@@ -133,6 +149,7 @@ fn read_parked(row: &[Value]) -> Result<Parked, StoreError> {
         programme: reader.parsed()?,
         connection: reader.parsed()?,
         event: reader.parsed()?,
+        claim: reader.parsed()?,
         exception: reader.parsed()?,
     })
 }

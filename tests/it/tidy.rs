@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::str::Lines;
 
 use crate::support::project;
 
@@ -412,6 +413,40 @@ fn one_sql_text_serves_both_databases(files: &[Source]) -> Vec<String> {
     vec![format!("src/store: {count} matches on Dialect, over {MOST_DIALECT_MATCHES}: talk first")]
 }
 
+rule!(scenarios_are_listed,
+fine: [
+    "tests/it/scenarios/README.md": "| 7 | It burns | `scenario_07_it_burns`, `scenario_7_out` |\n",
+    "tests/it/scenarios/fires.rs": "async fn scenario_07_it_burns() {}\nfn scenario_7_out() {}\n",
+],
+broken: [
+    "tests/it/scenarios/fires.rs": "async fn scenario_07_it_burns() {}\n",
+    "tests/it/scenarios/README.md": "| 7 | It burns | `scenario_07_it_burns` |\n",
+]);
+
+/// The list of what must be survived names every numbered test, in the row of its number.
+fn scenarios_are_listed(files: &[Source]) -> Vec<String> {
+    const LIST: &str = "tests/it/scenarios/README.md";
+
+    let is_test = |file: &&Source| file.is_in("tests/it") && file.path != THIS_FILE;
+    let tests: BTreeSet<_> = files
+        .iter()
+        .filter(|file| is_test(file) && file.is_rust())
+        .flat_map(|file| file.text.lines().filter_map(|line| line.split_once("fn scenario_")))
+        .map(|(_, rest)| format!("scenario_{}", words(rest).next().unwrap()))
+        .collect();
+    let number = |test: &str| test.split('_').nth(1).and_then(|number| number.parse::<u32>().ok());
+    let mut listed = BTreeSet::new();
+    for row in files.iter().filter(|file| file.path == LIST).flat_map(|file| file.text.lines()) {
+        let mut cells = row.split('|').map(str::trim).skip(1);
+        let own = cells.next().and_then(|cell| cell.parse().ok());
+        let tests = row.split('`').filter(|name| own.is_some() && number(name) == own);
+        listed.extend(tests.filter(|name| name.starts_with("scenario_")).map(str::to_owned));
+    }
+    let missing = tests.difference(&listed).map(|test| format!("{LIST}: {test} is not listed"));
+    let gone = listed.difference(&tests).map(|test| format!("{LIST}: there is no {test}"));
+    missing.chain(gone).collect()
+}
+
 rule!(files_and_functions_are_short,
 fine: [
     "src/domain/a.rs": "fn a();\n".repeat(600),
@@ -535,6 +570,49 @@ fn packages_come_from_the_registries(files: &[Source]) -> Vec<String> {
         }
     }
     complaints
+}
+
+rule!(every_mutant_still_applies,
+fine: [
+    "tests/mutants/a.patch": "Why.\n\n--- a/src/a.rs\n+++ b/src/a.rs\n@@ -1,2 +1,1 @@\n one\n-two\n",
+    "src/a.rs": "zero\none\ntwo\n",
+],
+broken: [
+    "tests/mutants/a.patch": "--- a/src/a.rs\n+++ b/src/a.rs\n@@ -1,2 +1,1 @@\n one\n-two\n",
+]);
+
+/// `tests/mutants` breaks the gateway on purpose. What a patch takes away must be there.
+fn every_mutant_still_applies(files: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for patch in files.iter().filter(|file| file.is_in("tests/mutants")) {
+        let mut target = "";
+        for (line, text) in numbered(&patch.text) {
+            if let Some(path) = text.strip_prefix("+++ b/") {
+                target = path;
+            } else if text.starts_with("@@ ") {
+                let before = before_the_hunk(patch.text.lines(), line);
+                let is_there =
+                    |file: &Source| file.path == target && file.text.contains(before.as_str());
+                if !files.iter().any(is_there) {
+                    complaints.push(patch.complain(line, format!("{target} reads otherwise now")));
+                }
+            }
+        }
+    }
+    complaints
+}
+
+/// What a hunk of a patch expects to find.
+fn before_the_hunk(lines: Lines<'_>, after: usize) -> String {
+    let is_hunk = |line: &&str| line.starts_with([' ', '-', '+']) && !line.starts_with("--- ");
+    let mut expected = String::new();
+    for line in
+        lines.skip(after).take_while(is_hunk).filter_map(|line| line.strip_prefix([' ', '-']))
+    {
+        expected.push_str(line);
+        expected.push('\n');
+    }
+    expected
 }
 
 #[test]

@@ -83,7 +83,7 @@ pub(crate) fn some_facts() -> Facts {
         permissions: Vec::new(),
         counters: BTreeMap::new(),
         available: BTreeMap::from([(pot("week"), gbp(60_00))]),
-        continues: Continues::NewPurchase,
+        continues: Continues::Nothing,
     }
 }
 

@@ -31,6 +31,7 @@ use crate::{
     books::Books,
     play::Clock,
     programme::{Connection, Programme},
+    recorded::{self, Format},
     report::{Answer, Kind, Report},
     stories,
 };
@@ -49,8 +50,20 @@ pub struct Storm {
     pub connections: usize,
     /// How many purchases begin each second; none for as many as the connections carry.
     pub rate: Option<u32>,
+    /// Purchases of the past, to be asked about instead of planned ones.
+    pub recorded: Option<Past>,
     /// Whether the gateway may be away for a while, as when it is killed and started again.
     pub may_be_away: bool,
+}
+
+/// A file of recorded purchases.
+#[derive(Debug, Clone)]
+pub struct Past {
+    /// What is in it.
+    pub text: String,
+    pub format: Format,
+    /// Leave rows out that cannot be read, instead of stopping before anything is sent.
+    pub skips_bad: bool,
 }
 
 /// A storm that is over.
@@ -154,6 +167,10 @@ impl Weather {
         }
     }
 
+    fn differ(&self, what: String) {
+        lock(&self.report).differences.push(what);
+    }
+
     fn note(&self, what: &'static str) {
         lock(&self.report).note(what);
     }
@@ -198,7 +215,14 @@ fn moment(programme: &Programme, slot: usize) -> anyhow::Result<i64> {
 pub async fn storm(wanted: &Storm, clock: Clock) -> anyhow::Result<Aftermath> {
     let is_story = matches!(clock, Clock::Story(_));
     let weather = Arc::new(Weather::new(wanted, clock)?);
-    let plan = Plan::new(&weather.programme, wanted.seed, wanted.purchases)?;
+    let plan = match &wanted.recorded {
+        Some(past) => {
+            let past = recorded::read(&past.text, past.format, &weather.programme, past.skips_bad)?;
+            lock(&weather.report).skipped = past.skipped;
+            Plan::of_past(past.rows)
+        }
+        None => Plan::new(&weather.programme, wanted.seed, wanted.purchases)?,
+    };
     lock(&weather.report).purchases = Some(plan.purchases);
     let shoppers = plan.scripts.into_iter().map(|s| Shopper::new(Arc::clone(&weather), s));
     let mut shoppers = shoppers.collect::<anyhow::Result<Vec<_>>>()?;

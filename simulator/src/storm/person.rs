@@ -303,10 +303,29 @@ impl Shopper {
         self.report(&ready, &came, taken.err());
         for (ready, came) in ready.into_iter().zip(came) {
             if ready.letter.door == Door::Authorisations {
+                self.compare_with_past(&ready, &came);
                 self.answered(&ready, &came).await?;
             }
         }
         Ok(())
+    }
+
+    /// Compares the answer with what came of the purchase in the past, if it is one of the past.
+    fn compare_with_past(&self, ready: &Ready, came: &Came) {
+        let Some(life) = self.script.lives.get(ready.life) else { return };
+        let Some(past) = life.past else { return };
+        let was = if past.was_approved { "approved" } else { "declined" };
+        let is_approved = came.answer.approved_minor(ready.amount_minor) > 0;
+        if came.answer != Answer::Unusable && is_approved != past.was_approved {
+            let reason = came.reason.as_deref().unwrap_or_default();
+            self.weather.differ(format!(
+                "line {}: {} at {} was {was}, and is {} now {reason}",
+                past.line,
+                money(ready.amount_minor, &self.weather.programme.currency),
+                life.shop.name,
+                came.answer,
+            ));
+        }
     }
 
     /// What the issuer makes of an answer. When it heard none it decides by itself, and tells.
@@ -532,9 +551,9 @@ async fn deliver_one(
         broken.push(format!("the answer does not name its decision: {told:?}"));
     }
     let deadline = Duration::from_millis(connection.deadline_ms);
-    let is_late = !is_lost && asked.latency > deadline;
+    let is_late = !is_lost && asked.took > deadline;
     if is_late && !weather.may_be_away {
-        broken.push(format!("answered after {} ms", asked.latency.as_millis()));
+        broken.push(format!("answered after {} ms", asked.took.as_millis()));
     }
     let answer = match &told {
         Some(told) if !is_our_fault => told.answer(ready.amount_minor),

@@ -1,6 +1,8 @@
 //! The plan of a storm, made from the seed alone: who buys what, and how the messages about it
 //! travel. What is answered is not in it, so what can happen is found out on the way.
 
+use std::collections::BTreeMap;
+
 use anyhow::bail;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 
@@ -8,6 +10,7 @@ use super::lives::{self, Numbers};
 use crate::{
     issuers::{file::Share, stripe::Foreign},
     programme::{Card, CardState, Programme},
+    recorded::Recorded,
     shops::Shop,
 };
 
@@ -50,6 +53,16 @@ pub(super) struct Life {
     pub(super) priced_in: Option<Foreign>,
     /// What the issuer does when no answer comes: approve without us, or decline.
     pub(super) approves_without_us: bool,
+    /// What came of it in the past, if it is one of the past.
+    pub(super) past: Option<Outcome>,
+}
+
+/// What came of a purchase of the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// Where it was recorded.
+    pub(super) line: usize,
+    pub(super) was_approved: bool,
 }
 
 /// One thing that happens, if it still can.
@@ -147,6 +160,41 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Asks about recorded purchases again, in the order in which they were made. What is approved
+    /// is claimed at once.
+    pub(super) fn of_past(rows: Vec<Recorded>) -> Self {
+        let purchases = rows.len();
+        let mut scripts: BTreeMap<usize, Script> = BTreeMap::new();
+        for (number, row) in rows.into_iter().enumerate() {
+            let person = row.person;
+            let script = scripts.entry(person).or_insert_with(|| Script {
+                person,
+                lives: Vec::new(),
+                moves: Vec::new(),
+            });
+            let life = script.lives.len();
+            script.lives.push(Life {
+                number,
+                turn: number,
+                story: "recorded",
+                card: row.card,
+                shop: row.shop,
+                is_amount_controllable: false,
+                priced_in: None,
+                approves_without_us: false,
+                past: Some(Outcome { line: row.line, was_approved: row.was_approved }),
+            });
+            let ask = Act::Ask(Amount::Exactly(row.amount_minor));
+            for act in [ask, Act::Confirm, Act::Capture(Share::All), Act::Close] {
+                let (slot, way, is_with_next) = (0, Way::Plain, false);
+                script.moves.push(Move { slot, life, act, way, is_with_next });
+            }
+        }
+        Self { scripts: scripts.into_values().collect(), purchases }
+    }
+}
+
 /// Shuffles the purchases of all people into one order, each person's own order kept.
 fn give_turns(scripts: &mut [Script], rng: &mut StdRng) {
     let mut turns: Vec<(usize, u32, usize, usize)> = Vec::new();
@@ -234,6 +282,7 @@ impl<'a> Teller<'a> {
             is_amount_controllable,
             priced_in: None,
             approves_without_us,
+            past: None,
         });
         self.script.lives.len() - 1
     }
@@ -279,7 +328,7 @@ impl<'a> Teller<'a> {
             0..6 => Way::Again,
             6..12 => Way::Twice,
             12..16 => Way::AnswerLost,
-            16..20 => Way::BrokenOff(self.rng.random_range(0..6)),
+            16..20 => Way::BrokenOff(self.rng.random_range(1..16)),
             _ => Way::Plain,
         };
         self.push(life, Act::Ask(amount), way);

@@ -37,6 +37,9 @@ pub(super) struct Letter {
     pub(super) body: String,
 }
 
+/// What came back of one message, and how long that took.
+type Sent = (Result<Reply, Lost>, Duration);
+
 /// What came back of a question.
 #[derive(Debug)]
 pub(super) struct Asked {
@@ -45,7 +48,10 @@ pub(super) struct Asked {
     pub(super) is_heard: bool,
     /// The answers to the same question, sent once more.
     pub(super) again: Vec<Option<Reply>>,
+    /// From when the question was meant to be sent.
     pub(super) latency: Duration,
+    /// From when it was sent: what the issuer's deadline is about.
+    pub(super) took: Duration,
     /// Whether the gateway could not be reached at all.
     pub(super) is_unreached: bool,
 }
@@ -66,14 +72,24 @@ impl Post {
     }
 
     /// Sends `letter` once.
-    async fn send(
-        &self,
-        letter: &Letter,
-        at: i64,
-    ) -> anyhow::Result<(Result<Reply, Lost>, Duration)> {
+    async fn send(&self, letter: &Letter, at: i64) -> anyhow::Result<Sent> {
         let _permit = self.connections.acquire().await?;
         let started = Instant::now();
         let sent = self.client.send(&letter.connection, letter.door, at, &letter.body).await?;
+        Ok((sent, started.elapsed()))
+    }
+
+    /// Sends `letter`, and hangs up after a while, whether an answer came or not.
+    async fn send_and_hang_up(
+        &self,
+        letter: &Letter,
+        at: i64,
+        after: Duration,
+    ) -> anyhow::Result<Sent> {
+        let _permit = self.connections.acquire().await?;
+        let started = Instant::now();
+        let sending = self.client.send(&letter.connection, letter.door, at, &letter.body);
+        let sent = timeout(after, sending).await.unwrap_or(Ok(Err(Lost::NoAnswer)))?;
         Ok((sent, started.elapsed()))
     }
 
@@ -99,11 +115,8 @@ impl Post {
             | Way::Never => None,
         };
         let mut again = Vec::new();
-        let (sent, latency) = if let Some(after) = broken_off {
-            match timeout(after, self.send(letter, at)).await {
-                Ok(sent) => sent?,
-                Err(_) => (Err(Lost::NoAnswer), after),
-            }
+        let (sent, took) = if let Some(after) = broken_off {
+            self.send_and_hang_up(letter, at, after).await?
         } else if way == Way::Twice {
             let (one, other) = tokio::join!(self.send(letter, at), self.send(letter, at));
             again.push(other?.0.ok());
@@ -112,7 +125,7 @@ impl Post {
             self.send(letter, at).await?
         };
         // Measured from when it was meant to be sent, so that a slow answer does not hide the next.
-        let latency = due.filter(|_| broken_off.is_none()).map_or(latency, |due| due.elapsed());
+        let latency = due.filter(|_| broken_off.is_none()).map_or(took, |due| due.elapsed());
         if way == Way::Again {
             again.push(self.send(letter, at).await?.0.ok());
         }
@@ -122,6 +135,7 @@ impl Post {
             reply: sent.ok(),
             again,
             latency,
+            took,
         })
     }
 

@@ -199,8 +199,7 @@ fn scenario_45_a_month_ends_when_the_calendar_says() {
 }
 
 fn continued(mut facts: Facts, so_far: i64) -> Facts {
-    facts.continues =
-        Continues::OpenPurchase { so_far: gbp(so_far), counted_on: facts.moment.date };
+    facts.continues = Continues::Open { so_far: gbp(so_far), counted_on: facts.moment.date };
     facts
 }
 

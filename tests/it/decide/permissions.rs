@@ -200,7 +200,7 @@ fn the_newest_ok_says_why_none_helps() {
 #[test]
 fn an_increment_stays_within_the_cap_of_the_whole_purchase() {
     let mut facts = permitted(|agreement| agreement.terms.push(ask(food())));
-    facts.continues = Continues::OpenPurchase { so_far: gbp(12_00), counted_on: facts.moment.date };
+    facts.continues = Continues::Open { so_far: gbp(12_00), counted_on: facts.moment.date };
     assert_eq!(approved(&asking(8_00), &facts).permission, Some(a_permission().id));
     let told = reasons(&asking(8_01), &facts);
     assert_eq!(told[0], DeclineReason::OkSmall { cap: gbp(20_00) });

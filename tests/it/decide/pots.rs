@@ -217,7 +217,7 @@ fn scenario_41_sums_that_do_not_fit_are_declined_and_never_panic() {
                 let mut facts = pots_of(vec![a_stream("homes"), a_stream("gift")]);
                 facts.available = money(&[("homes", a), ("gift", b)]);
                 facts.continues =
-                    Continues::OpenPurchase { so_far: gbp(so_far), counted_on: facts.moment.date };
+                    Continues::Open { so_far: gbp(so_far), counted_on: facts.moment.date };
                 let agreement = &mut facts.holder.as_mut().unwrap().agreement;
                 let limit = limited(Scope::Everything, Limit::PerPurchase(gbp(most)));
                 Arc::make_mut(agreement).terms.push(limit);
@@ -232,8 +232,7 @@ fn scenario_41_sums_that_do_not_fit_are_declined_and_never_panic() {
 #[test]
 fn a_sum_that_does_not_fit_hides_no_other_reason() {
     let mut facts = facts_with(|facts| facts.holder.as_mut().unwrap().card = CardState::Lost);
-    facts.continues =
-        Continues::OpenPurchase { so_far: gbp(i64::MAX), counted_on: facts.moment.date };
+    facts.continues = Continues::Open { so_far: gbp(i64::MAX), counted_on: facts.moment.date };
     let agreement = &mut facts.holder.as_mut().unwrap().agreement;
     let limit = limited(Scope::Everything, Limit::PerPurchase(gbp(8_00)));
     Arc::make_mut(agreement).terms.push(limit);

@@ -210,8 +210,8 @@ prop_compose! {
             permissions: permissions.0.into_iter().chain(permissions.1).collect(),
             counters,
             available,
-            continues: so_far.map_or(Continues::NewPurchase, |minor| {
-                Continues::OpenPurchase { so_far: gbp(minor), counted_on: monday_morning().date }
+            continues: so_far.map_or(Continues::Nothing, |minor| {
+                Continues::Open { so_far: gbp(minor), counted_on: monday_morning().date }
             }),
             ..facts
         }
@@ -481,7 +481,7 @@ proptest! {
     ) {
         let mut facts = facts;
         facts.continues =
-        Continues::OpenPurchase { so_far: gbp(so_far), counted_on: facts.moment.date };
+        Continues::Open { so_far: gbp(so_far), counted_on: facts.moment.date };
         for used in facts.counters.values_mut() {
             used.amount = gbp(counted);
         }
@@ -507,8 +507,7 @@ fn the_facts_of_a_persons_purchase_are_under_a_kilobyte() {
     });
     facts.available = POTS.iter().map(|id| (pot(id), gbp(3_120_00))).collect();
     facts.permissions.push(a_permission());
-    facts.continues =
-        Continues::OpenPurchase { so_far: gbp(1_250_00), counted_on: facts.moment.date };
+    facts.continues = Continues::Open { so_far: gbp(1_250_00), counted_on: facts.moment.date };
     let precise: Timestamp = "2026-11-23T08:30:00.123456789Z".parse().unwrap();
     facts.moment.at = precise;
     facts.moment.time = time(8, 30, 0, 123_456_789);

@@ -71,7 +71,7 @@ fn about_the_card() -> Vec<Case> {
         stream.never.insert(category("food"));
         facts.programme.streams = std::sync::Arc::new(vec![stream]);
     });
-    let anothers = facts_with(|facts| facts.continues = Continues::AnothersPurchase);
+    let anothers = facts_with(|facts| facts.continues = Continues::Anothers);
     vec![
         (a_request(), anothers, vec![Why::Conflict]),
         (a_request(), facts_with(|facts| facts.holder = None), vec![Why::UnknownCard]),

@@ -1,6 +1,7 @@
 //! Lives of a purchase, message by message.
 
 use sayso::domain::agreement::Scope;
+use sayso::domain::dispute::{Funds, Outcome};
 use sayso::domain::limit::CounterKey;
 use sayso::domain::money::Money;
 use sayso::domain::period::Period;
@@ -8,7 +9,7 @@ use sayso::domain::presentment::Standing;
 use sayso::ledger::book::LedgerError;
 use sayso::ledger::posting::PostingKind;
 
-use super::{Desk, USES, closed, key, open, permission, word};
+use super::{Desk, USES, closed, key, open, permission, report, word};
 use crate::values::{gbp, monday_morning, pot};
 
 /// Held, captured, exposure and suspense of a purchase.
@@ -133,6 +134,18 @@ fn a_hold_that_was_short_is_filled_by_the_refund_of_its_own_purchase() {
     late.hear("a", snapshot());
     assert_eq!(late.figures("week"), [60_00, 30_00, 30_00, 0]);
     assert_eq!(early.figures("week"), late.figures("week"));
+}
+
+#[test]
+fn scenario_31_what_a_dispute_loses_comes_out_of_its_own_hold_before_the_programme_owes() {
+    let mut desk = Desk::new(&[("week", 30_00)]);
+    desk.hear("a", word(open(gbp(50_00)), 0, 1, "evt_1"));
+    desk.capture("a", 20_00);
+    assert_eq!(state(&desk, "a"), [10_00, 20_00, 0, 0]);
+    desk.dispute("a", &report((Outcome::Won, Some(Funds::Credited)), 20_00, 1, "evt_2"));
+    assert_eq!(desk.figures("week"), [30_00, 30_00, 0, 0], "what was short is held now");
+    desk.dispute("a", &report((Outcome::Lost, Some(Funds::TakenAgain)), 20_00, 2, "evt_3"));
+    assert_eq!(state(&desk, "a"), [10_00, 20_00, 0, 0], "as if there had been no dispute");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use jiff::SignedDuration;
 
 use sayso::domain::agreement::{Agreement, Gate, Scope, Term, TermDraft};
 use sayso::domain::authorisation::{Presence, PurchaseKind};
+use sayso::domain::dispute::{DisputeReport, Funds, Outcome};
 use sayso::domain::hold::Hold;
 use sayso::domain::id::{PermissionId, PostingId, PotId, PurchaseId};
 use sayso::domain::limit::{Abroad, Committed, Counted, Limit};
@@ -24,7 +25,7 @@ use sayso::domain::purchase::{IssuerWord, Place, Promise, PromiseState, Purchase
 use sayso::ledger::account::Account;
 use sayso::ledger::book::{Book, Cause, LedgerError, Owner, PotBalance, Pots, PurchaseKey};
 use sayso::ledger::posting::{Head, PostingKind, Transfer};
-use sayso::ledger::postings::{captured, loaded, refunded, settled};
+use sayso::ledger::postings::{captured, disputed, loaded, refunded, settled};
 use sayso::record::purchase::{hold_rows, purchase_digest, purchase_row};
 use sayso::record::row::Digest;
 
@@ -174,6 +175,34 @@ impl Desk {
         })
     }
 
+    /// The issuer says how a dispute about the purchase stands.
+    fn dispute(&mut self, name: &str, report: &DisputeReport) -> Vec<String> {
+        let others: Vec<_> = self.sources().into_iter().map(|source| source.pot).collect();
+        self.change(name, PostingKind::Dispute, |purchase, pots| {
+            purchase.hear_dispute(report);
+            disputed(purchase, pots, &others)
+        })
+    }
+
+    /// Our own clock ends what has expired so many days later.
+    fn expire(&mut self, days: i64) {
+        let later = SignedDuration::from_hours(24 * days);
+        let now = monday_morning().at.checked_add(later).unwrap();
+        for key in self.book.purchases.keys().cloned().collect::<Vec<_>>() {
+            if !self.book.purchases[&key].is_expired(now) {
+                continue;
+            }
+            let mut cause = self.cause(PostingKind::Expiry);
+            cause.moment.at = now;
+            let expire = |purchase: &mut Purchase, pots: &mut Pots| {
+                purchase.expire();
+                settled(purchase, pots, &[])
+            };
+            self.book.change(&key, cause, expire).unwrap();
+            self.check();
+        }
+    }
+
     /// Loaded, held, spent and left of a pot.
     fn figures(&self, id: &str) -> [i64; 4] {
         let balance = &self.book.pots.0[&pot(id)];
@@ -239,7 +268,9 @@ impl Desk {
         assert_eq!(of(Account::Exposure), -sum(|p| p.exposure));
         assert_eq!(of(Account::Suspense), sum(|p| p.suspense));
         let clearing = Account::Clearing(a_request().connection);
-        assert_eq!(of(clearing), sum(|p| p.captured) - sum(|p| p.refunded));
+        let given_back = sum(|p| p.refunded) + sum(|p| p.disputed) + sum(|p| p.recovered);
+        assert_eq!(of(clearing), sum(|p| p.captured) - given_back);
+        assert_eq!(of(Account::Disputed), sum(|p| p.disputed));
         assert_eq!(accounts.values().sum::<i64>(), 0);
     }
 
@@ -260,13 +291,14 @@ impl Desk {
             for hold in &purchase.holds {
                 assert!(hold.held.minor() >= 0 && hold.refunded.minor() <= hold.captured.minor());
             }
+            let given_back = purchase.refunded.minor() + purchase.recovered.minor();
             let spent: i64 = purchase.holds.iter().map(|h| h.spent().unwrap().minor()).sum();
             assert_eq!(
                 spent + purchase.exposure.minor() - purchase.suspense.minor(),
-                purchase.captured.minor() - purchase.refunded.minor(),
+                purchase.captured.minor() - given_back,
                 "{purchase:?}"
             );
-            let excess = purchase.refunded.minor() - purchase.captured.minor();
+            let excess = given_back - purchase.captured.minor();
             assert_eq!(purchase.suspense.minor(), excess.max(0), "{purchase:?}");
         }
     }
@@ -393,6 +425,36 @@ fn word(standing: Standing, second: i64, answers: u32, event: &str) -> IssuerWor
     let reference = event.parse().unwrap();
     IssuerWord { standing, position: Position { at, answers, over, reference } }
 }
+
+/// What the issuer says about the one dispute of a purchase, `second` seconds after the question.
+fn report(
+    (outcome, funds): (Outcome, Option<Funds>),
+    minor: i64,
+    second: i64,
+    event: &str,
+) -> DisputeReport {
+    let at = monday_morning().at.checked_add(SignedDuration::from_secs(second)).unwrap();
+    let over = u8::from(outcome != Outcome::Open);
+    DisputeReport {
+        reference: "idp_1".parse().unwrap(),
+        presentment: "ipi_1".parse().unwrap(),
+        amount: gbp(minor),
+        outcome,
+        funds,
+        position: Position { at, answers: 0, over, reference: event.parse().unwrap() },
+    }
+}
+
+/// All that a dispute's message may say: how it stands, and which way money moved.
+const DISPUTES: [(Outcome, Option<Funds>); 7] = [
+    (Outcome::Open, None),
+    (Outcome::Open, Some(Funds::Credited)),
+    (Outcome::Won, None),
+    (Outcome::Won, Some(Funds::Credited)),
+    (Outcome::Lost, None),
+    (Outcome::Lost, Some(Funds::TakenAgain)),
+    (Outcome::Won, Some(Funds::TakenAgain)),
+];
 
 /// All is claimed: this much.
 fn closed(claimed: i64) -> Standing {

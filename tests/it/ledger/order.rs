@@ -6,12 +6,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use sayso::domain::dispute::{Funds, Outcome};
 use sayso::domain::limit::{Committed, CounterKey};
 use sayso::domain::money::Money;
 use sayso::domain::presentment::Standing;
 use sayso::ledger::book::PotBalance;
 
-use super::{Desk, closed, open, word};
+use super::{DISPUTES, Desk, closed, open, report, word};
 use crate::values::gbp;
 
 /// A message as it may be repeated: its number is its identity.
@@ -29,6 +30,8 @@ enum Body {
     Snapshot(Standing, i64, u32),
     Capture(i64),
     Refund(i64),
+    /// How the dispute stands, about how much, and when that was said.
+    Dispute((Outcome, Option<Funds>), i64, i64),
 }
 
 fn any_snapshot() -> impl Strategy<Value = Body> {
@@ -51,6 +54,8 @@ fn any_messages() -> impl Strategy<Value = Vec<Message>> {
             any_snapshot(),
             (1..=40_00_i64).prop_map(Body::Capture),
             (1..=40_00_i64).prop_map(Body::Refund),
+            (select(DISPUTES.to_vec()), 1..=40_00_i64, 0..3_i64)
+                .prop_map(|(stands, minor, at)| Body::Dispute(stands, minor, at)),
         ],
         0..8,
     );
@@ -88,16 +93,23 @@ fn play(pots: &[(&str, i64)], messages: &[Message]) -> Desk {
             }
             Body::Capture(minor) => desk.capture("a", *minor),
             Body::Refund(minor) => desk.refund("a", *minor),
+            Body::Dispute(stands, minor, at) => {
+                desk.dispute("a", &report(*stands, *minor, *at, &format!("evt_{}", message.number)))
+            }
         };
     }
     desk
 }
 
-/// Wanted, held, captured, refunded, exposure and suspense; and held, spent and left of all pots.
-fn totals(desk: &Desk) -> ([i64; 6], [i64; 3]) {
+/// Wanted, held, captured, refunded, exposure, suspense, disputed and recovered; and held, spent
+/// and left of all pots.
+fn totals(desk: &Desk) -> ([i64; 8], [i64; 3]) {
     let a = desk.purchase("a");
     let (wanted, held) = (a.wanted_hold().unwrap(), a.held().unwrap());
-    let purchase = [wanted, held, a.captured, a.refunded, a.exposure, a.suspense];
+    let (captured, refunded) = (a.captured, a.refunded);
+    let (exposure, suspense) = (a.exposure, a.suspense);
+    let (disputed, recovered) = (a.disputed, a.recovered);
+    let purchase = [wanted, held, captured, refunded, exposure, suspense, disputed, recovered];
     let pots = desk.book.pots.0.values();
     let sum =
         |part: fn(&PotBalance) -> Money| pots.clone().map(|balance| part(balance).minor()).sum();
@@ -120,7 +132,9 @@ proptest! {
         pots in prop_oneof![Just([200_00, 200_00]), [0..=40_00_i64, 0..=40_00_i64]],
     ) {
         let pots = [("pets", pots[0]), ("week", pots[1])];
-        let has_refund = first.iter().any(|message| matches!(message.body, Body::Refund(_)));
+        let gives_back =
+            |message: &Message| matches!(message.body, Body::Refund(_) | Body::Dispute(..));
+        let has_refund = first.iter().any(gives_back);
         let (first, second) = (play(&pots, &first), play(&pots, &second));
         prop_assert_eq!(totals(&first), totals(&second));
         prop_assert_eq!(counted(&first), counted(&second));

@@ -5,9 +5,10 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use sayso::domain::dispute::{Funds, Outcome};
 use sayso::domain::presentment::Standing;
 
-use super::{Desk, closed, open, permission, word};
+use super::{DISPUTES, Desk, closed, open, permission, report, word};
 use crate::values::gbp;
 
 const PURCHASES: [&str; 3] = ["a", "cash", "early"];
@@ -23,6 +24,10 @@ enum Event {
     HoldChange(i64),
     Capture(i64),
     Refund(i64),
+    /// The dispute stands so, is about this much, and this was said so many seconds later.
+    Dispute((Outcome, Option<Funds>), i64, i64),
+    /// Our own clock looks after what is held, so many days later.
+    Expire(i64),
 }
 
 fn any_standing() -> impl Strategy<Value = Standing> {
@@ -42,6 +47,9 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => (-40_00..=40_00_i64).prop_map(Event::HoldChange),
         3 => (1..=40_00_i64).prop_map(Event::Capture),
         2 => (1..=40_00_i64).prop_map(Event::Refund),
+        2 => (select(DISPUTES.to_vec()), 1..=40_00_i64, 0..5_i64)
+            .prop_map(|(stands, minor, at)| Event::Dispute(stands, minor, at)),
+        1 => (0..20_i64).prop_map(Event::Expire),
     ]
 }
 
@@ -72,10 +80,15 @@ fn play(desk: &mut Desk, number: usize, name: &str, event: &Event) {
         Event::Refund(minor) => {
             desk.refund(name, *minor);
         }
+        Event::Dispute(stands, minor, at) => {
+            desk.dispute(name, &report(*stands, *minor, *at, &format!("evt_{number}")));
+        }
+        Event::Expire(days) => desk.expire(*days),
     }
     let exposure = desk.book.purchases.values().map(|p| p.exposure.minor()).sum::<i64>();
     if exposure > exposure_before {
-        assert!(matches!(event, Event::Capture(_)), "only a capture costs what nobody has");
+        let is_claim = matches!(event, Event::Capture(_) | Event::Dispute(..));
+        assert!(is_claim, "only a claim costs what nobody has");
         let left: i64 = desk.sources().iter().map(|source| source.available.minor()).sum();
         assert_eq!((left, desk.purchase(name).held().unwrap()), (0, gbp(0)), "the pots come first");
     }
@@ -96,10 +109,11 @@ proptest! {
         for (number, (name, event)) in events.iter().enumerate() {
             play(&mut desk, number, name, event);
         }
-        // Once everything is over, nothing stays held.
-        for name in PURCHASES {
-            desk.hear(name, word(closed(0), 9, u32::MAX, "evt_last"));
-            prop_assert_eq!(desk.purchase(name).held().unwrap(), gbp(0));
+        // Once nobody speaks of anything any more, nothing stays held.
+        desk.expire(60);
+        for purchase in desk.book.purchases.values() {
+            prop_assert_eq!(purchase.held().unwrap(), gbp(0));
+            prop_assert_eq!(purchase.expires_at, None);
         }
         let held: i64 = ["pets", "week"].iter().map(|id| desk.figures(id)[1]).sum();
         prop_assert_eq!(held, 0);

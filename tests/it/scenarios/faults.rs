@@ -105,6 +105,8 @@ struct Switch {
     delay_ms: AtomicU64,
     /// How many statements pass before the connection breaks that sends one more.
     passes: AtomicI64,
+    /// Whether the whole wire falls silent instead.
+    falls_silent: AtomicBool,
     loses_next_commit: AtomicBool,
     cuts_after_commit: AtomicBool,
 }
@@ -122,6 +124,7 @@ impl Wire {
             is_silent: watch::Sender::new(false),
             delay_ms: AtomicU64::new(0),
             passes: AtomicI64::new(i64::MAX),
+            falls_silent: AtomicBool::new(false),
             loses_next_commit: AtomicBool::new(false),
             cuts_after_commit: AtomicBool::new(false),
         });
@@ -138,7 +141,8 @@ impl Wire {
         self.switch.is_cut.send_replace(false);
     }
 
-    /// Every connection stays open, and nothing passes any more: the other side has vanished.
+    /// Every connection stays open, and nothing passes any more: the other side has vanished. Those
+    /// that were used meanwhile stay silent for ever.
     pub(super) fn fall_silent(&self) {
         self.switch.is_silent.send_replace(true);
     }
@@ -155,6 +159,12 @@ impl Wire {
     /// Breaks one connection when `passes` more statements have passed.
     pub(super) fn break_after(&self, passes: i64) {
         self.switch.passes.store(passes, Ordering::SeqCst);
+    }
+
+    /// Falls silent when `passes` more statements have passed: in the middle of a transaction.
+    pub(super) fn fall_silent_after(&self, passes: i64) {
+        self.switch.falls_silent.store(true, Ordering::SeqCst);
+        self.break_after(passes);
     }
 
     /// Whether [`Self::break_after`] has come about; it never will any more.
@@ -178,7 +188,10 @@ impl Switch {
     async fn hold_up(&self) {
         let delay = self.delay_ms.load(Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(delay)).await;
-        self.is_silent.subscribe().wait_for(|is_silent| !is_silent).await.unwrap();
+        if *self.is_silent.borrow() {
+            // Nothing ever comes of what was sent into the void.
+            std::future::pending::<()>().await;
+        }
     }
 }
 
@@ -214,7 +227,10 @@ async fn relay(
                     return Ok(());
                 }
                 if switch.passes.fetch_sub(1, Ordering::SeqCst) == 0 {
-                    return Ok(());
+                    if !switch.falls_silent.swap(false, Ordering::SeqCst) {
+                        return Ok(());
+                    }
+                    switch.is_silent.send_replace(true);
                 }
                 switch.hold_up().await;
                 database.write_all(&question[..count]).await?;

@@ -14,6 +14,7 @@ on_both_databases!(
     scenario_07_what_was_decided_for_nobody_is_withdrawn_and_the_issuer_settles_it,
     scenario_07_what_nobody_waits_for_is_never_decided,
     scenario_07_a_retry_after_a_hang_up_hears_the_approval,
+    scenario_07_a_repeat_that_nobody_heard_takes_nothing_back,
     scenario_07_one_that_cannot_be_withdrawn_stops_no_other,
 );
 
@@ -84,6 +85,25 @@ async fn scenario_07_a_retry_after_a_hang_up_hears_the_approval(database: TestDa
     assert_eq!(world.ask(&bought).await, answer);
     assert_eq!(world.figure("dee", "held").await, 1_00);
     speed_up(&world.database).await;
+    world.check().await;
+}
+
+/// The first asking was heard; the issuer's repeat of it was not.
+async fn scenario_07_a_repeat_that_nobody_heard_takes_nothing_back(database: TestDatabase) {
+    let world = World::open_with(database, &patient(DEMO)).await;
+    let bought = purchase("Heard", 1_00);
+    let answer = world.ask(&bought).await;
+    assert!(answer.is_approved());
+    world.pass(jiff::Span::new().seconds(1));
+    let lock = Lock::take(&world.database, "dee").await;
+    ask_and_hang_up(world.caller(), &bought, 100).await;
+    lock.let_go().await;
+    // The next question finds the lane after whatever it took back.
+    assert!(world.ask(&purchase("Next", 2_00)).await.is_approved());
+    assert!(world.ask(&purchase("Last", 4_00)).await.is_approved());
+    assert_eq!(world.count("withdrawal", "true").await, 0);
+    assert_eq!(world.figure("dee", "held").await, 7_00);
+    assert_eq!(world.ask(&bought).await, answer);
     world.check().await;
 }
 

@@ -3,13 +3,16 @@
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::Value;
 
-use crate::support::TestDatabase;
-use crate::world::{APPROVED, Purchase, Standing, World, purchase};
+use crate::caller::{ask_at_once, tell_at_once};
+use crate::support::{DatabaseKind, TestDatabase};
+use crate::world::{APPROVED, DEMO, Purchase, Standing, World, patient, purchase};
 
 on_both_databases!(
     scenario_13_one_purchase_asked_for_under_two_names_is_held_twice,
     scenario_21_reversals_give_back_what_is_held_and_no_more,
     scenario_24_an_increment_to_no_more_than_before_holds_no_more,
+    scenario_30_a_hold_that_expires_and_is_claimed_at_once_is_paid_once,
+    scenario_30_a_hold_expires_once_however_often_it_is_looked_at,
 );
 
 const DEE_HAS: i64 = 273_90;
@@ -106,5 +109,70 @@ async fn scenario_24_an_increment_to_no_more_than_before_holds_no_more(database:
     let less = Purchase { amount: -1_00, answers: 3, ..ride.clone() };
     assert_eq!(world.ask(&less).await.status, 400);
     assert_eq!(world.figure("dee", "held").await, 10_00);
+    world.check().await;
+}
+
+/// Some hundred holds run out while they are claimed: a third before, a third at that moment, a
+/// third after. Two gateways look after them on PostgreSQL, one twice at once on SQLite.
+async fn scenario_30_a_hold_that_expires_and_is_claimed_at_once_is_paid_once(
+    database: TestDatabase,
+) {
+    const EACH: usize = 120;
+
+    let world = World::open_with(database, &patient(DEMO)).await;
+    let second = match world.database.kind {
+        DatabaseKind::Postgres => Some(world.another().await),
+        DatabaseKind::Sqlite => None,
+    };
+    let caller = world.caller();
+    let bought: Vec<_> = (0..3 * EACH).map(|n| purchase(&format!("Race{n}"), 20)).collect();
+    for some in bought.chunks(EACH) {
+        let asked = some.iter().map(|bought| (caller.clone(), bought.clone()));
+        for (answer, _) in ask_at_once(asked).await {
+            assert!(answer.is_approved(), "{answer:?}");
+        }
+    }
+    world.pass((8 * 24).hours());
+    // All of it, or half: then the rest is still given back.
+    let claimed = |n: usize| if n.is_multiple_of(2) { 20 } else { 10 };
+    let claims: Vec<_> = (0..)
+        .zip(&bought)
+        .map(|(n, bought)| (caller.clone(), bought.captured(world.now(), "one", claimed(n))))
+        .collect();
+    let (before, others) = claims.split_at(EACH);
+    let (meanwhile, after) = others.split_at(EACH);
+    tell_at_once(before.iter().cloned()).await;
+    let other = second.as_ref().unwrap_or(&world.app);
+    let claiming = tell_at_once(meanwhile.iter().cloned());
+    let ((), one, two) = tokio::join!(claiming, world.app.upkeep(), other.upkeep());
+    let expired = one.unwrap().expired + two.unwrap().expired;
+    assert!((EACH..=3 * EACH).contains(&expired), "{expired} ran out");
+    tell_at_once(after.iter().cloned()).await;
+    // A half that was claimed in time keeps the other half for as long again.
+    world.pass((8 * 24).hours());
+    world.upkeep().await;
+
+    let spent: i64 = (0..3 * EACH).map(claimed).sum();
+    assert_eq!(world.figures("dee").await, [0, spent, DEE_HAS - spent]);
+    assert_eq!(world.exposure_and_suspense().await, (0, 0));
+    assert_eq!(world.count("hold", "held_minor <> 0").await, 0);
+    if let Some(second) = second {
+        second.stop().await;
+    }
+    world.check().await;
+}
+
+async fn scenario_30_a_hold_expires_once_however_often_it_is_looked_at(database: TestDatabase) {
+    let world = World::open_with(database, &patient(DEMO)).await;
+    for n in 0..10 {
+        ask(&world, &purchase(&format!("Once{n}"), 2_00)).await;
+    }
+    world.pass((8 * 24).hours());
+    let app = &world.app;
+    let (one, two, three) = tokio::join!(app.upkeep(), app.upkeep(), app.upkeep());
+    let expired = [one, two, three].map(|done| done.unwrap().expired);
+    assert_eq!(expired.iter().sum::<usize>(), 10, "{expired:?}");
+    assert_eq!(world.count("posting", "kind = 'expiry'").await, 10);
+    assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS]);
     world.check().await;
 }

@@ -6,6 +6,7 @@ mod claims;
 mod clocks;
 mod crashes;
 mod deadlines;
+mod disputes;
 mod explained;
 mod faults;
 mod gateway;

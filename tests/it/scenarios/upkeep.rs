@@ -61,17 +61,21 @@ async fn scenario_12_a_hold_that_nobody_speaks_of_is_given_back(database: TestDa
     assert_eq!(world.upkeep().await, Done::default(), "nothing is given back twice");
     assert_eq!(world.count("counter", "amount_minor <> 0 OR purchases <> 0").await, 0);
 
-    // What the issuer said earlier and we hear late changes nothing; what it says now does.
-    let before = world.now().checked_sub((24).hours()).unwrap();
-    let mut late = bought.created(before, 12_50);
-    late["id"] = json!("evt_1Late");
-    world.tell(&late).await;
+    // What the issuer said before its last word that we knew changes nothing. What it said after
+    // that counts, though we hear it late: its hold lives.
+    let days_ago = |days: i64| world.now().checked_sub((24 * days).hours()).unwrap();
+    let (old, newer) = (days_ago(8), days_ago(1));
+    let mut message = bought.created(old, 12_50);
+    message["id"] = json!("evt_1Old");
+    world.tell(&message).await;
     assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS]);
-    world.pass(1.minute());
-    let mut open = bought.created(world.now(), 12_50);
-    open["id"] = json!("evt_1StillOpen");
-    world.tell(&open).await;
+    let mut message = bought.created(newer, 12_50);
+    message["id"] = json!("evt_1StillOpen");
+    world.tell(&message).await;
     assert_eq!(world.figures("dee").await, [12_50, 0, DEE_HAS - 12_50]);
+    world.pass((7 * 24).hours());
+    assert_eq!(world.upkeep().await.expired, 1);
+    assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS]);
     world.check().await;
 }
 

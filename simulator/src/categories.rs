@@ -1,0 +1,84 @@
+//! Which everyday category a merchant's code counts as, by the rules that come with the gateway.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+
+const RULES: &str = include_str!("../../merchant-rules/categories.toml");
+
+/// Every code's category.
+#[derive(Debug)]
+pub(crate) struct Categories {
+    codes: BTreeMap<String, String>,
+    /// First and last code, and their category.
+    brands: Vec<(String, String, String)>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    category: Vec<Category>,
+}
+
+#[derive(Deserialize)]
+struct Category {
+    slug: String,
+    #[serde(default)]
+    codes: Vec<String>,
+    #[serde(default)]
+    brands: Vec<Brands>,
+}
+
+#[derive(Deserialize)]
+struct Brands {
+    from: String,
+    to: String,
+    #[serde(default)]
+    codes: Vec<String>,
+}
+
+impl Categories {
+    /// Reads the built-in rules.
+    pub(crate) fn built_in() -> anyhow::Result<Self> {
+        let file: File = toml::from_str(RULES).context("the categories cannot be read")?;
+        let (mut codes, mut brands) = (BTreeMap::new(), Vec::new());
+        for category in file.category {
+            let listed = category.brands.iter().flat_map(|brands| &brands.codes);
+            for code in category.codes.iter().chain(listed) {
+                let code = code.split(' ').next().unwrap_or_default();
+                codes.insert(code.to_owned(), category.slug.clone());
+            }
+            for Brands { from, to, .. } in category.brands {
+                brands.push((from, to, category.slug.clone()));
+            }
+        }
+        Ok(Self { codes, brands })
+    }
+
+    /// The category of a code of four digits; `unsorted` when no list has it.
+    pub(crate) fn of(&self, code: &str) -> &str {
+        let listed = self.codes.get(code).map(String::as_str);
+        let brand = || {
+            let mut brands = self.brands.iter();
+            brands.find(|(from, to, _)| (from.as_str()..=to.as_str()).contains(&code))
+        };
+        listed.or_else(|| brand().map(|(_, _, slug)| slug.as_str())).unwrap_or("unsorted")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shops;
+
+    #[test]
+    fn the_shops_of_the_stories_are_where_the_rules_say() {
+        let categories = Categories::built_in().unwrap();
+        let few = [&shops::BUS, &shops::HOTEL, &shops::PETROL_PUMP, &shops::UNSORTED];
+        let shops = shops::SUPERMARKETS.iter().chain(&shops::CHEMISTS).chain(few);
+        for shop in shops {
+            assert_eq!(categories.of(shop.code), shop.category, "{}", shop.name);
+        }
+        assert_eq!(categories.of("3999"), "hotels", "a brand that no list has");
+    }
+}
