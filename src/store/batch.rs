@@ -289,7 +289,7 @@ fn split_find<'t>(text: &'t str, mark: &str) -> Option<(&'t str, (&'t str, &'t s
 
 /// `rows` as a JSON array of arrays.
 fn json_array(rows: &[impl AsRef<[Value]>]) -> String {
-    let values = rows.iter().flat_map(|row| row.as_ref());
+    let values = rows.iter().flat_map(AsRef::as_ref);
     let mut json = Vec::with_capacity(values.map(room).sum::<usize>().saturating_add(2));
     json.push(b'[');
     for (index, row) in rows.iter().enumerate() {

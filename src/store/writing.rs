@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sqlx::AssertSqlSafe;
 use sqlx::Row as _;
+use sqlx::error::DatabaseError;
 
 use super::batch::{Batch, Row, arguments, bind};
 use super::{Dialect, StoreError, Tx};
@@ -110,6 +111,6 @@ where
 
 /// A row that is there already was written by somebody who was first.
 fn was_first(error: sqlx::Error) -> StoreError {
-    let is_there = error.as_database_error().is_some_and(|e| e.is_unique_violation());
+    let is_there = error.as_database_error().is_some_and(DatabaseError::is_unique_violation);
     if is_there { StoreError::Contended("a row of the same key") } else { error.into() }
 }
