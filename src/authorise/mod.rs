@@ -111,7 +111,8 @@ pub async fn authorise(
             answered.push(known);
             continue;
         }
-        let is_elsewhere = books.elsewhere.contains(&purchase_place(request));
+        let owner = books.owners.get(&purchase_place(request));
+        let is_elsewhere = owner.is_some_and(|owner| owner != budget);
         let open = books.get_mut(&request.programme, budget);
         let open = open.ok_or_else(|| AuthoriseError::NoHouse(request.programme.clone()))?;
         let Some(programme) = programmes.get(&request.programme) else {

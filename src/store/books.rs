@@ -83,8 +83,8 @@ static CARD_BUDGET_TABLE: Table = Table { name: "card", columns: CARD_BUDGET };
 #[derive(Debug, Default)]
 pub struct Books {
     pub open: BTreeMap<(ProgrammeId, BudgetId), OpenBook>,
-    /// Purchases that were wanted, but belong to a budget that was not.
-    pub elsewhere: BTreeSet<(ProgrammeId, ConnectionId, PurchaseReference)>,
+    /// Whose the purchases are that were asked for.
+    pub owners: BTreeMap<(ProgrammeId, ConnectionId, PurchaseReference), BudgetId>,
     /// The expected questions that were answered before.
     pub answered: Vec<(ProgrammeId, ConnectionId, IssuerReference)>,
 }
@@ -311,11 +311,13 @@ impl Tx {
         keys.dedup();
         let keys: Vec<_> = keys.into_iter().map(|(p, b)| vec![shown(p), shown(b)]).collect();
         self.lock_budgets(&keys).await?;
-        let purchases: Vec<_> = wanted
+        // A purchase that two budgets ask for is read once, or its holds would count twice.
+        let purchases: BTreeSet<_> = wanted
             .iter()
             .flat_map(|w| w.purchases.iter().map(move |(c, r)| (&w.programme, c, r)))
-            .map(|(p, c, r)| vec![shown(p), shown(c), shown(r)])
             .collect();
+        let purchases: Vec<_> =
+            purchases.into_iter().map(|(p, c, r)| vec![shown(p), shown(c), shown(r)]).collect();
         let questions = reference_keys(&expected.questions);
         let statements = Arc::clone(&self.statements);
         let sets: [&[_]; 4] = [&keys, &questions, &purchases, &counter_keys(&expected.counters)];
@@ -409,14 +411,11 @@ impl Tx {
             let own = (purchase.connection.clone(), purchase.reference.clone());
             hold_keys.push(vec![shown(&programme), shown(purchase.id)]);
             places.insert(purchase.id, (key.clone(), own.clone()));
-            match books.open.get_mut(&key) {
-                Some(open) => {
-                    open.stored.purchases.insert(own.clone(), 0);
-                    open.book.purchases.insert(own, purchase);
-                }
-                None => {
-                    books.elsewhere.insert((key.0, own.0, own.1));
-                }
+            let place = (programme, own.0.clone(), own.1.clone());
+            books.owners.insert(place, purchase.budget.clone());
+            if let Some(open) = books.open.get_mut(&key) {
+                open.stored.purchases.insert(own.clone(), 0);
+                open.book.purchases.insert(own, purchase);
             }
         }
         let rows = statements.holds.fetch(self.connection(), &hold_keys, HOLD.columns).await?;

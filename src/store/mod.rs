@@ -245,7 +245,8 @@ impl Store {
         let writers = self.pools.writers();
         let inner = match self.dialect {
             Dialect::Sqlite => writers.begin_with("BEGIN IMMEDIATE").await,
-            Dialect::Postgres => writers.begin().await,
+            // Whatever the server's default: what is read after a lock must be what is there then.
+            Dialect::Postgres => writers.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await,
         };
         let inner = inner.map_err(StoreError::Unavailable)?;
         crash::reach("begun");

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use sayso::app::{App, AppSettings};
+use sayso::authorise::{Question, authorise};
 use sayso::clock::Clock;
 use sayso::demo::{self, DemoSettings};
+use sayso::issuers::{Origin, Verdict};
 use sayso::ops::explain::{Explanation, Replay, explain};
 use sayso::ops::verify;
 use sayso::programme::apply::{Applied, ApplyError, apply, show};
@@ -25,6 +27,7 @@ on_both_databases!(
     a_file_with_ten_mistakes_lists_ten_and_changes_nothing,
     what_is_shown_applies_again_without_a_change,
     a_question_about_somebody_elses_purchase_is_explained,
+    a_question_about_somebody_elses_purchase_at_the_same_time_changes_nothing,
 );
 
 /// Plays seed 7 against a gateway of its own; every step as the simulator saw it.
@@ -63,6 +66,45 @@ async fn a_question_about_somebody_elses_purchase_is_explained(database: TestDat
     let explained = explain(world.app.store(), world.app.directory(), &answer.decision()).await;
     assert_eq!(explained.unwrap()[0].replay, Replay::Same);
     world.check().await;
+}
+
+/// Both are decided in one transaction: what the purchase holds must not count twice for its owner.
+async fn a_question_about_somebody_elses_purchase_at_the_same_time_changes_nothing(
+    database: TestDatabase,
+) {
+    let (clock, _hand) = Clock::story("2026-11-23T09:00:00Z".parse().unwrap());
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let settings = AppSettings::new(listen, database.url.as_str().into(), clock);
+    let app = App::start(settings).await.unwrap();
+    let now = app.clock().now();
+    apply(app.store(), app.ids(), now, DEMO, RULES).await.unwrap();
+    app.directory().refresh(now).await.unwrap();
+    let question = |bought: &Purchase| {
+        let connection = CONNECTION.parse().unwrap();
+        let live = app.directory().connection(&connection).unwrap();
+        let origin = Origin { programme: live.programme.clone(), connection };
+        let body = bought.request(now).to_string();
+        let request = live.issuer.decode_authorisation(&origin, body.as_bytes()).unwrap();
+        Question { request, arrived_at: now }
+    };
+    let decide = async |questions: &[Question]| {
+        let mut tx = app.store().begin().await.unwrap();
+        let answers = authorise(&mut tx, app.directory(), app.ids(), questions).await.unwrap();
+        tx.commit().await.unwrap();
+        answers
+    };
+    let dees = purchase("Hers", 15_00);
+    decide(&[question(&dees)]).await;
+    let more = Purchase { answers: 1, amount: 5_00, ..dees };
+    let anas = Purchase { card: ANA.to_owned(), answers: 2, ..more.clone() };
+    let answers = decide(&[question(&more), question(&anas)]).await;
+    assert!(matches!(answers[0].told.verdict, Verdict::Approved { .. }), "{answers:?}");
+    assert!(matches!(answers[1].told.verdict, Verdict::NotPaid { .. }), "{answers:?}");
+    let sql = format!("SELECT facts FROM decision WHERE reference = '{}/1'", more.id);
+    let facts = database.rows(&sql).await.concat().concat();
+    assert!(facts.contains("\"so_far\":[1500,"), "{facts}");
+    assert!(verify(app.store(), None).await.unwrap().is_clean());
+    app.stop().await;
 }
 
 async fn a_whole_play_is_explained_as_it_was_answered(database: TestDatabase) {
