@@ -1,0 +1,273 @@
+-- Two people agree: who may act, what was proposed and answered, what was asked and decided, and who
+-- was told. Everything here is written under the lock of the budget that it is about.
+
+-- ---------------------------------------------------------------------------------- who may act --
+
+-- An account of the programme. `human_id` says which accounts are one human being: nobody decides
+-- about their own proposal, ask or answer under another name.
+CREATE TABLE member (
+    programme_id       TEXT COLLATE "C" NOT NULL REFERENCES programme (programme_id),
+    member_id          TEXT COLLATE "C" NOT NULL,
+    human_id           TEXT COLLATE "C" NOT NULL,
+    name               TEXT COLLATE "C" NOT NULL,
+    role               TEXT COLLATE "C" NOT NULL CHECK (role IN ('person', 'helper', 'advocate', 'planner',
+                           'worker', 'duty', 'manager', 'finance', 'operator', 'auditor')),
+    -- Whose budget it is, of a person; whom they help, of a helper, an advocate and a planner.
+    person_id          TEXT COLLATE "C",
+    -- What the person has ticked for a helper: words with a space between.
+    sees               TEXT COLLATE "C" NOT NULL DEFAULT '',
+    -- The worker of the programme's file that they are.
+    worker_id          TEXT COLLATE "C",
+    -- The most that they may say yes to in one ask; none is what the programme gives the role.
+    answer_limit_minor BIGINT CHECK (answer_limit_minor >= 0),
+    -- People whom they may not decide about, because of a link outside of work: with spaces between.
+    conflicts          TEXT COLLATE "C" NOT NULL DEFAULT '',
+    state              TEXT COLLATE "C" NOT NULL CHECK (state IN ('active', 'ended')),
+    PRIMARY KEY (programme_id, member_id),
+    CONSTRAINT a_member_belongs_where_their_role_says CHECK (
+        (role IN ('person', 'helper', 'advocate', 'planner')) = (person_id IS NOT NULL)
+        AND (role <> 'worker' OR worker_id IS NOT NULL)
+    )
+);
+
+-- Keys that our own tokens are signed with. A key is `next` before it signs, so that others have
+-- read it by then, and `retired` until the last token that it signed is dead.
+CREATE TABLE token_key (
+    key_id      TEXT COLLATE "C" PRIMARY KEY,
+    private_pem TEXT COLLATE "C" NOT NULL,
+    public_x    TEXT COLLATE "C" NOT NULL,
+    state       TEXT COLLATE "C" NOT NULL CHECK (state IN ('next', 'current', 'retired')),
+    changed_at  BIGINT NOT NULL
+);
+
+-- Tokens that count no more, until they would have run out anyway.
+CREATE TABLE revoked_token (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    token_id     TEXT COLLATE "C" NOT NULL,
+    expires_at   BIGINT NOT NULL,
+    PRIMARY KEY (programme_id, token_id)
+);
+
+-- Requests that were answered: the same key gets the same answer.
+CREATE TABLE answered_request (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    member_id    TEXT COLLATE "C" NOT NULL,
+    request_key  TEXT COLLATE "C" NOT NULL,
+    digest       TEXT COLLATE "C" NOT NULL,
+    status       BIGINT NOT NULL,
+    body         TEXT COLLATE "C" NOT NULL,
+    answered_at  BIGINT NOT NULL,
+    PRIMARY KEY (programme_id, member_id, request_key)
+);
+
+-- Who is on duty, and who covers for a worker who is away.
+CREATE TABLE duty (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    member_id    TEXT COLLATE "C" NOT NULL,
+    begins_at    BIGINT NOT NULL,
+    ends_at      BIGINT NOT NULL,
+    -- The worker who is away; none when it is the programme's duty.
+    covers       TEXT COLLATE "C",
+    PRIMARY KEY (programme_id, member_id, begins_at),
+    FOREIGN KEY (programme_id, member_id) REFERENCES member (programme_id, member_id),
+    CONSTRAINT duty_takes_time CHECK (ends_at > begins_at)
+);
+
+-- ---------------------------------------------------------------------------------- what was done --
+
+-- Everything that somebody did about a budget, with who and why. The person can read all of it.
+CREATE TABLE act (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    budget_id    TEXT COLLATE "C" NOT NULL,
+    act_id       TEXT COLLATE "C" NOT NULL,
+    member_id    TEXT COLLATE "C" NOT NULL,
+    kind         TEXT COLLATE "C" NOT NULL,
+    subject      TEXT COLLATE "C" NOT NULL,
+    detail       TEXT COLLATE "C" NOT NULL,
+    acted_at     BIGINT NOT NULL,
+    PRIMARY KEY (programme_id, budget_id, act_id)
+);
+
+-- Every look of somebody else at a person's single purchases, and why.
+CREATE TABLE look (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    budget_id    TEXT COLLATE "C" NOT NULL,
+    look_id      TEXT COLLATE "C" NOT NULL,
+    member_id    TEXT COLLATE "C" NOT NULL,
+    what         TEXT COLLATE "C" NOT NULL,
+    reason       TEXT COLLATE "C" NOT NULL CHECK (reason <> ''),
+    looked_at    BIGINT NOT NULL,
+    PRIMARY KEY (programme_id, budget_id, look_id)
+);
+
+-- ------------------------------------------------------------------------------- changing the list --
+
+-- A next version of a list, before two people have said yes to it. `list` is what would hold then.
+CREATE TABLE proposal (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    budget_id    TEXT COLLATE "C" NOT NULL,
+    proposal_id  TEXT COLLATE "C" NOT NULL,
+    -- The version that it changes: when another one is in force, it can start no more.
+    base_version BIGINT NOT NULL CHECK (base_version > 0),
+    list         TEXT COLLATE "C" NOT NULL,
+    -- Why, in words that the person reads.
+    words        TEXT COLLATE "C" NOT NULL CHECK (words <> ''),
+    -- The proposal that this one answers with another one.
+    answers      TEXT COLLATE "C",
+    parts        TEXT COLLATE "C" NOT NULL CHECK (parts IN ('whole', 'parts')),
+    state        TEXT COLLATE "C" NOT NULL CHECK (state IN ('draft', 'open', 'agreed', 'refused', 'countered',
+                     'withdrawn', 'run_out')),
+    proposed_by  TEXT COLLATE "C" NOT NULL,
+    proposed_at  BIGINT NOT NULL,
+    open_until   BIGINT NOT NULL,
+    ended_at     BIGINT,
+    -- The version that it became.
+    version      BIGINT,
+    PRIMARY KEY (programme_id, budget_id, proposal_id),
+    CONSTRAINT an_agreed_proposal_became_a_version CHECK ((state = 'agreed') = (version IS NOT NULL))
+);
+CREATE INDEX proposal_open ON proposal (programme_id, open_until) WHERE state IN ('draft', 'open');
+
+-- One side's answer to a proposal. How a yes was said is part of it.
+CREATE TABLE consent (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    budget_id    TEXT COLLATE "C" NOT NULL,
+    proposal_id  TEXT COLLATE "C" NOT NULL,
+    side         TEXT COLLATE "C" NOT NULL CHECK (side IN ('person', 'worker', 'manager')),
+    member_id    TEXT COLLATE "C" NOT NULL,
+    human_id     TEXT COLLATE "C" NOT NULL,
+    answer       TEXT COLLATE "C" NOT NULL CHECK (answer IN ('yes', 'no')),
+    -- The scopes that are agreed, when it is not all of it.
+    parts        TEXT COLLATE "C",
+    how          TEXT COLLATE "C" NOT NULL CHECK (how IN ('own_phone', 'own_page', 'in_person')),
+    place        TEXT COLLATE "C" NOT NULL,
+    minutes      BIGINT NOT NULL CHECK (minutes >= 0),
+    present      TEXT COLLATE "C" NOT NULL,
+    -- A yes in person counts once the person's own word-number, or a later word of theirs, confirms it.
+    confirmed_at BIGINT,
+    said_at      BIGINT NOT NULL,
+    PRIMARY KEY (programme_id, budget_id, proposal_id, side)
+);
+
+-- A worker alone can only pause for safety, or record what the law forces: with a reason, an end, and
+-- a way to have somebody else look at it. The card itself says until when it is frozen.
+CREATE TABLE pause (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    budget_id    TEXT COLLATE "C" NOT NULL,
+    pause_id     TEXT COLLATE "C" NOT NULL,
+    member_id    TEXT COLLATE "C" NOT NULL,
+    human_id     TEXT COLLATE "C" NOT NULL,
+    reason       TEXT COLLATE "C" NOT NULL CHECK (reason <> ''),
+    -- What was talked about first, or why that could not be.
+    talk         TEXT COLLATE "C" NOT NULL CHECK (talk <> ''),
+    begins_at    BIGINT NOT NULL,
+    ends_at      BIGINT NOT NULL,
+    lifted_at    BIGINT,
+    PRIMARY KEY (programme_id, budget_id, pause_id),
+    CONSTRAINT a_pause_ends CHECK (ends_at > begins_at)
+);
+
+-- Until when the state holds, if it ends by itself: a pause by staff always does.
+ALTER TABLE card ADD COLUMN state_until BIGINT;
+
+-- A published version of the spending guide, with the paragraphs that terms point to.
+CREATE TABLE guide (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    version      BIGINT NOT NULL CHECK (version > 0),
+    content      TEXT COLLATE "C" NOT NULL,
+    -- The person-side groups who wrote it: without them it is nobody's guide.
+    written_with TEXT COLLATE "C" NOT NULL CHECK (written_with <> ''),
+    published_at BIGINT NOT NULL,
+    published_by TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, version)
+);
+
+-- ------------------------------------------------------------------------- asking for a one-time OK --
+
+CREATE TABLE ask (
+    programme_id  TEXT COLLATE "C" NOT NULL,
+    budget_id     TEXT COLLATE "C" NOT NULL,
+    ask_id        TEXT COLLATE "C" NOT NULL,
+    kind          TEXT COLLATE "C" NOT NULL CHECK (kind IN ('one_time', 'wrong_group')),
+    -- What it is for, and up to how much.
+    scope         TEXT COLLATE "C" NOT NULL,
+    currency      TEXT COLLATE "C" NOT NULL,
+    amount_minor  BIGINT NOT NULL CHECK (amount_minor > 0),
+    -- The refused purchase that it is about, if there is one.
+    decision_id   TEXT COLLATE "C",
+    -- What the person wants to say; they do not have to.
+    words         TEXT COLLATE "C",
+    urgency       TEXT COLLATE "C" NOT NULL CHECK (urgency IN ('essential', 'ordinary')),
+    asked_by      TEXT COLLATE "C" NOT NULL,
+    asked_at      BIGINT NOT NULL,
+    state         TEXT COLLATE "C" NOT NULL CHECK (state IN ('sent', 'seen', 'talk_first', 'yes', 'yes_less',
+                      'not_this_time', 'taken_back')),
+    -- Whose turn it is to answer, and when it passes on by itself.
+    step          TEXT COLLATE "C" NOT NULL CHECK (step IN ('worker', 'cover', 'manager', 'decided')),
+    answer_by     BIGINT NOT NULL,
+    decide_by     BIGINT NOT NULL,
+    answered_by   TEXT COLLATE "C",
+    answered_human TEXT COLLATE "C",
+    answered_at   BIGINT,
+    reason        TEXT COLLATE "C",
+    answer_words  TEXT COLLATE "C",
+    permission_id TEXT COLLATE "C",
+    -- A yes in an emergency is looked at again the next working day.
+    review_on     TEXT COLLATE "C",
+    PRIMARY KEY (programme_id, budget_id, ask_id),
+    CONSTRAINT a_no_has_a_reason_and_a_name CHECK (
+        state <> 'not_this_time' OR (COALESCE(reason, '') <> '' AND answered_by IS NOT NULL)
+    ),
+    CONSTRAINT a_yes_is_a_permission CHECK (
+        (state IN ('yes', 'yes_less')) = (permission_id IS NOT NULL)
+    )
+);
+-- Whose turn runs out next. Only what is open is in it.
+CREATE INDEX ask_waiting ON ask (programme_id, answer_by)
+    WHERE state IN ('sent', 'seen', 'talk_first');
+
+-- Somebody else than the decider looks at a no, a pause or a must-change.
+CREATE TABLE appeal (
+    programme_id  TEXT COLLATE "C" NOT NULL,
+    budget_id     TEXT COLLATE "C" NOT NULL,
+    appeal_id     TEXT COLLATE "C" NOT NULL,
+    -- What it is about: `ask:…`, `pause:…`.
+    about         TEXT COLLATE "C" NOT NULL,
+    -- The human being who decided it: never the one who looks.
+    decided_by    TEXT COLLATE "C" NOT NULL,
+    words         TEXT COLLATE "C",
+    opened_by     TEXT COLLATE "C" NOT NULL,
+    opened_at     BIGINT NOT NULL,
+    -- What holds until it is answered; essentials are a yes at once.
+    interim       TEXT COLLATE "C" NOT NULL CHECK (interim IN ('as_it_was', 'yes_for_now')),
+    permission_id TEXT COLLATE "C",
+    answer_by     BIGINT NOT NULL,
+    state         TEXT COLLATE "C" NOT NULL CHECK (state IN ('open', 'changed', 'kept', 'taken_back')),
+    answered_by   TEXT COLLATE "C",
+    answered_human TEXT COLLATE "C",
+    answered_at   BIGINT,
+    answer_words  TEXT COLLATE "C",
+    -- Where to go next, outside of the programme.
+    next_step     TEXT COLLATE "C",
+    PRIMARY KEY (programme_id, budget_id, appeal_id),
+    CONSTRAINT an_outcome_has_a_name_and_words CHECK (
+        state IN ('open', 'taken_back') OR (answered_by IS NOT NULL AND COALESCE(answer_words, '') <> '')
+    ),
+    CONSTRAINT somebody_else_looks CHECK (answered_human IS NULL OR answered_human <> decided_by),
+    CONSTRAINT what_is_kept_has_a_next_step CHECK (state <> 'kept' OR COALESCE(next_step, '') <> '')
+);
+CREATE INDEX appeal_waiting ON appeal (programme_id, answer_by) WHERE state = 'open';
+
+-- ------------------------------------------------------------------------------- what must be told --
+
+-- Whom it is told, and the facts that its words were made from, for other languages and pages.
+ALTER TABLE message ADD COLUMN recipient TEXT COLLATE "C" NOT NULL DEFAULT 'person'
+    CHECK (recipient IN ('person', 'worker', 'duty', 'manager'));
+ALTER TABLE message ADD COLUMN facts TEXT COLLATE "C" NOT NULL DEFAULT '{}';
+CREATE INDEX message_of_budget ON message (programme_id, budget_id, message_id);
+
+-- A guard that no logic relies on: what was done is never changed.
+CREATE TRIGGER act_is_never_changed BEFORE UPDATE OR DELETE ON act
+FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER look_is_never_changed BEFORE UPDATE OR DELETE ON look
+FOR EACH ROW EXECUTE FUNCTION refuse_change();

@@ -1,0 +1,279 @@
+-- Two people agree: who may act, what was proposed and answered, what was asked and decided, and who
+-- was told. Everything here is written under the lock of the budget that it is about.
+
+-- ---------------------------------------------------------------------------------- who may act --
+
+-- An account of the programme. `human_id` says which accounts are one human being: nobody decides
+-- about their own proposal, ask or answer under another name.
+CREATE TABLE member (
+    programme_id       TEXT    NOT NULL REFERENCES programme (programme_id),
+    member_id          TEXT    NOT NULL,
+    human_id           TEXT    NOT NULL,
+    name               TEXT    NOT NULL,
+    role               TEXT    NOT NULL CHECK (role IN ('person', 'helper', 'advocate', 'planner',
+                           'worker', 'duty', 'manager', 'finance', 'operator', 'auditor')),
+    -- Whose budget it is, of a person; whom they help, of a helper, an advocate and a planner.
+    person_id          TEXT,
+    -- What the person has ticked for a helper: words with a space between.
+    sees               TEXT    NOT NULL DEFAULT '',
+    -- The worker of the programme's file that they are.
+    worker_id          TEXT,
+    -- The most that they may say yes to in one ask; none is what the programme gives the role.
+    answer_limit_minor INTEGER CHECK (answer_limit_minor >= 0),
+    -- People whom they may not decide about, because of a link outside of work: with spaces between.
+    conflicts          TEXT    NOT NULL DEFAULT '',
+    state              TEXT    NOT NULL CHECK (state IN ('active', 'ended')),
+    PRIMARY KEY (programme_id, member_id),
+    CONSTRAINT a_member_belongs_where_their_role_says CHECK (
+        (role IN ('person', 'helper', 'advocate', 'planner')) = (person_id IS NOT NULL)
+        AND (role <> 'worker' OR worker_id IS NOT NULL)
+    )
+) STRICT, WITHOUT ROWID;
+
+-- Keys that our own tokens are signed with. A key is `next` before it signs, so that others have
+-- read it by then, and `retired` until the last token that it signed is dead.
+CREATE TABLE token_key (
+    key_id      TEXT    PRIMARY KEY,
+    private_pem TEXT    NOT NULL,
+    public_x    TEXT    NOT NULL,
+    state       TEXT    NOT NULL CHECK (state IN ('next', 'current', 'retired')),
+    changed_at  INTEGER NOT NULL
+) STRICT;
+
+-- Tokens that count no more, until they would have run out anyway.
+CREATE TABLE revoked_token (
+    programme_id TEXT    NOT NULL,
+    token_id     TEXT    NOT NULL,
+    expires_at   INTEGER NOT NULL,
+    PRIMARY KEY (programme_id, token_id)
+) STRICT, WITHOUT ROWID;
+
+-- Requests that were answered: the same key gets the same answer.
+CREATE TABLE answered_request (
+    programme_id TEXT    NOT NULL,
+    member_id    TEXT    NOT NULL,
+    request_key  TEXT    NOT NULL,
+    digest       TEXT    NOT NULL,
+    status       INTEGER NOT NULL,
+    body         TEXT    NOT NULL,
+    answered_at  INTEGER NOT NULL,
+    PRIMARY KEY (programme_id, member_id, request_key)
+) STRICT, WITHOUT ROWID;
+
+-- Who is on duty, and who covers for a worker who is away.
+CREATE TABLE duty (
+    programme_id TEXT    NOT NULL,
+    member_id    TEXT    NOT NULL,
+    begins_at    INTEGER NOT NULL,
+    ends_at      INTEGER NOT NULL,
+    -- The worker who is away; none when it is the programme's duty.
+    covers       TEXT,
+    PRIMARY KEY (programme_id, member_id, begins_at),
+    FOREIGN KEY (programme_id, member_id) REFERENCES member (programme_id, member_id),
+    CONSTRAINT duty_takes_time CHECK (ends_at > begins_at)
+) STRICT, WITHOUT ROWID;
+
+-- ---------------------------------------------------------------------------------- what was done --
+
+-- Everything that somebody did about a budget, with who and why. The person can read all of it.
+CREATE TABLE act (
+    programme_id TEXT    NOT NULL,
+    budget_id    TEXT    NOT NULL,
+    act_id       TEXT    NOT NULL,
+    member_id    TEXT    NOT NULL,
+    kind         TEXT    NOT NULL,
+    subject      TEXT    NOT NULL,
+    detail       TEXT    NOT NULL,
+    acted_at     INTEGER NOT NULL,
+    PRIMARY KEY (programme_id, budget_id, act_id)
+) STRICT, WITHOUT ROWID;
+
+-- Every look of somebody else at a person's single purchases, and why.
+CREATE TABLE look (
+    programme_id TEXT    NOT NULL,
+    budget_id    TEXT    NOT NULL,
+    look_id      TEXT    NOT NULL,
+    member_id    TEXT    NOT NULL,
+    what         TEXT    NOT NULL,
+    reason       TEXT    NOT NULL CHECK (reason <> ''),
+    looked_at    INTEGER NOT NULL,
+    PRIMARY KEY (programme_id, budget_id, look_id)
+) STRICT, WITHOUT ROWID;
+
+-- ------------------------------------------------------------------------------- changing the list --
+
+-- A next version of a list, before two people have said yes to it. `list` is what would hold then.
+CREATE TABLE proposal (
+    programme_id TEXT    NOT NULL,
+    budget_id    TEXT    NOT NULL,
+    proposal_id  TEXT    NOT NULL,
+    -- The version that it changes: when another one is in force, it can start no more.
+    base_version INTEGER NOT NULL CHECK (base_version > 0),
+    list         TEXT    NOT NULL,
+    -- Why, in words that the person reads.
+    words        TEXT    NOT NULL CHECK (words <> ''),
+    -- The proposal that this one answers with another one.
+    answers      TEXT,
+    parts        TEXT    NOT NULL CHECK (parts IN ('whole', 'parts')),
+    state        TEXT    NOT NULL CHECK (state IN ('draft', 'open', 'agreed', 'refused', 'countered',
+                     'withdrawn', 'run_out')),
+    proposed_by  TEXT    NOT NULL,
+    proposed_at  INTEGER NOT NULL,
+    open_until   INTEGER NOT NULL,
+    ended_at     INTEGER,
+    -- The version that it became.
+    version      INTEGER,
+    PRIMARY KEY (programme_id, budget_id, proposal_id),
+    CONSTRAINT an_agreed_proposal_became_a_version CHECK ((state = 'agreed') = (version IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX proposal_open ON proposal (programme_id, open_until) WHERE state IN ('draft', 'open');
+
+-- One side's answer to a proposal. How a yes was said is part of it.
+CREATE TABLE consent (
+    programme_id TEXT    NOT NULL,
+    budget_id    TEXT    NOT NULL,
+    proposal_id  TEXT    NOT NULL,
+    side         TEXT    NOT NULL CHECK (side IN ('person', 'worker', 'manager')),
+    member_id    TEXT    NOT NULL,
+    human_id     TEXT    NOT NULL,
+    answer       TEXT    NOT NULL CHECK (answer IN ('yes', 'no')),
+    -- The scopes that are agreed, when it is not all of it.
+    parts        TEXT,
+    how          TEXT    NOT NULL CHECK (how IN ('own_phone', 'own_page', 'in_person')),
+    place        TEXT    NOT NULL,
+    minutes      INTEGER NOT NULL CHECK (minutes >= 0),
+    present      TEXT    NOT NULL,
+    -- A yes in person counts once the person's own word-number, or a later word of theirs, confirms it.
+    confirmed_at INTEGER,
+    said_at      INTEGER NOT NULL,
+    PRIMARY KEY (programme_id, budget_id, proposal_id, side)
+) STRICT, WITHOUT ROWID;
+
+-- A worker alone can only pause for safety, or record what the law forces: with a reason, an end, and
+-- a way to have somebody else look at it. The card itself says until when it is frozen.
+CREATE TABLE pause (
+    programme_id TEXT    NOT NULL,
+    budget_id    TEXT    NOT NULL,
+    pause_id     TEXT    NOT NULL,
+    member_id    TEXT    NOT NULL,
+    human_id     TEXT    NOT NULL,
+    reason       TEXT    NOT NULL CHECK (reason <> ''),
+    -- What was talked about first, or why that could not be.
+    talk         TEXT    NOT NULL CHECK (talk <> ''),
+    begins_at    INTEGER NOT NULL,
+    ends_at      INTEGER NOT NULL,
+    lifted_at    INTEGER,
+    PRIMARY KEY (programme_id, budget_id, pause_id),
+    CONSTRAINT a_pause_ends CHECK (ends_at > begins_at)
+) STRICT, WITHOUT ROWID;
+
+-- Until when the state holds, if it ends by itself: a pause by staff always does.
+ALTER TABLE card ADD COLUMN state_until INTEGER;
+DROP INDEX card_of_budget;
+CREATE INDEX card_of_budget ON card (programme_id, budget_id, last_four, state, state_until);
+
+-- A published version of the spending guide, with the paragraphs that terms point to.
+CREATE TABLE guide (
+    programme_id TEXT    NOT NULL,
+    version      INTEGER NOT NULL CHECK (version > 0),
+    content      TEXT    NOT NULL,
+    -- The person-side groups who wrote it: without them it is nobody's guide.
+    written_with TEXT    NOT NULL CHECK (written_with <> ''),
+    published_at INTEGER NOT NULL,
+    published_by TEXT    NOT NULL,
+    PRIMARY KEY (programme_id, version)
+) STRICT;
+
+-- ------------------------------------------------------------------------- asking for a one-time OK --
+
+CREATE TABLE ask (
+    programme_id  TEXT    NOT NULL,
+    budget_id     TEXT    NOT NULL,
+    ask_id        TEXT    NOT NULL,
+    kind          TEXT    NOT NULL CHECK (kind IN ('one_time', 'wrong_group')),
+    -- What it is for, and up to how much.
+    scope         TEXT    NOT NULL,
+    currency      TEXT    NOT NULL,
+    amount_minor  INTEGER NOT NULL CHECK (amount_minor > 0),
+    -- The refused purchase that it is about, if there is one.
+    decision_id   TEXT,
+    -- What the person wants to say; they do not have to.
+    words         TEXT,
+    urgency       TEXT    NOT NULL CHECK (urgency IN ('essential', 'ordinary')),
+    asked_by      TEXT    NOT NULL,
+    asked_at      INTEGER NOT NULL,
+    state         TEXT    NOT NULL CHECK (state IN ('sent', 'seen', 'talk_first', 'yes', 'yes_less',
+                      'not_this_time', 'taken_back')),
+    -- Whose turn it is to answer, and when it passes on by itself.
+    step          TEXT    NOT NULL CHECK (step IN ('worker', 'cover', 'manager', 'decided')),
+    answer_by     INTEGER NOT NULL,
+    decide_by     INTEGER NOT NULL,
+    answered_by   TEXT,
+    answered_human TEXT,
+    answered_at   INTEGER,
+    reason        TEXT,
+    answer_words  TEXT,
+    permission_id TEXT,
+    -- A yes in an emergency is looked at again the next working day.
+    review_on     TEXT,
+    PRIMARY KEY (programme_id, budget_id, ask_id),
+    CONSTRAINT a_no_has_a_reason_and_a_name CHECK (
+        state <> 'not_this_time' OR (COALESCE(reason, '') <> '' AND answered_by IS NOT NULL)
+    ),
+    CONSTRAINT a_yes_is_a_permission CHECK (
+        (state IN ('yes', 'yes_less')) = (permission_id IS NOT NULL)
+    )
+) STRICT, WITHOUT ROWID;
+-- Whose turn runs out next. Only what is open is in it.
+CREATE INDEX ask_waiting ON ask (programme_id, answer_by)
+    WHERE state IN ('sent', 'seen', 'talk_first');
+
+-- Somebody else than the decider looks at a no, a pause or a must-change.
+CREATE TABLE appeal (
+    programme_id  TEXT    NOT NULL,
+    budget_id     TEXT    NOT NULL,
+    appeal_id     TEXT    NOT NULL,
+    -- What it is about: `ask:…`, `pause:…`.
+    about         TEXT    NOT NULL,
+    -- The human being who decided it: never the one who looks.
+    decided_by    TEXT    NOT NULL,
+    words         TEXT,
+    opened_by     TEXT    NOT NULL,
+    opened_at     INTEGER NOT NULL,
+    -- What holds until it is answered; essentials are a yes at once.
+    interim       TEXT    NOT NULL CHECK (interim IN ('as_it_was', 'yes_for_now')),
+    permission_id TEXT,
+    answer_by     INTEGER NOT NULL,
+    state         TEXT    NOT NULL CHECK (state IN ('open', 'changed', 'kept', 'taken_back')),
+    answered_by   TEXT,
+    answered_human TEXT,
+    answered_at   INTEGER,
+    answer_words  TEXT,
+    -- Where to go next, outside of the programme.
+    next_step     TEXT,
+    PRIMARY KEY (programme_id, budget_id, appeal_id),
+    CONSTRAINT an_outcome_has_a_name_and_words CHECK (
+        state IN ('open', 'taken_back') OR (answered_by IS NOT NULL AND COALESCE(answer_words, '') <> '')
+    ),
+    CONSTRAINT somebody_else_looks CHECK (answered_human IS NULL OR answered_human <> decided_by),
+    CONSTRAINT what_is_kept_has_a_next_step CHECK (state <> 'kept' OR COALESCE(next_step, '') <> '')
+) STRICT, WITHOUT ROWID;
+CREATE INDEX appeal_waiting ON appeal (programme_id, answer_by) WHERE state = 'open';
+
+-- ------------------------------------------------------------------------------- what must be told --
+
+-- Whom it is told, and the facts that its words were made from, for other languages and pages.
+ALTER TABLE message ADD COLUMN recipient TEXT NOT NULL DEFAULT 'person'
+    CHECK (recipient IN ('person', 'worker', 'duty', 'manager'));
+ALTER TABLE message ADD COLUMN facts TEXT NOT NULL DEFAULT '{}';
+CREATE INDEX message_of_budget ON message (programme_id, budget_id, message_id);
+
+-- A guard that no logic relies on: what was done is never changed.
+CREATE TRIGGER act_is_never_changed BEFORE UPDATE ON act
+BEGIN SELECT RAISE(ABORT, 'a row of act is never changed or deleted'); END;
+CREATE TRIGGER act_is_never_deleted BEFORE DELETE ON act
+BEGIN SELECT RAISE(ABORT, 'a row of act is never changed or deleted'); END;
+CREATE TRIGGER look_is_never_changed BEFORE UPDATE ON look
+BEGIN SELECT RAISE(ABORT, 'a row of look is never changed or deleted'); END;
+CREATE TRIGGER look_is_never_deleted BEFORE DELETE ON look
+BEGIN SELECT RAISE(ABORT, 'a row of look is never changed or deleted'); END;
