@@ -14,6 +14,7 @@ pub mod ids;
 pub mod issuers;
 pub mod ledger;
 pub mod lifecycle;
+pub mod members;
 pub mod ops;
 pub mod programme;
 pub mod record;

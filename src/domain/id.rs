@@ -117,6 +117,14 @@ slug!(
     WorkerId
 );
 slug!(
+    /// An account of the programme: somebody who may act.
+    MemberId
+);
+slug!(
+    /// A human being. One human being may have several accounts.
+    HumanId
+);
+slug!(
     /// A funding stream of the programme.
     StreamId
 );
@@ -205,6 +213,30 @@ id!(
 id!(
     /// A seal over all chains of a programme.
     SealId, "seal"
+);
+id!(
+    /// A next version of a list that somebody proposed.
+    ProposalId, "prop"
+);
+id!(
+    /// A pause for safety.
+    PauseId, "pause"
+);
+id!(
+    /// A question for a one-time OK.
+    AskId, "ask"
+);
+id!(
+    /// A wish that somebody else looks at a no.
+    AppealId, "look"
+);
+id!(
+    /// Something that somebody did about a budget.
+    ActId, "act"
+);
+id!(
+    /// A look of somebody at a person's single purchases.
+    LookId, "seen"
 );
 
 /// The issuer's identifier of one message: our idempotency key, with programme and connection.

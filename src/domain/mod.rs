@@ -23,4 +23,5 @@ pub mod presentment;
 pub mod purchase;
 pub mod reason;
 pub mod reason_code;
+pub mod role;
 pub mod stream;

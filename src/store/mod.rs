@@ -3,12 +3,14 @@
 //! A database future is never dropped half-way: whoever starts a [`Tx`] runs it to its end in a
 //! task of its own (sqlx 0.9 can leave a pooled connection inside a half-begun transaction).
 
+mod acts;
 mod agreements;
 mod batch;
 mod books;
 mod close;
 mod inquiry;
 mod mark;
+mod members;
 mod owners;
 mod people;
 mod plans;
@@ -26,11 +28,13 @@ use std::sync::Arc;
 use sqlx::any::AnyConnectOptions;
 use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transaction};
 
+pub use self::acts::{ActRow, LookRow};
 pub use self::agreements::Agreements;
 pub use self::books::{BookWanted, Books, CardBudget, Expected, OpenBook, ReferenceKey};
 pub use self::close::{Additions, NewMessage, Note, Parked};
 use self::mark::Mark;
 pub use self::mark::{Marked, Standing};
+pub use self::members::DutyRow;
 pub use self::owners::{CardKey, CardOwners};
 pub use self::people::PersonRow;
 pub use self::plans::Plan;

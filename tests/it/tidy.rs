@@ -13,13 +13,14 @@ use crate::support::project;
 
 /// Modules from the ground floor up. A module may use lower floors and itself, nothing beside or
 /// above it; so `domain` and `wire` know nothing of each other.
-const FLOORS: [&[&str]; 12] = [
+const FLOORS: [&[&str]; 13] = [
     &["domain", "wire", "config", "clock", "crash", "ids"],
     &["record", "rules", "issuers", "words"],
     &["ledger"],
     &["store"],
     &["programme"],
-    &["authorise", "lifecycle"],
+    &["members", "tokens"],
+    &["agreements", "asks", "authorise", "lifecycle"],
     &["committer", "ops", "upkeep"],
     &["http"],
     &["app"],

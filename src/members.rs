@@ -1,0 +1,99 @@
+//! Acting: an account does something about a person's budget, in a transaction that has locked it.
+//!
+//! Who may do what is read where the act is written, never from a token that was made before: an
+//! account that has ended meanwhile, or a worker who is no longer the person's, is refused.
+
+use jiff::Timestamp;
+
+use crate::domain::id::{ActId, BudgetId, MemberId, PersonId, ProgrammeId};
+use crate::domain::role::{Act, Actor, Refusal, Subject};
+use crate::ids::NewIds;
+use crate::ledger::book::LedgerError;
+use crate::programme::directory::DirectoryError;
+use crate::store::{ActRow, StoreError, Tx};
+
+/// Why something was not done. Nothing of it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ActError {
+    /// What it is about is not there, or not to be known by this account.
+    #[error("there is no such {0} here")]
+    NotThere(&'static str),
+    /// The account sees it, and may not do this to it.
+    #[error("this account may not do that: {0}")]
+    NotAllowed(&'static str),
+    /// What was sent cannot be done: the field, and what to do.
+    #[error("{field}: {what}")]
+    Invalid { field: &'static str, what: String },
+    /// It has changed since, or is not in a state for this.
+    #[error("{0}")]
+    Conflict(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl ActError {
+    /// An error about one field of what was sent.
+    pub fn invalid(field: &'static str, what: impl Into<String>) -> Self {
+        Self::Invalid { field, what: what.into() }
+    }
+}
+
+/// Who acts, when.
+#[derive(Debug, Clone)]
+pub struct Acting {
+    pub programme: ProgrammeId,
+    pub member: MemberId,
+    pub at: Timestamp,
+}
+
+/// An account before a locked budget that it may do something about.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    pub programme: ProgrammeId,
+    pub budget: BudgetId,
+    pub actor: Actor,
+    pub subject: Subject,
+    pub at: Timestamp,
+}
+
+impl Acting {
+    /// Admits the account to `act` about the budget of `person`. The budget must be locked by now:
+    /// otherwise what is read here may be old when it is written.
+    pub async fn admit(
+        &self,
+        tx: &mut Tx,
+        act: Act,
+        person: &PersonId,
+    ) -> Result<Admitted, ActError> {
+        let budget = BudgetId::of(person);
+        let actor = tx.actor(&self.programme, &self.member, self.at).await?;
+        let actor = actor.ok_or(ActError::NotThere("person"))?;
+        let subject = tx.subject(&self.programme, &budget).await?;
+        let subject = subject.ok_or(ActError::NotThere("person"))?;
+        actor.may(act, &subject).map_err(|refusal| match refusal {
+            Refusal::NotThere => ActError::NotThere("person"),
+            Refusal::NotAllowed => ActError::NotAllowed(act.word()),
+        })?;
+        let programme = self.programme.clone();
+        Ok(Admitted { programme, budget, actor, subject, at: self.at })
+    }
+}
+
+impl Admitted {
+    /// The row that tells of what was done.
+    pub fn act(&self, ids: &NewIds, kind: &str, subject: &str, detail: &str) -> ActRow {
+        ActRow {
+            budget: self.budget.clone(),
+            id: ActId::new(ids.next(self.at)),
+            member: self.actor.member.id.clone(),
+            kind: kind.to_owned(),
+            subject: subject.to_owned(),
+            detail: detail.to_owned(),
+            acted_at: self.at,
+        }
+    }
+}
