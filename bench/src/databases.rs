@@ -22,28 +22,50 @@ pub(crate) enum Kind {
 /// The populated databases.
 #[derive(Debug)]
 pub(crate) struct Databases {
+    /// Sets its databases apart from those of another population.
+    name: &'static str,
+    pub(crate) population: Population,
     folder: TempDir,
     server: String,
     /// The PostgreSQL server's process, if it is on this machine.
     pub(crate) postmaster: Option<u32>,
 }
 
-const POPULATED: &str = "bench_populated";
-const COPY: &str = "bench_copy";
+/// The database that was filled, or the copy of it that is used.
+#[derive(Debug, Clone, Copy)]
+enum Which {
+    Populated,
+    Copy,
+}
+
+impl Which {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Populated => "populated",
+            Self::Copy => "copy",
+        }
+    }
+}
 
 impl Databases {
-    /// Populates one database of each kind; `server` is the PostgreSQL server's address.
-    pub(crate) async fn new(server: &str, population: Population) -> Result<Self> {
+    /// Populates one database of each kind; `server` is the PostgreSQL server's address, and `name`
+    /// sets them apart from those of another population.
+    pub(crate) async fn new(
+        name: &'static str,
+        server: &str,
+        population: Population,
+    ) -> Result<Self> {
         sqlx::any::install_default_drivers();
         let folder = tempfile::tempdir()?;
         let mut connection = PgConnection::connect(server).await.context("no PostgreSQL server")?;
         let backend: i32 =
             sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut connection).await?;
         let postmaster = u32::try_from(backend).ok().and_then(machine::parent);
-        let databases = Self { folder, server: server.to_owned(), postmaster };
-        populate(&databases.sqlite(POPULATED), population).await?;
-        databases.replace(&mut connection, POPULATED, "template0").await?;
-        populate(&with_database(server, POPULATED), population).await?;
+        let databases = Self { name, population, folder, server: server.to_owned(), postmaster };
+        populate(&databases.sqlite(Which::Populated), population).await?;
+        let populated = databases.database(Which::Populated);
+        databases.replace(&mut connection, &populated, "template0").await?;
+        populate(&with_database(server, &populated), population).await?;
         connection.close().await?;
         Ok(databases)
     }
@@ -51,8 +73,8 @@ impl Databases {
     /// The populated database itself.
     pub(crate) fn populated(&self, kind: Kind) -> String {
         match kind {
-            Kind::Sqlite => self.sqlite(POPULATED),
-            Kind::Postgres => with_database(&self.server, POPULATED),
+            Kind::Sqlite => self.sqlite(Which::Populated),
+            Kind::Postgres => with_database(&self.server, &self.database(Which::Populated)),
         }
     }
 
@@ -64,10 +86,11 @@ impl Databases {
     /// Runs `pgbench` in a database of its own, which is gone afterwards.
     pub(crate) async fn pgbench(&self, time: Duration) -> Result<Option<Pgbench>> {
         let mut connection = PgConnection::connect(&self.server).await?;
-        self.replace(&mut connection, COPY, "template0").await?;
-        let url = with_database(&self.server, COPY);
+        let copy = self.database(Which::Copy);
+        self.replace(&mut connection, &copy, "template0").await?;
+        let url = with_database(&self.server, &copy);
         let pgbench = Pgbench::run(&url, time, self.folder()).await;
-        drop_database(&mut connection, COPY).await?;
+        drop_database(&mut connection, &copy).await?;
         connection.close().await?;
         pgbench
     }
@@ -77,21 +100,23 @@ impl Databases {
         match kind {
             Kind::Sqlite => {
                 for rest in [".db-wal", ".db-shm", ".db.mark"] {
-                    let file = self.file(COPY, rest);
+                    let file = self.file(Which::Copy, rest);
                     if file.exists() {
                         fs::remove_file(file)?;
                     }
                 }
-                fs::copy(self.file(POPULATED, ".db"), self.file(COPY, ".db"))?;
-                Ok(self.sqlite(COPY))
+                fs::copy(self.file(Which::Populated, ".db"), self.file(Which::Copy, ".db"))?;
+                Ok(self.sqlite(Which::Copy))
             }
             Kind::Postgres => {
                 let mut connection = PgConnection::connect(&self.server).await?;
-                self.replace(&mut connection, COPY, POPULATED).await?;
+                let copy = self.database(Which::Copy);
+                let populated = self.database(Which::Populated);
+                self.replace(&mut connection, &copy, &populated).await?;
                 // A checkpoint due from copying would otherwise fall into the measurement.
                 connection.execute("CHECKPOINT").await?;
                 connection.close().await?;
-                Ok(with_database(&self.server, COPY))
+                Ok(with_database(&self.server, &copy))
             }
         }
     }
@@ -99,8 +124,8 @@ impl Databases {
     /// Removes what was made on the PostgreSQL server; files go by themselves.
     pub(crate) async fn remove(self) -> Result<()> {
         let mut connection = PgConnection::connect(&self.server).await?;
-        for name in [COPY, POPULATED] {
-            drop_database(&mut connection, name).await?;
+        for which in [Which::Copy, Which::Populated] {
+            drop_database(&mut connection, &self.database(which)).await?;
         }
         connection.close().await?;
         Ok(())
@@ -118,12 +143,16 @@ impl Databases {
         Ok(())
     }
 
-    fn file(&self, name: &str, ending: &str) -> PathBuf {
-        self.folder.path().join(format!("{name}{ending}"))
+    fn database(&self, which: Which) -> String {
+        format!("{}_{}", self.name, which.word())
     }
 
-    fn sqlite(&self, name: &str) -> String {
-        format!("sqlite:{}", self.file(name, ".db").display())
+    fn file(&self, which: Which, ending: &str) -> PathBuf {
+        self.folder.path().join(format!("{}{ending}", which.word()))
+    }
+
+    fn sqlite(&self, which: Which) -> String {
+        format!("sqlite:{}", self.file(which, ".db").display())
     }
 }
 

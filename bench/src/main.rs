@@ -22,7 +22,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use databases::Databases;
 use population::Population;
 use report::Report;
-use rounds::{Extent, Only};
+use rounds::{Extent, Only, Towns};
 use serve::Way;
 
 /// Measures Sayso against a handler without a database, and against one transaction per question.
@@ -39,6 +39,9 @@ struct Arguments {
     /// How many postings the people have behind them, all together.
     #[arg(long, default_value_t = 0)]
     postings: u32,
+    /// Also measures so many people without a past, in alternation, and compares.
+    #[arg(long)]
+    beside: Option<u32>,
     /// Prints how each database looks rows up among so many, and fails if it would walk.
     #[arg(long)]
     explain: bool,
@@ -103,15 +106,22 @@ async fn bench(arguments: &Arguments) -> Result<()> {
     let seconds = arguments.seconds.unwrap_or(if arguments.quick { 0.7 } else { 3.0 });
     let time = Duration::try_from_secs_f64(seconds)?;
     let committers = arguments.committers;
-    let extent = Extent { rounds: arguments.rounds.max(1), people, time, committers };
+    let extent = Extent { rounds: arguments.rounds.max(1), time, committers };
     let server = arguments.postgres.as_deref().context("no PostgreSQL server is named")?;
     let population = Population { people, postings: arguments.postings };
     let only = Only { subject: arguments.only.clone(), load: arguments.load.clone() };
-    let databases = Databases::new(server, population).await?;
-    let plans =
-        if arguments.explain { plans::explain(&databases).await } else { Ok(String::new()) };
-    let seen = rounds::run(&databases, extent, &only).await;
-    databases.remove().await?;
+    let asked = Databases::new("bench", server, population).await?;
+    let few = match arguments.beside {
+        Some(people) => {
+            let few = Population { people: people.max(1), postings: 0 };
+            Some(Databases::new("bench_few", server, few).await?)
+        }
+        None => None,
+    };
+    let plans = if arguments.explain { plans::explain(&asked).await } else { Ok(String::new()) };
+    let towns = Towns { asked, few };
+    let seen = rounds::run(&towns, extent, &only).await;
+    towns.remove().await?;
     if matches!(arguments.output, Output::Text) {
         print!("{}", plans?);
     }

@@ -247,6 +247,7 @@ fn measures(run: &Run<'_>, pgbench: &[Pgbench], conclusive: bool) -> Vec<Measure
         };
         median(rounds.filter_map(ratio).collect())
     };
+    let few = |subject, few| run.ratio((subject, s256), (few, s256), per_second);
     let cpu = run.ratio((POSTGRES, s256), (CEILING, s256), cpu_us);
     let rows = [
         ("SQLite, share of the ceiling, 64", share(SQLITE, s64), AT_LEAST, 0.08, 0.23),
@@ -294,6 +295,14 @@ fn measures(run: &Run<'_>, pgbench: &[Pgbench], conclusive: bool) -> Vec<Measure
             AT_MOST,
             250.0,
             250.0,
+        ),
+        ("SQLite, so many people against few", few(SQLITE, "few sqlite"), AT_LEAST, 0.3, 0.4),
+        (
+            "PostgreSQL, so many people against few",
+            few(POSTGRES, "few postgres"),
+            AT_LEAST,
+            0.5,
+            0.7,
         ),
         ("SQLite, memory, MB", memory(run, SQLITE), AT_MOST, 100.0, 100.0),
         ("PostgreSQL, memory, MB", memory(run, POSTGRES), AT_MOST, 40.0, 40.0),

@@ -17,12 +17,14 @@ use crate::questions::{Questions, Spread};
 use crate::serve::Way;
 
 /// What is run, in this order in every round.
-pub(crate) const SUBJECTS: [Subject; 5] = [
-    Subject { name: "ceiling", way: Way::Ceiling, kind: None },
-    Subject { name: "naive sqlite", way: Way::Naive, kind: Some(Kind::Sqlite) },
-    Subject { name: "sayso sqlite", way: Way::Product, kind: Some(Kind::Sqlite) },
-    Subject { name: "naive postgres", way: Way::Naive, kind: Some(Kind::Postgres) },
-    Subject { name: "sayso postgres", way: Way::Product, kind: Some(Kind::Postgres) },
+pub(crate) const SUBJECTS: [Subject; 7] = [
+    Subject::new("ceiling", Way::Ceiling, None),
+    Subject::new("naive sqlite", Way::Naive, Some(Kind::Sqlite)),
+    Subject::new("sayso sqlite", Way::Product, Some(Kind::Sqlite)),
+    Subject::new("naive postgres", Way::Naive, Some(Kind::Postgres)),
+    Subject::new("sayso postgres", Way::Product, Some(Kind::Postgres)),
+    Subject::of_few("few sqlite", Kind::Sqlite),
+    Subject::of_few("few postgres", Kind::Postgres),
 ];
 
 /// The open loop's rate, well below the knee.
@@ -38,6 +40,59 @@ pub(crate) struct Subject {
     pub(crate) name: &'static str,
     pub(crate) way: Way,
     pub(crate) kind: Option<Kind>,
+    town: Town,
+}
+
+/// For whom a server decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Town {
+    /// The people that the bench was asked for.
+    Asked,
+    /// Fewer people without a past, to compare with.
+    Few,
+}
+
+impl Subject {
+    const fn new(name: &'static str, way: Way, kind: Option<Kind>) -> Self {
+        Self { name, way, kind, town: Town::Asked }
+    }
+
+    const fn of_few(name: &'static str, kind: Kind) -> Self {
+        Self { name, way: Way::Product, kind: Some(kind), town: Town::Few }
+    }
+
+    /// The kinds of load that it gets.
+    fn modes(&self) -> &'static [Mode] {
+        match self.town {
+            Town::Asked => Mode::of(self.way),
+            Town::Few => &[Mode::Spread256],
+        }
+    }
+}
+
+/// The populations that are measured.
+#[derive(Debug)]
+pub(crate) struct Towns {
+    pub(crate) asked: Databases,
+    pub(crate) few: Option<Databases>,
+}
+
+impl Towns {
+    /// Removes what was made on the PostgreSQL server; files go by themselves.
+    pub(crate) async fn remove(self) -> Result<()> {
+        self.asked.remove().await?;
+        if let Some(few) = self.few {
+            few.remove().await?;
+        }
+        Ok(())
+    }
+
+    const fn of(&self, subject: &Subject) -> Option<&Databases> {
+        match subject.town {
+            Town::Asked => Some(&self.asked),
+            Town::Few => self.few.as_ref(),
+        }
+    }
 }
 
 /// How a server is loaded.
@@ -79,7 +134,6 @@ impl Mode {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Extent {
     pub(crate) rounds: u32,
-    pub(crate) people: u32,
     /// How long each stretch of load lasts.
     pub(crate) time: Duration,
     /// Other than the product's default.
@@ -119,11 +173,12 @@ pub(crate) struct Rounds {
 }
 
 /// Runs all rounds.
-pub(crate) async fn run(databases: &Databases, extent: Extent, only: &Only) -> Result<Rounds> {
+pub(crate) async fn run(towns: &Towns, extent: Extent, only: &Only) -> Result<Rounds> {
     let mut questions = Questions::new()?;
     let mut rounds = Rounds::default();
     for round in 1..=extent.rounds {
         for subject in SUBJECTS.iter().filter(|s| names(only.subject.as_ref(), s.name)) {
+            let Some(databases) = towns.of(subject) else { continue };
             eprintln_progress(round, extent.rounds, subject.name);
             let url = match subject.kind {
                 Some(kind) => Some(databases.fresh(kind).await?),
@@ -132,9 +187,10 @@ pub(crate) async fn run(databases: &Databases, extent: Extent, only: &Only) -> R
             let server = Server::start(subject.way, url.as_deref(), extent.committers).await?;
             let postmaster = databases.postmaster.filter(|_| subject.kind == Some(Kind::Postgres));
             let ours = Ours { server: server.id()?, postmaster };
-            let mut bench = Bench { subject, extent, round, ours, address: server.address };
+            let people = databases.population.people;
+            let mut bench = Bench { subject, extent, people, round, ours, address: server.address };
             bench.warm_up(&mut questions).await?;
-            let modes = Mode::of(subject.way).iter();
+            let modes = subject.modes().iter();
             for mode in modes.filter(|mode| names(only.load.as_ref(), mode.name())) {
                 rounds.measured.push(bench.measure(*mode, &mut questions).await?);
             }
@@ -142,7 +198,7 @@ pub(crate) async fn run(databases: &Databases, extent: Extent, only: &Only) -> R
         }
         if only.subject.is_none() && only.load.is_none() {
             eprintln_progress(round, extent.rounds, "pgbench");
-            rounds.pgbench.extend(databases.pgbench(extent.time).await?);
+            rounds.pgbench.extend(towns.asked.pgbench(extent.time).await?);
         }
     }
     Ok(rounds)
@@ -157,6 +213,7 @@ fn eprintln_progress(round: u32, rounds: u32, name: &str) {
 struct Bench<'a> {
     subject: &'a Subject,
     extent: Extent,
+    people: u32,
     round: u32,
     ours: Ours,
     address: SocketAddr,
@@ -187,8 +244,7 @@ impl Bench<'_> {
         time: Duration,
         questions: &mut Questions,
     ) -> Result<(Seen, Stretch)> {
-        let spread =
-            if mode == Mode::Hot256 { Spread::Hot } else { Spread::Over(self.extent.people) };
+        let spread = if mode == Mode::Hot256 { Spread::Hot } else { Spread::Over(self.people) };
         let pace = if mode == Mode::Open {
             Pace::Open { per_second: OPEN_PER_SECOND }
         } else {

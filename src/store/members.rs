@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::batch::read_row;
 use super::programmes::OnKnown;
 use super::{Dialect, Store, StoreError, Tx};
-use crate::domain::id::{BudgetId, MemberId, ProgrammeId};
+use crate::domain::id::{BudgetId, MemberId, PersonId, ProgrammeId, WorkerId};
 use crate::domain::role::{Actor, Member, MemberState, Role, Subject, Tick};
 use crate::record::row::{CorruptRow, Reader, Table, Value, columns, shown};
 
@@ -36,7 +36,7 @@ pub struct DutyRow {
     pub begins_at: Timestamp,
     pub ends_at: Timestamp,
     /// The worker who is away; none when it is the programme's duty.
-    pub covers: Option<crate::domain::id::WorkerId>,
+    pub covers: Option<WorkerId>,
 }
 
 impl Store {
@@ -163,7 +163,7 @@ fn member_row(programme: &ProgrammeId, member: &Member) -> Vec<Value> {
         spaced(member.sees.iter().map(|tick| tick.word())).into(),
         member.worker.as_ref().map(ToString::to_string).into(),
         member.answer_limit_minor.into(),
-        spaced(member.conflicts.iter().map(|person| person.as_str())).into(),
+        spaced(member.conflicts.iter().map(PersonId::as_str)).into(),
         member.state.word().into(),
     ]
 }
