@@ -63,7 +63,8 @@ impl Books {
             return Verdict::Decline(reasons);
         }
         let parts = self.cover(index, shop.category, question.amount_minor);
-        let covered: i64 = parts.iter().map(|(_, part)| part).sum();
+        let kept = self.purchases.get(&question.number).map_or(0, |p| p.margin_held_minor());
+        let covered = parts.iter().map(|(_, part)| part).sum::<i64>() + kept;
         if covered >= question.amount_minor {
             Verdict::Approve
         } else if covered > 0 && question.is_amount_controllable && person.is_partial_agreed {
@@ -250,6 +251,8 @@ fn is_same_period(per: Per, then: Date, now: Date) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::{programme::Programme, shops};
 
@@ -297,6 +300,21 @@ mod tests {
     fn a_barred_category_is_the_funders_word_and_not_the_agreements() {
         assert_eq!(demo().judge(&ask(1, &shops::BETTING_SHOP, 5_00), NOON), no("funder_rule"));
         assert_eq!(demo().judge(&ask(0, &shops::OFF_LICENCE, 5_00), NOON), no("category_off"));
+    }
+
+    #[test]
+    fn a_margin_is_no_reason_and_may_pay_for_more_of_the_same() {
+        let text = include_str!("../../merchant-rules/demo.toml");
+        let text = text.replacen("[programme]", "[programme]\nexchange_margin_percent = 10", 1);
+        let mut books = Books::open(&Programme::read(&text).unwrap()).unwrap();
+        books.price_abroad(99);
+        // Ana has 45.00, and here nothing but money decides.
+        books.people[2].terms = Arc::default();
+        let bus = |amount| ask(2, &shops::BUS, amount);
+        books.hold(99, 2, &shops::BUS, 27_00, NOON);
+        assert_eq!(books.people[2].pots[0].held_minor, 29_70);
+        assert_eq!(books.judge(&bus(18_01), NOON), Verdict::Part(18_00));
+        assert_eq!(books.judge(&bus(18_00), NOON), Verdict::Approve);
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub struct Programme {
     pub currency: String,
     /// ISO 3166 alpha-2, upper case.
     pub country: String,
+    /// How many hundredths of what is asked in another currency are kept aside besides.
+    pub exchange_margin_percent: i64,
     pub connections: Vec<Connection>,
     /// What each stream may never buy, as category slugs.
     pub never: BTreeMap<String, Vec<String>>,
@@ -233,6 +235,8 @@ struct Head {
     time_zone: String,
     currency: String,
     country: String,
+    #[serde(default)]
+    exchange_margin_percent: i64,
 }
 
 #[derive(Deserialize)]
@@ -269,6 +273,7 @@ impl Programme {
             zone,
             currency: head.currency,
             country: head.country,
+            exchange_margin_percent: head.exchange_margin_percent,
             connections: file.connection,
             never: file.stream.into_iter().map(|stream| (stream.id, stream.never)).collect(),
             start: file.start.term,

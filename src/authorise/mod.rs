@@ -16,10 +16,11 @@ use crate::domain::authorisation::{
 };
 use crate::domain::decide::decide;
 use crate::domain::id::{
-    BudgetId, ConnectionId, DecisionId, ExceptionId, IssuerReference, MessageId, PostingId,
-    ProgrammeId, PurchaseId, PurchaseReference,
+    BudgetId, ConnectionId, DecisionId, ExceptionId, IssuerReference, MessageId, PermissionId,
+    PostingId, PotId, ProgrammeId, PurchaseId, PurchaseReference,
 };
 use crate::domain::limit::Counted;
+use crate::domain::margin::Margin;
 use crate::domain::money::Money;
 use crate::domain::period::Moment;
 use crate::domain::permission::Permission;
@@ -268,6 +269,15 @@ fn continues(open: Option<&Purchase>) -> Result<Continues, LedgerError> {
     Ok(Continues::Open { so_far, counted_on: purchase.counted.on })
 }
 
+/// What is promised when this much of `request` is approved.
+const fn promise(
+    request: &AuthorisationRequest,
+    amount: Money,
+    permission: Option<PermissionId>,
+) -> Promise {
+    Promise { sequence: request.sequence, amount, permission, state: PromiseState::Kept }
+}
+
 fn conflict_note(question: &Question, budget: &BudgetId, ids: &NewIds) -> Note {
     let request = &question.request;
     Note {
@@ -360,13 +370,54 @@ impl Desk<'_> {
         Ok(Facts {
             moment,
             programme: self.programme.facts(),
-            available: if is_known { self.book.available() } else { BTreeMap::new() },
+            available: if is_known { self.available(open)? } else { BTreeMap::new() },
+            margin: self.margin(request, open.is_some()),
             permissions: if is_known { about.collect() } else { Vec::new() },
             counters: touched.map(|(key, used)| (key.clone(), *used)).collect(),
             holder,
             category: fresh.category.clone(),
             continues: continues(open)?,
         })
+    }
+
+    /// What each pot has left for a purchase; what `open` holds beyond what was asked of it is free
+    /// for more of the same.
+    fn available(&self, open: Option<&Purchase>) -> Result<BTreeMap<PotId, Money>, LedgerError> {
+        let mut available = self.book.available();
+        for part in open.map(Purchase::margin_parts).transpose()?.unwrap_or_default() {
+            if let Some(left) = available.get_mut(&part.pot) {
+                *left = left.checked_add(part.amount)?;
+            }
+        }
+        Ok(available)
+    }
+
+    /// What is to be held beyond what is asked if all of `request` is approved. Fixed by what the
+    /// programme had agreed when the purchase began.
+    fn margin(&self, request: &AuthorisationRequest, is_open: bool) -> Money {
+        let currency = self.book.currency;
+        let known = self.book.purchases.get(&purchase_key(request));
+        let agreed = self.programme.settings.exchange_margin;
+        let mut margin = match known {
+            Some(purchase) if is_open => purchase.margin,
+            Some(purchase) => purchase.margin.agreed_anew(agreed),
+            None => Margin::agreed(agreed),
+        };
+        margin.hear(request.transaction_amount.currency(), currency);
+        // A question in another currency than the programme's is declined.
+        if !margin.is_held() || request.amount.currency() != currency {
+            return Money::zero(currency);
+        }
+        let beyond = match known {
+            Some(purchase) => {
+                let mut then = purchase.clone();
+                then.margin = margin;
+                then.margin_with(promise(request, request.amount, None))
+            }
+            None => margin.on(request.amount),
+        };
+        // What does not fit 64 bits is more than any pot has.
+        beyond.unwrap_or(Money::from_minor(i64::MAX, currency))
     }
 
     fn hold(
@@ -378,16 +429,12 @@ impl Desk<'_> {
         let key = purchase_key(request);
         if open_purchase(self.book, request).is_none() {
             let begun = self.new_purchase(request, cause.moment);
-            let counted = begun.counted.clone();
-            self.book.purchases.entry(key.clone()).or_insert(begun).begin_anew(counted);
+            let (counted, margin) = (begun.counted.clone(), begun.margin.percent());
+            self.book.purchases.entry(key.clone()).or_insert(begun).begin_anew(counted, margin);
         }
-        let promise = Promise {
-            sequence: request.sequence,
-            amount: approval.amount,
-            permission: approval.permission,
-            state: PromiseState::Kept,
-        };
+        let promise = promise(request, approval.amount, approval.permission);
         self.book.change(&key, cause, |purchase, pots| {
+            purchase.hear_currency(request.transaction_amount.currency());
             purchase.promises.push(promise);
             settled(purchase, pots, &approval.parts)
         })
@@ -403,6 +450,7 @@ impl Desk<'_> {
             currency: self.book.currency,
             counted: self.counted.clone(),
             place: Place::new(request.merchant.name()),
+            margin: self.programme.settings.exchange_margin,
         })
     }
 

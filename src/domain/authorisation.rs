@@ -12,7 +12,7 @@ use super::id::{
 };
 use super::limit::{Committed, CounterKey};
 use super::merchant::{Category, Merchant};
-use super::money::{Currency, Money};
+use super::money::{Currency, Money, MoneyError};
 use super::period::Moment;
 use super::permission::Permission;
 use super::person::PersonState;
@@ -114,8 +114,11 @@ pub struct Facts {
     pub permissions: Vec<Permission>,
     /// The counters of the terms that this purchase touches; a missing one counts nothing.
     pub counters: BTreeMap<CounterKey, Committed>,
-    /// What each pot of the agreement has left.
+    /// What each pot has left for this purchase; what the purchase itself holds beyond what was
+    /// asked of it is part of that.
     pub available: BTreeMap<PotId, Money>,
+    /// What is to be held beyond what is asked, where there is so much.
+    pub margin: Money,
     /// Whether an earlier question about the same purchase was approved.
     pub continues: Continues,
 }
@@ -184,9 +187,10 @@ pub enum Decision {
 /// What an approval holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approval {
-    /// What is held: the amount asked, or less where a part is allowed. Zero for a verification.
+    /// What is answered: the amount asked, or less where a part is allowed. Zero for a verification.
     pub amount: Money,
-    /// Where it is held, in the order in which pots were drained. Sums to `amount`.
+    /// Where it is held, in the order in which pots were drained. Sums to `amount`, and as much of
+    /// the margin as there is.
     pub parts: Vec<PotPart>,
     /// The term that the purchase fell under.
     pub matched: Scope,
@@ -199,6 +203,15 @@ pub struct Approval {
 pub struct Reasons {
     pub first: DeclineReason,
     pub others: Vec<DeclineReason>,
+}
+
+impl Approval {
+    /// What is held beyond what is answered.
+    pub fn margin(&self) -> Result<Money, MoneyError> {
+        let currency = self.amount.currency();
+        let held = Money::sum(currency, self.parts.iter().map(|part| part.amount))?;
+        held.saturating_sub(self.amount)
+    }
 }
 
 impl Reasons {

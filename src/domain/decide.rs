@@ -108,8 +108,11 @@ impl Purchase<'_> {
         let permission = self.permission(&mut objections)?;
         reasons.extend(objections.into_iter().map(|objection| objection.reason));
 
-        let parts = drain(self.request.amount, &self.sources())?;
-        let amount = Money::sum(self.request.amount.currency(), parts.iter().map(|p| p.amount))?;
+        let wanted = self.request.amount.checked_add(self.facts.margin)?;
+        let parts = drain(wanted, &self.sources())?;
+        let held = Money::sum(self.request.amount.currency(), parts.iter().map(|p| p.amount))?;
+        // Nobody is sent away for a margin: of that, whatever there is.
+        let amount = self.request.amount.least(held)?;
         let gap = self.request.amount.checked_sub(amount)?;
         if gap.is_positive() && !self.may_pay_part(amount) {
             reasons.push(DeclineReason::NoMoney { left: amount, gap });

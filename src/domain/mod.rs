@@ -13,6 +13,7 @@ pub mod dispute;
 pub mod hold;
 pub mod id;
 pub mod limit;
+pub mod margin;
 pub mod merchant;
 pub mod money;
 pub mod period;

@@ -6,7 +6,7 @@ use super::authorisation::{Presence, PurchaseKind};
 use super::dispute::DisputeReport;
 use super::id::{CardToken, IssuerReference, PurchaseReference};
 use super::merchant::Merchant;
-use super::money::Money;
+use super::money::{Currency, Money};
 
 /// One later message of an issuer, in our words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct PurchaseReport {
     pub kind: PurchaseKind,
     pub presence: Presence,
     pub cash_back: Money,
+    /// The merchant's own currency, as far as the message tells it.
+    pub merchant_currency: Option<Currency>,
     pub merchant: Merchant,
 }
 

@@ -11,7 +11,9 @@ use super::id::{
     BudgetId, CardToken, ConnectionId, IssuerReference, PermissionId, PurchaseId, PurchaseReference,
 };
 use super::limit::Counted;
+use super::margin::{Margin, MarginPercent};
 use super::money::{Currency, Money, MoneyError};
+use super::pot::PotPart;
 use super::presentment::{Position, Standing};
 
 /// A purchase, from its first question or message to its last.
@@ -28,6 +30,8 @@ pub struct Purchase {
     pub currency: Currency,
     pub counted: Counted,
     pub place: Place,
+    /// What is held beyond what is asked.
+    pub margin: Margin,
     /// What we approved, by the number of the question.
     pub promises: Vec<Promise>,
     /// The issuer's latest snapshot, if it sends snapshots.
@@ -108,12 +112,13 @@ pub struct Beginning {
     pub currency: Currency,
     pub counted: Counted,
     pub place: Place,
+    pub margin: MarginPercent,
 }
 
 impl Purchase {
     /// A purchase of which nothing has been said yet.
     pub fn begin(beginning: Beginning) -> Self {
-        let Beginning { id, budget, connection, reference, card, currency, counted, place } =
+        let Beginning { id, budget, connection, reference, card, currency, counted, place, margin } =
             beginning;
         let nothing = Money::zero(currency);
         Self {
@@ -125,6 +130,7 @@ impl Purchase {
             currency,
             counted,
             place,
+            margin: Margin::agreed(margin),
             promises: Vec::new(),
             word: None,
             raised: nothing,
@@ -141,14 +147,27 @@ impl Purchase {
         }
     }
 
-    /// What should be held now for captures that are still to come.
+    /// What should be held now for captures that are still to come: what is asked, and the margin as
+    /// long as anything is asked.
+    ///
+    /// The margin is one of all that is asked, and captures come out of both: a claim of a part
+    /// leaves enough for the rest. What the merchant has finally claimed is exact, and has none.
+    pub fn wanted_hold(&self) -> Result<Money, MoneyError> {
+        let asked = self.asked_hold()?;
+        if asked.is_zero() {
+            return Ok(asked);
+        }
+        asked.checked_add(self.margin.on(self.estimate()?)?)
+    }
+
+    /// What is asked to be held for captures that are still to come.
     ///
     /// * The issuer's latest snapshot is true for all questions it knows of.
     /// * Promises that the snapshot does not know of yet are added.
     /// * Captures come out of both, as long as the issuer says what it holds or was claimed.
     /// * Without a snapshot: what was approved, less what was given back. Both sides may tell of an
     ///   approval, our promise and the issuer's message, in either order: the larger sum counts.
-    pub fn wanted_hold(&self) -> Result<Money, MoneyError> {
+    pub fn asked_hold(&self) -> Result<Money, MoneyError> {
         if let Some(word) = &self.word {
             let unknown = self.promised_from(word.position.answers)?;
             return match word.standing.total() {
@@ -156,9 +175,48 @@ impl Purchase {
                 None => Ok(unknown),
             };
         }
+        self.approved()?.saturating_sub(self.captured)
+    }
+
+    /// What was approved, less what was given back, as far as nobody sends snapshots.
+    fn approved(&self) -> Result<Money, MoneyError> {
         let promised = self.promised()?;
         let approved = if promised.minor() > self.raised.minor() { promised } else { self.raised };
-        approved.saturating_sub(self.lowered)?.saturating_sub(self.captured)
+        approved.saturating_sub(self.lowered)
+    }
+
+    /// All that is asked and not yet finally claimed, captures included: what may cost more or less
+    /// at another exchange rate.
+    fn estimate(&self) -> Result<Money, MoneyError> {
+        let Some(word) = &self.word else { return self.approved() };
+        let unknown = self.promised_from(word.position.answers)?;
+        match word.standing {
+            Standing::Open { total } => total.checked_add(unknown),
+            Standing::Closed { .. }
+            | Standing::Reversed
+            | Standing::Expired
+            | Standing::Declined => Ok(unknown),
+        }
+    }
+
+    /// What would be held beyond what is asked if `promise` were kept too.
+    pub fn margin_with(mut self, promise: Promise) -> Result<Money, MoneyError> {
+        self.promises.push(promise);
+        self.wanted_hold()?.checked_sub(self.asked_hold()?)
+    }
+
+    /// What is held beyond what is asked, by pot: the pot that was drained last comes first.
+    pub fn margin_parts(&self) -> Result<Vec<PotPart>, MoneyError> {
+        let mut margin = self.held()?.saturating_sub(self.asked_hold()?)?;
+        let mut parts = Vec::new();
+        for hold in self.holds.iter().rev() {
+            let amount = margin.least(hold.held)?;
+            if amount.is_positive() {
+                parts.push(PotPart { pot: hold.pot.clone(), amount });
+                margin = margin.checked_sub(amount)?;
+            }
+        }
+        Ok(parts)
     }
 
     /// Everything that we approved and have not withdrawn.
@@ -177,9 +235,10 @@ impl Purchase {
         Money::sum(self.currency, self.holds.iter().map(|hold| hold.held))
     }
 
-    /// What counts towards limits: held or captured. A refund does not give a limit back.
+    /// What counts towards limits: held or captured, without the margin. A refund does not give a
+    /// limit back.
     pub fn committed(&self) -> Result<Money, MoneyError> {
-        self.held()?.checked_add(self.captured)
+        self.held()?.least(self.asked_hold()?)?.checked_add(self.captured)
     }
 
     /// The permissions that it uses: those of the promises that stand, while anything is committed.
@@ -189,6 +248,11 @@ impl Purchase {
         }
         let kept = self.promises.iter().filter(|promise| promise.state == PromiseState::Kept);
         Ok(kept.filter_map(|promise| promise.permission).collect())
+    }
+
+    /// A message tells the merchant's own currency.
+    pub fn hear_currency(&mut self, theirs: Currency) {
+        self.margin.hear(theirs, self.currency);
     }
 
     /// Takes over a snapshot unless a later one is known.
@@ -253,8 +317,9 @@ impl Purchase {
     }
 
     /// It begins anew: what was approved before, and given back, has used nothing.
-    pub fn begin_anew(&mut self, counted: Counted) {
+    pub fn begin_anew(&mut self, counted: Counted, margin: MarginPercent) {
         self.counted = counted;
+        self.margin = self.margin.agreed_anew(margin);
         for promise in &mut self.promises {
             promise.permission = None;
         }

@@ -191,6 +191,7 @@ fn standing(
                 about.authorization_method.as_deref(),
             ),
             cash_back: cash_back_told(cash_back, currency)?,
+            merchant_currency: merchant_currency(about.merchant_currency.as_deref()),
             merchant,
         },
         standing,
@@ -257,6 +258,7 @@ fn presentment(claim: &wire::Transaction) -> Result<EventBody, RefusedMessage> {
             // Clearing does not tell. Of a purchase that we know, its authorisation did.
             presence: Presence::InPerson,
             cash_back: cash_back_told(cash_back, currency)?,
+            merchant_currency: merchant_currency(claim.merchant_currency.as_deref()),
             merchant,
         },
         direction,
@@ -310,6 +312,11 @@ fn currency(field: &str, code: &str) -> Result<Currency, RefusedMessage> {
     code.to_ascii_uppercase()
         .parse()
         .map_err(|_| RefusedMessage::malformed(field, "it is not the ISO 4217 code of a currency"))
+}
+
+/// The merchant's own currency; none where nobody here knows it, as in the question.
+fn merchant_currency(code: Option<&str>) -> Option<Currency> {
+    currency("data.object.merchant_currency", code?).ok()
 }
 
 /// Reads an amount in Stripe's minor units, exactly.
@@ -369,8 +376,8 @@ const fn power_of_ten(exponent: u32) -> i64 {
 
 /// What the shop asked in its own currency; none where that cannot be read exactly.
 ///
-/// Nothing is decided by it, so a currency that nobody here knows must not cost a person the
-/// purchase: the billing amount then stands in its place.
+/// Nothing but a margin comes of it, so a currency that nobody here knows must not cost a person
+/// the purchase: the billing amount then stands in its place.
 fn transaction_amount(code: &str, amount: i64) -> Result<Option<Money>, RefusedMessage> {
     const FIELD: &str = "data.object.pending_request.merchant_amount";
 

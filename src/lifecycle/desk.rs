@@ -38,7 +38,9 @@ impl Desk<'_> {
         let key = shape.key();
         let Some(begun) = shape.new_purchase(self.book, self.programme, self.ids) else { return };
         match self.book.purchases.get_mut(&key) {
-            Some(known) if known.is_untouched() => known.begin_anew(begun.counted),
+            Some(known) if known.is_untouched() => {
+                known.begin_anew(begun.counted, begun.margin.percent());
+            }
             Some(_) => {}
             None => drop(self.book.purchases.insert(key, begun)),
         }
@@ -174,6 +176,7 @@ impl Desk<'_> {
         let cause = self.cause(shape, PostingKind::Standing, record);
         let sources = self.sources(shape, &cause);
         self.book.change(&shape.key(), cause, |purchase, pots| {
+            shape.tell_currency(purchase);
             hear(purchase)?;
             let parts = parts(purchase, &sources)?;
             settled(purchase, pots, &parts)
@@ -203,6 +206,7 @@ impl Desk<'_> {
         let others = self.pots_for(shape, &cause);
         let Presentment { direction, amount, releases, .. } = presentment;
         self.book.change(&key, cause, |purchase, pots| {
+            shape.tell_currency(purchase);
             if let Some(releases) = releases {
                 purchase.lowered = purchase.lowered.checked_add(*releases)?;
             }
@@ -252,9 +256,10 @@ impl Desk<'_> {
         })
     }
 
+    /// Whether the pots lack money for what is asked. For a margin they may.
     fn is_uncovered(&self, key: &PurchaseKey) -> Result<bool, MoneyError> {
         let Some(purchase) = self.book.purchases.get(key) else { return Ok(false) };
-        let missing = purchase.wanted_hold()?.saturating_sub(purchase.held()?)?;
+        let missing = purchase.asked_hold()?.saturating_sub(purchase.held()?)?;
         Ok(missing.is_positive())
     }
 

@@ -73,6 +73,13 @@ impl<'a> Shape<'a> {
         }
     }
 
+    /// Tells `purchase` the merchant's own currency, if the message does.
+    pub(super) fn tell_currency(&self, purchase: &mut Purchase) {
+        if let Some(theirs) = self.about.and_then(|about| about.merchant_currency) {
+            purchase.hear_currency(theirs);
+        }
+    }
+
     /// The purchase's place in its book.
     pub(super) fn key(&self) -> PurchaseKey {
         (self.event.connection.clone(), self.purchase.clone())
@@ -95,6 +102,7 @@ impl<'a> Shape<'a> {
             currency: book.currency,
             counted: self.counted(about, book, programme),
             place: Place::new(about.merchant.name()),
+            margin: programme.settings.exchange_margin,
         }))
     }
 

@@ -63,6 +63,8 @@ pub struct Explanation {
     pub outcome: Outcome,
     /// What each pot gave to an approval.
     pub parts: Vec<PotPart>,
+    /// What of `parts` is held beyond the approval, in case the exchange rate changes.
+    pub margin: Option<Money>,
     /// What the person reads.
     pub person_text: String,
     /// What they can do next, when it was not paid.
@@ -147,6 +149,10 @@ async fn explain_one(
         parts: match &decision {
             Decision::Approve(approval) => approval.parts.clone(),
             Decision::Decline(_) => Vec::new(),
+        },
+        margin: match &decision {
+            Decision::Approve(approval) => approval.margin().ok().filter(|m| m.is_positive()),
+            Decision::Decline(_) => None,
         },
         person_text: texts.person,
         next_text: texts.next,
@@ -281,6 +287,7 @@ impl Explanation {
             "outcome": outcome,
             "approved_minor": approved,
             "reasons": reasons,
+            "margin_minor": self.margin.map(Money::minor),
             "pots": self.parts.iter().map(part).collect::<Vec<_>>(),
             "person_text": self.person_text,
             "next_text": self.next_text,
@@ -303,6 +310,13 @@ impl fmt::Display for Explanation {
         writeln!(f, "  answer    {}", in_words(&self.outcome))?;
         for part in &self.parts {
             writeln!(f, "            {} from {}", in_major(part.amount), part.pot)?;
+        }
+        if let Some(margin) = self.margin {
+            writeln!(
+                f,
+                "            {} of it in case the exchange rate changes",
+                in_major(margin)
+            )?;
         }
         if self.is_withdrawn {
             writeln!(f, "            taken back, because the answer came too late")?;

@@ -44,9 +44,12 @@ pub struct FactsRecord {
     /// Scope, period, first day, amount, purchases.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     counters: Vec<(String, String, Date, i64, u32)>,
-    /// What each pot had left.
+    /// What each pot had left for the purchase.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     left: Vec<(String, i64)>,
+    /// What was to be held beyond what is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    margin: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     so_far: Option<(i64, Date)>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -101,6 +104,7 @@ impl FactsRecord {
             permissions: facts.permissions.iter().map(permission_record).collect(),
             counters: facts.counters.iter().map(counter).collect(),
             left: facts.available.iter().map(|(id, m)| (id.to_string(), m.minor())).collect(),
+            margin: Some(facts.margin.minor()).filter(|minor| *minor != 0),
             so_far: match facts.continues {
                 Continues::Nothing | Continues::Anothers => None,
                 Continues::Open { so_far, counted_on } => Some((so_far.minor(), counted_on)),
@@ -161,6 +165,7 @@ impl FactsRecord {
             permissions: permissions.collect::<Result<_, _>>()?,
             counters: self.counters(currency)?,
             available: available.collect::<Result<_, UnreadableFacts>>()?,
+            margin: Money::from_minor(self.margin.unwrap_or(0), currency),
             continues: match self.so_far {
                 _ if self.anothers => Continues::Anothers,
                 Some((minor, counted_on)) => {

@@ -6,6 +6,7 @@ use crate::domain::authorisation::{Presence, PurchaseKind};
 use crate::domain::hold::Hold;
 use crate::domain::id::{ProgrammeId, PurchaseId};
 use crate::domain::limit::{Abroad, Counted};
+use crate::domain::margin::{Margin, MarginPercent};
 use crate::domain::merchant::{Category, Mcc, ShopKey};
 use crate::domain::money::{Currency, Money};
 use crate::domain::presentment::{Position, Standing};
@@ -24,7 +25,7 @@ pub const PURCHASE: Table = Table {
         Number "lowered_minor",
         Number "captured_minor", Number "refunded_minor", Number "exposure_minor",
         Number "suspense_minor", Text "disputes", Number "disputed_minor",
-        Number "recovered_minor", Number "expires_at",
+        Number "recovered_minor", Number "expires_at", Added "exchange_margin",
     ],
 };
 
@@ -78,6 +79,7 @@ pub fn purchase_row(programme: &ProgrammeId, purchase: &Purchase) -> Vec<Value> 
         purchase.disputed.into(),
         purchase.recovered.into(),
         purchase.expires_at.into(),
+        margin_text(purchase.margin).into(),
     ]
 }
 
@@ -130,6 +132,7 @@ pub fn read_purchase(row: &[Value]) -> Result<Purchase, CorruptRow> {
         disputed: reader.money(currency)?,
         recovered: reader.money(currency)?,
         expires_at: reader.optional(Reader::instant)?,
+        margin: reader.optional(|r| r.word(margin_from_text))?.unwrap_or(Margin::NONE),
     })
 }
 
@@ -211,6 +214,24 @@ const fn abroad_word(abroad: Abroad) -> &'static str {
 
 fn abroad_from_word(word: &str) -> Option<Abroad> {
     [Abroad::No, Abroad::Yes].into_iter().find(|abroad| abroad_word(*abroad) == word)
+}
+
+/// `5:agreed`, or `5:held` once the merchant was known to ask in another currency; none without one.
+fn margin_text(margin: Margin) -> Option<String> {
+    let percent = Some(margin.percent()).filter(|percent| *percent != MarginPercent::NONE)?;
+    let state = if margin.is_held() { "held" } else { "agreed" };
+    Some(format!("{}:{state}", percent.number()))
+}
+
+fn margin_from_text(text: &str) -> Option<Margin> {
+    let (percent, state) = text.split_once(':')?;
+    let margin = Margin::agreed(MarginPercent::new(percent.parse().ok()?)?);
+    let margin = match state {
+        "agreed" => margin,
+        "held" => margin.held(),
+        _ => return None,
+    };
+    (margin_text(margin).as_deref() == Some(text)).then_some(margin)
 }
 
 /// `0:1250:kept 1:500:withdrawn:okay_…`: the number of the question, the amount, whether it still

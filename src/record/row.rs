@@ -68,6 +68,9 @@ pub enum Kind {
     Number,
     /// Text that may be erased later. Its digest is kept in another column of the row.
     Erasable,
+    /// Text that came with a later version, behind all other columns. Where there is none, a row is
+    /// digested as it was before.
+    Added,
 }
 
 /// Declares the columns of a table, in order.
@@ -174,6 +177,7 @@ impl Canonical {
         for (column, value) in table.columns.iter().zip(row) {
             match value {
                 _ if column.kind == Kind::Erasable => {}
+                Value::Null if column.kind == Kind::Added => {}
                 Value::Text(text) => self.text(text),
                 Value::Number(number) => self.number(*number),
                 Value::Null => self.null(),
@@ -429,6 +433,19 @@ mod tests {
         assert_ne!(row("b", 1, None), row("c", 1, None));
         assert_ne!(row("b", 1, None), row("b", 2, None));
         assert_eq!(row("b", 1, None), row("b", 1, Some("Corner Shop")));
+    }
+
+    #[test]
+    fn a_column_that_was_added_changes_no_digest_before_it_is_filled() {
+        const LATER: Table = Table {
+            name: "t",
+            columns: columns![Key "a", Text "b", Number "c", Erasable "d", Added "e"],
+        };
+        let before: [Value; 4] = ["a".into(), "b".into(), 1_i64.into(), Value::Null];
+        let after = |e: Option<&str>| Digest::of_row(&LATER, &[&before[..], &[e.into()]].concat());
+        assert_eq!(after(None), Digest::of_row(&TABLE, &before));
+        assert_ne!(after(Some("")), after(None));
+        assert_ne!(after(Some("5")), after(Some("6")));
     }
 
     #[test]

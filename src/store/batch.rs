@@ -204,7 +204,7 @@ pub(super) fn spell_rows(dialect: Dialect, columns: &[Column], first: usize) -> 
 pub(super) fn read_row(row: &AnyRow, columns: &[Column]) -> Result<Vec<Value>, StoreError> {
     let value = |(index, column): (usize, &Column)| match column.kind {
         Kind::Number => Ok(row.try_get::<Option<i64>, _>(index)?.into()),
-        Kind::Key | Kind::Text | Kind::Erasable => {
+        Kind::Key | Kind::Text | Kind::Erasable | Kind::Added => {
             Ok(row.try_get::<Option<String>, _>(index)?.into())
         }
     };
@@ -225,7 +225,7 @@ fn unnest(columns: &[Column], first: usize) -> String {
         .zip(columns)
         .map(|(number, column)| match column.kind {
             Kind::Number => format!("${number}::bigint[]"),
-            Kind::Key | Kind::Text | Kind::Erasable => format!("${number}::text[]"),
+            Kind::Key | Kind::Text | Kind::Erasable | Kind::Added => format!("${number}::text[]"),
         })
         .collect();
     format!("UNNEST({}) AS r({})", arrays.join(", "), names_of(columns, ""))

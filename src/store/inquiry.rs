@@ -150,7 +150,7 @@ impl Width {
                 let index = number.next().unwrap_or_default();
                 Ok(row.try_get::<Option<i64>, _>(index)?.into())
             }
-            Kind::Key | Kind::Text | Kind::Erasable => {
+            Kind::Key | Kind::Text | Kind::Erasable | Kind::Added => {
                 let index = text.next().unwrap_or_default();
                 Ok(row.try_get::<Option<String>, _>(index)?.into())
             }

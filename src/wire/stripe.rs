@@ -64,6 +64,9 @@ pub struct Authorization {
     #[serde(default, deserialize_with = "text_if_any")]
     pub card_presence: Option<String>,
     pub currency: String,
+    /// The currency that the merchant asks in.
+    #[serde(default, deserialize_with = "text_if_any")]
+    pub merchant_currency: Option<String>,
     pub merchant_data: Option<MerchantData>,
     /// The money that is asked for; null in everything but the question.
     pub pending_request: Option<PendingRequest>,
@@ -142,6 +145,9 @@ pub struct Transaction {
     pub authorization: Option<String>,
     pub card: String,
     pub currency: String,
+    /// The currency that the merchant claims, or gives back, in.
+    #[serde(default, deserialize_with = "text_if_any")]
+    pub merchant_currency: Option<String>,
     pub merchant_data: Option<MerchantData>,
     /// `capture` or `refund`.
     #[serde(rename = "type")]

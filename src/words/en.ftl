@@ -352,6 +352,12 @@ checked-card =
     .worker = A shop checked { $person }'s card. No money was taken.
     .finance = Card check. Nothing held.
 
+# Behind one of the two above, when the shop asks in another currency.
+margin-kept =
+    .person = { $margin } more is kept aside in case the exchange rate changes. What the shop does not take comes back.
+    .worker = { $margin } more is kept aside in case the exchange rate changes.
+    .finance = { $margin } more held in case the exchange rate changes.
+
 kept-aside =
     .person = { $ends ->
         [yes] The shop asked us to keep { $amount } for it. If it takes nothing, you get it back on { $until }.

@@ -148,8 +148,8 @@ impl Words {
         if sms::fits(&named) { named } else { unnamed }
     }
 
-    /// What was paid, and from which pots. A part of what was asked, or a mere check of the card,
-    /// is told as such.
+    /// What was paid, and from which pots. A part of what was asked, a mere check of the card, and
+    /// what is held in case the exchange rate changes, are told as such.
     pub fn paid(
         &self,
         approval: &Approval,
@@ -174,7 +174,13 @@ impl Words {
             args.set("pot", self.pot_name(part, situation));
         }
         args.set("parts", parts.join(&self.text(Phrase::Comma)));
-        self.fill(phrase.id(), Some(audience.text()), &args)
+        let paid = self.fill(phrase.id(), Some(audience.text()), &args);
+        let Some(margin) = approval.margin().ok().filter(|margin| margin.is_positive()) else {
+            return paid;
+        };
+        args.set("margin", self.money(margin));
+        let kept = self.fill(Phrase::MarginKept.id(), Some(audience.text()), &args);
+        format!("{paid} {kept}")
     }
 
     /// What came after an approval, in one line. The amount told is the event's own.

@@ -44,6 +44,7 @@ phrases! {
     Paid => "paid" EVERYBODY,
     PaidPart => "paid-part" EVERYBODY,
     CheckedCard => "checked-card" EVERYBODY,
+    MarginKept => "margin-kept" EVERYBODY,
     KeptAside => "kept-aside" EVERYBODY,
     Captured => "captured" EVERYBODY,
     GivenBack => "given-back" EVERYBODY,

@@ -262,6 +262,7 @@ fn about(merchant: Merchant) -> PurchaseReport {
         kind: PurchaseKind::Purchase,
         presence: Presence::InPerson,
         cash_back: gbp(0),
+        merchant_currency: Some(gbp(0).currency()),
         merchant,
     }
 }
@@ -549,6 +550,30 @@ fn scenario_39_another_currency_is_still_a_question() {
     // The shop's own currency decides nothing.
     let read = ask(&question_with("/data/object/pending_request/merchant_currency", json!("xbt")));
     assert_eq!(read.unwrap().transaction_amount, gbp(12_50));
+}
+
+#[test]
+fn scenario_38_later_messages_tell_the_shops_own_currency() {
+    let told = |id: &str, code: Value| {
+        let mut body: Value = serde_json::from_str(&Vector::stripe(id).body).unwrap();
+        body["data"]["object"]["merchant_currency"] = code;
+        let event = Issuer::Stripe.decode_event(body.to_string().as_bytes()).unwrap();
+        match event.body {
+            EventBody::Standing(report) => report.about.merchant_currency,
+            EventBody::Presentment(claim) => claim.about.merchant_currency,
+            other @ (EventBody::HoldChange(_)
+            | EventBody::Dispute(_)
+            | EventBody::Unclear { .. }
+            | EventBody::Other) => panic!("{other:?}"),
+        }
+    };
+    for id in ["evt-created-approved", "evt-txn-capture", "evt-txn-refund-linked"] {
+        assert_eq!(told(id, json!("jpy")), Some("JPY".parse().unwrap()), "{id}");
+        // It is no reason to understand nothing of the message.
+        for unknown in [json!("xbt"), json!(""), json!(5), Value::Null] {
+            assert_eq!(told(id, unknown.clone()), None, "{id}: {unknown}");
+        }
+    }
 }
 
 #[test]

@@ -83,6 +83,7 @@ pub(crate) fn some_facts() -> Facts {
         permissions: Vec::new(),
         counters: BTreeMap::new(),
         available: BTreeMap::from([(pot("week"), gbp(60_00))]),
+        margin: gbp(0),
         continues: Continues::Nothing,
     }
 }

@@ -334,6 +334,7 @@ impl Purchase {
         object["card"]["id"] = json!(self.card);
         object["currency"] = json!(self.currency);
         object["card"]["currency"] = json!(self.currency);
+        object["merchant_currency"] = json!(self.currency);
         object["merchant_data"]["category_code"] = self.mcc.clone();
         object["merchant_data"]["name"] = json!(self.shop);
         object["merchant_data"]["country"] = json!(self.country);

@@ -6,7 +6,10 @@
 
 mod purchase;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use jiff::{Timestamp, Zoned, tz::TimeZone};
@@ -30,6 +33,9 @@ pub struct Books {
     pub suspense_minor: i64,
     pub(crate) zone: TimeZone,
     pub(crate) country: String,
+    margin_percent: i64,
+    /// The purchases that shops price in another currency.
+    foreign: BTreeSet<usize>,
     /// Shared, because a storm keeps several books that differ in little.
     pub(crate) purchases: BTreeMap<usize, Arc<Purchase>>,
 }
@@ -98,8 +104,15 @@ impl Books {
             suspense_minor: 0,
             zone: programme.zone.clone(),
             country: programme.country.clone(),
+            margin_percent: programme.exchange_margin_percent,
+            foreign: BTreeSet::new(),
             purchases: BTreeMap::new(),
         })
+    }
+
+    /// The shop of this purchase prices in another currency, and every message about it tells so.
+    pub(crate) fn price_abroad(&mut self, number: usize) {
+        self.foreign.insert(number);
     }
 
     /// Whether everything that a later message can touch is the same.
@@ -150,13 +163,15 @@ impl Books {
         promise: Promise,
         at: i64,
     ) {
-        let parts = self.cover(person, shop.category, promise.amount_minor);
         let day = self.local(at).date();
         let purchase = self.purchase(number, (person, shop), shop.till, at);
         if purchase.committed_minor() == 0 {
             (purchase.day, purchase.till) = (day, shop.till);
         }
+        let kept_minor = purchase.margin_held_minor();
         purchase.promises.push(promise);
+        let more_minor = promise.amount_minor + purchase.margin_minor() - kept_minor;
+        let parts = self.cover(person, shop.category, more_minor);
         self.settle(number, &parts);
     }
 
@@ -262,10 +277,9 @@ impl Books {
         at: i64,
     ) -> &mut Purchase {
         let day = self.local(at).date();
-        let purchase = self
-            .purchases
-            .entry(number)
-            .or_insert_with(|| Arc::new(Purchase::begin(person, shop, till, day)));
+        let margin_percent = if self.foreign.contains(&number) { self.margin_percent } else { 0 };
+        let begin = || Arc::new(Purchase::begin((person, shop), till, day, margin_percent));
+        let purchase = self.purchases.entry(number).or_insert_with(begin);
         Arc::make_mut(purchase)
     }
 

@@ -14,6 +14,8 @@ pub(crate) struct Purchase {
     pub(crate) till: Till,
     /// The local day on which it counts towards limits, all of it.
     pub(crate) day: Date,
+    /// How many hundredths are kept aside besides, because the exchange rate may change.
+    margin_percent: i64,
     pub(crate) promises: Vec<Promise>,
     /// The issuer's latest word.
     word: Option<Word>,
@@ -57,12 +59,18 @@ pub(crate) struct Draw {
 }
 
 impl Purchase {
-    pub(super) fn begin(person: usize, shop: &'static Shop, till: Till, day: Date) -> Self {
+    pub(super) fn begin(
+        (person, shop): (usize, &'static Shop),
+        till: Till,
+        day: Date,
+        margin_percent: i64,
+    ) -> Self {
         Self {
             person,
             shop,
             till,
             day,
+            margin_percent,
             promises: Vec::new(),
             word: None,
             captured_minor: 0,
@@ -82,18 +90,44 @@ impl Purchase {
         self.draws.iter().map(|draw| draw.held_minor).sum()
     }
 
-    /// What counts towards limits: what is kept aside and what was claimed. A refund gives nothing
-    /// of it back.
+    /// What counts towards limits: what is kept aside of what was asked, and what was claimed. A
+    /// refund gives nothing of it back.
     pub(crate) fn committed_minor(&self) -> i64 {
-        self.held_minor() + self.captured_minor
+        self.held_minor() - self.margin_held_minor() + self.captured_minor
     }
 
-    /// What should be kept aside: what the issuer's word says, and what was approved of questions
-    /// that the word does not know of, less what was claimed.
+    /// What should be kept aside: what is asked, and its margin.
     pub(super) fn wanted_minor(&self) -> i64 {
+        self.asked_minor() + self.margin_minor()
+    }
+
+    /// What should be kept aside because the rate may change: hundredths of all that is asked, up to
+    /// a whole penny, until nothing is asked any more or the shop has told its last claim.
+    pub(super) fn margin_minor(&self) -> i64 {
+        let estimate_minor = match &self.word {
+            Some(word) if word.is_over => self.promised_minor(),
+            Some(word) => word.total_minor.unwrap_or(0) + self.promised_minor(),
+            None => self.promised_minor(),
+        };
+        if self.asked_minor() > 0 { (estimate_minor * self.margin_percent + 99) / 100 } else { 0 }
+    }
+
+    /// What is kept aside beyond what is asked. More of the same purchase may use it.
+    pub(crate) fn margin_held_minor(&self) -> i64 {
+        (self.held_minor() - self.asked_minor()).max(0)
+    }
+
+    /// What was approved of questions that the issuer's word does not know of.
+    fn promised_minor(&self) -> i64 {
         let known = self.word.as_ref().map_or(0, |word| word.answers);
         let newer = self.promises.iter().filter(|promise| promise.question >= known);
-        let promised: i64 = newer.map(|promise| promise.amount_minor).sum();
+        newer.map(|promise| promise.amount_minor).sum()
+    }
+
+    /// What is asked to be kept aside: what the issuer's word says, and what was approved of questions
+    /// that the word does not know of, less what was claimed.
+    fn asked_minor(&self) -> i64 {
+        let promised = self.promised_minor();
         match self.word.as_ref().map(|word| word.total_minor) {
             Some(None) => promised,
             Some(Some(total)) => (total + promised - self.captured_minor).max(0),

@@ -112,3 +112,40 @@ fn a_charge_nobody_was_asked_about_is_paid() {
     books.capture(1, (ANA, &shops::BUS), 2_40, 0);
     assert_eq!(pots(&books, ANA), [(0, 2_40, 42_60)]);
 }
+
+/// The demo of a programme that keeps 5 % more aside, with one purchase priced in another currency.
+fn demo_abroad() -> Books {
+    let text = include_str!("../../../merchant-rules/demo.toml");
+    let text = text.replacen("[programme]", "[programme]\nexchange_margin_percent = 5", 1);
+    let mut books = Books::open(&Programme::read(&text).unwrap()).unwrap();
+    books.price_abroad(1);
+    books
+}
+
+#[test]
+fn another_currency_keeps_a_margin_aside_until_all_is_claimed() {
+    let mut books = demo_abroad();
+    books.hold(1, ANA, &shops::CAFES[0], 20_00, 0);
+    books.hold(2, ANA, &shops::CAFES[0], 1_00, 0);
+    assert_eq!(pots(&books, ANA), [(22_00, 0, 23_00)]);
+    assert_eq!(books.purchases[&1].committed_minor(), 20_00);
+    books.claim(1, 12_00);
+    assert_eq!(pots(&books, ANA), [(10_00, 12_00, 23_00)]);
+    books.lower(1, 4_01);
+    assert_eq!(pots(&books, ANA), [(5_82, 12_00, 27_18)], "16.01 and 81 pence, less 12.00");
+    books.claim(1, 4_20);
+    assert_eq!(pots(&books, ANA), [(1_00, 16_20, 27_80)]);
+    assert_eq!(books.exposure_minor, 0);
+}
+
+#[test]
+fn a_margin_takes_what_there_is_and_pays_for_more_of_the_same() {
+    let mut books = demo_abroad();
+    books.hold(1, ANA, &shops::BUS, 43_00, 0);
+    assert_eq!(pots(&books, ANA), [(45_00, 0, 0)], "45.15 would be kept");
+    books.hold(1, ANA, &shops::BUS, 2_00, 0);
+    assert_eq!(pots(&books, ANA), [(45_00, 0, 0)]);
+    assert_eq!(books.purchases[&1].margin_held_minor(), 0);
+    books.lower(1, 0);
+    assert_eq!(pots(&books, ANA), [(0, 0, 45_00)]);
+}

@@ -266,6 +266,11 @@ fn foreign(teller: &mut Teller<'_>, number: usize) {
     let amount = teller.pence(2_00, 15_00);
     teller.ask(life, Amount::Exactly(amount));
     teller.say(life, Act::Confirm);
+    if teller.chance(3) {
+        let more = teller.pence(1, 4_00);
+        teller.ask(life, Amount::Exactly(more));
+        teller.say(life, Act::Confirm);
+    }
     let difference = teller.pence(1, 60);
     let share = if teller.chance(2) { Share::More(difference) } else { Share::Less(difference) };
     claimed(teller, life, share);

@@ -436,7 +436,10 @@ impl Shopper {
         if self.files.contains_key(&life) {
             return Ok(());
         }
-        let planned = self.life(life)?;
+        let planned = self.life(life)?.clone();
+        if planned.priced_in.is_some() {
+            self.worlds.price_abroad(planned.number);
+        }
         let file = File::new(Authorisation {
             id: format!("iauth_1Sim{:X}n{:07}", self.weather.seed, planned.number),
             card: planned.card.token.clone(),

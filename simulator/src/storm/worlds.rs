@@ -59,6 +59,13 @@ impl Worlds {
         &self.0
     }
 
+    /// The shop of this purchase prices in another currency.
+    pub(super) fn price_abroad(&mut self, number: usize) {
+        for books in &mut self.0 {
+            books.price_abroad(number);
+        }
+    }
+
     /// Lets `effects`, sent at the same time, take effect in every order that explains what was
     /// heard. `times` are the instants at which the gateway may have looked at its clock.
     ///

@@ -27,6 +27,7 @@ use crate::domain::card::CardState;
 use crate::domain::id::{
     CardToken, ConnectionId, LoadId, PermissionId, PersonId, ProgrammeId, WorkerId,
 };
+use crate::domain::margin::MarginPercent;
 use crate::domain::merchant::{Category, MerchantRules};
 use crate::domain::money::{Currency, Money};
 use crate::domain::person::PersonState;
@@ -64,6 +65,8 @@ pub struct Settings {
     pub currency: Currency,
     /// Where a purchase is not abroad: ISO 3166 alpha-2.
     pub country: String,
+    /// What a purchase in another currency holds beyond what is asked.
+    pub exchange_margin: MarginPercent,
     pub state: ProgrammeState,
     pub workers: Vec<Worker>,
     pub connections: Vec<Connection>,

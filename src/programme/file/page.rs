@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -294,17 +294,17 @@ impl<'d> Entry<'d> {
         })
     }
 
-    /// A whole number of at least `least` that must be there.
-    pub(super) fn number(&self, key: &str, least: u32) -> Option<u32> {
+    /// A whole number in `range` that must be there.
+    pub(super) fn number(&self, key: &str, range: RangeInclusive<u32>) -> Option<u32> {
+        let (least, most) = (range.start(), range.end());
         let Some(value) = self.raw(key) else {
             self.missing(key, &least.to_string());
             return None;
         };
         let decimal = value.as_integer().filter(|number| number.radix() == 10);
         let number = decimal.and_then(|number| number.as_str().parse().ok());
-        let number = number.filter(|number| *number >= least);
+        let number = number.filter(|number| range.contains(number));
         if number.is_none() {
-            let most = u32::MAX;
             let text =
                 format!("{key} is not a whole number from {least} to {most}, without quotes");
             self.problem(key, text);

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::domain::authorisation::ProgrammeState;
 use crate::domain::id::{ConnectionId, StreamId, WorkerId};
+use crate::domain::margin::MarginPercent;
 use crate::domain::merchant::Category;
 use crate::domain::money::Currency;
 use crate::domain::stream::Stream;
@@ -123,7 +124,8 @@ pub(super) fn read(root: &Entry<'_>, known: &Known<'_>) -> Option<Settings> {
     let connections = connections(root);
     let streams = streams(root, known);
     let start = start(root, known);
-    let fields = ["id", "name", "time_zone", "currency", "country", "paused"];
+    let fields =
+        ["id", "name", "time_zone", "currency", "country", "exchange_margin_percent", "paused"];
     if !root.has("programme") {
         root.problem("programme", "the table [programme] is missing: begin the file with it");
     }
@@ -133,6 +135,7 @@ pub(super) fn read(root: &Entry<'_>, known: &Known<'_>) -> Option<Settings> {
     let zone = zone(&programme);
     let currency = programme.parsed("currency");
     let country = country(&programme);
+    let exchange_margin = exchange_margin(&programme);
     let paused = programme.flag("paused");
     let (zone_name, zone) = zone?;
     Some(Settings {
@@ -142,6 +145,7 @@ pub(super) fn read(root: &Entry<'_>, known: &Known<'_>) -> Option<Settings> {
         zone,
         currency: currency?,
         country: country?,
+        exchange_margin: exchange_margin?,
         state: if paused { ProgrammeState::Paused } else { ProgrammeState::Running },
         workers: workers?,
         connections: connections?,
@@ -176,6 +180,15 @@ fn country(programme: &Entry<'_>) -> Option<String> {
         format!("there is no country {text:?}: write its two-letter ISO code, like \"GB\""),
     );
     None
+}
+
+/// None for what is no margin; a margin that is left out is none at all.
+fn exchange_margin(programme: &Entry<'_>) -> Option<MarginPercent> {
+    if !programme.has("exchange_margin_percent") {
+        return Some(MarginPercent::NONE);
+    }
+    let most = MarginPercent::MOST;
+    programme.number("exchange_margin_percent", 0..=most).and_then(MarginPercent::new)
 }
 
 /// A phone number as people write it.
@@ -221,8 +234,8 @@ fn connections(root: &Entry<'_>) -> Option<Vec<Connection>> {
         }
         let issuer = entry.word("issuer", &ISSUERS, |issuer| issuer, None);
         let api_version = entry.optional_text("api_version", NAME_CHARS_MAX);
-        let deadline_ms = entry.number("deadline_ms", 1);
-        let answer_within_ms = entry.number("answer_within_ms", 1);
+        let deadline_ms = entry.number("deadline_ms", 1..=u32::MAX);
+        let answer_within_ms = entry.number("answer_within_ms", 1..=u32::MAX);
         if let (Some(deadline), Some(answer_within)) = (deadline_ms, answer_within_ms)
             && answer_within >= deadline
         {

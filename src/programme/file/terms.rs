@@ -69,7 +69,7 @@ fn term(
     let limits = limits(entry, known);
     let hours = hours(entry);
     let own_block = entry.table("own_block", "own_block", &["cooling_days"]);
-    let cooling_days = own_block.as_ref().map(|block| block.number("cooling_days", 0));
+    let cooling_days = own_block.as_ref().map(|block| block.number("cooling_days", 0..=u32::MAX));
     let reason = entry.optional_text("reason", TEXT_CHARS_MAX);
     let review_on = entry.optional_date("review_on");
     // What was wrong in a field has been told; the term without that field would be wrong again.
@@ -177,7 +177,7 @@ fn limit(entry: &Entry<'_>, known: &Known<'_>) -> Option<Limit> {
         let (per, most) = (per?, most?);
         return Some(per.map_or(Limit::PerPurchase(most), |per| Limit::Amount { per, most }));
     }
-    let most = entry.number("count", 0);
+    let most = entry.number("count", 0..=u32::MAX);
     let (per, most) = (per?, most?);
     if per.is_none() {
         entry.problem("per", "one purchase has no count: write an amount, or another per");
@@ -201,7 +201,7 @@ pub(super) fn permissions(
         if up_to.is_some_and(Money::is_zero) {
             entry.problem("up_to", "up_to is nothing: write the most that it may be");
         }
-        let uses = entry.number("uses", 1);
+        let uses = entry.number("uses", 1..=u32::MAX);
         let from = entry.instant("from");
         let ends = entry.instant("ends");
         if let (Some(from), Some(ends)) = (from, ends)

@@ -8,6 +8,7 @@ use jiff::civil::Time;
 use crate::domain::agreement::{Answer, Decider, Scope};
 use crate::domain::authorisation::ProgrammeState;
 use crate::domain::limit::Limit;
+use crate::domain::margin::MarginPercent;
 use crate::domain::merchant::Category;
 use crate::domain::money::Money;
 use crate::domain::period::Period;
@@ -120,6 +121,9 @@ impl Text {
         self.text("time_zone", &settings.zone_name);
         self.text("currency", settings.currency.code());
         self.text("country", &settings.country);
+        if settings.exchange_margin != MarginPercent::NONE {
+            self.field("exchange_margin_percent", settings.exchange_margin.number());
+        }
         match settings.state {
             ProgrammeState::Running => {}
             ProgrammeState::Paused => self.field("paused", true),

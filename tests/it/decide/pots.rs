@@ -259,3 +259,35 @@ fn scenario_57_of_two_pots_that_match_the_agreed_order_decides_and_is_recorded()
     let versions = Versions { programme: facts.programme.clone(), agreement };
     assert_eq!(decide(&a_request(), &record.facts(versions).unwrap()), then);
 }
+
+#[test]
+fn scenario_38_a_margin_is_held_where_there_is_money_and_never_a_reason() {
+    let asks = |left: i64, margin: i64| {
+        facts_with(|facts| {
+            facts.available = money(&[("week", left)]);
+            facts.margin = gbp(margin);
+        })
+    };
+    for (left, held) in [(60_00, 10_50), (10_50, 10_50), (10_49, 10_49), (10_00, 10_00)] {
+        let approval = approved(&a_request(), &asks(left, 50));
+        assert_eq!(approval.amount, gbp(10_00), "what was asked is what is answered");
+        assert_eq!(split(&approval), [("week", held)]);
+        assert_eq!(approval.margin(), Ok(gbp(held - 10_00)));
+    }
+    let short = DeclineReason::NoMoney { left: gbp(9_99), gap: gbp(1) };
+    assert_eq!(reasons(&a_request(), &asks(9_99, 50)), [short]);
+    // A limit is about what is bought.
+    let mut facts = asks(60_00, 50);
+    let agreement = &mut facts.holder.as_mut().unwrap().agreement;
+    let limit = limited(Scope::Everything, Limit::PerPurchase(gbp(10_00)));
+    Arc::make_mut(agreement).terms.push(limit);
+    assert_eq!(approved(&a_request(), &facts).amount, gbp(10_00));
+    // A part that is all there is leaves nothing for a margin.
+    let part = AuthorisationRequest { partial: PartialAmounts::Allowed, ..a_request() };
+    let mut facts = partly(true, 7_00);
+    facts.margin = gbp(50);
+    let approval = approved(&part, &facts);
+    assert_eq!((approval.amount, split(&approval)), (gbp(7_00), vec![("week", 7_00)]));
+    // What does not fit is more than any pot has.
+    assert_eq!(reasons(&a_request(), &asks(60_00, i64::MAX)).len(), 1);
+}

@@ -191,7 +191,10 @@ prop_compose! {
         permissions in (option::of(any_permission(1)), option::of(any_permission(2))),
         counters in any_counters(),
         left in vec(0..=90_00_i64, 4),
-        so_far in option::weighted(0.2, 1..=60_00_i64),
+        (so_far, margin) in (
+            option::weighted(0.2, 1..=60_00_i64),
+            prop_oneof![3 => Just(0_i64), 1 => 1..=5_00_i64],
+        ),
         hour in 0..24_i8,
     ) -> Facts {
         let mut agreement = an_agreement();
@@ -210,6 +213,7 @@ prop_compose! {
             permissions: permissions.0.into_iter().chain(permissions.1).collect(),
             counters,
             available,
+            margin: gbp(margin),
             continues: so_far.map_or(Continues::Nothing, |minor| {
                 Continues::Open { so_far: gbp(minor), counted_on: monday_morning().date }
             }),
@@ -409,7 +413,17 @@ proptest! {
         let Decision::Approve(approval) = decide(&request, &facts) else { return Ok(()) };
         let holder = facts.holder.as_ref().unwrap();
         let held: i64 = approval.parts.iter().map(|part| part.amount.minor()).sum();
-        prop_assert_eq!(held, approval.amount.minor());
+        prop_assert!(held >= approval.amount.minor());
+        let most = request.amount.minor() + facts.margin.minor();
+        prop_assert!(held <= most);
+        if held < most {
+            // The pots that may pay are empty: this much more, and it would be refused.
+            let more = AuthorisationRequest { amount: gbp(most), ..request.clone() };
+            let margin = gbp(0);
+            let facts = Facts { margin, ..facts.clone() };
+            let whole = decide(&more, &facts);
+            prop_assert!(!matches!(whole, Decision::Approve(all) if all.amount == more.amount));
+        }
         prop_assert!(approval.amount.is_positive());
         prop_assert!(approval.amount.minor() <= request.amount.minor());
         if approval.amount != request.amount {

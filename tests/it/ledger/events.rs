@@ -255,3 +255,70 @@ fn no_pot_goes_below_nothing() {
         assert_eq!(book_of_its_own.changes().postings.len(), 1, "only the load is linked");
     }
 }
+
+#[test]
+fn scenario_38_a_margin_is_held_beyond_what_is_asked_and_claims_come_out_of_both() {
+    let mut desk = Desk::new(&[("week", 60_00)]);
+    desk.approve("a", 0, 20_00);
+    assert_eq!(desk.hear_currency("a"), ["pot:week:left -> pot:week:held 140"]);
+    assert!(desk.hear_currency("a").is_empty(), "once");
+    // The issuer's word is about what was asked: it changes nothing.
+    assert!(desk.hear("a", word(open(gbp(20_00)), 1, 1, "evt_1")).is_empty());
+    assert_eq!(desk.approve("a", 1, 5_01), ["pot:week:left -> pot:week:held 537"]);
+    assert_eq!(state(&desk, "a"), [26_77, 0, 0, 0], "25.01 and 7 % of all of it, rounded up once");
+    desk.capture("a", 15_00);
+    assert_eq!(state(&desk, "a"), [11_77, 15_00, 0, 0]);
+    // All that was asked has been claimed: nothing is kept for what nobody asks.
+    desk.capture("a", 11_50);
+    assert_eq!(state(&desk, "a"), [0, 26_50, 0, 0]);
+    assert_eq!(desk.figures("week"), [60_00, 0, 26_50, 33_50]);
+}
+
+#[test]
+fn scenario_38_what_is_finally_claimed_or_given_up_has_no_margin() {
+    for (standing, held) in [
+        (closed(20_61), 20_61),
+        (Standing::Reversed, 0),
+        (Standing::Expired, 0),
+        (Standing::Declined, 0),
+        (open(gbp(0)), 0),
+        (open(gbp(10_00)), 10_70),
+    ] {
+        let mut desk = Desk::new(&[("week", 60_00)]);
+        desk.approve("a", 0, 20_00);
+        desk.hear_currency("a");
+        desk.hear("a", word(standing, 1, 1, "evt_1"));
+        assert_eq!(state(&desk, "a"), [held, 0, 0, 0], "{standing:?}");
+    }
+    // As issuers tell it that send changes: the last claim frees the rest, and the margin with it.
+    let mut desk = Desk::new(&[("week", 60_00)]);
+    desk.approve("a", 0, 20_00);
+    desk.hear_currency("a");
+    desk.hold_changed("a", 20_00);
+    desk.hold_changed("a", -43);
+    assert_eq!(state(&desk, "a"), [20_94, 0, 0, 0]);
+    desk.capture("a", 19_57);
+    assert_eq!(state(&desk, "a"), [0, 19_57, 0, 0]);
+}
+
+#[test]
+fn scenario_38_a_margin_takes_what_there_is_and_counts_in_no_limit() {
+    let mut desk = Desk::new(&[("pets", 15_00), ("week", 5_50)]);
+    desk.approve("a", 0, 20_00);
+    desk.hear_currency("a");
+    // 21.40 is wanted, and 20.50 is there.
+    assert_eq!(state(&desk, "a"), [20_50, 0, 0, 0]);
+    assert_eq!(desk.purchase("a").wanted_hold().unwrap(), gbp(21_40));
+    let today = CounterKey {
+        scope: Scope::Everything,
+        period: Period::Day,
+        first_day: monday_morning().date,
+    };
+    assert_eq!(desk.book.counters[&today].amount, gbp(20_00));
+    // More of the same may use it: nobody is sent away for a margin.
+    assert!(desk.approve("a", 1, 50).is_empty(), "it is held already");
+    assert_eq!(desk.book.counters[&today].amount, gbp(20_50));
+    desk.capture("a", 20_40);
+    assert_eq!(state(&desk, "a"), [10, 20_40, 0, 0]);
+    assert_eq!(desk.book.counters[&today].amount, gbp(20_50));
+}

@@ -16,6 +16,7 @@ use sayso::domain::dispute::{DisputeReport, Funds, Outcome};
 use sayso::domain::hold::Hold;
 use sayso::domain::id::{PermissionId, PostingId, PotId, PurchaseId};
 use sayso::domain::limit::{Abroad, Committed, Counted, Limit};
+use sayso::domain::margin::{Margin, MarginPercent};
 use sayso::domain::money::Money;
 use sayso::domain::period::Period;
 use sayso::domain::person::PersonState;
@@ -112,6 +113,25 @@ impl Desk {
         plans.iter().map(|p| Source { pot: p.id.clone(), available: left(&p.id) }).collect()
     }
 
+    /// The same for a purchase that is known: what it holds beyond what was asked is free for more.
+    fn sources_of(&self, name: &str) -> Vec<Source> {
+        let mut sources = self.sources();
+        for part in self.purchase(name).margin_parts().unwrap() {
+            let source = sources.iter_mut().find(|source| source.pot == part.pot).unwrap();
+            source.available = source.available.checked_add(part.amount).unwrap();
+        }
+        sources
+    }
+
+    /// A message tells that the merchant asks in another currency.
+    fn hear_currency(&mut self, name: &str) -> Vec<String> {
+        let sources = self.sources();
+        self.change(name, PostingKind::Standing, |purchase, pots| {
+            purchase.hear_currency("EUR".parse().unwrap());
+            settle(purchase, pots, &sources)
+        })
+    }
+
     /// We approve `minor` more, as the answer to the question of this number.
     fn approve(&mut self, name: &str, sequence: u32, minor: i64) -> Vec<String> {
         self.approve_by(name, sequence, minor, None)
@@ -124,9 +144,12 @@ impl Desk {
         minor: i64,
         permission: Option<PermissionId>,
     ) -> Vec<String> {
-        let parts = drain(gbp(minor), &self.sources()).unwrap();
+        self.add(name);
         let state = PromiseState::Kept;
         let promise = Promise { sequence, amount: gbp(minor), permission, state };
+        let margin = self.purchase(name).clone().margin_with(promise).unwrap();
+        let wanted = gbp(minor).checked_add(margin).unwrap();
+        let parts = drain(wanted, &self.sources_of(name)).unwrap();
         self.change(name, PostingKind::Decision, |purchase, pots| {
             purchase.promises.push(promise);
             settled(purchase, pots, &parts)
@@ -288,6 +311,16 @@ impl Desk {
             let held = purchase.held().unwrap().minor();
             let wanted = purchase.wanted_hold().unwrap().minor();
             assert!(held <= wanted, "{held} held, {wanted} wanted");
+            let asked = purchase.asked_hold().unwrap().minor();
+            assert!(
+                asked <= wanted && (asked > 0 || wanted == 0),
+                "{asked} asked, {wanted} wanted"
+            );
+            let committed = purchase.committed().unwrap().minor();
+            assert_eq!(committed, held.min(asked) + purchase.captured.minor());
+            let beyond: i64 =
+                purchase.margin_parts().unwrap().iter().map(|p| p.amount.minor()).sum();
+            assert_eq!(beyond, (held - asked).max(0), "what is held beyond, by pot");
             for hold in &purchase.holds {
                 assert!(hold.held.minor() >= 0 && hold.refunded.minor() <= hold.captured.minor());
             }
@@ -377,7 +410,8 @@ fn counting_agreement(pots: &[(&str, i64)]) -> Agreement {
     agreement
 }
 
-/// A purchase of which nothing has been said. `cash…` hands out £5.00; `early…` was last week.
+/// A purchase of which nothing has been said. `cash…` hands out £5.00; `early…` was last week; for
+/// one in another currency 7 % more is held.
 fn a_purchase(name: &str) -> Purchase {
     let number = name.bytes().fold(7, |sum, byte| sum * 31 + u128::from(byte));
     let cash_back = if name.starts_with("cash") { gbp(5_00) } else { gbp(0) };
@@ -402,6 +436,7 @@ fn a_purchase(name: &str) -> Purchase {
             matched: Scope::Category(category("food")),
         },
         place: Place::new("Corner Shop 12"),
+        margin: Margin::agreed(MarginPercent::new(7).unwrap()),
         promises: Vec::new(),
         word: None,
         raised: gbp(0),

@@ -30,6 +30,8 @@ enum Body {
     Snapshot(Standing, i64, u32),
     Capture(i64),
     Refund(i64),
+    /// It tells that the merchant asks in another currency.
+    OtherCurrency,
     /// How the dispute stands, about how much, and when that was said.
     Dispute((Outcome, Option<Funds>), i64, i64),
 }
@@ -54,6 +56,7 @@ fn any_messages() -> impl Strategy<Value = Vec<Message>> {
             any_snapshot(),
             (1..=40_00_i64).prop_map(Body::Capture),
             (1..=40_00_i64).prop_map(Body::Refund),
+            Just(Body::OtherCurrency),
             (select(DISPUTES.to_vec()), 1..=40_00_i64, 0..3_i64)
                 .prop_map(|(stands, minor, at)| Body::Dispute(stands, minor, at)),
         ],
@@ -93,6 +96,7 @@ fn play(pots: &[(&str, i64)], messages: &[Message]) -> Desk {
             }
             Body::Capture(minor) => desk.capture("a", *minor),
             Body::Refund(minor) => desk.refund("a", *minor),
+            Body::OtherCurrency => desk.hear_currency("a"),
             Body::Dispute(stands, minor, at) => {
                 desk.dispute("a", &report(*stands, *minor, *at, &format!("evt_{}", message.number)))
             }

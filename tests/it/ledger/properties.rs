@@ -24,6 +24,8 @@ enum Event {
     HoldChange(i64),
     Capture(i64),
     Refund(i64),
+    /// It is told that the merchant asks in another currency.
+    OtherCurrency,
     /// The dispute stands so, is about this much, and this was said so many seconds later.
     Dispute((Outcome, Option<Funds>), i64, i64),
     /// Our own clock looks after what is held, so many days later.
@@ -47,6 +49,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => (-40_00..=40_00_i64).prop_map(Event::HoldChange),
         3 => (1..=40_00_i64).prop_map(Event::Capture),
         2 => (1..=40_00_i64).prop_map(Event::Refund),
+        1 => Just(Event::OtherCurrency),
         2 => (select(DISPUTES.to_vec()), 1..=40_00_i64, 0..5_i64)
             .prop_map(|(stands, minor, at)| Event::Dispute(stands, minor, at)),
         1 => (0..20_i64).prop_map(Event::Expire),
@@ -79,6 +82,9 @@ fn play(desk: &mut Desk, number: usize, name: &str, event: &Event) {
         }
         Event::Refund(minor) => {
             desk.refund(name, *minor);
+        }
+        Event::OtherCurrency => {
+            desk.hear_currency(name);
         }
         Event::Dispute(stands, minor, at) => {
             desk.dispute(name, &report(*stands, *minor, *at, &format!("evt_{number}")));

@@ -128,6 +128,7 @@ impl Teller {
             kind: self.kind(),
             presence: Presence::InPerson,
             cash_back: gbp(0),
+            merchant_currency: None,
             merchant: self.merchant(),
         }
     }

@@ -147,6 +147,9 @@ impl Teller {
         let kind = if words.verb == "created" { "created" } else { "updated" };
         let mut body = self.about.standing(kind, self.at(), &Standing { ..standing });
         let object = &mut body["data"]["object"];
+        if let Some((currency, _)) = words.in_their_money() {
+            object["merchant_currency"] = json!(currency);
+        }
         // Of what is over the total is gone; what was asked is still told.
         if status != "pending" && !is_declined {
             object["request_history"][0]["amount"] = json!(APPROVED.amount + 1_00);

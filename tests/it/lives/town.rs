@@ -35,6 +35,7 @@ name = "Riverside budgets"
 time_zone = "Europe/London"
 currency = "GBP"
 country = "GB"
+exchange_margin_percent = 5
 
 [[worker]]
 id = "amina"

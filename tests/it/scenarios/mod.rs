@@ -13,6 +13,7 @@ mod gateway;
 mod hangups;
 mod holds;
 mod lives;
+mod margins;
 mod marks;
 mod money;
 mod overload;

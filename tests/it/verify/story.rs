@@ -195,6 +195,7 @@ fn about(card: &str) -> PurchaseReport {
         kind: PurchaseKind::Purchase,
         presence: Presence::InPerson,
         cash_back: pounds(0),
+        merchant_currency: None,
         merchant: shop(),
     }
 }
@@ -211,6 +212,9 @@ fn pounds(minor: i64) -> Money {
 
 fn request(card: &str, purchase: &str, minor: i64, back: i64) -> AuthorisationRequest {
     let amount = pounds(minor);
+    // What stays open is bought in euros.
+    let is_abroad = purchase.starts_with("open");
+    let euros = Money::from_minor(minor, "EUR".parse().unwrap());
     AuthorisationRequest {
         programme: PROGRAMME.parse().unwrap(),
         connection: "riverside-stripe".parse().unwrap(),
@@ -220,7 +224,7 @@ fn request(card: &str, purchase: &str, minor: i64, back: i64) -> AuthorisationRe
         card: card.parse().unwrap(),
         amount,
         cash_back: pounds(back),
-        transaction_amount: amount,
+        transaction_amount: if is_abroad { euros } else { amount },
         kind: PurchaseKind::Purchase,
         presence: Presence::InPerson,
         partial: PartialAmounts::NotAllowed,

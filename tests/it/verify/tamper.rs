@@ -222,7 +222,9 @@ async fn read(connection: &mut AnyConnection, table: &'static Table) -> Vec<Stor
     let found = sqlx::query(AssertSqlSafe(sql)).fetch_all(connection).await.unwrap();
     let value = |row: &sqlx::any::AnyRow, at: usize| match table.columns[at].kind {
         Kind::Number => Value::from(row.get::<Option<i64>, _>(at)),
-        Kind::Key | Kind::Text | Kind::Erasable => Value::from(row.get::<Option<String>, _>(at)),
+        Kind::Key | Kind::Text | Kind::Erasable | Kind::Added => {
+            Value::from(row.get::<Option<String>, _>(at))
+        }
     };
     let values = |row| (0..table.columns.len()).map(|at| value(row, at)).collect();
     let mut rows: Vec<_> =

@@ -180,13 +180,15 @@ fn a_file() -> impl Strategy<Value = ProgrammeFile> {
     let currency = proptest::sample::select(vec!["GBP", "JPY", "KWD"]);
     let currency = currency.prop_map(|code| code.parse::<Currency>().unwrap());
     currency.prop_flat_map(|currency| {
-        let rest = (words(), any::<bool>(), any::<bool>(), proptest::option::of(an_instant()));
+        let flags = (any::<bool>(), any::<bool>(), 0..=MarginPercent::MOST);
+        let rest = (words(), flags, proptest::option::of(an_instant()));
         (rest, a_list(currency), a_person(currency)).prop_map(
-            move |((name, paused, drains_first, until), start, person)| {
+            move |((name, (paused, drains_first, margin), until), start, person)| {
                 let mut file = kept(parsed(SMALL));
                 file.settings.name = name;
                 file.settings.currency = currency;
                 let states = [ProgrammeState::Running, ProgrammeState::Paused];
+                file.settings.exchange_margin = MarginPercent::new(margin).unwrap();
                 file.settings.state = states[usize::from(paused)];
                 file.settings.streams[0].drains_first = drains_first;
                 file.settings.connections[0].secrets[0].until = until;

@@ -124,6 +124,22 @@ fn a_given_secret_is_never_shown() {
 }
 
 #[test]
+fn a_margin_that_is_left_out_is_none() {
+    assert_eq!(parsed(SMALL).settings.exchange_margin, MarginPercent::NONE);
+    for percent in [0, 1, 25] {
+        let line = format!("country = \"GB\"\nexchange_margin_percent = {percent}");
+        let settings = parsed(&SMALL.replacen("country = \"GB\"", &line, 1)).settings;
+        assert_eq!(settings.exchange_margin.number(), percent);
+        let written = write_settings(&settings);
+        assert_eq!(
+            written.contains("exchange_margin_percent"),
+            percent > 0,
+            "as files were before"
+        );
+    }
+}
+
+#[test]
 fn a_person_without_terms_has_the_start_list() {
     let mut file = parsed(DEMO);
     let mut dee = file.people.remove(0);
