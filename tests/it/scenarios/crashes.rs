@@ -75,7 +75,8 @@ async fn scenario_65_an_event_survives_a_crash_at_every_place(database: TestData
 async fn scenario_65_a_withdrawal_survives_a_crash_at_every_place(database: TestDatabase) {
     let hurried = DEMO.replace("answer_within_ms = 1300", "answer_within_ms = 300");
     let store = prepare(&database, &hurried).await;
-    slow_down(&database, "%Slow%", Duration::from_millis(600)).await;
+    // Far above: how long it really takes depends on who else uses the machine.
+    slow_down(&database, "%Slow%", Duration::from_millis(1200)).await;
     for place in AROUND.iter().chain(&OF_A_WITHDRAWAL) {
         let bought = purchase(&format!("Slow{place}"), 1_00);
         // The decision passes the place once, unless only withdrawals do.
