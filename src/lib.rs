@@ -1,6 +1,7 @@
 //! Sayso: a prepaid-card budget gateway for spending that the person controls.
 
 pub mod app;
+pub mod asks;
 pub mod authorise;
 pub mod clock;
 pub mod commands;

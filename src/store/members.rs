@@ -137,17 +137,20 @@ impl Tx {
         programme: &ProgrammeId,
         duties: &[DutyRow],
     ) -> Result<(), StoreError> {
-        let row = |duty: &DutyRow| {
-            vec![
-                shown(programme),
-                shown(&duty.member),
-                duty.begins_at.into(),
-                duty.ends_at.into(),
-                duty.covers.as_ref().map(ToString::to_string).into(),
-            ]
-        };
-        let rows: Vec<_> = duties.iter().map(row).collect();
-        self.put(&DUTY, &rows, OnKnown::Replace).await?;
+        let sql = "INSERT INTO duty (programme_id, member_id, begins_at, ends_at, covers) \
+                   VALUES ($1, $2, $3, $4, $5) \
+                   ON CONFLICT (programme_id, member_id, begins_at) \
+                   DO UPDATE SET ends_at = excluded.ends_at, covers = excluded.covers";
+        for duty in duties {
+            sqlx::query(sql)
+                .bind(programme.to_string())
+                .bind(duty.member.to_string())
+                .bind(duty.begins_at.as_microsecond())
+                .bind(duty.ends_at.as_microsecond())
+                .bind(duty.covers.as_ref().map(ToString::to_string))
+                .execute(self.connection())
+                .await?;
+        }
         Ok(())
     }
 }
