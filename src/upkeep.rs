@@ -18,12 +18,14 @@ use crate::ids::NewIds;
 use crate::lifecycle::{LifecycleError, book_parked, expire};
 use crate::members::ActError;
 use crate::programme::directory::Directory;
-use crate::store::{OpenPurchase, Parked, Store, StoreError, WaitingAsk};
+use crate::store::{OpenPurchase, Parked, Store, StoreError, WaitingAppeal, WaitingAsk};
 
 /// How far back the first round looks: a gateway that was down for a night missed nothing.
 const FIRST_LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
 /// The most purchases or messages of one transaction: questions must not wait for a long one.
 const BATCH_MOST: u32 = 64;
+/// How long an OK that has ended is kept: longer than any hold that it allowed lives.
+const OK_KEPT_FOR: SignedDuration = SignedDuration::from_hours(40 * 24);
 /// The most unconfirmed approvals that one round reads.
 const REVIEWED_MOST: u32 = 10_000;
 
@@ -36,7 +38,7 @@ pub struct Done {
     pub unparked: usize,
     /// Approvals that the issuer has not confirmed in time.
     pub unconfirmed: usize,
-    /// Asks that were late, and are somebody else's turn now.
+    /// Asks and appeals that were late: they are somebody else's turn now, or were told again.
     pub stepped_up: usize,
 }
 
@@ -68,8 +70,15 @@ impl Upkeep {
         let mut done = Done { unparked: self.book_parked(now).await, ..Done::default() };
         for (programme, _) in self.store.programmes().await? {
             done.expired = done.expired.saturating_add(self.expire(&programme, now).await);
-            let stepped_up = self.step_up(&programme, now).await;
-            done.stepped_up = done.stepped_up.saturating_add(stepped_up);
+            for stepped_up in
+                [self.step_up(&programme, now).await, self.look_late(&programme, now).await]
+            {
+                done.stepped_up = done.stepped_up.saturating_add(stepped_up);
+            }
+            let ended = now.checked_sub(OK_KEPT_FOR).unwrap_or(Timestamp::MIN);
+            if let Err(error) = self.store.forget_permissions(&programme, ended).await {
+                leave(&error);
+            }
             match self.review(&programme, now).await {
                 Ok(unconfirmed) => done.unconfirmed = done.unconfirmed.saturating_add(unconfirmed),
                 Err(error) => leave(&error),
@@ -130,6 +139,40 @@ impl Upkeep {
                 }
             }
         }
+    }
+
+    /// Each late appeal by itself.
+    async fn look_late(&self, programme: &ProgrammeId, now: Timestamp) -> usize {
+        let mut late: usize = 0;
+        let mut last = None;
+        loop {
+            let page = self.store.appeals_waiting(programme, now, last.as_ref(), BATCH_MOST);
+            let page = page.await.unwrap_or_else(|error| {
+                leave(&error);
+                Vec::new()
+            });
+            let Some(end) = page.last() else { return late };
+            last = Some(end.clone());
+            for waiting in &page {
+                match self.commit_look_late(programme, waiting, now).await {
+                    Ok(is_late) => late = late.saturating_add(usize::from(is_late)),
+                    Err(error) => leave(&error),
+                }
+            }
+        }
+    }
+
+    async fn commit_look_late(
+        &self,
+        programme: &ProgrammeId,
+        waiting: &WaitingAppeal,
+        now: Timestamp,
+    ) -> Result<bool, ActError> {
+        let desk = Desk { directory: &self.directory, ids: &self.ids };
+        let mut tx = self.store.begin().await?;
+        let is_late = asks::appeal_late(&mut tx, desk, programme, waiting, now).await?;
+        tx.commit().await?;
+        Ok(is_late)
     }
 
     async fn commit_step_up(

@@ -104,7 +104,7 @@ pub async fn answer(
         cooling_days,
         review_on: is_emergency.then(|| room.working().next_working_day(acting.at)),
     };
-    let answered = ask.answered(given);
+    let answered = ask.answered(&given);
     let (after, permission) = match answered {
         Ok(answered) => answered,
         Err(ReplyError::Decided) => {

@@ -4,6 +4,7 @@
 //! it with a compare-and-set, with the act and with what must be told. The caller commits.
 
 mod answer;
+mod appeal;
 mod ask;
 mod late;
 mod telling;
@@ -26,6 +27,7 @@ use crate::programme::directory::{Directory, Programme};
 use crate::store::{BookWanted, Tx};
 
 pub use answer::{Answering, answer, pass_on, see, suggest};
+pub use appeal::{AppealAnswering, answer_appeal, appeal, appeal_late, take_back_appeal};
 pub use ask::{About, Wish, ask, take_back};
 pub use late::step_up;
 

@@ -5,6 +5,7 @@
 
 mod acts;
 mod agreements;
+mod appeals;
 mod asks;
 mod batch;
 mod books;
@@ -31,6 +32,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transact
 
 pub use self::acts::{ActRow, LookRow};
 pub use self::agreements::Agreements;
+pub use self::appeals::WaitingAppeal;
 pub use self::asks::WaitingAsk;
 pub use self::books::{BookWanted, Books, CardBudget, Expected, OpenBook, ReferenceKey};
 pub use self::close::{Additions, NewMessage, Note, Parked};

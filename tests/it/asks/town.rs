@@ -1,9 +1,10 @@
 //! Riverside with the accounts of the people in it, and what they do.
 
 use jiff::Timestamp;
-use sayso::asks::{self, About, Answering, Desk, Wish};
+use sayso::asks::{self, About, Answering, AppealAnswering, Desk, Wish};
+use sayso::domain::appeal::{self, Appeal};
 use sayso::domain::ask::{Ask, AskKind, AskState, NoReason, Reach, Reply};
-use sayso::domain::id::{AskId, PersonId};
+use sayso::domain::id::{AppealId, AskId, PersonId};
 use sayso::domain::role::{Member, MemberState, Role};
 use sayso::members::{ActError, Acting};
 use sayso::store::{DutyRow, Store};
@@ -165,6 +166,39 @@ impl Town {
         let ask = asks::take_back(&mut tx, self.desk(), &self.acting("dee"), &dee(), ask).await?;
         tx.commit().await?;
         Ok(ask)
+    }
+
+    pub(crate) async fn appeal(&self, who: &str, ask: AskId) -> Result<Appeal, ActError> {
+        let about = appeal::About::Ask(ask);
+        let mut tx = self.world.app.store().begin().await?;
+        let (desk, acting) = (self.desk(), self.acting(who));
+        let appeal = asks::appeal(&mut tx, desk, &acting, &dee(), about, None).await?;
+        tx.commit().await?;
+        Ok(appeal)
+    }
+
+    /// Looks again: changed, or kept with a next step.
+    pub(crate) async fn look(
+        &self,
+        who: &str,
+        appeal: AppealId,
+        next_step: Option<&str>,
+    ) -> Result<Appeal, ActError> {
+        let next_step = next_step.map(str::to_owned);
+        let answering = AppealAnswering { appeal, next_step, words: "I looked.".to_owned() };
+        let mut tx = self.world.app.store().begin().await?;
+        let (desk, acting) = (self.desk(), self.acting(who));
+        let appeal = asks::answer_appeal(&mut tx, desk, &acting, &dee(), &answering).await?;
+        tx.commit().await?;
+        Ok(appeal)
+    }
+
+    pub(crate) async fn take_back_appeal(&self, appeal: AppealId) -> Result<Appeal, ActError> {
+        let mut tx = self.world.app.store().begin().await?;
+        let (desk, acting) = (self.desk(), self.acting("dee"));
+        let appeal = asks::take_back_appeal(&mut tx, desk, &acting, &dee(), appeal).await?;
+        tx.commit().await?;
+        Ok(appeal)
     }
 
     /// The ask as it stands.
