@@ -21,6 +21,7 @@ pub mod programme;
 pub mod record;
 pub mod rules;
 pub mod store;
+pub mod tokens;
 pub mod upkeep;
 pub mod wire;
 pub mod words;

@@ -40,6 +40,9 @@ CREATE TABLE token_key (
     changed_at  BIGINT NOT NULL
 );
 
+-- One of each at most: whoever makes the first keys at the same time agrees with the others.
+CREATE UNIQUE INDEX token_key_in_use ON token_key (state) WHERE state IN ('next', 'current');
+
 -- Tokens that count no more, until they would have run out anyway.
 CREATE TABLE revoked_token (
     programme_id TEXT COLLATE "C" NOT NULL,

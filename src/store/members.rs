@@ -63,6 +63,26 @@ impl Tx {
             Dialect::Postgres => " FOR SHARE",
             Dialect::Sqlite => "",
         };
+        self.read_actor(programme, member, now, lock).await
+    }
+
+    /// As [`Tx::actor`], for a transaction that only reads.
+    pub async fn reading_actor(
+        &mut self,
+        programme: &ProgrammeId,
+        member: &MemberId,
+        now: Timestamp,
+    ) -> Result<Option<Actor>, StoreError> {
+        self.read_actor(programme, member, now, "").await
+    }
+
+    async fn read_actor(
+        &mut self,
+        programme: &ProgrammeId,
+        member: &MemberId,
+        now: Timestamp,
+        lock: &str,
+    ) -> Result<Option<Actor>, StoreError> {
         let sql = sqlx::AssertSqlSafe(format!(
             "{MEMBERS} WHERE programme_id = $1 AND member_id = $2{lock}"
         ));
