@@ -1,6 +1,7 @@
 //! Sayso: a prepaid-card budget gateway for spending that the person controls.
 
 pub mod app;
+pub mod asks;
 pub mod authorise;
 pub mod clock;
 pub mod commands;
@@ -20,6 +21,7 @@ pub mod programme;
 pub mod record;
 pub mod rules;
 pub mod store;
+pub mod tokens;
 pub mod upkeep;
 pub mod wire;
 pub mod words;

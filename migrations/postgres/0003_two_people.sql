@@ -40,6 +40,9 @@ CREATE TABLE token_key (
     changed_at  BIGINT NOT NULL
 );
 
+-- One of each at most: whoever makes the first keys at the same time agrees with the others.
+CREATE UNIQUE INDEX token_key_in_use ON token_key (state) WHERE state IN ('next', 'current');
+
 -- Tokens that count no more, until they would have run out anyway.
 CREATE TABLE revoked_token (
     programme_id TEXT COLLATE "C" NOT NULL,
@@ -195,10 +198,15 @@ CREATE TABLE ask (
     amount_minor  BIGINT NOT NULL CHECK (amount_minor > 0),
     -- The refused purchase that it is about, if there is one.
     decision_id   TEXT COLLATE "C",
+    refused_for   TEXT COLLATE "C",
+    -- The group of the shop, and the shop as the till spelled it, as far as they are known.
+    category      TEXT COLLATE "C",
+    place         TEXT COLLATE "C",
     -- What the person wants to say; they do not have to.
     words         TEXT COLLATE "C",
     urgency       TEXT COLLATE "C" NOT NULL CHECK (urgency IN ('essential', 'ordinary')),
     asked_by      TEXT COLLATE "C" NOT NULL,
+    asked_human   TEXT COLLATE "C" NOT NULL,
     asked_at      BIGINT NOT NULL,
     state         TEXT COLLATE "C" NOT NULL CHECK (state IN ('sent', 'seen', 'talk_first', 'yes', 'yes_less',
                       'not_this_time', 'taken_back')),
@@ -211,6 +219,7 @@ CREATE TABLE ask (
     answered_at   BIGINT,
     reason        TEXT COLLATE "C",
     answer_words  TEXT COLLATE "C",
+    yes_minor     BIGINT CHECK (yes_minor > 0 AND yes_minor <= amount_minor),
     permission_id TEXT COLLATE "C",
     -- A yes in an emergency is looked at again the next working day.
     review_on     TEXT COLLATE "C",
@@ -219,12 +228,21 @@ CREATE TABLE ask (
         state <> 'not_this_time' OR (COALESCE(reason, '') <> '' AND answered_by IS NOT NULL)
     ),
     CONSTRAINT a_yes_is_a_permission CHECK (
-        (state IN ('yes', 'yes_less')) = (permission_id IS NOT NULL)
+        (state IN ('yes', 'yes_less')) = (permission_id IS NOT NULL AND yes_minor IS NOT NULL)
+    ),
+    CONSTRAINT nobody_answers_their_own CHECK (
+        answered_human IS NULL OR answered_human <> asked_human
+    ),
+    CONSTRAINT what_is_answered_is_nobodys_turn CHECK (
+        (step = 'decided') = (state IN ('yes', 'yes_less', 'not_this_time', 'taken_back'))
     )
 );
 -- Whose turn runs out next. Only what is open is in it.
 CREATE INDEX ask_waiting ON ask (programme_id, answer_by)
     WHERE state IN ('sent', 'seen', 'talk_first');
+
+-- OKs that ended long ago are forgotten, so that a decision never reads many.
+CREATE INDEX permission_ended ON permission (programme_id, ends_at);
 
 -- Somebody else than the decider looks at a no, a pause or a must-change.
 CREATE TABLE appeal (
@@ -237,6 +255,7 @@ CREATE TABLE appeal (
     decided_by    TEXT COLLATE "C" NOT NULL,
     words         TEXT COLLATE "C",
     opened_by     TEXT COLLATE "C" NOT NULL,
+    opened_human  TEXT COLLATE "C" NOT NULL,
     opened_at     BIGINT NOT NULL,
     -- What holds until it is answered; essentials are a yes at once.
     interim       TEXT COLLATE "C" NOT NULL CHECK (interim IN ('as_it_was', 'yes_for_now')),
@@ -249,11 +268,15 @@ CREATE TABLE appeal (
     answer_words  TEXT COLLATE "C",
     -- Where to go next, outside of the programme.
     next_step     TEXT COLLATE "C",
+    -- The permission that a changed no becomes.
+    changed_permission_id TEXT COLLATE "C",
     PRIMARY KEY (programme_id, budget_id, appeal_id),
     CONSTRAINT an_outcome_has_a_name_and_words CHECK (
         state IN ('open', 'taken_back') OR (answered_by IS NOT NULL AND COALESCE(answer_words, '') <> '')
     ),
-    CONSTRAINT somebody_else_looks CHECK (answered_human IS NULL OR answered_human <> decided_by),
+    CONSTRAINT somebody_else_looks CHECK (
+        answered_human IS NULL OR (answered_human <> decided_by AND answered_human <> opened_human)
+    ),
     CONSTRAINT what_is_kept_has_a_next_step CHECK (state <> 'kept' OR COALESCE(next_step, '') <> '')
 );
 CREATE INDEX appeal_waiting ON appeal (programme_id, answer_by) WHERE state = 'open';

@@ -26,6 +26,7 @@ use crate::domain::period::Moment;
 use crate::domain::permission::Permission;
 use crate::domain::purchase::{Beginning, Place, Promise, PromiseState, Purchase};
 use crate::domain::reason::DeclineReason;
+use crate::domain::recipient::Recipient;
 use crate::ids::NewIds;
 use crate::issuers::Told;
 use crate::ledger::book::{Book, Cause, LedgerError, PurchaseKey};
@@ -366,6 +367,11 @@ impl Desk<'_> {
         // What this purchase has used already serves all of it.
         let own = |p: &Permission| p.uses_left.saturating_add(i64::from(used.contains(&p.id)));
         let about = about.map(|p| Permission { uses_left: own(p), ..p.clone() });
+        // Of those that help no more, only the latest can be told of.
+        let about: Vec<_> = about.filter(|p| p.given_at <= moment.at).collect();
+        let latest = about.last().map(|p| p.id);
+        let counts = |p: &Permission| p.is_live(moment.at) || Some(p.id) == latest;
+        let about = about.into_iter().filter(counts);
         let is_known = holder.is_some();
         Ok(Facts {
             moment,
@@ -474,6 +480,8 @@ impl Desk<'_> {
             subject: decision.to_string(),
             body,
             created_at: facts.moment.at,
+            recipient: Recipient::Person,
+            facts: situation::particulars(request, decision, reason),
         });
     }
 }
