@@ -8,6 +8,7 @@
 pub mod agreement;
 pub mod authorisation;
 pub mod card;
+pub mod change;
 pub mod decide;
 pub mod dispute;
 pub mod hold;

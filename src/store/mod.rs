@@ -36,7 +36,7 @@ use self::mark::Mark;
 pub use self::mark::{Marked, Standing};
 pub use self::members::DutyRow;
 pub use self::owners::{CardKey, CardOwners};
-pub use self::people::PersonRow;
+pub use self::people::{CardRow, PersonRow};
 pub use self::plans::Plan;
 use self::pools::Pools;
 pub use self::programmes::{BUDGET, LOAD, POT_PLAN, ProgrammeRow, SecretRow, pot_plan_digest};
