@@ -202,10 +202,15 @@ CREATE TABLE ask (
     amount_minor  BIGINT NOT NULL CHECK (amount_minor > 0),
     -- The refused purchase that it is about, if there is one.
     decision_id   TEXT COLLATE "C",
+    refused_for   TEXT COLLATE "C",
+    -- The group of the shop, and the shop as the till spelled it, as far as they are known.
+    category      TEXT COLLATE "C",
+    place         TEXT COLLATE "C",
     -- What the person wants to say; they do not have to.
     words         TEXT COLLATE "C",
     urgency       TEXT COLLATE "C" NOT NULL CHECK (urgency IN ('essential', 'ordinary')),
     asked_by      TEXT COLLATE "C" NOT NULL,
+    asked_human   TEXT COLLATE "C" NOT NULL,
     asked_at      BIGINT NOT NULL,
     state         TEXT COLLATE "C" NOT NULL CHECK (state IN ('sent', 'seen', 'talk_first', 'yes', 'yes_less',
                       'not_this_time', 'taken_back')),
@@ -218,6 +223,7 @@ CREATE TABLE ask (
     answered_at   BIGINT,
     reason        TEXT COLLATE "C",
     answer_words  TEXT COLLATE "C",
+    yes_minor     BIGINT CHECK (yes_minor > 0 AND yes_minor <= amount_minor),
     permission_id TEXT COLLATE "C",
     -- A yes in an emergency is looked at again the next working day.
     review_on     TEXT COLLATE "C",
@@ -226,7 +232,13 @@ CREATE TABLE ask (
         state <> 'not_this_time' OR (COALESCE(reason, '') <> '' AND answered_by IS NOT NULL)
     ),
     CONSTRAINT a_yes_is_a_permission CHECK (
-        (state IN ('yes', 'yes_less')) = (permission_id IS NOT NULL)
+        (state IN ('yes', 'yes_less')) = (permission_id IS NOT NULL AND yes_minor IS NOT NULL)
+    ),
+    CONSTRAINT nobody_answers_their_own CHECK (
+        answered_human IS NULL OR answered_human <> asked_human
+    ),
+    CONSTRAINT what_is_answered_is_nobodys_turn CHECK (
+        (step = 'decided') = (state IN ('yes', 'yes_less', 'not_this_time', 'taken_back'))
     )
 );
 -- Whose turn runs out next. Only what is open is in it.
@@ -244,6 +256,7 @@ CREATE TABLE appeal (
     decided_by    TEXT COLLATE "C" NOT NULL,
     words         TEXT COLLATE "C",
     opened_by     TEXT COLLATE "C" NOT NULL,
+    opened_human  TEXT COLLATE "C" NOT NULL,
     opened_at     BIGINT NOT NULL,
     -- What holds until it is answered; essentials are a yes at once.
     interim       TEXT COLLATE "C" NOT NULL CHECK (interim IN ('as_it_was', 'yes_for_now')),
@@ -256,11 +269,15 @@ CREATE TABLE appeal (
     answer_words  TEXT COLLATE "C",
     -- Where to go next, outside of the programme.
     next_step     TEXT COLLATE "C",
+    -- The permission that a changed no becomes.
+    changed_permission_id TEXT COLLATE "C",
     PRIMARY KEY (programme_id, budget_id, appeal_id),
     CONSTRAINT an_outcome_has_a_name_and_words CHECK (
         state IN ('open', 'taken_back') OR (answered_by IS NOT NULL AND COALESCE(answer_words, '') <> '')
     ),
-    CONSTRAINT somebody_else_looks CHECK (answered_human IS NULL OR answered_human <> decided_by),
+    CONSTRAINT somebody_else_looks CHECK (
+        answered_human IS NULL OR (answered_human <> decided_by AND answered_human <> opened_human)
+    ),
     CONSTRAINT what_is_kept_has_a_next_step CHECK (state <> 'kept' OR COALESCE(next_step, '') <> '')
 );
 CREATE INDEX appeal_waiting ON appeal (programme_id, answer_by) WHERE state = 'open';

@@ -205,10 +205,15 @@ CREATE TABLE ask (
     amount_minor  INTEGER NOT NULL CHECK (amount_minor > 0),
     -- The refused purchase that it is about, if there is one.
     decision_id   TEXT,
+    refused_for   TEXT,
+    -- The group of the shop, and the shop as the till spelled it, as far as they are known.
+    category      TEXT,
+    place         TEXT,
     -- What the person wants to say; they do not have to.
     words         TEXT,
     urgency       TEXT    NOT NULL CHECK (urgency IN ('essential', 'ordinary')),
     asked_by      TEXT    NOT NULL,
+    asked_human   TEXT    NOT NULL,
     asked_at      INTEGER NOT NULL,
     state         TEXT    NOT NULL CHECK (state IN ('sent', 'seen', 'talk_first', 'yes', 'yes_less',
                       'not_this_time', 'taken_back')),
@@ -221,6 +226,7 @@ CREATE TABLE ask (
     answered_at   INTEGER,
     reason        TEXT,
     answer_words  TEXT,
+    yes_minor     INTEGER CHECK (yes_minor > 0 AND yes_minor <= amount_minor),
     permission_id TEXT,
     -- A yes in an emergency is looked at again the next working day.
     review_on     TEXT,
@@ -229,7 +235,13 @@ CREATE TABLE ask (
         state <> 'not_this_time' OR (COALESCE(reason, '') <> '' AND answered_by IS NOT NULL)
     ),
     CONSTRAINT a_yes_is_a_permission CHECK (
-        (state IN ('yes', 'yes_less')) = (permission_id IS NOT NULL)
+        (state IN ('yes', 'yes_less')) = (permission_id IS NOT NULL AND yes_minor IS NOT NULL)
+    ),
+    CONSTRAINT nobody_answers_their_own CHECK (
+        answered_human IS NULL OR answered_human <> asked_human
+    ),
+    CONSTRAINT what_is_answered_is_nobodys_turn CHECK (
+        (step = 'decided') = (state IN ('yes', 'yes_less', 'not_this_time', 'taken_back'))
     )
 ) STRICT, WITHOUT ROWID;
 -- Whose turn runs out next. Only what is open is in it.
@@ -247,6 +259,7 @@ CREATE TABLE appeal (
     decided_by    TEXT    NOT NULL,
     words         TEXT,
     opened_by     TEXT    NOT NULL,
+    opened_human  TEXT    NOT NULL,
     opened_at     INTEGER NOT NULL,
     -- What holds until it is answered; essentials are a yes at once.
     interim       TEXT    NOT NULL CHECK (interim IN ('as_it_was', 'yes_for_now')),
@@ -259,11 +272,15 @@ CREATE TABLE appeal (
     answer_words  TEXT,
     -- Where to go next, outside of the programme.
     next_step     TEXT,
+    -- The permission that a changed no becomes.
+    changed_permission_id TEXT,
     PRIMARY KEY (programme_id, budget_id, appeal_id),
     CONSTRAINT an_outcome_has_a_name_and_words CHECK (
         state IN ('open', 'taken_back') OR (answered_by IS NOT NULL AND COALESCE(answer_words, '') <> '')
     ),
-    CONSTRAINT somebody_else_looks CHECK (answered_human IS NULL OR answered_human <> decided_by),
+    CONSTRAINT somebody_else_looks CHECK (
+        answered_human IS NULL OR (answered_human <> decided_by AND answered_human <> opened_human)
+    ),
     CONSTRAINT what_is_kept_has_a_next_step CHECK (state <> 'kept' OR COALESCE(next_step, '') <> '')
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX appeal_waiting ON appeal (programme_id, answer_by) WHERE state = 'open';

@@ -25,6 +25,7 @@ use crate::domain::period::Moment;
 use crate::domain::permission::Permission;
 use crate::domain::purchase::{Beginning, Place, Promise, PromiseState, Purchase};
 use crate::domain::reason::DeclineReason;
+use crate::domain::recipient::Recipient;
 use crate::ids::NewIds;
 use crate::issuers::Told;
 use crate::ledger::book::{Book, Cause, LedgerError, PurchaseKey};
@@ -426,6 +427,8 @@ impl Desk<'_> {
             subject: decision.to_string(),
             body,
             created_at: facts.moment.at,
+            recipient: Recipient::Person,
+            facts: situation::particulars(request, decision, reason),
         });
     }
 }

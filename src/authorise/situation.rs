@@ -4,11 +4,28 @@ use std::collections::BTreeMap;
 
 use crate::domain::authorisation::{AuthorisationRequest, Facts};
 use crate::domain::card::CardState;
-use crate::domain::id::WorkerId;
+use crate::domain::id::{DecisionId, WorkerId};
 use crate::domain::reason::DeclineReason;
 use crate::ledger::book::{Book, Card};
 use crate::programme::directory::Programme;
+use crate::record::particulars::Particulars;
 use crate::words::{Situation, Words};
+
+/// What the words about a purchase that is not paid were made from, and which decision it was:
+/// whoever asks for a one-time OK finds it by this.
+pub(super) fn particulars(
+    request: &AuthorisationRequest,
+    decision: DecisionId,
+    reason: &DeclineReason,
+) -> String {
+    Particulars::default()
+        .text("decision", decision.to_string())
+        .text("connection", request.connection.as_str())
+        .text("reference", request.reference.as_str())
+        .money("amount", request.amount)
+        .reason(reason)
+        .to_text()
+}
 
 /// The text message about a purchase that is not paid; none when nobody has the card.
 pub(super) fn text_message(

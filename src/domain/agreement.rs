@@ -342,6 +342,21 @@ impl Agreement {
         pots
     }
 
+    /// Whether none of the streams may pay for `category` on `date`: no agreement and no permission
+    /// lifts that.
+    ///
+    /// A pot that was agreed for other things cannot pay anyway, so its stream does not matter,
+    /// unless all pots are such pots.
+    pub fn is_barred(&self, streams: &[Stream], category: &Category, date: Date) -> bool {
+        let may_pay = |pot: &&PotPlan| {
+            let stream = streams.iter().find(|stream| stream.id == pot.stream);
+            stream.is_some_and(|stream| stream.may_buy(category, date))
+        };
+        let agreed: Vec<_> = self.pots.iter().filter(|pot| pot.pays_for(category)).collect();
+        let asked = if agreed.is_empty() { self.pots.iter().collect() } else { agreed };
+        !asked.is_empty() && !asked.iter().any(may_pay)
+    }
+
     /// The limits on every purchase, if the two agreed any.
     pub fn everything(&self) -> Option<&Term> {
         self.terms.iter().find(|term| *term.scope() == Scope::Everything)

@@ -121,21 +121,10 @@ impl Purchase<'_> {
     }
 
     /// Step 2: what each stream may never buy. Nothing lifts it.
-    ///
-    /// A pot that was agreed for other things cannot pay anyway, so its stream does not matter,
-    /// unless all pots are such pots.
     fn law(&self) -> Option<DeclineReason> {
-        let pots = &self.holder.agreement.pots;
-        let agreed: Vec<_> = pots.iter().filter(|pot| pot.pays_for(&self.facts.category)).collect();
-        let asked = if agreed.is_empty() { pots.iter().collect() } else { agreed };
-        let barred = !asked.is_empty() && asked.iter().all(|pot| !self.is_lawful(pot));
-        barred.then(|| DeclineReason::FunderRule { category: self.facts.category.clone() })
-    }
-
-    fn is_lawful(&self, pot: &PotPlan) -> bool {
-        let streams = &self.facts.programme.streams;
-        let stream = streams.iter().find(|stream| stream.id == pot.stream);
-        stream.is_some_and(|s| s.may_buy(&self.facts.category, self.facts.moment.date))
+        let (streams, category) = (&self.facts.programme.streams, &self.facts.category);
+        let barred = self.holder.agreement.is_barred(streams, category, self.facts.moment.date);
+        barred.then(|| DeclineReason::FunderRule { category: category.clone() })
     }
 
     /// Step 3: what the agreement says about the shop and about the way of paying.

@@ -6,6 +6,9 @@
 #![warn(clippy::arithmetic_side_effects)]
 
 pub mod agreement;
+pub mod appeal;
+pub mod ask;
+pub mod ask_clock;
 pub mod authorisation;
 pub mod card;
 pub mod change;
@@ -24,5 +27,7 @@ pub mod presentment;
 pub mod purchase;
 pub mod reason;
 pub mod reason_code;
+pub mod recipient;
 pub mod role;
 pub mod stream;
+pub mod working_time;

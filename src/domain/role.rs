@@ -2,6 +2,7 @@
 
 use super::id::{HumanId, MemberId, PersonId, WorkerId};
 
+/// Declares an enumeration whose values are stored and sent as words.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident => $word:literal,)+ }) => {
         $(#[$doc])*
@@ -28,6 +29,8 @@ macro_rules! words {
         }
     };
 }
+
+pub(crate) use words;
 
 words!(
     /// What an account is for. A human being with two roles has two accounts.

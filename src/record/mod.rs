@@ -9,5 +9,6 @@ pub mod decision;
 mod dispute;
 pub mod event;
 pub mod facts;
+pub mod particulars;
 pub mod purchase;
 pub mod row;

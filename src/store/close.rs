@@ -14,6 +14,7 @@ use crate::domain::id::{
 };
 use crate::domain::limit::{Committed, CounterKey};
 use crate::domain::permission::Permission;
+use crate::domain::recipient::Recipient;
 use crate::record::row::{Value, shown};
 
 /// Rows of what happened, written beside the books that they changed.
@@ -42,18 +43,22 @@ pub struct Parked {
     pub exception: ExceptionId,
 }
 
-/// Something that must be told to the person of a budget.
+/// Something that must be told about a budget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewMessage {
     pub id: MessageId,
     pub programme: ProgrammeId,
     pub budget: BudgetId,
-    /// What kind of message it is: `not_paid`.
+    /// What kind of message it is: `not_paid`, `ask_yes`.
     pub kind: &'static str,
-    /// What it is about: a decision.
+    /// What it is about: a decision, an ask.
     pub subject: String,
+    /// The words, in English.
     pub body: String,
     pub created_at: Timestamp,
+    pub recipient: Recipient,
+    /// What the words were made from: JSON.
+    pub facts: String,
 }
 
 /// Something that somebody has to look at.
@@ -243,7 +248,7 @@ pub(super) fn permission_row(
     ]
 }
 
-fn message_row(message: &NewMessage) -> Vec<Value> {
+pub(super) fn message_row(message: &NewMessage) -> Vec<Value> {
     vec![
         shown(&message.programme),
         shown(message.id),
@@ -252,6 +257,8 @@ fn message_row(message: &NewMessage) -> Vec<Value> {
         message.subject.as_str().into(),
         message.body.as_str().into(),
         message.created_at.into(),
+        message.recipient.word().into(),
+        message.facts.as_str().into(),
     ]
 }
 

@@ -5,6 +5,7 @@
 
 mod acts;
 mod agreements;
+mod asks;
 mod batch;
 mod books;
 mod close;
@@ -30,6 +31,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transact
 
 pub use self::acts::{ActRow, LookRow};
 pub use self::agreements::Agreements;
+pub use self::asks::WaitingAsk;
 pub use self::books::{BookWanted, Books, CardBudget, Expected, OpenBook, ReferenceKey};
 pub use self::close::{Additions, NewMessage, Note, Parked};
 use self::mark::Mark;

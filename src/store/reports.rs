@@ -14,6 +14,7 @@ use super::{PersonRow, Store, StoreError, Tx};
 use crate::domain::id::{BudgetId, ExceptionId, MessageId, PotId, ProgrammeId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::person::PersonState;
+use crate::domain::recipient::Recipient;
 use crate::ledger::book::{Card, PotBalance};
 use crate::record::agreement::{AGREEMENT, read_agreement};
 use crate::record::decision::{DECISION, RecordedDecision, read_decision};
@@ -50,8 +51,13 @@ pub struct ExceptionRow {
 pub struct MessageRow {
     pub id: MessageId,
     pub kind: String,
+    /// What it is about.
+    pub subject: String,
     pub body: String,
     pub created_at: Timestamp,
+    pub recipient: Recipient,
+    /// What the words were made from: JSON.
+    pub facts: String,
 }
 
 static SUMS: Table = Table {
@@ -203,18 +209,7 @@ impl Tx {
         );
         let rows = sqlx::query(AssertSqlSafe(sql));
         let rows = rows.bind(programme.to_string()).bind(subject.to_owned());
-        let read = |row: &AnyRow| {
-            let row = read_row(row, MESSAGE.columns)?;
-            let mut reader = Reader::new(&MESSAGE, &row);
-            reader.text()?; // the programme, which was asked for
-            let id = reader.parsed()?;
-            reader.text()?; // the budget
-            let kind = reader.text()?.to_owned();
-            reader.text()?; // the subject, which was asked for
-            let body = reader.text()?.to_owned();
-            Ok(MessageRow { id, kind, body, created_at: reader.instant()? })
-        };
-        rows.fetch_all(self.connection()).await?.iter().map(read).collect()
+        rows.fetch_all(self.connection()).await?.iter().map(read_message).collect()
     }
 }
 
@@ -242,4 +237,22 @@ impl Store {
         };
         rows.fetch_all(&self.readers()).await?.iter().map(read).collect()
     }
+}
+
+/// Reads a message.
+pub(super) fn read_message(row: &AnyRow) -> Result<MessageRow, StoreError> {
+    let row = read_row(row, MESSAGE.columns)?;
+    let mut reader = Reader::new(&MESSAGE, &row);
+    reader.skip(); // the programme, which was asked for
+    let id = reader.parsed()?;
+    reader.skip(); // the budget
+    Ok(MessageRow {
+        id,
+        kind: reader.text()?.to_owned(),
+        subject: reader.text()?.to_owned(),
+        body: reader.text()?.to_owned(),
+        created_at: reader.instant()?,
+        recipient: reader.word(Recipient::from_word)?,
+        facts: reader.text()?.to_owned(),
+    })
 }

@@ -60,7 +60,7 @@ pub(crate) const MESSAGE: Table = Table {
     name: "message",
     columns: columns![
         Key "programme_id", Key "message_id", Text "budget_id", Text "kind", Text "subject",
-        Text "body", Number "created_at",
+        Text "body", Number "created_at", Text "recipient", Text "facts",
     ],
 };
 pub(crate) const EXCEPTION: Table = Table {

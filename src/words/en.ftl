@@ -442,3 +442,69 @@ time = { $sharp ->
     [hour] { $hour }{ $half }
    *[minute] { $hour }:{ $minute }{ $half }
 }
+
+## Asking for a one-time OK
+
+# $named is no where a name does not fit. $who is whose turn it is.
+someone-said = { $named ->
+    [yes] { $name } said
+   *[no] Our team said
+}
+ask-sent = We asked { $who }. You will hear by { $time } on { $date }. You do not need to do anything.
+ask-late = Sorry, this is late. We asked { $who } now. You will hear by { $time } on { $date }.
+ask-late-again = Sorry, this is very late. It is our fault. We told { $who } again. You will hear by { $time } on { $date }.
+ask-passed-on = We asked { $who } to answer you. You will still hear by { $time } on { $date }.
+ask-yes = { someone-said } yes. You can spend up to { $amount }. It works one time, until { $time } on { $date }. Try your card again.
+ask-yes-less = { someone-said } yes, up to { $amount }. It works one time, until { $time } on { $date }. Try your card again.
+ask-yes-later = { someone-said } yes, up to { $amount }. You chose to wait first. It works one time, from { $time } on { $date }.
+ask-yes-by-silence = No one answered you in time. So it is a yes, up to { $amount }. It works one time, until { $time } on { $date }. Try your card again.
+ask-not-this-time = { someone-said } not this time. { $reason } Reply LOOK to have someone else look at it.
+ask-talk-first = { $named ->
+    [yes] { $name } wants to talk first. You will get a call by { $time } on { $date }.
+   *[no] Our team wants to talk first. You will get a call by { $time } on { $date }.
+}
+shop-fixed = Thanks. Food there is OK up to { $amount } from now, until { $date }. We told { $who }.
+suggestion = { $named ->
+    [yes] { $name } has an idea for you. It is only an idea. You choose.
+   *[no] Our team has an idea for you. It is only an idea. You choose.
+}
+# What somebody said, behind a text that it fits to.
+said = { $text } They said: { $words }
+
+no-reason-law = The rule came with this money.
+no-reason-purpose = Your money here is for other things.
+no-reason-over-sum = It is more than you two agreed.
+no-reason-safety = It is about keeping you safe.
+no-reason-money = There is not enough money for it.
+
+some-team = our team
+duty-team = our duty team
+some-manager = our manager
+
+## Someone else looks at a no
+
+appeal-sent = Someone else will look at it. You will hear by { $time } on { $date }.
+appeal-sent-with-yes = Someone else will look at it. You can spend up to { $amount } one time until then. Try your card again.
+appeal-yes = We were wrong. It is yes now, up to { $amount }. It works one time, until { $time } on { $date }. Try your card again.
+appeal-changed = We were wrong. We have changed it now.
+appeal-kept = We looked again. It stays as it is. Reply WHY to read why, and where you can go next.
+appeal-late = Sorry, this is late. It is our fault. We told { $who } again. You will hear by { $time } on { $date }.
+
+## Keeping safe
+
+custody-changed = We wrote down who has your card now. You can have it back at any time. Reply CALL if this is wrong.
+
+## To workers: nothing about a person
+
+worker-waiting = One person is waiting, until { $time } on { $date }.
+worker-late-ask = A question was not answered in time. It is your turn now, until { $time } on { $date }.
+worker-missed = A question was not answered in time. It went to { $who }.
+worker-taken-back = A question was taken back.
+worker-shop-fixed = Food at a fuel station was made OK by the programme's own rule. Look at it with the person by { $date }.
+worker-review = A yes was given out of hours. Look at it on { $date }.
+worker-silence = Nobody answered a question in time, so it became a yes.
+worker-appeal = Someone wants a no to be looked at again, by { $time } on { $date }.
+worker-appeal-late = A second look is late. Please look at it by { $time } on { $date }.
+worker-appeal-done = Somebody has looked again at a no of yours.
+worker-quiet-word = Quiet word used. Talk safely. Do not text back about money.
+worker-signal = Something is worth a talk. Nothing was stopped.

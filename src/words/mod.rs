@@ -21,9 +21,11 @@ use crate::domain::money::Money;
 use crate::domain::pot::PotPart;
 use crate::domain::reason::DeclineReason;
 
+pub use news::{News, Particular, Who};
 use phrase::Phrase;
 
 mod format;
+mod news;
 #[expect(dead_code, reason = "the build script reads the lists in it")]
 mod phrase;
 mod sms;

@@ -8,6 +8,8 @@ use crate::domain::merchant::Category;
 use crate::domain::period::Period;
 use crate::domain::reason_code::ReasonCode;
 
+mod news;
+
 const AUDIENCES: [Audience; 3] = [Audience::Person, Audience::Worker, Audience::Finance];
 
 /// The commands of a text message. A reply may name no other.

@@ -4,6 +4,7 @@
 //! secrets are never written. The store keeps the same text in parts, the settings by version
 //! ([`write_settings`], [`parse_settings`]) and each person ([`write_person`], [`parse_person`]).
 
+mod asks;
 mod page;
 mod people;
 mod problem;
@@ -32,7 +33,9 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::person::PersonState;
 use crate::domain::pot::PotPlan;
 use crate::domain::stream::Stream;
+use crate::domain::working_time::WorkingHours;
 
+pub use asks::AskRules;
 use page::Page;
 pub use problem::{FileProblem, FileProblems};
 pub use write::{write, write_person, write_settings};
@@ -65,6 +68,9 @@ pub struct Settings {
     /// Where a purchase is not abroad: ISO 3166 alpha-2.
     pub country: String,
     pub state: ProgrammeState,
+    /// When people are at work.
+    pub hours: WorkingHours,
+    pub asks: AskRules,
     pub workers: Vec<Worker>,
     pub connections: Vec<Connection>,
     pub streams: Vec<Stream>,

@@ -13,11 +13,12 @@ use crate::domain::stream::Stream;
 use super::page::{Entry, NAME_CHARS_MAX, shortened};
 use super::{
     Connection, ISSUERS, KEPT, KnownCategories, ListedTerm, SECRET_CHARS_MIN, Secret, SecretValue,
-    Settings, Worker, terms,
+    Settings, Worker, asks, terms,
 };
 
 /// The tables that make the settings.
-pub(super) const FIELDS: [&str; 5] = ["programme", "worker", "connection", "stream", "start"];
+pub(super) const FIELDS: [&str; 7] =
+    ["programme", "hours", "asks", "worker", "connection", "stream", "start"];
 
 /// The most characters of a secret.
 const SECRET_CHARS_MAX: usize = 500;
@@ -119,6 +120,8 @@ pub(super) fn known_of<'a>(settings: &Settings, rules: &'a dyn KnownCategories) 
 
 /// Reads the settings.
 pub(super) fn read(root: &Entry<'_>, known: &Known<'_>) -> Option<Settings> {
+    let hours = asks::hours(root);
+    let rules = asks::rules(root, known.currency);
     let workers = workers(root);
     let connections = connections(root);
     let streams = streams(root, known);
@@ -143,6 +146,8 @@ pub(super) fn read(root: &Entry<'_>, known: &Known<'_>) -> Option<Settings> {
         currency: currency?,
         country: country?,
         state: if paused { ProgrammeState::Paused } else { ProgrammeState::Running },
+        hours: hours?,
+        asks: rules?,
         workers: workers?,
         connections: connections?,
         streams: streams?,

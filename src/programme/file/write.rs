@@ -13,7 +13,9 @@ use crate::domain::money::Money;
 use crate::domain::period::Period;
 use crate::domain::person::PersonState;
 use crate::domain::stream::Stream;
+use crate::domain::working_time::WorkingHours;
 
+use super::asks::{AskRules, day_word};
 use super::terms::{EVERYTHING, EVERYTHING_ELSE, PER_PURCHASE};
 use super::{
     AgreementDraft, Connection, KEPT, ListedTerm, PermissionDraft, Person, Pot, ProgrammeFile,
@@ -124,6 +126,12 @@ impl Text {
             ProgrammeState::Running => {}
             ProgrammeState::Paused => self.field("paused", true),
         }
+        if settings.hours != WorkingHours::default() {
+            self.hours(&settings.hours);
+        }
+        if settings.asks != AskRules::default() {
+            self.asks(&settings.asks);
+        }
         for worker in &settings.workers {
             self.worker(worker);
         }
@@ -136,6 +144,28 @@ impl Text {
         for term in &settings.start {
             self.header("[[start.term]]");
             self.term(term);
+        }
+    }
+
+    fn hours(&mut self, hours: &WorkingHours) {
+        self.header("[hours]");
+        let days: Vec<_> = hours.days().map(|day| quoted(day_word(day))).collect();
+        self.list("days", &days);
+        self.field("from", time(hours.from()));
+        self.field("to", time(hours.to()));
+    }
+
+    fn asks(&mut self, asks: &AskRules) {
+        self.header("[asks]");
+        self.field("answer_hours", asks.answer_hours);
+        for (key, sum) in [
+            ("silence_up_to", asks.silence_up_to),
+            ("fuel_food_up_to", asks.fuel_food_up_to),
+            ("interim_up_to", asks.interim_up_to),
+            ("worker_up_to", asks.worker_up_to),
+            ("duty_up_to", asks.duty_up_to),
+        ] {
+            self.optional_text(key, sum.map(major).as_deref());
         }
     }
 

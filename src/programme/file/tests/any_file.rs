@@ -176,16 +176,48 @@ fn a_person(currency: Currency) -> impl Strategy<Value = Person> {
     )
 }
 
+fn some_hours() -> impl Strategy<Value = WorkingHours> {
+    let days = proptest::collection::vec(0..7_i8, 1..8);
+    (days, 0..86_399_i32, 0..86_399_i32).prop_map(|(days, one, other)| {
+        let day = |offset: i8| jiff::civil::Weekday::from_monday_zero_offset(offset).unwrap();
+        let days: Vec<_> = days.into_iter().map(day).collect();
+        let at = |second: i32| {
+            time(0, 0, 0, 0).wrapping_add(jiff::SignedDuration::from_secs(second.into()))
+        };
+        WorkingHours::new(&days, at(one.min(other)), at(one.max(other) + 1)).unwrap()
+    })
+}
+
+fn ask_rules(currency: Currency) -> impl Strategy<Value = AskRules> {
+    let sum = || proptest::option::of(0..=i64::MAX);
+    (1..=3_u32, [sum(), sum(), sum(), sum(), sum()]).prop_map(move |(answer_hours, sums)| {
+        let money = |minor: Option<i64>| minor.map(|minor| Money::from_minor(minor, currency));
+        let [silence_up_to, fuel_food_up_to, interim_up_to, worker_up_to, duty_up_to] =
+            sums.map(money);
+        AskRules {
+            answer_hours,
+            silence_up_to,
+            fuel_food_up_to,
+            interim_up_to,
+            worker_up_to,
+            duty_up_to,
+        }
+    })
+}
+
 fn a_file() -> impl Strategy<Value = ProgrammeFile> {
     let currency = proptest::sample::select(vec!["GBP", "JPY", "KWD"]);
     let currency = currency.prop_map(|code| code.parse::<Currency>().unwrap());
     currency.prop_flat_map(|currency| {
         let rest = (words(), any::<bool>(), any::<bool>(), proptest::option::of(an_instant()));
-        (rest, a_list(currency), a_person(currency)).prop_map(
-            move |((name, paused, drains_first, until), start, person)| {
+        let answering = (some_hours(), ask_rules(currency));
+        (rest, answering, a_list(currency), a_person(currency)).prop_map(
+            move |((name, paused, drains_first, until), (hours, asks), start, person)| {
                 let mut file = kept(parsed(SMALL));
                 file.settings.name = name;
                 file.settings.currency = currency;
+                file.settings.hours = hours;
+                file.settings.asks = asks;
                 let states = [ProgrammeState::Running, ProgrammeState::Paused];
                 file.settings.state = states[usize::from(paused)];
                 file.settings.streams[0].drains_first = drains_first;

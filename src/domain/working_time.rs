@@ -1,0 +1,237 @@
+//! The hours in which a programme's people are at work, in its own time zone.
+//!
+//! Whatever is promised in working hours is counted in real hours within them: a day on which the
+//! clocks change gives no more and no less time than it has.
+
+use jiff::civil::{Date, Time, Weekday};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+/// How many days ahead a working day is looked for: a week always has one.
+const DAYS_AHEAD: usize = 4_000;
+
+/// On which days, from when to when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkingHours {
+    /// From Monday to Sunday.
+    days: [bool; 7],
+    from: Time,
+    to: Time,
+}
+
+/// Why hours are none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WorkingHoursError {
+    #[error("at least one day is a working day")]
+    NoDay,
+    #[error("a working day ends after it begins")]
+    EndsFirst,
+}
+
+impl Default for WorkingHours {
+    /// Monday to Friday, 9 to 18.
+    fn default() -> Self {
+        let days = [true, true, true, true, true, false, false];
+        Self { days, from: Time::constant(9, 0, 0, 0), to: Time::constant(18, 0, 0, 0) }
+    }
+}
+
+impl WorkingHours {
+    /// Hours on `days`, from `from` (inclusive) to `to` (exclusive).
+    pub fn new(days: &[Weekday], from: Time, to: Time) -> Result<Self, WorkingHoursError> {
+        let mut hours = Self { days: [false; 7], from, to };
+        for day in days {
+            if let Some(is_working) = hours.days.get_mut(place_of(*day)) {
+                *is_working = true;
+            }
+        }
+        if days.is_empty() {
+            Err(WorkingHoursError::NoDay)
+        } else if from >= to {
+            Err(WorkingHoursError::EndsFirst)
+        } else {
+            Ok(hours)
+        }
+    }
+
+    /// The working days, from Monday.
+    pub fn days(&self) -> impl Iterator<Item = Weekday> {
+        Weekday::Monday.cycle_forward().take(7).filter(|day| self.has(*day))
+    }
+
+    /// When a working day begins.
+    pub const fn from(&self) -> Time {
+        self.from
+    }
+
+    /// When a working day ends.
+    pub const fn to(&self) -> Time {
+        self.to
+    }
+
+    fn has(&self, day: Weekday) -> bool {
+        self.days.get(place_of(day)).copied().unwrap_or(false)
+    }
+}
+
+fn place_of(day: Weekday) -> usize {
+    usize::try_from(day.to_monday_zero_offset()).unwrap_or_default()
+}
+
+/// Working hours in a time zone: what turns a promise into a moment.
+#[derive(Debug, Clone, Copy)]
+pub struct WorkingTime<'a> {
+    pub hours: &'a WorkingHours,
+    pub zone: &'a TimeZone,
+}
+
+impl WorkingTime<'_> {
+    /// Whether somebody is at work at `at`.
+    pub fn is_open(&self, at: Timestamp) -> bool {
+        self.window(self.date(at)).is_some_and(|(opens, closes)| opens <= at && at < closes)
+    }
+
+    /// The moment at which `work` has passed in working hours, from `at`.
+    pub fn after(&self, at: Timestamp, work: SignedDuration) -> Timestamp {
+        let mut left = work;
+        for (opens, closes) in self.windows(at) {
+            let begins = opens.max(at);
+            let room = closes.duration_since(begins);
+            if left <= room {
+                return begins.checked_add(left).unwrap_or(closes);
+            }
+            left = left.saturating_sub(room);
+        }
+        at
+    }
+
+    /// The end of this working day; of the next one, when nobody is at work any more today.
+    pub fn end_of_working_day(&self, at: Timestamp) -> Timestamp {
+        self.windows(at).next().map_or(at, |(_, closes)| closes)
+    }
+
+    /// The next working day after the local day of `at`.
+    pub fn next_working_day(&self, at: Timestamp) -> Date {
+        let today = self.date(at);
+        let mut days = today.series(jiff::ToSpan::days(1)).skip(1).take(7);
+        days.find(|date| self.hours.has(date.weekday())).unwrap_or(today)
+    }
+
+    /// The midnight that ends the local day of `at`.
+    pub fn end_of_day(&self, at: Timestamp) -> Timestamp {
+        let tomorrow = self.date(at).tomorrow().ok();
+        tomorrow.and_then(|date| self.moment(date, Time::midnight())).unwrap_or(at)
+    }
+
+    /// The working windows that end after `at`, from the first.
+    fn windows(&self, at: Timestamp) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+        let days = self.date(at).series(jiff::ToSpan::days(1)).take(DAYS_AHEAD);
+        days.filter_map(|date| self.window(date)).filter(move |(_, closes)| *closes > at)
+    }
+
+    /// From when to when somebody is at work on `date`; none if nobody is, also because the clocks
+    /// jump over those hours.
+    fn window(&self, date: Date) -> Option<(Timestamp, Timestamp)> {
+        if !self.hours.has(date.weekday()) {
+            return None;
+        }
+        let opens = self.moment(date, self.hours.from)?;
+        let closes = self.moment(date, self.hours.to)?;
+        (opens < closes).then_some((opens, closes))
+    }
+
+    fn moment(&self, date: Date, time: Time) -> Option<Timestamp> {
+        self.zone.to_timestamp(date.to_datetime(time)).ok()
+    }
+
+    fn date(&self, at: Timestamp) -> Date {
+        self.zone.to_datetime(at).date()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::{date, time};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn london() -> TimeZone {
+        TimeZone::get("Europe/London").unwrap()
+    }
+
+    #[test]
+    fn three_hours_pass_while_somebody_is_at_work() {
+        let (hours, zone) = (WorkingHours::default(), london());
+        let working = WorkingTime { hours: &hours, zone: &zone };
+        for (asked, expected) in [
+            ("2026-11-23T12:06:00Z", "2026-11-23T15:06:00Z"), // a Monday
+            ("2026-11-23T15:00:00Z", "2026-11-23T18:00:00Z"),
+            ("2026-11-23T16:00:00Z", "2026-11-24T10:00:00Z"),
+            ("2026-11-23T20:00:00Z", "2026-11-24T12:00:00Z"),
+            ("2026-11-24T03:00:00Z", "2026-11-24T12:00:00Z"),
+            ("2026-11-27T17:00:00Z", "2026-11-30T11:00:00Z"), // over a weekend
+            ("2026-11-28T12:00:00Z", "2026-11-30T12:00:00Z"),
+            // The clocks change on Sunday: 16:00 BST on Friday, 10:00 GMT on Monday.
+            ("2026-10-23T15:00:00Z", "2026-10-26T10:00:00Z"),
+            ("2026-03-27T16:00:00Z", "2026-03-30T09:00:00Z"),
+        ] {
+            assert_eq!(working.after(at(asked), SignedDuration::from_hours(3)), at(expected));
+        }
+        assert_eq!(
+            working.end_of_working_day(at("2026-07-01T10:00:00Z")),
+            at("2026-07-01T17:00:00Z")
+        );
+        assert_eq!(
+            working.end_of_working_day(at("2026-07-03T17:00:00Z")),
+            at("2026-07-06T17:00:00Z")
+        );
+        assert_eq!(working.next_working_day(at("2026-11-27T23:30:00Z")), date(2026, 11, 30));
+        assert_eq!(working.end_of_day(at("2026-07-01T22:59:00Z")), at("2026-07-01T23:00:00Z"));
+        assert!(!working.is_open(at("2026-11-28T12:00:00Z")));
+    }
+
+    #[test]
+    fn hours_need_a_day_and_an_order() {
+        let (nine, ten) = (time(9, 0, 0, 0), time(10, 0, 0, 0));
+        assert_eq!(WorkingHours::new(&[], nine, ten), Err(WorkingHoursError::NoDay));
+        let backwards = WorkingHours::new(&[Weekday::Monday], ten, nine);
+        assert_eq!(backwards, Err(WorkingHoursError::EndsFirst));
+        let hours = WorkingHours::new(&[Weekday::Sunday, Weekday::Tuesday], nine, ten).unwrap();
+        assert_eq!(hours.days().collect::<Vec<_>>(), [Weekday::Tuesday, Weekday::Sunday]);
+    }
+
+    proptest! {
+        /// Exactly the promised time passes in working hours, over every kind of clock change.
+        #[test]
+        fn what_is_promised_passes_minute_by_minute(
+            zone in prop::sample::select(vec![
+                "Europe/London", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu",
+            ]),
+            minute in 0..(366 * 24 * 60_i64),
+            promised in 1..400_i64,
+            days in prop::collection::vec(0..7_i8, 1..7),
+            from in 0..23_i8,
+            length in 1..12_i8,
+        ) {
+            let zone = TimeZone::get(zone).unwrap();
+            let days: Vec<_> =
+                days.into_iter().map(|d| Weekday::from_monday_zero_offset(d).unwrap()).collect();
+            let to = time((from + length).min(23), 30, 0, 0);
+            let hours = WorkingHours::new(&days, time(from, 0, 0, 0), to).unwrap();
+            let working = WorkingTime { hours: &hours, zone: &zone };
+            let asked = at("2026-01-01T00:00:00Z") + SignedDuration::from_mins(minute);
+            let answered = working.after(asked, SignedDuration::from_mins(promised));
+            let (mut passed, mut now) = (0, asked);
+            while now < answered {
+                passed += i64::from(working.is_open(now));
+                now += SignedDuration::from_mins(1);
+            }
+            prop_assert_eq!(passed, promised);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Reading when people are at work, and what the programme promises to somebody who asks.
+
+use jiff::civil::Weekday;
+
+use crate::domain::ask_clock::ANSWER_HOURS_MOST;
+use crate::domain::money::{Currency, Money};
+use crate::domain::working_time::{WorkingHours, WorkingHoursError};
+
+use super::page::{Entry, NAME_CHARS_MAX, shortened};
+
+/// The words of the days, from Monday.
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+/// What the programme promises to somebody who asks, and what it allows without an answer. What is
+/// not said is as usual.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AskRules {
+    /// Within how many working hours a step answers.
+    pub answer_hours: u32,
+    /// Up to how much an ask is a yes when nobody answers.
+    pub silence_up_to: Option<Money>,
+    /// Up to how much food at a fuel station is a yes at once.
+    pub fuel_food_up_to: Option<Money>,
+    /// Up to how much is a yes for now when somebody else is asked to look.
+    pub interim_up_to: Option<Money>,
+    /// Up to how much a worker, or somebody on duty, may say yes alone.
+    pub worker_up_to: Option<Money>,
+    pub duty_up_to: Option<Money>,
+}
+
+impl Default for AskRules {
+    fn default() -> Self {
+        Self {
+            answer_hours: ANSWER_HOURS_MOST,
+            silence_up_to: None,
+            fuel_food_up_to: None,
+            interim_up_to: None,
+            worker_up_to: None,
+            duty_up_to: None,
+        }
+    }
+}
+
+impl AskRules {
+    /// Up to how much an ask is a yes when nobody answers: nothing, as usual.
+    pub fn silence_up_to(&self, currency: Currency) -> Money {
+        self.silence_up_to.unwrap_or(Money::zero(currency))
+    }
+
+    /// Up to how much food at a fuel station is a yes at once: ten, as usual.
+    pub fn fuel_food_up_to(&self, currency: Currency) -> Money {
+        self.fuel_food_up_to.unwrap_or(of_major("10", currency))
+    }
+
+    /// Up to how much is a yes for now: twenty, as usual.
+    pub fn interim_up_to(&self, currency: Currency) -> Money {
+        self.interim_up_to.unwrap_or(of_major("20", currency))
+    }
+}
+
+fn of_major(text: &str, currency: Currency) -> Money {
+    Money::parse(text, currency).unwrap_or(Money::zero(currency))
+}
+
+/// Reads `[hours]`.
+pub(super) fn hours(root: &Entry<'_>) -> Option<WorkingHours> {
+    if !root.has("hours") {
+        return Some(WorkingHours::default());
+    }
+    let hours = root.table("hours", "hours", &["days", "from", "to"])?;
+    let names = hours.texts("days", NAME_CHARS_MAX);
+    let days: Vec<_> = names.iter().filter_map(|name| day(&hours, name)).collect();
+    let (from, to) = (hours.time("from"), hours.time("to"));
+    if days.len() < names.len() {
+        return None;
+    }
+    let read = WorkingHours::new(&days, from?, to?);
+    let problem = |error: &WorkingHoursError| match error {
+        WorkingHoursError::NoDay => {
+            hours.problem("days", "days is missing: write it like [\"mon\", \"tue\"]");
+        }
+        WorkingHoursError::EndsFirst => {
+            hours.problem("to", "to is not after from: a working day ends on the day it begins");
+        }
+    };
+    read.inspect_err(problem).ok()
+}
+
+fn day(hours: &Entry<'_>, name: &str) -> Option<Weekday> {
+    let known = DAYS.iter().position(|day| *day == name);
+    let offset = known.and_then(|place| i8::try_from(place).ok());
+    if offset.is_none() {
+        let (name, all) = (shortened(name), DAYS.join(", "));
+        hours.problem("days", format!("there is no day {name:?}: use {all}"));
+    }
+    offset.and_then(|offset| Weekday::from_monday_zero_offset(offset).ok())
+}
+
+/// The word of a day.
+pub(super) fn day_word(day: Weekday) -> &'static str {
+    let place = usize::try_from(day.to_monday_zero_offset()).unwrap_or_default();
+    DAYS.get(place).copied().unwrap_or_default()
+}
+
+/// Reads `[asks]`.
+pub(super) fn rules(root: &Entry<'_>, currency: Option<Currency>) -> Option<AskRules> {
+    let usual = AskRules::default();
+    if !root.has("asks") {
+        return Some(usual);
+    }
+    let fields = [
+        "answer_hours",
+        "silence_up_to",
+        "fuel_food_up_to",
+        "interim_up_to",
+        "worker_up_to",
+        "duty_up_to",
+    ];
+    let asks = root.table("asks", "asks", &fields)?;
+    let answer_hours = if asks.has("answer_hours") {
+        let hours = asks.number("answer_hours", 1);
+        if hours.is_some_and(|hours| hours > ANSWER_HOURS_MOST) {
+            let text = format!(
+                "answer_hours is more than {ANSWER_HOURS_MOST}: a programme may promise less time, \
+                 never more"
+            );
+            asks.problem("answer_hours", text);
+        }
+        hours?
+    } else {
+        usual.answer_hours
+    };
+    let money = |key: &str| asks.has(key).then(|| asks.money(key, currency)).flatten();
+    Some(AskRules {
+        answer_hours,
+        silence_up_to: money("silence_up_to"),
+        fuel_food_up_to: money("fuel_food_up_to"),
+        interim_up_to: money("interim_up_to"),
+        worker_up_to: money("worker_up_to"),
+        duty_up_to: money("duty_up_to"),
+    })
+}

@@ -1,0 +1,375 @@
+//! Asks: what people want a one-time OK for, and what became of it.
+
+use jiff::Timestamp;
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+
+use super::batch::{Batch, names, read_row};
+use super::reports::read_message;
+use super::statements::MESSAGE;
+use super::{MessageRow, NewMessage, Store, StoreError, Tx};
+use crate::domain::ask::{Answer, Ask, AskKind, AskState, By, NoReason, Step, Urgency};
+use crate::domain::ask_clock::Cover;
+use crate::domain::id::{
+    AskId, BudgetId, DecisionId, HumanId, MemberId, PermissionId, ProgrammeId, WorkerId,
+};
+use crate::domain::money::Currency;
+use crate::domain::reason_code::ReasonCode;
+use crate::record::row::{CorruptRow, Reader, Table, Value, columns, shown};
+
+static ASK: Table = Table {
+    name: "ask",
+    columns: columns![
+        Key "programme_id", Key "budget_id", Key "ask_id", Text "kind", Text "scope",
+        Text "currency", Number "amount_minor", Text "decision_id", Text "refused_for",
+        Text "category", Text "place", Text "words", Text "urgency", Text "asked_by",
+        Text "asked_human", Number "asked_at", Text "state", Text "step", Number "answer_by",
+        Number "decide_by", Text "answered_by", Text "answered_human", Number "answered_at",
+        Text "reason", Text "answer_words", Number "yes_minor", Text "permission_id",
+        Text "review_on",
+    ],
+};
+static WAITING: Table =
+    Table { name: "ask", columns: columns![Key "budget_id", Key "ask_id", Number "answer_by"] };
+static COVER: Table = Table { name: "duty", columns: columns![Number "away", Number "on_duty"] };
+
+/// An ask whose step runs out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingAsk {
+    pub budget: BudgetId,
+    pub id: AskId,
+    pub answer_by: Timestamp,
+}
+
+impl Tx {
+    /// Adds an ask.
+    pub async fn add_ask(&mut self, programme: &ProgrammeId, ask: &Ask) -> Result<(), StoreError> {
+        let rows = [ask_row(programme, ask)];
+        Batch::insert(self.statements.dialect, &ASK).execute(self.connection(), &rows).await?;
+        Ok(())
+    }
+
+    /// Moves an ask on from what it was.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when it is not what it was any more.
+    pub async fn move_ask(
+        &mut self,
+        programme: &ProgrammeId,
+        before: &Ask,
+        after: &Ask,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE ask SET state = $4, step = $5, answer_by = $6, answered_by = $7, \
+                   answered_human = $8, answered_at = $9, reason = $10, answer_words = $11, \
+                   yes_minor = $12, permission_id = $13, review_on = $14 \
+                   WHERE programme_id = $1 AND budget_id = $2 AND ask_id = $3 \
+                   AND state = $15 AND step = $16 AND answer_by = $17";
+        let answer = after.answer.as_ref();
+        let by = answer.and_then(|answer| answer.by.as_ref());
+        let done = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(before.budget.to_string())
+            .bind(before.id.to_string())
+            .bind(after.state.word())
+            .bind(after.step.word())
+            .bind(after.answer_by.as_microsecond())
+            .bind(by.map(|by| by.member.to_string()))
+            .bind(by.map(|by| by.human.to_string()))
+            .bind(answer.map(|answer| answer.at.as_microsecond()))
+            .bind(answer.and_then(|answer| answer.reason).map(NoReason::word))
+            .bind(answer.and_then(|answer| answer.words.clone()))
+            .bind(answer.and_then(|answer| answer.up_to).map(crate::domain::money::Money::minor))
+            .bind(answer.and_then(|answer| answer.permission).map(|id| id.to_string()))
+            .bind(answer.and_then(|answer| answer.review_on).map(|date| date.to_string()))
+            .bind(before.state.word())
+            .bind(before.step.word())
+            .bind(before.answer_by.as_microsecond())
+            .execute(self.connection())
+            .await?;
+        if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Contended("ask")) }
+    }
+
+    /// One ask of a budget.
+    pub async fn ask(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        id: AskId,
+    ) -> Result<Option<Ask>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM ask WHERE programme_id = $1 AND budget_id = $2 AND ask_id = $3",
+            names(ASK.columns, "")
+        );
+        let row = sqlx::query(AssertSqlSafe(sql))
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(id.to_string())
+            .fetch_optional(self.connection())
+            .await?;
+        row.as_ref().map(ask_of).transpose()
+    }
+
+    /// The asks of a budget that wait for an answer, the oldest first.
+    pub async fn open_asks(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<Vec<Ask>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM ask WHERE programme_id = $1 AND budget_id = $2 \
+             AND state IN ('sent', 'seen', 'talk_first') ORDER BY ask_id",
+            names(ASK.columns, "")
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(ask_of).collect()
+    }
+
+    /// Who is there at `now` beside `worker`.
+    pub async fn cover(
+        &mut self,
+        programme: &ProgrammeId,
+        worker: &WorkerId,
+        now: Timestamp,
+    ) -> Result<Cover, StoreError> {
+        let sql = "SELECT \
+                   CAST(COUNT(CASE WHEN d.covers = $2 THEN 1 END) AS BIGINT), \
+                   CAST(COUNT(CASE WHEN d.covers IS NULL THEN 1 END) AS BIGINT) \
+                   FROM duty d JOIN member m ON m.programme_id = d.programme_id \
+                   AND m.member_id = d.member_id AND m.state = 'active' \
+                   WHERE d.programme_id = $1 AND d.begins_at <= $3 AND d.ends_at > $3";
+        let row = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(worker.to_string())
+            .bind(now.as_microsecond())
+            .fetch_one(self.connection())
+            .await?;
+        let row = read_row(&row, COVER.columns)?;
+        let mut reader = Reader::new(&COVER, &row);
+        Ok(Cover {
+            worker_is_away: reader.number()? > 0,
+            somebody_is_on_duty: reader.number()? > 0,
+        })
+    }
+
+    /// Adds what must be told.
+    pub async fn add_messages(&mut self, messages: &[NewMessage]) -> Result<(), StoreError> {
+        let rows: Vec<_> = messages.iter().map(super::close::message_row).collect();
+        Batch::insert(self.statements.dialect, &MESSAGE).execute(self.connection(), &rows).await?;
+        Ok(())
+    }
+
+    /// What the person was told about a purchase that was not paid: the one of `decision`, or the
+    /// latest.
+    pub async fn refusal_told(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        decision: Option<DecisionId>,
+    ) -> Result<Option<MessageRow>, StoreError> {
+        // Of one decision, it was written right after it: its identifier is a little greater.
+        let (order, from) = match decision {
+            Some(decision) => ("", decision.to_string().replacen("dec_", "msg_", 1)),
+            None => (" DESC", String::new()),
+        };
+        let sql = format!(
+            "SELECT {} FROM message WHERE programme_id = $1 AND budget_id = $2 \
+             AND message_id > $3 AND kind = 'not_paid' AND ($4 = '' OR subject = $4) \
+             ORDER BY message_id{order} LIMIT 1",
+            names(MESSAGE.columns, "")
+        );
+        let row = sqlx::query(AssertSqlSafe(sql))
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(from)
+            .bind(decision.map(|id| id.to_string()).unwrap_or_default())
+            .fetch_optional(self.connection())
+            .await?;
+        row.as_ref().map(read_message).transpose()
+    }
+
+    /// A permission helps no more, if it still did.
+    pub async fn end_permission(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        permission: PermissionId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE permission SET ends_at = $4 WHERE programme_id = $1 AND budget_id = $2 \
+                   AND permission_id = $3 AND ends_at > $4";
+        sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(permission.to_string())
+            .bind(at.as_microsecond())
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+}
+
+impl Store {
+    /// The asks of a budget, the newest first; those before `before`, if it is named.
+    pub async fn asks_of(
+        &self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        before: Option<AskId>,
+        most: u32,
+    ) -> Result<Vec<Ask>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM ask WHERE programme_id = $1 AND budget_id = $2 \
+             AND ask_id < COALESCE($3, 'ask_g') ORDER BY ask_id DESC LIMIT $4",
+            names(ASK.columns, "")
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(before.map(|id| id.to_string()))
+            .bind(i64::from(most))
+            .fetch_all(&self.readers())
+            .await?;
+        rows.iter().map(ask_of).collect()
+    }
+
+    /// The asks of a programme that wait for an answer by `until` or before, those that run out
+    /// first in front; after `after`.
+    pub async fn asks_waiting(
+        &self,
+        programme: &ProgrammeId,
+        until: Timestamp,
+        after: Option<&WaitingAsk>,
+        most: u32,
+    ) -> Result<Vec<WaitingAsk>, StoreError> {
+        let sql = "SELECT budget_id, ask_id, answer_by FROM ask \
+                   WHERE programme_id = $1 AND answer_by <= $2 \
+                   AND state IN ('sent', 'seen', 'talk_first') \
+                   AND (answer_by, ask_id) > ($3, $4) ORDER BY answer_by, ask_id LIMIT $5";
+        let rows = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(until.as_microsecond())
+            .bind(after.map_or(i64::MIN, |ask| ask.answer_by.as_microsecond()))
+            .bind(after.map(|ask| ask.id.to_string()).unwrap_or_default())
+            .bind(i64::from(most))
+            .fetch_all(&self.readers())
+            .await?;
+        let read = |row: &AnyRow| {
+            let row = read_row(row, WAITING.columns)?;
+            let mut reader = Reader::new(&WAITING, &row);
+            Ok(WaitingAsk {
+                budget: reader.parsed()?,
+                id: reader.parsed()?,
+                answer_by: reader.instant()?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// What was told about a budget, the newest first; those before `before`, if it is named.
+    pub async fn messages_of(
+        &self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        before: Option<crate::domain::id::MessageId>,
+        most: u32,
+    ) -> Result<Vec<MessageRow>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM message WHERE programme_id = $1 AND budget_id = $2 \
+             AND message_id < COALESCE($3, 'msg_g') ORDER BY message_id DESC LIMIT $4",
+            names(MESSAGE.columns, "")
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(before.map(|id| id.to_string()))
+            .bind(i64::from(most))
+            .fetch_all(&self.readers())
+            .await?;
+        rows.iter().map(read_message).collect()
+    }
+}
+
+fn ask_row(programme: &ProgrammeId, ask: &Ask) -> Vec<Value> {
+    let answer = ask.answer.as_ref();
+    let by = answer.and_then(|answer| answer.by.as_ref());
+    vec![
+        shown(programme),
+        shown(&ask.budget),
+        shown(ask.id),
+        ask.kind.word().into(),
+        shown(&ask.scope),
+        ask.amount.currency().code().into(),
+        ask.amount.into(),
+        ask.decision.map(|id| id.to_string()).into(),
+        ask.refused_for.map(|code| code.as_str().to_owned()).into(),
+        ask.category.as_ref().map(ToString::to_string).into(),
+        ask.place.clone().into(),
+        ask.words.clone().into(),
+        ask.urgency.word().into(),
+        shown(&ask.asked.member),
+        shown(&ask.asked.human),
+        ask.asked_at.into(),
+        ask.state.word().into(),
+        ask.step.word().into(),
+        ask.answer_by.into(),
+        ask.decide_by.into(),
+        by.map(|by| by.member.to_string()).into(),
+        by.map(|by| by.human.to_string()).into(),
+        answer.map(|answer| answer.at).into(),
+        answer.and_then(|answer| answer.reason).map(|reason| reason.word().to_owned()).into(),
+        answer.and_then(|answer| answer.words.clone()).into(),
+        answer.and_then(|answer| answer.up_to).into(),
+        answer.and_then(|answer| answer.permission).map(|id| id.to_string()).into(),
+        answer.and_then(|answer| answer.review_on).map(|date| date.to_string()).into(),
+    ]
+}
+
+fn ask_of(row: &AnyRow) -> Result<Ask, StoreError> {
+    Ok(read_ask(&read_row(row, ASK.columns)?)?)
+}
+
+fn read_ask(row: &[Value]) -> Result<Ask, CorruptRow> {
+    let mut reader = Reader::new(&ASK, row);
+    reader.skip(); // the programme, which was asked for
+    let budget = reader.parsed()?;
+    let id = reader.parsed()?;
+    let kind = reader.word(AskKind::from_word)?;
+    let scope = reader.parsed()?;
+    let currency: Currency = reader.parsed()?;
+    let mut ask = Ask {
+        id,
+        budget,
+        kind,
+        scope,
+        amount: reader.money(currency)?,
+        decision: reader.optional(Reader::parsed)?,
+        refused_for: reader.optional(|r| r.word(ReasonCode::from_code))?,
+        category: reader.optional(Reader::parsed)?,
+        place: reader.optional(Reader::text)?.map(str::to_owned),
+        words: reader.optional(Reader::text)?.map(str::to_owned),
+        urgency: reader.word(Urgency::from_word)?,
+        asked: By { member: reader.parsed()?, human: reader.parsed()? },
+        asked_at: reader.instant()?,
+        state: reader.word(AskState::from_word)?,
+        step: reader.word(Step::from_word)?,
+        answer_by: reader.instant()?,
+        decide_by: reader.instant()?,
+        answer: None,
+    };
+    let member: Option<MemberId> = reader.optional(Reader::parsed)?;
+    let human: Option<HumanId> = reader.optional(Reader::parsed)?;
+    let at = reader.optional(Reader::instant)?;
+    let reason = reader.optional(|r| r.word(NoReason::from_word))?;
+    let words = reader.optional(Reader::text)?.map(str::to_owned);
+    let up_to = reader.optional(|r| r.money(currency))?;
+    let permission = reader.optional(Reader::parsed)?;
+    let review_on = reader.optional(Reader::date)?;
+    let by = member.zip(human).map(|(member, human)| By { member, human });
+    ask.answer = at.map(|at| Answer { by, at, reason, words, up_to, permission, review_on });
+    Ok(ask)
+}

@@ -1,0 +1,227 @@
+//! What people are told about asks and appeals. A text to the person names no shop, because anybody
+//! may see it arrive; a text to a worker names nobody, for the same reason.
+
+use fluent_bundle::FluentArgs;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::phrase::Phrase;
+use super::{Words, sms};
+use crate::domain::ask::NoReason;
+use crate::domain::money::Money;
+
+/// What has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    AskSent,
+    AskLate,
+    AskLateAgain,
+    AskPassedOn,
+    AskYes,
+    AskYesLess,
+    /// A yes that waits until a block has cooled that the person set on themselves.
+    AskYesLater,
+    AskYesBySilence,
+    AskNotThisTime,
+    AskTalkFirst,
+    ShopFixed,
+    Suggestion,
+    AppealSent,
+    AppealSentWithYes,
+    AppealYes,
+    AppealChanged,
+    AppealKept,
+    AppealLate,
+    CustodyChanged,
+    WorkerWaiting,
+    WorkerLateAsk,
+    WorkerMissed,
+    WorkerTakenBack,
+    WorkerShopFixed,
+    WorkerReview,
+    WorkerSilence,
+    WorkerAppeal,
+    WorkerAppealLate,
+    WorkerAppealDone,
+    WorkerQuietWord,
+    WorkerSignal,
+}
+
+impl News {
+    /// Everything that is told.
+    pub const ALL: &[Self] = &[
+        Self::AskSent,
+        Self::AskLate,
+        Self::AskLateAgain,
+        Self::AskPassedOn,
+        Self::AskYes,
+        Self::AskYesLess,
+        Self::AskYesLater,
+        Self::AskYesBySilence,
+        Self::AskNotThisTime,
+        Self::AskTalkFirst,
+        Self::ShopFixed,
+        Self::Suggestion,
+        Self::AppealSent,
+        Self::AppealSentWithYes,
+        Self::AppealYes,
+        Self::AppealChanged,
+        Self::AppealKept,
+        Self::AppealLate,
+        Self::CustodyChanged,
+        Self::WorkerWaiting,
+        Self::WorkerLateAsk,
+        Self::WorkerMissed,
+        Self::WorkerTakenBack,
+        Self::WorkerShopFixed,
+        Self::WorkerReview,
+        Self::WorkerSilence,
+        Self::WorkerAppeal,
+        Self::WorkerAppealLate,
+        Self::WorkerAppealDone,
+        Self::WorkerQuietWord,
+        Self::WorkerSignal,
+    ];
+
+    const fn phrase(self) -> Phrase {
+        match self {
+            Self::AskSent => Phrase::AskSent,
+            Self::AskLate => Phrase::AskLate,
+            Self::AskLateAgain => Phrase::AskLateAgain,
+            Self::AskPassedOn => Phrase::AskPassedOn,
+            Self::AskYes => Phrase::AskYes,
+            Self::AskYesLess => Phrase::AskYesLess,
+            Self::AskYesLater => Phrase::AskYesLater,
+            Self::AskYesBySilence => Phrase::AskYesBySilence,
+            Self::AskNotThisTime => Phrase::AskNotThisTime,
+            Self::AskTalkFirst => Phrase::AskTalkFirst,
+            Self::ShopFixed => Phrase::ShopFixed,
+            Self::Suggestion => Phrase::Suggestion,
+            Self::AppealSent => Phrase::AppealSent,
+            Self::AppealSentWithYes => Phrase::AppealSentWithYes,
+            Self::AppealYes => Phrase::AppealYes,
+            Self::AppealChanged => Phrase::AppealChanged,
+            Self::AppealKept => Phrase::AppealKept,
+            Self::AppealLate => Phrase::AppealLate,
+            Self::CustodyChanged => Phrase::CustodyChanged,
+            Self::WorkerWaiting => Phrase::WorkerWaiting,
+            Self::WorkerLateAsk => Phrase::WorkerLateAsk,
+            Self::WorkerMissed => Phrase::WorkerMissed,
+            Self::WorkerTakenBack => Phrase::WorkerTakenBack,
+            Self::WorkerShopFixed => Phrase::WorkerShopFixed,
+            Self::WorkerReview => Phrase::WorkerReview,
+            Self::WorkerSilence => Phrase::WorkerSilence,
+            Self::WorkerAppeal => Phrase::WorkerAppeal,
+            Self::WorkerAppealLate => Phrase::WorkerAppealLate,
+            Self::WorkerAppealDone => Phrase::WorkerAppealDone,
+            Self::WorkerQuietWord => Phrase::WorkerQuietWord,
+            Self::WorkerSignal => Phrase::WorkerSignal,
+        }
+    }
+
+    /// The kind of the message, as it is stored.
+    pub fn kind(self) -> &'static str {
+        self.phrase().id()
+    }
+}
+
+/// Whose turn it is, for words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who<'a> {
+    Named(&'a str),
+    Duty,
+    Manager,
+}
+
+/// What the words of a piece of news are made from. Which of it is needed depends on the news.
+#[derive(Debug, Clone, Copy)]
+pub struct Particular<'a> {
+    pub zone: &'a TimeZone,
+    /// Who did it.
+    pub name: Option<&'a str>,
+    /// Whose turn it is now.
+    pub who: Option<Who<'a>>,
+    /// Until when, or by when.
+    pub at: Option<Timestamp>,
+    pub on: Option<Date>,
+    pub amount: Option<Money>,
+    pub reason: Option<NoReason>,
+    /// What somebody said in their own words.
+    pub words: Option<&'a str>,
+}
+
+impl<'a> Particular<'a> {
+    /// Nothing but the programme's time zone.
+    pub const fn new(zone: &'a TimeZone) -> Self {
+        Self {
+            zone,
+            name: None,
+            who: None,
+            at: None,
+            on: None,
+            amount: None,
+            reason: None,
+            words: None,
+        }
+    }
+}
+
+impl Words {
+    /// The text message about `news`: with what somebody said, if it fits; without long names, if
+    /// they do not.
+    pub fn news(&self, news: News, particular: &Particular<'_>) -> String {
+        let full = self.news_text(news, particular, false);
+        let said = particular.words.map(|words| {
+            let mut args = FluentArgs::new();
+            args.set("text", full.clone());
+            args.set("words", sms::plain(words));
+            self.fill(Phrase::Said.id(), None, &args)
+        });
+        let wordings = said.into_iter().chain([full]);
+        wordings
+            .into_iter()
+            .find(|text| sms::fits(text))
+            .unwrap_or_else(|| self.news_text(news, particular, true))
+    }
+
+    /// Why not this time, in one sentence.
+    pub fn no_reason(&self, reason: NoReason) -> String {
+        self.text(match reason {
+            NoReason::Law => Phrase::NoReasonLaw,
+            NoReason::Purpose => Phrase::NoReasonPurpose,
+            NoReason::OverSum => Phrase::NoReasonOverSum,
+            NoReason::Safety => Phrase::NoReasonSafety,
+            NoReason::Money => Phrase::NoReasonMoney,
+        })
+    }
+
+    fn news_text(&self, news: News, particular: &Particular<'_>, is_tight: bool) -> String {
+        let mut args = FluentArgs::new();
+        args.set("named", if is_tight { "no" } else { "yes" });
+        args.set("name", sms::plain(particular.name.unwrap_or_default()));
+        let team = || self.text(Phrase::SomeTeam);
+        let who = match particular.who {
+            Some(Who::Named(name)) if !is_tight && !name.is_empty() => sms::plain(name),
+            Some(Who::Named(_)) | None => team(),
+            Some(Who::Duty) => self.text(Phrase::DutyTeam),
+            Some(Who::Manager) => self.text(Phrase::SomeManager),
+        };
+        args.set("who", who);
+        if let Some(at) = particular.at {
+            let local = particular.zone.to_datetime(at);
+            args.set("time", self.time(local.time()));
+            args.set("date", self.short_date(local.date()));
+        }
+        if let Some(on) = particular.on {
+            args.set("date", self.short_date(on));
+        }
+        if let Some(amount) = particular.amount {
+            args.set("amount", self.money(amount));
+        }
+        if let Some(reason) = particular.reason {
+            args.set("reason", self.no_reason(reason));
+        }
+        self.fill(news.phrase().id(), None, &args)
+    }
+}
