@@ -67,6 +67,8 @@ pub struct Settings {
     pub currency: Currency,
     /// Where a purchase is not abroad: ISO 3166 alpha-2.
     pub country: String,
+    /// Above this sum a manager joins in a looser list; none when a manager never has to.
+    pub manager_above: Option<Money>,
     pub state: ProgrammeState,
     /// When people are at work.
     pub hours: WorkingHours,

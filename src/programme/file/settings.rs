@@ -126,7 +126,7 @@ pub(super) fn read(root: &Entry<'_>, known: &Known<'_>) -> Option<Settings> {
     let connections = connections(root);
     let streams = streams(root, known);
     let start = start(root, known);
-    let fields = ["id", "name", "time_zone", "currency", "country", "paused"];
+    let fields = ["id", "name", "time_zone", "currency", "country", "manager_above", "paused"];
     if !root.has("programme") {
         root.problem("programme", "the table [programme] is missing: begin the file with it");
     }
@@ -136,6 +136,10 @@ pub(super) fn read(root: &Entry<'_>, known: &Known<'_>) -> Option<Settings> {
     let zone = zone(&programme);
     let currency = programme.parsed("currency");
     let country = country(&programme);
+    let manager_above = programme
+        .has("manager_above")
+        .then(|| programme.money("manager_above", known.currency))
+        .flatten();
     let paused = programme.flag("paused");
     let (zone_name, zone) = zone?;
     Some(Settings {
@@ -145,6 +149,7 @@ pub(super) fn read(root: &Entry<'_>, known: &Known<'_>) -> Option<Settings> {
         zone,
         currency: currency?,
         country: country?,
+        manager_above,
         state: if paused { ProgrammeState::Paused } else { ProgrammeState::Running },
         hours: hours?,
         asks: rules?,

@@ -122,6 +122,9 @@ impl Text {
         self.text("time_zone", &settings.zone_name);
         self.text("currency", settings.currency.code());
         self.text("country", &settings.country);
+        if let Some(sum) = settings.manager_above {
+            self.text("manager_above", &major(sum));
+        }
         match settings.state {
             ProgrammeState::Running => {}
             ProgrammeState::Paused => self.field("paused", true),
