@@ -18,6 +18,7 @@ use crate::ops::health::Readiness;
 use crate::ops::metrics;
 use crate::programme::directory::{Directory, DirectoryError};
 use crate::store::{Connections, Store, StoreError};
+use crate::tokens::{self, Tokens};
 use crate::upkeep::{Done, Upkeep};
 
 /// How often connections and their secrets are read anew.
@@ -47,6 +48,8 @@ pub struct AppSettings {
     pub connections: Connections,
     /// How often what nobody asks for is looked after; none where a story's clock decides when.
     pub upkeep_every: Option<Duration>,
+    /// Who issues our tokens.
+    pub token_issuer: String,
 }
 
 impl AppSettings {
@@ -60,6 +63,7 @@ impl AppSettings {
             committers: CommitterSettings::default().committers,
             connections: Connections::default(),
             upkeep_every: None,
+            token_issuer: tokens::ISSUER.to_owned(),
         }
     }
 }
@@ -88,6 +92,7 @@ pub struct App {
     clock: Clock,
     ids: NewIds,
     readiness: Readiness,
+    tokens: Tokens,
     listening: Listening,
     stopping: watch::Sender<bool>,
     refreshing: JoinHandle<()>,
@@ -97,8 +102,16 @@ pub struct App {
 impl App {
     /// Opens the store, applies missing migrations, and listens.
     pub async fn start(settings: AppSettings) -> Result<Self, StartError> {
-        let AppSettings { listen, database_url, clock, ids, committers, connections, upkeep_every } =
-            settings;
+        let AppSettings {
+            listen,
+            database_url,
+            clock,
+            ids,
+            committers,
+            connections,
+            upkeep_every,
+            token_issuer,
+        } = settings;
         metrics::start();
         let store = Store::open(database_url.expose_secret(), connections).await?;
         if store.has_lost() {
@@ -113,11 +126,15 @@ impl App {
         let settings =
             CommitterSettings { committers, batch_most: BATCH_MOST, queue_most: QUEUE_MOST };
         let committer = Committer::start(&store, &directory, &clock, &ids, settings);
+        let tokens = Tokens::new(store.clone(), &token_issuer);
         let router = http::router(Edge {
             directory: directory.clone(),
             committer: committer.clone(),
             clock: clock.clone(),
             readiness: readiness.clone(),
+            store: store.clone(),
+            ids: ids.clone(),
+            tokens: tokens.clone(),
         });
         let listening = match http::listen(listen, router).await {
             Ok(listening) => listening,
@@ -147,6 +164,7 @@ impl App {
             clock,
             ids,
             readiness,
+            tokens,
             listening,
             stopping,
             refreshing,
@@ -177,6 +195,11 @@ impl App {
     /// Where new identifiers come from.
     pub const fn ids(&self) -> &NewIds {
         &self.ids
+    }
+
+    /// Makes tokens and checks them.
+    pub const fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
     /// Looks after what nobody asks for, once, now.

@@ -2,6 +2,7 @@
 
 pub mod agreements;
 pub mod app;
+pub mod asks;
 pub mod authorise;
 pub mod clock;
 pub mod commands;
@@ -21,6 +22,7 @@ pub mod programme;
 pub mod record;
 pub mod rules;
 pub mod store;
+pub mod tokens;
 pub mod upkeep;
 pub mod wire;
 pub mod words;

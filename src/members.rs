@@ -69,8 +69,29 @@ impl Acting {
         act: Act,
         person: &PersonId,
     ) -> Result<Admitted, ActError> {
-        let budget = BudgetId::of(person);
         let actor = tx.actor(&self.programme, &self.member, self.at).await?;
+        self.admitted(tx, actor, act, person).await
+    }
+
+    /// Admits the account to see something of `person`, in a transaction that only reads.
+    pub async fn see(
+        &self,
+        tx: &mut Tx,
+        act: Act,
+        person: &PersonId,
+    ) -> Result<Admitted, ActError> {
+        let actor = tx.reading_actor(&self.programme, &self.member, self.at).await?;
+        self.admitted(tx, actor, act, person).await
+    }
+
+    async fn admitted(
+        &self,
+        tx: &mut Tx,
+        actor: Option<Actor>,
+        act: Act,
+        person: &PersonId,
+    ) -> Result<Admitted, ActError> {
+        let budget = BudgetId::of(person);
         let actor = actor.ok_or(ActError::NotThere("person"))?;
         let subject = tx.subject(&self.programme, &budget).await?;
         let subject = subject.ok_or(ActError::NotThere("person"))?;

@@ -1,5 +1,6 @@
 //! What has to be looked after though nobody asks: holds that nobody claims are given back,
-//! approvals that the issuer never confirms are told, messages that wait are tried again.
+//! approvals that the issuer never confirms are told, messages that wait are tried again, asks that
+//! nobody answers step up.
 //!
 //! Safe to run anywhere and any number of times: whatever it changes, it looks at again under the
 //! budget's lock.
@@ -8,19 +9,23 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::asks::{self, Desk};
 use crate::clock::Clock;
 use crate::domain::hold::{CONFIRMED_WITHIN, LIFETIMES};
 use crate::domain::id::ProgrammeId;
 use crate::domain::purchase::Purchase;
 use crate::ids::NewIds;
 use crate::lifecycle::{LifecycleError, book_parked, expire};
+use crate::members::ActError;
 use crate::programme::directory::Directory;
-use crate::store::{OpenPurchase, Parked, Store, StoreError};
+use crate::store::{OpenPurchase, Parked, Store, StoreError, WaitingAppeal, WaitingAsk};
 
 /// How far back the first round looks: a gateway that was down for a night missed nothing.
 const FIRST_LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
 /// The most purchases or messages of one transaction: questions must not wait for a long one.
 const BATCH_MOST: u32 = 64;
+/// How long an OK that has ended is kept: longer than any hold that it allowed lives.
+const OK_KEPT_FOR: SignedDuration = SignedDuration::from_hours(40 * 24);
 /// The most unconfirmed approvals that one round reads.
 const REVIEWED_MOST: u32 = 10_000;
 
@@ -33,6 +38,8 @@ pub struct Done {
     pub unparked: usize,
     /// Approvals that the issuer has not confirmed in time.
     pub unconfirmed: usize,
+    /// Asks and appeals that were late: they are somebody else's turn now, or were told again.
+    pub stepped_up: usize,
 }
 
 /// Looks after one database.
@@ -63,6 +70,15 @@ impl Upkeep {
         let mut done = Done { unparked: self.book_parked(now).await, ..Done::default() };
         for (programme, _) in self.store.programmes().await? {
             done.expired = done.expired.saturating_add(self.expire(&programme, now).await);
+            for stepped_up in
+                [self.step_up(&programme, now).await, self.look_late(&programme, now).await]
+            {
+                done.stepped_up = done.stepped_up.saturating_add(stepped_up);
+            }
+            let ended = now.checked_sub(OK_KEPT_FOR).unwrap_or(Timestamp::MIN);
+            if let Err(error) = self.store.forget_permissions(&programme, ended).await {
+                leave(&error);
+            }
             match self.review(&programme, now).await {
                 Ok(unconfirmed) => done.unconfirmed = done.unconfirmed.saturating_add(unconfirmed),
                 Err(error) => leave(&error),
@@ -102,6 +118,74 @@ impl Upkeep {
         let expired = expire(&mut tx, &self.directory, &self.ids, now, due).await?;
         tx.commit().await?;
         Ok(expired)
+    }
+
+    /// Each late ask by itself: one that cannot be moved stops no other.
+    async fn step_up(&self, programme: &ProgrammeId, now: Timestamp) -> usize {
+        let mut stepped_up: usize = 0;
+        let mut last = None;
+        loop {
+            let page = self.store.asks_waiting(programme, now, last.as_ref(), BATCH_MOST);
+            let page = page.await.unwrap_or_else(|error| {
+                leave(&error);
+                Vec::new()
+            });
+            let Some(end) = page.last() else { return stepped_up };
+            last = Some(end.clone());
+            for waiting in &page {
+                match self.commit_step_up(programme, waiting, now).await {
+                    Ok(is_late) => stepped_up = stepped_up.saturating_add(usize::from(is_late)),
+                    Err(error) => leave(&error),
+                }
+            }
+        }
+    }
+
+    /// Each late appeal by itself.
+    async fn look_late(&self, programme: &ProgrammeId, now: Timestamp) -> usize {
+        let mut late: usize = 0;
+        let mut last = None;
+        loop {
+            let page = self.store.appeals_waiting(programme, now, last.as_ref(), BATCH_MOST);
+            let page = page.await.unwrap_or_else(|error| {
+                leave(&error);
+                Vec::new()
+            });
+            let Some(end) = page.last() else { return late };
+            last = Some(end.clone());
+            for waiting in &page {
+                match self.commit_look_late(programme, waiting, now).await {
+                    Ok(is_late) => late = late.saturating_add(usize::from(is_late)),
+                    Err(error) => leave(&error),
+                }
+            }
+        }
+    }
+
+    async fn commit_look_late(
+        &self,
+        programme: &ProgrammeId,
+        waiting: &WaitingAppeal,
+        now: Timestamp,
+    ) -> Result<bool, ActError> {
+        let desk = Desk { directory: &self.directory, ids: &self.ids };
+        let mut tx = self.store.begin().await?;
+        let is_late = asks::appeal_late(&mut tx, desk, programme, waiting, now).await?;
+        tx.commit().await?;
+        Ok(is_late)
+    }
+
+    async fn commit_step_up(
+        &self,
+        programme: &ProgrammeId,
+        waiting: &WaitingAsk,
+        now: Timestamp,
+    ) -> Result<bool, ActError> {
+        let desk = Desk { directory: &self.directory, ids: &self.ids };
+        let mut tx = self.store.begin().await?;
+        let late = asks::step_up(&mut tx, desk, programme, waiting, now).await?;
+        tx.commit().await?;
+        Ok(late.is_some())
     }
 
     async fn book_parked(&self, now: Timestamp) -> usize {
@@ -176,15 +260,16 @@ fn leave(error: &(dyn std::error::Error + 'static)) {
 }
 
 fn tell(done: Done) {
-    let Done { expired, unparked, unconfirmed } = done;
+    let Done { expired, unparked, unconfirmed, stepped_up } = done;
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     metrics::counter!("sayso_expired_holds_total").increment(count(expired));
     metrics::counter!("sayso_unparked_total").increment(count(unparked));
     metrics::counter!("sayso_unconfirmed_total").increment(count(unconfirmed));
+    metrics::counter!("sayso_late_asks_total").increment(count(stepped_up));
     if unconfirmed > 0 {
         tracing::warn!(unconfirmed, "approvals were not confirmed: see sayso exceptions");
     }
-    if expired > 0 || unparked > 0 {
-        tracing::info!(expired, unparked, "looked after");
+    if expired > 0 || unparked > 0 || stepped_up > 0 {
+        tracing::info!(expired, unparked, stepped_up, "looked after");
     }
 }

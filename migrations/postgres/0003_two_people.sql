@@ -40,6 +40,9 @@ CREATE TABLE token_key (
     changed_at  BIGINT NOT NULL
 );
 
+-- One of each at most: whoever makes the first keys at the same time agrees with the others.
+CREATE UNIQUE INDEX token_key_in_use ON token_key (state) WHERE state IN ('next', 'current');
+
 -- Tokens that count no more, until they would have run out anyway.
 CREATE TABLE revoked_token (
     programme_id TEXT COLLATE "C" NOT NULL,
@@ -244,6 +247,9 @@ CREATE TABLE ask (
 -- Whose turn runs out next. Only what is open is in it.
 CREATE INDEX ask_waiting ON ask (programme_id, answer_by)
     WHERE state IN ('sent', 'seen', 'talk_first');
+
+-- OKs that ended long ago are forgotten, so that a decision never reads many.
+CREATE INDEX permission_ended ON permission (programme_id, ends_at);
 
 -- Somebody else than the decider looks at a no, a pause or a must-change.
 CREATE TABLE appeal (

@@ -357,6 +357,11 @@ impl Desk<'_> {
         // What this purchase has used already serves all of it.
         let own = |p: &Permission| p.uses_left.saturating_add(i64::from(used.contains(&p.id)));
         let about = about.map(|p| Permission { uses_left: own(p), ..p.clone() });
+        // Of those that help no more, only the latest can be told of.
+        let about: Vec<_> = about.filter(|p| p.given_at <= moment.at).collect();
+        let latest = about.last().map(|p| p.id);
+        let counts = |p: &Permission| p.is_live(moment.at) || Some(p.id) == latest;
+        let about = about.into_iter().filter(counts);
         let is_known = holder.is_some();
         Ok(Facts {
             moment,

@@ -224,7 +224,7 @@ impl Ask {
     }
 
     /// The ask after an answer, and the permission that a yes is.
-    pub fn answered(&self, given: Given<'_>) -> Result<(Self, Option<Permission>), ReplyError> {
+    pub fn answered(&self, given: &Given<'_>) -> Result<(Self, Option<Permission>), ReplyError> {
         if given.by.human == self.asked.human {
             return Err(ReplyError::OwnAsk);
         }
@@ -244,7 +244,7 @@ impl Ask {
             Reply::Yes { up_to, reach, ends_at } => {
                 let scope = self.scope_of(*reach)?;
                 let cap = self.cap(*up_to)?;
-                let permission = permission(&given, scope, cap, *ends_at)?;
+                let permission = permission(given, scope, cap, *ends_at)?;
                 answer.up_to = Some(cap);
                 answer.permission = Some(permission.id);
                 answer.review_on = given.review_on;

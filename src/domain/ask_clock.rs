@@ -73,8 +73,10 @@ impl AskClock<'_> {
         let step = match (cover.worker_is_away, is_out_of_hours) {
             (true, _) => Step::Cover,
             (false, true) if cover.somebody_is_on_duty => Step::Cover,
-            (false, true) => Step::Manager,
-            (false, false) => Step::Worker,
+            (false, true) if self.working.end_of_working_day(at) > self.working.end_of_day(at) => {
+                Step::Manager
+            }
+            (false, _) => Step::Worker,
         };
         let answer_by = self.answer_by(step, at, urgency, decide_by);
         let answer_by = match urgency {

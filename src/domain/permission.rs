@@ -30,6 +30,11 @@ pub enum PermissionGap {
 }
 
 impl Permission {
+    /// Whether it can still be used at `at`.
+    pub fn is_live(&self, at: Timestamp) -> bool {
+        self.uses_left > 0 && at < self.ends_at
+    }
+
     /// Whether the permission can pay for `amount` at `at`. The currencies are the same.
     pub fn covers(&self, amount: Money, at: Timestamp) -> Result<(), PermissionGap> {
         if self.uses_left <= 0 {

@@ -119,7 +119,8 @@ impl IssuerGate {
     }
 }
 
-async fn read_body(body: Body) -> Result<Bytes, ApiError> {
+/// Reads a body that is neither too long nor too slow.
+pub(super) async fn read_body(body: Body) -> Result<Bytes, ApiError> {
     // A length that is announced need not be waited for.
     let announced = usize::try_from(body.size_hint().lower());
     if announced.is_ok_and(|bytes| bytes > BODY_BYTES_MAX) {

@@ -1,27 +1,33 @@
 //! The HTTP edge: bytes in, values inward; answers outward, bytes out. No rule lives here.
 
 mod issuers;
+mod keys;
 mod ops;
 mod problem;
 mod server;
+mod v1;
 
-use axum::Router;
 use axum::extract::FromRef;
 use axum::http::{HeaderValue, header};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use axum::{Json, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::clock::Clock;
 use crate::committer::Committer;
+use crate::ids::NewIds;
 use crate::ops::health::Readiness;
 use crate::programme::directory::Directory;
+use crate::store::Store;
+use crate::tokens::Tokens;
 
 use issuers::IssuerGate;
 use ops::Operations;
-pub use problem::ApiError;
+pub use problem::{ApiError, FieldProblem};
 pub use server::{Listening, listen};
+pub use v1::document;
 
 /// What the handlers reach.
 #[derive(Debug, Clone)]
@@ -30,6 +36,9 @@ pub struct Edge {
     pub committer: Committer,
     pub clock: Clock,
     pub readiness: Readiness,
+    pub store: Store,
+    pub ids: NewIds,
+    pub tokens: Tokens,
 }
 
 impl FromRef<Edge> for IssuerGate {
@@ -50,7 +59,11 @@ impl FromRef<Edge> for Operations {
 
 /// Every address of this process.
 pub fn router(edge: Edge) -> Router {
+    let (v1, document) = v1::router().split_for_parts();
     Router::new()
+        .merge(v1)
+        .route("/openapi.json", get(async move || Json(document.clone())))
+        .route("/.well-known/jwks.json", get(keys::public))
         .route("/issuers/{connection}/authorisations", post(issuers::authorise))
         .route("/issuers/{connection}/events", post(issuers::tell))
         .route("/livez", get(ops::live))

@@ -4,9 +4,13 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::committer::NotStored;
 use crate::issuers::RefusedMessage;
+use crate::members::ActError;
+use crate::store::StoreError;
+use crate::tokens::{RefusedToken, VerifyError};
 
 /// Why a request got no answer of its own.
 #[derive(Debug, thiserror::Error)]
@@ -29,16 +33,100 @@ pub enum ApiError {
     NotStored(#[from] NotStored),
     #[error("something here broke; it has been noted")]
     Panicked,
+    #[error("send a token of yours: authorization: Bearer …")]
+    NotSignedIn,
+    #[error("that token is not accepted; get a new one")]
+    BadToken(#[source] RefusedToken),
+    #[error("this account may not do that")]
+    NotAllowed,
+    #[error("{field}: {what}")]
+    Malformed { field: &'static str, what: String },
+    #[error("the body must be JSON: send content-type: application/json")]
+    WrongMedia,
+    #[error("what was sent cannot be done")]
+    Invalid(Vec<FieldProblem>),
+    #[error("{0}")]
+    Conflict(String),
+    #[error("give the request a key of its own: idempotency-key: \"…\", 1 to 200 characters")]
+    NoKey,
+    #[error("something else was sent with this idempotency-key before; take a new one")]
+    OtherContent,
+    #[error("a request with this idempotency-key is being answered; send it again in a moment")]
+    StillRunning,
+    #[error("it could not be done just now; send it again")]
+    TryLater(#[source] StoreError),
+    #[error("it could not be done just now; send it again")]
+    TooLate,
+    #[error("something here broke; it has been noted")]
+    Broken(#[source] Box<ActError>),
 }
 
-#[derive(Serialize)]
-struct Problem {
+/// One field of what was sent that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldProblem {
+    /// Where it is in the body, as a JSON pointer (RFC 6901).
+    #[schema(examples("/amount"))]
+    pub pointer: String,
+    /// What is wrong with it and what to do.
+    pub detail: String,
+}
+
+impl FieldProblem {
+    /// A problem with the field called `field`.
+    pub fn of(field: &str, detail: impl Into<String>) -> Self {
+        let gap = if field.is_empty() || field.starts_with('/') { "" } else { "/" };
+        Self { pointer: format!("{gap}{field}"), detail: detail.into() }
+    }
+}
+
+/// Why a request got no answer of its own (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// What kind of problem it is; the same for the same kind.
     r#type: &'static str,
     title: &'static str,
     status: u16,
+    /// What happened, in words.
     detail: String,
+    /// The header or parameter that is wrong, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     field: Option<String>,
+    /// The fields of the body that are wrong, where there are any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldProblem>,
+}
+
+impl From<ActError> for ApiError {
+    fn from(error: ActError) -> Self {
+        match error {
+            ActError::NotThere(what) => Self::NotFound(what),
+            ActError::NotAllowed(_) => Self::NotAllowed,
+            ActError::Invalid { field, what } => Self::Invalid(vec![FieldProblem::of(field, what)]),
+            ActError::Conflict(what) => Self::Conflict(what),
+            ActError::Store(error) if error.is_transient() || error.is_outage() => {
+                Self::TryLater(error)
+            }
+            ActError::Store(_) | ActError::Directory(_) | ActError::Ledger(_) => {
+                Self::Broken(Box::new(error))
+            }
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        ActError::from(error).into()
+    }
+}
+
+impl From<VerifyError> for ApiError {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Refused(why) => Self::BadToken(why),
+            VerifyError::Store(error) => error.into(),
+        }
+    }
 }
 
 impl ApiError {
@@ -52,17 +140,26 @@ impl ApiError {
             Self::BrokenOff => "broken_off",
             Self::Encoded => "encoded",
             Self::Refused(RefusedMessage::Signature(error)) => error.word(),
-            Self::Refused(RefusedMessage::Malformed { .. }) => "malformed",
+            Self::Refused(RefusedMessage::Malformed { .. }) | Self::Malformed { .. } => "malformed",
             Self::NotStored(_) => "not_stored",
             Self::Panicked => "panicked",
+            Self::NotSignedIn => "not_signed_in",
+            Self::BadToken(_) => "bad_token",
+            Self::NotAllowed => "not_allowed",
+            Self::WrongMedia => "wrong_media",
+            Self::Invalid(_) => "invalid",
+            Self::Conflict(_) => "conflict",
+            Self::NoKey => "no_key",
+            Self::OtherContent => "other_content",
+            Self::StillRunning => "still_running",
+            Self::TryLater(_) | Self::TooLate => "try_later",
+            Self::Broken(_) => "broken",
         }
     }
-}
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        // The only place where an error becomes a status: one line per variant, no wildcard.
-        let (status, kind, title) = match &self {
+    /// The only place where an error becomes a status: one line per variant, no wildcard.
+    const fn told(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "/problems/not-found", "Not found"),
             Self::WrongMethod => {
                 (StatusCode::METHOD_NOT_ALLOWED, "/problems/wrong-method", "Wrong method")
@@ -74,29 +171,122 @@ impl IntoResponse for ApiError {
             Self::Refused(RefusedMessage::Signature(_)) => {
                 (StatusCode::UNAUTHORIZED, "/problems/signature", "Not known to be genuine")
             }
-            Self::Refused(RefusedMessage::Malformed { .. }) => {
+            Self::Refused(RefusedMessage::Malformed { .. }) | Self::Malformed { .. } => {
                 (StatusCode::BAD_REQUEST, "/problems/malformed", "Not as documented")
             }
             Self::NotStored(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "/problems/not-stored", "Send it again")
             }
-            Self::Panicked => {
+            Self::Panicked | Self::Broken(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "/problems/internal", "Internal error")
             }
-        };
-        let field = match &self {
+            Self::NotSignedIn | Self::BadToken(_) => {
+                (StatusCode::UNAUTHORIZED, "/problems/not-signed-in", "Not signed in")
+            }
+            Self::NotAllowed => (StatusCode::FORBIDDEN, "/problems/not-allowed", "Not allowed"),
+            Self::WrongMedia => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "/problems/wrong-media", "Not JSON")
+            }
+            Self::Invalid(_) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "/problems/invalid", "Cannot be done so")
+            }
+            Self::Conflict(_) => (StatusCode::CONFLICT, "/problems/conflict", "Has changed"),
+            Self::NoKey => (StatusCode::BAD_REQUEST, "/problems/no-key", "A key is missing"),
+            Self::OtherContent => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "/problems/other-content", "Another request")
+            }
+            Self::StillRunning => {
+                (StatusCode::CONFLICT, "/problems/still-running", "Still being answered")
+            }
+            Self::TryLater(_) | Self::TooLate => {
+                (StatusCode::SERVICE_UNAVAILABLE, "/problems/try-later", "Send it again")
+            }
+        }
+    }
+
+    fn field(&self) -> Option<String> {
+        match self {
             Self::Refused(RefusedMessage::Malformed { field, .. }) => Some(field.clone()),
+            Self::Malformed { field, .. } => Some((*field).to_owned()),
             Self::TooLarge | Self::TooSlow | Self::BrokenOff => Some("body".to_owned()),
             Self::Encoded => Some("content-encoding".to_owned()),
+            Self::WrongMedia => Some("content-type".to_owned()),
+            Self::NoKey | Self::OtherContent | Self::StillRunning => {
+                Some("idempotency-key".to_owned())
+            }
+            Self::NotSignedIn | Self::BadToken(_) => Some("authorization".to_owned()),
             Self::Refused(RefusedMessage::Signature(_))
             | Self::NotFound(_)
             | Self::WrongMethod
             | Self::NotStored(_)
-            | Self::Panicked => None,
+            | Self::Panicked
+            | Self::NotAllowed
+            | Self::Invalid(_)
+            | Self::Conflict(_)
+            | Self::TryLater(_)
+            | Self::TooLate
+            | Self::Broken(_) => None,
+        }
+    }
+
+    /// What an HTTP client may do about it, where a header says so.
+    const fn remedy(&self) -> Option<(header::HeaderName, &'static str)> {
+        match self {
+            Self::NotSignedIn => Some((header::WWW_AUTHENTICATE, "Bearer realm=\"sayso\"")),
+            Self::BadToken(_) => {
+                Some((header::WWW_AUTHENTICATE, "Bearer realm=\"sayso\", error=\"invalid_token\""))
+            }
+            Self::StillRunning | Self::TryLater(_) | Self::TooLate => {
+                Some((header::RETRY_AFTER, "1"))
+            }
+            Self::NotFound(_)
+            | Self::WrongMethod
+            | Self::TooLarge
+            | Self::TooSlow
+            | Self::BrokenOff
+            | Self::Encoded
+            | Self::Refused(_)
+            | Self::NotStored(_)
+            | Self::Panicked
+            | Self::NotAllowed
+            | Self::Malformed { .. }
+            | Self::WrongMedia
+            | Self::Invalid(_)
+            | Self::Conflict(_)
+            | Self::NoKey
+            | Self::OtherContent
+            | Self::Broken(_) => None,
+        }
+    }
+
+    /// The sender is told no cause; whoever runs this is.
+    fn note(&self) {
+        let cause = std::error::Error::source(self);
+        match self {
+            Self::Broken(_) => tracing::error!(cause, "a request failed"),
+            Self::TryLater(_) | Self::TooLate => tracing::warn!(cause, "a request must wait"),
+            Self::BadToken(_) => tracing::debug!(cause, "a token was refused"),
+            _ => {}
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.note();
+        let (status, kind, title) = self.told();
+        let (field, detail, remedy) = (self.field(), self.to_string(), self.remedy());
+        let errors = match self {
+            Self::Invalid(errors) => errors,
+            _ => Vec::new(),
         };
-        let detail = self.to_string();
-        let body = Problem { r#type: kind, title, status: status.as_u16(), detail, field };
+        let body = Problem { r#type: kind, title, status: status.as_u16(), detail, field, errors };
         let content_type = HeaderValue::from_static("application/problem+json");
-        (status, [(header::CONTENT_TYPE, content_type)], Json(body)).into_response()
+        let mut response =
+            (status, [(header::CONTENT_TYPE, content_type)], Json(body)).into_response();
+        if let Some((name, value)) = remedy {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
     }
 }

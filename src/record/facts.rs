@@ -135,6 +135,11 @@ impl FactsRecord {
         Moment { at: self.at, date: self.date, time: self.time }
     }
 
+    /// What was approved of the purchase before, if it was open.
+    pub fn so_far(&self, currency: Currency) -> Option<Money> {
+        self.so_far.map(|(minor, _)| Money::from_minor(minor, currency))
+    }
+
     /// The facts themselves, with the `versions` that they name.
     pub fn facts(&self, versions: Versions) -> Result<Facts, UnreadableFacts> {
         let Versions { mut programme, agreement } = versions;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::batch::read_row;
 use super::programmes::OnKnown;
 use super::{Dialect, Store, StoreError, Tx};
-use crate::domain::id::{BudgetId, MemberId, ProgrammeId};
+use crate::domain::id::{BudgetId, MemberId, PersonId, ProgrammeId};
 use crate::domain::role::{Actor, Member, MemberState, Role, Subject, Tick};
 use crate::record::row::{CorruptRow, Reader, Table, Value, columns, shown};
 
@@ -63,6 +63,26 @@ impl Tx {
             Dialect::Postgres => " FOR SHARE",
             Dialect::Sqlite => "",
         };
+        self.read_actor(programme, member, now, lock).await
+    }
+
+    /// As [`Tx::actor`], for a transaction that only reads.
+    pub async fn reading_actor(
+        &mut self,
+        programme: &ProgrammeId,
+        member: &MemberId,
+        now: Timestamp,
+    ) -> Result<Option<Actor>, StoreError> {
+        self.read_actor(programme, member, now, "").await
+    }
+
+    async fn read_actor(
+        &mut self,
+        programme: &ProgrammeId,
+        member: &MemberId,
+        now: Timestamp,
+        lock: &str,
+    ) -> Result<Option<Actor>, StoreError> {
         let sql = sqlx::AssertSqlSafe(format!(
             "{MEMBERS} WHERE programme_id = $1 AND member_id = $2{lock}"
         ));
@@ -137,17 +157,20 @@ impl Tx {
         programme: &ProgrammeId,
         duties: &[DutyRow],
     ) -> Result<(), StoreError> {
-        let row = |duty: &DutyRow| {
-            vec![
-                shown(programme),
-                shown(&duty.member),
-                duty.begins_at.into(),
-                duty.ends_at.into(),
-                duty.covers.as_ref().map(ToString::to_string).into(),
-            ]
-        };
-        let rows: Vec<_> = duties.iter().map(row).collect();
-        self.put(&DUTY, &rows, OnKnown::Replace).await?;
+        let sql = "INSERT INTO duty (programme_id, member_id, begins_at, ends_at, covers) \
+                   VALUES ($1, $2, $3, $4, $5) \
+                   ON CONFLICT (programme_id, member_id, begins_at) \
+                   DO UPDATE SET ends_at = excluded.ends_at, covers = excluded.covers";
+        for duty in duties {
+            sqlx::query(sql)
+                .bind(programme.to_string())
+                .bind(duty.member.to_string())
+                .bind(duty.begins_at.as_microsecond())
+                .bind(duty.ends_at.as_microsecond())
+                .bind(duty.covers.as_ref().map(ToString::to_string))
+                .execute(self.connection())
+                .await?;
+        }
         Ok(())
     }
 }
@@ -163,7 +186,7 @@ fn member_row(programme: &ProgrammeId, member: &Member) -> Vec<Value> {
         spaced(member.sees.iter().map(|tick| tick.word())).into(),
         member.worker.as_ref().map(ToString::to_string).into(),
         member.answer_limit_minor.into(),
-        spaced(member.conflicts.iter().map(|person| person.as_str())).into(),
+        spaced(member.conflicts.iter().map(PersonId::as_str)).into(),
         member.state.word().into(),
     ]
 }

@@ -5,6 +5,7 @@
 
 mod acts;
 mod agreements;
+mod appeals;
 mod asks;
 mod batch;
 mod books;
@@ -21,7 +22,9 @@ mod programmes;
 mod proof;
 mod proposals;
 mod reports;
+mod requests;
 mod statements;
+mod tokens;
 mod upkeep;
 mod writing;
 
@@ -33,6 +36,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transact
 
 pub use self::acts::{ActRow, LookRow};
 pub use self::agreements::Agreements;
+pub use self::appeals::WaitingAppeal;
 pub use self::asks::WaitingAsk;
 pub use self::books::{BookWanted, Books, CardBudget, Expected, OpenBook, ReferenceKey};
 pub use self::close::{Additions, NewMessage, Note, Parked};
@@ -47,8 +51,10 @@ pub use self::programmes::{BUDGET, LOAD, POT_PLAN, ProgrammeRow, SecretRow, pot_
 pub use self::proof::{Evidence, EvidenceScan};
 pub use self::proposals::VersionRow;
 pub use self::reports::{DECISIONS_FOUND_MOST, ExceptionRow, MessageRow, ProgrammeSums};
+pub use self::requests::{Claim, RequestKey};
 use self::statements::Statements;
 pub use self::statements::{COUNTER, POT, WITHDRAWAL};
+pub use self::tokens::TokenKeyRow;
 pub use self::upkeep::OpenPurchase;
 use crate::crash;
 use crate::record::row::CorruptRow;
@@ -125,6 +131,13 @@ impl StoreError {
             | Self::Contended(_)
             | Self::UnknownScheme(_) => false,
         }
+    }
+
+    /// Whether somebody else held a lock for longer than we wait.
+    pub(super) fn is_lock_timeout(&self) -> bool {
+        // SQLSTATE of PostgreSQL. On SQLite the whole file is ours by then.
+        matches!(self, Self::Database(sqlx::Error::Database(error))
+            if error.code().is_some_and(|code| code == "55P03"))
     }
 
     /// Whether a commit may have gone through without our knowing.

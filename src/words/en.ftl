@@ -477,6 +477,12 @@ no-reason-over-sum = It is more than you two agreed.
 no-reason-safety = It is about keeping you safe.
 no-reason-money = There is not enough money for it.
 
+cannot-ask-funder-rule = This can't be bought with this money. It is the funder's rule, not { $worker }'s.
+cannot-ask-mix-up = It was a mix-up with the shop's till. You can try again now.
+cannot-ask-card = A one-time OK does not help with your card now. Reply WHY to read what does.
+cannot-ask-no-money = A one-time OK does not add money. Reply NEXT to see when more money comes.
+too-many-asks = You have { $most } questions waiting. Wait for one, or take one back.
+
 some-team = our team
 duty-team = our duty team
 some-manager = our manager

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::phrase::Phrase;
 use super::{Words, sms};
-use crate::domain::ask::NoReason;
+use crate::domain::ask::{CannotAsk, NoReason, OPEN_MOST};
 use crate::domain::money::Money;
 
 /// What has happened.
@@ -194,6 +194,26 @@ impl Words {
             NoReason::Safety => Phrase::NoReasonSafety,
             NoReason::Money => Phrase::NoReasonMoney,
         })
+    }
+
+    /// Why something cannot be asked for, kindly, and what helps.
+    pub fn cannot_ask(&self, why: CannotAsk, worker_name: &str) -> String {
+        let mut args = FluentArgs::new();
+        args.set("worker", worker_name.to_owned());
+        let phrase = match why {
+            CannotAsk::FunderRule => Phrase::CannotAskFunderRule,
+            CannotAsk::MixUp => Phrase::CannotAskMixUp,
+            CannotAsk::Card => Phrase::CannotAskCard,
+            CannotAsk::NoMoney => Phrase::CannotAskNoMoney,
+        };
+        self.fill(phrase.id(), None, &args)
+    }
+
+    /// Too many asks wait already.
+    pub fn too_many_asks(&self) -> String {
+        let mut args = FluentArgs::new();
+        args.set("most", OPEN_MOST);
+        self.fill(Phrase::TooManyAsks.id(), None, &args)
     }
 
     fn news_text(&self, news: News, particular: &Particular<'_>, is_tight: bool) -> String {

@@ -19,6 +19,7 @@ use sayso::ops::metrics;
 use sayso::programme::apply::apply;
 use sayso::programme::directory::Directory;
 use sayso::store::{Connections, Store};
+use sayso::tokens::{self, Tokens};
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -69,6 +70,9 @@ impl Gate {
             committer,
             clock: clock.clone(),
             readiness: readiness.clone(),
+            store: store.clone(),
+            ids: ids.clone(),
+            tokens: Tokens::new(store.clone(), tokens::ISSUER),
         });
         let gate = Self { router, store, directory, clock, hand, readiness, database };
         gate.apply(&programme()).await;

@@ -7,6 +7,8 @@ mod support;
 #[cfg(test)]
 mod agreements;
 #[cfg(test)]
+mod asks;
+#[cfg(test)]
 mod caller;
 #[cfg(test)]
 mod commands;

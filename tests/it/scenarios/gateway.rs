@@ -16,7 +16,7 @@ use crate::support::TestDatabase;
 use crate::world::{RULES, patient};
 
 /// A gateway in a process of its own, on the machine's clock. Killed when it goes.
-pub(super) struct Gateway {
+pub(crate) struct Gateway {
     process: Child,
     address: SocketAddr,
     // Kept for its drop.
@@ -25,14 +25,14 @@ pub(super) struct Gateway {
 
 impl Gateway {
     /// Runs `sayso serve` and waits until it is ready.
-    pub(super) async fn start(database: &TestDatabase) -> Self {
+    pub(crate) async fn start(database: &TestDatabase) -> Self {
         let gateway = Self::spawn(database, Command::new(env!("CARGO_BIN_EXE_sayso")));
         gateway.caller().until_ready(true).await;
         gateway
     }
 
     /// As [`Self::start`], to be killed when it reaches `place` for the `times`-th time.
-    pub(super) async fn start_to_crash(database: &TestDatabase, place: &str, times: u32) -> Self {
+    pub(crate) async fn start_to_crash(database: &TestDatabase, place: &str, times: u32) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sayso"));
         command.env(sayso::crash::VARIABLE, format!("{place}:{times}"));
         let gateway = Self::spawn(database, command);
@@ -41,12 +41,12 @@ impl Gateway {
     }
 
     /// Runs `command`, which is `sayso` or ends in it, with `serve` as its last arguments.
-    pub(super) fn spawn(database: &TestDatabase, command: Command) -> Self {
+    pub(crate) fn spawn(database: &TestDatabase, command: Command) -> Self {
         Self::spawn_logging_to(database, command, Stdio::null())
     }
 
     /// As [`Self::spawn`], with a log that is full soon.
-    pub(super) fn spawn_with_unread_log(database: &TestDatabase, command: Command) -> Self {
+    pub(crate) fn spawn_with_unread_log(database: &TestDatabase, command: Command) -> Self {
         Self::spawn_logging_to(database, command, Stdio::piped())
     }
 
@@ -66,7 +66,7 @@ impl Gateway {
     }
 
     /// The memory that it has in use. Unit: kilobytes.
-    pub(super) fn memory_kb(&self) -> u64 {
+    pub(crate) fn memory_kb(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));
         let status = status.unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -74,7 +74,7 @@ impl Gateway {
     }
 
     /// Waits until it has ended by itself.
-    pub(super) async fn until_dead(&mut self) {
+    pub(crate) async fn until_dead(&mut self) {
         let begun = Instant::now();
         while self.process.try_wait().unwrap().is_none() {
             assert!(begun.elapsed() < Duration::from_secs(15), "it is still alive");
@@ -82,11 +82,11 @@ impl Gateway {
         }
     }
 
-    pub(super) fn caller(&self) -> Caller {
+    pub(crate) fn caller(&self) -> Caller {
         Caller::new(self.address, Clock::system())
     }
 
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
@@ -100,19 +100,19 @@ impl Drop for Gateway {
 }
 
 /// Applies `file` with money that does not end, whatever the day is.
-pub(super) async fn prepare(database: &TestDatabase, file: &str) -> Store {
+pub(crate) async fn prepare(database: &TestDatabase, file: &str) -> Store {
     let store = Store::open(&database.url, Connections::default()).await.unwrap();
     let file = patient(file).replace("= 2027-", "= 2099-").replace("= 2026-12-", "= 2099-12-");
     apply(&store, &NewIds::default(), Clock::system().now(), &file, RULES).await.unwrap();
     store
 }
 
-pub(super) async fn prove(store: &Store) {
+pub(crate) async fn prove(store: &Store) {
     let proof = sayso::ops::verify(store, None).await.unwrap();
     assert!(proof.is_clean(), "{}", proof.to_text());
 }
 
-pub(super) async fn count(database: &TestDatabase, sql: &str) -> i64 {
+pub(crate) async fn count(database: &TestDatabase, sql: &str) -> i64 {
     let mut connection = database.connect().await;
     let sql = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {sql}"));
     let count = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();

@@ -9,7 +9,7 @@ mod deadlines;
 mod disputes;
 mod explained;
 mod faults;
-mod gateway;
+pub(crate) mod gateway;
 mod hangups;
 mod holds;
 mod lives;

@@ -1,0 +1,322 @@
+//! Somebody else looks at a no: with a clock, and for essentials with a yes until they have.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::telling::Telling;
+use super::{Desk, Room, said};
+use crate::domain::agreement::Scope;
+use crate::domain::appeal::{About, Appeal, AppealError, AppealState, Finding, Interim};
+use crate::domain::ask::{Ask, AskState, By, NoReason, Urgency, WORKS_FOR, cooling_days};
+use crate::domain::id::{AppealId, BudgetId, HumanId, PermissionId, PersonId, ProgrammeId};
+use crate::domain::money::Money;
+use crate::domain::permission::Permission;
+use crate::domain::recipient::Recipient;
+use crate::domain::role::Act;
+use crate::members::{ActError, Acting, Admitted};
+use crate::record::particulars::Particulars;
+use crate::store::{Tx, WaitingAppeal};
+use crate::words::{News, Particular, Who};
+
+/// A yes for now outlasts the answer by this, so that it never ends in front of a till.
+const INTERIM_OUTLASTS: SignedDuration = SignedDuration::from_hours(1);
+
+/// What somebody found who looked again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppealAnswering {
+    pub appeal: AppealId,
+    /// None when it is changed; where to go next, outside of the programme, when it stays.
+    pub next_step: Option<String>,
+    /// Why, in words that the person reads.
+    pub words: String,
+}
+
+/// What is decided about, as far as an appeal needs it.
+struct Matter {
+    decided_by: HumanId,
+    urgency: Urgency,
+    ask: Option<Ask>,
+}
+
+/// Asks that somebody else looks. The same thing is looked at once: asked again, it is the same
+/// appeal.
+pub async fn appeal(
+    tx: &mut Tx,
+    desk: Desk<'_>,
+    acting: &Acting,
+    person: &PersonId,
+    about: About,
+    words: Option<&str>,
+) -> Result<Appeal, ActError> {
+    let room = Room::enter(tx, desk, &acting.programme, &BudgetId::of(person)).await?;
+    let admitted = acting.admit(tx, Act::Appeal, person).await?;
+    let words = said(words)?;
+    let known = tx.appeals_about(&room.programme_id, &room.budget, &about.to_string()).await?;
+    if let Some(known) = known.into_iter().find(|known| known.state != AppealState::TakenBack) {
+        return Ok(known);
+    }
+    let matter = matter(tx, &room, about, acting.at).await?;
+    let answer_by = room.clock().decide_by(acting.at, matter.urgency);
+    let interim = interim(&room, desk, &matter, acting.at, answer_by)?;
+    if let Some(permission) = &interim {
+        tx.add_permission(&room.programme_id, &room.budget, permission).await?;
+    }
+    let member = &admitted.actor.member;
+    let appeal = Appeal {
+        id: AppealId::new(desk.ids.next(acting.at)),
+        budget: room.budget.clone(),
+        about,
+        decided_by: matter.decided_by,
+        words,
+        opened: By { member: member.id.clone(), human: member.human.clone() },
+        opened_at: acting.at,
+        interim: if interim.is_some() { Interim::YesForNow } else { Interim::AsItWas },
+        permission: interim.as_ref().map(|permission| permission.id),
+        answer_by,
+        state: AppealState::Open,
+        outcome: None,
+    };
+    tx.add_appeal(&room.programme_id, &appeal).await?;
+    let mut telling = Telling::new(&room, desk, acting.at, appeal.id.to_string());
+    telling.act(&admitted, "appealed", &about.to_string());
+    let particular = Particular {
+        at: Some(answer_by),
+        amount: interim.as_ref().map(|permission| permission.cap),
+        ..telling.particular()
+    };
+    let news = if interim.is_some() { News::AppealSentWithYes } else { News::AppealSent };
+    telling.tell(Recipient::Person, news, &particular, facts_of(&appeal));
+    for recipient in [Recipient::Manager, Recipient::Duty] {
+        telling.tell(recipient, News::WorkerAppeal, &particular, facts_of(&appeal));
+    }
+    telling.write(tx).await?;
+    Ok(appeal)
+}
+
+async fn matter(
+    tx: &mut Tx,
+    room: &Room,
+    about: About,
+    now: Timestamp,
+) -> Result<Matter, ActError> {
+    let not_there = ActError::NotThere("decision");
+    match about {
+        About::Ask(id) => {
+            let ask = tx.ask(&room.programme_id, &room.budget, id).await?;
+            let ask = ask.ok_or(not_there)?;
+            let is_no = matches!(ask.state, AskState::NotThisTime | AskState::YesLess);
+            let by = ask.answer.as_ref().and_then(|answer| answer.by.clone()).filter(|_| is_no);
+            let by = by.ok_or_else(|| ActError::Conflict("it is not a no".to_owned()))?;
+            Ok(Matter { decided_by: by.human, urgency: ask.urgency, ask: Some(ask) })
+        }
+        About::Pause(id) => {
+            let decider = tx.pause_decider(&room.programme_id, &room.budget, id, now).await?;
+            // Everything is stopped, essentials too: it is looked at the same day.
+            let urgency = Urgency::Essential;
+            Ok(Matter { decided_by: decider.ok_or(not_there)?, urgency, ask: None })
+        }
+    }
+}
+
+/// A small yes until somebody has looked: for essentials, unless the rule came with the money, or
+/// the person has set it on themselves.
+fn interim(
+    room: &Room,
+    desk: Desk<'_>,
+    matter: &Matter,
+    at: Timestamp,
+    answer_by: Timestamp,
+) -> Result<Option<Permission>, ActError> {
+    let Some(ask) = &matter.ask else { return Ok(None) };
+    let reason = ask.answer.as_ref().and_then(|answer| answer.reason);
+    let is_barred = reason == Some(NoReason::Law)
+        || ask.category.as_ref().is_some_and(|category| room.is_barred(category, at));
+    let is_fair = ask.urgency == Urgency::Essential
+        && ask.state == AskState::NotThisTime
+        && !is_barred
+        && cooling_days(&room.agreement, ask).is_none();
+    if !is_fair {
+        return Ok(None);
+    }
+    let most = room.programme.settings.asks.interim_up_to(room.currency());
+    let cap = ask.amount.least(most).map_err(|_| ActError::invalid("about", "too much"))?;
+    let ends_at = answer_by.checked_add(INTERIM_OUTLASTS).unwrap_or(answer_by);
+    Ok(cap.is_positive().then(|| one_time(desk, ask.scope.clone(), cap, at, ends_at)))
+}
+
+fn one_time(
+    desk: Desk<'_>,
+    scope: Scope,
+    cap: Money,
+    at: Timestamp,
+    ends_at: Timestamp,
+) -> Permission {
+    let id = PermissionId::new(desk.ids.next(at));
+    Permission { id, scope, cap, uses_left: 1, given_at: at, ends_at }
+}
+
+/// An appeal before somebody who acts about it.
+async fn found(tx: &mut Tx, room: &Room, id: AppealId) -> Result<Appeal, ActError> {
+    let appeal = tx.appeal(&room.programme_id, &room.budget, id).await?;
+    appeal.ok_or(ActError::NotThere("appeal"))
+}
+
+/// Says what came of looking again. A no that is changed is a permission from the next moment on.
+/// The yes for now ends with the answer.
+///
+/// When it was about a pause and is changed, whoever calls lifts the pause in the same transaction.
+pub async fn answer_appeal(
+    tx: &mut Tx,
+    desk: Desk<'_>,
+    acting: &Acting,
+    person: &PersonId,
+    answering: &AppealAnswering,
+) -> Result<Appeal, ActError> {
+    let room = Room::enter(tx, desk, &acting.programme, &BudgetId::of(person)).await?;
+    let admitted = acting.admit(tx, Act::AnswerAppeal, person).await?;
+    let before = found(tx, &room, answering.appeal).await?;
+    let words = said(Some(&answering.words))?.unwrap_or_default();
+    let next_step = said(answering.next_step.as_deref())?;
+    let finding = match &answering.next_step {
+        None => Finding::Changed,
+        Some(_) => Finding::Kept { next_step: next_step.as_deref().unwrap_or_default() },
+    };
+    let state = match finding {
+        Finding::Changed => AppealState::Changed,
+        Finding::Kept { .. } => AppealState::Kept,
+    };
+    let member = &admitted.actor.member;
+    let by = By { member: member.id.clone(), human: member.human.clone() };
+    if before.was_answered_so(&by, state) {
+        return Ok(before);
+    }
+    if admitted.actor.has_conflict(person) {
+        return Err(ActError::NotAllowed(
+            "a link to this person is marked; somebody else must look",
+        ));
+    }
+    let permission = match (finding, before.about) {
+        (Finding::Changed, About::Ask(id)) => {
+            let ask = tx.ask(&room.programme_id, &room.budget, id).await?;
+            let ask = ask.ok_or(ActError::NotThere("ask"))?;
+            let ends_at = acting.at.checked_add(WORKS_FOR).unwrap_or(Timestamp::MAX);
+            Some(one_time(desk, ask.scope, ask.amount, acting.at, ends_at))
+        }
+        (Finding::Changed, About::Pause(_)) | (Finding::Kept { .. }, _) => None,
+    };
+    let id = permission.as_ref().map(|permission| permission.id);
+    let after = before.answered(&by, finding, &words, acting.at, id).map_err(refusal)?;
+    if let Some(interim) = before.permission {
+        tx.end_permission(&room.programme_id, &room.budget, interim, acting.at).await?;
+    }
+    if let Some(permission) = &permission {
+        tx.add_permission(&room.programme_id, &room.budget, permission).await?;
+    }
+    tx.move_appeal(&room.programme_id, &before, &after).await?;
+    tell_answered(tx, &room, desk, &admitted, &after, permission.as_ref()).await?;
+    Ok(after)
+}
+
+fn refusal(error: AppealError) -> ActError {
+    match error {
+        AppealError::OwnDecision => {
+            ActError::NotAllowed("whoever decided does not look at it again")
+        }
+        AppealError::OwnAppeal => ActError::NotAllowed("nobody answers their own question"),
+        AppealError::Decided => ActError::Conflict(error.to_string()),
+        AppealError::NoWords => ActError::invalid("words", error.to_string()),
+        AppealError::NoNextStep => ActError::invalid("next_step", error.to_string()),
+    }
+}
+
+async fn tell_answered(
+    tx: &mut Tx,
+    room: &Room,
+    desk: Desk<'_>,
+    admitted: &Admitted,
+    after: &Appeal,
+    permission: Option<&Permission>,
+) -> Result<(), ActError> {
+    let mut telling = Telling::new(room, desk, admitted.at, after.id.to_string());
+    telling.act(admitted, "looked_again", after.state.word());
+    let outcome = after.outcome.as_ref();
+    let particular = Particular {
+        name: Some(&admitted.actor.member.name),
+        words: outcome.map(|outcome| outcome.words.as_str()),
+        amount: permission.map(|permission| permission.cap),
+        at: permission.map(|permission| permission.ends_at),
+        ..telling.particular()
+    };
+    let news = match (after.state, permission) {
+        (AppealState::Changed, Some(_)) => News::AppealYes,
+        (AppealState::Changed, None) => News::AppealChanged,
+        (_, _) => News::AppealKept,
+    };
+    let next_step = outcome.and_then(|outcome| outcome.next_step.clone());
+    let facts = facts_of(after).optional("next_step", next_step);
+    telling.tell(Recipient::Person, news, &particular, facts.clone());
+    telling.tell(Recipient::Worker, News::WorkerAppealDone, &particular, facts);
+    Ok(telling.write(tx).await?)
+}
+
+/// Whoever opened it does not want it looked at any more.
+pub async fn take_back_appeal(
+    tx: &mut Tx,
+    desk: Desk<'_>,
+    acting: &Acting,
+    person: &PersonId,
+    id: AppealId,
+) -> Result<Appeal, ActError> {
+    let room = Room::enter(tx, desk, &acting.programme, &BudgetId::of(person)).await?;
+    let admitted = acting.admit(tx, Act::Appeal, person).await?;
+    let before = found(tx, &room, id).await?;
+    if before.state == AppealState::TakenBack {
+        return Ok(before);
+    }
+    let after = before.taken_back();
+    let after = after.ok_or_else(|| ActError::Conflict("it has been answered".to_owned()))?;
+    if let Some(interim) = before.permission {
+        tx.end_permission(&room.programme_id, &room.budget, interim, acting.at).await?;
+    }
+    tx.move_appeal(&room.programme_id, &before, &after).await?;
+    let mut telling = Telling::new(&room, desk, acting.at, id.to_string());
+    telling.act(&admitted, "took_back", "");
+    telling.write(tx).await?;
+    Ok(after)
+}
+
+/// Tells everybody when an appeal is late, and sets the next moment; says whether it was.
+pub async fn appeal_late(
+    tx: &mut Tx,
+    desk: Desk<'_>,
+    programme: &ProgrammeId,
+    waiting: &WaitingAppeal,
+    now: Timestamp,
+) -> Result<bool, ActError> {
+    let room = Room::enter(tx, desk, programme, &waiting.budget).await?;
+    let before = found(tx, &room, waiting.id).await?;
+    if !before.is_open() || before.answer_by > now {
+        return Ok(false);
+    }
+    let after = Appeal { answer_by: room.clock().told_again(now), ..before.clone() };
+    tx.move_appeal(programme, &before, &after).await?;
+    let mut telling = Telling::new(&room, desk, now, before.id.to_string());
+    telling.own_act("stepped_up", "a second look is late")?;
+    let particular =
+        Particular { who: Some(Who::Manager), at: Some(after.answer_by), ..telling.particular() };
+    telling.tell(Recipient::Person, News::AppealLate, &particular, facts_of(&after));
+    for recipient in [Recipient::Manager, Recipient::Duty] {
+        telling.tell(recipient, News::WorkerAppealLate, &particular, facts_of(&after));
+    }
+    telling.write(tx).await?;
+    Ok(true)
+}
+
+/// What pages show of an appeal.
+fn facts_of(appeal: &Appeal) -> Particulars {
+    Particulars::default()
+        .text("appeal", appeal.id.to_string())
+        .text("state", appeal.state.word())
+        .text("of", appeal.about.to_string())
+        .text("interim", appeal.interim.word())
+        .instant("answer_by", appeal.answer_by)
+}

@@ -1,0 +1,374 @@
+//! Asking: from a purchase that was not paid, or from nothing.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::telling::{Telling, recipient_of, who};
+use super::{Desk, Room, said};
+use crate::domain::agreement::{Gate, Scope};
+use crate::domain::ask::{
+    Answer, Ask, AskKind, AskState, By, CannotAsk, OPEN_MOST, Reach, Step, Urgency, askable,
+    cooling_days,
+};
+use crate::domain::ask_clock::Cover;
+use crate::domain::authorisation::AuthorisationRequest;
+use crate::domain::id::{AskId, BudgetId, DecisionId, PermissionId, PersonId};
+use crate::domain::merchant::{Category, Mcc, ShopKey};
+use crate::domain::money::Money;
+use crate::domain::permission::Permission;
+use crate::domain::reason_code::ReasonCode;
+use crate::domain::recipient::Recipient;
+use crate::domain::role::Act;
+use crate::ids::NewIds;
+use crate::members::{ActError, Acting, Admitted};
+use crate::record::decision::{Outcome, RecordedDecision};
+use crate::record::facts::FactsRecord;
+use crate::record::particulars::{Particulars, text_of};
+use crate::store::Tx;
+use crate::words::{News, Particular, Words};
+
+/// Service stations: the card company says "fuel", whatever was bought there.
+const FUEL_STATION: &str = "5541";
+/// How long food there is OK, and how often, until the two have talked about their list.
+const FUEL_FOOD_FOR: SignedDuration = SignedDuration::from_hours(14 * 24);
+const FUEL_FOOD_USES: i64 = 14;
+
+/// What somebody asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    pub kind: AskKind,
+    pub about: About,
+    /// Left out, it is the sum that was not paid.
+    pub up_to: Option<Money>,
+    /// They do not have to say anything.
+    pub words: Option<String>,
+}
+
+/// What an ask is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    /// A purchase that was not paid: everything is known. None is the latest.
+    Refusal {
+        decision: Option<DecisionId>,
+        reach: Reach,
+    },
+    Shop {
+        name: String,
+    },
+    Group {
+        category: Category,
+    },
+}
+
+/// An ask before it is one.
+struct Subject {
+    scope: Scope,
+    category: Option<Category>,
+    place: Option<String>,
+    amount: Money,
+    decision: Option<DecisionId>,
+    refused_for: Option<ReasonCode>,
+    mcc: Option<Mcc>,
+}
+
+/// Asks. Asked twice, it is one ask with one deadline.
+///
+/// # Errors
+///
+/// [`ActError::Invalid`] when it cannot be asked for, in words that the person reads;
+/// [`ActError::Conflict`] when too many asks wait.
+pub async fn ask(
+    tx: &mut Tx,
+    desk: Desk<'_>,
+    acting: &Acting,
+    person: &PersonId,
+    wish: &Wish,
+) -> Result<Ask, ActError> {
+    let budget = BudgetId::of(person);
+    let room = Room::enter(tx, desk, &acting.programme, &budget).await?;
+    let admitted = acting.admit(tx, Act::Ask, person).await?;
+    let words = said(wish.words.as_deref())?;
+    let subject = subject(tx, &room, wish, acting.at).await?;
+    let open = tx.open_asks(&room.programme_id, &room.budget).await?;
+    let is_same = |ask: &&Ask| {
+        ask.kind == wish.kind
+            && ask.scope == subject.scope
+            && ask.amount == subject.amount
+            && ask.decision == subject.decision
+    };
+    if let Some(same) = open.iter().find(is_same) {
+        return Ok(same.clone());
+    }
+    if open.len() >= OPEN_MOST {
+        return Err(ActError::Conflict(Words::english().too_many_asks()));
+    }
+    let cover = tx.cover(&room.programme_id, &room.worker, acting.at).await?;
+    let mcc = subject.mcc;
+    let asked = Asked { kind: wish.kind, words, subject, cover };
+    let ask = asked.begin(&room, &admitted, desk.ids);
+    if let Some((ask, permission)) = food_at_a_fuel_station(&room, &ask, mcc, desk.ids) {
+        tx.add_permission(&room.programme_id, &room.budget, &permission).await?;
+        tx.add_ask(&room.programme_id, &ask).await?;
+        tell_shop_fixed(tx, &room, desk, &admitted, &ask, &permission).await?;
+        return Ok(ask);
+    }
+    tx.add_ask(&room.programme_id, &ask).await?;
+    tell_asked(tx, &room, desk, &admitted, &ask).await?;
+    Ok(ask)
+}
+
+/// Takes an ask back that has not been answered. Taken back twice, it is taken back once.
+pub async fn take_back(
+    tx: &mut Tx,
+    desk: Desk<'_>,
+    acting: &Acting,
+    person: &PersonId,
+    id: AskId,
+) -> Result<Ask, ActError> {
+    let budget = BudgetId::of(person);
+    let room = Room::enter(tx, desk, &acting.programme, &budget).await?;
+    let admitted = acting.admit(tx, Act::Ask, person).await?;
+    let before = tx.ask(&room.programme_id, &room.budget, id).await?;
+    let before = before.ok_or(ActError::NotThere("ask"))?;
+    if before.state == AskState::TakenBack {
+        return Ok(before);
+    }
+    let after = before.taken_back();
+    let after = after.ok_or_else(|| ActError::Conflict("it has been answered".to_owned()))?;
+    tx.move_ask(&room.programme_id, &before, &after).await?;
+    let mut telling = Telling::new(&room, desk, acting.at, id.to_string());
+    telling.act(&admitted, "took_back", "");
+    let particular = telling.particular();
+    let recipient = recipient_of(before.step);
+    telling.tell(recipient, News::WorkerTakenBack, &particular, Particulars::default());
+    telling.write(tx).await?;
+    Ok(after)
+}
+
+async fn subject(
+    tx: &mut Tx,
+    room: &Room,
+    wish: &Wish,
+    at: Timestamp,
+) -> Result<Subject, ActError> {
+    let mut subject = match &wish.about {
+        About::Refusal { decision, reach } => refused(tx, room, *decision, *reach).await?,
+        About::Shop { name } => {
+            let key = ShopKey::from_name(name);
+            let key = key.ok_or_else(|| ActError::invalid("shop", "write the name of the shop"))?;
+            Subject { place: said(Some(name))?, ..from_nothing(room, Scope::Shop(key), None) }
+        }
+        About::Group { category } if room.programme.rules.get(category).is_none() => {
+            return Err(ActError::invalid("group", "there is no such group"));
+        }
+        About::Group { category } => {
+            let scope = Scope::Category(category.clone());
+            from_nothing(room, scope, Some(category.clone()))
+        }
+    };
+    if subject.category.as_ref().is_some_and(|category| room.is_barred(category, at)) {
+        return Err(cannot(room, CannotAsk::FunderRule));
+    }
+    if let Some(up_to) = wish.up_to {
+        subject.amount = up_to;
+    }
+    if !subject.amount.is_positive() || subject.amount.currency() != room.currency() {
+        return Err(ActError::invalid("up_to", "say up to how much, above nothing"));
+    }
+    Ok(subject)
+}
+
+fn from_nothing(room: &Room, scope: Scope, category: Option<Category>) -> Subject {
+    let amount = Money::zero(room.currency());
+    let (place, decision, refused_for, mcc) = (None, None, None, None);
+    Subject { scope, category, place, amount, decision, refused_for, mcc }
+}
+
+fn cannot(room: &Room, why: CannotAsk) -> ActError {
+    ActError::invalid("about", Words::english().cannot_ask(why, room.worker_name()))
+}
+
+/// Everything about a purchase that was not paid. It is found by what the person was told.
+async fn refused(
+    tx: &mut Tx,
+    room: &Room,
+    decision: Option<DecisionId>,
+    reach: Reach,
+) -> Result<Subject, ActError> {
+    let told = tx.refusal_told(&room.programme_id, &room.budget, decision).await?;
+    let told = told.ok_or(ActError::NotThere("purchase"))?;
+    let key = text_of(&told.facts, "connection")
+        .and_then(|connection| connection.parse().ok())
+        .zip(text_of(&told.facts, "reference").and_then(|reference| reference.parse().ok()));
+    let (connection, reference) = key.ok_or(ActError::NotThere("purchase"))?;
+    let keys = [(room.programme_id.clone(), connection, reference)];
+    let recorded = tx.recorded_decisions(&keys).await?.into_iter().next();
+    let recorded = recorded.ok_or(ActError::NotThere("purchase"))?;
+    let codes = match &recorded.outcome {
+        Outcome::Declined(codes) => codes,
+        Outcome::Approved(_) => return Err(ActError::Conflict("it was paid".to_owned())),
+    };
+    let lifted = askable(codes).map_err(|why| cannot(room, why))?;
+    let request = recorded.request().ok_or(ActError::NotThere("purchase"))?;
+    let category = room.programme.rules.category_of(request.merchant.mcc()).clone();
+    let place = Some(request.merchant.name().to_owned()).filter(|name| !name.is_empty());
+    Ok(Subject {
+        scope: scope(&request, lifted, &category, reach),
+        category: Some(category),
+        place,
+        amount: whole(&recorded, &request)?,
+        decision: Some(recorded.id),
+        refused_for: Some(lifted),
+        mcc: request.merchant.mcc(),
+    })
+}
+
+fn scope(
+    request: &AuthorisationRequest,
+    lifted: ReasonCode,
+    category: &Category,
+    reach: Reach,
+) -> Scope {
+    let shop = request.merchant.shop_key();
+    match (lifted, reach, shop, request.merchant.mcc()) {
+        // Every machine has a name of its own.
+        (ReasonCode::CashOff, ..) => Scope::Gate(Gate::Cash),
+        (_, Reach::Place, Some(shop), _) => Scope::Shop(shop),
+        (_, Reach::Place, None, Some(code)) => Scope::Code(code),
+        (_, Reach::Place | Reach::Group, ..) => Scope::Category(category.clone()),
+    }
+}
+
+/// What the purchase came to, with what was approved of it before: a permission covers all of it.
+fn whole(recorded: &RecordedDecision, request: &AuthorisationRequest) -> Result<Money, ActError> {
+    let facts = FactsRecord::from_text(&recorded.facts);
+    let so_far = facts.ok().and_then(|facts| facts.so_far(request.amount.currency()));
+    let so_far = so_far.unwrap_or(Money::zero(request.amount.currency()));
+    let whole = request.amount.checked_add(so_far);
+    whole.map_err(|_| ActError::invalid("up_to", "say up to how much"))
+}
+
+/// All that an ask begins with.
+struct Asked {
+    kind: AskKind,
+    words: Option<String>,
+    subject: Subject,
+    cover: Cover,
+}
+
+impl Asked {
+    fn begin(self, room: &Room, admitted: &Admitted, ids: &NewIds) -> Ask {
+        let Self { kind, words, subject, cover } = self;
+        let urgency = Urgency::of(subject.category.as_ref());
+        let promise = room.clock().begin(admitted.at, urgency, cover);
+        let member = &admitted.actor.member;
+        Ask {
+            id: AskId::new(ids.next(admitted.at)),
+            budget: room.budget.clone(),
+            kind,
+            scope: subject.scope,
+            category: subject.category,
+            place: subject.place,
+            amount: subject.amount,
+            decision: subject.decision,
+            refused_for: subject.refused_for,
+            words,
+            urgency,
+            asked: By { member: member.id.clone(), human: member.human.clone() },
+            asked_at: admitted.at,
+            state: AskState::Sent,
+            step: promise.step,
+            answer_by: promise.answer_by,
+            decide_by: promise.decide_by,
+            answer: None,
+        }
+    }
+}
+
+/// The programme's own answer to "that shop is in the wrong group" at a fuel station: they sell food
+/// too. It is a permission for a while, not a change of the list, which takes two: by its end the
+/// two have looked whether it belongs into the list.
+fn food_at_a_fuel_station(
+    room: &Room,
+    ask: &Ask,
+    mcc: Option<Mcc>,
+    ids: &NewIds,
+) -> Option<(Ask, Permission)> {
+    let most = room.programme.settings.asks.fuel_food_up_to(room.currency());
+    let is_food = ask.kind == AskKind::WrongGroup
+        && mcc.is_some_and(|code| code.to_string() == FUEL_STATION)
+        && ask.amount.minor() <= most.minor();
+    if !is_food || cooling_days(&room.agreement, ask).is_some() {
+        return None;
+    }
+    let at = ask.asked_at;
+    let id = PermissionId::new(ids.next(at));
+    let ends_at = at.checked_add(FUEL_FOOD_FOR).unwrap_or(Timestamp::MAX);
+    let scope = Scope::Code(mcc?);
+    let uses_left = FUEL_FOOD_USES;
+    let permission = Permission { id, scope, cap: most, uses_left, given_at: at, ends_at };
+    let answer = Answer {
+        by: None,
+        at,
+        reason: None,
+        words: None,
+        up_to: Some(most),
+        permission: Some(id),
+        review_on: Some(room.today(ends_at)),
+    };
+    let scope = permission.scope.clone();
+    let (state, step) = (AskState::Yes, Step::Decided);
+    let answer = Some(answer);
+    Some((Ask { amount: most, scope, state, step, answer, ..ask.clone() }, permission))
+}
+
+async fn tell_asked(
+    tx: &mut Tx,
+    room: &Room,
+    desk: Desk<'_>,
+    admitted: &Admitted,
+    ask: &Ask,
+) -> Result<(), ActError> {
+    let mut telling = Telling::new(room, desk, admitted.at, ask.id.to_string());
+    telling.act(admitted, "asked", ask.kind.word());
+    let plain = telling.particular();
+    let particular =
+        Particular { who: Some(who(room, ask.step)), at: Some(ask.answer_by), ..plain };
+    telling.tell(Recipient::Person, News::AskSent, &particular, facts_of(ask));
+    telling.tell(recipient_of(ask.step), News::WorkerWaiting, &particular, facts_of(ask));
+    Ok(telling.write(tx).await?)
+}
+
+async fn tell_shop_fixed(
+    tx: &mut Tx,
+    room: &Room,
+    desk: Desk<'_>,
+    admitted: &Admitted,
+    ask: &Ask,
+    permission: &Permission,
+) -> Result<(), ActError> {
+    let mut telling = Telling::new(room, desk, admitted.at, ask.id.to_string());
+    telling.act(admitted, "asked", ask.kind.word());
+    telling.own_act("answered", "yes by the programme's rule for food at fuel stations")?;
+    let particular = Particular {
+        who: Some(who(room, Step::Worker)),
+        amount: Some(permission.cap),
+        on: Some(room.today(permission.ends_at)),
+        ..telling.particular()
+    };
+    telling.tell(Recipient::Person, News::ShopFixed, &particular, facts_of(ask));
+    telling.tell(Recipient::Worker, News::WorkerShopFixed, &particular, facts_of(ask));
+    Ok(telling.write(tx).await?)
+}
+
+/// What pages show of an ask.
+pub(super) fn facts_of(ask: &Ask) -> Particulars {
+    Particulars::default()
+        .text("ask", ask.id.to_string())
+        .text("state", ask.state.word())
+        .text("step", ask.step.word())
+        .text("scope", ask.scope.to_string())
+        .optional("category", ask.category.as_ref().map(Category::as_str))
+        .optional("place", ask.place.as_deref())
+        .money("asked", ask.amount)
+        .instant("answer_by", ask.answer_by)
+}

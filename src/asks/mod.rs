@@ -1,0 +1,123 @@
+//! Asking for a one-time OK, answering, looking again: one use case, one transaction.
+//!
+//! Each locks the budget, admits whoever acts, lets the domain say what the next state is, and writes
+//! it with a compare-and-set, with the act and with what must be told. The caller commits.
+
+mod answer;
+mod appeal;
+mod ask;
+mod late;
+mod telling;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::agreement::Agreement;
+use crate::domain::ask_clock::AskClock;
+use crate::domain::id::{BudgetId, ProgrammeId, WorkerId};
+use crate::domain::merchant::Category;
+use crate::domain::money::Currency;
+use crate::domain::working_time::WorkingTime;
+use crate::ids::NewIds;
+use crate::members::ActError;
+use crate::programme::directory::{Directory, Programme};
+use crate::store::{BookWanted, Tx};
+
+pub use answer::{Answering, answer, pass_on, see, suggest};
+pub use appeal::{AppealAnswering, answer_appeal, appeal, appeal_late, take_back_appeal};
+pub use ask::{About, Wish, ask, take_back};
+pub use late::step_up;
+
+/// The most characters that somebody can say with an ask or an answer.
+const WORDS_MOST: usize = 500;
+
+/// What every use case needs beside the transaction.
+#[derive(Debug, Clone, Copy)]
+pub struct Desk<'a> {
+    pub directory: &'a Directory,
+    pub ids: &'a NewIds,
+}
+
+/// A budget that is locked, with what holds for it now.
+#[derive(Debug)]
+struct Room {
+    programme_id: ProgrammeId,
+    budget: BudgetId,
+    programme: Arc<Programme>,
+    agreement: Arc<Agreement>,
+    worker: WorkerId,
+}
+
+impl Room {
+    /// Locks the budget of `person` and looks around.
+    async fn enter(
+        tx: &mut Tx,
+        desk: Desk<'_>,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<Self, ActError> {
+        let wanted = BookWanted {
+            programme: programme.clone(),
+            budget: budget.clone(),
+            purchases: BTreeSet::new(),
+        };
+        let mut books = tx.open_books(&[wanted], desk.directory.agreements()).await?;
+        let open = books.get_mut(programme, budget).ok_or(ActError::NotThere("person"))?;
+        let version = open.programme_version;
+        let owner = open.book.owner.take().ok_or(ActError::NotThere("person"))?;
+        let worker = owner.worker.parse().map_err(|_| ActError::NotThere("worker"))?;
+        Ok(Self {
+            programme_id: programme.clone(),
+            budget: budget.clone(),
+            programme: desk.directory.version(programme, version).await?,
+            agreement: owner.agreement,
+            worker,
+        })
+    }
+
+    fn currency(&self) -> Currency {
+        self.programme.settings.currency
+    }
+
+    fn worker_name(&self) -> &str {
+        self.programme.worker_name(&self.worker)
+    }
+
+    fn working(&self) -> WorkingTime<'_> {
+        WorkingTime { hours: &self.programme.settings.hours, zone: self.programme.zone() }
+    }
+
+    fn clock(&self) -> AskClock<'_> {
+        let hours = self.programme.settings.asks.answer_hours;
+        AskClock {
+            working: self.working(),
+            answer_within: SignedDuration::from_hours(hours.into()),
+        }
+    }
+
+    fn today(&self, at: Timestamp) -> Date {
+        self.programme.zone().to_datetime(at).date()
+    }
+
+    /// Whether no money of this person may ever buy such things.
+    fn is_barred(&self, category: &Category, at: Timestamp) -> bool {
+        self.agreement.is_barred(&self.programme.settings.streams, category, self.today(at))
+    }
+}
+
+/// What somebody wants to say, if anything.
+fn said(words: Option<&str>) -> Result<Option<String>, ActError> {
+    let words = words.map(str::trim).filter(|words| !words.is_empty());
+    match words {
+        Some(words) if words.chars().count() > WORDS_MOST => {
+            Err(ActError::invalid("words", format!("write {WORDS_MOST} characters or fewer")))
+        }
+        Some(words) if words.chars().any(|c| c.is_control() && c != '\n') => {
+            Err(ActError::invalid("words", "take out what cannot be seen"))
+        }
+        Some(_) | None => Ok(words.map(str::to_owned)),
+    }
+}

@@ -1,0 +1,71 @@
+//! The JSON API. One file for each resource; every address is documented where it is routed.
+//!
+//! A handler takes, in this order: `State(api)`, [`Acting`] (401 before anything else), the
+//! [`Place`](asked::Place), the query ([`Asked`](asked::Asked)), the body ([`Sent`](asked::Sent),
+//! with the key of the request). What reads does so in a snapshot of
+//! the store; what writes is a [`Deed`](deed::Deed).
+
+mod acting;
+mod asked;
+mod deed;
+mod document;
+mod me;
+
+use std::time::Duration;
+
+use axum::extract::{FromRef, Request};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
+use tokio::time::timeout;
+use utoipa_axum::router::OpenApiRouter;
+
+use super::Edge;
+use super::problem::ApiError;
+use crate::clock::Clock;
+use crate::ids::NewIds;
+use crate::programme::directory::Directory;
+use crate::store::Store;
+use crate::tokens::Tokens;
+
+pub use document::document;
+
+/// What the handlers reach.
+#[derive(Debug, Clone)]
+pub(super) struct Api {
+    pub(super) store: Store,
+    pub(super) directory: Directory,
+    pub(super) clock: Clock,
+    pub(super) ids: NewIds,
+    pub(super) tokens: Tokens,
+}
+
+impl FromRef<Edge> for Api {
+    fn from_ref(edge: &Edge) -> Self {
+        Self {
+            store: edge.store.clone(),
+            directory: edge.directory.clone(),
+            clock: edge.clock.clone(),
+            ids: edge.ids.clone(),
+            tokens: edge.tokens.clone(),
+        }
+    }
+}
+
+/// How long an answer is waited for. What was begun goes on; the same key hears its answer.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Answers in a task of its own, which is never cancelled: a client that goes away leaves no
+/// database transaction half-way.
+async fn undisturbed(request: Request, next: Next) -> Response {
+    match timeout(ANSWERED_WITHIN, tokio::spawn(next.run(request))).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => ApiError::Panicked.into_response(),
+        Err(_) => ApiError::TooLate.into_response(),
+    }
+}
+
+/// Every address of the API, with what is documented of it.
+pub(super) fn router() -> OpenApiRouter<Edge> {
+    let v1 = OpenApiRouter::default().merge(me::router());
+    OpenApiRouter::with_openapi(document::about()).nest("/v1", v1.layer(from_fn(undisturbed)))
+}

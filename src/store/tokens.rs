@@ -1,0 +1,147 @@
+//! Keys that our tokens are signed with, tokens that count no more, and who signs in with one.
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::batch::{Batch, read_row};
+use super::{Store, StoreError, Tx};
+use crate::domain::id::{MemberId, ProgrammeId};
+use crate::domain::role::MemberState;
+use crate::record::row::{Reader, Table, Value, columns, shown};
+
+static TOKEN_KEY: Table = Table {
+    name: "token_key",
+    columns: columns![
+        Key "key_id", Text "private_pem", Text "public_x", Text "state", Number "changed_at",
+    ],
+};
+static REVOKED: Table = Table {
+    name: "revoked_token",
+    columns: columns![Key "programme_id", Key "token_id", Number "expires_at"],
+};
+static STANDING: Table =
+    Table { name: "member", columns: columns![Text "state", Number "is_revoked"] };
+
+/// A key that tokens are signed with.
+#[derive(Debug, Clone)]
+pub struct TokenKeyRow {
+    /// Its RFC 7638 thumbprint.
+    pub id: String,
+    pub private_pem: SecretString,
+    /// Its public half, in base64url.
+    pub public_x: String,
+    /// `next`, `current` or `retired`.
+    pub state: String,
+    pub changed_at: Timestamp,
+}
+
+impl Store {
+    /// Every key, in order of their ids.
+    pub async fn token_keys(&self) -> Result<Vec<TokenKeyRow>, StoreError> {
+        let sql = "SELECT key_id, private_pem, public_x, state, changed_at FROM token_key \
+                   ORDER BY key_id";
+        let rows = sqlx::query(sql).fetch_all(&self.readers()).await?;
+        let read = |row: &sqlx::any::AnyRow| {
+            let row = read_row(row, TOKEN_KEY.columns)?;
+            let mut reader = Reader::new(&TOKEN_KEY, &row);
+            Ok(TokenKeyRow {
+                id: reader.text()?.to_owned(),
+                private_pem: reader.text()?.into(),
+                public_x: reader.text()?.to_owned(),
+                state: reader.text()?.to_owned(),
+                changed_at: reader.instant()?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// Whether an account may still be used with this token; none if there is no such account.
+    pub async fn may_sign_in(
+        &self,
+        programme: &ProgrammeId,
+        member: &MemberId,
+        token: &str,
+    ) -> Result<Option<bool>, StoreError> {
+        let sql = "SELECT state, CAST((SELECT COUNT(*) FROM revoked_token r \
+                   WHERE r.programme_id = $1 AND r.token_id = $3) AS BIGINT) FROM member \
+                   WHERE programme_id = $1 AND member_id = $2";
+        let row = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(member.to_string())
+            .bind(token.to_owned())
+            .fetch_optional(&self.readers())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let row = read_row(&row, STANDING.columns)?;
+        let mut reader = Reader::new(&STANDING, &row);
+        let state = reader.word(MemberState::from_word)?;
+        Ok(Some(state == MemberState::Active && reader.number()? == 0))
+    }
+}
+
+impl Tx {
+    /// Adds keys, as far as there are none in their states yet.
+    pub async fn add_token_keys(&mut self, keys: &[TokenKeyRow]) -> Result<(), StoreError> {
+        let rows: Vec<_> = keys.iter().map(key_row).collect();
+        let add = Batch::insert_missing(self.statements.dialect, &TOKEN_KEY);
+        add.execute(self.connection(), &rows).await?;
+        Ok(())
+    }
+
+    /// Moves the key that is in the state `from` into the state `to`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when it is not in that state any more.
+    pub async fn move_token_key(
+        &mut self,
+        id: &str,
+        from: &str,
+        to: &str,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE token_key SET state = $3, changed_at = $4 \
+                   WHERE key_id = $1 AND state = $2";
+        let moved = sqlx::query(sql)
+            .bind(id.to_owned())
+            .bind(from.to_owned())
+            .bind(to.to_owned())
+            .bind(at.as_microsecond())
+            .execute(self.connection())
+            .await?;
+        if moved.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Contended("token_key")) }
+    }
+
+    /// Forgets keys that were retired before `before`.
+    pub async fn forget_token_keys(&mut self, before: Timestamp) -> Result<(), StoreError> {
+        let sql = "DELETE FROM token_key WHERE state = 'retired' AND changed_at < $1";
+        sqlx::query(sql).bind(before.as_microsecond()).execute(self.connection()).await?;
+        Ok(())
+    }
+
+    /// A token counts no more. Others that have run out by `now` are forgotten.
+    pub async fn revoke_token(
+        &mut self,
+        programme: &ProgrammeId,
+        token: &str,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let row = vec![shown(programme), token.into(), expires_at.into()];
+        let add = Batch::insert_missing(self.statements.dialect, &REVOKED);
+        add.execute(self.connection(), &[row]).await?;
+        let sql = "DELETE FROM revoked_token WHERE expires_at < $1";
+        sqlx::query(sql).bind(now.as_microsecond()).execute(self.connection()).await?;
+        Ok(())
+    }
+}
+
+fn key_row(key: &TokenKeyRow) -> Vec<Value> {
+    vec![
+        key.id.as_str().into(),
+        key.private_pem.expose_secret().into(),
+        key.public_x.as_str().into(),
+        key.state.as_str().into(),
+        key.changed_at.into(),
+    ]
+}

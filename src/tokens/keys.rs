@@ -1,0 +1,224 @@
+//! The keys: one that signs, one that will, and those whose last tokens are still alive.
+
+use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use jiff::Timestamp;
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, ThumbprintHash};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{Haste, IssueError, LEEWAY, LIFETIME, SHOWN_FOR};
+use crate::store::{Store, StoreError, TokenKeyRow};
+
+/// What stands before the 32 bytes of an Ed25519 key in its PKCS #8 form (RFC 8410, section 7).
+const PKCS8_BEFORE_SEED: [u8; 16] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
+
+/// Where a key is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyState {
+    /// Shown to others, so that they know it before it signs.
+    Next,
+    /// Signs.
+    Current,
+    /// Signs no more; the tokens that it signed live on.
+    Retired,
+}
+
+impl KeyState {
+    /// The word that is stored.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Current => "current",
+            Self::Retired => "retired",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        [Self::Next, Self::Current, Self::Retired].into_iter().find(|state| state.word() == word)
+    }
+}
+
+/// A key that tokens are signed with.
+#[derive(Debug, Clone)]
+pub struct TokenKey {
+    /// Its RFC 7638 thumbprint.
+    pub id: String,
+    /// Its public half, in base64url.
+    pub public_x: String,
+    pub state: KeyState,
+    pub changed_at: Timestamp,
+    private_pem: SecretString,
+}
+
+/// Why keys were not rotated.
+#[derive(Debug, thiserror::Error)]
+pub enum RotateError {
+    #[error("the next key is shown until {0} before it signs; --now does not wait")]
+    TooSoon(Timestamp),
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+}
+
+impl From<StoreError> for RotateError {
+    fn from(error: StoreError) -> Self {
+        Self::Issue(error.into())
+    }
+}
+
+impl TokenKey {
+    /// Whether a token signed with it may still be good. A retired key outlives its last token.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        match self.state {
+            KeyState::Next | KeyState::Current => true,
+            KeyState::Retired => now < over_at(self.changed_at),
+        }
+    }
+
+    /// For making signatures.
+    pub(super) fn signing(&self) -> Result<EncodingKey, jsonwebtoken::errors::Error> {
+        EncodingKey::from_ed_pem(self.private_pem.expose_secret().as_bytes())
+    }
+
+    /// For checking signatures.
+    pub(super) fn checking(&self) -> Result<DecodingKey, jsonwebtoken::errors::Error> {
+        DecodingKey::from_ed_components(&self.public_x)
+    }
+}
+
+/// When the last token of a key that was retired at `retired_at` is dead everywhere.
+fn over_at(retired_at: Timestamp) -> Timestamp {
+    let over = retired_at.checked_add(LIFETIME).and_then(|over| over.checked_add(LEEWAY));
+    over.unwrap_or(Timestamp::MAX)
+}
+
+/// All keys of the database.
+#[derive(Debug, Default)]
+pub(super) struct Keys(Vec<TokenKey>);
+
+impl Keys {
+    pub(super) fn read(rows: Vec<TokenKeyRow>) -> Self {
+        let key = |row: TokenKeyRow| {
+            let state = KeyState::from_word(&row.state)?;
+            let TokenKeyRow { id, private_pem, public_x, state: _, changed_at } = row;
+            Some(TokenKey { id, public_x, state, changed_at, private_pem })
+        };
+        Self(rows.into_iter().filter_map(key).collect())
+    }
+
+    pub(super) fn all(&self) -> &[TokenKey] {
+        &self.0
+    }
+
+    /// The key that signs.
+    pub(super) fn current(&self) -> Option<&TokenKey> {
+        self.in_state(KeyState::Current)
+    }
+
+    /// The key called `id`, if a token may be signed with it at `now`.
+    pub(super) fn live(&self, id: &str, now: Timestamp) -> Option<&TokenKey> {
+        self.0.iter().find(|key| key.id == id && key.is_live(now))
+    }
+
+    fn in_state(&self, state: KeyState) -> Option<&TokenKey> {
+        self.0.iter().find(|key| key.state == state)
+    }
+}
+
+/// Makes the first two keys. Whoever does so at the same time agrees on one pair.
+pub(super) async fn make_first(store: &Store, now: Timestamp) -> Result<(), IssueError> {
+    let keys = [new_key(KeyState::Current, now)?, new_key(KeyState::Next, now)?];
+    let mut tx = store.begin().await?;
+    tx.add_token_keys(&keys).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+pub(super) async fn rotate(store: &Store, now: Timestamp, haste: Haste) -> Result<(), RotateError> {
+    let keys = Keys::read(store.token_keys().await?);
+    let (current, next) = (keys.current(), keys.in_state(KeyState::Next));
+    let Some((current, next)) = current.zip(next) else {
+        return Ok(make_first(store, now).await?);
+    };
+    let shown_until = next.changed_at.checked_add(SHOWN_FOR).unwrap_or(Timestamp::MAX);
+    if haste == Haste::None && now < shown_until {
+        return Err(RotateError::TooSoon(shown_until));
+    }
+    let new = new_key(KeyState::Next, now)?;
+    let mut tx = store.begin().await?;
+    let (signs, shown) = (KeyState::Current.word(), KeyState::Next.word());
+    tx.move_token_key(&current.id, signs, KeyState::Retired.word(), now).await?;
+    tx.move_token_key(&next.id, shown, signs, now).await?;
+    tx.add_token_keys(&[new]).await?;
+    let dead = now.checked_sub(LIFETIME).and_then(|dead| dead.checked_sub(LEEWAY));
+    tx.forget_token_keys(dead.unwrap_or(Timestamp::MIN)).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// A new key.
+fn new_key(state: KeyState, now: Timestamp) -> Result<TokenKeyRow, IssueError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|_| IssueError::NoRandomness)?;
+    let der = [PKCS8_BEFORE_SEED.as_slice(), &seed].concat();
+    let body = BASE64_STANDARD.encode(der);
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
+    let jwk = Jwk::from_encoding_key(&EncodingKey::from_ed_pem(pem.as_bytes())?, Algorithm::EdDSA)?;
+    let AlgorithmParameters::OctetKeyPair(public) = &jwk.algorithm else {
+        return Err(IssueError::Key(jsonwebtoken::errors::ErrorKind::InvalidKeyFormat.into()));
+    };
+    Ok(TokenKeyRow {
+        id: jwk.thumbprint(ThumbprintHash::SHA256)?,
+        public_x: public.x.clone(),
+        private_pem: pem.into(),
+        state: state.word().to_owned(),
+        changed_at: now,
+    })
+}
+
+/// Whether `text` has the form of a thumbprint: 32 bytes in base64url.
+pub(super) fn is_thumbprint(text: &str) -> bool {
+    text.len() == 43 && BASE64_URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_key_signs_and_its_public_half_checks() {
+        let row = new_key(KeyState::Current, Timestamp::UNIX_EPOCH).unwrap();
+        assert!(is_thumbprint(&row.id), "{}", row.id);
+        let keys = Keys::read(vec![row]);
+        let key = keys.current().unwrap();
+        let signature =
+            jsonwebtoken::crypto::sign(b"words", &key.signing().unwrap(), Algorithm::EdDSA);
+        let checks = |words: &[u8]| {
+            let signature = signature.as_ref().unwrap();
+            let key = key.checking().unwrap();
+            jsonwebtoken::crypto::verify(signature.as_bytes(), words, &key, Algorithm::EdDSA)
+        };
+        assert!(checks(b"words").unwrap());
+        assert!(!checks(b"other").unwrap());
+    }
+
+    #[test]
+    fn a_path_or_a_statement_is_no_thumbprint() {
+        for text in ["", "../../etc/passwd", "' OR 1=1 --", &"a".repeat(44), &"=".repeat(43)] {
+            assert!(!is_thumbprint(text), "{text:?}");
+        }
+    }
+
+    /// The example of RFC 8037, appendix A.3.
+    #[test]
+    fn the_thumbprint_is_that_of_the_standard() {
+        let jwk = serde_json::json!({
+            "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+        });
+        let jwk: Jwk = serde_json::from_value(jwk).unwrap();
+        let thumbprint = jwk.thumbprint(ThumbprintHash::SHA256).unwrap();
+        assert_eq!(thumbprint, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    }
+}

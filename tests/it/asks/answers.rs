@@ -1,0 +1,327 @@
+//! Refused, asked, answered, paid: and everything that must not come of it.
+
+use jiff::ToSpan as _;
+use sayso::asks::{About, Wish};
+use sayso::domain::agreement::Scope;
+use sayso::domain::ask::{AskKind, AskState, NoReason, Reach, Reply, Step};
+use sayso::domain::role::Role;
+use sayso::members::ActError;
+
+use super::town::{NOT_NOW, Town, YES, handset, is_conflict, is_not_allowed, latest};
+use crate::support::TestDatabase;
+use crate::values::{category, gbp};
+use crate::world::{Purchase, purchase};
+
+on_both_databases!(
+    a_yes_pays_the_next_try_at_every_gateway,
+    a_yes_can_be_less_or_reach_further_or_last_longer,
+    not_this_time_has_a_reason_and_a_name,
+    an_idea_is_a_note_and_a_talk_has_a_time,
+    nobody_answers_their_own_ask,
+    own_limits_and_links_go_to_the_manager,
+    the_first_answer_counts_and_the_second_is_told,
+    what_no_ok_can_lift_cannot_be_asked_for,
+    three_asks_may_wait_and_one_can_be_taken_back,
+    food_at_a_fuel_station_is_ok_at_once,
+    a_block_of_ones_own_cools_first,
+    somebody_who_has_left_answers_no_more,
+    a_permission_that_ended_or_was_used_pays_nothing,
+);
+
+async fn a_yes_pays_the_next_try_at_every_gateway(database: TestDatabase) {
+    let town = Town::open(database).await;
+    let other = town.world.another().await;
+    let refused = town.refused("First").await;
+    let ask = town.ask().await;
+    assert_eq!(ask.decision.unwrap().to_string(), refused.decision());
+    assert_eq!((ask.amount, ask.place.as_deref()), (gbp(79_00), Some("PHONE PLACE")));
+    assert_eq!((ask.state, ask.step), (AskState::Sent, Step::Worker));
+    assert_eq!(town.see("amina", ask.id).await.unwrap().state, AskState::Seen);
+    let answered = town.answer("amina", ask.id, YES).await;
+    assert_eq!((answered.state, answered.step), (AskState::Yes, Step::Decided));
+
+    let paid = town.world.caller_of(&other).ask(&handset("Second")).await;
+    assert!(paid.is_approved(), "{paid:?}");
+    let again = town.world.ask(&handset("Third")).await;
+    assert_eq!(again.reason(), "ok_used");
+    assert_eq!(town.world.pot("dee", "moving-in", "held").await, 79_00);
+    let told = town.told().await;
+    let told: Vec<_> = told.iter().map(|(to, kind, _)| (to.as_str(), kind.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            ("person", "not_paid"),
+            ("person", "ask-sent"),
+            ("worker", "worker-waiting"),
+            ("person", "ask-yes"),
+            ("person", "not_paid"),
+        ]
+    );
+    assert!(town.told().await[3].2.starts_with("Amina said yes. You can spend up to £79."));
+    let acts = town.acts().await;
+    let acts: Vec<_> = acts.iter().map(|(who, what)| (who.as_str(), what.as_str())).collect();
+    assert_eq!(acts, [("dee", "asked"), ("amina", "saw"), ("amina", "answered")]);
+    other.stop().await;
+    town.world.check().await;
+}
+
+async fn a_yes_can_be_less_or_reach_further_or_last_longer(database: TestDatabase) {
+    let town = Town::open(database).await;
+    town.refused("First").await;
+    let ask = town.ask().await;
+    let too_much = Reply::Yes { up_to: Some(gbp(80_00)), reach: Reach::Place, ends_at: None };
+    let refused = town.try_answer("amina", ask.id, too_much).await;
+    assert!(matches!(refused, Err(ActError::Invalid { field: "up_to", .. })), "{refused:?}");
+    let ends_at = Some(town.world.now() + jiff::SignedDuration::from_hours(24 * 32));
+    let too_long = Reply::Yes { up_to: None, reach: Reach::Place, ends_at };
+    assert!(town.try_answer("amina", ask.id, too_long).await.is_err());
+    let ends_at = Some(town.world.now() + jiff::SignedDuration::from_hours(72));
+    let less = Reply::Yes { up_to: Some(gbp(60_00)), reach: Reach::Group, ends_at };
+    assert_eq!(town.answer("amina", ask.id, less).await.state, AskState::YesLess);
+    town.world.pass(71.hours());
+    let elsewhere = Purchase { shop: "ANOTHER PHONE SHOP".to_owned(), ..handset("Second") };
+    assert_eq!(town.world.ask(&elsewhere).await.reason(), "ok_small");
+    let cheaper = Purchase { id: "iauth_1Third".to_owned(), amount: 60_00, ..elsewhere };
+    assert!(town.world.ask(&cheaper).await.is_approved());
+    town.world.check().await;
+}
+
+async fn not_this_time_has_a_reason_and_a_name(database: TestDatabase) {
+    let town = Town::open(database).await;
+    town.refused("First").await;
+    let ask = town.ask().await;
+    let no = town.answer("amina", ask.id, NOT_NOW).await;
+    let answer = no.answer.unwrap();
+    assert_eq!(answer.reason, Some(NoReason::Purpose));
+    assert_eq!(answer.by.unwrap().member.as_str(), "amina");
+    let told = town.told().await;
+    let (to, kind, body) = told.last().unwrap();
+    assert_eq!((to.as_str(), kind.as_str()), ("person", "ask-not-this-time"));
+    assert!(body.starts_with("Amina said not this time. Your money here is for other things."));
+    assert_eq!(town.world.ask(&handset("Second")).await.reason(), "category_ask");
+    // The database itself keeps it so.
+    let mut connection = town.world.database.connect().await;
+    for sql in ["UPDATE ask SET reason = NULL", "UPDATE ask SET answered_by = NULL"] {
+        assert!(sqlx::query(sql).execute(&mut connection).await.is_err(), "{sql}");
+    }
+    town.world.check().await;
+}
+
+async fn an_idea_is_a_note_and_a_talk_has_a_time(database: TestDatabase) {
+    let town = Town::open(database).await;
+    town.refused("First").await;
+    let ask = town.ask().await;
+    town.suggest("amina", ask.id, "There is one second-hand for £30.").await;
+    assert_eq!(town.now(ask.id).await, ask, "an idea changes nothing");
+    let told = town.told().await;
+    assert!(told.last().unwrap().2.contains("There is one second-hand for £30."), "{told:?}");
+    let at = town.world.now() + jiff::SignedDuration::from_hours(8);
+    let talk = town.answer("amina", ask.id, Reply::TalkFirst { by: at }).await;
+    assert_eq!((talk.state, talk.answer_by), (AskState::TalkFirst, at));
+    let late = Reply::TalkFirst { by: talk.decide_by + jiff::SignedDuration::from_secs(1) };
+    assert!(town.try_answer("amina", ask.id, late).await.is_err());
+    town.answer("amina", ask.id, YES).await;
+    assert!(town.world.ask(&handset("Second")).await.is_approved());
+    town.world.check().await;
+}
+
+async fn nobody_answers_their_own_ask(database: TestDatabase) {
+    let town = Town::open(database).await;
+    // The same human being has a worker's account too.
+    town.put("deborah", Role::Worker, |member| {
+        member.human = "dee".parse().unwrap();
+        member.worker = Some("amina".parse().unwrap());
+    })
+    .await;
+    town.refused("First").await;
+    let ask = town.ask().await;
+    for who in ["dee", "deborah"] {
+        let own = town.try_answer(who, ask.id, YES).await;
+        assert!(is_not_allowed(&own), "{who}: {own:?}");
+    }
+    assert!(town.try_ask("deborah", &latest(Reach::Place)).await.is_err(), "only Dee asks");
+    let elsewhere = town.try_answer("ben", ask.id, YES).await;
+    assert!(matches!(elsewhere, Err(ActError::NotThere(_))), "{elsewhere:?}");
+    assert_eq!(town.world.ask(&handset("Second")).await.reason(), "category_ask");
+    town.world.check().await;
+}
+
+async fn own_limits_and_links_go_to_the_manager(database: TestDatabase) {
+    let town = Town::open(database).await;
+    town.put("amina", Role::Worker, |amina| amina.answer_limit_minor = Some(50_00)).await;
+    town.refused("First").await;
+    let ask = town.ask().await;
+    assert!(is_not_allowed(&town.try_answer("amina", ask.id, YES).await));
+    let passed = town.pass_on("amina", ask.id).await.unwrap();
+    assert_eq!((passed.step, passed.answer_by), (Step::Manager, ask.answer_by), "it runs on");
+    assert_eq!(town.pass_on("amina", ask.id).await.unwrap(), passed);
+    town.answer("ruth", ask.id, YES).await;
+    assert!(town.world.ask(&handset("Second")).await.is_approved());
+
+    town.put("amina", Role::Worker, |amina| amina.conflicts = vec!["dee".parse().unwrap()]).await;
+    town.world.ask(&handset("Third")).await;
+    let ask = town.ask().await;
+    for reply in [YES, NOT_NOW] {
+        assert!(is_not_allowed(&town.try_answer("amina", ask.id, reply).await));
+    }
+    town.pass_on("amina", ask.id).await.unwrap();
+    town.world.check().await;
+}
+
+async fn the_first_answer_counts_and_the_second_is_told(database: TestDatabase) {
+    let town = Town::open(database).await;
+    town.refused("First").await;
+    let ask = town.ask().await;
+    let first = town.answer("amina", ask.id, YES).await;
+    assert_eq!(town.answer("amina", ask.id, YES).await, first, "sent twice, it is one answer");
+    let second = town.try_answer("ruth", ask.id, NOT_NOW).await;
+    assert!(is_conflict(&second));
+    assert_eq!(second.unwrap_err().to_string(), "Amina was first: yes");
+    assert_eq!(town.world.count("permission", "true").await, 1);
+
+    // Two at the same time.
+    town.world.ask(&handset("Second")).await;
+    town.refused_again("Third").await;
+    let ask = town.ask().await;
+    let answers = tokio::join!(
+        town.answer_until_done("amina", ask.id, YES),
+        town.answer_until_done("ruth", ask.id, NOT_NOW),
+    );
+    let counted = usize::from(answers.0.is_ok()) + usize::from(answers.1.is_ok());
+    assert_eq!(counted, 1, "{answers:?}");
+    town.world.check().await;
+}
+
+async fn what_no_ok_can_lift_cannot_be_asked_for(database: TestDatabase) {
+    let town = Town::open(database).await;
+    let betting = Purchase { mcc: "7995".into(), shop: "BETS".to_owned(), ..purchase("B", 5_00) };
+    let answer = town.world.ask(&betting).await;
+    assert_eq!(answer.reason(), "funder_rule");
+    let refused = town.try_ask("dee", &latest(Reach::Place)).await.unwrap_err();
+    assert!(refused.to_string().contains("It is the funder's rule, not Amina's."), "{refused}");
+    let group = Wish {
+        about: About::Group { category: category("gambling") },
+        up_to: Some(gbp(5_00)),
+        ..latest(Reach::Place)
+    };
+    assert!(town.try_ask("dee", &group).await.is_err());
+    let much = purchase("Much", 9_000_00);
+    assert_eq!(town.world.ask(&much).await.reason(), "no_money");
+    let refused = town.try_ask("dee", &latest(Reach::Place)).await.unwrap_err();
+    assert!(refused.to_string().contains("does not add money"), "{refused}");
+    assert_eq!(town.world.count("ask", "true").await, 0);
+    town.world.check().await;
+}
+
+async fn three_asks_may_wait_and_one_can_be_taken_back(database: TestDatabase) {
+    let town = Town::open(database).await;
+    let wish = |name: &str| Wish {
+        about: About::Shop { name: name.to_owned() },
+        up_to: Some(gbp(20_00)),
+        words: Some("For my sister.".to_owned()),
+        ..latest(Reach::Place)
+    };
+    let mut asked = Vec::new();
+    for name in ["One Shop", "Two Shop", "Red Shop"] {
+        asked.push(town.try_ask("dee", &wish(name)).await.unwrap());
+    }
+    assert_eq!(town.try_ask("dee", &wish("One Shop")).await.unwrap(), asked[0], "the same ask");
+    let fourth = town.try_ask("dee", &wish("Four Shop")).await;
+    assert!(is_conflict(&fourth));
+    for _ in 0..2 {
+        assert_eq!(town.take_back(asked[0].id).await.unwrap().state, AskState::TakenBack);
+    }
+    assert!(is_conflict(&town.try_answer("amina", asked[0].id, YES).await));
+    town.try_ask("dee", &wish("Four Shop")).await.unwrap();
+    town.answer("amina", asked[1].id, YES).await;
+    assert!(is_conflict(&town.take_back(asked[1].id).await), "a yes that was told stays");
+    town.world.check().await;
+}
+
+fn sandwich(name: &str, amount: i64) -> Purchase {
+    Purchase { mcc: "5541".into(), shop: "PETROL".to_owned(), ..purchase(name, amount) }
+}
+
+async fn food_at_a_fuel_station_is_ok_at_once(database: TestDatabase) {
+    let fixed = crate::world::DEMO.find("# Dee texted SHOP once").unwrap();
+    let after = crate::world::DEMO.find("[[person.agreement.term]]\non = \"cash\"").unwrap();
+    let file = format!("{}{}", &crate::world::DEMO[..fixed], &crate::world::DEMO[after..]);
+    let town = Town::open_with(database, &crate::world::patient(&file)).await;
+    assert_eq!(town.world.ask(&sandwich("One", 3_80)).await.reason(), "category_ask");
+    let shop = Wish { kind: AskKind::WrongGroup, ..latest(Reach::Place) };
+    let ask = town.try_ask("dee", &shop).await.unwrap();
+    assert_eq!((ask.state, &ask.scope), (AskState::Yes, &Scope::Code("5541".parse().unwrap())));
+    assert!(ask.answer.unwrap().review_on.is_some());
+    for name in ["Two", "Tre"] {
+        assert!(town.world.ask(&sandwich(name, 3_80)).await.is_approved());
+    }
+    assert_eq!(town.world.ask(&sandwich("Four", 10_01)).await.reason(), "ok_small");
+    let more = town.try_ask("dee", &shop).await.unwrap();
+    assert_eq!(more.state, AskState::Sent, "above the sum, somebody looks");
+    let told = town.told().await;
+    assert!(told.iter().any(|(to, kind, _)| to == "worker" && kind == "worker-shop-fixed"));
+    town.world.check().await;
+}
+
+async fn a_block_of_ones_own_cools_first(database: TestDatabase) {
+    let town = Town::open(database).await;
+    let beer =
+        Purchase { mcc: "5921".into(), shop: "OFFLICENCE".to_owned(), ..purchase("A", 8_00) };
+    assert_eq!(town.world.ask(&beer).await.reason(), "category_off");
+    let ask = town.ask().await;
+    town.answer("amina", ask.id, YES).await;
+    let told = town.told().await;
+    assert!(told.last().unwrap().2.contains("You chose to wait first."), "{told:?}");
+    let again = |id: &str| Purchase { id: format!("iauth_1{id}"), ..beer.clone() };
+    assert_eq!(town.world.ask(&again("B")).await.reason(), "category_off");
+    town.world.pass((7 * 24 - 1).hours());
+    assert_eq!(town.world.ask(&again("C")).await.reason(), "category_off");
+    town.world.pass(1.hours());
+    assert!(town.world.ask(&again("D")).await.is_approved());
+    town.world.check().await;
+}
+
+async fn somebody_who_has_left_answers_no_more(database: TestDatabase) {
+    let town = Town::open(database).await;
+    town.refused("First").await;
+    let ask = town.ask().await;
+    town.put("amina", Role::Worker, |amina| {
+        amina.state = sayso::domain::role::MemberState::Ended;
+    })
+    .await;
+    let left = town.try_answer("amina", ask.id, YES).await;
+    assert!(matches!(left, Err(ActError::NotThere(_))), "{left:?}");
+    let not_on_duty = town.try_answer("omar", ask.id, YES).await;
+    assert!(matches!(not_on_duty, Err(ActError::NotThere(_))), "{not_on_duty:?}");
+    assert_eq!(town.world.ask(&handset("Second")).await.reason(), "category_ask");
+    // In an emergency, whoever is on duty; looked at the next working day.
+    town.on_duty("omar", 8, None).await;
+    let yes = town.answer("omar", ask.id, YES).await;
+    assert_eq!(yes.answer.unwrap().review_on, Some(jiff::civil::date(2026, 11, 24)));
+    assert!(town.world.ask(&handset("Third")).await.is_approved());
+    town.world.check().await;
+}
+
+/// Whatever the committer had seen before: the locked budget is what counts.
+async fn a_permission_that_ended_or_was_used_pays_nothing(database: TestDatabase) {
+    let town = Town::open(database).await;
+    let other = town.world.another().await;
+    town.refused("First").await;
+    let ask = town.ask().await;
+    town.answer("amina", ask.id, YES).await;
+    // One OK, two tills at two gateways, the same instant.
+    let tills =
+        [(town.world.caller(), handset("Here")), (town.world.caller_of(&other), handset("There"))];
+    let answers = crate::caller::ask_at_once(tills).await;
+    let paid: Vec<_> = answers.iter().map(|(answer, _)| answer.is_approved()).collect();
+    assert!(paid[0] != paid[1], "{answers:?}");
+    // Undone, it can be used again, until it ends.
+    let held = if paid[0] { handset("Here") } else { handset("There") };
+    town.world.tell(&held.created(town.world.now(), 79_00)).await;
+    town.world.pass(1.hours());
+    town.world.tell(&held.over(town.world.now(), "reversed")).await;
+    town.world.pass(47.hours());
+    assert_eq!(town.world.ask(&handset("Late")).await.reason(), "ok_over");
+    other.stop().await;
+    town.world.check().await;
+}

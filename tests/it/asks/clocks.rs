@@ -1,0 +1,261 @@
+//! An ask never just passes: it steps up, whoever sleeps.
+
+use jiff::{Span, ToSpan as _};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+use sayso::domain::ask::{Ask, AskState, Reply, Step};
+
+use super::town::{NOT_NOW, Town, YES, handset, is_open, latest, parking};
+use crate::support::TestDatabase;
+use crate::world::{DEMO, patient};
+
+on_both_databases!(
+    an_ask_that_nobody_answers_steps_up_and_everybody_is_told,
+    essentials_are_answered_the_same_day,
+    a_worker_who_is_away_is_not_waited_for,
+    silence_is_a_yes_below_the_programmes_sum_and_never_a_no,
+    two_gateways_step_up_once,
+    one_bad_row_stops_no_other,
+    no_ask_is_beyond_its_clock,
+);
+
+async fn an_ask_that_nobody_answers_steps_up_and_everybody_is_told(database: TestDatabase) {
+    let town = Town::open(database).await;
+    town.on_duty("omar", 100, None).await;
+    town.world.set_time("2026-11-23T12:06:00Z");
+    town.refused_parking("First", 3_00).await;
+    let ask = town.ask().await;
+    assert_eq!(ask.answer_by, "2026-11-23T15:06:00Z".parse().unwrap());
+    assert_eq!(ask.decide_by, "2026-11-26T12:06:00Z".parse().unwrap());
+    town.world.set_time("2026-11-23T15:05:59Z");
+    assert_eq!(town.world.upkeep().await.stepped_up, 0);
+    town.world.set_time("2026-11-23T15:06:00Z");
+    assert_eq!(town.world.upkeep().await.stepped_up, 1);
+    assert_eq!(town.world.upkeep().await.stepped_up, 0, "once");
+    let late = town.now(ask.id).await;
+    assert_eq!(late.step, Step::Cover);
+    assert_eq!(late.answer_by, "2026-11-24T09:06:00Z".parse().unwrap());
+    town.world.set_time("2026-11-24T09:06:00Z");
+    town.world.upkeep().await;
+    let late = town.now(ask.id).await;
+    assert_eq!((late.step, late.answer_by), (Step::Manager, ask.decide_by));
+    town.world.set_time("2026-11-26T12:06:00Z");
+    town.world.upkeep().await;
+    let late = town.now(ask.id).await;
+    assert_eq!((late.state, late.step), (AskState::Sent, Step::Manager), "never a no by silence");
+    let told = town.told().await;
+    let told: Vec<_> = told.iter().map(|(to, kind, _)| (to.as_str(), kind.as_str())).collect();
+    let expected = [
+        ("person", "ask-late"),
+        ("duty", "worker-late-ask"),
+        ("worker", "worker-missed"),
+        ("person", "ask-late"),
+        ("manager", "worker-late-ask"),
+        ("worker", "worker-missed"),
+        ("person", "ask-late-again"),
+        ("manager", "worker-late-ask"),
+        ("worker", "worker-missed"),
+    ];
+    assert_eq!(told[3..], expected);
+    town.answer("amina", ask.id, YES).await;
+    assert!(
+        town.world.ask(&parking("Second", 3_00)).await.is_approved(),
+        "late is better than never"
+    );
+    town.world.check().await;
+}
+
+async fn essentials_are_answered_the_same_day(database: TestDatabase) {
+    let town = Town::open(database).await;
+    town.on_duty("omar", 100, None).await;
+    for (asked, step, answer_by) in [
+        ("2026-11-23T12:00:00Z", Step::Worker, "2026-11-23T15:00:00Z"),
+        ("2026-11-23T17:00:00Z", Step::Worker, "2026-11-23T18:00:00Z"),
+        ("2026-11-23T20:00:00Z", Step::Cover, "2026-11-23T21:00:00Z"),
+        ("2026-11-23T23:50:00Z", Step::Cover, "2026-11-24T00:00:00Z"),
+    ] {
+        town.world.set_time(asked);
+        town.refused(&asked.replace(':', "")).await;
+        let ask = town.ask().await;
+        assert_eq!((ask.step, ask.answer_by), (step, answer_by.parse().unwrap()), "{asked}");
+        town.take_back(ask.id).await.unwrap();
+    }
+    town.world.check().await;
+}
+
+async fn a_worker_who_is_away_is_not_waited_for(database: TestDatabase) {
+    let town = Town::open(database).await;
+    town.on_duty("ben", 100, Some("amina")).await;
+    town.refused("First").await;
+    let ask = town.ask().await;
+    assert_eq!(ask.step, Step::Cover);
+    town.answer("ben", ask.id, YES).await;
+    assert!(town.world.ask(&handset("Second")).await.is_approved());
+    town.world.check().await;
+}
+
+async fn silence_is_a_yes_below_the_programmes_sum_and_never_a_no(database: TestDatabase) {
+    let rule = "[asks]\nsilence_up_to = \"5.00\"\n\n[[worker]]";
+    let town = Town::open_with(database, &patient(&DEMO.replacen("[[worker]]", rule, 1))).await;
+    let mut asked = Vec::new();
+    for (name, amount) in [("Small", 5_00), ("Large", 5_01)] {
+        assert_eq!(town.world.ask(&parking(name, amount)).await.reason(), "category_ask");
+        asked.push(town.ask().await);
+    }
+    for _ in 0..80 {
+        town.world.pass(1.hour());
+        town.world.upkeep().await;
+    }
+    let [small, large] = [town.now(asked[0].id).await, town.now(asked[1].id).await];
+    assert_eq!(small.state, AskState::Yes);
+    assert_eq!(small.answer.unwrap().by, None);
+    assert_eq!((large.state, large.step), (AskState::Sent, Step::Manager));
+    assert!(town.world.ask(&parking("Again", 5_00)).await.is_approved());
+    town.world.check().await;
+}
+
+async fn two_gateways_step_up_once(database: TestDatabase) {
+    let town = Town::open(database).await;
+    let other = town.world.another().await;
+    town.refused("First").await;
+    let ask = town.ask().await;
+    town.world.pass(5.hours());
+    let (one, two) = tokio::join!(town.world.app.upkeep(), other.upkeep());
+    let stepped_up = one.unwrap().stepped_up + two.unwrap().stepped_up;
+    assert_eq!(stepped_up, 1);
+    assert_eq!(town.now(ask.id).await.step, Step::Manager, "nobody is on duty");
+    other.stop().await;
+    town.world.check().await;
+}
+
+async fn one_bad_row_stops_no_other(database: TestDatabase) {
+    let town = Town::open(database).await;
+    let mut asked = Vec::new();
+    for (name, amount) in [("First", 3_00), ("Second", 4_00)] {
+        town.refused_parking(name, amount).await;
+        asked.push(town.ask().await);
+    }
+    let mut connection = town.world.database.connect().await;
+    let sql = format!("UPDATE ask SET scope = 'nonsense' WHERE ask_id = '{}'", asked[0].id);
+    sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    town.world.pass(5.hours());
+    assert_eq!(town.world.upkeep().await.stepped_up, 1);
+    assert_eq!(town.now(asked[1].id).await.step, Step::Manager);
+    town.world.check().await;
+}
+
+/// What happens next.
+#[derive(Debug, Clone, Copy)]
+enum Move {
+    Buy(bool),
+    Sleep(i64),
+    Upkeep,
+    Yes(usize),
+    No(usize),
+    Talk(usize, i64),
+    PassOn(usize),
+    TakeBack(usize),
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let one = prop_oneof![
+        3 => any::<bool>().prop_map(Move::Buy),
+        4 => (1..40 * 60_i64).prop_map(Move::Sleep),
+        4 => Just(Move::Upkeep),
+        1 => (0..3_usize).prop_map(Move::Yes),
+        1 => (0..3_usize).prop_map(Move::No),
+        1 => (0..3_usize, 1..100 * 60_i64).prop_map(|(which, by)| Move::Talk(which, by)),
+        1 => (0..3_usize).prop_map(Move::PassOn),
+        1 => (0..3_usize).prop_map(Move::TakeBack),
+    ];
+    proptest::collection::vec(one, 1..25)
+}
+
+/// After each round of upkeep: no open ask is beyond its clock; each that was late has stepped up or
+/// was told again; nothing became a no by itself; no no is without a reason and a name.
+async fn no_ask_is_beyond_its_clock(database: TestDatabase) {
+    let town = Town::open(database).await;
+    town.on_duty("omar", 200, None).await;
+    // The values come from a fixed source: the same in every run.
+    let mut runner = TestRunner::deterministic();
+    let mut number = 0;
+    for _ in 0..12 {
+        let script = moves().new_tree(&mut runner).unwrap().current();
+        for step in &script {
+            number += 1;
+            play(&town, *step, number).await;
+        }
+        town.world.upkeep().await;
+        check(&town, &script).await;
+        for ask in open_asks(&town).await {
+            town.take_back(ask.id).await.unwrap();
+        }
+    }
+    town.world.check().await;
+}
+
+async fn open_asks(town: &Town) -> Vec<Ask> {
+    let (programme, budget) = ("riverside".parse().unwrap(), "dee".parse().unwrap());
+    let asks = town.world.app.store().asks_of(&programme, &budget, None, 1000).await.unwrap();
+    asks.into_iter().filter(|ask| is_open(ask.state)).collect()
+}
+
+async fn play(town: &Town, step: Move, number: usize) {
+    let open = open_asks(town).await;
+    let minutes = |minutes: i64| Span::new().minutes(minutes);
+    match step {
+        Move::Buy(is_essential) => {
+            let name = format!("Play{number}");
+            let bought = if is_essential { handset(&name) } else { parking(&name, 3_00) };
+            town.world.ask(&bought).await;
+            town.try_ask("dee", &latest(sayso::domain::ask::Reach::Place)).await.ok();
+        }
+        Move::Sleep(span) => town.world.pass(minutes(span)),
+        Move::Upkeep => {
+            town.world.upkeep().await;
+            check(town, &[step]).await;
+        }
+        Move::Yes(which) => drop(answer(town, &open, which, YES).await),
+        Move::No(which) => drop(answer(town, &open, which, NOT_NOW).await),
+        Move::Talk(which, by) => {
+            let by = town.world.now() + jiff::SignedDuration::from_mins(by);
+            answer(town, &open, which, Reply::TalkFirst { by }).await;
+        }
+        Move::PassOn(which) => {
+            if let Some(ask) = open.get(which) {
+                town.pass_on("amina", ask.id).await.unwrap();
+            }
+        }
+        Move::TakeBack(which) => {
+            if let Some(ask) = open.get(which) {
+                town.take_back(ask.id).await.unwrap();
+            }
+        }
+    }
+}
+
+async fn answer(town: &Town, open: &[Ask], which: usize, reply: Reply) -> Option<Ask> {
+    let ask = open.get(which)?;
+    town.try_answer("amina", ask.id, reply).await.ok()
+}
+
+async fn check(town: &Town, script: &[Move]) {
+    let now = town.world.now();
+    let (programme, budget) = ("riverside".parse().unwrap(), "dee".parse().unwrap());
+    let asks = town.world.app.store().asks_of(&programme, &budget, None, 1000).await.unwrap();
+    for ask in asks {
+        if is_open(ask.state) {
+            assert!(ask.answer_by > now, "{script:?}: {ask:?}");
+            assert!(
+                ask.answer_by <= ask.decide_by || ask.step == Step::Manager,
+                "{script:?}: {ask:?}"
+            );
+        } else if ask.state != AskState::TakenBack {
+            let answer = ask.answer.as_ref().unwrap();
+            assert!(answer.by.is_some(), "no sum was set, so nobody's answer is none: {ask:?}");
+            let has_reason = answer.reason.is_some();
+            assert_eq!(has_reason, ask.state == AskState::NotThisTime, "{ask:?}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! A yes works at once at the gateway that did not take it: 1,000 of 1,000.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sayso::asks::{self, About, Answering, Desk, Wish};
+use sayso::clock::Clock;
+use sayso::domain::ask::{AskKind, Reach};
+use sayso::domain::id::PersonId;
+use sayso::domain::role::{Member, MemberState, Role};
+use sayso::ids::NewIds;
+use sayso::members::ActError;
+use sayso::programme::directory::Directory;
+use sayso::store::Store;
+use tokio::sync::Semaphore;
+
+use super::town::{YES, acting};
+use crate::scenarios::gateway::{Gateway, count, prepare, prove};
+use crate::support::{DatabaseKind, TestDatabase};
+use crate::world::{CONNECTION, DEMO, Purchase, purchase};
+
+on_both_databases!(a_yes_works_at_once_at_the_other_gateway);
+
+const PEOPLE: usize = 50;
+
+/// People whose list says ask first to phone shops.
+fn people() -> String {
+    let (settings, _) = DEMO.split_once("\n# The list that holds").unwrap();
+    let person = |number: usize| {
+        format!(
+            r#"
+[[person]]
+id = "person{number}"
+name = "Person {number}"
+worker = "amina"
+
+[[person.card]]
+connection = "{CONNECTION}"
+token = "ic_1Asks{number}"
+last_four = "0000"
+state = "active"
+
+[[person.pot]]
+id = "week"
+name = "week"
+stream = "homes"
+allocated = "1000000.00"
+loads = [{{ id = "start", amount = "1000000.00" }}]
+
+[person.agreement]
+agreed_on = 2026-11-16
+agreed_by = ["Person", "Amina"]
+how = "On the phone."
+partial = false
+
+[[person.agreement.term]]
+on = {{ category = "phone" }}
+answer = "ask"
+reason = "Agreed together."
+review_on = 2027-02-16
+
+[[person.agreement.term]]
+on = "everything_else"
+answer = "yes"
+"#
+        )
+    };
+    let people: String = (0..PEOPLE).map(person).collect();
+    format!("{settings}\n{people}")
+}
+
+async fn accounts(store: &Store) {
+    let account = |id: String, role: Role| Member {
+        id: id.parse().unwrap(),
+        human: id.parse().unwrap(),
+        name: id.clone(),
+        role,
+        person: (role == Role::Person).then(|| id.parse().unwrap()),
+        sees: Vec::new(),
+        worker: (role == Role::Worker).then(|| id.parse().unwrap()),
+        answer_limit_minor: None,
+        conflicts: Vec::new(),
+        state: MemberState::Active,
+    };
+    let people = (0..PEOPLE).map(|number| account(format!("person{number}"), Role::Person));
+    let members: Vec<_> = people.chain([account("amina".to_owned(), Role::Worker)]).collect();
+    let mut tx = store.begin().await.unwrap();
+    tx.put_members(&"riverside".parse().unwrap(), &members).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// Asks about the latest purchase, and answers yes: in this process, which is no gateway.
+async fn ask_and_answer(store: &Store, person: &str) -> Result<(), ActError> {
+    let (directory, ids) = (Directory::new(store.clone()), NewIds::default());
+    let desk = Desk { directory: &directory, ids: &ids };
+    let id: PersonId = person.parse().unwrap();
+    let now = Clock::system().now();
+    let wish = Wish {
+        kind: AskKind::OneTime,
+        about: About::Refusal { decision: None, reach: Reach::Place },
+        up_to: None,
+        words: None,
+    };
+    let mut tx = store.begin().await?;
+    let ask = asks::ask(&mut tx, desk, &acting(person, now), &id, &wish).await?;
+    let answering = Answering { ask: ask.id, reply: YES, words: None };
+    asks::answer(&mut tx, desk, &acting("amina", now), &id, &answering).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn a_yes_works_at_once_at_the_other_gateway(database: TestDatabase) {
+    // There is one gateway on SQLite, and less to see.
+    let rounds = if database.kind == DatabaseKind::Postgres { 20 } else { 2 };
+    let store = prepare(&database, &people()).await;
+    accounts(&store).await;
+    let mut gateways = vec![Gateway::start(&database).await];
+    if database.kind == DatabaseKind::Postgres {
+        gateways.push(Gateway::start(&database).await);
+    }
+    let (here, there) = (gateways[0].caller(), gateways[gateways.len() - 1].caller());
+    let places = Arc::new(Semaphore::new(20));
+    let mut shopping = Vec::new();
+    for person in 0..PEOPLE {
+        let (here, there, places) = (here.clone(), there.clone(), Arc::clone(&places));
+        let store = store.clone();
+        shopping.push(tokio::spawn(async move {
+            let _place = places.acquire().await.unwrap();
+            let mut seen = BTreeMap::new();
+            for round in 0..rounds {
+                let buy = |side: &str| Purchase {
+                    card: format!("ic_1Asks{person}"),
+                    mcc: "4812".into(),
+                    shop: "PHONE PLACE".to_owned(),
+                    ..purchase(&format!("P{person}R{round}{side}"), 79_00)
+                };
+                let refused = here.ask(&buy("Refused")).await;
+                *seen.entry(refused.reason()).or_insert(0) += 1;
+                loop {
+                    match ask_and_answer(&store, &format!("person{person}")).await {
+                        Ok(()) => break,
+                        Err(ActError::Store(error)) if error.is_transient() => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+                let paid = there.ask(&buy("Paid")).await;
+                assert!(paid.is_approved(), "person {person}, round {round}: {paid:?}");
+            }
+            seen
+        }));
+    }
+    let mut refused = 0;
+    for person in shopping {
+        let seen = person.await.unwrap();
+        assert!(seen.keys().all(|why| ["category_ask", "ok_used"].contains(&why.as_str())));
+        refused += seen.values().sum::<i64>();
+    }
+    let all = i64::try_from(PEOPLE * rounds).unwrap();
+    assert_eq!(refused, all);
+    assert_eq!(count(&database, "decision WHERE outcome = 'approved'").await, all);
+    assert_eq!(count(&database, "permission WHERE uses_left = 0").await, all);
+    drop(gateways);
+    prove(&store).await;
+    store.close().await;
+}

@@ -1,0 +1,8 @@
+//! Asks over a whole gateway: asked, answered, and tried again at the till.
+
+mod answers;
+mod appeals;
+mod clocks;
+mod gateways;
+mod town;
+mod working_time;
