@@ -1,5 +1,6 @@
 //! Sayso: a prepaid-card budget gateway for spending that the person controls.
 
+pub mod agreements;
 pub mod app;
 pub mod asks;
 pub mod authorise;

@@ -110,6 +110,9 @@ CREATE TABLE proposal (
     programme_id TEXT COLLATE "C" NOT NULL,
     budget_id    TEXT COLLATE "C" NOT NULL,
     proposal_id  TEXT COLLATE "C" NOT NULL,
+    -- Two people agree; the person alone makes their own list stricter or takes that back; or a law
+    -- forces it, which two humans of the staff say and the person is told.
+    kind         TEXT COLLATE "C" NOT NULL CHECK (kind IN ('together', 'own', 'law')),
     -- The version that it changes: when another one is in force, it can start no more.
     base_version BIGINT NOT NULL CHECK (base_version > 0),
     list         TEXT COLLATE "C" NOT NULL,
@@ -119,9 +122,11 @@ CREATE TABLE proposal (
     answers      TEXT COLLATE "C",
     parts        TEXT COLLATE "C" NOT NULL CHECK (parts IN ('whole', 'parts')),
     state        TEXT COLLATE "C" NOT NULL CHECK (state IN ('draft', 'open', 'agreed', 'refused', 'countered',
-                     'withdrawn', 'run_out')),
+                     'withdrawn', 'run_out', 'taken_up')),
     proposed_by  TEXT COLLATE "C" NOT NULL,
     proposed_at  BIGINT NOT NULL,
+    -- Until then it cannot start: the cooling time that the person chose for their own block.
+    not_before   BIGINT NOT NULL,
     open_until   BIGINT NOT NULL,
     ended_at     BIGINT,
     -- The version that it became.
@@ -172,6 +177,8 @@ CREATE TABLE pause (
 
 -- Until when the state holds, if it ends by itself: a pause by staff always does.
 ALTER TABLE card ADD COLUMN state_until BIGINT;
+-- The state that comes then: what it was before, or what the person has made of it since.
+ALTER TABLE card ADD COLUMN state_after TEXT COLLATE "C";
 
 -- A published version of the spending guide, with the paragraphs that terms point to.
 CREATE TABLE guide (

@@ -110,6 +110,9 @@ CREATE TABLE proposal (
     programme_id TEXT    NOT NULL,
     budget_id    TEXT    NOT NULL,
     proposal_id  TEXT    NOT NULL,
+    -- Two people agree; the person alone makes their own list stricter or takes that back; or a law
+    -- forces it, which two humans of the staff say and the person is told.
+    kind         TEXT    NOT NULL CHECK (kind IN ('together', 'own', 'law')),
     -- The version that it changes: when another one is in force, it can start no more.
     base_version INTEGER NOT NULL CHECK (base_version > 0),
     list         TEXT    NOT NULL,
@@ -119,9 +122,11 @@ CREATE TABLE proposal (
     answers      TEXT,
     parts        TEXT    NOT NULL CHECK (parts IN ('whole', 'parts')),
     state        TEXT    NOT NULL CHECK (state IN ('draft', 'open', 'agreed', 'refused', 'countered',
-                     'withdrawn', 'run_out')),
+                     'withdrawn', 'run_out', 'taken_up')),
     proposed_by  TEXT    NOT NULL,
     proposed_at  INTEGER NOT NULL,
+    -- Until then it cannot start: the cooling time that the person chose for their own block.
+    not_before   INTEGER NOT NULL,
     open_until   INTEGER NOT NULL,
     ended_at     INTEGER,
     -- The version that it became.
@@ -172,8 +177,11 @@ CREATE TABLE pause (
 
 -- Until when the state holds, if it ends by itself: a pause by staff always does.
 ALTER TABLE card ADD COLUMN state_until INTEGER;
+-- The state that comes then: what it was before, or what the person has made of it since.
+ALTER TABLE card ADD COLUMN state_after TEXT;
 DROP INDEX card_of_budget;
-CREATE INDEX card_of_budget ON card (programme_id, budget_id, last_four, state, state_until);
+CREATE INDEX card_of_budget
+    ON card (programme_id, budget_id, last_four, state, state_until, state_after);
 
 -- A published version of the spending guide, with the paragraphs that terms point to.
 CREATE TABLE guide (

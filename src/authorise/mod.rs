@@ -354,7 +354,7 @@ impl Desk<'_> {
     fn facts(&self, request: &AuthorisationRequest, moment: Moment) -> Result<Facts, LedgerError> {
         let card = self.book.card(&request.connection, &request.card);
         let holder = self.book.owner.as_ref().zip(card).map(|(owner, card)| Holder {
-            card: card.state,
+            card: card.standing.at(moment.at),
             person: owner.state,
             agreement: Arc::clone(&owner.agreement),
         });

@@ -6,7 +6,7 @@ use crate::domain::authorisation::{AuthorisationRequest, Facts};
 use crate::domain::card::CardState;
 use crate::domain::id::{DecisionId, WorkerId};
 use crate::domain::reason::DeclineReason;
-use crate::ledger::book::Book;
+use crate::ledger::book::{Book, Card};
 use crate::programme::directory::Programme;
 use crate::record::particulars::Particulars;
 use crate::words::{Situation, Words};
@@ -39,7 +39,8 @@ pub(super) fn text_message(
     let card = book.card(&request.connection, &request.card)?;
     let worker = owner.worker.parse::<WorkerId>().ok();
     let worker_name = worker.as_ref().map_or("", |worker| programme.worker_name(worker));
-    let other = owner.cards.iter().find(|c| c.state == CardState::Active && c.token != card.token);
+    let is_good = |c: &&Card| c.standing.at(facts.moment.at) == CardState::Active;
+    let other = owner.cards.iter().filter(is_good).find(|c| c.token != card.token);
     let pot_names: BTreeMap<_, _> =
         owner.agreement.pots.iter().map(|pot| (pot.id.clone(), pot.name.clone())).collect();
     let situation = Situation {

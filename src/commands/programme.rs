@@ -7,7 +7,7 @@ use super::{Common, Ending, Failure, Output, json, result, talk};
 use crate::clock::Clock;
 use crate::domain::id::ProgrammeId;
 use crate::ids::NewIds;
-use crate::programme::apply;
+use crate::programme::{apply, show};
 use crate::rules::BUILT_IN_CATEGORIES;
 use crate::store::Store;
 
@@ -71,7 +71,7 @@ async fn read(store: &Store, id: Option<&str>) -> Result<String, Failure> {
         }
     };
     let text = match wanted {
-        Some(programme) => apply::show(store, programme).await.map_err(|e| Failure::of(&e))?,
+        Some(programme) => show::show(store, programme).await.map_err(|e| Failure::of(&e))?,
         None => None,
     };
     text.ok_or_else(|| {

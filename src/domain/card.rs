@@ -1,5 +1,7 @@
 //! A payment card, known by its issuer's token; we never see its number.
 
+use jiff::Timestamp;
+
 /// What the card may do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CardState {
@@ -45,5 +47,61 @@ impl CardState {
     /// Reads a stored word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.word() == word)
+    }
+}
+
+/// What a card may do over time: a pause by staff ends by itself, to the second, whether or not
+/// anybody is there to end it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CardStanding {
+    pub state: CardState,
+    /// When another state comes by itself, and which.
+    pub then: Option<(Timestamp, CardState)>,
+}
+
+impl CardStanding {
+    /// A state that lasts until somebody changes it.
+    pub const fn lasting(state: CardState) -> Self {
+        Self { state, then: None }
+    }
+
+    /// The state at a moment.
+    pub fn at(self, at: Timestamp) -> CardState {
+        match self.then {
+            Some((until, state)) if at >= until => state,
+            Some(_) | None => self.state,
+        }
+    }
+
+    /// The state that stays when every pause is over.
+    pub const fn lasting_state(self) -> CardState {
+        match self.then {
+            Some((_, state)) => state,
+            None => self.state,
+        }
+    }
+
+    /// Paused by staff until `until`. A card that nobody could use anyway stays as it is.
+    #[must_use]
+    pub fn paused(self, at: Timestamp, until: Timestamp) -> Self {
+        let now = self.at(at);
+        match now {
+            CardState::Active | CardState::NotStarted | CardState::FrozenByPerson => {
+                Self { state: CardState::FrozenByStaff, then: Some((until, now)) }
+            }
+            CardState::FrozenByStaff
+            | CardState::Lost
+            | CardState::Replaced
+            | CardState::Expired => self,
+        }
+    }
+
+    /// As it was before staff paused it, and as the person has made it since.
+    #[must_use]
+    pub const fn lifted(self) -> Self {
+        match self.then {
+            Some((_, state)) => Self::lasting(state),
+            None => self,
+        }
     }
 }

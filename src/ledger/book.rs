@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use super::account::Account;
 use super::posting::{Entry, Head, Posting, PostingKind, PostingRows, Transfer};
 use crate::domain::agreement::Agreement;
-use crate::domain::card::CardState;
+use crate::domain::card::CardStanding;
 use crate::domain::id::{
     BudgetId, CardToken, ConnectionId, PermissionId, PostingId, PotId, ProgrammeId, PurchaseId,
     PurchaseReference, StreamId,
@@ -128,7 +128,7 @@ const fn is_outside(account: &Account) -> bool {
 pub struct Card {
     pub connection: ConnectionId,
     pub token: CardToken,
-    pub state: CardState,
+    pub standing: CardStanding,
     pub last_four: String,
 }
 

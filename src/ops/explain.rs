@@ -224,7 +224,10 @@ impl Telling<'_> {
         let is_used =
             |card: &&Card| card.connection == request.connection && card.token == request.card;
         let used = cards.iter().find(is_used);
-        let other = cards.iter().find(|card| card.state == CardState::Active && !is_used(card));
+        let other = cards
+            .iter()
+            .filter(|card| !is_used(card))
+            .find(|card| card.standing.at(facts.moment.at) == CardState::Active);
         let agreement = facts.holder.as_ref().map(|holder| &holder.agreement);
         let plans = agreement.iter().flat_map(|agreement| &agreement.pots);
         let pot_names: BTreeMap<PotId, String> =

@@ -3,30 +3,30 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 
 use super::file::{
-    self, AgreementDraft, FileProblems, Load, PermissionDraft, Person, ProgrammeFile, Secret,
-    SecretValue, Settings,
+    self, AgreementDraft, FileProblems, Load, PermissionDraft, Person, ProgrammeFile, SecretValue,
+    Settings,
 };
+use super::version::{StartError, start_version};
 use crate::domain::agreement::Agreement;
+use crate::domain::card::CardStanding;
 use crate::domain::id::{BudgetId, PermissionId, PostingId, PotId, ProgrammeId};
-use crate::domain::limit::{Committed, CounterKey};
-use crate::domain::money::MoneyError;
+use crate::domain::merchant::Category;
 use crate::domain::period::Moment;
 use crate::domain::permission::Permission;
-use crate::domain::purchase::Purchase;
 use crate::ids::NewIds;
 use crate::ledger::book::{Book, Cause, LedgerError, PotBalance};
 use crate::ledger::posting::PostingKind;
 use crate::ledger::postings::loaded;
-use crate::record::agreement::{agreement_digest, agreement_rows};
 use crate::record::row::{Digest, Value, shown};
 use crate::rules::{self, RulesError};
 use crate::store::{
-    Additions, BookWanted, LOAD, PersonRow, ProgrammeRow, SecretRow, Store, StoreError, Tx,
-    pot_plan_digest,
+    Additions, BookWanted, CardRow, LOAD, PersonRow, ProgrammeRow, SecretRow, Store, StoreError,
+    Tx, pot_plan_digest,
 };
 
 /// Why a file was not applied. Nothing of it was.
@@ -44,9 +44,12 @@ pub enum ApplyError {
     Ledger(#[from] LedgerError),
 }
 
-impl From<MoneyError> for ApplyError {
-    fn from(error: MoneyError) -> Self {
-        Self::Ledger(error.into())
+impl From<StartError> for ApplyError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Store(error) => Self::Store(error),
+            StartError::Ledger(error) => Self::Ledger(error),
+        }
     }
 }
 
@@ -77,7 +80,14 @@ pub async fn apply(
     let rules = rules::parse(rules_text).map_err(ApplyError::Rules)?;
     let file = file::parse(text, &rules).map_err(ApplyError::File)?;
     let mut tx = store.begin().await?;
-    let mut work = Work { file: &file, ids, now, refusals: Vec::new() };
+    let mut work = Work {
+        file: &file,
+        ids,
+        now,
+        refusals: Vec::new(),
+        settings_before: None,
+        known: BTreeMap::new(),
+    };
     tx.lock_programme(&file.settings.id).await?;
     let secrets = work.secrets(&store.secrets(Timestamp::MIN).await?);
     let version = work.put_settings(&mut tx, rules_text, store).await?;
@@ -99,36 +109,15 @@ pub async fn apply(
     Ok(applied)
 }
 
-/// The file of a programme as it stands, secrets left out; none if there is no such programme.
-pub async fn show(store: &Store, programme: &ProgrammeId) -> Result<Option<String>, ApplyError> {
-    let Some(row) = store.programme(programme, None).await? else { return Ok(None) };
-    let every = |_: &crate::domain::merchant::Category| true;
-    let mut settings = file::parse_settings(&row.settings, &every).map_err(ApplyError::File)?;
-    let secrets = store.secrets(Timestamp::MIN).await?;
-    for connection in &mut settings.connections {
-        let own = secrets.iter().filter(|secret| secret.connection == connection.id);
-        connection.secrets = own
-            .map(|secret| Secret {
-                name: secret.name.clone(),
-                value: SecretValue::Kept,
-                until: secret.live_until,
-            })
-            .collect();
-    }
-    let mut people = Vec::new();
-    for row in store.people(programme).await? {
-        let person = file::parse_person(&row.plan, &settings, &every).map_err(ApplyError::File)?;
-        people.push(person);
-    }
-    Ok(Some(file::write(&ProgrammeFile { settings, people })))
-}
-
 /// One application of one file.
 struct Work<'a> {
     file: &'a ProgrammeFile,
     ids: &'a NewIds,
     now: Timestamp,
     refusals: Vec<String>,
+    /// The settings and the people as the file said them when it was applied last.
+    settings_before: Option<Settings>,
+    known: BTreeMap<BudgetId, Person>,
 }
 
 impl Work<'_> {
@@ -177,7 +166,8 @@ impl Work<'_> {
         rules_text: &str,
         store: &Store,
     ) -> Result<u32, ApplyError> {
-        let id = &self.settings().id;
+        let file = self.file;
+        let id = &file.settings.id;
         let settings = file::write_settings(self.settings());
         let in_force = tx.programme_version(id).await?;
         let known = match in_force {
@@ -185,12 +175,13 @@ impl Work<'_> {
             None => None,
         };
         if let Some(row) = &known {
+            let every = |_: &Category| true;
+            let before = file::parse_settings(&row.settings, &every).map_err(ApplyError::File)?;
+            let before = &*self.settings_before.insert(before);
             if row.settings == settings && row.rules == rules_text {
                 return Ok(row.version);
             }
-            let every = |_: &crate::domain::merchant::Category| true;
-            let before = file::parse_settings(&row.settings, &every).map_err(ApplyError::File)?;
-            if before.currency != self.settings().currency {
+            if before.currency != self.file.settings.currency {
                 let text = format!(
                     "programme {id}: its money is in {}; a programme keeps its currency",
                     before.currency.code()
@@ -219,10 +210,26 @@ impl Work<'_> {
         let mut budgets = vec![BudgetId::house()];
         budgets.extend(self.file.people.iter().map(|person| BudgetId::of(&person.id)));
         tx.add_budgets(&id, &budgets, self.file.settings.currency).await?;
+        self.known = self.people_before(tx, &id).await?;
         let people: Vec<_> = self.file.people.iter().map(person_row).collect();
         tx.put_people(&id, &people).await?;
         self.refuse_lost(tx, &id).await?;
         self.put_cards(tx, &id).await
+    }
+
+    /// The people as the file said them when it was applied last.
+    async fn people_before(
+        &self,
+        tx: &mut Tx,
+        id: &ProgrammeId,
+    ) -> Result<BTreeMap<BudgetId, Person>, ApplyError> {
+        let mut people = BTreeMap::new();
+        let Some(settings) = &self.settings_before else { return Ok(people) };
+        for row in tx.people(id).await? {
+            let person = file::parse_person(&row.plan, settings, &|_: &Category| true);
+            people.insert(row.budget, person.map_err(ApplyError::File)?);
+        }
+        Ok(people)
     }
 
     /// A person or a card that is no longer in the file would go on working unseen.
@@ -252,26 +259,31 @@ impl Work<'_> {
     }
 
     async fn put_cards(&mut self, tx: &mut Tx, id: &ProgrammeId) -> Result<(), ApplyError> {
-        let mut cards = Vec::new();
+        let every = tx.every_card(id).await?;
+        let mut cards: Vec<CardRow> = Vec::new();
         for person in &self.file.people {
             for card in &person.cards {
                 let budget = BudgetId::of(&person.id);
-                let token = card.token.clone();
-                let last_four = card.last_four.clone();
-                cards.push((card.connection.clone(), token, budget, last_four, card.state));
+                let known =
+                    every.iter().find(|c| c.connection == card.connection && c.token == card.token);
+                cards.push(CardRow {
+                    connection: card.connection.clone(),
+                    token: card.token.clone(),
+                    last_four: card.last_four.clone(),
+                    standing: standing_of(card, known, self.known.get(&budget)),
+                    budget,
+                });
             }
         }
-        let keys: Vec<_> =
-            cards.iter().map(|(c, token, ..)| (id.clone(), c.clone(), token.clone())).collect();
-        for known in tx.card_budgets(&keys).await? {
-            let new =
-                cards.iter().find(|(c, token, ..)| *c == known.connection && *token == known.token);
-            if let Some((_, token, budget, ..)) = new
-                && *budget != known.budget
+        for known in &every {
+            let is_same =
+                |card: &&CardRow| card.connection == known.connection && card.token == known.token;
+            if let Some(new) = cards.iter().find(is_same)
+                && new.budget != known.budget
             {
                 self.refusals.push(format!(
-                    "person {budget}, card {token}: it is {}'s; a card never changes hands",
-                    known.budget
+                    "person {}, card {}: it is {}'s; a card never changes hands",
+                    new.budget, new.token, known.budget
                 ));
             }
         }
@@ -309,8 +321,9 @@ impl Work<'_> {
         };
         let book = &mut open.book;
         self.post_pots(book, person, &before)?;
-        if let Some(agreement) = self.changed_agreement(book, person) {
-            self.start_agreement(tx, book, &agreement).await?;
+        if let Some(agreement) = self.changed_agreement(book, person)? {
+            let moment = Moment::new(self.now, &self.settings().zone);
+            start_version(tx, book, &agreement, self.ids, moment).await?;
             applied.agreements = applied.agreements.saturating_add(1);
         }
         for pot in &person.pots {
@@ -368,52 +381,42 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// The next version of the person's agreement, if the file says something else than the last.
-    fn changed_agreement(&self, book: &Book, person: &Person) -> Option<Agreement> {
+    /// The next version of the person's agreement, if the file says something else than when it was
+    /// applied last. What two people have agreed since then stays.
+    fn changed_agreement(
+        &mut self,
+        book: &Book,
+        person: &Person,
+    ) -> Result<Option<Agreement>, ApplyError> {
+        let today = Moment::new(self.now, &self.settings().zone).date;
         let now = book.agreement();
-        let version = now.map_or(1, |agreement| agreement.version.saturating_add(1));
-        let today = Moment::new(self.now, &self.settings().zone).date;
-        let start = AgreementDraft {
-            agreed_on: now.map_or(today, |agreement| agreement.agreed_on),
-            agreed_by: Vec::new(),
-            how: "The programme's start list.".to_owned(),
-            partial: false,
-            terms: Vec::new(),
-        };
-        let draft = person.agreement.as_ref().unwrap_or(&start);
-        let terms = person.terms(&self.settings().start);
-        let next = Agreement {
-            budget: book.budget.clone(),
-            version,
-            agreed_on: draft.agreed_on,
-            agreed_by: draft.agreed_by.clone(),
-            how: draft.how.clone(),
-            partial: draft.partial,
-            terms: terms.iter().map(|listed| listed.term.clone()).collect(),
-            pots: person.pots.iter().map(|pot| pot.plan.clone()).collect(),
-        };
-        let is_same =
-            now.is_some_and(|now| Agreement { version: now.version, ..next.clone() } == *now);
-        (!is_same).then_some(next)
-    }
-
-    async fn start_agreement(
-        &self,
-        tx: &mut Tx,
-        book: &mut Book,
-        agreement: &Agreement,
-    ) -> Result<(), ApplyError> {
-        let programme = book.programme.clone();
-        tx.start_agreement(&programme, agreement, self.now).await?;
-        let (row, terms) = agreement_rows(&programme, agreement, self.now);
-        let digest = agreement_digest(&row, &terms);
-        let subject = agreement.version.to_string();
-        book.post(self.cause(PostingKind::Agreement, subject, digest), Vec::new())?;
-        let purchases = tx.purchases_of(&programme, &book.budget).await?;
-        let today = Moment::new(self.now, &self.settings().zone).date;
-        let counters = counters(agreement, &purchases, today)?;
-        tx.replace_counters(&programme, &book.budget, &counters).await?;
-        Ok(())
+        let next = agreement_of(person, self.settings(), now, today);
+        let Some(now) = now else { return Ok(Some(next)) };
+        if (Agreement { version: now.version, ..next.clone() }) == *now {
+            return Ok(None);
+        }
+        let before = self.known.get(&book.budget).zip(self.settings_before.as_ref());
+        let Some((before, settings)) = before else { return Ok(Some(next)) };
+        let last = agreement_of(before, settings, Some(now), today);
+        let is_in_force = (Agreement { version: now.version, ..last.clone() }) == *now;
+        // While somebody's own list is in force, a new start list is not about them.
+        let is_start = before.agreement.is_none() && person.agreement.is_none();
+        if is_in_force {
+            return Ok(Some(next));
+        }
+        if next == last || (is_start && next.pots == last.pots) {
+            return Ok(None);
+        }
+        self.refusals.push(format!(
+            "person {}: its list was changed here and in the file; version {}, agreed on {} by {}, \
+             is in force; sayso programme show {} writes it: make your change there",
+            person.id,
+            now.version,
+            now.agreed_on,
+            now.agreed_by.join(" and "),
+            self.settings().id
+        ));
+        Ok(None)
     }
 
     /// Posts a load that was not posted before; says whether it was new.
@@ -454,6 +457,53 @@ impl Work<'_> {
     }
 }
 
+/// What `person` says is agreed, as the version after `now`.
+pub(super) fn agreement_of(
+    person: &Person,
+    settings: &Settings,
+    now: Option<&Agreement>,
+    today: Date,
+) -> Agreement {
+    let start = AgreementDraft {
+        agreed_on: now.map_or(today, |agreement| agreement.agreed_on),
+        agreed_by: Vec::new(),
+        how: "The programme's start list.".to_owned(),
+        partial: false,
+        terms: Vec::new(),
+    };
+    let draft = person.agreement.as_ref().unwrap_or(&start);
+    let terms = person.terms(&settings.start);
+    Agreement {
+        budget: BudgetId::of(&person.id),
+        version: now.map_or(1, |agreement| agreement.version.saturating_add(1)),
+        agreed_on: draft.agreed_on,
+        agreed_by: draft.agreed_by.clone(),
+        how: draft.how.clone(),
+        partial: draft.partial,
+        terms: terms.iter().map(|listed| listed.term.clone()).collect(),
+        pots: person.pots.iter().map(|pot| pot.plan.clone()).collect(),
+    }
+}
+
+/// What becomes of a card that the file speaks of: what happened to it since the file was applied
+/// last stays, unless the file has changed its mind.
+fn standing_of(
+    card: &file::Card,
+    known: Option<&CardRow>,
+    before: Option<&Person>,
+) -> CardStanding {
+    let told = before.and_then(|person| {
+        let same = |c: &&file::Card| c.connection == card.connection && c.token == card.token;
+        person.cards.iter().find(same).map(|card| card.state)
+    });
+    match known {
+        Some(known) if told == Some(card.state) || known.standing.lasting_state() == card.state => {
+            known.standing
+        }
+        Some(_) | None => CardStanding::lasting(card.state),
+    }
+}
+
 fn person_row(person: &Person) -> PersonRow {
     PersonRow {
         budget: BudgetId::of(&person.id),
@@ -486,31 +536,4 @@ fn permission(programme: &ProgrammeId, budget: &BudgetId, draft: &PermissionDraf
         given_at: draft.from,
         ends_at: draft.ends,
     }
-}
-
-/// The counters that `agreement` keeps, filled from what was bought before it started.
-fn counters(
-    agreement: &Agreement,
-    purchases: &[Purchase],
-    today: jiff::civil::Date,
-) -> Result<BTreeMap<CounterKey, Committed>, MoneyError> {
-    let mut counters: BTreeMap<CounterKey, Committed> = BTreeMap::new();
-    for purchase in purchases {
-        let amount = purchase.committed()?;
-        if !amount.is_positive() {
-            continue;
-        }
-        for key in purchase.counted.counters(agreement) {
-            // A question that came just before midnight may still be on its way.
-            let yesterday = today.yesterday().unwrap_or(today);
-            if key.first_day < key.period.first_day(yesterday) {
-                continue;
-            }
-            let part = purchase.counted.amount_in(&key.scope, amount)?;
-            let used = counters.entry(key).or_insert(Committed::nothing(amount));
-            used.amount = used.amount.checked_add(part)?;
-            used.purchases = used.purchases.saturating_add(1);
-        }
-    }
-    Ok(counters)
 }

@@ -3,3 +3,5 @@
 pub mod apply;
 pub mod directory;
 pub mod file;
+pub mod show;
+pub mod version;

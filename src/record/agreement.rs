@@ -31,7 +31,7 @@ pub const TERM: Table = Table {
 };
 
 #[derive(Serialize, Deserialize)]
-struct PotPlanRecord {
+pub(super) struct PotPlanRecord {
     id: String,
     stream: String,
     name: String,
@@ -132,7 +132,7 @@ pub fn agreement_digest(agreement: &[Value], terms: &[Vec<Value>]) -> Digest {
 }
 
 /// `purchase:1000 week:2000 week*3`: an amount after a colon, a count after a star.
-fn limits_text(limits: &[Limit]) -> String {
+pub(super) fn limits_text(limits: &[Limit]) -> String {
     let text = |limit: &Limit| match limit {
         Limit::PerPurchase(most) => format!("purchase:{}", most.minor()),
         Limit::Amount { per, most } => format!("{}:{}", per.word(), most.minor()),
@@ -141,7 +141,7 @@ fn limits_text(limits: &[Limit]) -> String {
     limits.iter().map(text).collect::<Vec<_>>().join(" ")
 }
 
-fn limits_from_text(text: &str, currency: Currency) -> Option<Vec<Limit>> {
+pub(super) fn limits_from_text(text: &str, currency: Currency) -> Option<Vec<Limit>> {
     let limit = |text: &str| {
         if let Some((period, count)) = text.split_once('*') {
             let per = Period::from_word(period)?;
@@ -157,16 +157,16 @@ fn limits_from_text(text: &str, currency: Currency) -> Option<Vec<Limit>> {
     text.split_ascii_whitespace().map(limit).collect()
 }
 
-fn hours_text(hours: Hours) -> String {
+pub(super) fn hours_text(hours: Hours) -> String {
     format!("{} {}", hours.from, hours.to)
 }
 
-fn hours_from_text(text: &str) -> Option<Hours> {
+pub(super) fn hours_from_text(text: &str) -> Option<Hours> {
     let (from, to) = text.split_once(' ')?;
     Some(Hours { from: from.parse().ok()?, to: to.parse().ok()? })
 }
 
-fn pot_record(pot: &PotPlan) -> PotPlanRecord {
+pub(super) fn pot_record(pot: &PotPlan) -> PotPlanRecord {
     let only = pot.only.as_ref();
     PotPlanRecord {
         id: pot.id.to_string(),
@@ -179,21 +179,23 @@ fn pot_record(pot: &PotPlan) -> PotPlanRecord {
 
 fn pots_from_text(text: &str) -> Option<Vec<PotPlan>> {
     let records: Vec<PotPlanRecord> = serde_json::from_str(text).ok()?;
-    let plan = |record: PotPlanRecord| {
-        let only = match record.only {
-            None => None,
-            Some(only) => {
-                let parse = |text: String| Category::parse(&text).ok();
-                Some(only.into_iter().map(parse).collect::<Option<_>>()?)
-            }
-        };
-        Some(PotPlan {
-            id: record.id.parse().ok()?,
-            stream: record.stream.parse().ok()?,
-            name: record.name,
-            only,
-            emergency: record.emergency,
-        })
+    records.into_iter().map(pot_plan).collect()
+}
+
+/// The plan that a record says; none if it says nothing that a plan can be.
+pub(super) fn pot_plan(record: PotPlanRecord) -> Option<PotPlan> {
+    let only = match record.only {
+        None => None,
+        Some(only) => {
+            let parse = |text: String| Category::parse(&text).ok();
+            Some(only.into_iter().map(parse).collect::<Option<_>>()?)
+        }
     };
-    records.into_iter().map(plan).collect()
+    Some(PotPlan {
+        id: record.id.parse().ok()?,
+        stream: record.stream.parse().ok()?,
+        name: record.name,
+        only,
+        emergency: record.emergency,
+    })
 }

@@ -10,5 +10,6 @@ mod dispute;
 pub mod event;
 pub mod facts;
 pub mod particulars;
+pub mod proposal;
 pub mod purchase;
 pub mod row;

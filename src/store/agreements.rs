@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::batch::Rows;
+use super::batch::{Rows, read_row};
 use super::{StoreError, Tx};
 use crate::domain::agreement::Agreement;
 use crate::domain::id::{BudgetId, ProgrammeId};
 use crate::domain::money::Currency;
 use crate::record::agreement::{AGREEMENT, TERM, read_agreement};
-use crate::record::row::{Reader, Table, Value, shown};
+use crate::record::row::{Reader, Table, Value, columns, shown};
 
 /// A version of the agreement of a budget.
 pub(super) type AgreementKey = (ProgrammeId, BudgetId, u32);
@@ -60,6 +60,26 @@ impl Tx {
         let key = (programme.clone(), budget.clone(), version);
         let mut found = self.read_agreements(&BTreeMap::from([(key.clone(), currency)])).await?;
         found.remove(&key).ok_or(StoreError::Contended("agreement"))
+    }
+
+    /// The version of an agreement in force; none before the first.
+    pub async fn agreement_in_force(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        currency: Currency,
+    ) -> Result<Option<Arc<Agreement>>, StoreError> {
+        let sql = "SELECT agreement_version FROM budget \
+                   WHERE programme_id = $1 AND budget_id = $2";
+        let row = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
+        let Some(row) = row.fetch_optional(self.connection()).await? else { return Ok(None) };
+        let row = read_row(&row, columns![Number "agreement_version"])?;
+        match Reader::new(&AGREEMENT, &row).optional(Reader::small)? {
+            Some(version) => {
+                self.read_agreement(programme, budget, version, currency).await.map(Some)
+            }
+            None => Ok(None),
+        }
     }
 
     /// The agreements `wanted`, with the currency of their budgets, as far as they exist.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use super::agreements::{AgreementKey, Agreements};
 use super::batch::{Batch, Rows};
 use super::owners::{CardKey, CardOwners};
+use super::people::read_standing;
 use super::statements::{
     BUDGET_VIEW, CARD_BUDGET, CARD_VIEW, COUNTER, PERMISSION, POT, WITHDRAWAL,
 };
 use super::{Dialect, StoreError, Tx};
 use crate::crash;
 use crate::domain::agreement::Agreement;
-use crate::domain::card::CardState;
 use crate::domain::id::{
     BudgetId, CardToken, ConnectionId, IssuerReference, PotId, ProgrammeId, PurchaseReference,
 };
@@ -142,7 +142,7 @@ impl Books {
             connection: reader.parsed()?,
             token: reader.parsed()?,
             last_four: reader.text()?.to_owned(),
-            state: reader.word(CardState::from_word)?,
+            standing: read_standing(&mut reader)?,
         };
         let owner = self.open.get_mut(&key).and_then(|open| open.book.owner.as_mut());
         if let Some(owner) = owner {
@@ -547,7 +547,7 @@ impl Tx {
 }
 
 /// Reads whose card it is.
-pub(super) fn read_card_budget(row: &[Value]) -> Result<CardBudget, StoreError> {
+fn read_card_budget(row: &[Value]) -> Result<CardBudget, StoreError> {
     let mut reader = Reader::new(&CARD_BUDGET_TABLE, row);
     Ok(CardBudget {
         programme: reader.parsed()?,

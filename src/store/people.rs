@@ -1,15 +1,13 @@
 //! People, their budgets and their cards: written when a programme's file is applied.
 
 use super::batch::read_row;
-use super::books::{CardBudget, read_card_budget};
 use super::programmes::{BUDGET, OnKnown};
-use super::statements::CARD_BUDGET;
-use super::{Store, StoreError, Tx};
-use crate::domain::card::CardState;
+use super::{StoreError, Tx};
+use crate::domain::card::{CardStanding, CardState};
 use crate::domain::id::{BudgetId, CardToken, ConnectionId, ProgrammeId};
 use crate::domain::money::Currency;
 use crate::domain::person::PersonState;
-use crate::record::row::{Digest, Reader, Table, Value, columns, shown};
+use crate::record::row::{CorruptRow, Digest, Reader, Table, Value, columns, shown};
 
 /// A person as a programme's file describes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,31 +31,42 @@ static CARD: Table = Table {
     name: "card",
     columns: columns![
         Key "programme_id", Key "connection_id", Key "token", Text "budget_id", Text "last_four",
-        Text "state",
+        Text "state", Number "state_until", Text "state_after",
     ],
 };
+const PEOPLE: &str = "SELECT person_id, name, worker_id, state, plan FROM person \
+                      WHERE programme_id = $1 ORDER BY person_id";
 
-impl Store {
-    /// The people of a programme as its file describes them, in order.
-    pub async fn people(&self, programme: &ProgrammeId) -> Result<Vec<PersonRow>, StoreError> {
-        let sql = "SELECT person_id, name, worker_id, state, plan FROM person \
-                   WHERE programme_id = $1 ORDER BY person_id";
-        let rows = sqlx::query(sql).bind(programme.to_string()).fetch_all(&self.readers()).await?;
-        let columns =
-            columns![Key "person_id", Text "name", Text "worker_id", Text "state", Text "plan"];
-        let read = |row: &sqlx::any::AnyRow| {
-            let row = read_row(row, columns)?;
-            let mut reader = Reader::new(&PERSON, &row);
-            Ok(PersonRow {
-                budget: reader.parsed()?,
-                name: reader.text()?.to_owned(),
-                worker: reader.text()?.to_owned(),
-                state: reader.word(PersonState::from_word)?,
-                plan: reader.text()?.to_owned(),
-            })
-        };
-        rows.iter().map(read).collect()
-    }
+/// A card with its holder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CardRow {
+    pub connection: ConnectionId,
+    pub token: CardToken,
+    pub budget: BudgetId,
+    pub last_four: String,
+    pub standing: CardStanding,
+}
+
+fn read_person(row: &sqlx::any::AnyRow) -> Result<PersonRow, StoreError> {
+    let columns =
+        columns![Key "person_id", Text "name", Text "worker_id", Text "state", Text "plan"];
+    let row = read_row(row, columns)?;
+    let mut reader = Reader::new(&PERSON, &row);
+    Ok(PersonRow {
+        budget: reader.parsed()?,
+        name: reader.text()?.to_owned(),
+        worker: reader.text()?.to_owned(),
+        state: reader.word(PersonState::from_word)?,
+        plan: reader.text()?.to_owned(),
+    })
+}
+
+/// Reads a state, and until when it holds.
+pub(super) fn read_standing(reader: &mut Reader<'_>) -> Result<CardStanding, CorruptRow> {
+    let state = reader.word(CardState::from_word)?;
+    let until = reader.optional(Reader::instant)?;
+    let after = reader.optional(|reader| reader.word(CardState::from_word))?;
+    Ok(CardStanding { state, then: until.zip(after) })
 }
 
 impl Tx {
@@ -74,15 +83,22 @@ impl Tx {
         rows.await?.iter().map(read).collect()
     }
 
+    /// The people of a programme as the file that was applied last describes them, in order.
+    pub async fn people(&mut self, programme: &ProgrammeId) -> Result<Vec<PersonRow>, StoreError> {
+        let rows = sqlx::query(PEOPLE).bind(programme.to_string());
+        rows.fetch_all(self.connection()).await?.iter().map(read_person).collect()
+    }
+
     /// Every card of a programme, in order.
     pub async fn every_card(
         &mut self,
         programme: &ProgrammeId,
-    ) -> Result<Vec<CardBudget>, StoreError> {
-        let sql = "SELECT programme_id, connection_id, token, budget_id FROM card \
+    ) -> Result<Vec<CardRow>, StoreError> {
+        let sql = "SELECT programme_id, connection_id, token, budget_id, last_four, state, \
+                   state_until, state_after FROM card \
                    WHERE programme_id = $1 ORDER BY connection_id, token";
         let rows = sqlx::query(sql).bind(programme.to_string()).fetch_all(self.connection());
-        rows.await?.iter().map(|row| read_card_budget(&read_row(row, CARD_BUDGET)?)).collect()
+        rows.await?.iter().map(|row| Ok(read_card(&read_row(row, CARD.columns)?)?)).collect()
     }
 
     /// Adds budgets that are not there yet, at the start of their chains.
@@ -133,22 +149,35 @@ impl Tx {
     pub async fn put_cards(
         &mut self,
         programme: &ProgrammeId,
-        cards: &[(ConnectionId, CardToken, BudgetId, String, CardState)],
+        cards: &[CardRow],
     ) -> Result<(), StoreError> {
-        let rows: Vec<_> = cards
-            .iter()
-            .map(|(connection, token, budget, last_four, state)| {
-                vec![
-                    shown(programme),
-                    shown(connection),
-                    shown(token),
-                    shown(budget),
-                    last_four.as_str().into(),
-                    state.word().into(),
-                ]
-            })
-            .collect();
+        let row = |card: &CardRow| {
+            let (until, after) = card.standing.then.unzip();
+            vec![
+                shown(programme),
+                shown(&card.connection),
+                shown(&card.token),
+                shown(&card.budget),
+                card.last_four.as_str().into(),
+                card.standing.state.word().into(),
+                until.into(),
+                after.map(CardState::word).into(),
+            ]
+        };
+        let rows: Vec<_> = cards.iter().map(row).collect();
         self.put(&CARD, &rows, OnKnown::Replace).await?;
         Ok(())
     }
+}
+
+fn read_card(row: &[Value]) -> Result<CardRow, CorruptRow> {
+    let mut reader = Reader::new(&CARD, row);
+    let _programme: ProgrammeId = reader.parsed()?;
+    Ok(CardRow {
+        connection: reader.parsed()?,
+        token: reader.parsed()?,
+        budget: reader.parsed()?,
+        last_four: reader.text()?.to_owned(),
+        standing: read_standing(&mut reader)?,
+    })
 }

@@ -8,9 +8,9 @@ use sqlx::any::AnyRow;
 
 use super::batch::{names, read_row};
 use super::books::read_pot;
+use super::people::read_standing;
 use super::statements::{EXCEPTION, MESSAGE, POT};
 use super::{PersonRow, Store, StoreError, Tx};
-use crate::domain::card::CardState;
 use crate::domain::id::{BudgetId, ExceptionId, MessageId, PotId, ProgrammeId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::person::PersonState;
@@ -66,7 +66,10 @@ static SUMS: Table = Table {
 };
 static CARD: Table = Table {
     name: "card",
-    columns: columns![Key "connection_id", Key "token", Text "last_four", Text "state"],
+    columns: columns![
+        Key "connection_id", Key "token", Text "last_four", Text "state", Number "state_until",
+        Text "state_after",
+    ],
 };
 static PERSON: Table = Table {
     name: "person",
@@ -177,8 +180,8 @@ impl Tx {
         programme: &ProgrammeId,
         budget: &BudgetId,
     ) -> Result<Vec<Card>, StoreError> {
-        let sql = "SELECT connection_id, token, last_four, state FROM card \
-                   WHERE programme_id = $1 AND budget_id = $2 ORDER BY connection_id, token";
+        let sql = "SELECT connection_id, token, last_four, state, state_until, state_after \
+                   FROM card WHERE programme_id = $1 AND budget_id = $2 ORDER BY connection_id, token";
         let rows = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
         let read = |row: &AnyRow| {
             let row = read_row(row, CARD.columns)?;
@@ -187,7 +190,7 @@ impl Tx {
                 connection: reader.parsed()?,
                 token: reader.parsed()?,
                 last_four: reader.text()?.to_owned(),
-                state: reader.word(CardState::from_word)?,
+                standing: read_standing(&mut reader)?,
             })
         };
         rows.fetch_all(self.connection()).await?.iter().map(read).collect()

@@ -19,7 +19,7 @@ pub(super) const BUDGET_VIEW: &[Column] = columns![
 ];
 pub(super) const CARD_VIEW: &[Column] = columns![
     Key "programme_id", Text "budget_id", Key "connection_id", Key "token", Text "last_four",
-    Text "state",
+    Text "state", Number "state_until", Text "state_after",
 ];
 pub(super) const CARD_BUDGET: &[Column] =
     columns![Key "programme_id", Key "connection_id", Key "token", Text "budget_id"];
@@ -258,7 +258,8 @@ const BUDGETS: &str = "\
     LEFT JOIN person n ON n.programme_id = b.programme_id AND n.person_id = b.budget_id";
 
 const CARDS: &str = "\
-    SELECT c.programme_id, c.budget_id, c.connection_id, c.token, c.last_four, c.state \
+    SELECT c.programme_id, c.budget_id, c.connection_id, c.token, c.last_four, c.state, \
+    c.state_until, c.state_after \
     FROM {rows} {find card c: c.programme_id = r.programme_id AND c.budget_id = r.budget_id}";
 
 const UPDATE_POTS: &str = "\

@@ -520,3 +520,77 @@ worker-appeal-late = A second look is late. Please look at it by { $time } on { 
 worker-appeal-done = Somebody has looked again at a no of yours.
 worker-quiet-word = Quiet word used. Talk safely. Do not text back about money.
 worker-signal = Something is worth a talk. Nothing was stopped.
+
+## Changing the list
+
+# $named is no where a name does not fit.
+somebody = { $named ->
+    [yes] { $name }
+   *[no] Our team
+}
+list-proposed = { somebody } wants to change your list. Nothing changes if you do not say yes. You have until { $date }. Reply LIST to see it.
+list-countered = { somebody } has another idea for your list. Nothing changes if you do not say yes. You have until { $date }. Reply LIST to see it.
+list-written-down = { somebody } wrote down that you said yes. It does not count yet. Is it right? Reply LIST to see it, or CALL to talk.
+list-cools = You chose to wait before this. You can say yes again from { $time } on { $date }. Until then nothing changes.
+list-started = Your new list has started. You can see it at any time. Reply LIST to see it, or CHANGE to change it.
+list-refused = { somebody } said no to your change. Your list stays as it is. Reply CALL to talk.
+list-taken-back = { somebody } took the change back. Nothing changed.
+list-run-out = The change to your list has ended. Nothing changed.
+list-forced = Your list has changed. You were not asked. A law says so. Why: { $words } Reply LOOK to have someone else look at it.
+pause-begun = { somebody } paused your card until { $time } on { $date }. Why: { $words } Reply LOOK to have someone else look at it.
+pause-lifted = { somebody } ended the pause. You can use your card again.
+
+## To workers about a list: nothing about a person
+
+worker-list-proposed = Someone wants to change their list. It waits for you until { $date }.
+worker-list-countered = Someone has another idea for their list. It waits for you until { $date }.
+worker-list-cools = A change waits for the time that the person chose. It can start from { $time } on { $date }.
+worker-list-started = A new list has started.
+worker-list-refused = There was a no to a change. Nothing changed.
+worker-list-taken-back = A change was taken back. Nothing changed.
+worker-list-run-out = A change has ended. Nothing changed.
+worker-list-forced = A law changed a list. The person has been told.
+
+## What a list says, and what changed
+
+answer-yes = Yes
+answer-ask = Ask first
+answer-no = No
+as-it-was = As it was
+as-you-see = As you see it
+way-more = more
+way-less = less
+way-same = same
+way-other = more and less
+about-partial = Paying a part when there is too little
+about-pot-order = Which pot pays first
+about-shop = One shop
+about-kind = One kind of shop
+about-everything-else = Everything else
+about-everything = Everything
+about-cash = Taking out cash
+about-cash-back = Cash at the till
+about-online = Buying online
+about-abroad = Shops in other countries
+about-hours = When the card works
+hours-only = From { $from } to { $to }
+for-each = { $period ->
+    [purchase] each time
+    [day] a day
+    [week] a week
+    [month] a month
+   *[agreement] in all
+}
+up-to-amount = up to { $amount } { for-each }
+up-to-times = { times } { for-each }
+how-agreed = { $how ->
+    [own_phone] { $name }, on their own phone
+    [own_page] { $name }, on their own page
+   *[in_person] { $name }, in person
+}, { $place }, { $minutes ->
+    [one] one minute
+   *[other] { $minutes } minutes
+}{ $accompanied ->
+    [yes] , with { $with }.
+   *[no] .
+}

@@ -21,10 +21,12 @@ use crate::domain::money::Money;
 use crate::domain::pot::PotPart;
 use crate::domain::reason::DeclineReason;
 
+pub use list::{ChangeLine, ListNews, ListParticular, Names};
 pub use news::{News, Particular, Who};
 use phrase::Phrase;
 
 mod format;
+mod list;
 mod news;
 #[expect(dead_code, reason = "the build script reads the lists in it")]
 mod phrase;

@@ -5,6 +5,8 @@
 #[macro_use] // `on_both_databases!`
 mod support;
 #[cfg(test)]
+mod agreements;
+#[cfg(test)]
 mod asks;
 #[cfg(test)]
 mod caller;

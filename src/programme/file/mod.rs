@@ -70,6 +70,8 @@ pub struct Settings {
     pub country: String,
     /// What a purchase in another currency holds beyond what is asked.
     pub exchange_margin: MarginPercent,
+    /// Above this sum a manager joins in a looser list; none when a manager never has to.
+    pub manager_above: Option<Money>,
     pub state: ProgrammeState,
     /// When people are at work.
     pub hours: WorkingHours,

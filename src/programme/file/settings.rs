@@ -127,8 +127,16 @@ pub(super) fn read(root: &Entry<'_>, known: &Known<'_>) -> Option<Settings> {
     let connections = connections(root);
     let streams = streams(root, known);
     let start = start(root, known);
-    let fields =
-        ["id", "name", "time_zone", "currency", "country", "exchange_margin_percent", "paused"];
+    let fields = [
+        "id",
+        "name",
+        "time_zone",
+        "currency",
+        "country",
+        "exchange_margin_percent",
+        "manager_above",
+        "paused",
+    ];
     if !root.has("programme") {
         root.problem("programme", "the table [programme] is missing: begin the file with it");
     }
@@ -139,6 +147,10 @@ pub(super) fn read(root: &Entry<'_>, known: &Known<'_>) -> Option<Settings> {
     let currency = programme.parsed("currency");
     let country = country(&programme);
     let exchange_margin = exchange_margin(&programme);
+    let manager_above = programme
+        .has("manager_above")
+        .then(|| programme.money("manager_above", known.currency))
+        .flatten();
     let paused = programme.flag("paused");
     let (zone_name, zone) = zone?;
     Some(Settings {
@@ -149,6 +161,7 @@ pub(super) fn read(root: &Entry<'_>, known: &Known<'_>) -> Option<Settings> {
         currency: currency?,
         country: country?,
         exchange_margin: exchange_margin?,
+        manager_above,
         state: if paused { ProgrammeState::Paused } else { ProgrammeState::Running },
         hours: hours?,
         asks: rules?,

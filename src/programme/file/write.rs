@@ -126,6 +126,9 @@ impl Text {
         if settings.exchange_margin != MarginPercent::NONE {
             self.field("exchange_margin_percent", settings.exchange_margin.number());
         }
+        if let Some(sum) = settings.manager_above {
+            self.text("manager_above", &major(sum));
+        }
         match settings.state {
             ProgrammeState::Running => {}
             ProgrammeState::Paused => self.field("paused", true),

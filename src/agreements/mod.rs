@@ -1,0 +1,283 @@
+//! The life of an agreement: drafted, proposed, answered, started; tightened by the person alone;
+//! paused for safety; forced by a law.
+//!
+//! Each use case runs in the caller's transaction. It locks the budget first, admits the account, lets
+//! the domain say what comes of the move, and writes the rows, what was done and what is told
+//! together. The caller commits.
+
+mod answer;
+mod draft;
+mod law;
+mod pause;
+mod propose;
+mod report;
+mod start;
+mod telling;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+pub use self::answer::{Answering, answer, confirm, run_out, withdraw, write_down};
+pub use self::draft::{Draft, draft, take_up};
+pub use self::law::force;
+pub use self::pause::{Pausing, lift, pause};
+pub use self::propose::{Proposing, counter, propose};
+pub use self::report::{Controls, Difference, controls, difference, proposed};
+pub use self::start::{Next, Outcome};
+use crate::domain::agreement::Agreement;
+use crate::domain::change::{Change, Key, List, changes};
+use crate::domain::history::{Version, agreed_together};
+use crate::domain::id::{BudgetId, PersonId, ProgrammeId, ProposalId};
+use crate::domain::period::Moment;
+use crate::domain::proposal::{Consent, MoveError, Proposal, Said, Session, Side, Standard};
+use crate::domain::role::{Act, Role};
+use crate::ids::NewIds;
+use crate::members::{ActError, Acting, Admitted};
+use crate::programme::directory::{Directory, Programme};
+use crate::programme::version::StartError;
+use crate::store::{Additions, BookWanted, Books, OpenBook, StoreError, Tx, VersionRow};
+
+/// The most characters of what somebody writes.
+const WORDS_MOST: usize = 500;
+/// The longest talk that somebody has: a day.
+const MINUTES_MOST: u32 = 1_440;
+
+/// What every use case works with.
+#[derive(Debug, Clone, Copy)]
+pub struct Desk<'a> {
+    pub directory: &'a Directory,
+    pub ids: &'a NewIds,
+}
+
+impl From<MoveError> for ActError {
+    fn from(error: MoveError) -> Self {
+        match error {
+            MoveError::SameHuman => Self::NotAllowed("answer for two sides"),
+            MoveError::NotYours => Self::NotAllowed("take back what another side proposed"),
+            MoveError::Whole | MoveError::NothingLeft | MoveError::NoSuchPart(_) => {
+                Self::invalid("parts", error.to_string())
+            }
+            MoveError::NotOpen(_)
+            | MoveError::TimeIsUp
+            | MoveError::Stale
+            | MoveError::Answered
+            | MoveError::NothingToConfirm
+            | MoveError::Cooling(_) => Self::Conflict(error.to_string()),
+        }
+    }
+}
+
+impl From<StartError> for ActError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Store(error) => Self::Store(error),
+            StartError::Ledger(error) => Self::Ledger(error),
+        }
+    }
+}
+
+/// A locked budget with whoever acts on it.
+struct Table<'d> {
+    desk: Desk<'d>,
+    admitted: Admitted,
+    books: Books,
+    programme: Arc<Programme>,
+    moment: Moment,
+    /// What is told when it is written.
+    additions: Additions,
+}
+
+impl<'d> Table<'d> {
+    /// Locks the budget of `person` and admits the account to what `act` says of its role.
+    async fn open(
+        tx: &mut Tx,
+        desk: Desk<'d>,
+        acting: &Acting,
+        person: &PersonId,
+        act: impl FnOnce(Role) -> Act + Send,
+    ) -> Result<Self, ActError> {
+        let books = lock(tx, desk, &acting.programme, &BudgetId::of(person)).await?;
+        let actor = tx.actor(&acting.programme, &acting.member, acting.at).await?;
+        let role = actor.ok_or(ActError::NotThere("person"))?.member.role;
+        let admitted = acting.admit(tx, act(role), person).await?;
+        let open = books.get(&admitted.programme, &admitted.budget);
+        let version = open.ok_or(ActError::NotThere("person"))?.programme_version;
+        let programme = desk.directory.version(&admitted.programme, version).await?;
+        let moment = Moment::new(acting.at, programme.zone());
+        Ok(Self { desk, admitted, books, programme, moment, additions: Additions::default() })
+    }
+
+    fn open_book(&self) -> Result<&OpenBook, ActError> {
+        let open = self.books.get(&self.admitted.programme, &self.admitted.budget);
+        open.ok_or(ActError::NotThere("person"))
+    }
+
+    /// The version of the list in force.
+    fn in_force(&self) -> Result<Arc<Agreement>, ActError> {
+        let owner = self.open_book()?.book.owner.as_ref();
+        Ok(Arc::clone(&owner.ok_or(ActError::NotThere("list"))?.agreement))
+    }
+
+    /// For whom the account answers. A helper, an advocate and a planner answer for nobody.
+    fn side(&self) -> Result<Side, ActError> {
+        match self.admitted.actor.member.role {
+            Role::Person => Ok(Side::Person),
+            Role::Worker => self.without_conflict(Side::Worker),
+            Role::Manager => self.without_conflict(Side::Manager),
+            Role::Helper
+            | Role::Advocate
+            | Role::Planner
+            | Role::Duty
+            | Role::Finance
+            | Role::Operator
+            | Role::Auditor => Err(ActError::NotAllowed("answer for a side")),
+        }
+    }
+
+    fn without_conflict(&self, side: Side) -> Result<Side, ActError> {
+        if self.admitted.actor.has_conflict(&self.admitted.subject.person) {
+            Err(ActError::NotAllowed("decide about somebody whom they have a link to"))
+        } else {
+            Ok(side)
+        }
+    }
+
+    /// The proposal called `id`, with its answers.
+    async fn proposal(
+        &self,
+        tx: &mut Tx,
+        id: ProposalId,
+    ) -> Result<(Proposal, Vec<Consent>), ActError> {
+        let (programme, budget) = (&self.admitted.programme, &self.admitted.budget);
+        let found = tx.proposal(programme, budget, id, self.programme.settings.currency).await?;
+        found.ok_or(ActError::NotThere("proposal"))
+    }
+
+    /// Every version of the list, from the first.
+    async fn history(&self, tx: &mut Tx) -> Result<Vec<Version>, ActError> {
+        history(tx, &self.admitted, &self.programme).await
+    }
+
+    /// Says no to a list that cannot be, or that is the same as now.
+    fn check_list(&self, list: &List) -> Result<Vec<Change>, ActError> {
+        let now = self.in_force()?.list();
+        let currency = self.programme.settings.currency;
+        list.check(&now, currency).map_err(|error| ActError::invalid("list", error.to_string()))?;
+        let changes = changes(&now, list, &self.programme.rules);
+        if changes.is_empty() {
+            return Err(ActError::invalid("list", "this is the same as now"));
+        }
+        Ok(changes)
+    }
+
+    /// Whose yes it takes to get from the list in force to `next`, and what of that is known.
+    async fn weigh(&self, tx: &mut Tx, next: &List) -> Result<Weighing, ActError> {
+        let now = self.in_force()?.list();
+        let rules = &self.programme.rules;
+        let agreed = agreed_together(&self.history(tx).await?, rules);
+        Ok(Weighing {
+            changes: changes(&now, next, rules),
+            since_agreed: changes(&agreed.unwrap_or(now), next, rules),
+        })
+    }
+
+    fn standard<'w>(&self, weighing: &'w Weighing) -> Standard<'w> {
+        Standard {
+            changes: &weighing.changes,
+            since_agreed: &weighing.since_agreed,
+            manager_above: self.programme.settings.manager_above,
+        }
+    }
+
+    /// This account's answer, in its own words: nobody has to confirm it.
+    fn consent(&self, side: Side, session: Session, parts: Option<BTreeSet<Key>>) -> Consent {
+        Consent {
+            side,
+            member: self.admitted.actor.member.id.clone(),
+            human: self.admitted.actor.member.human.clone(),
+            said: Said::Yes,
+            parts,
+            session,
+            confirmed_at: Some(self.admitted.at),
+            said_at: self.admitted.at,
+        }
+    }
+
+    /// Writes what was done, and everything that is told.
+    async fn close(
+        &self,
+        tx: &mut Tx,
+        kind: &str,
+        subject: &str,
+        detail: &str,
+    ) -> Result<(), ActError> {
+        let act = self.admitted.act(self.desk.ids, kind, subject, detail);
+        tx.add_acts(&self.admitted.programme, &[act]).await?;
+        tx.close_books(&self.books.all(), &self.additions).await?;
+        Ok(())
+    }
+}
+
+/// What a change comes to, beside the list in force and beside what was agreed together.
+struct Weighing {
+    changes: Vec<Change>,
+    since_agreed: Vec<Change>,
+}
+
+async fn lock(
+    tx: &mut Tx,
+    desk: Desk<'_>,
+    programme: &ProgrammeId,
+    budget: &BudgetId,
+) -> Result<Books, StoreError> {
+    let wanted = BookWanted {
+        programme: programme.clone(),
+        budget: budget.clone(),
+        purchases: BTreeSet::new(),
+    };
+    tx.open_books(&[wanted], desk.directory.agreements()).await
+}
+
+async fn history(
+    tx: &mut Tx,
+    admitted: &Admitted,
+    programme: &Programme,
+) -> Result<Vec<Version>, ActError> {
+    let currency = programme.settings.currency;
+    let rows = tx.versions_of(&admitted.programme, &admitted.budget, currency).await?;
+    let version = |row: VersionRow| Version {
+        started_on: Moment::new(row.started_at, programme.zone()).date,
+        agreement: Arc::new(row.agreement),
+        kind: row.kind,
+    };
+    Ok(rows.into_iter().map(version).collect())
+}
+
+/// Words that somebody has to write: not empty, and not a book.
+fn written(field: &'static str, words: &str) -> Result<String, ActError> {
+    let words = words.trim();
+    if words.is_empty() {
+        Err(ActError::invalid(field, "write it in a few plain words"))
+    } else if words.chars().count() > WORDS_MOST {
+        Err(ActError::invalid(field, format!("use at most {WORDS_MOST} characters")))
+    } else if words.contains('\0') {
+        Err(ActError::invalid(field, "it has a character that no page can show"))
+    } else {
+        Ok(words.to_owned())
+    }
+}
+
+/// How something was agreed: without it, nothing is.
+fn checked_session(session: &Session) -> Result<Session, ActError> {
+    if session.minutes > MINUTES_MOST {
+        let what = format!("nobody talks for more than {MINUTES_MOST} minutes");
+        return Err(ActError::invalid("minutes", what));
+    }
+    let present = session.present.trim();
+    Ok(Session {
+        how: session.how,
+        place: written("place", &session.place)?,
+        minutes: session.minutes,
+        present: if present.is_empty() { String::new() } else { written("present", present)? },
+    })
+}

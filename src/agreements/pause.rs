@@ -1,0 +1,107 @@
+//! A pause for safety: whoever is responsible stops a person's cards, after a talk, with a reason and
+//! an end. The person is told at once, and can have somebody else look at it. It ends by itself.
+
+use jiff::Timestamp;
+
+use super::{Desk, Table, written};
+use crate::domain::id::{PauseId, PersonId};
+use crate::domain::pause::{Pause, PauseError};
+use crate::domain::recipient::Recipient;
+use crate::domain::role::Act;
+use crate::ledger::book::Card;
+use crate::members::{ActError, Acting};
+use crate::store::Tx;
+use crate::words::{ListNews, Words};
+
+/// What somebody has to say before they can pause a card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pausing {
+    /// Why, in a few words that the person reads in a text message.
+    pub reason: String,
+    /// What was talked about first: the concern, what the person wants, what less was tried, or why
+    /// there could be no talk.
+    pub talk: String,
+    pub until: Timestamp,
+}
+
+impl From<PauseError> for ActError {
+    fn from(error: PauseError) -> Self {
+        match error {
+            PauseError::EndsFirst | PauseError::TooLong => {
+                Self::invalid("until", error.to_string())
+            }
+            PauseError::PausedAlready | PauseError::Over => Self::Conflict(error.to_string()),
+            PauseError::SamePersonAgain => Self::NotAllowed("pause again so soon after a pause"),
+        }
+    }
+}
+
+/// Stops the person's cards until a moment.
+pub async fn pause(
+    tx: &mut Tx,
+    desk: Desk<'_>,
+    acting: &Acting,
+    person: &PersonId,
+    pausing: Pausing,
+) -> Result<PauseId, ActError> {
+    let mut table = Table::open(tx, desk, acting, person, |_| Act::Pause).await?;
+    let reason = written("reason", &pausing.reason)?;
+    if !Words::english().is_short_enough(&reason) {
+        return Err(ActError::invalid("reason", "say it in at most 50 characters"));
+    }
+    let talk = written("talk", &pausing.talk)?;
+    let (programme, budget) = (table.admitted.programme.clone(), table.admitted.budget.clone());
+    let pause = Pause {
+        id: PauseId::new(desk.ids.next(acting.at)),
+        member: acting.member.clone(),
+        human: table.admitted.actor.member.human.clone(),
+        reason,
+        talk,
+        begins_at: acting.at,
+        ends_at: pausing.until,
+        lifted_at: None,
+    };
+    pause.check(&tx.pauses_of(&programme, &budget).await?)?;
+    tx.add_pause(&programme, &budget, &pause).await?;
+    let stopped = table.cards(|card| Card {
+        standing: card.standing.paused(acting.at, pause.ends_at),
+        ..card.clone()
+    });
+    tx.stand_cards(&programme, &budget, &stopped).await?;
+    let subject = pause.id.to_string();
+    let (until, reason) = (Some(pause.ends_at), pause.reason.as_str());
+    table.tell(Recipient::Person, ListNews::PauseBegun, &subject, until, reason);
+    table.close(tx, "paused", &subject, reason).await?;
+    Ok(pause.id)
+}
+
+/// Ends a pause before its time. The cards are as they were, and as the person has made them since.
+pub async fn lift(
+    tx: &mut Tx,
+    desk: Desk<'_>,
+    acting: &Acting,
+    person: &PersonId,
+    id: PauseId,
+) -> Result<(), ActError> {
+    let mut table = Table::open(tx, desk, acting, person, |_| Act::Pause).await?;
+    let (programme, budget) = (table.admitted.programme.clone(), table.admitted.budget.clone());
+    let pauses = tx.pauses_of(&programme, &budget).await?;
+    let known = pauses.iter().find(|pause| pause.id == id).ok_or(ActError::NotThere("pause"))?;
+    known.lifted(acting.at)?;
+    tx.lift_pause(&programme, &budget, id, acting.at).await?;
+    let freed = table.cards(|card| Card { standing: card.standing.lifted(), ..card.clone() });
+    tx.stand_cards(&programme, &budget, &freed).await?;
+    let subject = id.to_string();
+    table.tell(Recipient::Person, ListNews::PauseLifted, &subject, None, "");
+    table.close(tx, "pause_lifted", &subject, "").await
+}
+
+impl Table<'_> {
+    /// The cards of the budget that `changed` changes, as it changes them.
+    fn cards(&self, changed: impl Fn(&Card) -> Card) -> Vec<Card> {
+        let owner = self.open_book().ok().and_then(|open| open.book.owner.as_ref());
+        let cards = owner.map(|owner| owner.cards.as_slice()).unwrap_or_default();
+        let changes = |card: &Card| Some(changed(card)).filter(|new| new != card);
+        cards.iter().filter_map(changes).collect()
+    }
+}

@@ -1,0 +1,172 @@
+//! Proposing a next list, and answering a proposal with another one. Whoever proposes says yes to it.
+//!
+//! What the person can decide alone starts here, at once or after their own time to wait: stricter
+//! terms, what they alone decide about, the order of their pots.
+
+use jiff::Timestamp;
+
+use super::{Desk, Next, Outcome, Table, checked_session, written};
+use crate::domain::change::{Change, List, changes};
+use crate::domain::id::{PersonId, ProposalId};
+use crate::domain::proposal::{
+    Kind, NOT_AGAIN_FOR, OPEN_FOR, Parts, Proposal, Session, Side, State, is_same_again,
+};
+use crate::domain::role::Act;
+use crate::members::{ActError, Acting};
+use crate::store::Tx;
+
+/// A next list, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposing {
+    pub list: List,
+    /// Why, in words that the person reads.
+    pub words: String,
+    /// Whether the other side may agree a part of it.
+    pub parts: Parts,
+    /// How the proposer's own yes was said.
+    pub session: Session,
+}
+
+/// Proposes a next list. What the person decides alone starts at once, or cools.
+pub async fn propose(
+    tx: &mut Tx,
+    desk: Desk<'_>,
+    acting: &Acting,
+    person: &PersonId,
+    proposing: Proposing,
+) -> Result<Outcome, ActError> {
+    let mut table = Table::open(tx, desk, acting, person, |_| Act::Propose).await?;
+    table.put_forward(tx, proposing, None).await
+}
+
+/// Answers a proposal with another one: the first one ends.
+pub async fn counter(
+    tx: &mut Tx,
+    desk: Desk<'_>,
+    acting: &Acting,
+    person: &PersonId,
+    id: ProposalId,
+    proposing: Proposing,
+) -> Result<Outcome, ActError> {
+    let mut table = Table::open(tx, desk, acting, person, |_| Act::Propose).await?;
+    let (mut first, consents) = table.proposal(tx, id).await?;
+    let side = table.side()?;
+    let human = &table.admitted.actor.member.human;
+    let in_force = table.in_force()?.version;
+    first.may_answer(&consents, side, human, in_force, acting.at)?;
+    if first.kind != Kind::Together {
+        return Err(ActError::NotAllowed("answer this with another proposal"));
+    }
+    first.state = State::Countered;
+    first.ended_at = Some(acting.at);
+    table.change(tx, &first, State::Open).await?;
+    table.put_forward(tx, proposing, Some(id)).await
+}
+
+impl Table<'_> {
+    /// Makes `proposing` a proposal of this account's side, and its yes with it.
+    pub(super) async fn put_forward(
+        &mut self,
+        tx: &mut Tx,
+        proposing: Proposing,
+        answers: Option<ProposalId>,
+    ) -> Result<Outcome, ActError> {
+        let side = self.side()?;
+        let words = written("words", &proposing.words)?;
+        let session = checked_session(&proposing.session)?;
+        let changes = self.check_list(&proposing.list)?;
+        let weighing = self.weigh(tx, &proposing.list).await?;
+        let standard = self.standard(&weighing);
+        let mut others = standard.sides(Kind::Together);
+        others.remove(&side);
+        let kind =
+            if side == Side::Person && others.is_empty() { Kind::Own } else { Kind::Together };
+        let at = self.admitted.at;
+        let not_before = at.checked_add(standard.cooling()).unwrap_or(Timestamp::MAX);
+        self.refuse_second(tx, kind).await?;
+        if !others.is_empty() {
+            self.refuse_again(tx, &changes).await?;
+        }
+        let proposal = Proposal {
+            id: ProposalId::new(self.desk.ids.next(at)),
+            budget: self.admitted.budget.clone(),
+            kind,
+            base_version: self.in_force()?.version,
+            list: proposing.list,
+            words,
+            answers,
+            parts: proposing.parts,
+            state: State::Open,
+            proposed_by: self.admitted.actor.member.id.clone(),
+            proposed_at: at,
+            not_before,
+            open_until: not_before.checked_add(OPEN_FOR).unwrap_or(Timestamp::MAX),
+            ended_at: None,
+            version: None,
+        };
+        self.open_proposal(tx, proposal, side, session).await
+    }
+
+    async fn open_proposal(
+        &mut self,
+        tx: &mut Tx,
+        mut proposal: Proposal,
+        side: Side,
+        session: Session,
+    ) -> Result<Outcome, ActError> {
+        let consent = self.consent(side, session, None);
+        let programme = self.admitted.programme.clone();
+        tx.add_proposal(&programme, &proposal).await?;
+        tx.add_consent(&programme, &proposal, &consent).await?;
+        let next = self.settle(tx, &mut proposal, &[consent], State::Open).await?;
+        if let Next::Waits(sides) = &next {
+            let is_counter = proposal.answers.is_some();
+            self.ask_sides(&proposal, sides, is_counter);
+        }
+        let kind = match next {
+            Next::Started(_) => "list_started",
+            Next::Waits(_) | Next::Cools(_) | Next::Ended(_) => "list_proposed",
+        };
+        let words = proposal.words.clone();
+        self.close(tx, kind, &proposal.id.to_string(), &words).await?;
+        Ok(Outcome { proposal: proposal.id, next })
+    }
+
+    /// One change at a time waits for the two, and one for the person alone: the older must end
+    /// first. What starts at once is never in the way.
+    async fn refuse_second(&self, tx: &mut Tx, kind: Kind) -> Result<(), ActError> {
+        let (programme, budget) = (&self.admitted.programme, &self.admitted.budget);
+        let currency = self.programme.settings.currency;
+        let at = self.admitted.at;
+        let waiting = tx.waiting_proposals(programme, budget, currency).await?;
+        let is_in_the_way = |(other, _): &&(Proposal, _)| {
+            other.state_at(at) == State::Open && (other.kind == kind) && kind != Kind::Own
+        };
+        match waiting.iter().find(is_in_the_way) {
+            Some((other, _)) => Err(ActError::Conflict(format!(
+                "another change waits for an answer: {}; it must end first",
+                other.id
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// A no stands for a while: the same change is not put to somebody again and again.
+    async fn refuse_again(&self, tx: &mut Tx, proposed: &[Change]) -> Result<(), ActError> {
+        let (programme, budget) = (&self.admitted.programme, &self.admitted.budget);
+        let currency = self.programme.settings.currency;
+        let since = self.admitted.at.checked_sub(NOT_AGAIN_FOR).unwrap_or(Timestamp::MIN);
+        let refused = tx.refused_proposals(programme, budget, currency).await?;
+        for (refused, _) in refused.iter().filter(|(r, _)| r.ended_at.is_some_and(|at| at > since))
+        {
+            let version = refused.base_version;
+            let base = tx.read_agreement(programme, budget, version, currency).await?.list();
+            if is_same_again(&changes(&base, &refused.list, &self.programme.rules), proposed) {
+                let days = NOT_AGAIN_FOR.as_hours().div_euclid(24);
+                let what = format!("there was a no to the same change; wait {days} days after it");
+                return Err(ActError::Conflict(what));
+            }
+        }
+        Ok(())
+    }
+}

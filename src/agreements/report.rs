@@ -1,0 +1,108 @@
+//! What people look up about a list: what changed between two versions, and how many restrictions
+//! hold, how old they are and why.
+
+use super::{Desk, Table};
+use crate::domain::agreement::Scope;
+use crate::domain::change::{Change, changes};
+use crate::domain::history::{Restriction, Version, restrictions};
+use crate::domain::id::{PersonId, PotId};
+use crate::domain::proposal::Proposal;
+use crate::domain::role::Act;
+use crate::members::{ActError, Acting};
+use crate::programme::directory::Programme;
+use crate::store::Tx;
+use crate::words::{ChangeLine, Names, Words};
+
+/// The restrictions of one person: the fewer, the better.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Controls {
+    /// The oldest first.
+    pub restrictions: Vec<Restriction>,
+    /// How many of them are due for a look. A late look switches nothing off.
+    pub overdue: usize,
+}
+
+/// What differs between two versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    pub changes: Vec<Change>,
+    /// The same in plain words, line by line.
+    pub lines: Vec<ChangeLine>,
+}
+
+/// How many restrictions a person has, how old each is and why it is there.
+pub async fn controls(
+    tx: &mut Tx,
+    desk: Desk<'_>,
+    acting: &Acting,
+    person: &PersonId,
+) -> Result<Controls, ActError> {
+    let table = Table::open(tx, desk, acting, person, |_| Act::SeeBudget).await?;
+    let restrictions = restrictions(&table.history(tx).await?, table.moment.date);
+    let overdue = restrictions.iter().filter(|restriction| restriction.is_overdue).count();
+    Ok(Controls { restrictions, overdue })
+}
+
+/// What changed between any two versions of a person's list, in plain words.
+pub async fn difference(
+    tx: &mut Tx,
+    desk: Desk<'_>,
+    acting: &Acting,
+    person: &PersonId,
+    before: u32,
+    after: u32,
+) -> Result<Difference, ActError> {
+    let table = Table::open(tx, desk, acting, person, |_| Act::SeeBudget).await?;
+    let history = table.history(tx).await?;
+    let version = |number: u32| {
+        let found = history.iter().find(|version| version.agreement.version == number);
+        found.ok_or(ActError::NotThere("version"))
+    };
+    let (before, after) = (version(before)?, version(after)?);
+    let changes =
+        changes(&before.agreement.list(), &after.agreement.list(), &table.programme.rules);
+    Ok(in_words(changes, &table.programme, after))
+}
+
+/// What a proposal would change in the list that it was made for, in plain words.
+pub async fn proposed(
+    tx: &mut Tx,
+    desk: Desk<'_>,
+    acting: &Acting,
+    person: &PersonId,
+    proposal: &Proposal,
+) -> Result<Difference, ActError> {
+    let table = Table::open(tx, desk, acting, person, |_| Act::SeeBudget).await?;
+    let history = table.history(tx).await?;
+    let base = history.iter().find(|v| v.agreement.version == proposal.base_version);
+    let base = base.ok_or(ActError::NotThere("version"))?;
+    let changes = changes(&base.agreement.list(), &proposal.list, &table.programme.rules);
+    Ok(in_words(changes, &table.programme, base))
+}
+
+fn in_words(changes: Vec<Change>, programme: &Programme, version: &Version) -> Difference {
+    let names = ProgrammeNames { programme, version };
+    let lines = Words::english().change_lines(&changes, &names);
+    Difference { changes, lines }
+}
+
+/// What a programme calls things.
+struct ProgrammeNames<'a> {
+    programme: &'a Programme,
+    version: &'a Version,
+}
+
+impl Names for ProgrammeNames<'_> {
+    fn scope(&self, scope: &Scope) -> Option<String> {
+        match scope {
+            Scope::Category(category) => Some(self.programme.category_name(category).to_owned()),
+            Scope::Code(code) => self.programme.rules.code_name(*code).map(str::to_owned),
+            Scope::Shop(_) | Scope::EverythingElse | Scope::Everything | Scope::Gate(_) => None,
+        }
+    }
+
+    fn pot(&self, pot: &PotId) -> String {
+        let plan = self.version.agreement.pots.iter().find(|plan| plan.id == *pot);
+        plan.map_or_else(|| pot.to_string(), |plan| plan.name.clone())
+    }
+}

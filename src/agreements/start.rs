@@ -1,0 +1,180 @@
+//! What comes of a proposal: it waits, it cools, or it starts as the next version of the list.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::{Table, Weighing};
+use crate::domain::agreement::Agreement;
+use crate::domain::change::{List, changes};
+use crate::domain::id::ProposalId;
+use crate::domain::proposal::{self, Consent, Kind, MoveError, Proposal, Side, State};
+use crate::domain::recipient::Recipient;
+use crate::members::ActError;
+use crate::programme::version::start_version;
+use crate::store::Tx;
+use crate::words::{ListNews, Words};
+
+/// What came of a move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    pub proposal: ProposalId,
+    pub next: Next,
+}
+
+/// What has to happen next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// These sides have not said yes.
+    Waits(BTreeSet<Side>),
+    /// Everybody has said yes; the person says it again when their own time to wait has passed.
+    Cools(Timestamp),
+    /// This version of the list is in force.
+    Started(u32),
+    /// It ended. Nothing changed.
+    Ended(State),
+}
+
+impl Table<'_> {
+    /// Starts what everybody has agreed to, or tells who is asked next. Writes the proposal, which
+    /// was in the state `before`.
+    pub(super) async fn settle(
+        &mut self,
+        tx: &mut Tx,
+        proposal: &mut Proposal,
+        consents: &[Consent],
+        before: State,
+    ) -> Result<Next, ActError> {
+        let base = self.in_force()?.list();
+        let every = changes(&base, &proposal.list, &self.programme.rules);
+        let next = proposal::agreed_list(&base, proposal, consents, &every);
+        let weighing = self.weigh(tx, &next).await?;
+        let outcome =
+            proposal::outcome(proposal, consents, &self.standard(&weighing), self.admitted.at);
+        match outcome {
+            Ok(proposal::Outcome::Waits(sides)) => {
+                self.change(tx, proposal, before).await?;
+                Ok(Next::Waits(sides))
+            }
+            Err(MoveError::Cooling(from)) => {
+                self.change(tx, proposal, before).await?;
+                self.tell_cooling(proposal, from);
+                Ok(Next::Cools(from))
+            }
+            Ok(proposal::Outcome::Starts) => {
+                let version = self.start(tx, proposal, consents, next, before).await?;
+                self.end_others(tx, proposal, &weighing).await?;
+                Ok(Next::Started(version))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes what has become of a proposal.
+    pub(super) async fn change(
+        &self,
+        tx: &mut Tx,
+        proposal: &Proposal,
+        before: State,
+    ) -> Result<(), ActError> {
+        Ok(tx.change_proposal(&self.admitted.programme, proposal, before).await?)
+    }
+
+    async fn start(
+        &mut self,
+        tx: &mut Tx,
+        proposal: &mut Proposal,
+        consents: &[Consent],
+        next: List,
+        before: State,
+    ) -> Result<u32, ActError> {
+        let now = self.in_force()?;
+        let (agreed_by, how) = self.who_and_how(tx, consents).await?;
+        let agreement = Agreement {
+            budget: self.admitted.budget.clone(),
+            version: now.version.saturating_add(1),
+            agreed_on: self.moment.date,
+            agreed_by,
+            how,
+            partial: next.partial,
+            terms: next.terms,
+            pots: next.pots,
+        };
+        let (ids, moment) = (self.desk.ids, self.moment);
+        let open = self.books.get_mut(&self.admitted.programme, &self.admitted.budget);
+        let open = open.ok_or(ActError::NotThere("person"))?;
+        start_version(tx, &mut open.book, &agreement, ids, moment).await?;
+        proposal.state = State::Agreed;
+        proposal.ended_at = Some(self.admitted.at);
+        proposal.version = Some(agreement.version);
+        self.change(tx, proposal, before).await?;
+        let subject = proposal.id.to_string();
+        match proposal.kind {
+            Kind::Together | Kind::Own => {
+                self.tell(Recipient::Person, ListNews::ListStarted, &subject, None, "");
+                self.tell(Recipient::Worker, ListNews::WorkerListStarted, &subject, None, "");
+            }
+            Kind::Law => {
+                let words = proposal.words.clone();
+                self.tell(Recipient::Person, ListNews::ListForced, &subject, None, &words);
+                self.tell(Recipient::Worker, ListNews::WorkerListForced, &subject, None, "");
+            }
+        }
+        Ok(agreement.version)
+    }
+
+    /// Who said yes, by name, and how each of them did.
+    async fn who_and_how(
+        &self,
+        tx: &mut Tx,
+        consents: &[Consent],
+    ) -> Result<(Vec<String>, String), ActError> {
+        let mut yes: Vec<_> = consents.iter().filter(|consent| consent.is_yes()).collect();
+        yes.sort_by_key(|consent| consent.side);
+        let (mut names, mut hows) = (Vec::new(), Vec::new());
+        for consent in yes {
+            let member = &consent.member;
+            let actor = tx.actor(&self.admitted.programme, member, self.admitted.at).await?;
+            let name = actor.map_or_else(|| member.to_string(), |actor| actor.member.name);
+            let session = &consent.session;
+            let (place, with) = (&session.place, &session.present);
+            let words = Words::english();
+            hows.push(words.how_agreed(&name, session.how, place, session.minutes, with));
+            names.push(name);
+        }
+        Ok((names, hows.join(" ")))
+    }
+
+    /// What else waited was about the version before. What the person wants for themselves goes on
+    /// if it is about something else; everything else ends, and both are told.
+    async fn end_others(
+        &mut self,
+        tx: &mut Tx,
+        started: &Proposal,
+        weighing: &Weighing,
+    ) -> Result<(), ActError> {
+        let (programme, budget) = (self.admitted.programme.clone(), self.admitted.budget.clone());
+        let currency = self.programme.settings.currency;
+        let version = started.version.unwrap_or(started.base_version);
+        let now = self.in_force()?.list();
+        let keys: BTreeSet<_> = weighing.changes.iter().map(|change| change.key.clone()).collect();
+        let list = now.with(&started.list, &keys);
+        for (mut other, _) in tx.waiting_proposals(&programme, &budget, currency).await? {
+            if other.state != State::Open || other.id == started.id {
+                continue;
+            }
+            let theirs = changes(&now, &other.list, &self.programme.rules);
+            let theirs: BTreeSet<_> = theirs.into_iter().map(|change| change.key).collect();
+            if other.kind == Kind::Own && theirs.is_disjoint(&keys) {
+                other.list = list.with(&other.list, &theirs);
+                other.base_version = version;
+            } else {
+                other.state = State::RunOut;
+                other.ended_at = Some(self.admitted.at);
+                self.tell_both_ended(&other);
+            }
+            self.change(tx, &other, State::Open).await?;
+        }
+        Ok(())
+    }
+}

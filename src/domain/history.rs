@@ -1,0 +1,88 @@
+//! The versions of a list over time: what was agreed together, and how old each restriction is.
+
+use std::sync::Arc;
+
+use jiff::civil::Date;
+
+use super::agreement::{Agreement, Answer, Decider, Scope, Term};
+use super::change::{List, changes};
+use super::merchant::MerchantRules;
+use super::proposal::Kind;
+
+/// One version that was in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    pub agreement: Arc<Agreement>,
+    /// The local day on which it started.
+    pub started_on: Date,
+    /// How it came about; none when it was applied from the programme's file.
+    pub kind: Option<Kind>,
+}
+
+/// What was last agreed with the worker, part by part: what the person has made stricter alone
+/// since is left out. Without a version, nothing was.
+pub fn agreed_together(history: &[Version], rules: &MerchantRules) -> Option<List> {
+    let mut versions = history.iter();
+    let mut before = versions.next()?.agreement.list();
+    let mut agreed = before.clone();
+    for version in versions {
+        let list = version.agreement.list();
+        if version.kind != Some(Kind::Own) {
+            let keys = changes(&before, &list, rules).into_iter().map(|c| c.key).collect();
+            agreed = agreed.with(&list, &keys);
+        }
+        before = list;
+    }
+    Some(agreed)
+}
+
+/// A restriction in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restriction {
+    pub scope: Scope,
+    pub decides: Decider,
+    pub reason: String,
+    /// The day from which the same purchases have been restricted without a break.
+    pub since: Date,
+    pub days: i32,
+    pub review_on: Option<Date>,
+    /// Whether its review is late. That switches nothing off.
+    pub is_overdue: bool,
+    /// Whether the person chose it for themselves, with a time to cool.
+    pub is_own: bool,
+}
+
+/// Every restriction in force on `today`, the oldest first: the fewer, the better.
+pub fn restrictions(history: &[Version], today: Date) -> Vec<Restriction> {
+    let Some(now) = history.last() else { return Vec::new() };
+    let restriction = |term: &Term| {
+        let restricts_since = history
+            .iter()
+            .rev()
+            .take_while(|v| v.agreement.terms.iter().any(|t| same_restriction(t, term)))
+            .last()
+            .map_or(now.started_on, |version| version.started_on);
+        Restriction {
+            scope: term.scope().clone(),
+            decides: term.decides(),
+            reason: term.reason().unwrap_or_default().to_owned(),
+            since: restricts_since,
+            days: today.since(restricts_since).map_or(0, |span| span.get_days()),
+            review_on: term.review_on(),
+            is_overdue: term.review_on().is_some_and(|on| on < today),
+            is_own: term.cooling_days().is_some(),
+        }
+    };
+    let mut all: Vec<_> =
+        now.agreement.terms.iter().filter(|term| restricts(term)).map(restriction).collect();
+    all.sort_by(|a, b| (a.since, &a.scope).cmp(&(b.since, &b.scope)));
+    all
+}
+
+fn restricts(term: &Term) -> bool {
+    term.answer() != Answer::Yes || !term.limits().is_empty()
+}
+
+fn same_restriction(term: &Term, other: &Term) -> bool {
+    term.scope() == other.scope() && restricts(term)
+}

@@ -1,0 +1,369 @@
+//! A next version of a list, from the first draft to the moment at which it starts.
+//!
+//! What can become of a proposal is decided here and nowhere else. Nothing happens by silence: a
+//! proposal that nobody answers runs out, and nothing has changed.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::agreement::Decider;
+use super::change::{Change, Direction, Key, List};
+use super::id::{BudgetId, HumanId, MemberId, ProposalId};
+use super::money::Money;
+use super::role::words;
+
+/// How long a draft is kept.
+pub const DRAFT_KEPT: SignedDuration = SignedDuration::from_hours(14 * 24);
+/// How long the other side has to answer.
+pub const OPEN_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How long the same change cannot be proposed again after a no.
+pub const NOT_AGAIN_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+words!(
+    /// Whose agreement it takes.
+    Kind {
+        /// Of two people.
+        Together => "together",
+        /// Of the person alone: stricter at once, or back to what was agreed after their own time.
+        Own => "own",
+        /// A law forces it: two humans of the staff say so, and the person is told.
+        Law => "law",
+    }
+);
+
+words!(
+    /// How far it has come.
+    State {
+        /// Somebody is writing it. Nobody is asked.
+        Draft => "draft",
+        Open => "open",
+        Agreed => "agreed",
+        Refused => "refused",
+        /// Answered with another proposal.
+        Countered => "countered",
+        Withdrawn => "withdrawn",
+        /// Nobody answered in time, or another version started meanwhile.
+        RunOut => "run_out",
+        /// A draft that somebody else has made their own.
+        TakenUp => "taken_up",
+    }
+);
+
+words!(
+    /// Who answers.
+    Side {
+        Person => "person",
+        Worker => "worker",
+        /// Joins above a sum that the programme sets; never instead of the person.
+        Manager => "manager",
+    }
+);
+
+words!(
+    /// What a side said.
+    Said {
+        Yes => "yes",
+        No => "no",
+    }
+);
+
+words!(
+    /// Where a side said it.
+    How {
+        OwnPhone => "own_phone",
+        OwnPage => "own_page",
+        InPerson => "in_person",
+    }
+);
+
+words!(
+    /// Whether it is agreed as a whole, or may be agreed in parts.
+    Parts {
+        Whole => "whole",
+        Parts => "parts",
+    }
+);
+
+/// A next version of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposal {
+    pub id: ProposalId,
+    pub budget: BudgetId,
+    pub kind: Kind,
+    /// The version that it changes.
+    pub base_version: u32,
+    pub list: List,
+    /// Why, in words that the person reads.
+    pub words: String,
+    /// The proposal that this one answers, or the draft that it took up.
+    pub answers: Option<ProposalId>,
+    pub parts: Parts,
+    pub state: State,
+    pub proposed_by: MemberId,
+    pub proposed_at: Timestamp,
+    /// Until then it cannot start: somebody's own cooling time runs.
+    pub not_before: Timestamp,
+    pub open_until: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    /// The version that it became.
+    pub version: Option<u32>,
+}
+
+/// How, where, how long and with whom somebody agreed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    pub how: How,
+    pub place: String,
+    pub minutes: u32,
+    /// Who else was there; empty for nobody.
+    pub present: String,
+}
+
+/// One side's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consent {
+    pub side: Side,
+    pub member: MemberId,
+    pub human: HumanId,
+    pub said: Said,
+    /// What of it is agreed; none for all of it.
+    pub parts: Option<BTreeSet<Key>>,
+    pub session: Session,
+    /// When it was confirmed that it is this human's own word. What somebody else wrote down for
+    /// them counts for nothing before.
+    pub confirmed_at: Option<Timestamp>,
+    pub said_at: Timestamp,
+}
+
+impl Consent {
+    /// Whether it is a yes that counts.
+    pub fn is_yes(&self) -> bool {
+        self.said == Said::Yes && self.confirmed_at.is_some()
+    }
+}
+
+/// Why a move is not possible.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MoveError {
+    #[error("it is {} already", .0.word())]
+    NotOpen(State),
+    #[error("its time ran out; nothing changed")]
+    TimeIsUp,
+    #[error("another version of the list is in force now; propose it anew")]
+    Stale,
+    #[error("this side has answered already")]
+    Answered,
+    #[error("the same human being cannot answer for two sides")]
+    SameHuman,
+    #[error("only the side that proposed it can take it back")]
+    NotYours,
+    #[error("it is agreed as a whole, or not at all")]
+    Whole,
+    #[error("nothing of it is left to agree")]
+    NothingLeft,
+    #[error("this part is not in it: {0}")]
+    NoSuchPart(Key),
+    #[error("nobody has written down a yes that waits to be confirmed")]
+    NothingToConfirm,
+    #[error("the cooling time that the person chose has not passed; it can start from {0}")]
+    Cooling(Timestamp),
+}
+
+impl Proposal {
+    /// The state at a moment: what nobody answered in time has run out, whether or not anybody has
+    /// written that down.
+    pub fn state_at(&self, at: Timestamp) -> State {
+        match self.state {
+            State::Draft | State::Open if at >= self.open_until => State::RunOut,
+            state => state,
+        }
+    }
+
+    /// Whether it can be answered, by a human being for one side.
+    pub fn may_answer(
+        &self,
+        consents: &[Consent],
+        side: Side,
+        human: &HumanId,
+        in_force: u32,
+        at: Timestamp,
+    ) -> Result<(), MoveError> {
+        self.is_open(at)?;
+        if self.base_version != in_force {
+            return Err(MoveError::Stale);
+        }
+        if consents.iter().any(|c| c.side == side && c.confirmed_at.is_some()) {
+            return Err(MoveError::Answered);
+        }
+        if consents.iter().any(|c| c.side != side && c.human == *human) {
+            return Err(MoveError::SameHuman);
+        }
+        Ok(())
+    }
+
+    /// Whether `side` can take it back: the side that proposed it.
+    pub fn may_withdraw(
+        &self,
+        consents: &[Consent],
+        side: Side,
+        at: Timestamp,
+    ) -> Result<(), MoveError> {
+        self.is_open(at)?;
+        let own = consents.iter().find(|c| c.member == self.proposed_by);
+        if own.is_some_and(|c| c.side == side) { Ok(()) } else { Err(MoveError::NotYours) }
+    }
+
+    /// Whether it waits for answers.
+    pub fn is_open(&self, at: Timestamp) -> Result<(), MoveError> {
+        match self.state_at(at) {
+            State::Open => Ok(()),
+            State::RunOut if self.state == State::Open => Err(MoveError::TimeIsUp),
+            state => Err(MoveError::NotOpen(state)),
+        }
+    }
+
+    /// Whether the parts that somebody names can be agreed apart from the rest.
+    pub fn may_part(
+        &self,
+        parts: Option<&BTreeSet<Key>>,
+        changes: &[Change],
+    ) -> Result<(), MoveError> {
+        let Some(parts) = parts else { return Ok(()) };
+        if self.parts == Parts::Whole {
+            return Err(MoveError::Whole);
+        }
+        let unknown = parts.iter().find(|part| changes.iter().all(|change| change.key != **part));
+        match unknown {
+            Some(part) => Err(MoveError::NoSuchPart(part.clone())),
+            None if parts.is_empty() => Err(MoveError::NothingLeft),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The list that everybody who has said yes so far has said yes to.
+pub fn agreed_list(
+    base: &List,
+    proposal: &Proposal,
+    consents: &[Consent],
+    changes: &[Change],
+) -> List {
+    let mut keys: BTreeSet<_> = changes.iter().map(|change| change.key.clone()).collect();
+    for parts in consents.iter().filter(|c| c.is_yes()).filter_map(|c| c.parts.as_ref()) {
+        keys.retain(|key| parts.contains(key));
+    }
+    base.with(&proposal.list, &keys)
+}
+
+/// What decides whose yes a change takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Standard<'a> {
+    /// What differs between the list in force and the next one.
+    pub changes: &'a [Change],
+    /// What differs between the list that was last agreed with the worker and the next one: what
+    /// the person made stricter alone is not in it.
+    pub since_agreed: &'a [Change],
+    /// Above this a manager joins; none if the programme has not set a sum.
+    pub manager_above: Option<Money>,
+}
+
+impl Standard<'_> {
+    /// Whose yes it takes. The person's, always: nobody loosens or tightens without them, but for
+    /// what a law forces.
+    pub fn sides(&self, kind: Kind) -> BTreeSet<Side> {
+        if kind == Kind::Law {
+            return BTreeSet::from([Side::Worker, Side::Manager]);
+        }
+        let mut sides = BTreeSet::from([Side::Person]);
+        let together: Vec<_> =
+            self.changes.iter().filter(|change| self.needs_worker(change)).collect();
+        if !together.is_empty() {
+            sides.insert(Side::Worker);
+        }
+        let is_above =
+            |change: &&&Change| self.manager_above.is_some_and(|sum| change.frees_more_than(sum));
+        if together.iter().any(|change| is_above(&change)) {
+            sides.insert(Side::Manager);
+        }
+        sides
+    }
+
+    /// Whether the person alone cannot make this change.
+    fn needs_worker(&self, change: &Change) -> bool {
+        if changes_decider(change) {
+            return true;
+        }
+        if change.direction == Direction::Tighter {
+            return false;
+        }
+        let agreed = self.since_agreed.iter().find(|agreed| agreed.key == change.key);
+        match agreed {
+            // It is what was agreed together: the person takes their own tightening back.
+            None => false,
+            Some(agreed) if agreed.decided == Decider::Person => changes_decider(agreed),
+            // The person loosens their own tightening, and not further than what was agreed.
+            Some(agreed) => agreed.direction != Direction::Tighter || changes_decider(agreed),
+        }
+    }
+
+    /// How long the person wanted to wait before what they chose for themselves is loosened.
+    pub fn cooling(&self) -> SignedDuration {
+        let loosening = self.changes.iter().filter(|change| change.direction.loosens());
+        let days = loosening.map(|change| change.cooling_days).max().unwrap_or(0);
+        SignedDuration::from_hours(i64::from(days).saturating_mul(24))
+    }
+}
+
+/// Whether another one would decide than before. On a term that the person adds for themselves, they
+/// may decide alone: it takes nothing from what was agreed.
+fn changes_decider(change: &Change) -> bool {
+    match (&change.before, &change.after) {
+        (Some(before), Some(after)) => before.decides() != after.decides(),
+        (None, Some(after)) => {
+            after.decides() != change.decided && after.decides() != Decider::Person
+        }
+        (_, None) => false,
+    }
+}
+
+/// What comes of the answers so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// These sides have not said yes.
+    Waits(BTreeSet<Side>),
+    Starts,
+}
+
+/// Whether everybody whose yes it takes has said yes, each of them another human being.
+pub fn outcome(
+    proposal: &Proposal,
+    consents: &[Consent],
+    standard: &Standard<'_>,
+    at: Timestamp,
+) -> Result<Outcome, MoveError> {
+    if standard.changes.is_empty() {
+        return Err(MoveError::NothingLeft);
+    }
+    let yes: Vec<_> = consents.iter().filter(|consent| consent.is_yes()).collect();
+    let humans: BTreeSet<_> = yes.iter().map(|consent| &consent.human).collect();
+    if humans.len() < yes.len() {
+        return Err(MoveError::SameHuman);
+    }
+    let mut missing = standard.sides(proposal.kind);
+    missing.retain(|side| yes.iter().all(|consent| consent.side != *side));
+    if !missing.is_empty() {
+        return Ok(Outcome::Waits(missing));
+    }
+    let cools = proposal.proposed_at.checked_add(standard.cooling()).unwrap_or(Timestamp::MAX);
+    let from = cools.max(proposal.not_before);
+    if at < from { Err(MoveError::Cooling(from)) } else { Ok(Outcome::Starts) }
+}
+
+/// Whether everything that somebody said no to is proposed again, in the same words of the list.
+pub fn is_same_again(refused: &[Change], proposed: &[Change]) -> bool {
+    let is_there = |change: &Change| {
+        proposed.iter().any(|new| new.key == change.key && new.after == change.after)
+    };
+    !refused.is_empty() && refused.iter().all(is_there)
+}

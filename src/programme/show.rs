@@ -1,0 +1,87 @@
+//! Writing a programme's file as it stands: with the lists and the cards as they are now, which may
+//! not be what was applied.
+
+use jiff::Timestamp;
+
+use super::apply::{ApplyError, agreement_of};
+use super::file::{
+    self, AgreementDraft, ListedTerm, Person, ProgrammeFile, Secret, SecretValue, Settings,
+};
+use crate::domain::agreement::{Agreement, Term};
+use crate::domain::id::ProgrammeId;
+use crate::domain::merchant::Category;
+use crate::ledger::book::Card;
+use crate::store::Store;
+
+/// The file of a programme as it stands, secrets left out; none if there is no such programme.
+pub async fn show(store: &Store, programme: &ProgrammeId) -> Result<Option<String>, ApplyError> {
+    let Some(row) = store.programme(programme, None).await? else { return Ok(None) };
+    let every = |_: &Category| true;
+    let mut settings = file::parse_settings(&row.settings, &every).map_err(ApplyError::File)?;
+    let secrets = store.secrets(Timestamp::MIN).await?;
+    for connection in &mut settings.connections {
+        let own = secrets.iter().filter(|secret| secret.connection == connection.id);
+        connection.secrets = own
+            .map(|secret| Secret {
+                name: secret.name.clone(),
+                value: SecretValue::Kept,
+                until: secret.live_until,
+            })
+            .collect();
+    }
+    let mut people = Vec::new();
+    let mut tx = store.snapshot().await?;
+    for row in tx.people(programme).await? {
+        let mut person =
+            file::parse_person(&row.plan, &settings, &every).map_err(ApplyError::File)?;
+        let cards = tx.cards_of(programme, &row.budget).await?;
+        show_as_it_is(&mut person, &cards);
+        let in_force = tx.agreement_in_force(programme, &row.budget, settings.currency).await?;
+        if let Some(agreement) = in_force {
+            show_in_force(&mut person, &agreement, &settings);
+        }
+        people.push(person);
+    }
+    tx.commit().await?;
+    Ok(Some(file::write(&ProgrammeFile { settings, people })))
+}
+
+/// Puts the states that the cards have now in the place of those that were applied.
+fn show_as_it_is(person: &mut Person, cards: &[Card]) {
+    for card in &mut person.cards {
+        let same = |c: &&Card| c.connection == card.connection && c.token == card.token;
+        if let Some(known) = cards.iter().find(same) {
+            card.state = known.standing.lasting_state();
+        }
+    }
+}
+
+/// Puts the list in force in the place of the one that was applied, if another one is in force.
+fn show_in_force(person: &mut Person, in_force: &Agreement, settings: &Settings) {
+    let applied = agreement_of(person, settings, Some(in_force), in_force.agreed_on);
+    if (Agreement { version: in_force.version, ..applied }) == *in_force {
+        return;
+    }
+    let known = person.terms(&settings.start).to_vec();
+    let listed = |term: &Term| ListedTerm {
+        term: term.clone(),
+        shop_name: known
+            .iter()
+            .find(|listed| listed.term.scope() == term.scope())
+            .and_then(|listed| listed.shop_name.clone()),
+    };
+    person.agreement = Some(AgreementDraft {
+        agreed_on: in_force.agreed_on,
+        agreed_by: in_force.agreed_by.clone(),
+        how: in_force.how.clone(),
+        partial: in_force.partial,
+        terms: in_force.terms.iter().map(listed).collect(),
+    });
+    let place = |pot: &file::Pot| in_force.pots.iter().position(|plan| plan.id == pot.plan.id);
+    person.pots.sort_by_key(place);
+    for pot in &mut person.pots {
+        if let Some(plan) = in_force.pots.iter().find(|plan| plan.id == pot.plan.id) {
+            pot.plan = plan.clone();
+        }
+    }
+}

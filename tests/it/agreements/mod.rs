@@ -1,0 +1,4 @@
+//! The life of an agreement, through the use cases, on both databases.
+
+mod moves;
+mod village;

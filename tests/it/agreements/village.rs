@@ -1,0 +1,254 @@
+//! The demo programme with its people's accounts, and short ways to say what they do.
+
+use jiff::Timestamp;
+use jiff::civil::date;
+use sayso::agreements::{Answering, Desk, Outcome, Proposing, answer, propose};
+use sayso::domain::agreement::{Agreement, Answer, Decider, Gate, Scope, Term, TermDraft};
+use sayso::domain::change::List;
+use sayso::domain::id::{BudgetId, PersonId, ProgrammeId, ProposalId};
+use sayso::domain::limit::Limit;
+use sayso::domain::money::Money;
+use sayso::domain::period::Period;
+use sayso::domain::proposal::{How, Parts, Said, Session};
+use sayso::domain::role::{Member, MemberState, Role, Tick};
+use sayso::members::{ActError, Acting};
+use sayso::store::{Store, Tx};
+
+use crate::support::TestDatabase;
+use crate::world::{Purchase, World, patient, purchase};
+
+pub(crate) const CURRENCY: &str = "GBP";
+
+/// A gateway, and people who have accounts.
+pub(crate) struct Village {
+    pub(crate) world: World,
+}
+
+/// Member, human, role, whose budget, worker.
+type Account = (&'static str, &'static str, Role, Option<&'static str>, Option<&'static str>);
+
+/// Who has an account.
+const MEMBERS: &[Account] = &[
+    ("dee", "dee", Role::Person, Some("dee"), None),
+    ("ana", "ana", Role::Person, Some("ana"), None),
+    ("femi", "femi", Role::Person, Some("femi"), None),
+    ("amina", "amina", Role::Worker, None, Some("amina")),
+    ("ben", "ben", Role::Worker, None, Some("ben")),
+    // Dee's second account: the same human being.
+    ("dee-works", "dee", Role::Worker, None, Some("amina")),
+    ("ruth", "ruth", Role::Manager, None, None),
+    // Amina's second account.
+    ("amina-manages", "amina", Role::Manager, None, None),
+    ("helen", "helen", Role::Helper, Some("dee"), None),
+    ("paul", "paul", Role::Planner, Some("dee"), None),
+    ("dora", "dora", Role::Duty, None, None),
+    ("priya", "priya", Role::Finance, None, None),
+];
+
+impl Village {
+    pub(crate) async fn open(database: TestDatabase) -> Self {
+        Self::open_with(database, &patient(crate::world::DEMO)).await
+    }
+
+    pub(crate) async fn open_with(database: TestDatabase, file: &str) -> Self {
+        let world = World::open_with(database, file).await;
+        let mut tx = world.app.store().begin().await.unwrap();
+        tx.put_members(&riverside(), &members()).await.unwrap();
+        tx.commit().await.unwrap();
+        Self { world }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.world.now()
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        self.world.app.store()
+    }
+
+    pub(crate) fn desk(&self) -> Desk<'_> {
+        Desk { directory: self.world.app.directory(), ids: self.world.app.ids() }
+    }
+
+    /// `member` acts now.
+    pub(crate) fn as_(&self, member: &str) -> Acting {
+        Acting { programme: riverside(), member: member.parse().unwrap(), at: self.now() }
+    }
+
+    /// Runs one use case in a transaction of its own, which is kept only if it succeeds.
+    pub(crate) async fn run<T>(
+        &self,
+        act: impl AsyncFnOnce(&mut Tx) -> Result<T, ActError>,
+    ) -> Result<T, ActError> {
+        let mut tx = self.store().begin().await.unwrap();
+        let done = act(&mut tx).await?;
+        tx.commit().await.unwrap();
+        Ok(done)
+    }
+
+    /// The list of `person` in force.
+    pub(crate) async fn in_force(&self, person: &str) -> Agreement {
+        let mut tx = self.store().snapshot().await.unwrap();
+        let (programme, budget, currency) =
+            (riverside(), budget(person), CURRENCY.parse().unwrap());
+        let found = tx.agreement_in_force(&programme, &budget, currency).await.unwrap().unwrap();
+        tx.commit().await.unwrap();
+        (*found).clone()
+    }
+
+    /// `member` proposes `list` for `person`.
+    pub(crate) async fn propose(
+        &self,
+        member: &str,
+        person: &str,
+        list: List,
+    ) -> Result<Outcome, ActError> {
+        self.propose_in(member, person, list, Parts::Whole).await
+    }
+
+    pub(crate) async fn propose_in(
+        &self,
+        member: &str,
+        person: &str,
+        list: List,
+        parts: Parts,
+    ) -> Result<Outcome, ActError> {
+        let (acting, person) = (self.as_(member), id(person));
+        let proposing = proposing(list, parts);
+        self.run(async |tx| propose(tx, self.desk(), &acting, &person, proposing).await).await
+    }
+
+    /// `member` answers a proposal for `person` as a whole.
+    pub(crate) async fn answer(
+        &self,
+        member: &str,
+        person: &str,
+        proposal: ProposalId,
+        said: Said,
+    ) -> Result<Outcome, ActError> {
+        let (acting, person) = (self.as_(member), id(person));
+        let answering = answering(said);
+        self.run(async |tx| answer(tx, self.desk(), &acting, &person, proposal, answering).await)
+            .await
+    }
+
+    /// The messages to somebody about `person`, the oldest first: kind and words.
+    pub(crate) async fn told(&self, person: &str, recipient: &str) -> Vec<(String, String)> {
+        let sql = format!(
+            "SELECT kind, body FROM message WHERE budget_id = '{person}' \
+             AND recipient = '{recipient}' AND kind <> 'not_paid' ORDER BY message_id"
+        );
+        let rows = self.world.database.rows(&sql).await;
+        rows.into_iter().map(|row| (row[0].clone(), row[1].clone())).collect()
+    }
+
+    /// What was done about `person`, the oldest first: who and what.
+    pub(crate) async fn acts(&self, person: &str) -> Vec<(String, String)> {
+        let acts = self.store().acts(&riverside(), &budget(person), None, 100).await.unwrap();
+        acts.into_iter().rev().map(|act| (act.member.to_string(), act.kind)).collect()
+    }
+}
+
+fn members() -> Vec<Member> {
+    let member = |(id, human, role, person, worker): &Account| {
+        let mut name: String = str::to_owned(id);
+        name[..1].make_ascii_uppercase();
+        Member {
+            id: str::parse(id).unwrap(),
+            human: str::parse(human).unwrap(),
+            name,
+            role: *role,
+            person: person.map(|person| person.parse().unwrap()),
+            sees: vec![Tick::Balance, Tick::List, Tick::Draft],
+            worker: worker.map(|worker| worker.parse().unwrap()),
+            answer_limit_minor: None,
+            conflicts: Vec::new(),
+            state: MemberState::Active,
+        }
+    };
+    MEMBERS.iter().map(member).collect()
+}
+
+pub(crate) fn riverside() -> ProgrammeId {
+    "riverside".parse().unwrap()
+}
+
+pub(crate) fn id(person: &str) -> PersonId {
+    person.parse().unwrap()
+}
+
+pub(crate) fn budget(person: &str) -> BudgetId {
+    BudgetId::of(&id(person))
+}
+
+pub(crate) fn gbp(minor: i64) -> Money {
+    Money::from_minor(minor, CURRENCY.parse().unwrap())
+}
+
+pub(crate) fn a_session() -> Session {
+    Session {
+        how: How::OwnPage,
+        place: "the hostel office".to_owned(),
+        minutes: 20,
+        present: "a peer supporter".to_owned(),
+    }
+}
+
+pub(crate) fn proposing(list: List, parts: Parts) -> Proposing {
+    Proposing { list, words: "We talked about it.".to_owned(), parts, session: a_session() }
+}
+
+pub(crate) fn answering(said: Said) -> Answering {
+    Answering { said, parts: None, session: a_session(), words: String::new() }
+}
+
+pub(crate) fn category(name: &str) -> Scope {
+    Scope::Category(name.parse().unwrap())
+}
+
+/// A term that two people could agree; change only what the test is about.
+pub(crate) fn draft_of(scope: Scope, answer: Answer) -> TermDraft {
+    TermDraft {
+        scope,
+        answer,
+        limits: Vec::new(),
+        hours: None,
+        decides: Decider::Together,
+        reason: Some("We talked about it.".to_owned()),
+        review_on: Some(date(2027, 5, 1)),
+        cooling_days: None,
+    }
+}
+
+pub(crate) fn term(scope: Scope, answer: Answer) -> Term {
+    Term::new(draft_of(scope, answer)).unwrap()
+}
+
+/// Up to `minor` a week.
+pub(crate) fn weekly(scope: Scope, minor: i64) -> Term {
+    let limits = vec![Limit::Amount { per: Period::Week, most: gbp(minor) }];
+    Term::new(TermDraft { limits, ..draft_of(scope, Answer::Yes) }).unwrap()
+}
+
+/// The list with `term` in the place of the one about the same.
+pub(crate) fn with(list: &List, term: Term) -> List {
+    let mut list = without(list, term.scope());
+    list.terms.push(term);
+    list
+}
+
+/// The list without the term about `scope`.
+pub(crate) fn without(list: &List, scope: &Scope) -> List {
+    let mut list = list.clone();
+    list.terms.retain(|term| term.scope() != scope);
+    list
+}
+
+pub(crate) fn cash() -> Scope {
+    Scope::Gate(Gate::Cash)
+}
+
+/// Dee buys at a phone shop.
+pub(crate) fn at_a_phone_shop(id: &str, minor: i64) -> Purchase {
+    Purchase { mcc: serde_json::json!("4812"), ..purchase(id, minor) }
+}
