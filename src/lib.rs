@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod authorise;
+pub mod cards;
 pub mod clock;
 pub mod commands;
 pub mod committer;
@@ -9,6 +10,7 @@ pub mod config;
 pub mod crash;
 pub mod demo;
 pub mod domain;
+pub mod helpers;
 pub mod http;
 pub mod ids;
 pub mod issuers;

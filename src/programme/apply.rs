@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 
+use super::accounts;
 use super::file::{
     self, AgreementDraft, FileProblems, Load, PermissionDraft, Person, ProgrammeFile, Secret,
     SecretValue, Settings,
@@ -82,6 +83,7 @@ pub async fn apply(
     let secrets = work.secrets(&store.secrets(Timestamp::MIN).await?);
     let version = work.put_settings(&mut tx, rules_text, store).await?;
     work.put_people(&mut tx, &secrets).await?;
+    work.refusals.extend(accounts::put(&mut tx, &file).await?);
     let mut applied = Applied {
         programme: file.settings.id.clone(),
         version,
@@ -120,7 +122,8 @@ pub async fn show(store: &Store, programme: &ProgrammeId) -> Result<Option<Strin
         let person = file::parse_person(&row.plan, &settings, &every).map_err(ApplyError::File)?;
         people.push(person);
     }
-    Ok(Some(file::write(&ProgrammeFile { settings, people })))
+    let (members, duties) = accounts::read(store, programme).await?;
+    Ok(Some(file::write(&ProgrammeFile { settings, people, members, duties })))
 }
 
 /// One application of one file.

@@ -129,6 +129,31 @@ impl Tx {
         Ok(())
     }
 
+    /// Moves a card from one state into another.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when it is not in that state any more.
+    pub async fn move_card(
+        &mut self,
+        programme: &ProgrammeId,
+        card: (&ConnectionId, &CardToken),
+        from: CardState,
+        to: CardState,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE card SET state = $5 WHERE programme_id = $1 AND connection_id = $2 \
+                   AND token = $3 AND state = $4";
+        let moved = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(card.0.to_string())
+            .bind(card.1.to_string())
+            .bind(from.word())
+            .bind(to.word())
+            .execute(self.connection())
+            .await?;
+        if moved.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Contended("card")) }
+    }
+
     /// Adds cards, or changes their state.
     pub async fn put_cards(
         &mut self,

@@ -98,4 +98,11 @@ phrases! {
     WorkerAppealDone => "worker-appeal-done" &[],
     WorkerQuietWord => "worker-quiet-word" &[],
     WorkerSignal => "worker-signal" &[],
+    CardFrozenFor => "card-frozen-for" &[],
+    CardLost => "card-stopped" &[],
+    HelperChosen => "helper-chosen" &[],
+    HelperGone => "helper-gone" &[],
+    WorkerCardFrozen => "worker-card-frozen" &[],
+    WorkerCardUnfrozen => "worker-card-unfrozen" &[],
+    WorkerCardLost => "worker-card-lost" &[],
 }

@@ -5,6 +5,8 @@
 #[macro_use] // `on_both_databases!`
 mod support;
 #[cfg(test)]
+mod api;
+#[cfg(test)]
 mod caller;
 #[cfg(test)]
 mod commands;
