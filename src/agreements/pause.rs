@@ -101,7 +101,7 @@ impl Table<'_> {
     fn cards(&self, changed: impl Fn(&Card) -> Card) -> Vec<Card> {
         let owner = self.open_book().ok().and_then(|open| open.book.owner.as_ref());
         let cards = owner.map(|owner| owner.cards.as_slice()).unwrap_or_default();
-        let changes = |card: &Card| Some(changed(card)).filter(|new| new != card);
-        cards.iter().filter_map(changes).collect()
+        let if_other = |card: &Card| Some(changed(card)).filter(|new| new != card);
+        cards.iter().filter_map(if_other).collect()
     }
 }

@@ -334,15 +334,15 @@ fn term_change(before: &List, after: &List, scope: Scope, rules: &MerchantRules)
             }
         }
     }
-    let decides = |term: &Option<&Term>| term.map_or(Decider::Together, Term::decides);
-    let mut deciders = covered.iter().map(decides);
+    let who = |term: &Option<&Term>| term.map_or(Decider::Together, Term::decides);
+    let mut deciders = covered.iter().map(who);
     let first = deciders.next().unwrap_or(Decider::Together);
-    let decided = if deciders.all(|decider| decider == first) { first } else { Decider::Together };
+    let by_all = if deciders.all(|decider| decider == first) { first } else { Decider::Together };
     Some(Change {
         before: old.cloned(),
         after: new.cloned(),
         direction,
-        decided,
+        decided: by_all,
         cooling_days,
         was_possible: covered.iter().map(|term| Most::under(*term)).collect(),
         is_possible: Most::under(new.or(covers.first().copied().flatten())),

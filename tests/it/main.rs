@@ -6,6 +6,7 @@
 mod support;
 #[cfg(test)]
 mod agreements;
+mod api;
 #[cfg(test)]
 mod asks;
 #[cfg(test)]

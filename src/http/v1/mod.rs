@@ -7,9 +7,11 @@
 
 mod acting;
 mod asked;
+mod cards;
 mod deed;
 mod document;
 mod me;
+mod shown;
 
 use std::time::Duration;
 
@@ -66,6 +68,6 @@ async fn undisturbed(request: Request, next: Next) -> Response {
 
 /// Every address of the API, with what is documented of it.
 pub(super) fn router() -> OpenApiRouter<Edge> {
-    let v1 = OpenApiRouter::default().merge(me::router());
+    let v1 = OpenApiRouter::default().merge(me::router()).merge(cards::router());
     OpenApiRouter::with_openapi(document::about()).nest("/v1", v1.layer(from_fn(undisturbed)))
 }

@@ -1,0 +1,3 @@
+//! The JSON API, over real HTTP.
+
+mod requests;
