@@ -6,10 +6,13 @@
 //! the store; what writes is a [`Deed`](deed::Deed).
 
 mod acting;
+mod appeals;
 mod asked;
+mod asks;
 mod deed;
 mod document;
 mod me;
+mod shown;
 
 use std::time::Duration;
 
@@ -66,6 +69,7 @@ async fn undisturbed(request: Request, next: Next) -> Response {
 
 /// Every address of the API, with what is documented of it.
 pub(super) fn router() -> OpenApiRouter<Edge> {
-    let v1 = OpenApiRouter::default().merge(me::router());
+    let v1 =
+        OpenApiRouter::default().merge(me::router()).merge(asks::router()).merge(appeals::router());
     OpenApiRouter::with_openapi(document::about()).nest("/v1", v1.layer(from_fn(undisturbed)))
 }
