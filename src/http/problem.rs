@@ -81,7 +81,7 @@ impl FieldProblem {
 
 /// Why a request got no answer of its own (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Problem {
+pub(super) struct Problem {
     /// What kind of problem it is; the same for the same kind.
     r#type: &'static str,
     title: &'static str,

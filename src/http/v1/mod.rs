@@ -6,7 +6,9 @@
 //! the store; what writes is a [`Deed`](deed::Deed).
 
 mod acting;
+mod appeals;
 mod asked;
+mod asks;
 mod cards;
 mod deed;
 mod document;
@@ -68,6 +70,10 @@ async fn undisturbed(request: Request, next: Next) -> Response {
 
 /// Every address of the API, with what is documented of it.
 pub(super) fn router() -> OpenApiRouter<Edge> {
-    let v1 = OpenApiRouter::default().merge(me::router()).merge(cards::router());
+    let v1 = OpenApiRouter::default()
+        .merge(me::router())
+        .merge(cards::router())
+        .merge(asks::router())
+        .merge(appeals::router());
     OpenApiRouter::with_openapi(document::about()).nest("/v1", v1.layer(from_fn(undisturbed)))
 }

@@ -4,5 +4,6 @@ mod answers;
 mod appeals;
 mod clocks;
 mod gateways;
+mod over_http;
 mod town;
 mod working_time;
