@@ -28,3 +28,8 @@ pub mod tokens;
 pub mod upkeep;
 pub mod wire;
 pub mod words;
+
+/// A batch makes thousands of small values on one thread and lets them go on another: the C
+/// library's allocator spent a quarter of the gateway's time on them.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -141,7 +141,7 @@ impl Back {
                 Some(Told { decision: None, verdict })
             }
             Self::Naive { store, directory, ids } => {
-                let questions = [Question { request, arrived_at: now }];
+                let questions = [Question { request: Arc::new(request), arrived_at: now }];
                 for _ in 0..NAIVE_TRIES {
                     if let Ok(told) = alone(store, directory, ids, &questions).await {
                         return told;

@@ -43,10 +43,10 @@ pub use answers::our_fault;
 use answers::{Answers, key};
 pub use withdraw::withdraw;
 
-/// One question, and when it arrived.
+/// One question, and when it arrived. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Question {
-    pub request: AuthorisationRequest,
+    pub request: Arc<AuthorisationRequest>,
     pub arrived_at: Timestamp,
 }
 
@@ -97,7 +97,7 @@ pub async fn authorise(
     let expected = expected(questions, &budgets, &guesses);
     let mut books = tx.open_books_expecting(&wanted, &expected, directory.agreements()).await?;
     let mut answers = Answers::recorded(tx, &books.answered).await?;
-    let programmes = directory.versions(books.versions()).await?;
+    let programmes = directory.versions(&books.versions).await?;
     let counted = counted(questions, &budgets, &programmes, &books, guesses)?;
     load_counters(tx, questions, &budgets, &counted, &mut books).await?;
 
@@ -127,6 +127,7 @@ pub async fn authorise(
         answered.push(Answered { told, is_conflict: false });
     }
     tx.close_books(&books.all(), &additions).await?;
+    tx.discard((books, additions));
     Ok(answered)
 }
 

@@ -36,7 +36,7 @@ pub async fn withdraw(
     let mut books = tx.open_books(&wanted(late, &budgets), directory.agreements()).await?;
     let decisions = tx.recorded_decisions(&keys).await?;
     let withdrawn = tx.withdrawn(&keys).await?;
-    let programmes = directory.versions(books.versions()).await?;
+    let programmes = directory.versions(&books.versions).await?;
     let mut counters = Vec::new();
     for decision in &decisions {
         let Some(open) = books.get_mut(&decision.programme, &decision.budget) else { continue };

@@ -146,7 +146,7 @@ impl Committer {
         }
         let claim = Arc::new(Claim::default());
         let (reply, mut answer) = oneshot::channel();
-        let question = Question { request, arrived_at };
+        let question = Question { request: Arc::new(request), arrived_at };
         let asked = Asked { question, claim: Arc::clone(&claim), reply };
         if lane.questions.try_send(asked).is_err() {
             return Self::at_fault("queue_full");

@@ -29,7 +29,7 @@ pub async fn expire(
     due: &[OpenPurchase],
 ) -> Result<usize, LifecycleError> {
     let mut books = tx.open_books(&wanted(due), directory.agreements()).await?;
-    let programmes = directory.versions(books.versions()).await?;
+    let programmes = directory.versions(&books.versions).await?;
     let mut expired = Vec::new();
     let mut counters = Vec::new();
     for open in due {

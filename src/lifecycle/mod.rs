@@ -94,7 +94,7 @@ async fn work(
 ) -> Result<(), LifecycleError> {
     let mut booked = tx.known_presentments(&presentments(tasks)).await?;
     let mut books = tx.open_books(&wanted(tasks), directory.agreements()).await?;
-    let programmes = directory.versions(books.versions()).await?;
+    let programmes = directory.versions(&books.versions).await?;
     for Task { shape, budget } in tasks {
         let programme_id = &shape.event.programme;
         let open = books.get_mut(programme_id, budget);

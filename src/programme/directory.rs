@@ -237,12 +237,12 @@ impl Directory {
     /// Several versions of settings, by programme.
     pub async fn versions(
         &self,
-        wanted: BTreeMap<ProgrammeId, u32>,
+        wanted: &BTreeMap<ProgrammeId, u32>,
     ) -> Result<BTreeMap<ProgrammeId, Arc<Programme>>, DirectoryError> {
         let mut programmes = BTreeMap::new();
         for (id, version) in wanted {
-            let programme = self.version(&id, version).await?;
-            programmes.insert(id, programme);
+            let programme = self.version(id, *version).await?;
+            programmes.insert(id.clone(), programme);
         }
         Ok(programmes)
     }

@@ -89,15 +89,16 @@ pub fn read_agreement(
     let budget: BudgetId = reader.parsed()?;
     let version = reader.small()?;
     let agreed_on = reader.date()?;
-    let agreed_by = reader.text()?.lines().map(str::to_owned).collect();
+    let agreed_by = exact(reader.text()?.lines().map(str::to_owned).collect());
     let how = reader.text()?.to_owned();
     let partial = reader.word(|word| match word {
         "yes" => Some(true),
         "no" => Some(false),
         _ => None,
     })?;
-    let pots = reader.word(pots_from_text)?;
+    let pots = exact(reader.word(pots_from_text)?);
     let terms = terms.iter().map(|row| read_term(row, currency)).collect::<Result<_, _>>()?;
+    let terms = exact(terms);
     Ok(Agreement { budget, version, agreed_on, agreed_by, how, partial, terms, pots })
 }
 
@@ -111,7 +112,7 @@ fn read_term(row: &[Value], currency: Currency) -> Result<Term, CorruptRow> {
     let draft = TermDraft {
         scope,
         answer: reader.word(Answer::from_word)?,
-        limits: reader.word(|text| limits_from_text(text, currency))?,
+        limits: exact(reader.word(|text| limits_from_text(text, currency))?),
         hours: reader.optional(|r| r.word(hours_from_text))?,
         decides: reader.word(Decider::from_word)?,
         reason: reader.optional(Reader::text)?.map(str::to_owned),
@@ -119,6 +120,12 @@ fn read_term(row: &[Value], currency: Currency) -> Result<Term, CorruptRow> {
         cooling_days: reader.optional(Reader::small)?,
     };
     Term::new(draft).map_err(|_| reader.corrupt())
+}
+
+/// Without room for more: agreements are kept in memory by the thousand, and never grow.
+fn exact<T>(mut values: Vec<T>) -> Vec<T> {
+    values.shrink_to_fit();
+    values
 }
 
 /// What the chain vouches for when an agreement starts: its row and the rows of its terms.

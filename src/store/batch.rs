@@ -134,7 +134,8 @@ impl Batch {
         found.iter().map(|row| read_row(row, columns)).collect()
     }
 
-    fn query<'q>(&self, rows: &[impl AsRef<[Value]>]) -> Query<'q, Any, AnyArguments> {
+    /// The statement with `rows` as its arguments.
+    pub(super) fn query<'q>(&self, rows: &[impl AsRef<[Value]>]) -> Query<'q, Any, AnyArguments> {
         let query = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql)));
         bind(query, self.dialect, self.columns, rows)
     }

@@ -8,7 +8,7 @@ use super::batch::{Batch, Rows};
 use super::owners::{CardKey, CardOwners};
 use super::people::read_standing;
 use super::statements::{
-    BUDGET_VIEW, CARD_BUDGET, CARD_VIEW, COUNTER, PERMISSION, POT, WITHDRAWAL,
+    BUDGET_VIEW, CARD_BUDGET, CARD_VIEW, COUNTER, PERMISSION, POT, PROGRAMME_VIEW, WITHDRAWAL,
 };
 use super::{Dialect, StoreError, Tx};
 use crate::crash;
@@ -57,11 +57,10 @@ pub struct Expected {
     pub counters: Vec<(ProgrammeId, BudgetId, CounterKey)>,
 }
 
-/// A book with the version of the programme's settings that is in force.
+/// A book, and what is known of its rows.
 #[derive(Debug)]
 pub struct OpenBook {
     pub book: Book,
-    pub programme_version: u32,
     /// Counters that were looked for, whether they exist or not.
     sought: BTreeSet<CounterKey>,
     pub(super) stored: Stored,
@@ -76,6 +75,7 @@ pub(super) struct Stored {
 }
 
 static BUDGET_TABLE: Table = Table { name: "budget", columns: BUDGET_VIEW };
+static PROGRAMME_TABLE: Table = Table { name: "programme", columns: PROGRAMME_VIEW };
 static CARD_TABLE: Table = Table { name: "card", columns: CARD_VIEW };
 static CARD_BUDGET_TABLE: Table = Table { name: "card", columns: CARD_BUDGET };
 
@@ -87,6 +87,8 @@ pub struct Books {
     pub owners: BTreeMap<(ProgrammeId, ConnectionId, PurchaseReference), BudgetId>,
     /// The expected questions that were answered before.
     pub answered: Vec<(ProgrammeId, ConnectionId, IssuerReference)>,
+    /// The programmes of the open books, with the versions of their settings in force.
+    pub versions: BTreeMap<ProgrammeId, u32>,
 }
 
 impl Books {
@@ -98,12 +100,6 @@ impl Books {
     /// The book of `budget`, if it is open, to be changed.
     pub fn get_mut(&mut self, programme: &ProgrammeId, budget: &BudgetId) -> Option<&mut OpenBook> {
         self.open.get_mut(&(programme.clone(), budget.clone()))
-    }
-
-    /// The programmes of the open books, with the versions of their settings in force.
-    pub fn versions(&self) -> BTreeMap<ProgrammeId, u32> {
-        let version = |open: &OpenBook| (open.book.programme.clone(), open.programme_version);
-        self.open.values().map(version).collect()
     }
 
     /// Every open book.
@@ -203,7 +199,6 @@ struct BudgetRow {
     budget: BudgetId,
     currency: Currency,
     head: Head,
-    programme_version: u32,
     /// Name, worker, state, and the version of the agreement in force. None for the house.
     owner: Option<(String, String, PersonState, u32)>,
 }
@@ -220,7 +215,6 @@ impl BudgetRow {
             posting: reader.optional(Reader::parsed)?,
             hash: reader.parsed::<Digest>()?,
         };
-        let programme_version = reader.small()?;
         let name = reader.optional(Reader::text)?.map(str::to_owned);
         let worker = reader.optional(Reader::text)?.map(str::to_owned);
         let state = reader.optional(|r| r.word(PersonState::from_word))?;
@@ -230,7 +224,7 @@ impl BudgetRow {
             }
             (_, _, _, _) => None,
         };
-        Ok(Self { programme, budget, currency, head, programme_version, owner })
+        Ok(Self { programme, budget, currency, head, owner })
     }
 
     fn agreement(&self) -> Option<AgreementKey> {
@@ -248,12 +242,7 @@ impl BudgetRow {
             agreement,
             cards: Vec::new(),
         });
-        OpenBook {
-            book,
-            programme_version: self.programme_version,
-            sought: BTreeSet::new(),
-            stored: Stored::default(),
-        }
+        OpenBook { book, sought: BTreeSet::new(), stored: Stored::default() }
     }
 }
 
@@ -319,11 +308,14 @@ impl Tx {
         let purchases: Vec<_> =
             purchases.into_iter().map(|(p, c, r)| vec![shown(p), shown(c), shown(r)]).collect();
         let questions = reference_keys(&expected.questions);
+        let programmes: BTreeSet<_> = wanted.iter().map(|w| &w.programme).collect();
+        let programmes: Vec<_> = programmes.into_iter().map(|p| vec![shown(p)]).collect();
         let statements = Arc::clone(&self.statements);
-        let sets: [&[_]; 4] = [&keys, &questions, &purchases, &counter_keys(&expected.counters)];
+        let counters = counter_keys(&expected.counters);
+        let sets: [&[_]; 5] = [&keys, &questions, &purchases, &counters, &programmes];
         let found = statements.books.fetch(self.connection(), &sets).await?;
-        let [budgets, cards, pots, permissions, answered, purchases, counters] =
-            <[Rows; 7]>::try_from(found).map_err(|_| StoreError::Contended("books"))?;
+        let [budgets, cards, pots, permissions, answered, purchases, counters, programmes] =
+            <[Rows; 8]>::try_from(found).map_err(|_| StoreError::Contended("books"))?;
 
         let mut books = self.books_of(&budgets, agreements).await?;
         books.note_sought(&expected.counters);
@@ -331,6 +323,10 @@ impl Tx {
         pots.iter().try_for_each(|row| books.add_pot(row))?;
         permissions.iter().try_for_each(|row| books.add_permission(row))?;
         counters.iter().try_for_each(|row| books.add_counter(row))?;
+        for row in &programmes {
+            let mut reader = Reader::new(&PROGRAMME_TABLE, row);
+            books.versions.insert(reader.parsed()?, reader.small()?);
+        }
         for row in &answered {
             let mut reader = Reader::new(&DECISION, row);
             books.answered.push((reader.parsed()?, reader.parsed()?, reader.parsed()?));

@@ -29,6 +29,7 @@ mod tokens;
 mod upkeep;
 mod writing;
 
+use std::any::Any as Anything;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -200,6 +201,8 @@ pub struct Tx {
     mark: Option<Arc<Mark>>,
     /// The newest posting that it writes.
     newest: Option<Marked>,
+    /// What is freed while the commit is on its way.
+    spent: Vec<Box<dyn Anything + Send>>,
     statements: Arc<Statements>,
 }
 
@@ -290,7 +293,7 @@ impl Store {
 
     fn tx(&self, inner: Transaction<'static, Any>) -> Tx {
         let statements = Arc::clone(&self.statements);
-        Tx { inner, mark: self.mark.clone(), newest: None, statements }
+        Tx { inner, mark: self.mark.clone(), newest: None, spent: Vec::new(), statements }
     }
 
     /// Whether the database lacks what was committed, so that nothing may be approved.
@@ -355,9 +358,11 @@ impl Store {
 impl Tx {
     /// Makes everything durable. Only after this may anybody be told.
     pub async fn commit(self) -> Result<(), StoreError> {
-        let Self { inner, mark, newest, statements: _ } = self;
+        let Self { inner, mark, newest, spent, statements: _ } = self;
         crash::reach("committing");
-        inner.commit().await.map_err(|error| {
+        // The commit has been sent when its future waits for the first time.
+        let (committed, ()) = tokio::join!(biased; inner.commit(), async { drop(spent) });
+        committed.map_err(|error| {
             if is_conflict(&error) { error.into() } else { StoreError::InDoubt(error) }
         })?;
         crash::reach("committed");
@@ -365,6 +370,12 @@ impl Tx {
             mark.write(newest);
         }
         Ok(())
+    }
+
+    /// Takes what is not needed any more. A batch leaves thousands of small values behind: they are
+    /// freed while the disk is at work, and nobody waits for it.
+    pub fn discard(&mut self, spent: impl Send + 'static) {
+        self.spent.push(Box::new(spent));
     }
 
     fn connection(&mut self) -> &mut AnyConnection {

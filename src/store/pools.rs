@@ -11,6 +11,10 @@ use super::{Connections, Dialect, StoreError};
 /// How long a connection may take to be had.
 const HAD_WITHIN: Duration = Duration::from_secs(2);
 
+/// How long a connection may rest before it is asked whether it still answers: a server that is
+/// started anew leaves none, and three failures in a row would stop all questions for a while.
+const TESTED_AFTER: Duration = Duration::from_millis(500);
+
 /// The pools of one database, to be replaced when their connections do not answer any more.
 #[derive(Debug)]
 pub(super) struct Pools {
@@ -90,7 +94,17 @@ impl Maker {
         AnyPoolOptions::new()
             .max_connections(self.size)
             .acquire_timeout(HAD_WITHIN)
-            .test_before_acquire(dialect == Dialect::Postgres)
+            // It would cost each batch a round trip.
+            .test_before_acquire(false)
+            .before_acquire(move |connection, rest| {
+                let has_rested = dialect == Dialect::Postgres && rest.idle_for > TESTED_AFTER;
+                Box::pin(async move {
+                    if has_rested {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .after_connect(move |connection, _| {
                 Box::pin(async move {
                     for setting in settings(dialect, role) {
@@ -129,11 +143,19 @@ async fn is_clean(dialect: Dialect, connection: &mut AnyConnection) -> sqlx::Res
 /// so everything but looking up is switched off.
 const fn settings(dialect: Dialect, role: Role) -> &'static [&'static str] {
     match (dialect, role) {
-        (Dialect::Sqlite, Role::Writer | Role::Reader) => &[
+        (Dialect::Sqlite, Role::Writer) => &[
             "PRAGMA journal_mode = WAL",
             "PRAGMA synchronous = FULL",
             "PRAGMA wal_autocheckpoint = 16000",
-            "PRAGMA cache_size = -64000",
+            "PRAGMA cache_size = -48000",
+            "PRAGMA foreign_keys = ON",
+            "PRAGMA busy_timeout = 250",
+        ],
+        // What they read, they read once: the writer needs the memory more.
+        (Dialect::Sqlite, Role::Reader) => &[
+            "PRAGMA journal_mode = WAL",
+            "PRAGMA synchronous = FULL",
+            "PRAGMA cache_size = -4000",
             "PRAGMA foreign_keys = ON",
             "PRAGMA busy_timeout = 250",
         ],

@@ -14,9 +14,9 @@ use crate::record::row::{Column, Table, columns};
 /// What a budget's row and its neighbours say, as one row.
 pub(super) const BUDGET_VIEW: &[Column] = columns![
     Key "programme_id", Key "budget_id", Text "currency", Number "agreement_version",
-    Number "head_seq", Text "head_posting", Text "head_hash", Number "programme_version",
-    Text "name", Text "worker_id", Text "state",
+    Number "head_seq", Text "head_posting", Text "head_hash", Text "name", Text "worker_id", Text "state",
 ];
+pub(super) const PROGRAMME_VIEW: &[Column] = columns![Key "programme_id", Number "version"];
 pub(super) const CARD_VIEW: &[Column] = columns![
     Key "programme_id", Text "budget_id", Key "connection_id", Key "token", Text "last_four",
     Text "state", Number "state_until", Text "state_after",
@@ -80,6 +80,7 @@ pub(super) const PARKED: Table = Table {
     ],
 };
 
+const PROGRAMME_KEY: &[Column] = columns![Key "programme_id"];
 const BUDGET_KEY: &[Column] = columns![Key "programme_id", Key "budget_id"];
 const REFERENCE_KEY: &[Column] = columns![Key "programme_id", Key "connection_id", Key "reference"];
 const AGREEMENT_KEY: &[Column] = columns![Key "programme_id", Key "budget_id", Number "version"];
@@ -100,7 +101,7 @@ pub(super) struct Statements {
     pub(super) writings: Writings,
     pub(super) card_budgets: Batch,
     pub(super) lock_budgets: Batch,
-    /// Budgets, cards, pots, permissions, answered questions, known purchases, counters.
+    /// Budgets, cards, pots, permissions, answered questions, known purchases, counters, programmes.
     pub(super) books: Inquiry,
     pub(super) pots: Batch,
     /// Agreements, and their terms.
@@ -213,8 +214,9 @@ impl Statements {
     }
 }
 
-/// The keys that books are read by: budgets, questions, purchases, counters.
-const BOOK_KEYS: &[&[Column]] = &[BUDGET_KEY, REFERENCE_KEY, REFERENCE_KEY, COUNTER_KEY];
+/// The keys that books are read by: budgets, questions, purchases, counters, programmes.
+const BOOK_KEYS: &[&[Column]] =
+    &[BUDGET_KEY, REFERENCE_KEY, REFERENCE_KEY, COUNTER_KEY, PROGRAMME_KEY];
 
 /// Of decisions and purchases only the keys: nearly all questions are new, and rows of one width
 /// are as wide as the widest.
@@ -228,6 +230,7 @@ fn books() -> Vec<Ask> {
         ask(1, REFERENCE_KEY, by_reference("decision", REFERENCE_KEY)),
         ask(2, REFERENCE_KEY, by_reference("purchase", REFERENCE_KEY)),
         ask(3, COUNTER.columns, counters()),
+        ask(4, PROGRAMME_VIEW, PROGRAMMES.to_owned()),
     ]
 }
 
@@ -252,10 +255,14 @@ const LOCK_BUDGETS: &str = "\
 
 const BUDGETS: &str = "\
     SELECT b.programme_id, b.budget_id, b.currency, b.agreement_version, b.head_seq, \
-    b.head_posting, b.head_hash, p.version, n.name, n.worker_id, n.state FROM {rows} \
+    b.head_posting, b.head_hash, n.name, n.worker_id, n.state FROM {rows} \
     {find budget b: b.programme_id = r.programme_id AND b.budget_id = r.budget_id} \
-    {find programme p: p.programme_id = r.programme_id} \
     LEFT JOIN person n ON n.programme_id = b.programme_id AND n.person_id = b.budget_id";
+
+/// Of many budgets, few programmes: joined to each budget, each would be looked up again and again.
+const PROGRAMMES: &str = "\
+    SELECT p.programme_id, p.version FROM {rows} \
+    {find programme p: p.programme_id = r.programme_id}";
 
 const CARDS: &str = "\
     SELECT c.programme_id, c.budget_id, c.connection_id, c.token, c.last_four, c.state, \

@@ -1,12 +1,13 @@
 //! Several tables written in one statement, where the database can: on PostgreSQL, as the parts of
 //! one `WITH`. SQLite runs them one after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sqlx::AssertSqlSafe;
-use sqlx::Row as _;
+use sqlx::any::AnyArguments;
 use sqlx::error::DatabaseError;
+use sqlx::query::Query;
+use sqlx::{Any, AssertSqlSafe, Row as _};
 
 use super::batch::{Batch, Row, arguments, bind};
 use super::{Dialect, StoreError, Tx};
@@ -57,10 +58,7 @@ impl Tx {
     /// [`StoreError::Contended`] when a row is there that must not be, or is missing that must be.
     pub(super) async fn write_all(&mut self, writes: &[Write<'_>]) -> Result<(), StoreError> {
         if self.statements.dialect == Dialect::Sqlite {
-            for write in writes {
-                self.write(write.batch, write.rows, write.table).await?;
-            }
-            return Ok(());
+            return self.write_in_turn(writes).await;
         }
         let sql = self.statements.writings.combined(writes);
         let writes = writes.iter().filter(|write| !write.rows.is_empty());
@@ -76,6 +74,24 @@ impl Tx {
         let counts = query.fetch_one(self.connection()).await.map_err(was_first)?;
         for (index, write) in expected.into_iter().enumerate() {
             check(counts.try_get::<i64, _>(index)?, write.rows.len(), write.table)?;
+            crash::reach(write.table);
+        }
+        Ok(())
+    }
+
+    /// Writes one table after the other. While SQLite's thread writes one, the rows of the next are
+    /// spelled here: one commit at a time, either would only wait for the other.
+    async fn write_in_turn(&mut self, writes: &[Write<'_>]) -> Result<(), StoreError> {
+        let mut waiting: VecDeque<_> =
+            writes.iter().copied().filter(|write| !write.rows.is_empty()).collect();
+        let mut spelled = waiting.front().map(spell);
+        while let Some((write, query)) = waiting.pop_front().zip(spelled) {
+            let next = async { waiting.front().map(spell) };
+            let written = query.execute(self.connection());
+            let (written, next) = tokio::join!(biased; written, next);
+            spelled = next;
+            let written = written.map_err(was_first)?.rows_affected();
+            check(written, write.rows.len(), write.table)?;
             crash::reach(write.table);
         }
         Ok(())
@@ -98,6 +114,10 @@ impl Tx {
         }
         Ok(())
     }
+}
+
+fn spell(write: &Write<'_>) -> Query<'static, Any, AnyArguments> {
+    write.batch.query(write.rows)
 }
 
 /// Every row must have been written.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::iter;
+use std::sync::Arc;
 
 use sayso::authorise::{Question, authorise};
 use sayso::domain::id::CardToken;
@@ -129,7 +130,7 @@ impl Stage {
             let said = said.about(&tag.to_string(), &card, is_renamed);
             match said.message {
                 Message::Question { request, .. } => {
-                    questions.push(Question { request: *request, arrived_at: now });
+                    questions.push(Question { request: Arc::new(*request), arrived_at: now });
                 }
                 Message::Event(event) => events.push(received(*event, said.body, now)),
                 Message::MonthPasses => unreachable!("it stands between the parts"),

@@ -1,5 +1,7 @@
 //! Plays lives in the order in which they are written.
 
+use std::sync::Arc;
+
 use sayso::authorise::{Question, authorise};
 use sayso::lifecycle;
 
@@ -74,7 +76,8 @@ async fn say(world: &World, life: &Life, said: &Said) {
             assert!(is_as_asked, "{}: {heard:?}", what());
         }
         Message::Question { request, answer } => {
-            let question = Question { request: (**request).clone(), arrived_at: world.now() };
+            let request = Arc::new((**request).clone());
+            let question = Question { request, arrived_at: world.now() };
             let mut tx = store.begin().await.unwrap();
             let answered = authorise(&mut tx, directory, ids, &[question]).await.unwrap();
             tx.commit().await.unwrap();

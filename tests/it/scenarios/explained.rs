@@ -1,6 +1,7 @@
 //! Every answer can be explained afterwards, and a file with mistakes changes nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use sayso::app::{App, AppSettings};
@@ -86,7 +87,7 @@ async fn a_question_about_somebody_elses_purchase_at_the_same_time_changes_nothi
         let origin = Origin { programme: live.programme.clone(), connection };
         let body = bought.request(now).to_string();
         let request = live.issuer.decode_authorisation(&origin, body.as_bytes()).unwrap();
-        Question { request, arrived_at: now }
+        Question { request: Arc::new(request), arrived_at: now }
     };
     let decide = async |questions: &[Question]| {
         let mut tx = app.store().begin().await.unwrap();

@@ -1,5 +1,7 @@
 //! The same message again: a second time, at once, changed, in another order.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use sayso::authorise::{Question, authorise};
 use sayso::issuers::{Issuer, Origin};
@@ -61,7 +63,7 @@ async fn scenario_06_what_was_committed_before_a_crash_is_the_answer_after_it(
     let origin =
         Origin { programme: "riverside".parse().unwrap(), connection: CONNECTION.parse().unwrap() };
     let request = Issuer::Stripe.decode_authorisation(&origin, body.as_bytes()).unwrap();
-    let question = Question { request, arrived_at: world.now() };
+    let question = Question { request: Arc::new(request), arrived_at: world.now() };
     let (store, directory) = (world.app.store(), world.app.directory());
     let mut tx = store.begin().await.unwrap();
     let untold = authorise(&mut tx, directory, world.app.ids(), &[question]).await.unwrap();

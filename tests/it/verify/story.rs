@@ -1,5 +1,6 @@
 //! A busy day on the real path: files applied, questions answered, messages booked, seals made.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -128,7 +129,8 @@ impl Story {
     }
 
     async fn withdraw(&self, purchase: &str) {
-        let late = Question { request: request(ANA, purchase, 1, 0), arrived_at: self.clock.now() };
+        let request = Arc::new(request(ANA, purchase, 1, 0));
+        let late = Question { request, arrived_at: self.clock.now() };
         let mut tx = self.store.begin().await.unwrap();
         withdraw(&mut tx, &self.directory, &self.ids, self.clock.now(), &[late]).await.unwrap();
         tx.commit().await.unwrap();
