@@ -85,7 +85,7 @@ async fn an_own_block_cools_and_nothing_starts_by_silence(database: TestDatabase
     let early = village.answer("dee", "dee", wish.proposal, Said::Yes).await.unwrap();
     assert_eq!(early.next, Next::Cools(from), "one second too early");
     assert!(is_not_allowed(&village.answer("amina", "dee", wish.proposal, Said::Yes).await));
-    village.world.pass(1.day().hours(1));
+    village.world.pass(25.hours());
     village.world.upkeep().await;
     assert_eq!(village.in_force("dee").await, before, "nothing starts by silence");
     assert!(!village.world.ask(&at_a_bookmaker("A")).await.is_approved());

@@ -194,7 +194,8 @@ async fn a_pause_ends_to_the_second_and_is_told(database: TestDatabase) {
     assert!(is_conflict(&lifted), "it is over: {lifted:?}");
     // What was decided while it held is explained as it was.
     let directory = village.world.app.directory();
-    let explained = sayso::ops::explain::explain(village.store(), directory, &last.decision()).await;
+    let explained =
+        sayso::ops::explain::explain(village.store(), directory, &last.decision()).await;
     let explained = explained.unwrap().remove(0);
     assert_eq!(explained.replay, sayso::ops::explain::Replay::Same);
     assert!(explained.person_text.contains("Our team froze your card"), "{explained:?}");
