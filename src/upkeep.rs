@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::agreements;
 use crate::asks::{self, Desk};
 use crate::clock::Clock;
 use crate::domain::hold::{CONFIRMED_WITHIN, LIFETIMES};
-use crate::domain::id::ProgrammeId;
+use crate::domain::id::{BudgetId, ProgrammeId, ProposalId};
 use crate::domain::purchase::Purchase;
 use crate::ids::NewIds;
 use crate::lifecycle::{LifecycleError, book_parked, expire};
@@ -40,6 +41,8 @@ pub struct Done {
     pub unconfirmed: usize,
     /// Asks and appeals that were late: they are somebody else's turn now, or were told again.
     pub stepped_up: usize,
+    /// Changes of a list that nobody answered in time. Nothing has changed.
+    pub ended_proposals: usize,
 }
 
 /// Looks after one database.
@@ -75,6 +78,8 @@ impl Upkeep {
             {
                 done.stepped_up = done.stepped_up.saturating_add(stepped_up);
             }
+            let ended = self.end_proposals(&programme, now).await;
+            done.ended_proposals = done.ended_proposals.saturating_add(ended);
             let ended = now.checked_sub(OK_KEPT_FOR).unwrap_or(Timestamp::MIN);
             if let Err(error) = self.store.forget_permissions(&programme, ended).await {
                 leave(&error);
@@ -139,6 +144,42 @@ impl Upkeep {
                 }
             }
         }
+    }
+
+    /// Each proposal that nobody answered by itself: it ends, and nothing has changed.
+    async fn end_proposals(&self, programme: &ProgrammeId, now: Timestamp) -> usize {
+        let mut ended: usize = 0;
+        loop {
+            let page = self.store.proposals_due(programme, now, BATCH_MOST).await;
+            let page = page.unwrap_or_else(|error| {
+                leave(&error);
+                Vec::new()
+            });
+            let before = ended;
+            for (budget, proposal) in &page {
+                match self.commit_end(programme, budget, *proposal, now).await {
+                    Ok(is_ended) => ended = ended.saturating_add(usize::from(is_ended)),
+                    Err(error) => leave(&error),
+                }
+            }
+            if page.is_empty() || ended == before {
+                return ended;
+            }
+        }
+    }
+
+    async fn commit_end(
+        &self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        proposal: ProposalId,
+        now: Timestamp,
+    ) -> Result<bool, ActError> {
+        let desk = agreements::Desk { directory: &self.directory, ids: &self.ids };
+        let mut tx = self.store.begin().await?;
+        let is_ended = agreements::run_out(&mut tx, desk, programme, budget, proposal, now).await?;
+        tx.commit().await?;
+        Ok(is_ended)
     }
 
     /// Each late appeal by itself.
@@ -260,7 +301,7 @@ fn leave(error: &(dyn std::error::Error + 'static)) {
 }
 
 fn tell(done: Done) {
-    let Done { expired, unparked, unconfirmed, stepped_up } = done;
+    let Done { expired, unparked, unconfirmed, stepped_up, ended_proposals } = done;
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     metrics::counter!("sayso_expired_holds_total").increment(count(expired));
     metrics::counter!("sayso_unparked_total").increment(count(unparked));
@@ -269,7 +310,8 @@ fn tell(done: Done) {
     if unconfirmed > 0 {
         tracing::warn!(unconfirmed, "approvals were not confirmed: see sayso exceptions");
     }
-    if expired > 0 || unparked > 0 || stepped_up > 0 {
-        tracing::info!(expired, unparked, stepped_up, "looked after");
+    metrics::counter!("sayso_unanswered_changes_total").increment(count(ended_proposals));
+    if expired > 0 || unparked > 0 || stepped_up > 0 || ended_proposals > 0 {
+        tracing::info!(expired, unparked, stepped_up, ended_proposals, "looked after");
     }
 }

@@ -303,8 +303,6 @@ CREATE INDEX message_of_budget ON message (programme_id, budget_id, message_id);
 
 -- Both identifiers begin with the time, so new ones come last: the cheapest rows that an index has.
 CREATE UNIQUE INDEX decision_by_id ON decision (programme_id, decision_id);
-CREATE UNIQUE INDEX purchase_by_id ON purchase (programme_id, purchase_id);
-
 -- A guard that no logic relies on: what was done is never changed.
 CREATE TRIGGER act_is_never_changed BEFORE UPDATE OR DELETE ON act
 FOR EACH ROW EXECUTE FUNCTION refuse_change();

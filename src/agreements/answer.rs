@@ -256,8 +256,8 @@ pub async fn run_out(
     at: Timestamp,
 ) -> Result<bool, ActError> {
     let books = lock(tx, desk, programme, budget).await?;
-    let Some(open) = books.get(programme, budget) else { return Ok(false) };
-    let settings = desk.directory.version(programme, open.programme_version).await?;
+    let Some(version) = books.version(programme) else { return Ok(false) };
+    let settings = desk.directory.version(programme, version).await?;
     let found = tx.proposal(programme, budget, id, settings.settings.currency).await?;
     let Some((mut proposal, _)) = found else { return Ok(false) };
     let before = proposal.state;

@@ -7,6 +7,7 @@
 
 mod answer;
 mod draft;
+mod guide;
 mod law;
 mod pause;
 mod propose;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 pub use self::answer::{Answering, answer, confirm, run_out, withdraw, write_down};
 pub use self::draft::{Draft, draft, take_up};
+pub use self::guide::{Publication, publish_guide};
 pub use self::law::force;
 pub use self::pause::{Pausing, lift, pause};
 pub use self::propose::{Proposing, counter, propose};
@@ -100,8 +102,7 @@ impl<'d> Table<'d> {
         let actor = tx.actor(&acting.programme, &acting.member, acting.at).await?;
         let role = actor.ok_or(ActError::NotThere("person"))?.member.role;
         let admitted = acting.admit(tx, act(role), person).await?;
-        let open = books.get(&admitted.programme, &admitted.budget);
-        let version = open.ok_or(ActError::NotThere("person"))?.programme_version;
+        let version = books.version(&admitted.programme).ok_or(ActError::NotThere("person"))?;
         let programme = desk.directory.version(&admitted.programme, version).await?;
         let moment = Moment::new(acting.at, programme.zone());
         Ok(Self { desk, admitted, books, programme, moment, additions: Additions::default() })

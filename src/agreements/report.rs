@@ -1,7 +1,9 @@
 //! What people look up about a list: what changed between two versions, and how many restrictions
 //! hold, how old they are and why.
 
-use super::{Desk, Table};
+use std::sync::Arc;
+
+use super::{Desk, history};
 use crate::domain::agreement::Scope;
 use crate::domain::change::{Change, changes};
 use crate::domain::history::{Restriction, Version, restrictions};
@@ -37,8 +39,9 @@ pub async fn controls(
     acting: &Acting,
     person: &PersonId,
 ) -> Result<Controls, ActError> {
-    let table = Table::open(tx, desk, acting, person, |_| Act::SeeBudget).await?;
-    let restrictions = restrictions(&table.history(tx).await?, table.moment.date);
+    let Look { programme, history } = look(tx, desk, acting, person).await?;
+    let today = programme.zone().to_datetime(acting.at).date();
+    let restrictions = restrictions(&history, today);
     let overdue = restrictions.iter().filter(|restriction| restriction.is_overdue).count();
     Ok(Controls { restrictions, overdue })
 }
@@ -52,16 +55,14 @@ pub async fn difference(
     before: u32,
     after: u32,
 ) -> Result<Difference, ActError> {
-    let table = Table::open(tx, desk, acting, person, |_| Act::SeeBudget).await?;
-    let history = table.history(tx).await?;
+    let Look { programme, history } = look(tx, desk, acting, person).await?;
     let version = |number: u32| {
         let found = history.iter().find(|version| version.agreement.version == number);
         found.ok_or(ActError::NotThere("version"))
     };
     let (before, after) = (version(before)?, version(after)?);
-    let changes =
-        changes(&before.agreement.list(), &after.agreement.list(), &table.programme.rules);
-    Ok(in_words(changes, &table.programme, after))
+    let changes = changes(&before.agreement.list(), &after.agreement.list(), &programme.rules);
+    Ok(in_words(changes, &programme, after))
 }
 
 /// What a proposal would change in the list that it was made for, in plain words.
@@ -72,12 +73,29 @@ pub async fn proposed(
     person: &PersonId,
     proposal: &Proposal,
 ) -> Result<Difference, ActError> {
-    let table = Table::open(tx, desk, acting, person, |_| Act::SeeBudget).await?;
-    let history = table.history(tx).await?;
+    let Look { programme, history } = look(tx, desk, acting, person).await?;
     let base = history.iter().find(|v| v.agreement.version == proposal.base_version);
     let base = base.ok_or(ActError::NotThere("version"))?;
-    let changes = changes(&base.agreement.list(), &proposal.list, &table.programme.rules);
-    Ok(in_words(changes, &table.programme, base))
+    let changes = changes(&base.agreement.list(), &proposal.list, &programme.rules);
+    Ok(in_words(changes, &programme, base))
+}
+
+/// What somebody who may see the budget looks at. Locks nothing.
+struct Look {
+    programme: Arc<Programme>,
+    history: Vec<Version>,
+}
+
+async fn look(
+    tx: &mut Tx,
+    desk: Desk<'_>,
+    acting: &Acting,
+    person: &PersonId,
+) -> Result<Look, ActError> {
+    let admitted = acting.see(tx, Act::SeeBudget, person).await?;
+    let programme = desk.directory.in_force(&admitted.programme).await?;
+    let history = history(tx, &admitted, &programme).await?;
+    Ok(Look { programme, history })
 }
 
 fn in_words(changes: Vec<Change>, programme: &Programme, version: &Version) -> Difference {

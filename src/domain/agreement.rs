@@ -212,8 +212,8 @@ pub enum TermError {
     HoursOnlyOnHours,
     #[error("\"hours\" carries no limits: put them on \"everything\"")]
     HoursHaveNoLimits,
-    #[error("only a term whose answer is no can be a block on oneself (own_block)")]
-    OwnBlockIsNo,
+    #[error("only a restriction can be a block on oneself (own_block)")]
+    OwnBlockRestricts,
 }
 
 impl Term {
@@ -237,8 +237,8 @@ impl Term {
         if scope == Scope::Gate(Gate::Hours) && !limits.is_empty() {
             return Err(TermError::HoursHaveNoLimits);
         }
-        if cooling_days.is_some() && answer != Answer::No {
-            return Err(TermError::OwnBlockIsNo);
+        if cooling_days.is_some() && !restricts {
+            return Err(TermError::OwnBlockRestricts);
         }
         Ok(Self { scope, answer, limits, hours, decides, reason, review_on, cooling_days })
     }

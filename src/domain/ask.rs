@@ -416,8 +416,15 @@ pub fn cooling_days(agreement: &Agreement, ask: &Ask) -> Option<u32> {
         Some(ReasonCode::Hours) => Some(Gate::Hours),
         Some(_) | None => None,
     };
+    let over = [ReasonCode::OverPurchase, ReasonCode::OverPeriod, ReasonCode::TooMany];
+    let everything = ask.refused_for.filter(|reason| over.contains(reason));
     let group = ask.category.clone().map(Scope::Category);
-    let about = [Some(ask.scope.clone()), group, gate.map(Scope::Gate)];
+    let about = [
+        Some(ask.scope.clone()),
+        group,
+        gate.map(Scope::Gate),
+        everything.map(|_| Scope::Everything),
+    ];
     let terms =
         agreement.terms.iter().filter(|term| about.iter().flatten().any(|s| s == term.scope()));
     terms.filter_map(super::agreement::Term::cooling_days).max()

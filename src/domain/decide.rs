@@ -190,7 +190,7 @@ impl Purchase<'_> {
         for term in matched.into_iter().chain(gates).chain(agreement.everything()) {
             for limit in term.limits() {
                 if let Some(reason) = self.over(term, limit, &counted)? {
-                    objections.push(Objection { reason, cooling_days: None });
+                    objections.push(Objection { reason, cooling_days: term.cooling_days() });
                 }
             }
         }

@@ -303,7 +303,15 @@ impl Standard<'_> {
             None => false,
             Some(agreed) if agreed.decided == Decider::Person => changes_decider(agreed),
             // The person loosens their own tightening, and not further than what was agreed.
-            Some(agreed) => agreed.direction != Direction::Tighter || changes_decider(agreed),
+            Some(agreed) => {
+                let is_within = match agreed.direction {
+                    Direction::Tighter => true,
+                    // A term of the person's own that says no more than what covered it.
+                    Direction::Same => agreed.before.is_none(),
+                    Direction::Looser | Direction::Mixed => false,
+                };
+                !is_within || changes_decider(agreed)
+            }
         }
     }
 

@@ -102,6 +102,11 @@ impl Books {
         self.open.get_mut(&(programme.clone(), budget.clone()))
     }
 
+    /// The version of the settings of `programme` in force, if one of its books is open.
+    pub fn version(&self, programme: &ProgrammeId) -> Option<u32> {
+        self.versions.get(programme).copied()
+    }
+
     /// Every open book.
     pub fn all(&self) -> Vec<&OpenBook> {
         self.open.values().collect()

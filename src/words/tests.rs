@@ -8,6 +8,7 @@ use crate::domain::merchant::Category;
 use crate::domain::period::Period;
 use crate::domain::reason_code::ReasonCode;
 
+mod list;
 mod news;
 
 const AUDIENCES: [Audience; 3] = [Audience::Person, Audience::Worker, Audience::Finance];

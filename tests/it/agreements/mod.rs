@@ -1,4 +1,10 @@
 //! The life of an agreement, through the use cases, on both databases.
 
+mod any_moves;
+mod at_once;
+mod files;
 mod moves;
+mod own;
 mod village;
+mod who;
+mod words;

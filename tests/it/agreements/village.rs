@@ -2,14 +2,16 @@
 
 use jiff::Timestamp;
 use jiff::civil::date;
-use sayso::agreements::{Answering, Desk, Outcome, Proposing, answer, propose};
+use sayso::agreements::{
+    Answering, Controls, Desk, Outcome, Proposing, answer, controls, propose, withdraw,
+};
 use sayso::domain::agreement::{Agreement, Answer, Decider, Gate, Scope, Term, TermDraft};
 use sayso::domain::change::List;
 use sayso::domain::id::{BudgetId, PersonId, ProgrammeId, ProposalId};
 use sayso::domain::limit::Limit;
 use sayso::domain::money::Money;
 use sayso::domain::period::Period;
-use sayso::domain::proposal::{How, Parts, Said, Session};
+use sayso::domain::proposal::{How, Parts, Said, Session, State};
 use sayso::domain::role::{Member, MemberState, Role, Tick};
 use sayso::members::{ActError, Acting};
 use sayso::store::{Store, Tx};
@@ -113,8 +115,16 @@ impl Village {
         list: List,
         parts: Parts,
     ) -> Result<Outcome, ActError> {
+        self.propose_as(member, person, proposing(list, parts)).await
+    }
+
+    pub(crate) async fn propose_as(
+        &self,
+        member: &str,
+        person: &str,
+        proposing: Proposing,
+    ) -> Result<Outcome, ActError> {
         let (acting, person) = (self.as_(member), id(person));
-        let proposing = proposing(list, parts);
         self.run(async |tx| propose(tx, self.desk(), &acting, &person, proposing).await).await
     }
 
@@ -126,10 +136,66 @@ impl Village {
         proposal: ProposalId,
         said: Said,
     ) -> Result<Outcome, ActError> {
+        self.answer_with(member, person, proposal, answering(said)).await
+    }
+
+    pub(crate) async fn answer_with(
+        &self,
+        member: &str,
+        person: &str,
+        proposal: ProposalId,
+        answering: Answering,
+    ) -> Result<Outcome, ActError> {
         let (acting, person) = (self.as_(member), id(person));
-        let answering = answering(said);
         self.run(async |tx| answer(tx, self.desk(), &acting, &person, proposal, answering).await)
             .await
+    }
+
+    pub(crate) async fn withdraw(
+        &self,
+        member: &str,
+        person: &str,
+        proposal: ProposalId,
+    ) -> Result<Outcome, ActError> {
+        let (acting, person) = (self.as_(member), id(person));
+        self.run(async |tx| withdraw(tx, self.desk(), &acting, &person, proposal).await).await
+    }
+
+    /// Every version of the list of `person`, from the first.
+    pub(crate) async fn versions(&self, person: &str) -> Vec<Agreement> {
+        let mut tx = self.store().snapshot().await.unwrap();
+        let currency = CURRENCY.parse().unwrap();
+        let found = tx.versions_of(&riverside(), &budget(person), currency).await.unwrap();
+        tx.commit().await.unwrap();
+        found.into_iter().map(|version| version.agreement).collect()
+    }
+
+    /// What has become of a proposal.
+    pub(crate) async fn state(&self, person: &str, proposal: ProposalId) -> State {
+        let mut tx = self.store().snapshot().await.unwrap();
+        let currency = CURRENCY.parse().unwrap();
+        let found = tx.proposal(&riverside(), &budget(person), proposal, currency).await;
+        let (found, _) = found.unwrap().unwrap();
+        tx.commit().await.unwrap();
+        found.state
+    }
+
+    /// The restrictions of `person`, as `member` sees them.
+    pub(crate) async fn controls(&self, member: &str, person: &str) -> Controls {
+        let mut tx = self.store().snapshot().await.unwrap();
+        let acting = self.as_(member);
+        let controls = controls(&mut tx, self.desk(), &acting, &id(person)).await.unwrap();
+        tx.commit().await.unwrap();
+        controls
+    }
+
+    /// Changes an account.
+    pub(crate) async fn change_member(&self, member: &str, change: impl FnOnce(&mut Member)) {
+        let mut known = members().into_iter().find(|m| m.id.as_str() == member).unwrap();
+        change(&mut known);
+        let mut tx = self.store().begin().await.unwrap();
+        tx.put_members(&riverside(), &[known]).await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     /// The messages to somebody about `person`, the oldest first: kind and words.
@@ -251,4 +317,20 @@ pub(crate) fn cash() -> Scope {
 /// Dee buys at a phone shop.
 pub(crate) fn at_a_phone_shop(id: &str, minor: i64) -> Purchase {
     Purchase { mcc: serde_json::json!("4812"), ..purchase(id, minor) }
+}
+
+pub(crate) fn is_conflict<T>(done: &Result<T, ActError>) -> bool {
+    matches!(done, Err(ActError::Conflict(_)))
+}
+
+pub(crate) fn is_not_allowed<T>(done: &Result<T, ActError>) -> bool {
+    matches!(done, Err(ActError::NotAllowed(_)))
+}
+
+pub(crate) fn is_not_there<T>(done: &Result<T, ActError>) -> bool {
+    matches!(done, Err(ActError::NotThere(_)))
+}
+
+pub(crate) fn is_invalid<T>(done: &Result<T, ActError>, field: &str) -> bool {
+    matches!(done, Err(ActError::Invalid { field: wrong, .. }) if *wrong == field)
 }

@@ -70,6 +70,7 @@ fn a_term(currency: Currency) -> impl Strategy<Value = ListedTerm> {
             let answer = if scope == Scope::Everything { Answer::Yes } else { answer };
             let limits = if is_hours { Vec::new() } else { limits };
             let bare = bare && answer == Answer::Yes && limits.is_empty();
+            let restricts = answer != Answer::Yes || !limits.is_empty();
             let term = Term::new(TermDraft {
                 scope,
                 answer,
@@ -78,7 +79,7 @@ fn a_term(currency: Currency) -> impl Strategy<Value = ListedTerm> {
                 decides,
                 reason: (!bare).then_some(reason),
                 review_on: (!bare).then_some(review_on),
-                cooling_days: cooling_days.filter(|_| answer == Answer::No),
+                cooling_days: cooling_days.filter(|_| restricts),
             });
             ListedTerm { term: term.unwrap(), shop_name }
         },

@@ -1,0 +1,229 @@
+//! What the person decides alone: stricter at once, looser after the time that they chose.
+
+use jiff::ToSpan as _;
+use sayso::agreements::Next;
+use sayso::domain::agreement::{Answer, Decider, Scope, Term, TermDraft};
+use sayso::domain::limit::Limit;
+use sayso::domain::proposal::{Said, Side, State};
+
+use super::village::{
+    Village, at_a_phone_shop, cash, category, draft_of, gbp, is_conflict, is_not_allowed, term,
+    weekly, with, without,
+};
+use crate::support::TestDatabase;
+use crate::world::{Purchase, purchase};
+
+on_both_databases!(
+    the_person_tightens_alone_and_takes_it_back_alone,
+    no_further_than_what_was_agreed,
+    an_own_block_cools_and_nothing_starts_by_silence,
+    a_worker_cannot_shorten_the_time_that_the_person_chose,
+    a_shop_inside_an_own_block_is_part_of_it,
+    thinking_time_above_a_sum_is_the_persons_own,
+    a_new_term_takes_no_say_from_the_worker,
+    the_person_orders_the_pots,
+    an_own_wish_goes_on_when_something_else_starts,
+);
+
+async fn the_person_tightens_alone_and_takes_it_back_alone(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let agreed = village.in_force("dee").await;
+    // Cash is agreed together, £20 a week; Dee wants £5.
+    let alone = with(&agreed.list(), weekly(cash(), 5_00));
+    assert_eq!(village.propose("dee", "dee", alone).await.unwrap().next, Next::Started(2));
+    assert_eq!(village.in_force("dee").await.agreed_by, ["Dee"]);
+    assert_eq!(village.told("dee", "worker").await.last().unwrap().0, "worker-list-started");
+    // To £10, and then to what was agreed: her own to say.
+    let less = with(&agreed.list(), weekly(cash(), 10_00));
+    assert_eq!(village.propose("dee", "dee", less).await.unwrap().next, Next::Started(3));
+    let back = village.propose("dee", "dee", agreed.list()).await.unwrap();
+    assert_eq!(back.next, Next::Started(4));
+    assert_eq!(village.in_force("dee").await.list(), agreed.list());
+    village.world.check().await;
+}
+
+async fn no_further_than_what_was_agreed(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let agreed = village.in_force("dee").await.list();
+    village.propose("dee", "dee", with(&agreed, weekly(cash(), 5_00))).await.unwrap();
+    for looser in [with(&agreed, weekly(cash(), 20_01)), without(&agreed, &cash())] {
+        let proposed = village.propose("dee", "dee", looser).await.unwrap();
+        assert_eq!(proposed.next, Next::Waits([Side::Worker].into()));
+        village.withdraw("dee", "dee", proposed.proposal).await.unwrap();
+    }
+    // A block on something that nobody spoke of, and away with it again.
+    let block = TermDraft { decides: Decider::Person, ..draft_of(category("fun"), Answer::No) };
+    let now = village.in_force("dee").await.list();
+    let blocked = with(&now, Term::new(block.clone()).unwrap());
+    assert_eq!(
+        village.propose("dee", "dee", blocked.clone()).await.unwrap().next,
+        Next::Started(3)
+    );
+    // It is hers, but not a way to loosen what was agreed on everything else.
+    let limit = TermDraft { answer: Answer::Yes, ..block };
+    let free = with(&blocked, Term::new(limit).unwrap());
+    assert_eq!(village.propose("dee", "dee", free).await.unwrap().next, Next::Started(4));
+    village.world.check().await;
+}
+
+async fn an_own_block_cools_and_nothing_starts_by_silence(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let before = village.in_force("dee").await;
+    let at_a_bookmaker =
+        |id: &str| Purchase { mcc: serde_json::json!("5921"), ..purchase(id, 5_00) };
+    let lifted = without(&before.list(), &category("alcohol"));
+    let wish = village.propose("dee", "dee", lifted).await.unwrap();
+    let from = village.now().checked_add((7 * 24).hours()).unwrap();
+    assert_eq!(wish.next, Next::Cools(from));
+    let told = village.told("dee", "person").await;
+    assert_eq!(
+        told.last().unwrap().1,
+        "You chose to wait before this. You can say yes again from 8am on Mon 30 November. \
+         Until then nothing changes."
+    );
+    village.world.pass((7 * 24 - 1).hours().minutes(59).seconds(59));
+    let early = village.answer("dee", "dee", wish.proposal, Said::Yes).await.unwrap();
+    assert_eq!(early.next, Next::Cools(from), "one second too early");
+    assert!(is_not_allowed(&village.answer("amina", "dee", wish.proposal, Said::Yes).await));
+    village.world.pass(25.hours());
+    village.world.upkeep().await;
+    assert_eq!(village.in_force("dee").await, before, "nothing starts by silence");
+    assert!(!village.world.ask(&at_a_bookmaker("A")).await.is_approved());
+    let again = village.answer("dee", "dee", wish.proposal, Said::Yes).await.unwrap();
+    assert_eq!(again.next, Next::Started(2));
+    assert!(village.world.ask(&at_a_bookmaker("B")).await.is_approved());
+    village.world.check().await;
+}
+
+async fn a_worker_cannot_shorten_the_time_that_the_person_chose(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let before = village.in_force("dee").await;
+    let shorter = TermDraft {
+        decides: Decider::Person,
+        cooling_days: Some(1),
+        ..draft_of(category("alcohol"), Answer::No)
+    };
+    let list = with(&before.list(), Term::new(shorter).unwrap());
+    let proposed = village.propose("amina", "dee", list).await.unwrap();
+    let agreed = village.answer("dee", "dee", proposed.proposal, Said::Yes).await.unwrap();
+    assert!(matches!(agreed.next, Next::Cools(_)), "{agreed:?}");
+    assert_eq!(village.in_force("dee").await, before);
+    village.world.pass((7 * 24).hours());
+    let agreed = village.answer("dee", "dee", proposed.proposal, Said::Yes).await.unwrap();
+    assert_eq!(agreed.next, Next::Started(2));
+    // A longer time is hers to choose, at once.
+    let longer = TermDraft {
+        decides: Decider::Person,
+        cooling_days: Some(30),
+        ..draft_of(category("alcohol"), Answer::No)
+    };
+    let list = with(&village.in_force("dee").await.list(), Term::new(longer).unwrap());
+    assert_eq!(village.propose("dee", "dee", list).await.unwrap().next, Next::Started(3));
+    village.world.check().await;
+}
+
+/// One shop named apart would be a way around the block on its kind.
+async fn a_shop_inside_an_own_block_is_part_of_it(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let before = village.in_force("dee").await;
+    let shop = Scope::Shop(sayso::domain::merchant::ShopKey::from_name("Wine Corner").unwrap());
+    for answer in [Answer::Yes, Answer::No] {
+        let list = with(&before.list(), term(shop.clone(), answer));
+        let proposed = village.propose("dee", "dee", list).await.unwrap();
+        assert_eq!(proposed.next, Next::Waits([Side::Worker].into()), "{answer:?}");
+        let agreed = village.answer("amina", "dee", proposed.proposal, Said::Yes).await.unwrap();
+        assert!(matches!(agreed.next, Next::Cools(_)), "{answer:?}: {agreed:?}");
+        village.withdraw("dee", "dee", proposed.proposal).await.unwrap();
+    }
+    // As strong as the block on its kind, it is hers to say at once.
+    let block =
+        TermDraft { decides: Decider::Person, cooling_days: Some(7), ..draft_of(shop, Answer::No) };
+    let list = with(&before.list(), Term::new(block).unwrap());
+    assert_eq!(village.propose("dee", "dee", list).await.unwrap().next, Next::Started(2));
+    village.world.check().await;
+}
+
+async fn thinking_time_above_a_sum_is_the_persons_own(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let before = village.in_force("dee").await.list();
+    let thinking = TermDraft {
+        decides: Decider::Person,
+        limits: vec![Limit::PerPurchase(gbp(50_00))],
+        cooling_days: Some(2),
+        reason: Some("I want to sleep on it.".to_owned()),
+        ..draft_of(Scope::Everything, Answer::Yes)
+    };
+    let list = with(&before, Term::new(thinking).unwrap());
+    assert_eq!(village.propose("dee", "dee", list).await.unwrap().next, Next::Started(2));
+    let telly = Purchase { mcc: serde_json::json!("5712"), ..purchase("Telly", 51_00) };
+    assert_eq!(village.world.ask(&telly).await.reason(), "over_purchase");
+    // Off again: after the two days that she chose, and by her word alone.
+    let wish = village.propose("dee", "dee", before).await.unwrap();
+    assert!(matches!(wish.next, Next::Cools(_)), "{wish:?}");
+    village.world.pass(48.hours());
+    let off = village.answer("dee", "dee", wish.proposal, Said::Yes).await.unwrap();
+    assert_eq!(off.next, Next::Started(3));
+    let telly = Purchase { id: "iauth_1Again".to_owned(), ..telly };
+    assert!(village.world.ask(&telly).await.is_approved());
+    village.world.check().await;
+}
+
+async fn a_new_term_takes_no_say_from_the_worker(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let before = village.in_force("femi").await.list();
+    // Everything else is agreed together up to £60 at a time.
+    let mine = TermDraft { decides: Decider::Person, ..draft_of(category("fun"), Answer::No) };
+    let list = with(&before, Term::new(mine.clone()).unwrap());
+    assert_eq!(village.propose("femi", "femi", list.clone()).await.unwrap().next, Next::Started(2));
+    let free = Term::new(TermDraft { answer: Answer::Yes, ..mine.clone() }).unwrap();
+    let proposed = village.propose("femi", "femi", with(&list, free)).await.unwrap();
+    assert_eq!(proposed.next, Next::Waits([Side::Worker].into()), "more than was ever agreed");
+    village.withdraw("femi", "femi", proposed.proposal).await.unwrap();
+    let to_worker =
+        TermDraft { decides: Decider::Worker, ..draft_of(category("pubs"), Answer::No) };
+    let list = with(&list, Term::new(to_worker).unwrap());
+    let proposed = village.propose("femi", "femi", list).await.unwrap();
+    assert_eq!(proposed.next, Next::Waits([Side::Worker].into()));
+    village.world.check().await;
+}
+
+async fn the_person_orders_the_pots(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let before = village.in_force("dee").await.list();
+    let mut ordered = before.clone();
+    ordered.pots.rotate_left(2); // her week first
+    let proposed = village.propose("amina", "dee", ordered.clone()).await.unwrap();
+    assert_eq!(proposed.next, Next::Waits([Side::Person].into()), "a worker can propose it");
+    village.withdraw("amina", "dee", proposed.proposal).await.unwrap();
+    assert_eq!(village.propose("dee", "dee", ordered).await.unwrap().next, Next::Started(2));
+    let vet = Purchase { mcc: serde_json::json!("0742"), ..purchase("Vet", 48_00) };
+    assert!(village.world.ask(&vet).await.is_approved());
+    assert_eq!(village.world.pot("dee", "week", "held").await, 48_00);
+    let mut renamed = village.in_force("dee").await.list();
+    renamed.pots[0].only = Some(["food".parse().unwrap()].into());
+    let proposed = village.propose("dee", "dee", renamed).await.unwrap();
+    assert_eq!(proposed.next, Next::Waits([Side::Worker].into()), "what a pot pays for is agreed");
+    village.world.check().await;
+}
+
+async fn an_own_wish_goes_on_when_something_else_starts(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let before = village.in_force("dee").await.list();
+    let wish = without(&before, &category("alcohol"));
+    let wish = village.propose("dee", "dee", wish).await.unwrap();
+    let phone = with(&before, term(category("phone"), Answer::Yes));
+    let phone = village.propose("amina", "dee", phone).await.unwrap();
+    village.answer("dee", "dee", phone.proposal, Said::Yes).await.unwrap();
+    assert_eq!(village.state("dee", wish.proposal).await, State::Open);
+    village.world.pass((7 * 24).hours());
+    let again = village.answer("dee", "dee", wish.proposal, Said::Yes).await.unwrap();
+    assert_eq!(again.next, Next::Started(3));
+    let now = village.in_force("dee").await.list();
+    assert_eq!(now.term(&category("alcohol")), None);
+    assert_eq!(now.term(&category("phone")).unwrap().answer(), Answer::Yes, "both hold");
+    assert!(village.world.ask(&at_a_phone_shop("P", 5_00)).await.is_approved());
+    // The same wish about the same thing would be about another list.
+    let gone = village.answer("dee", "dee", wish.proposal, Said::Yes).await;
+    assert!(is_conflict(&gone), "{gone:?}");
+    village.world.check().await;
+}
