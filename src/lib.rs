@@ -12,7 +12,6 @@ pub mod config;
 pub mod crash;
 pub mod demo;
 pub mod domain;
-pub mod helpers;
 pub mod http;
 pub mod ids;
 pub mod issuers;

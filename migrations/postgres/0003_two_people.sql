@@ -299,10 +299,6 @@ ALTER TABLE message ADD COLUMN recipient TEXT COLLATE "C" NOT NULL DEFAULT 'pers
 ALTER TABLE message ADD COLUMN facts TEXT COLLATE "C" NOT NULL DEFAULT '{}';
 CREATE INDEX message_of_budget ON message (programme_id, budget_id, message_id);
 
--- ------------------------------------------------------------------------ looking at one purchase --
-
--- Both identifiers begin with the time, so new ones come last: the cheapest rows that an index has.
-CREATE UNIQUE INDEX decision_by_id ON decision (programme_id, decision_id);
 -- A guard that no logic relies on: what was done is never changed.
 CREATE TRIGGER act_is_never_changed BEFORE UPDATE OR DELETE ON act
 FOR EACH ROW EXECUTE FUNCTION refuse_change();

@@ -302,10 +302,6 @@ ALTER TABLE message ADD COLUMN recipient TEXT NOT NULL DEFAULT 'person'
 ALTER TABLE message ADD COLUMN facts TEXT NOT NULL DEFAULT '{}';
 CREATE INDEX message_of_budget ON message (programme_id, budget_id, message_id);
 
--- ------------------------------------------------------------------------ looking at one purchase --
-
--- Both identifiers begin with the time, so new ones come last: the cheapest rows that an index has.
-CREATE UNIQUE INDEX decision_by_id ON decision (programme_id, decision_id);
 -- A guard that no logic relies on: what was done is never changed.
 CREATE TRIGGER act_is_never_changed BEFORE UPDATE ON act
 BEGIN SELECT RAISE(ABORT, 'a row of act is never changed or deleted'); END;

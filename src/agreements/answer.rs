@@ -57,7 +57,7 @@ pub async fn answer(
     let mut table = Table::open(tx, desk, acting, person, act_of).await?;
     let (mut proposal, mut consents) = table.proposal(tx, id).await?;
     let side = table.side()?;
-    let again = table.says_again(&proposal, &consents, side, answering.said);
+    let again = Table::says_again(&proposal, &consents, side, answering.said);
     if again {
         proposal.is_open(acting.at)?;
     } else {
@@ -190,13 +190,7 @@ pub async fn withdraw(
 
 impl Table<'_> {
     /// Whether the person says yes again to what has cooled: nothing starts by silence.
-    fn says_again(
-        &self,
-        proposal: &Proposal,
-        consents: &[Consent],
-        side: Side,
-        said: Said,
-    ) -> bool {
+    fn says_again(proposal: &Proposal, consents: &[Consent], side: Side, said: Said) -> bool {
         let has_cooled = proposal.not_before > proposal.proposed_at;
         let own = consents.iter().any(|c| c.side == Side::Person && c.is_yes());
         side == Side::Person && said == Said::Yes && has_cooled && own

@@ -35,7 +35,7 @@ pub async fn force(
     let mut table = Table::open(tx, desk, acting, person, act).await?;
     let side = table.side()?;
     let words = written("words", &forcing.words)?;
-    if !Words::english().is_short_enough(&words) {
+    if !Words::is_short_enough(&words) {
         return Err(ActError::invalid("words", "say which law it is in at most 50 characters"));
     }
     let session = checked_session(&forcing.session)?;

@@ -46,7 +46,7 @@ pub async fn pause(
 ) -> Result<PauseId, ActError> {
     let mut table = Table::open(tx, desk, acting, person, |_| Act::Pause).await?;
     let reason = written("reason", &pausing.reason)?;
-    if !Words::english().is_short_enough(&reason) {
+    if !Words::is_short_enough(&reason) {
         return Err(ActError::invalid("reason", "say it in at most 50 characters"));
     }
     let talk = written("talk", &pausing.talk)?;

@@ -334,8 +334,8 @@ fn term_change(before: &List, after: &List, scope: Scope, rules: &MerchantRules)
             }
         }
     }
-    let who = |term: &Option<&Term>| term.map_or(Decider::Together, Term::decides);
-    let mut deciders = covered.iter().map(who);
+    let who = |term: Option<&Term>| term.map_or(Decider::Together, Term::decides);
+    let mut deciders = covered.iter().copied().map(who);
     let first = deciders.next().unwrap_or(Decider::Together);
     let by_all = if deciders.all(|decider| decider == first) { first } else { Decider::Together };
     Some(Change {

@@ -176,7 +176,14 @@ impl Proposal {
     pub fn state_at(&self, at: Timestamp) -> State {
         match self.state {
             State::Draft | State::Open if at >= self.open_until => State::RunOut,
-            state => state,
+            State::Draft
+            | State::Open
+            | State::Agreed
+            | State::Refused
+            | State::Countered
+            | State::Withdrawn
+            | State::RunOut
+            | State::TakenUp => self.state,
         }
     }
 
@@ -219,7 +226,13 @@ impl Proposal {
         match self.state_at(at) {
             State::Open => Ok(()),
             State::RunOut if self.state == State::Open => Err(MoveError::TimeIsUp),
-            state => Err(MoveError::NotOpen(state)),
+            state @ (State::Draft
+            | State::Agreed
+            | State::Refused
+            | State::Countered
+            | State::Withdrawn
+            | State::RunOut
+            | State::TakenUp) => Err(MoveError::NotOpen(state)),
         }
     }
 

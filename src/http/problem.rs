@@ -33,7 +33,7 @@ pub enum ApiError {
     NotStored(#[from] NotStored),
     #[error("something here broke; it has been noted")]
     Panicked,
-    #[error("send a token of yours: authorization: Bearer …")]
+    #[error("send a token of yours as a bearer token")]
     NotSignedIn,
     #[error("that token is not accepted; get a new one")]
     BadToken(#[source] RefusedToken),
@@ -262,11 +262,12 @@ impl ApiError {
     /// The sender is told no cause; whoever runs this is.
     fn note(&self) {
         let cause = std::error::Error::source(self);
-        match self {
-            Self::Broken(_) => tracing::error!(cause, "a request failed"),
-            Self::TryLater(_) | Self::TooLate => tracing::warn!(cause, "a request must wait"),
-            Self::BadToken(_) => tracing::debug!(cause, "a token was refused"),
-            _ => {}
+        if matches!(self, Self::Broken(_)) {
+            tracing::error!(cause, "a request failed");
+        } else if matches!(self, Self::TryLater(_) | Self::TooLate) {
+            tracing::warn!(cause, "a request must wait");
+        } else if matches!(self, Self::BadToken(_)) {
+            tracing::debug!(cause, "a token was refused");
         }
     }
 }
@@ -276,10 +277,7 @@ impl IntoResponse for ApiError {
         self.note();
         let (status, kind, title) = self.told();
         let (field, detail, remedy) = (self.field(), self.to_string(), self.remedy());
-        let errors = match self {
-            Self::Invalid(errors) => errors,
-            _ => Vec::new(),
-        };
+        let errors = if let Self::Invalid(errors) = self { errors } else { Vec::new() };
         let body = Problem { r#type: kind, title, status: status.as_u16(), detail, field, errors };
         let content_type = HeaderValue::from_static("application/problem+json");
         let mut response =

@@ -323,7 +323,7 @@ impl Work<'_> {
         };
         let book = &mut open.book;
         self.post_pots(book, person, &before)?;
-        if let Some(agreement) = self.changed_agreement(book, person)? {
+        if let Some(agreement) = self.changed_agreement(book, person) {
             let moment = Moment::new(self.now, &self.settings().zone);
             start_version(tx, book, &agreement, self.ids, moment).await?;
             applied.agreements = applied.agreements.saturating_add(1);
@@ -385,29 +385,25 @@ impl Work<'_> {
 
     /// The next version of the person's agreement, if the file says something else than when it was
     /// applied last. What two people have agreed since then stays.
-    fn changed_agreement(
-        &mut self,
-        book: &Book,
-        person: &Person,
-    ) -> Result<Option<Agreement>, ApplyError> {
+    fn changed_agreement(&mut self, book: &Book, person: &Person) -> Option<Agreement> {
         let today = Moment::new(self.now, &self.settings().zone).date;
         let now = book.agreement();
         let next = agreement_of(person, self.settings(), now, today);
-        let Some(now) = now else { return Ok(Some(next)) };
+        let Some(now) = now else { return Some(next) };
         if (Agreement { version: now.version, ..next.clone() }) == *now {
-            return Ok(None);
+            return None;
         }
         let before = self.known.get(&book.budget).zip(self.settings_before.as_ref());
-        let Some((before, settings)) = before else { return Ok(Some(next)) };
+        let Some((before, settings)) = before else { return Some(next) };
         let last = agreement_of(before, settings, Some(now), today);
         let is_in_force = (Agreement { version: now.version, ..last.clone() }) == *now;
         // While somebody's own list is in force, a new start list is not about them.
         let is_start = before.agreement.is_none() && person.agreement.is_none();
         if is_in_force {
-            return Ok(Some(next));
+            return Some(next);
         }
         if next == last || (is_start && next.pots == last.pots) {
-            return Ok(None);
+            return None;
         }
         self.refusals.push(format!(
             "person {}: its list was changed here and in the file; version {}, agreed on {} by {}, \
@@ -418,7 +414,7 @@ impl Work<'_> {
             now.agreed_by.join(" and "),
             self.settings().id
         ));
-        Ok(None)
+        None
     }
 
     /// Posts a load that was not posted before; says whether it was new.

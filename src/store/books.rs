@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::agreements::{AgreementKey, Agreements};
 use super::batch::{Batch, Rows};
-use super::owners::{CardKey, CardOwners};
 use super::people::read_standing;
 use super::statements::{
     BUDGET_VIEW, CARD_BUDGET, CARD_VIEW, COUNTER, PERMISSION, POT, PROGRAMME_VIEW, WITHDRAWAL,
@@ -193,7 +192,9 @@ fn counter_keys(keys: &[(ProgrammeId, BudgetId, CounterKey)]) -> Rows {
     rows.into_iter().map(row).collect()
 }
 
-fn reference_keys<R: std::fmt::Display>(keys: &[(ProgrammeId, ConnectionId, R)]) -> Rows {
+pub(super) fn reference_keys<R: std::fmt::Display>(
+    keys: &[(ProgrammeId, ConnectionId, R)],
+) -> Rows {
     keys.iter().map(|(p, c, r)| vec![shown(p), shown(c), shown(r)]).collect()
 }
 
@@ -252,36 +253,6 @@ impl BudgetRow {
 }
 
 impl Tx {
-    /// Whose cards these are. Takes no lock: a card never changes hands.
-    pub async fn card_budgets(
-        &mut self,
-        cards: &[(ProgrammeId, ConnectionId, CardToken)],
-    ) -> Result<Vec<CardBudget>, StoreError> {
-        let keys = reference_keys(cards);
-        let statements = Arc::clone(&self.statements);
-        let rows = statements.card_budgets.fetch(self.connection(), &keys, CARD_BUDGET).await?;
-        rows.iter().map(|row| read_card_budget(row)).collect()
-    }
-
-    /// Whose cards these are. The answers are kept in `owners`, so this must not be asked in a
-    /// transaction that has handed out cards itself.
-    pub async fn owners(
-        &mut self,
-        cards: &BTreeSet<CardKey>,
-        owners: &CardOwners,
-    ) -> Result<BTreeMap<CardKey, BudgetId>, StoreError> {
-        let (mut known, missing) = owners.get(cards);
-        if missing.is_empty() {
-            return Ok(known);
-        }
-        let found = self.card_budgets(&missing).await?;
-        let found: Vec<_> =
-            found.into_iter().map(|c| ((c.programme, c.connection, c.token), c.budget)).collect();
-        owners.keep(&found);
-        known.extend(found);
-        Ok(known)
-    }
-
     /// Locks the budgets that are `wanted`, in the order of their keys, and reads their books.
     ///
     /// A budget that does not exist is missing from the answer.
@@ -557,7 +528,7 @@ impl Tx {
 }
 
 /// Reads whose card it is.
-fn read_card_budget(row: &[Value]) -> Result<CardBudget, StoreError> {
+pub(super) fn read_card_budget(row: &[Value]) -> Result<CardBudget, StoreError> {
     let mut reader = Reader::new(&CARD_BUDGET_TABLE, row);
     Ok(CardBudget {
         programme: reader.parsed()?,

@@ -65,30 +65,13 @@ impl Tx {
         &mut self,
         programme: &ProgrammeId,
     ) -> Result<Vec<Member>, StoreError> {
-        let lock = match self.statements.dialect {
-            Dialect::Postgres => " FOR UPDATE",
-            Dialect::Sqlite => "",
-        };
+        let lock = self.lock_words(" FOR UPDATE");
         let sql = sqlx::AssertSqlSafe(format!(
             "{MEMBERS} WHERE programme_id = $1 ORDER BY member_id{lock}"
         ));
         let rows = sqlx::query(sql).bind(programme.to_string()).fetch_all(self.connection());
         let read = |row: &sqlx::any::AnyRow| Ok(read_member(&read_row(row, MEMBER.columns)?)?);
         rows.await?.iter().map(read).collect()
-    }
-
-    /// Those who help a person, in order of their ids, whether or not they still do.
-    pub async fn members_about(
-        &mut self,
-        programme: &ProgrammeId,
-        budget: &BudgetId,
-    ) -> Result<Vec<Member>, StoreError> {
-        let sql = sqlx::AssertSqlSafe(format!(
-            "{MEMBERS} WHERE programme_id = $1 AND person_id = $2 ORDER BY member_id"
-        ));
-        let rows = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
-        let read = |row: &sqlx::any::AnyRow| Ok(read_member(&read_row(row, MEMBER.columns)?)?);
-        rows.fetch_all(self.connection()).await?.iter().map(read).collect()
     }
 
     /// An account as it is at `now`, with its duties. It cannot be changed until this transaction
@@ -99,10 +82,7 @@ impl Tx {
         member: &MemberId,
         now: Timestamp,
     ) -> Result<Option<Actor>, StoreError> {
-        let lock = match self.statements.dialect {
-            Dialect::Postgres => " FOR SHARE",
-            Dialect::Sqlite => "",
-        };
+        let lock = self.lock_words(" FOR SHARE");
         self.read_actor(programme, member, now, lock).await
     }
 
@@ -137,6 +117,11 @@ impl Tx {
         let is_on_duty = duties.iter().any(|duty| duty.covers.is_none());
         let covers = duties.into_iter().filter_map(|duty| duty.covers).collect();
         Ok(Some(Actor { member, is_on_duty, covers }))
+    }
+
+    /// How rows are locked while they are read. SQLite has locked the whole file by then.
+    fn lock_words(&self, words: &'static str) -> &'static str {
+        if self.statements.dialect == Dialect::Postgres { words } else { "" }
     }
 
     async fn duties(

@@ -1,8 +1,11 @@
 //! Whose card it is, in memory: a card never changes hands.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::books::{CardBudget, read_card_budget, reference_keys};
+use super::statements::CARD_BUDGET;
+use super::{StoreError, Tx};
 use crate::domain::id::{BudgetId, CardToken, ConnectionId, ProgrammeId};
 
 /// A card: programme, connection, the issuer's token.
@@ -39,5 +42,37 @@ impl CardOwners {
             owners.clear();
         }
         owners.extend(found.iter().cloned());
+    }
+}
+
+impl Tx {
+    /// Whose cards these are. Takes no lock: a card never changes hands.
+    pub async fn card_budgets(
+        &mut self,
+        cards: &[(ProgrammeId, ConnectionId, CardToken)],
+    ) -> Result<Vec<CardBudget>, StoreError> {
+        let keys = reference_keys(cards);
+        let statements = Arc::clone(&self.statements);
+        let rows = statements.card_budgets.fetch(self.connection(), &keys, CARD_BUDGET).await?;
+        rows.iter().map(|row| read_card_budget(row)).collect()
+    }
+
+    /// Whose cards these are. The answers are kept in `owners`, so this must not be asked in a
+    /// transaction that has handed out cards itself.
+    pub async fn owners(
+        &mut self,
+        cards: &BTreeSet<CardKey>,
+        owners: &CardOwners,
+    ) -> Result<BTreeMap<CardKey, BudgetId>, StoreError> {
+        let (mut known, missing) = owners.get(cards);
+        if missing.is_empty() {
+            return Ok(known);
+        }
+        let found = self.card_budgets(&missing).await?;
+        let found: Vec<_> =
+            found.into_iter().map(|c| ((c.programme, c.connection, c.token), c.budget)).collect();
+        owners.keep(&found);
+        known.extend(found);
+        Ok(known)
     }
 }

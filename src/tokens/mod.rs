@@ -160,14 +160,13 @@ impl Tokens {
         let unchecked = verify::Unchecked::read(text)?;
         let keys = self.keys_of_late().await?;
         let known = keys.live(unchecked.key_id(), now);
-        let checked = match known {
-            Some(key) => unchecked.check(key, &self.issuer, &self.audience(), now),
-            None => {
-                // Another process may have made a key since.
-                let keys = self.keys_read_after(Instant::now()).await?;
-                let key = keys.live(unchecked.key_id(), now).ok_or(RefusedToken::UnknownKey)?;
-                unchecked.check(key, &self.issuer, &self.audience(), now)
-            }
+        let checked = if let Some(key) = known {
+            unchecked.check(key, &self.issuer, &self.audience(), now)
+        } else {
+            // Another process may have made a key since.
+            let keys = self.keys_read_after(Instant::now()).await?;
+            let key = keys.live(unchecked.key_id(), now).ok_or(RefusedToken::UnknownKey)?;
+            unchecked.check(key, &self.issuer, &self.audience(), now)
         };
         Ok(checked?)
     }

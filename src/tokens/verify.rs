@@ -91,9 +91,10 @@ impl<'t> Unchecked<'t> {
         validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
         let signing = key.checking().map_err(|_| RefusedToken::UnknownKey)?;
         let claims: Claims = decode(self.text, &signing, &validation)
-            .map_err(|error| match error.kind() {
-                jsonwebtoken::errors::ErrorKind::InvalidSignature => RefusedToken::Signature,
-                _ => RefusedToken::Claims,
+            .map_err(|error| {
+                let is_forged =
+                    matches!(error.kind(), jsonwebtoken::errors::ErrorKind::InvalidSignature);
+                if is_forged { RefusedToken::Signature } else { RefusedToken::Claims }
             })?
             .claims;
         if claims.iss != issuer || claims.aud != audience || claims.jti.is_empty() {

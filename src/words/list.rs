@@ -119,7 +119,7 @@ impl Words {
     }
 
     /// Whether somebody's own words can stand in a text message beside ours.
-    pub fn is_short_enough(&self, words: &str) -> bool {
+    pub fn is_short_enough(words: &str) -> bool {
         const MOST: usize = 50;
 
         sms::places(&sms::plain(words)).is_some_and(|places| places <= MOST)

@@ -6,6 +6,7 @@
 mod support;
 #[cfg(test)]
 mod agreements;
+#[cfg(test)]
 mod api;
 #[cfg(test)]
 mod asks;

@@ -1,5 +1,7 @@
 //! What was asked: the address, the query, the body, and the key of a request.
 
+use std::fmt::Write as _;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
@@ -153,14 +155,14 @@ fn find_control(value: &Value, pointer: &mut String, problems: &mut Vec<FieldPro
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                pointer.push_str(&format!("/{index}"));
+                let _ = write!(pointer, "/{index}");
                 find_control(item, pointer, problems);
                 pointer.truncate(length);
             }
         }
         Value::Object(fields) => {
             for (key, field) in fields {
-                pointer.push_str(&format!("/{}", escaped(key)));
+                let _ = write!(pointer, "/{}", escaped(key));
                 find_control(field, pointer, problems);
                 pointer.truncate(length);
             }

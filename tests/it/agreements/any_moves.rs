@@ -176,12 +176,12 @@ impl Village {
                 })
                 .await
             }
-            8 => self.run(async |tx| confirm(tx, self.desk(), &acting, &dee, proposal).await).await,
+            9 => self.run(async |tx| confirm(tx, self.desk(), &acting, &dee, proposal).await).await,
             10 if dice.roll(2) == 0 => {
                 let new = proposing(list, Parts::Whole);
                 self.run(async |tx| force(tx, self.desk(), &acting, &dee, new).await).await
             }
-            10 => {
+            10 | 12 => {
                 let new = Draft { list, words: "An idea.".to_owned() };
                 let drafted =
                     self.run(async |tx| draft(tx, self.desk(), &acting, &dee, new).await).await;

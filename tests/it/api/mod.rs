@@ -1,3 +1,4 @@
 //! The JSON API, over real HTTP.
 
+mod accounts;
 mod requests;

@@ -124,7 +124,7 @@ async fn two_gateways_step_up_once(database: TestDatabase) {
     let (one, two) = tokio::join!(town.world.app.upkeep(), other.upkeep());
     let stepped_up = one.unwrap().stepped_up + two.unwrap().stepped_up;
     assert_eq!(stepped_up, 1);
-    assert_eq!(town.now(ask.id).await.step, Step::Manager, "nobody is on duty");
+    assert_eq!(town.now(ask.id).await.step, Step::Cover, "somebody is on duty");
     other.stop().await;
     town.world.check().await;
 }
@@ -141,7 +141,7 @@ async fn one_bad_row_stops_no_other(database: TestDatabase) {
     sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
     town.world.pass(5.hours());
     assert_eq!(town.world.upkeep().await.stepped_up, 1);
-    assert_eq!(town.now(asked[1].id).await.step, Step::Manager);
+    assert_eq!(town.now(asked[1].id).await.step, Step::Cover);
     town.world.check().await;
 }
 

@@ -1,1 +1,0 @@
-//! Helpers and advocates: chosen by the person, who ticks what they see, and takes it back.
