@@ -275,7 +275,7 @@ mod tests {
                 other => panic!("{other:?}"),
             };
         assert_eq!(pointer(r#"{"amounts":[1,"x"]}"#), "/amounts/1");
-        assert_eq!(pointer(r#"{"amounts":[1],"amounts":[2]}"#), "/amounts");
+        assert_eq!(pointer(r#"{"amounts":[1],"amounts":[2]}"#), "");
         assert_eq!(pointer(r#"{"amounts":[1],"more":1}"#), "/more");
         assert_eq!(pointer(r#"{"amounts":"\u0000"}"#), "/amounts");
         assert_eq!(pointer("{"), "malformed");

@@ -8,7 +8,7 @@ use sayso::domain::agreement::Answer;
 use sayso::domain::proposal::Said;
 use sayso::members::ActError;
 
-use super::village::{Village, answering, at_a_phone_shop, category, id, term, with};
+use super::village::{Village, answering, at_a_phone_shop, category, id, peopled, term, with};
 use crate::support::TestDatabase;
 
 on_both_databases!(
@@ -170,7 +170,7 @@ async fn scenario_55_a_yes_to_a_list_that_was_replaced_starts_nothing(database: 
         "{ per = \"week\", amount = \"20.00\" }",
         "{ per = \"week\", amount = \"25.00\" }",
     );
-    village.world.apply(&file).await;
+    village.world.apply(&peopled(&file)).await;
     let now = village.in_force("dee").await;
     assert_eq!(now.version, 2);
     let stale = village.answer("dee", "dee", proposed.proposal, Said::Yes).await;

@@ -6,7 +6,7 @@ use sayso::domain::proposal::Said;
 use sayso::programme::apply::{ApplyError, apply};
 use sayso::programme::show::show;
 
-use super::village::{Village, cash, category, riverside, term, weekly, with};
+use super::village::{Village, cash, category, peopled, riverside, term, weekly, with};
 use crate::support::TestDatabase;
 use crate::world::{DEMO, RULES, patient};
 
@@ -26,7 +26,7 @@ impl Village {
 
     async fn try_apply(&self, file: &str) -> Result<usize, String> {
         let ids = self.world.app.ids();
-        match apply(self.store(), ids, self.now(), file, RULES).await {
+        match apply(self.store(), ids, self.now(), &peopled(file), RULES).await {
             Ok(applied) => Ok(applied.agreements),
             Err(ApplyError::Refused(refusals)) => Err(refusals.join("\n")),
             Err(error) => panic!("{error}"),

@@ -1,5 +1,7 @@
 //! The demo programme with its people's accounts, and short ways to say what they do.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use jiff::civil::date;
 use sayso::agreements::{
@@ -12,7 +14,7 @@ use sayso::domain::limit::Limit;
 use sayso::domain::money::Money;
 use sayso::domain::period::Period;
 use sayso::domain::proposal::{How, Parts, Said, Session, State};
-use sayso::domain::role::{Member, MemberState, Role, Tick};
+use sayso::domain::role::{Member, Role};
 use sayso::members::{ActError, Acting};
 use sayso::store::{Store, Tx};
 
@@ -53,11 +55,7 @@ impl Village {
     }
 
     pub(crate) async fn open_with(database: TestDatabase, file: &str) -> Self {
-        let world = World::open_with(database, file).await;
-        let mut tx = world.app.store().begin().await.unwrap();
-        tx.put_members(&riverside(), &members()).await.unwrap();
-        tx.commit().await.unwrap();
-        Self { world }
+        Self { world: World::open_with(database, &peopled(file)).await }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -191,9 +189,10 @@ impl Village {
 
     /// Changes an account.
     pub(crate) async fn change_member(&self, member: &str, change: impl FnOnce(&mut Member)) {
-        let mut known = members().into_iter().find(|m| m.id.as_str() == member).unwrap();
-        change(&mut known);
         let mut tx = self.store().begin().await.unwrap();
+        let known = tx.every_member(&riverside()).await.unwrap();
+        let mut known = known.into_iter().find(|m| m.id.as_str() == member).unwrap();
+        change(&mut known);
         tx.put_members(&riverside(), &[known]).await.unwrap();
         tx.commit().await.unwrap();
     }
@@ -215,24 +214,31 @@ impl Village {
     }
 }
 
-fn members() -> Vec<Member> {
-    let member = |(id, human, role, person, worker): &Account| {
+/// A file with everybody who has an account.
+pub(crate) fn peopled(file: &str) -> String {
+    let mut file = file.to_owned();
+    for (id, human, role, person, worker) in MEMBERS {
+        if file.contains(&format!("[[member]]\nid = \"{id}\"")) {
+            continue;
+        }
         let mut name: String = str::to_owned(id);
         name[..1].make_ascii_uppercase();
-        Member {
-            id: str::parse(id).unwrap(),
-            human: str::parse(human).unwrap(),
-            name,
-            role: *role,
-            person: person.map(|person| person.parse().unwrap()),
-            sees: vec![Tick::Balance, Tick::List, Tick::Draft],
-            worker: worker.map(|worker| worker.parse().unwrap()),
-            answer_limit_minor: None,
-            conflicts: Vec::new(),
-            state: MemberState::Active,
+        let role_word = role.word();
+        let _ = write!(
+            file,
+            "\n[[member]]\nid = \"{id}\"\nhuman = \"{human}\"\nname = \"{name}\"\nrole = \"{role_word}\"\n"
+        );
+        if let Some(person) = person {
+            let _ = writeln!(file, "person = \"{person}\"");
         }
-    };
-    MEMBERS.iter().map(member).collect()
+        if let Some(worker) = worker {
+            let _ = writeln!(file, "worker = \"{worker}\"");
+        }
+        if matches!(role, Role::Helper | Role::Planner) {
+            file.push_str("sees = [\"balance\", \"list\", \"draft\"]\n");
+        }
+    }
+    file
 }
 
 pub(crate) fn riverside() -> ProgrammeId {

@@ -10,8 +10,8 @@ use sayso::domain::proposal::{Parts, Said, Side, State};
 use sayso::members::ActError;
 
 use super::village::{
-    Village, a_session, cash, category, id, is_conflict, is_invalid, is_not_allowed, proposing,
-    term, weekly, with,
+    Village, a_session, cash, category, id, is_conflict, is_invalid, is_not_allowed, peopled,
+    proposing, term, weekly, with,
 };
 use crate::support::TestDatabase;
 use crate::world::{DEMO, patient, purchase};
@@ -242,7 +242,7 @@ async fn a_pause_leaves_the_persons_own_freeze(database: TestDatabase) {
     village.pause("amina", "dee", until).await.unwrap();
     assert_eq!(village.world.ask(&purchase("Paused", 1_00)).await.reason(), "frozen_staff");
     // Applying the file again ends no pause.
-    village.world.apply(&frozen).await;
+    village.world.apply(&peopled(&frozen)).await;
     assert_eq!(village.world.ask(&purchase("Applied", 1_00)).await.reason(), "frozen_staff");
     village.world.pass(1.hour());
     assert_eq!(village.world.ask(&purchase("Over", 1_00)).await.reason(), "frozen_self");

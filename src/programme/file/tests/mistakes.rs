@@ -71,7 +71,7 @@ const CASES: &[Case] = &[
     Case("answer = \"ask\"\nreason = \"Dee asked.\"\nreview_on = 2027-02-16\n",
          "answer = \"ask\"\nreason = \"Dee asked.\"\n", 59, "term 2", "reviewed (review_on)"),
     Case("hours = { from = \"06:00\", to = \"23:00\" }\n", "", 59, "term 2", "needs hours"),
-    Case("answer = \"no\"", "answer = \"ask\"", 52, "term 1", "block on oneself"),
+    Case("answer = \"no\"", "answer = \"yes\"", 52, "term 1", "block on oneself"),
     Case("on = { shop = \"Corner Shop\" }", "on = \"everything\"", 52, "term 1", "limits only"),
     Case("shop = \"Corner Shop\"", "shop = \"***\"", 53, "term 1", "neither letters nor digits"),
     Case("{ shop = \"Corner Shop\" }", "{ shop = \"A\", code = \"5541\" }", 53, "term 1", "exactly one"),
