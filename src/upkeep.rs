@@ -25,8 +25,6 @@ use crate::store::{OpenPurchase, Parked, Store, StoreError, WaitingAppeal, Waiti
 const FIRST_LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
 /// The most purchases or messages of one transaction: questions must not wait for a long one.
 const BATCH_MOST: u32 = 64;
-/// How long an OK that has ended is kept: longer than any hold that it allowed lives.
-const OK_KEPT_FOR: SignedDuration = SignedDuration::from_hours(40 * 24);
 /// The most unconfirmed approvals that one round reads.
 const REVIEWED_MOST: u32 = 10_000;
 
@@ -80,10 +78,6 @@ impl Upkeep {
             }
             let ended = self.end_proposals(&programme, now).await;
             done.ended_proposals = done.ended_proposals.saturating_add(ended);
-            let ended = now.checked_sub(OK_KEPT_FOR).unwrap_or(Timestamp::MIN);
-            if let Err(error) = self.store.forget_permissions(&programme, ended).await {
-                leave(&error);
-            }
             match self.review(&programme, now).await {
                 Ok(unconfirmed) => done.unconfirmed = done.unconfirmed.saturating_add(unconfirmed),
                 Err(error) => leave(&error),

@@ -271,24 +271,6 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// Forgets the permissions of `programme` that ended before `before`: nothing that they allowed
-    /// can come back to life any more. Says how many.
-    pub async fn forget_permissions(
-        &self,
-        programme: &ProgrammeId,
-        before: Timestamp,
-    ) -> Result<u64, StoreError> {
-        let sql = "DELETE FROM permission WHERE programme_id = $1 AND ends_at < $2";
-        let mut tx = self.begin().await?;
-        let done = sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(before.as_microsecond())
-            .execute(tx.connection())
-            .await?;
-        tx.commit().await?;
-        Ok(done.rows_affected())
-    }
-
     /// What `recipient` was told about a budget, the newest first; those before `before`.
     pub async fn messages_to(
         &self,

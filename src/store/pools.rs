@@ -11,10 +11,6 @@ use super::{Connections, Dialect, StoreError};
 /// How long a connection may take to be had.
 const HAD_WITHIN: Duration = Duration::from_secs(2);
 
-/// How long a connection may rest before it is asked whether it still answers: a server that is
-/// started anew leaves none, and three failures in a row would stop all questions for a while.
-const TESTED_AFTER: Duration = Duration::from_millis(500);
-
 /// The pools of one database, to be replaced when their connections do not answer any more.
 #[derive(Debug)]
 pub(super) struct Pools {
@@ -94,17 +90,7 @@ impl Maker {
         AnyPoolOptions::new()
             .max_connections(self.size)
             .acquire_timeout(HAD_WITHIN)
-            // It would cost each batch a round trip.
-            .test_before_acquire(false)
-            .before_acquire(move |connection, rest| {
-                let has_rested = dialect == Dialect::Postgres && rest.idle_for > TESTED_AFTER;
-                Box::pin(async move {
-                    if has_rested {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
+            .test_before_acquire(dialect == Dialect::Postgres)
             .after_connect(move |connection, _| {
                 Box::pin(async move {
                     for setting in settings(dialect, role) {
