@@ -1,6 +1,6 @@
 //! The JSON API. One file for each resource; every address is documented where it is routed.
 //!
-//! A handler takes, in this order: `State(api)`, [`Acting`] (401 before anything else), the
+//! A handler takes, in this order: `State(api)`, [`Acting`](crate::members::Acting) (401 before anything else), the
 //! [`Place`](asked::Place), the query ([`Asked`](asked::Asked)), the body ([`Sent`](asked::Sent),
 //! with the key of the request). What reads does so in a snapshot of
 //! the store; what writes is a [`Deed`](deed::Deed).
