@@ -22,7 +22,7 @@ use crate::record::row::{Reader, Table, Value, columns, shown};
 
 static LINK: Table = Table {
     name: "posting",
-    columns: columns![Key "posting_id", Text "kind", Text "subject", Text "purchase_id"],
+    columns: columns![Key "posting_id", Text "kind", Text "subject", Text "purchase_id", Number "posted_at"],
 };
 static VERSION: Table = Table { name: "budget", columns: columns![Number "agreement_version"] };
 static PERSON: Table = Table {
@@ -51,6 +51,7 @@ pub struct BoughtLink {
     pub decision: Option<DecisionId>,
     /// The purchase that it changed, if it changed one.
     pub purchase: Option<PurchaseId>,
+    pub posted_at: Timestamp,
 }
 
 impl Tx {
@@ -63,7 +64,7 @@ impl Tx {
         most: u32,
     ) -> Result<Vec<BoughtLink>, StoreError> {
         let sql = format!(
-            "{BEGIN} SELECT posting_id, kind, subject, purchase_id FROM link \
+            "{BEGIN} SELECT posting_id, kind, subject, purchase_id, posted_at FROM link \
              WHERE kind IN ('decision', 'capture') LIMIT $5"
         );
         let rows = sqlx::query(AssertSqlSafe(sql))
@@ -82,7 +83,8 @@ impl Tx {
             let subject = reader.text()?;
             let decision = is_question.then(|| subject.parse()).transpose();
             let decision = decision.map_err(|_| reader.corrupt())?;
-            Ok(BoughtLink { posting, decision, purchase: reader.optional(Reader::parsed)? })
+            let purchase = reader.optional(Reader::parsed)?;
+            Ok(BoughtLink { posting, decision, purchase, posted_at: reader.instant()? })
         };
         rows.iter().map(read).collect()
     }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::batch::{Batch, read_row};
 use super::programmes::OnKnown;
 use super::{Dialect, Store, StoreError, Tx};
-use crate::domain::id::{BudgetId, MemberId, ProgrammeId};
+use crate::domain::id::{BudgetId, MemberId, PersonId, ProgrammeId};
 use crate::domain::role::{Actor, Member, MemberState, Role, Subject, Tick};
 use crate::record::row::{Column, CorruptRow, Reader, Table, Value, columns, shown};
 
@@ -227,7 +227,7 @@ fn member_row(programme: &ProgrammeId, member: &Member) -> Vec<Value> {
         spaced(member.sees.iter().map(|tick| tick.word())).into(),
         member.worker.as_ref().map(ToString::to_string).into(),
         member.answer_limit_minor.into(),
-        spaced(member.conflicts.iter().map(|person| person.as_str())).into(),
+        spaced(member.conflicts.iter().map(PersonId::as_str)).into(),
         member.state.word().into(),
     ]
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::domain::id::{HumanId, MemberId, PersonId, WorkerId};
+use crate::domain::money::Money;
 use crate::domain::role::{Member, MemberState, Role, Tick};
 
 use super::page::{Entry, NAME_CHARS_MAX};
@@ -64,12 +65,12 @@ fn member(
     let human = entry.parsed::<HumanId>("human");
     let name = entry.text("name", NAME_CHARS_MAX);
     let role = entry.word("role", Role::ALL, Role::word, None);
-    let person = entry.has("person").then(|| entry.parsed::<PersonId>("person"));
+    let person = optional(entry, "person", || entry.parsed::<PersonId>("person"));
     Known::refer(entry, "person", "person", people);
-    let worker = entry.has("worker").then(|| entry.parsed::<WorkerId>("worker"));
+    let worker = optional(entry, "worker", || entry.parsed::<WorkerId>("worker"));
     known.refer_worker(entry);
     let sees = sees(entry);
-    let limit = entry.has("answer_limit").then(|| entry.money("answer_limit", known.currency));
+    let limit = optional(entry, "answer_limit", || entry.money("answer_limit", known.currency));
     let conflicts = conflicts(entry, people);
     let states = [MemberState::Active, MemberState::Ended];
     let state = entry.word("state", &states, MemberState::word, Some(MemberState::Active));
@@ -79,23 +80,26 @@ fn member(
         human: human?,
         name: name?,
         role: role?,
-        person: present(person)?,
+        person: person.ok()?,
         sees: sees?,
-        worker: present(worker)?,
-        answer_limit_minor: present(limit)?.map(crate::domain::money::Money::minor),
+        worker: worker.ok()?,
+        answer_limit_minor: limit.ok()?.map(Money::minor),
         conflicts: conflicts?,
         state: state?,
     })
 }
 
-/// What was read of a field that may be left out; none if it is there and wrong.
-fn present<T>(read: Option<Option<T>>) -> Option<Option<T>> {
-    match read {
-        Some(None) => None,
-        Some(value) => Some(value),
-        None => Some(None),
-    }
+/// A field that may be left out: whether it was read, and its value if it is there.
+fn optional<T>(
+    entry: &Entry<'_>,
+    key: &str,
+    read: impl FnOnce() -> Option<T>,
+) -> Result<Option<T>, Wrong> {
+    if entry.has(key) { read().map(Some).ok_or(Wrong) } else { Ok(None) }
 }
+
+/// It is there, and wrong: the page says how.
+struct Wrong;
 
 fn sees(entry: &Entry<'_>) -> Option<Vec<Tick>> {
     let read = |word: String| {
@@ -156,7 +160,7 @@ pub(super) fn duties(root: &Entry<'_>) -> Option<Vec<Duty>> {
         Known::refer(entry, "member", "member", &members);
         let from = entry.instant("from");
         let to = entry.instant("to");
-        let covers = entry.has("covers").then(|| entry.parsed::<WorkerId>("covers"));
+        let covers = optional(entry, "covers", || entry.parsed::<WorkerId>("covers"));
         Known::refer(entry, "covers", "worker", &workers);
         if from.zip(to).is_some_and(|(from, to)| to <= from) {
             entry.problem("to", "to is not after from");
@@ -164,6 +168,6 @@ pub(super) fn duties(root: &Entry<'_>) -> Option<Vec<Duty>> {
         if let (Some(member), Some(from)) = (&member, from) {
             entry.once("from", (member.clone(), from), &mut seen);
         }
-        Some(Duty { member: member?, from: from?, to: to?, covers: present(covers)? })
+        Some(Duty { member: member?, from: from?, to: to?, covers: covers.ok()? })
     }))
 }
