@@ -34,7 +34,7 @@ pub enum ApiError {
     NotStored(#[from] NotStored),
     #[error("something here broke; it has been noted")]
     Panicked,
-    #[error("send a token of yours: authorization: Bearer …")]
+    #[error("send a token of yours, as Bearer …")]
     NotSignedIn,
     #[error("that token is not accepted; get a new one")]
     BadToken(#[source] RefusedToken),

@@ -339,19 +339,10 @@ impl Tx {
         Ok(books)
     }
 
-    /// Locks one budget, for an act that needs nothing of its book.
-    pub async fn lock_budget(
-        &mut self,
-        programme: &ProgrammeId,
-        budget: &BudgetId,
-    ) -> Result<(), StoreError> {
-        self.lock_budgets(&[vec![shown(programme), shown(budget)]]).await
-    }
-
     /// Locks first, in one order everywhere, in a statement of its own: PostgreSQL returns the rows
     /// of a statement as they were when it began, and it may have waited for the lock. On SQLite
     /// the transaction has locked the whole file when it began.
-    async fn lock_budgets(&mut self, keys: &[Vec<Value>]) -> Result<(), StoreError> {
+    pub(super) async fn lock_budgets(&mut self, keys: &[Vec<Value>]) -> Result<(), StoreError> {
         let statements = Arc::clone(&self.statements);
         if statements.dialect == Dialect::Postgres {
             let columns = columns![Key "budget_id"];

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::batch::{Batch, read_row};
 use super::programmes::OnKnown;
-use super::{Dialect, Store, StoreError, Tx};
+use super::{Store, StoreError, Tx};
 use crate::domain::id::{BudgetId, MemberId, PersonId, ProgrammeId};
 use crate::domain::role::{Actor, Member, MemberState, Role, Subject, Tick};
 use crate::record::row::{Column, CorruptRow, Reader, Table, Value, columns, shown};
@@ -65,10 +65,7 @@ impl Tx {
         &mut self,
         programme: &ProgrammeId,
     ) -> Result<Vec<Member>, StoreError> {
-        let lock = match self.statements.dialect {
-            Dialect::Postgres => " FOR UPDATE",
-            Dialect::Sqlite => "",
-        };
+        let lock = self.statements.dialect.row_lock(" FOR UPDATE");
         let sql = sqlx::AssertSqlSafe(format!(
             "{MEMBERS} WHERE programme_id = $1 ORDER BY member_id{lock}"
         ));
@@ -99,10 +96,7 @@ impl Tx {
         member: &MemberId,
         now: Timestamp,
     ) -> Result<Option<Actor>, StoreError> {
-        let lock = match self.statements.dialect {
-            Dialect::Postgres => " FOR SHARE",
-            Dialect::Sqlite => "",
-        };
+        let lock = self.statements.dialect.row_lock(" FOR SHARE");
         self.read_actor(programme, member, now, lock).await
     }
 

@@ -64,6 +64,15 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    /// What locks the rows of a statement, where rows are locked at all: a transaction of `SQLite` has
+    /// locked the whole file when it began.
+    const fn row_lock(self, lock: &'static str) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => lock,
+        }
+    }
+
     /// The database whose addresses begin with `scheme`.
     fn of_scheme(scheme: &str) -> Option<Self> {
         match scheme {

@@ -129,6 +129,15 @@ impl Tx {
         Ok(())
     }
 
+    /// Locks one budget, for an act that needs nothing of its book.
+    pub async fn lock_budget(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<(), StoreError> {
+        self.lock_budgets(&[vec![shown(programme), shown(budget)]]).await
+    }
+
     /// Moves a card from one state into another.
     ///
     /// # Errors

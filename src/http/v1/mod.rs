@@ -11,7 +11,7 @@ mod asked;
 mod cards;
 mod deed;
 mod document;
-mod helpers;
+mod helping;
 mod me;
 mod people;
 mod purchases;
@@ -89,7 +89,7 @@ pub(super) fn router() -> OpenApiRouter<Edge> {
         .merge(people::router())
         .merge(agreement::router())
         .merge(cards::router())
-        .merge(helpers::router())
+        .merge(helping::router())
         .merge(purchases::router())
         .merge(told::router());
     OpenApiRouter::with_openapi(document::about()).nest("/v1", v1.layer(from_fn(undisturbed)))

@@ -18,4 +18,6 @@ mod money;
 mod overload;
 mod processes;
 mod repeats;
+mod tenants;
+mod tokens;
 mod upkeep;

@@ -14,7 +14,7 @@ use super::deed::{Deed, Done, act, act_again};
 use super::document::{KeyHeader, Problems};
 use crate::domain::id::{MemberId, PersonId};
 use crate::domain::role::{Act, Member, Role, Tick};
-use crate::helpers::{Choice, choose, remove, tick};
+use crate::helping::{Choice, choose, remove, tick};
 use crate::http::Edge;
 use crate::http::problem::ApiError;
 use crate::members::{ActError, Acting};
