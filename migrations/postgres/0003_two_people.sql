@@ -30,6 +30,9 @@ CREATE TABLE member (
     )
 );
 
+-- Whose helpers they are.
+CREATE INDEX member_of_person ON member (programme_id, person_id) WHERE person_id IS NOT NULL;
+
 -- Keys that our own tokens are signed with. A key is `next` before it signs, so that others have
 -- read it by then, and `retired` until the last token that it signed is dead.
 CREATE TABLE token_key (
@@ -295,6 +298,12 @@ ALTER TABLE message ADD COLUMN recipient TEXT COLLATE "C" NOT NULL DEFAULT 'pers
     CHECK (recipient IN ('person', 'worker', 'duty', 'manager'));
 ALTER TABLE message ADD COLUMN facts TEXT COLLATE "C" NOT NULL DEFAULT '{}';
 CREATE INDEX message_of_budget ON message (programme_id, budget_id, message_id);
+
+-- ------------------------------------------------------------------------ looking at one purchase --
+
+-- Both identifiers begin with the time, so new ones come last: the cheapest rows that an index has.
+CREATE UNIQUE INDEX decision_by_id ON decision (programme_id, decision_id);
+CREATE UNIQUE INDEX purchase_by_id ON purchase (programme_id, purchase_id);
 
 -- A guard that no logic relies on: what was done is never changed.
 CREATE TRIGGER act_is_never_changed BEFORE UPDATE OR DELETE ON act

@@ -96,6 +96,18 @@ impl CardStanding {
         }
     }
 
+    /// In the state that the person puts it into: at once, or, while staff have paused it, when that
+    /// is over. A card that is lost is lost at once.
+    #[must_use]
+    pub fn own(self, at: Timestamp, state: CardState) -> Self {
+        match self.then {
+            Some((until, _)) if at < until && state != CardState::Lost => {
+                Self { state: self.state, then: Some((until, state)) }
+            }
+            Some(_) | None => Self::lasting(state),
+        }
+    }
+
     /// As it was before staff paused it, and as the person has made it since.
     #[must_use]
     pub const fn lifted(self) -> Self {

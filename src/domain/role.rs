@@ -58,8 +58,10 @@ words!(
 words!(
     /// What an account wants to do.
     Act {
-        /// Balances, pots and the agreed list.
+        /// Balances and pots.
         SeeBudget => "see_budget",
+        /// The agreed list.
+        SeeList => "see_list",
         /// What was spent on each kind of shop.
         SeeTotals => "see_totals",
         /// A single purchase.
@@ -155,9 +157,12 @@ impl Role {
         // finance, operator, auditor.
         let row = match act {
             Act::SeeBudget => [
-                Own, BALANCE, BALANCE, LIST, Caseload, OnDuty, Programme, Programme, Never,
+                Own, BALANCE, BALANCE, Never, Caseload, OnDuty, Programme, Programme, Never,
                 Programme,
             ],
+            Act::SeeList => {
+                [Own, LIST, LIST, LIST, Caseload, OnDuty, Programme, Never, Never, Programme]
+            }
             Act::SeeTotals => [
                 Own, TOTALS, TOTALS, Never, Caseload, OnDuty, Programme, Programme, Never,
                 Programme,
@@ -218,6 +223,16 @@ impl Role {
             Self::Operator => operator,
             Self::Auditor => auditor,
         }
+    }
+
+    /// Whether the account is about one person's budget: theirs, or that of whom they help.
+    pub const fn has_person(self) -> bool {
+        matches!(self, Self::Person | Self::Helper | Self::Advocate | Self::Planner)
+    }
+
+    /// Whether the person chooses who it is and what they see.
+    pub const fn is_chosen(self) -> bool {
+        matches!(self, Self::Helper | Self::Advocate)
     }
 
     /// Whether a look at a single purchase needs a reason, which the person then sees.
@@ -291,6 +306,16 @@ pub struct Subject {
     pub worker: WorkerId,
 }
 
+/// Whose budgets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    Nobodys,
+    OnePersons(PersonId),
+    /// Those of the people with whom these workers work.
+    OfWorkers(Vec<WorkerId>),
+    Everybodys,
+}
+
 /// Why an account may not do something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -318,21 +343,31 @@ impl Actor {
     }
 
     fn reaches(&self, act: Act, subject: &Subject) -> bool {
+        match self.whose(act) {
+            Whose::Nobodys => false,
+            Whose::OnePersons(person) => person == subject.person,
+            Whose::OfWorkers(workers) => workers.contains(&subject.worker),
+            Whose::Everybodys => true,
+        }
+    }
+
+    /// Whose budgets this account may do `act` about.
+    pub fn whose(&self, act: Act) -> Whose {
         let member = &self.member;
         if member.state == MemberState::Ended {
-            return false;
+            return Whose::Nobodys;
         }
-        let is_theirs = member.person.as_ref() == Some(&subject.person);
+        let own = || member.person.clone().map_or(Whose::Nobodys, Whose::OnePersons);
         match member.role.reach(act) {
-            Reach::Never => false,
-            Reach::Own | Reach::Chosen => is_theirs,
-            Reach::Ticked(tick) => is_theirs && member.sees.contains(&tick),
+            Reach::Own | Reach::Chosen => own(),
+            Reach::Ticked(tick) if member.sees.contains(&tick) => own(),
+            Reach::Never | Reach::Ticked(_) => Whose::Nobodys,
             Reach::Caseload => {
-                member.worker.as_ref() == Some(&subject.worker)
-                    || self.covers.contains(&subject.worker)
+                Whose::OfWorkers(member.worker.iter().chain(&self.covers).cloned().collect())
             }
-            Reach::OnDuty => self.is_on_duty || self.covers.contains(&subject.worker),
-            Reach::Programme => true,
+            Reach::OnDuty if self.is_on_duty => Whose::Everybodys,
+            Reach::OnDuty => Whose::OfWorkers(self.covers.clone()),
+            Reach::Programme => Whose::Everybodys,
         }
     }
 

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::committer::NotStored;
 use crate::issuers::RefusedMessage;
 use crate::members::ActError;
+use crate::ops::explain::ExplainError;
 use crate::store::StoreError;
 use crate::tokens::{RefusedToken, VerifyError};
 
@@ -59,6 +60,8 @@ pub enum ApiError {
     TooLate,
     #[error("something here broke; it has been noted")]
     Broken(#[source] Box<ActError>),
+    #[error("something here broke; it has been noted")]
+    Unreadable(#[source] Box<ExplainError>),
 }
 
 /// One field of what was sent that cannot be used.
@@ -81,7 +84,7 @@ impl FieldProblem {
 
 /// Why a request got no answer of its own (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Problem {
+pub(super) struct Problem {
     /// What kind of problem it is; the same for the same kind.
     r#type: &'static str,
     title: &'static str,
@@ -153,7 +156,7 @@ impl ApiError {
             Self::OtherContent => "other_content",
             Self::StillRunning => "still_running",
             Self::TryLater(_) | Self::TooLate => "try_later",
-            Self::Broken(_) => "broken",
+            Self::Broken(_) | Self::Unreadable(_) => "broken",
         }
     }
 
@@ -177,7 +180,7 @@ impl ApiError {
             Self::NotStored(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "/problems/not-stored", "Send it again")
             }
-            Self::Panicked | Self::Broken(_) => {
+            Self::Panicked | Self::Broken(_) | Self::Unreadable(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "/problems/internal", "Internal error")
             }
             Self::NotSignedIn | Self::BadToken(_) => {
@@ -225,7 +228,8 @@ impl ApiError {
             | Self::Conflict(_)
             | Self::TryLater(_)
             | Self::TooLate
-            | Self::Broken(_) => None,
+            | Self::Broken(_)
+            | Self::Unreadable(_) => None,
         }
     }
 
@@ -255,18 +259,20 @@ impl ApiError {
             | Self::Conflict(_)
             | Self::NoKey
             | Self::OtherContent
-            | Self::Broken(_) => None,
+            | Self::Broken(_)
+            | Self::Unreadable(_) => None,
         }
     }
 
     /// The sender is told no cause; whoever runs this is.
     fn note(&self) {
         let cause = std::error::Error::source(self);
-        match self {
-            Self::Broken(_) => tracing::error!(cause, "a request failed"),
-            Self::TryLater(_) | Self::TooLate => tracing::warn!(cause, "a request must wait"),
-            Self::BadToken(_) => tracing::debug!(cause, "a token was refused"),
-            _ => {}
+        if matches!(self, Self::Broken(_) | Self::Unreadable(_)) {
+            tracing::error!(cause, "a request failed");
+        } else if matches!(self, Self::TryLater(_) | Self::TooLate) {
+            tracing::warn!(cause, "a request must wait");
+        } else if matches!(self, Self::BadToken(_)) {
+            tracing::debug!(cause, "a token was refused");
         }
     }
 }
@@ -276,10 +282,7 @@ impl IntoResponse for ApiError {
         self.note();
         let (status, kind, title) = self.told();
         let (field, detail, remedy) = (self.field(), self.to_string(), self.remedy());
-        let errors = match self {
-            Self::Invalid(errors) => errors,
-            _ => Vec::new(),
-        };
+        let errors = if let Self::Invalid(errors) = self { errors } else { Vec::new() };
         let body = Problem { r#type: kind, title, status: status.as_u16(), detail, field, errors };
         let content_type = HeaderValue::from_static("application/problem+json");
         let mut response =

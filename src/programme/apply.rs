@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 
+use super::accounts;
 use super::file::{
     self, AgreementDraft, FileProblems, Load, PermissionDraft, Person, ProgrammeFile, SecretValue,
     Settings,
@@ -92,6 +93,7 @@ pub async fn apply(
     let secrets = work.secrets(&store.secrets(Timestamp::MIN).await?);
     let version = work.put_settings(&mut tx, rules_text, store).await?;
     work.put_people(&mut tx, &secrets).await?;
+    work.refusals.extend(accounts::put(&mut tx, &file).await?);
     let mut applied = Applied {
         programme: file.settings.id.clone(),
         version,

@@ -1,5 +1,6 @@
 //! Programmes: their files, how a file is applied, and what is kept of them in memory.
 
+mod accounts;
 pub mod apply;
 pub mod directory;
 pub mod file;

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 
+use super::accounts;
 use super::apply::{ApplyError, agreement_of};
 use super::file::{
     self, AgreementDraft, ListedTerm, Person, ProgrammeFile, Secret, SecretValue, Settings,
@@ -43,7 +44,8 @@ pub async fn show(store: &Store, programme: &ProgrammeId) -> Result<Option<Strin
         people.push(person);
     }
     tx.commit().await?;
-    Ok(Some(file::write(&ProgrammeFile { settings, people })))
+    let (members, duties) = accounts::read(store, programme).await?;
+    Ok(Some(file::write(&ProgrammeFile { settings, people, members, duties })))
 }
 
 /// Puts the states that the cards have now in the place of those that were applied.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::batch::Row;
-use super::books::{OpenBook, pot_row};
+use super::books::OpenBook;
+use super::pots::pot_row;
 use super::writing::Write;
 use super::{Marked, StoreError, Tx};
 use crate::crash;

@@ -7,7 +7,7 @@ use super::programmes::OnKnown;
 use super::{Dialect, Store, StoreError, Tx};
 use crate::domain::id::{BudgetId, MemberId, PersonId, ProgrammeId};
 use crate::domain::role::{Actor, Member, MemberState, Role, Subject, Tick};
-use crate::record::row::{CorruptRow, Reader, Table, Value, columns, shown};
+use crate::record::row::{Column, CorruptRow, Reader, Table, Value, columns, shown};
 
 static MEMBER: Table = Table {
     name: "member",
@@ -17,12 +17,10 @@ static MEMBER: Table = Table {
         Text "conflicts", Text "state",
     ],
 };
-static DUTY: Table = Table {
-    name: "duty",
-    columns: columns![
-        Key "programme_id", Key "member_id", Key "begins_at", Number "ends_at", Text "covers",
-    ],
-};
+static DUTY: Table = Table { name: "duty", columns: DUTY_ROW };
+const DUTY_ROW: &[Column] = columns![
+    Key "programme_id", Key "member_id", Number "begins_at", Number "ends_at", Text "covers",
+];
 static SUBJECT: Table =
     Table { name: "person", columns: columns![Key "person_id", Text "worker_id"] };
 
@@ -50,7 +48,49 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Every stretch of duty of a programme, in order.
+    pub async fn every_duty(&self, programme: &ProgrammeId) -> Result<Vec<DutyRow>, StoreError> {
+        let sql = "SELECT programme_id, member_id, begins_at, ends_at, covers FROM duty \
+                   WHERE programme_id = $1 ORDER BY member_id, begins_at";
+        let rows = sqlx::query(sql).bind(programme.to_string()).fetch_all(&self.readers()).await?;
+        let read = |row: &sqlx::any::AnyRow| Ok(read_duty(&read_row(row, DUTY_ROW)?)?);
+        rows.iter().map(read).collect()
+    }
+}
+
 impl Tx {
+    /// Every account of a programme, in order. None of them changes until this transaction ends.
+    pub async fn every_member(
+        &mut self,
+        programme: &ProgrammeId,
+    ) -> Result<Vec<Member>, StoreError> {
+        let lock = match self.statements.dialect {
+            Dialect::Postgres => " FOR UPDATE",
+            Dialect::Sqlite => "",
+        };
+        let sql = sqlx::AssertSqlSafe(format!(
+            "{MEMBERS} WHERE programme_id = $1 ORDER BY member_id{lock}"
+        ));
+        let rows = sqlx::query(sql).bind(programme.to_string()).fetch_all(self.connection());
+        let read = |row: &sqlx::any::AnyRow| Ok(read_member(&read_row(row, MEMBER.columns)?)?);
+        rows.await?.iter().map(read).collect()
+    }
+
+    /// Those who help a person, in order of their ids, whether or not they still do.
+    pub async fn members_about(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<Vec<Member>, StoreError> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "{MEMBERS} WHERE programme_id = $1 AND person_id = $2 ORDER BY member_id"
+        ));
+        let rows = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
+        let read = |row: &sqlx::any::AnyRow| Ok(read_member(&read_row(row, MEMBER.columns)?)?);
+        rows.fetch_all(self.connection()).await?.iter().map(read).collect()
+    }
+
     /// An account as it is at `now`, with its duties. It cannot be changed until this transaction
     /// ends: who may act is decided where the act is written, and not by an older token.
     pub async fn actor(
@@ -108,17 +148,13 @@ impl Tx {
         let sql = "SELECT programme_id, member_id, begins_at, ends_at, covers FROM duty \
                    WHERE programme_id = $1 AND member_id = $2 AND begins_at <= $3 AND ends_at > $3 \
                    ORDER BY begins_at";
-        let columns = columns![
-            Key "programme_id", Key "member_id", Number "begins_at", Number "ends_at",
-            Text "covers",
-        ];
         let rows = sqlx::query(sql)
             .bind(programme.to_string())
             .bind(member.to_string())
             .bind(now.as_microsecond())
             .fetch_all(self.connection())
             .await?;
-        rows.iter().map(|row| Ok(read_duty(&read_row(row, columns)?)?)).collect()
+        rows.iter().map(|row| Ok(read_duty(&read_row(row, DUTY_ROW)?)?)).collect()
     }
 
     /// Whose budget it is, and who their worker is; none for a person who is not here.
@@ -148,6 +184,13 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let rows: Vec<_> = members.iter().map(|member| member_row(programme, member)).collect();
         self.put(&MEMBER, &rows, OnKnown::Replace).await?;
+        Ok(())
+    }
+
+    /// Takes away every stretch of duty of a programme.
+    pub async fn clear_duties(&mut self, programme: &ProgrammeId) -> Result<(), StoreError> {
+        let sql = "DELETE FROM duty WHERE programme_id = $1";
+        sqlx::query(sql).bind(programme.to_string()).execute(self.connection()).await?;
         Ok(())
     }
 

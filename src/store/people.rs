@@ -1,5 +1,7 @@
 //! People, their budgets and their cards: written when a programme's file is applied.
 
+use jiff::Timestamp;
+
 use super::batch::read_row;
 use super::programmes::{BUDGET, OnKnown};
 use super::{StoreError, Tx};
@@ -143,6 +145,34 @@ impl Tx {
         let rows: Vec<_> = people.iter().map(row).collect();
         self.put(&PERSON, &rows, OnKnown::Replace).await?;
         Ok(())
+    }
+
+    /// Moves a card from one state into another.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when it is not in that state any more.
+    pub async fn move_card(
+        &mut self,
+        programme: &ProgrammeId,
+        card: (&ConnectionId, &CardToken),
+        from: CardState,
+        to: CardStanding,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE card SET state = $5, state_until = $6, state_after = $7 \
+                   WHERE programme_id = $1 AND connection_id = $2 AND token = $3 AND state = $4";
+        let (until, after) = to.then.unzip();
+        let moved = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(card.0.to_string())
+            .bind(card.1.to_string())
+            .bind(from.word())
+            .bind(to.state.word())
+            .bind(until.map(Timestamp::as_microsecond))
+            .bind(after.map(CardState::word))
+            .execute(self.connection())
+            .await?;
+        if moved.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Contended("card")) }
     }
 
     /// Adds cards, or changes their state.

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
 use super::batch::{Batch, names, read_row};
-use super::books::{pot_row, read_pot};
 use super::close::{counter_row, permission_row};
+use super::pots::{pot_row, read_pot};
 use super::statements::{COUNTER, PERMISSION, POT};
 use super::{Dialect, Store, StoreError, Tx};
 use crate::domain::agreement::Agreement;

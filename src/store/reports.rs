@@ -7,8 +7,8 @@ use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
 use super::batch::{names, read_row};
-use super::books::read_pot;
 use super::people::read_standing;
+use super::pots::read_pot;
 use super::statements::{EXCEPTION, MESSAGE, POT};
 use super::{PersonRow, Store, StoreError, Tx};
 use crate::domain::id::{BudgetId, ExceptionId, MessageId, PotId, ProgrammeId};

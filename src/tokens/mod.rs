@@ -127,8 +127,7 @@ impl Tokens {
         if self.store.may_sign_in(programme, member, &token).await? != Some(true) {
             return Err(IssueError::NoSuchMember);
         }
-        let begun = Instant::now();
-        let mut keys = self.keys_read_after(begun).await?;
+        let mut keys = self.keys_of_late().await?;
         if keys.current().is_none() {
             keys::make_first(&self.store, now).await?;
             keys = self.keys_read_after(Instant::now()).await?;
@@ -158,18 +157,13 @@ impl Tokens {
     /// still be used, and whether it was revoked, says the store.
     pub async fn verify(&self, text: &str, now: Timestamp) -> Result<Bearer, VerifyError> {
         let unchecked = verify::Unchecked::read(text)?;
-        let keys = self.keys_of_late().await?;
-        let known = keys.live(unchecked.key_id(), now);
-        let checked = match known {
-            Some(key) => unchecked.check(key, &self.issuer, &self.audience(), now),
-            None => {
-                // Another process may have made a key since.
-                let keys = self.keys_read_after(Instant::now()).await?;
-                let key = keys.live(unchecked.key_id(), now).ok_or(RefusedToken::UnknownKey)?;
-                unchecked.check(key, &self.issuer, &self.audience(), now)
-            }
-        };
-        Ok(checked?)
+        let mut keys = self.keys_of_late().await?;
+        if keys.live(unchecked.key_id(), now).is_none() {
+            // Another process may have made it since.
+            keys = self.keys_read_after(Instant::now()).await?;
+        }
+        let key = keys.live(unchecked.key_id(), now).ok_or(RefusedToken::UnknownKey)?;
+        Ok(unchecked.check(key, &self.issuer, &self.audience(), now)?)
     }
 
     /// Every key that a token may be signed with now, or will be soon.

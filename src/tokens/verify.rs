@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::Timestamp;
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation, decode};
 use serde::Deserialize;
 
@@ -91,9 +92,9 @@ impl<'t> Unchecked<'t> {
         validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
         let signing = key.checking().map_err(|_| RefusedToken::UnknownKey)?;
         let claims: Claims = decode(self.text, &signing, &validation)
-            .map_err(|error| match error.kind() {
-                jsonwebtoken::errors::ErrorKind::InvalidSignature => RefusedToken::Signature,
-                _ => RefusedToken::Claims,
+            .map_err(|error| {
+                let is_forged = matches!(error.kind(), ErrorKind::InvalidSignature);
+                if is_forged { RefusedToken::Signature } else { RefusedToken::Claims }
             })?
             .claims;
         if claims.iss != issuer || claims.aud != audience || claims.jti.is_empty() {

@@ -588,3 +588,22 @@ how-agreed = { $how ->
     [yes] , with { $with }.
    *[no] .
 }
+
+## Cards and helpers
+
+card-frozen-for = { $named ->
+    [yes] { $name } froze your card, as you let them.
+   *[no] A helper froze your card, as you let them.
+} Reply UNFREEZE when you want it back.
+card-stopped = Your card is stopped and your money is safe. We will help you get a new one. Reply CALL to talk.
+helper-chosen = { $named ->
+    [yes] You chose { $name } to help.
+   *[no] You chose a helper.
+} They see only what you ticked. You can change this any time.
+helper-gone = { $named ->
+    [yes] { $name } does not help any more.
+   *[no] A helper does not help any more.
+} They see nothing of yours now.
+worker-card-frozen = One person froze their card. You do not need to do anything.
+worker-card-unfrozen = One person has their card working again.
+worker-card-lost = One person has lost their card. Please help with a new one.

@@ -46,6 +46,13 @@ pub enum News {
     WorkerAppealDone,
     WorkerQuietWord,
     WorkerSignal,
+    CardFrozenFor,
+    CardLost,
+    HelperChosen,
+    HelperGone,
+    WorkerCardFrozen,
+    WorkerCardUnfrozen,
+    WorkerCardLost,
 }
 
 impl News {
@@ -82,6 +89,13 @@ impl News {
         Self::WorkerAppealDone,
         Self::WorkerQuietWord,
         Self::WorkerSignal,
+        Self::CardFrozenFor,
+        Self::CardLost,
+        Self::HelperChosen,
+        Self::HelperGone,
+        Self::WorkerCardFrozen,
+        Self::WorkerCardUnfrozen,
+        Self::WorkerCardLost,
     ];
 
     const fn phrase(self) -> Phrase {
@@ -117,6 +131,13 @@ impl News {
             Self::WorkerAppealDone => Phrase::WorkerAppealDone,
             Self::WorkerQuietWord => Phrase::WorkerQuietWord,
             Self::WorkerSignal => Phrase::WorkerSignal,
+            Self::CardFrozenFor => Phrase::CardFrozenFor,
+            Self::CardLost => Phrase::CardLost,
+            Self::HelperChosen => Phrase::HelperChosen,
+            Self::HelperGone => Phrase::HelperGone,
+            Self::WorkerCardFrozen => Phrase::WorkerCardFrozen,
+            Self::WorkerCardUnfrozen => Phrase::WorkerCardUnfrozen,
+            Self::WorkerCardLost => Phrase::WorkerCardLost,
         }
     }
 

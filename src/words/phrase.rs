@@ -146,4 +146,11 @@ phrases! {
     UpToAmount => "up-to-amount" &[],
     UpToTimes => "up-to-times" &[],
     HowAgreed => "how-agreed" &[],
+    CardFrozenFor => "card-frozen-for" &[],
+    CardLost => "card-stopped" &[],
+    HelperChosen => "helper-chosen" &[],
+    HelperGone => "helper-gone" &[],
+    WorkerCardFrozen => "worker-card-frozen" &[],
+    WorkerCardUnfrozen => "worker-card-unfrozen" &[],
+    WorkerCardLost => "worker-card-lost" &[],
 }

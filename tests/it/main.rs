@@ -7,6 +7,8 @@ mod support;
 #[cfg(test)]
 mod agreements;
 #[cfg(test)]
+mod api;
+#[cfg(test)]
 mod asks;
 #[cfg(test)]
 mod caller;

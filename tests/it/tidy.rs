@@ -20,7 +20,7 @@ const FLOORS: [&[&str]; 13] = [
     &["store"],
     &["programme"],
     &["members", "tokens"],
-    &["agreements", "asks", "authorise", "lifecycle"],
+    &["agreements", "asks", "authorise", "cards", "helpers", "lifecycle"],
     &["committer", "ops", "upkeep"],
     &["http"],
     &["app"],

@@ -174,6 +174,52 @@ impl World {
         Answer { status, body: response.text().await.unwrap() }
     }
 
+    /// A token of one of the programme's accounts.
+    pub(crate) async fn token(&self, member: &str) -> String {
+        self.token_of("riverside", member).await
+    }
+
+    /// A token of an account of any programme.
+    pub(crate) async fn token_of(&self, programme: &str, member: &str) -> String {
+        let (programme, member) = (programme.parse().unwrap(), member.parse().unwrap());
+        let now = self.clock.now();
+        let issued = self.app.tokens().issue(self.app.ids(), &programme, &member, now).await;
+        issued.unwrap().text
+    }
+
+    /// Calls the API as `member`.
+    pub(crate) async fn get_as(&self, member: &str, path: &str) -> Answer {
+        self.call(reqwest::Method::GET, path, &self.token(member).await, None, None).await
+    }
+
+    /// Posts to the API as `member`, with a key of its own.
+    pub(crate) async fn post_as(&self, member: &str, path: &str, body: &Value) -> Answer {
+        let key = format!("\"{}\"", self.app.ids().next(self.now()).simple());
+        let token = self.token(member).await;
+        self.call(reqwest::Method::POST, path, &token, Some(&key), Some(&body.to_string())).await
+    }
+
+    /// Calls the API with a token, a key and a body.
+    pub(crate) async fn call(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        token: &str,
+        key: Option<&str>,
+        body: Option<&str>,
+    ) -> Answer {
+        let mut request = self.client.request(method, self.url(path)).bearer_auth(token);
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_owned());
+        }
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        Answer { status, body: response.text().await.unwrap() }
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         let response = self.client.get(self.url(path)).send().await.unwrap();
         let status = response.status().as_u16();

@@ -153,14 +153,16 @@ fn find_control(value: &Value, pointer: &mut String, problems: &mut Vec<FieldPro
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                pointer.push_str(&format!("/{index}"));
+                pointer.push('/');
+                pointer.push_str(&index.to_string());
                 find_control(item, pointer, problems);
                 pointer.truncate(length);
             }
         }
         Value::Object(fields) => {
             for (key, field) in fields {
-                pointer.push_str(&format!("/{}", escaped(key)));
+                pointer.push('/');
+                pointer.push_str(&escaped(key));
                 find_control(field, pointer, problems);
                 pointer.truncate(length);
             }

@@ -5,6 +5,7 @@
 //! ([`write_settings`], [`parse_settings`]) and each person ([`write_person`], [`parse_person`]).
 
 mod asks;
+mod members;
 mod page;
 mod people;
 mod problem;
@@ -32,10 +33,12 @@ use crate::domain::merchant::{Category, MerchantRules};
 use crate::domain::money::{Currency, Money};
 use crate::domain::person::PersonState;
 use crate::domain::pot::PotPlan;
+use crate::domain::role::Member;
 use crate::domain::stream::Stream;
 use crate::domain::working_time::WorkingHours;
 
 pub use asks::AskRules;
+pub use members::Duty;
 use page::Page;
 pub use problem::{FileProblem, FileProblems};
 pub use write::{write, write_person, write_settings};
@@ -54,6 +57,8 @@ pub const KEPT: &str = "(kept)";
 pub struct ProgrammeFile {
     pub settings: Settings,
     pub people: Vec<Person>,
+    pub members: Vec<Member>,
+    pub duties: Vec<Duty>,
 }
 
 /// The programme itself: everything but its people.
@@ -255,12 +260,19 @@ pub fn parse(text: &str, rules: &dyn KnownCategories) -> Result<ProgrammeFile, F
     let page = Page::new(text);
     let table = page.table();
     let file = table.as_ref().and_then(|table| {
-        let fields = [settings::FIELDS.as_slice(), &["person"]].concat();
+        let fields = [settings::FIELDS.as_slice(), &["person", "member", "duty"]].concat();
         let root = page.root(table, &fields);
         let known = settings::known(&root, rules);
         let settings = settings::read(&root, &known);
         let people = people::read(&root, &known);
-        Some(ProgrammeFile { settings: settings?, people: people? })
+        let members = members::members(&root, &known);
+        let duties = members::duties(&root);
+        Some(ProgrammeFile {
+            settings: settings?,
+            people: people?,
+            members: members?,
+            duties: duties?,
+        })
     });
     page.finish(file)
 }

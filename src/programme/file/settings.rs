@@ -34,7 +34,8 @@ pub(super) struct Known<'a> {
 }
 
 impl Known<'_> {
-    fn refer(entry: &Entry<'_>, key: &str, what: &str, names: &BTreeSet<String>) {
+    /// Refuses the text of `key` when it is none of `names`.
+    pub(super) fn refer(entry: &Entry<'_>, key: &str, what: &str, names: &BTreeSet<String>) {
         if let Some(name) = entry.raw_text(key)
             && !names.contains(name.trim_matches(' '))
         {

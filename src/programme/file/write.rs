@@ -7,19 +7,21 @@ use jiff::civil::Time;
 
 use crate::domain::agreement::{Answer, Decider, Scope};
 use crate::domain::authorisation::ProgrammeState;
+use crate::domain::id::{PersonId, WorkerId};
 use crate::domain::limit::Limit;
 use crate::domain::merchant::Category;
-use crate::domain::money::Money;
+use crate::domain::money::{Currency, Money};
 use crate::domain::period::Period;
 use crate::domain::person::PersonState;
+use crate::domain::role::{Member, MemberState};
 use crate::domain::stream::Stream;
 use crate::domain::working_time::WorkingHours;
 
 use super::asks::{AskRules, day_word};
 use super::terms::{EVERYTHING, EVERYTHING_ELSE, PER_PURCHASE};
 use super::{
-    AgreementDraft, Connection, KEPT, ListedTerm, PermissionDraft, Person, Pot, ProgrammeFile,
-    Settings, Worker,
+    AgreementDraft, Connection, Duty, KEPT, ListedTerm, PermissionDraft, Person, Pot,
+    ProgrammeFile, Settings, Worker,
 };
 
 /// How wide a list may be on one line.
@@ -32,6 +34,15 @@ pub fn write(file: &ProgrammeFile) -> String {
     for person in &file.people {
         text.rule(person.id.as_str());
         text.person(person);
+    }
+    if !file.members.is_empty() {
+        text.rule("accounts");
+    }
+    for member in &file.members {
+        text.member(member, file.settings.currency);
+    }
+    for duty in &file.duties {
+        text.duty(duty);
     }
     text.0
 }
@@ -304,6 +315,39 @@ impl Text {
         if let Some(review_on) = term.review_on() {
             self.field("review_on", review_on);
         }
+    }
+
+    fn member(&mut self, member: &Member, currency: Currency) {
+        self.header("[[member]]");
+        self.text("id", member.id.as_str());
+        self.text("human", member.human.as_str());
+        self.text("name", &member.name);
+        self.text("role", member.role.word());
+        self.optional_text("person", member.person.as_ref().map(PersonId::as_str));
+        let quoted_all = |words: Vec<&str>| words.into_iter().map(quoted).collect::<Vec<_>>();
+        if !member.sees.is_empty() {
+            self.list("sees", &quoted_all(member.sees.iter().map(|tick| tick.word()).collect()));
+        }
+        self.optional_text("worker", member.worker.as_ref().map(WorkerId::as_str));
+        if let Some(limit) = member.answer_limit_minor {
+            self.text("answer_limit", &major(Money::from_minor(limit, currency)));
+        }
+        if !member.conflicts.is_empty() {
+            let people = member.conflicts.iter().map(PersonId::as_str).collect();
+            self.list("conflicts", &quoted_all(people));
+        }
+        match member.state {
+            MemberState::Active => {}
+            MemberState::Ended => self.text("state", member.state.word()),
+        }
+    }
+
+    fn duty(&mut self, duty: &Duty) {
+        self.header("[[duty]]");
+        self.text("member", duty.member.as_str());
+        self.field("from", duty.from);
+        self.field("to", duty.to);
+        self.optional_text("covers", duty.covers.as_ref().map(WorkerId::as_str));
     }
 
     fn permission(&mut self, permission: &PermissionDraft) {

@@ -80,7 +80,8 @@ async fn what_is_shown_can_be_applied(database: TestDatabase) {
     assert_eq!(village.try_apply(&shown).await, Ok(0));
     assert_eq!(village.in_force("dee").await, agreed);
     // From there, a change of the file is a change of what is in force.
-    let changed = shown.replace("per = \"week\", amount = \"20.00\"", "per = \"week\", amount = \"15.00\"");
+    let changed =
+        shown.replace("per = \"week\", amount = \"20.00\"", "per = \"week\", amount = \"15.00\"");
     assert_ne!(changed, shown);
     assert_eq!(village.try_apply(&changed).await, Ok(1));
     let now = village.in_force("dee").await;

@@ -1,0 +1,147 @@
+//! Freezing, unfreezing and losing the own card: the person's, at once, without asking anybody.
+
+use crate::domain::card::CardState;
+use crate::domain::id::{CardToken, MessageId, PersonId};
+use crate::domain::recipient::Recipient;
+use crate::domain::role::{Act, Role};
+use crate::ids::NewIds;
+use crate::ledger::book::Card;
+use crate::members::{ActError, Acting, Admitted};
+use crate::programme::directory::Directory;
+use crate::record::particulars::Particulars;
+use crate::store::{NewMessage, Tx};
+use crate::words::{News, Particular, Words};
+
+/// What becomes of a card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    Freeze,
+    Unfreeze,
+    /// Lost or stolen: it never works again.
+    Lose,
+}
+
+impl Change {
+    const fn act(self) -> Act {
+        match self {
+            // Whoever may stop a card may also say that it is lost.
+            Self::Freeze | Self::Lose => Act::Freeze,
+            Self::Unfreeze => Act::Unfreeze,
+        }
+    }
+
+    /// What was done, as it is kept.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Freeze => "froze",
+            Self::Unfreeze => "unfroze",
+            Self::Lose => "lost",
+        }
+    }
+
+    /// The state that a card comes into.
+    const fn makes(self) -> CardState {
+        match self {
+            Self::Freeze => CardState::FrozenByPerson,
+            Self::Unfreeze => CardState::Active,
+            Self::Lose => CardState::Lost,
+        }
+    }
+
+    /// Whether it can be done to a card that is `now` like this.
+    const fn changes(self, now: CardState) -> bool {
+        match (self, now) {
+            (Self::Freeze | Self::Lose, CardState::Active)
+            | (Self::Unfreeze | Self::Lose, CardState::FrozenByPerson)
+            | (Self::Lose, CardState::NotStarted | CardState::FrozenByStaff) => true,
+            (
+                Self::Freeze | Self::Unfreeze | Self::Lose,
+                CardState::Active
+                | CardState::NotStarted
+                | CardState::FrozenByPerson
+                | CardState::FrozenByStaff
+                | CardState::Lost
+                | CardState::Replaced
+                | CardState::Expired,
+            ) => false,
+        }
+    }
+}
+
+/// Changes one card of `person`, or all of them, and says how they all are then. Done again, it
+/// comes to the same.
+///
+/// # Errors
+///
+/// [`ActError::Conflict`] when the card that is named cannot be changed so: it is lost, or staff
+/// have paused it.
+pub async fn change(
+    tx: &mut Tx,
+    (directory, ids): (&Directory, &NewIds),
+    acting: &Acting,
+    person: &PersonId,
+    card: Option<&CardToken>,
+    change: Change,
+) -> Result<Vec<Card>, ActError> {
+    tx.lock_budget(&acting.programme, &crate::domain::id::BudgetId::of(person)).await?;
+    let admitted = acting.admit(tx, change.act(), person).await?;
+    let cards = tx.cards_of(&admitted.programme, &admitted.budget).await?;
+    let mut wanted = cards.iter().filter(|known| card.is_none_or(|card| known.token == *card));
+    if let Some(named) = card {
+        let known = wanted.clone().next().ok_or(ActError::NotThere("card"))?;
+        let (now, own) = (known.standing.at(acting.at), known.standing.lasting_state());
+        let is_paused = change == Change::Unfreeze && now == CardState::FrozenByStaff;
+        if is_paused || (!change.changes(own) && own != change.makes()) {
+            let text = format!("card {named} is {}: that cannot be done", now.word());
+            return Err(ActError::Conflict(text));
+        }
+    }
+    let mut changed = Vec::new();
+    for known in wanted.by_ref().filter(|known| change.changes(known.standing.lasting_state())) {
+        let key = (&known.connection, &known.token);
+        let new = known.standing.own(acting.at, change.makes());
+        tx.move_card(&admitted.programme, key, known.standing.state, new).await?;
+        let detail = format!("the card that ends in {}", known.last_four);
+        changed.push(admitted.act(ids, change.word(), known.token.as_str(), &detail));
+    }
+    if !changed.is_empty() {
+        tx.add_acts(&admitted.programme, &changed).await?;
+        tell(tx, directory, ids, &admitted, change).await?;
+    }
+    Ok(tx.cards_of(&admitted.programme, &admitted.budget).await?)
+}
+
+/// The worker is told, and the person too when somebody else did it, or when they need a new card.
+async fn tell(
+    tx: &mut Tx,
+    directory: &Directory,
+    ids: &NewIds,
+    admitted: &Admitted,
+    change: Change,
+) -> Result<(), ActError> {
+    let programme = directory.at_hand(&admitted.programme).await?;
+    let member = &admitted.actor.member;
+    let particular = Particular { name: Some(&member.name), ..Particular::new(programme.zone()) };
+    let (to_person, to_worker) = match change {
+        Change::Freeze if member.role == Role::Person => (None, News::WorkerCardFrozen),
+        Change::Freeze => (Some(News::CardFrozenFor), News::WorkerCardFrozen),
+        Change::Unfreeze => (None, News::WorkerCardUnfrozen),
+        Change::Lose => (Some(News::CardLost), News::WorkerCardLost),
+    };
+    let message = |news: News, recipient| NewMessage {
+        id: MessageId::new(ids.next(admitted.at)),
+        programme: admitted.programme.clone(),
+        budget: admitted.budget.clone(),
+        kind: news.kind(),
+        subject: admitted.budget.to_string(),
+        body: Words::english().news(news, &particular),
+        created_at: admitted.at,
+        recipient,
+        facts: Particulars::default().text("by", member.id.as_str()).to_text(),
+    };
+    let to_person = to_person.map(|news| message(news, Recipient::Person));
+    let messages: Vec<_> =
+        to_person.into_iter().chain([message(to_worker, Recipient::Worker)]).collect();
+    tx.add_messages(&messages).await?;
+    Ok(())
+}

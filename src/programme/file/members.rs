@@ -1,0 +1,173 @@
+//! Reading accounts and duties: who may act, as what, and when they are on duty.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::domain::id::{HumanId, MemberId, PersonId, WorkerId};
+use crate::domain::money::Money;
+use crate::domain::role::{Member, MemberState, Role, Tick};
+
+use super::page::{Entry, NAME_CHARS_MAX};
+use super::settings::{Known, all};
+
+const MEMBER: [&str; 10] = [
+    "id",
+    "human",
+    "name",
+    "role",
+    "person",
+    "sees",
+    "worker",
+    "answer_limit",
+    "conflicts",
+    "state",
+];
+const DUTY: [&str; 4] = ["member", "from", "to", "covers"];
+
+/// A stretch of duty, as a file says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Duty {
+    pub member: MemberId,
+    pub from: Timestamp,
+    /// After `from`.
+    pub to: Timestamp,
+    /// The worker who is away; none when it is the programme's duty.
+    pub covers: Option<WorkerId>,
+}
+
+/// Reads every account.
+pub(super) fn members(root: &Entry<'_>, known: &Known<'_>) -> Option<Vec<Member>> {
+    let people = names(root, "person");
+    let mut seen = BTreeMap::new();
+    let entries = root.tables("member", "member", &MEMBER);
+    all(entries.iter().map(|entry| {
+        let id = entry.parsed::<MemberId>("id");
+        if let Some(id) = &id {
+            entry.once("id", id.clone(), &mut seen);
+        }
+        member(entry, id, known, &people)
+    }))
+}
+
+fn names(root: &Entry<'_>, table: &str) -> BTreeSet<String> {
+    let texts = root.quiet_texts(table, "id");
+    texts.into_iter().map(|text| text.trim_matches(' ').to_owned()).collect()
+}
+
+fn member(
+    entry: &Entry<'_>,
+    id: Option<MemberId>,
+    known: &Known<'_>,
+    people: &BTreeSet<String>,
+) -> Option<Member> {
+    // Two people agree, not two accounts: so each account says whose it is.
+    let human = entry.parsed::<HumanId>("human");
+    let name = entry.text("name", NAME_CHARS_MAX);
+    let role = entry.word("role", Role::ALL, Role::word, None);
+    let person = optional(entry, "person", || entry.parsed::<PersonId>("person"));
+    Known::refer(entry, "person", "person", people);
+    let worker = optional(entry, "worker", || entry.parsed::<WorkerId>("worker"));
+    known.refer_worker(entry);
+    let sees = sees(entry);
+    let limit = optional(entry, "answer_limit", || entry.money("answer_limit", known.currency));
+    let conflicts = conflicts(entry, people);
+    let states = [MemberState::Active, MemberState::Ended];
+    let state = entry.word("state", &states, MemberState::word, Some(MemberState::Active));
+    fits_role(entry, role?);
+    Some(Member {
+        id: id?,
+        human: human?,
+        name: name?,
+        role: role?,
+        person: person.ok()?,
+        sees: sees?,
+        worker: worker.ok()?,
+        answer_limit_minor: limit.ok()?.map(Money::minor),
+        conflicts: conflicts?,
+        state: state?,
+    })
+}
+
+/// A field that may be left out: whether it was read, and its value if it is there.
+fn optional<T>(
+    entry: &Entry<'_>,
+    key: &str,
+    read: impl FnOnce() -> Option<T>,
+) -> Result<Option<T>, Wrong> {
+    if entry.has(key) { read().map(Some).ok_or(Wrong) } else { Ok(None) }
+}
+
+/// It is there, and wrong: the page says how.
+struct Wrong;
+
+fn sees(entry: &Entry<'_>) -> Option<Vec<Tick>> {
+    let read = |word: String| {
+        let tick = Tick::from_word(&word);
+        if tick.is_none() {
+            let all: Vec<_> = Tick::ALL.iter().map(|tick| format!("{:?}", tick.word())).collect();
+            entry.problem("sees", format!("sees has {word:?}: write {}", all.join(" or ")));
+        }
+        tick
+    };
+    let ticks: Option<BTreeSet<Tick>> =
+        entry.texts("sees", NAME_CHARS_MAX).into_iter().map(read).collect();
+    Some(ticks?.into_iter().collect())
+}
+
+fn conflicts(entry: &Entry<'_>, people: &BTreeSet<String>) -> Option<Vec<PersonId>> {
+    let read = |name: String| {
+        if !people.contains(&name) {
+            entry.problem("conflicts", format!("there is no person {name:?} in this file"));
+        }
+        name.parse::<PersonId>()
+            .map_err(|error| entry.problem("conflicts", format!("conflicts: {error}")))
+            .ok()
+    };
+    let people: Option<BTreeSet<PersonId>> =
+        entry.texts("conflicts", NAME_CHARS_MAX).into_iter().map(read).collect();
+    Some(people?.into_iter().collect())
+}
+
+/// Refuses what a role cannot have, and wants what it must have.
+fn fits_role(entry: &Entry<'_>, role: Role) {
+    let word = role.word();
+    let has_person = role.has_person();
+    match (has_person, entry.has("person")) {
+        (true, false) => entry.missing("person", "\"…\""),
+        (false, true) => entry.problem("person", format!("a {word} has no person: take it out")),
+        (true, true) | (false, false) => {}
+    }
+    if role == Role::Worker && !entry.has("worker") {
+        entry.missing("worker", "\"…\"");
+    }
+    if entry.has("sees") && !(has_person && role != Role::Person) {
+        entry.problem("sees", format!("nothing is ticked for a {word}: take it out"));
+    }
+    let answers = matches!(role, Role::Worker | Role::Duty | Role::Manager);
+    if entry.has("answer_limit") && !answers {
+        entry.problem("answer_limit", format!("a {word} answers no asks: take it out"));
+    }
+}
+
+/// Reads every duty.
+pub(super) fn duties(root: &Entry<'_>) -> Option<Vec<Duty>> {
+    let (members, workers) = (names(root, "member"), names(root, "worker"));
+    let mut seen = BTreeMap::new();
+    let entries = root.tables("duty", "duty", &DUTY);
+    all(entries.iter().map(|entry| {
+        let member = entry.parsed::<MemberId>("member");
+        Known::refer(entry, "member", "member", &members);
+        let from = entry.instant("from");
+        let to = entry.instant("to");
+        let covers = optional(entry, "covers", || entry.parsed::<WorkerId>("covers"));
+        Known::refer(entry, "covers", "worker", &workers);
+        if from.zip(to).is_some_and(|(from, to)| to <= from) {
+            entry.problem("to", "to is not after from");
+        }
+        if let (Some(member), Some(from)) = (&member, from) {
+            entry.once("from", (member.clone(), from), &mut seen);
+        }
+        Some(Duty { member: member?, from: from?, to: to?, covers: covers.ok()? })
+    }))
+}

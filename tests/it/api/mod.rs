@@ -1,0 +1,7 @@
+//! The JSON API, over real HTTP.
+
+mod document;
+mod people;
+mod requests;
+mod roles;
+pub(crate) mod town;

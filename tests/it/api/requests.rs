@@ -1,0 +1,93 @@
+//! A request is answered once for its key, and what was not done is not kept.
+
+use serde_json::json;
+
+use crate::support::TestDatabase;
+use crate::world::World;
+
+on_both_databases!(
+    a_request_is_answered_once_for_its_key,
+    many_at_once_with_one_key_do_it_once,
+    a_failed_request_is_not_kept,
+);
+
+const FREEZE: &str = "/v1/people/dee/freeze";
+
+async fn a_request_is_answered_once_for_its_key(database: TestDatabase) {
+    let world = World::open(database).await;
+    let dee = world.token("dee").await;
+    let post = async |path: &str, key: Option<&str>, body: &str| {
+        world.call(reqwest::Method::POST, path, &dee, key, Some(body)).await
+    };
+    let first = post(FREEZE, Some("\"one\""), "{}").await;
+    assert_eq!(first.status, 200, "{first:?}");
+    assert_eq!(first.json()["cards"][0]["state"], "frozen_by_person");
+    let unfrozen = post("/v1/people/dee/unfreeze", Some("\"two\""), "{}").await;
+    assert_eq!(unfrozen.json()["cards"][0]["state"], "active");
+    // The same answer, byte for byte, and nothing is frozen by it.
+    assert_eq!(post(FREEZE, Some("one"), "{}").await, first);
+    assert_eq!(world.count("card", "state = 'frozen_by_person'").await, 0);
+    for (path, body) in [(FREEZE, "{ }"), ("/v1/people/dee/unfreeze", "{}")] {
+        let other = post(path, Some("\"one\""), body).await;
+        assert_eq!((other.status, &other.json()["type"]), (422, &json!("/problems/other-content")));
+    }
+    assert_eq!(post(FREEZE, None, "{}").await.status, 400);
+    // Another account has keys of its own.
+    let femi = world.token("femi").await;
+    let own =
+        world.call(reqwest::Method::POST, "/v1/people/femi/freeze", &femi, Some("one"), Some("{}"));
+    assert_eq!(own.await.status, 200);
+    assert_eq!(world.count("act", "budget_id = 'dee'").await, 2);
+    assert_eq!(world.count("message", "recipient = 'worker' AND budget_id = 'dee'").await, 2);
+    world.check().await;
+}
+
+async fn many_at_once_with_one_key_do_it_once(database: TestDatabase) {
+    let world = World::open(database).await;
+    let dee = world.token("dee").await;
+    let url = world.url(FREEZE);
+    let sent: Vec<_> = (0..12)
+        .map(|_| {
+            let (dee, url) = (dee.clone(), url.clone());
+            tokio::spawn(async move {
+                let client = reqwest::Client::new();
+                let request = client.post(url).bearer_auth(dee).header("idempotency-key", "one");
+                let request = request.header("content-type", "application/json").body("{}");
+                let answer = request.send().await.unwrap();
+                (answer.status().as_u16(), answer.text().await.unwrap())
+            })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for answer in sent {
+        let (status, body) = answer.await.unwrap();
+        // Whoever waited too long for the other one is told so, and hears the answer later.
+        assert!(status == 200 || status == 409, "{status} {body}");
+        if status == 200 {
+            answers.push(body);
+        }
+    }
+    answers.sort();
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    assert_eq!(world.count("act", "kind = 'froze'").await, 1);
+    world.check().await;
+}
+
+async fn a_failed_request_is_not_kept(database: TestDatabase) {
+    let world = World::open(database).await;
+    let dee = world.token("dee").await;
+    let body = json!({"card": "ic_1DemoDeeOld00000001"}).to_string();
+    let post = async |body: &str| {
+        world.call(reqwest::Method::POST, FREEZE, &dee, Some("one"), Some(body)).await
+    };
+    let refused = post(&body).await;
+    assert_eq!(refused.status, 409, "{refused:?}");
+    let unknown = post(r#"{"card": "ic_nobodys"}"#).await;
+    assert_eq!(unknown.status, 404, "{unknown:?}");
+    let wrong = post(r#"{"card": 7}"#).await;
+    assert_eq!((wrong.status, &wrong.json()["errors"][0]["pointer"]), (422, &json!("/card")));
+    assert_eq!(world.count("answered_request", "1 = 1").await, 0);
+    assert_eq!(post("{}").await.status, 200);
+    world.check().await;
+}
