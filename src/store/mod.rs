@@ -21,6 +21,7 @@ mod programmes;
 mod proof;
 mod reports;
 mod requests;
+mod safety;
 mod statements;
 mod tokens;
 mod upkeep;
