@@ -11,10 +11,11 @@ use super::{MessageRow, NewMessage, Store, StoreError, Tx};
 use crate::domain::ask::{Answer, Ask, AskKind, AskState, By, NoReason, Step, Urgency};
 use crate::domain::ask_clock::Cover;
 use crate::domain::id::{
-    AskId, BudgetId, DecisionId, HumanId, MemberId, PermissionId, ProgrammeId, WorkerId,
+    AskId, BudgetId, DecisionId, HumanId, MemberId, MessageId, PermissionId, ProgrammeId, WorkerId,
 };
 use crate::domain::money::Currency;
 use crate::domain::reason_code::ReasonCode;
+use crate::domain::recipient::Recipient;
 use crate::record::row::{CorruptRow, Reader, Table, Value, columns, shown};
 
 static ASK: Table = Table {
@@ -288,12 +289,38 @@ impl Store {
         Ok(done.rows_affected())
     }
 
+    /// What `recipient` was told about a budget, the newest first; those before `before`.
+    pub async fn messages_to(
+        &self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        recipient: Recipient,
+        before: Option<MessageId>,
+        most: u32,
+    ) -> Result<Vec<MessageRow>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM message WHERE programme_id = $1 AND budget_id = $2 \
+             AND message_id < COALESCE($3, 'msg_g') AND recipient = $5 \
+             ORDER BY message_id DESC LIMIT $4",
+            names(MESSAGE.columns, "")
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(before.map(|id| id.to_string()))
+            .bind(i64::from(most))
+            .bind(recipient.word())
+            .fetch_all(&self.readers())
+            .await?;
+        rows.iter().map(read_message).collect()
+    }
+
     /// What was told about a budget, the newest first; those before `before`, if it is named.
     pub async fn messages_of(
         &self,
         programme: &ProgrammeId,
         budget: &BudgetId,
-        before: Option<crate::domain::id::MessageId>,
+        before: Option<MessageId>,
         most: u32,
     ) -> Result<Vec<MessageRow>, StoreError> {
         let sql = format!(

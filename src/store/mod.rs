@@ -26,6 +26,7 @@ mod proof;
 mod proposals;
 mod reports;
 mod requests;
+mod safety;
 mod statements;
 mod tokens;
 mod upkeep;

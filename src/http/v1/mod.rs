@@ -7,13 +7,18 @@
 
 mod acting;
 mod agreement;
+mod appeals;
 mod asked;
+mod asks;
 mod cards;
 mod deed;
 mod document;
 mod helpers;
 mod me;
+mod pauses;
 mod people;
+mod proposals;
+mod proposed;
 mod purchases;
 mod queries;
 mod shown;
@@ -91,6 +96,10 @@ pub(super) fn router() -> OpenApiRouter<Edge> {
         .merge(cards::router())
         .merge(helpers::router())
         .merge(purchases::router())
-        .merge(told::router());
+        .merge(told::router())
+        .merge(asks::router())
+        .merge(appeals::router())
+        .merge(proposals::router())
+        .merge(pauses::router());
     OpenApiRouter::with_openapi(document::about()).nest("/v1", v1.layer(from_fn(undisturbed)))
 }

@@ -57,6 +57,18 @@ pub(crate) struct Route {
 
 const WHY: &str = "?reason=Dee+asked+me+to";
 
+/// A change that changes nothing.
+const SAME: &str = r#"{"version": 1, "words": "No change.",
+    "session": {"how": "own_page", "place": "the office", "minutes": 5}}"#;
+const ANSWER: &str =
+    r#"{"say": "yes", "session": {"how": "own_page", "place": "the office", "minutes": 5}}"#;
+const SESSION: &str = r#"{"session": {"how": "own_page", "place": "the office", "minutes": 5}}"#;
+/// A pause that ended before it began.
+const PAUSE: &str =
+    r#"{"reason": "No.", "talk": "We talked.", "until": "2020-01-01T00:00:00Z"}"#;
+/// What is nowhere.
+const NOTHING: &str = "00000000000000000000000000000001";
+
 const fn get(path: &'static str, query: &'static str) -> Route {
     Route { method: "GET", path, query, body: None }
 }
@@ -68,7 +80,7 @@ const fn post(path: &'static str, body: &'static str) -> Route {
 /// Every address, with what each of [`ACCOUNTS`] is answered there, in that order. What changes
 /// something comes last, so that it disturbs nothing.
 #[rustfmt::skip]
-pub(crate) const ROUTES: [(Route, [u16; 12]); 19] = [
+pub(crate) const ROUTES: [(Route, [u16; 12]); 35] = [
     (get("/v1/me", ""),
         [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
     (get("/v1/people", ""),
@@ -95,6 +107,39 @@ pub(crate) const ROUTES: [(Route, [u16; 12]); 19] = [
         [200, 404, 403, 404, 403, 200, 404, 200, 200, 403, 403, 200]),
     (get("/v1/people/{person}/helpers", ""),
         [200, 404, 403, 404, 403, 200, 404, 200, 200, 403, 403, 200]),
+    (get("/v1/people/{person}/restrictions", ""),
+        [200, 404, 200, 404, 200, 200, 404, 200, 200, 403, 403, 200]),
+    (get("/v1/people/{person}/agreement/changes", "?from=1&to=1"),
+        [200, 404, 200, 404, 200, 200, 404, 200, 200, 403, 403, 200]),
+    (get("/v1/people/{person}/proposals", ""),
+        [200, 404, 200, 404, 200, 200, 404, 200, 200, 403, 403, 200]),
+    (get("/v1/people/{person}/proposals/{proposal}", ""),
+        [404, 404, 404, 404, 404, 404, 404, 404, 404, 403, 403, 404]),
+    (get("/v1/people/{person}/pauses", ""),
+        [200, 404, 403, 404, 403, 200, 404, 200, 200, 403, 403, 200]),
+    // Whoever may do it hears that nothing is changed by it, or that there is no such thing.
+    (post("/v1/people/{person}/proposals", SAME),
+        [422, 404, 403, 404, 403, 422, 404, 403, 422, 403, 403, 403]),
+    (post("/v1/people/{person}/drafts", SAME),
+        [422, 404, 422, 404, 422, 422, 404, 403, 422, 403, 403, 403]),
+    (post("/v1/people/{person}/forced-changes", SAME),
+        [403, 404, 403, 404, 403, 422, 404, 403, 422, 403, 403, 403]),
+    (post("/v1/people/{person}/proposals/{proposal}/answer", ANSWER),
+        [404, 404, 403, 404, 403, 404, 404, 403, 404, 403, 403, 403]),
+    (post("/v1/people/{person}/proposals/{proposal}/counter", SAME),
+        [404, 404, 403, 404, 403, 404, 404, 403, 404, 403, 403, 403]),
+    (post("/v1/people/{person}/proposals/{proposal}/written-down", SESSION),
+        [403, 404, 403, 404, 403, 404, 404, 403, 403, 403, 403, 403]),
+    (post("/v1/people/{person}/proposals/{proposal}/confirm", "{}"),
+        [404, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+    (post("/v1/people/{person}/proposals/{proposal}/withdraw", "{}"),
+        [404, 404, 404, 404, 404, 404, 404, 403, 404, 403, 403, 403]),
+    (post("/v1/people/{person}/proposals/{proposal}/take-up", SESSION),
+        [404, 404, 403, 404, 403, 404, 404, 403, 404, 403, 403, 403]),
+    (post("/v1/people/{person}/pauses", PAUSE),
+        [403, 404, 403, 404, 403, 422, 404, 422, 422, 403, 403, 403]),
+    (post("/v1/people/{person}/pauses/{pause}/lift", "{}"),
+        [403, 404, 403, 404, 403, 404, 404, 404, 404, 403, 403, 403]),
     (post("/v1/people/{person}/freeze", "{}"),
         [200, 404, 200, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
     (post("/v1/people/{person}/unfreeze", "{}"),
@@ -113,6 +158,8 @@ impl Route {
     /// The address about `person`, `purchase` and `helper`.
     pub(crate) fn about(&self, person: &str, purchase: &str, helper: &str) -> String {
         let path = self.path.replace("{person}", person).replace("{purchase}", purchase);
+        let path = path.replace("{proposal}", &format!("prop_{NOTHING}"));
+        let path = path.replace("{pause}", &format!("pause_{NOTHING}"));
         format!("{}{}", path.replace("{helper}", helper), self.query)
     }
 

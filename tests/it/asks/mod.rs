@@ -4,5 +4,7 @@ mod answers;
 mod appeals;
 mod clocks;
 mod gateways;
+mod over_http;
+mod safety;
 mod town;
 mod working_time;

@@ -69,7 +69,7 @@ impl Town {
         tx.commit().await.unwrap();
     }
 
-    fn desk(&self) -> Desk<'_> {
+    pub(crate) fn desk(&self) -> Desk<'_> {
         Desk { directory: self.world.app.directory(), ids: self.world.app.ids() }
     }
 
