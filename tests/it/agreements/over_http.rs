@@ -10,10 +10,7 @@ on_both_databases!(proposed_agreed_and_paid_over_the_api);
 
 impl Village {
     async fn post(&self, who: &str, path: &str, body: Value) -> Answer {
-        let key = self.world.app.ids().next(self.now()).simple().to_string();
-        let token = self.world.token(who).await;
-        let (path, body) = (format!("/v1/people/dee{path}"), body.to_string());
-        self.world.call(reqwest::Method::POST, &path, &token, Some(&key), Some(&body)).await
+        self.world.post_as(who, &format!("/v1/people/dee{path}"), &body).await
     }
 
     async fn get(&self, who: &str, path: &str) -> Value {
