@@ -1,6 +1,6 @@
 //! Freezing, unfreezing and losing the own card: the person's, at once, without asking anybody.
 
-use crate::domain::card::{CardStanding, CardState};
+use crate::domain::card::CardState;
 use crate::domain::id::{CardToken, MessageId, PersonId};
 use crate::domain::recipient::Recipient;
 use crate::domain::role::{Act, Role};
@@ -73,8 +73,7 @@ impl Change {
 ///
 /// # Errors
 ///
-/// [`ActError::Conflict`] when the card that is named cannot be changed so: it is lost, or staff
-/// have paused it.
+/// [`ActError::Conflict`] when the card that is named cannot be changed so: it is lost, for example.
 pub async fn change(
     tx: &mut Tx,
     (directory, ids): (&Directory, &NewIds),
@@ -89,16 +88,19 @@ pub async fn change(
     let wanted = cards.iter().filter(|known| card.is_none_or(|card| known.token == *card));
     if let Some(named) = card {
         let known = wanted.clone().next().ok_or(ActError::NotThere("card"))?;
-        let now = known.standing.at(acting.at);
-        if !change.changes(now) && now != change.makes() {
-            let text = format!("card {named} is {}: that cannot be done", now.word());
+        let own = known.standing.lasting_state();
+        if !change.changes(own) && own != change.makes() {
+            let text = format!("card {named} is {}: that cannot be done", own.word());
             return Err(ActError::Conflict(text));
         }
     }
-    let is_concerned = |known: &&Card| change.changes(known.standing.at(acting.at));
-    let standing = CardStanding::lasting(change.makes());
-    let changed: Vec<_> =
-        wanted.filter(is_concerned).map(|known| Card { standing, ..known.clone() }).collect();
+    // A pause by staff goes on; the person says what comes after it.
+    let is_concerned = |known: &&Card| change.changes(known.standing.lasting_state());
+    let made = |known: &Card| {
+        let standing = known.standing.settled(acting.at).made(change.makes());
+        Card { standing, ..known.clone() }
+    };
+    let changed: Vec<_> = wanted.filter(is_concerned).map(made).collect();
     if !changed.is_empty() {
         tx.stand_cards(&admitted.programme, &admitted.budget, &changed).await?;
         let act = |card: &Card| {

@@ -96,6 +96,25 @@ impl CardStanding {
         }
     }
 
+    /// Without a pause that is over by `at`.
+    #[must_use]
+    pub fn settled(self, at: Timestamp) -> Self {
+        match self.then {
+            Some((until, state)) if at >= until => Self::lasting(state),
+            Some(_) | None => self,
+        }
+    }
+
+    /// Made into another lasting state by the person. A pause by staff goes on, and this is what
+    /// comes after it; a lost card is lost at once.
+    #[must_use]
+    pub const fn made(self, state: CardState) -> Self {
+        match (self.then, state) {
+            (_, CardState::Lost) | (None, _) => Self::lasting(state),
+            (Some((until, _)), _) => Self { state: self.state, then: Some((until, state)) },
+        }
+    }
+
     /// As it was before staff paused it, and as the person has made it since.
     #[must_use]
     pub const fn lifted(self) -> Self {

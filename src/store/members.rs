@@ -46,9 +46,7 @@ impl Store {
         let read = |row: &sqlx::any::AnyRow| Ok(read_member(&read_row(row, MEMBER.columns)?)?);
         rows.iter().map(read).collect()
     }
-}
 
-impl Store {
     /// Every stretch of duty of a programme, in order.
     pub async fn every_duty(&self, programme: &ProgrammeId) -> Result<Vec<DutyRow>, StoreError> {
         let sql = "SELECT programme_id, member_id, begins_at, ends_at, covers FROM duty \

@@ -8,6 +8,7 @@ use sayso::domain::agreement::Answer;
 use sayso::domain::id::{PauseId, ProposalId};
 use sayso::domain::proposal::{Parts, Said, Side, State};
 use sayso::members::ActError;
+use serde_json::json;
 
 use super::village::{
     Village, a_session, cash, category, id, is_conflict, is_invalid, is_not_allowed, peopled,
@@ -26,6 +27,7 @@ on_both_databases!(
     a_pause_ends_to_the_second_and_is_told,
     a_pause_is_no_rule,
     a_pause_leaves_the_persons_own_freeze,
+    who_freezes_during_a_pause_stays_frozen_after_it,
 );
 
 async fn two_accounts_of_one_human_are_one(database: TestDatabase) {
@@ -246,6 +248,21 @@ async fn a_pause_leaves_the_persons_own_freeze(database: TestDatabase) {
     assert_eq!(village.world.ask(&purchase("Applied", 1_00)).await.reason(), "frozen_staff");
     village.world.pass(1.hour());
     assert_eq!(village.world.ask(&purchase("Over", 1_00)).await.reason(), "frozen_self");
+    village.world.check().await;
+}
+
+async fn who_freezes_during_a_pause_stays_frozen_after_it(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let until = village.now().checked_add(1.hour()).unwrap();
+    village.pause("amina", "dee", until).await.unwrap();
+    let freeze = village.world.post_as("dee", "/v1/people/dee/freeze", &json!({})).await;
+    assert_eq!(freeze.status, 200, "{freeze:?}");
+    assert_eq!(village.world.ask(&purchase("Paused", 1_00)).await.reason(), "frozen_staff");
+    village.world.pass(1.hour());
+    assert_eq!(village.world.ask(&purchase("Over", 1_00)).await.reason(), "frozen_self");
+    let thaw = village.world.post_as("dee", "/v1/people/dee/unfreeze", &json!({})).await;
+    assert_eq!(thaw.json()["cards"][0]["state"], "active");
+    assert!(village.world.ask(&purchase("Own", 1_00)).await.is_approved());
     village.world.check().await;
 }
 
