@@ -315,7 +315,7 @@ async fn clients_that_go_away_leave_nothing_open(database: TestDatabase) {
     for bought in &purchases {
         // A client of its own: its connection goes with it.
         let (caller, bought) = (world.caller(), bought.clone());
-        let patience = Duration::from_micros(300 + dice.below(6_000));
+        let patience = Duration::from_micros(200 + dice.below(3_000));
         leaving.push(tokio::spawn(async move {
             let asked = tokio::time::timeout(patience, caller.try_ask(&bought)).await;
             u32::from(asked.is_err())
