@@ -78,7 +78,7 @@ fn copies(people: u32) -> Vec<String> {
             "card",
             "t.programme_id, t.connection_id, \
              'ic_1B' || substr('000000000000000000' || i, length('' || i) + 1), 'p' || i, \
-             t.last_four, t.state",
+             t.last_four, t.state, t.state_until, t.state_after",
             "budget_id",
         ),
         of(
