@@ -251,9 +251,6 @@ CREATE TABLE ask (
 CREATE INDEX ask_waiting ON ask (programme_id, answer_by)
     WHERE state IN ('sent', 'seen', 'talk_first');
 
--- OKs that ended long ago are forgotten, so that a decision never reads many.
-CREATE INDEX permission_ended ON permission (programme_id, ends_at);
-
 -- Somebody else than the decider looks at a no, a pause or a must-change.
 CREATE TABLE appeal (
     programme_id  TEXT COLLATE "C" NOT NULL,
