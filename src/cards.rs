@@ -121,7 +121,7 @@ async fn tell(
     admitted: &Admitted,
     change: Change,
 ) -> Result<(), ActError> {
-    let programme = directory.in_force(&admitted.programme).await?;
+    let programme = directory.at_hand(&admitted.programme).await?;
     let member = &admitted.actor.member;
     let particular = Particular { name: Some(&member.name), ..Particular::new(programme.zone()) };
     let (to_person, to_worker) = match change {

@@ -15,8 +15,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 /// The settings file that is read when none is named, if it is there.
 pub const SETTINGS_FILE: &str = "sayso.toml";
 
-const KEYS: [&str; 3] = ["listen", "database_url", "committers"];
+const KEYS: [&str; 4] = ["listen", "database_url", "committers", "token_issuer"];
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+const DEFAULT_TOKEN_ISSUER: &str = "sayso";
 const DEFAULT_COMMITTERS: usize = 2;
 const MOST_COMMITTERS: usize = 64;
 const SCHEMES: [&str; 3] = ["sqlite:", "postgres://", "postgresql://"];
@@ -33,6 +34,9 @@ pub struct Config {
     pub data_folder: Option<PathBuf>,
     /// How many committers work side by side on PostgreSQL. `SAYSO_COMMITTERS`, `committers`.
     pub committers: Setting<usize>,
+    /// Who issues our tokens: their claim `iss`, and with `/v1` behind it their claim `aud`. The same
+    /// for every process on one database. `SAYSO_TOKEN_ISSUER`, `token_issuer`.
+    pub token_issuer: Setting<String>,
     /// What is logged, such as `info` or `sayso=debug`. `SAYSO_LOG`.
     pub log: Setting<String>,
 }
@@ -111,14 +115,22 @@ impl Config {
             let number = text.parse().ok().filter(|n| (1..=MOST_COMMITTERS).contains(n));
             number.ok_or("a whole number from 1 to 64")
         });
+        let issuer = reader.find(None, "SAYSO_TOKEN_ISSUER", Some("token_issuer"));
+        let issuer = reader.parse(issuer, DEFAULT_TOKEN_ISSUER, |text| {
+            let is_plain =
+                (1..=200).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+            is_plain.then(|| text.to_owned()).ok_or("a name or an address of 1 to 200 characters")
+        });
         let log = reader.find(None, "SAYSO_LOG", None);
         let log = log.unwrap_or_else(|| Named::default_of("SAYSO_LOG", "info"));
-        match (listen, database_url, committers) {
-            (Some(listen), Some(database_url), Some(committers)) if reader.problems.is_empty() => {
+        match (listen, database_url, committers, issuer) {
+            (Some(listen), Some(database_url), Some(committers), Some(token_issuer))
+                if reader.problems.is_empty() =>
+            {
                 let log = log.setting;
-                Ok(Self { listen, database_url, data_folder, committers, log })
+                Ok(Self { listen, database_url, data_folder, committers, token_issuer, log })
             }
-            (_, _, _) => Err(ConfigError(reader.problems)),
+            (_, _, _, _) => Err(ConfigError(reader.problems)),
         }
     }
 }
@@ -387,7 +399,7 @@ mod tests {
         let ConfigError(problems) = read(&Flags::default(), &variables, &files).unwrap_err();
         let expected = [
             "/etc/own.toml: listen must be a text or a number",
-            "/etc/own.toml: there is no setting \"port\"; use one of listen, database_url, committers",
+            "/etc/own.toml: there is no setting \"port\"; use one of listen, database_url, committers, token_issuer",
             "SAYSO_DATABASE_URL must be sqlite:FILE or postgres://USER@HOST/DATABASE",
             "SAYSO_LISTEN is \"localhost\": it must be an address with a port, such as 127.0.0.1:8080",
             "SAYSO_COMMITTERS is \"0\": it must be a whole number from 1 to 64",

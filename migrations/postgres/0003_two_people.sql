@@ -288,6 +288,47 @@ CREATE TABLE appeal (
 );
 CREATE INDEX appeal_waiting ON appeal (programme_id, answer_by) WHERE state = 'open';
 
+-- ------------------------------------------------------------------------------------ keeping safe --
+
+-- Who has the card. When it is not the person, it is looked at again; they can have it back at any time.
+CREATE TABLE custody (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    budget_id    TEXT COLLATE "C" NOT NULL,
+    custody_id   TEXT COLLATE "C" NOT NULL,
+    holder       TEXT COLLATE "C" NOT NULL CHECK (holder IN ('person', 'helper', 'kept_safe')),
+    -- Who it is, in the person's words.
+    name         TEXT COLLATE "C" NOT NULL,
+    since        BIGINT NOT NULL,
+    review_on    TEXT COLLATE "C",
+    PRIMARY KEY (programme_id, budget_id, custody_id),
+    CONSTRAINT a_card_elsewhere_is_looked_at_again CHECK (holder = 'person' OR review_on IS NOT NULL)
+);
+
+-- A talk about safety: what the person wants comes before what anybody does.
+CREATE TABLE talk (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    budget_id    TEXT COLLATE "C" NOT NULL,
+    talk_id      TEXT COLLATE "C" NOT NULL,
+    member_id    TEXT COLLATE "C" NOT NULL,
+    concern      TEXT COLLATE "C" NOT NULL CHECK (concern <> ''),
+    wants        TEXT COLLATE "C" NOT NULL CHECK (wants <> ''),
+    -- Whether the person understood and agreed, and how that was found out.
+    consent      TEXT COLLATE "C" NOT NULL CHECK (consent <> ''),
+    -- What restricts less, and why it was or was not enough.
+    options      TEXT COLLATE "C" NOT NULL CHECK (options <> ''),
+    next_step    TEXT COLLATE "C" NOT NULL CHECK (next_step <> ''),
+    talked_at    BIGINT NOT NULL,
+    PRIMARY KEY (programme_id, budget_id, talk_id)
+);
+
+-- The person's quiet word for help, as a digest: whoever reads the database does not read it.
+CREATE TABLE quiet_word (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    budget_id    TEXT COLLATE "C" NOT NULL,
+    digest       TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, budget_id)
+);
+
 -- ------------------------------------------------------------------------------- what must be told --
 
 -- Whom it is told, and the facts that its words were made from, for other languages and pages.
@@ -301,3 +342,10 @@ CREATE TRIGGER act_is_never_changed BEFORE UPDATE OR DELETE ON act
 FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER look_is_never_changed BEFORE UPDATE OR DELETE ON look
 FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+-- ------------------------------------------------------------------------ looking at one purchase --
+
+-- Both identifiers begin with the time, so new ones come last: the cheapest rows that an index has. The
+-- programme is not in it: a plan made for empty tables might then walk through a whole programme.
+CREATE INDEX decision_by_id ON decision (decision_id);
+CREATE INDEX purchase_by_id ON purchase (purchase_id);

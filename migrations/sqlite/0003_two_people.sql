@@ -291,6 +291,47 @@ CREATE TABLE appeal (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX appeal_waiting ON appeal (programme_id, answer_by) WHERE state = 'open';
 
+-- ------------------------------------------------------------------------------------ keeping safe --
+
+-- Who has the card. When it is not the person, it is looked at again; they can have it back at any time.
+CREATE TABLE custody (
+    programme_id TEXT    NOT NULL,
+    budget_id    TEXT    NOT NULL,
+    custody_id   TEXT    NOT NULL,
+    holder       TEXT    NOT NULL CHECK (holder IN ('person', 'helper', 'kept_safe')),
+    -- Who it is, in the person's words.
+    name         TEXT    NOT NULL,
+    since        INTEGER NOT NULL,
+    review_on    TEXT,
+    PRIMARY KEY (programme_id, budget_id, custody_id),
+    CONSTRAINT a_card_elsewhere_is_looked_at_again CHECK (holder = 'person' OR review_on IS NOT NULL)
+) STRICT, WITHOUT ROWID;
+
+-- A talk about safety: what the person wants comes before what anybody does.
+CREATE TABLE talk (
+    programme_id TEXT    NOT NULL,
+    budget_id    TEXT    NOT NULL,
+    talk_id      TEXT    NOT NULL,
+    member_id    TEXT    NOT NULL,
+    concern      TEXT    NOT NULL CHECK (concern <> ''),
+    wants        TEXT    NOT NULL CHECK (wants <> ''),
+    -- Whether the person understood and agreed, and how that was found out.
+    consent      TEXT    NOT NULL CHECK (consent <> ''),
+    -- What restricts less, and why it was or was not enough.
+    options      TEXT    NOT NULL CHECK (options <> ''),
+    next_step    TEXT    NOT NULL CHECK (next_step <> ''),
+    talked_at    INTEGER NOT NULL,
+    PRIMARY KEY (programme_id, budget_id, talk_id)
+) STRICT, WITHOUT ROWID;
+
+-- The person's quiet word for help, as a digest: whoever reads the database does not read it.
+CREATE TABLE quiet_word (
+    programme_id TEXT    NOT NULL,
+    budget_id    TEXT    NOT NULL,
+    digest       TEXT    NOT NULL,
+    PRIMARY KEY (programme_id, budget_id)
+) STRICT, WITHOUT ROWID;
+
 -- ------------------------------------------------------------------------------- what must be told --
 
 -- Whom it is told, and the facts that its words were made from, for other languages and pages.
@@ -308,3 +349,10 @@ CREATE TRIGGER look_is_never_changed BEFORE UPDATE ON look
 BEGIN SELECT RAISE(ABORT, 'a row of look is never changed or deleted'); END;
 CREATE TRIGGER look_is_never_deleted BEFORE DELETE ON look
 BEGIN SELECT RAISE(ABORT, 'a row of look is never changed or deleted'); END;
+
+-- ------------------------------------------------------------------------ looking at one purchase --
+
+-- Both identifiers begin with the time, so new ones come last: the cheapest rows that an index has. The
+-- programme is not in it: a plan made for empty tables might then walk through a whole programme.
+CREATE INDEX decision_by_id ON decision (decision_id);
+CREATE INDEX purchase_by_id ON purchase (purchase_id);

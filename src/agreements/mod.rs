@@ -8,6 +8,7 @@
 mod answer;
 mod draft;
 mod guide;
+mod help;
 mod law;
 mod pause;
 mod propose;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 pub use self::answer::{Answering, answer, confirm, run_out, withdraw, write_down};
 pub use self::draft::{Draft, draft, take_up};
 pub use self::guide::{Publication, publish_guide};
+pub use self::help::{Help, choose_help};
 pub use self::law::force;
 pub use self::pause::{Pausing, lift, pause};
 pub use self::propose::{Proposing, counter, propose};

@@ -92,7 +92,7 @@ async fn look(
     acting: &Acting,
     person: &PersonId,
 ) -> Result<Look, ActError> {
-    let admitted = acting.see(tx, Act::SeeBudget, person).await?;
+    let admitted = acting.see(tx, Act::SeeList, person).await?;
     let programme = desk.directory.in_force(&admitted.programme).await?;
     let history = history(tx, &admitted, &programme).await?;
     Ok(Look { programme, history })

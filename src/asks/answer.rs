@@ -1,10 +1,12 @@
 //! Answering: within seconds, once, by another human being than the one who asks.
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::ask::facts_of;
 use super::telling::{Telling, who};
 use super::{Desk, Room, said};
 use crate::domain::ask::{
-    Ask, AskState, By, Given, Reply, ReplyError, Step, cooling_days, helps_from,
+    Ask, AskState, By, Given, NoReason, Reply, ReplyError, Step, cooling_days, helps_from,
 };
 use crate::domain::id::{AskId, BudgetId, PermissionId, PersonId};
 use crate::domain::money::Money;
@@ -15,6 +17,9 @@ use crate::members::{ActError, Acting, Admitted};
 use crate::record::particulars::Particulars;
 use crate::store::Tx;
 use crate::words::{News, Particular};
+
+/// How long a talk about safety can be the reason for a no.
+const TALK_COUNTS_FOR: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// An answer to an ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +117,9 @@ pub async fn answer(
         }
         Err(error) => return Err(refusal(error)),
     };
+    if answering.reply == Reply::NotThisTime(NoReason::Safety) {
+        check_talk(tx, room, acting.at).await?;
+    }
     if let Some(permission) = &permission {
         check_yes(&found, permission)?;
         tx.add_permission(&room.programme_id, &room.budget, permission).await?;
@@ -149,6 +157,15 @@ async fn was_first(
         Some(name) => format!("{name} was first: {what}"),
         None => format!("it is over: {what}"),
     }))
+}
+
+/// A no for safety rests on a talk that was written down.
+async fn check_talk(tx: &mut Tx, room: &Room, at: Timestamp) -> Result<(), ActError> {
+    let since = at.checked_sub(TALK_COUNTS_FOR).unwrap_or(Timestamp::MIN);
+    if tx.has_talked(&room.programme_id, &room.budget, since).await? {
+        return Ok(());
+    }
+    Err(ActError::invalid("reason", "talk first, and write down what was said"))
 }
 
 /// What a yes needs beside what the ask itself knows.

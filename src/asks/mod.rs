@@ -7,6 +7,7 @@ mod answer;
 mod appeal;
 mod ask;
 mod late;
+mod safety;
 mod telling;
 
 use std::collections::BTreeSet;
@@ -30,6 +31,7 @@ pub use answer::{Answering, answer, pass_on, see, suggest};
 pub use appeal::{AppealAnswering, answer_appeal, appeal, appeal_late, take_back_appeal};
 pub use ask::{About, Wish, ask, take_back};
 pub use late::step_up;
+pub use safety::{choose_quiet_word, hand_card, hear, talk};
 
 /// The most characters that somebody can say with an ask or an answer.
 const WORDS_MOST: usize = 500;

@@ -90,11 +90,12 @@ pub(super) async fn doctor(common: &Common, accept_loss: bool) -> Result<Ending,
 }
 
 fn settings(findings: &mut Findings, config: &Config) {
-    let Config { listen, database_url, data_folder: _, committers, log } = config;
+    let Config { listen, database_url, data_folder: _, committers, token_issuer, log } = config;
     for (name, source) in [
         ("listen", &listen.source),
         ("database_url", &database_url.source),
         ("committers", &committers.source),
+        ("token issuer", &token_issuer.source),
         ("log", &log.source),
     ] {
         findings.good(format!("setting {name}"), format!("from {source}"));

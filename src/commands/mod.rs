@@ -7,6 +7,7 @@ mod programme;
 mod reports;
 mod rules;
 mod serve;
+mod tokens;
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
@@ -104,6 +105,25 @@ enum Command {
         /// A decision, or the issuer's reference of a question or a purchase
         id: String,
     },
+    /// Makes a token for an account, for calling the API; or makes one count no more
+    Token {
+        /// Which programme
+        #[arg(long, value_name = "ID")]
+        programme: String,
+        /// For whom
+        #[arg(long, value_name = "ID", required_unless_present = "revoke")]
+        member: Option<String>,
+        /// The token that counts no more, by its own name (its claim jti)
+        #[arg(long, value_name = "JTI", conflicts_with = "member")]
+        revoke: Option<String>,
+    },
+    /// Shows and rotates the keys that tokens are signed with
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
+    /// Writes what the API offers, as OpenAPI 3.1
+    Openapi,
     /// Lists what the books could not explain, with cause and age
     Exceptions,
     /// Proves the ledger: chains, balances and seals; names the first row that is wrong
@@ -124,6 +144,18 @@ enum ProgrammeCommand {
     Show {
         /// Which; needed when there are several
         id: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum KeysCommand {
+    /// Lists the keys with their states
+    List,
+    /// The next key signs from now on, and a new next one is shown
+    Rotate {
+        /// A key is not safe any more: do not wait until others have read the next one
+        #[arg(long)]
+        now: bool,
     },
 }
 
@@ -216,6 +248,14 @@ pub async fn run(cli: Cli) -> Ending {
         }
         Command::Balances => reports::balances(&common).await,
         Command::Explain { id } => reports::explain(&common, &id).await,
+        Command::Token { programme, member, revoke } => {
+            tokens::token(&common, &programme, member.as_deref(), revoke.as_deref()).await
+        }
+        Command::Keys { command: KeysCommand::List } => tokens::list(&common).await,
+        Command::Keys { command: KeysCommand::Rotate { now } } => {
+            tokens::rotate(&common, now).await
+        }
+        Command::Openapi => openapi(),
         Command::Exceptions => reports::exceptions(&common).await,
         Command::Verify => reports::verify(&common).await,
     };
@@ -231,6 +271,12 @@ pub async fn run(cli: Cli) -> Ending {
 async fn migrate(common: &Common) -> Result<Ending, Failure> {
     common.store().await?.close().await;
     talk(format_args!("the database is up to date"));
+    Ok(Ending::Done)
+}
+
+fn openapi() -> Result<Ending, Failure> {
+    let document = serde_json::to_value(crate::http::document());
+    json(&document.map_err(|error| Failure::of(&error))?)?;
     Ok(Ending::Done)
 }
 

@@ -16,9 +16,10 @@ pub(super) async fn serve(common: &Common, listen: Option<String>) -> Result<End
     let config = common.config(listen)?;
     logs::start(&config.log.value)?;
     prepare_folder(&config)?;
-    let Config { listen, database_url, committers, data_folder: _, log: _ } = config;
+    let Config { listen, database_url, committers, token_issuer, data_folder: _, log: _ } = config;
     let mut settings = AppSettings::new(listen.value, database_url.value, Clock::system());
     settings.committers = committers.value;
+    settings.token_issuer = token_issuer.value;
     settings.upkeep_every = Some(UPKEEP_EVERY);
     let cannot = |error| Failure::new(format!("signals cannot be heard: {error}"));
     let mut terminated = signal(SignalKind::terminate()).map_err(cannot)?;

@@ -235,6 +235,14 @@ id!(
     ActId, "act"
 );
 id!(
+    /// A record of who has a card.
+    CustodyId, "hand"
+);
+id!(
+    /// A record of a talk about safety.
+    TalkId, "talk"
+);
+id!(
     /// A look of somebody at a person's single purchases.
     LookId, "seen"
 );

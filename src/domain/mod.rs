@@ -33,5 +33,6 @@ pub mod reason;
 pub mod reason_code;
 pub mod recipient;
 pub mod role;
+pub mod safety;
 pub mod stream;
 pub mod working_time;

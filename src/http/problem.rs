@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::committer::NotStored;
 use crate::issuers::RefusedMessage;
 use crate::members::ActError;
+use crate::ops::explain::ExplainError;
 use crate::store::StoreError;
 use crate::tokens::{RefusedToken, VerifyError};
 
@@ -33,7 +34,7 @@ pub enum ApiError {
     NotStored(#[from] NotStored),
     #[error("something here broke; it has been noted")]
     Panicked,
-    #[error("send a token of yours as a bearer token")]
+    #[error("send a token of yours, as Bearer …")]
     NotSignedIn,
     #[error("that token is not accepted; get a new one")]
     BadToken(#[source] RefusedToken),
@@ -59,6 +60,8 @@ pub enum ApiError {
     TooLate,
     #[error("something here broke; it has been noted")]
     Broken(#[source] Box<ActError>),
+    #[error("something here broke; it has been noted")]
+    Unreadable(#[source] Box<ExplainError>),
 }
 
 /// One field of what was sent that cannot be used.
@@ -153,7 +156,7 @@ impl ApiError {
             Self::OtherContent => "other_content",
             Self::StillRunning => "still_running",
             Self::TryLater(_) | Self::TooLate => "try_later",
-            Self::Broken(_) => "broken",
+            Self::Broken(_) | Self::Unreadable(_) => "broken",
         }
     }
 
@@ -177,7 +180,7 @@ impl ApiError {
             Self::NotStored(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "/problems/not-stored", "Send it again")
             }
-            Self::Panicked | Self::Broken(_) => {
+            Self::Panicked | Self::Broken(_) | Self::Unreadable(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "/problems/internal", "Internal error")
             }
             Self::NotSignedIn | Self::BadToken(_) => {
@@ -225,7 +228,8 @@ impl ApiError {
             | Self::Conflict(_)
             | Self::TryLater(_)
             | Self::TooLate
-            | Self::Broken(_) => None,
+            | Self::Broken(_)
+            | Self::Unreadable(_) => None,
         }
     }
 
@@ -255,14 +259,15 @@ impl ApiError {
             | Self::Conflict(_)
             | Self::NoKey
             | Self::OtherContent
-            | Self::Broken(_) => None,
+            | Self::Broken(_)
+            | Self::Unreadable(_) => None,
         }
     }
 
     /// The sender is told no cause; whoever runs this is.
     fn note(&self) {
         let cause = std::error::Error::source(self);
-        if matches!(self, Self::Broken(_)) {
+        if matches!(self, Self::Broken(_) | Self::Unreadable(_)) {
             tracing::error!(cause, "a request failed");
         } else if matches!(self, Self::TryLater(_) | Self::TooLate) {
             tracing::warn!(cause, "a request must wait");

@@ -106,7 +106,8 @@ pub async fn explain(
     Ok(explanations)
 }
 
-async fn explain_one(
+/// Explains one decision.
+pub async fn explain_one(
     tx: &mut Tx,
     directory: &Directory,
     recorded: &RecordedDecision,

@@ -209,6 +209,15 @@ impl Directory {
         Ok(())
     }
 
+    /// The settings of a programme that are in memory: in force, or a moment ago. For names and
+    /// words; what is decided reads the version that is in force.
+    pub async fn at_hand(&self, programme: &ProgrammeId) -> Result<Arc<Programme>, DirectoryError> {
+        match self.latest(programme) {
+            Some(latest) => Ok(latest),
+            None => self.in_force(programme).await,
+        }
+    }
+
     /// The settings of a programme in force.
     pub async fn in_force(
         &self,

@@ -271,44 +271,22 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// What `recipient` was told about a budget, the newest first; those before `before`.
+    /// What `recipients` were told about a budget, the newest first; those before `before`.
     pub async fn messages_to(
         &self,
         programme: &ProgrammeId,
         budget: &BudgetId,
-        recipient: Recipient,
+        recipients: &[Recipient],
         before: Option<MessageId>,
         most: u32,
     ) -> Result<Vec<MessageRow>, StoreError> {
+        let words: Vec<_> = recipients.iter().map(|to| format!("'{}'", to.word())).collect();
         let sql = format!(
             "SELECT {} FROM message WHERE programme_id = $1 AND budget_id = $2 \
-             AND message_id < COALESCE($3, 'msg_g') AND recipient = $5 \
+             AND message_id < COALESCE($3, 'msg_g') AND recipient IN ({}) \
              ORDER BY message_id DESC LIMIT $4",
-            names(MESSAGE.columns, "")
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(before.map(|id| id.to_string()))
-            .bind(i64::from(most))
-            .bind(recipient.word())
-            .fetch_all(&self.readers())
-            .await?;
-        rows.iter().map(read_message).collect()
-    }
-
-    /// What was told about a budget, the newest first; those before `before`, if it is named.
-    pub async fn messages_of(
-        &self,
-        programme: &ProgrammeId,
-        budget: &BudgetId,
-        before: Option<MessageId>,
-        most: u32,
-    ) -> Result<Vec<MessageRow>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM message WHERE programme_id = $1 AND budget_id = $2 \
-             AND message_id < COALESCE($3, 'msg_g') ORDER BY message_id DESC LIMIT $4",
-            names(MESSAGE.columns, "")
+            names(MESSAGE.columns, ""),
+            words.join(", ")
         );
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(programme.to_string())

@@ -72,6 +72,20 @@ impl Tx {
         rows.await?.iter().map(read).collect()
     }
 
+    /// Those who help a person, in order of their ids, whether or not they still do.
+    pub async fn members_about(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<Vec<Member>, StoreError> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "{MEMBERS} WHERE programme_id = $1 AND person_id = $2 ORDER BY member_id"
+        ));
+        let rows = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
+        let read = |row: &sqlx::any::AnyRow| Ok(read_member(&read_row(row, MEMBER.columns)?)?);
+        rows.fetch_all(self.connection()).await?.iter().map(read).collect()
+    }
+
     /// An account as it is at `now`, with its duties. It cannot be changed until this transaction
     /// ends: who may act is decided where the act is written, and not by an older token.
     pub async fn actor(

@@ -117,7 +117,7 @@ impl Tx {
         id: ProposalId,
         currency: Currency,
     ) -> Result<Option<(Proposal, Vec<Consent>)>, StoreError> {
-        let condition = "AND proposal_id = $3";
+        let condition = "AND proposal_id = $3 ORDER BY proposal_id";
         let id = id.to_string();
         let mut found = self.proposals_where(programme, budget, condition, &id, currency).await?;
         Ok(found.pop())
@@ -130,7 +130,7 @@ impl Tx {
         budget: &BudgetId,
         currency: Currency,
     ) -> Result<Vec<(Proposal, Vec<Consent>)>, StoreError> {
-        let condition = "AND state IN ('draft', $3)";
+        let condition = "AND state IN ('draft', $3) ORDER BY proposal_id";
         self.proposals_where(programme, budget, condition, State::Open.word(), currency).await
     }
 
@@ -141,8 +141,23 @@ impl Tx {
         budget: &BudgetId,
         currency: Currency,
     ) -> Result<Vec<(Proposal, Vec<Consent>)>, StoreError> {
-        let condition = "AND state = $3";
+        let condition = "AND state = $3 ORDER BY proposal_id";
         self.proposals_where(programme, budget, condition, State::Refused.word(), currency).await
+    }
+
+    /// The proposals of a budget, the newest first; those before `before`, if it is named.
+    pub async fn proposals_before(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        before: Option<ProposalId>,
+        most: u32,
+        currency: Currency,
+    ) -> Result<Vec<(Proposal, Vec<Consent>)>, StoreError> {
+        let condition = format!("AND proposal_id < $3 ORDER BY proposal_id DESC LIMIT {most}");
+        // After every identifier that there can be.
+        let before = before.map_or_else(|| "prop_g".to_owned(), |id| id.to_string());
+        self.proposals_where(programme, budget, &condition, &before, currency).await
     }
 
     async fn proposals_where(
@@ -154,8 +169,7 @@ impl Tx {
         currency: Currency,
     ) -> Result<Vec<(Proposal, Vec<Consent>)>, StoreError> {
         let sql = format!(
-            "SELECT {} FROM proposal WHERE programme_id = $1 AND budget_id = $2 {condition} \
-             ORDER BY proposal_id",
+            "SELECT {} FROM proposal WHERE programme_id = $1 AND budget_id = $2 {condition}",
             names(PROPOSAL.columns, "")
         );
         let rows = sqlx::query(AssertSqlSafe(sql))

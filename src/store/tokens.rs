@@ -112,10 +112,10 @@ impl Tx {
         if moved.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Contended("token_key")) }
     }
 
-    /// Forgets keys that were retired before `before`.
-    pub async fn forget_token_keys(&mut self, before: Timestamp) -> Result<(), StoreError> {
-        let sql = "DELETE FROM token_key WHERE state = 'retired' AND changed_at < $1";
-        sqlx::query(sql).bind(before.as_microsecond()).execute(self.connection()).await?;
+    /// Forgets keys that were retired at `by` or before.
+    pub async fn forget_token_keys(&mut self, by: Timestamp) -> Result<(), StoreError> {
+        let sql = "DELETE FROM token_key WHERE state = 'retired' AND changed_at <= $1";
+        sqlx::query(sql).bind(by.as_microsecond()).execute(self.connection()).await?;
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::Timestamp;
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation, decode};
 use serde::Deserialize;
 
@@ -92,8 +93,7 @@ impl<'t> Unchecked<'t> {
         let signing = key.checking().map_err(|_| RefusedToken::UnknownKey)?;
         let claims: Claims = decode(self.text, &signing, &validation)
             .map_err(|error| {
-                let is_forged =
-                    matches!(error.kind(), jsonwebtoken::errors::ErrorKind::InvalidSignature);
+                let is_forged = matches!(error.kind(), ErrorKind::InvalidSignature);
                 if is_forged { RefusedToken::Signature } else { RefusedToken::Claims }
             })?
             .claims;

@@ -506,6 +506,9 @@ appeal-late = Sorry, this is late. It is our fault. We told { $who } again. You 
 
 custody-changed = We wrote down who has your card now. You can have it back at any time. Reply CALL if this is wrong.
 
+# What the quiet word is answered with: dull on purpose, and the same for anything else.
+dull-reply = Bus times are not here right now.
+
 ## To workers: nothing about a person
 
 worker-waiting = One person is waiting, until { $time } on { $date }.

@@ -230,6 +230,11 @@ impl Words {
         self.fill(phrase.id(), None, &args)
     }
 
+    /// What the quiet word is answered with.
+    pub fn dull_reply(&self) -> String {
+        self.text(Phrase::DullReply)
+    }
+
     /// Too many asks wait already.
     pub fn too_many_asks(&self) -> String {
         let mut args = FluentArgs::new();

@@ -91,6 +91,7 @@ phrases! {
     AppealChanged => "appeal-changed" &[],
     AppealKept => "appeal-kept" &[],
     AppealLate => "appeal-late" &[],
+    DullReply => "dull-reply" &[],
     CustodyChanged => "custody-changed" &[],
     WorkerWaiting => "worker-waiting" &[],
     WorkerLateAsk => "worker-late-ask" &[],

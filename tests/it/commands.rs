@@ -35,6 +35,38 @@ fn folder() -> TempDir {
 }
 
 #[test]
+fn tokens_are_made_and_keys_rotate() {
+    let folder = folder();
+    let run = |arguments: &[&str]| sayso(folder.path(), &[], arguments);
+    fs::write(folder.path().join("demo.toml"), DEMO).unwrap();
+    assert_eq!(run(&["programme", "apply", "demo.toml"]).code, Some(0));
+    let made = run(&["token", "--programme", "riverside", "--member", "dee"]);
+    assert_eq!((made.code, made.out.trim().split('.').count()), (Some(0), 3), "{}", made.talk);
+    let nobody = run(&["token", "--programme", "riverside", "--member", "nobody"]);
+    assert_eq!((nobody.code, nobody.out.as_str()), (Some(1), ""));
+    assert!(nobody.talk.contains("no such account"), "{}", nobody.talk);
+    assert_eq!(run(&["token", "--programme", "riverside"]).code, Some(2));
+    let revoked = run(&["token", "--programme", "riverside", "--revoke", "abc"]);
+    assert_eq!(revoked.code, Some(0), "{}", revoked.talk);
+    let keys = || {
+        let keys = run(&["keys", "list", "--output", "json"]);
+        let keys: Value = serde_json::from_str(&keys.out).unwrap();
+        let state = |key: &Value| key["state"].as_str().unwrap().to_owned();
+        let mut states: Vec<_> = keys["keys"].as_array().unwrap().iter().map(state).collect();
+        states.sort();
+        states
+    };
+    assert_eq!(keys(), ["current", "next"]);
+    let early = run(&["keys", "rotate"]);
+    assert_eq!(early.code, Some(1));
+    assert!(early.talk.contains("--now does not wait"), "{}", early.talk);
+    assert_eq!(run(&["keys", "rotate", "--now"]).code, Some(0));
+    assert_eq!(keys(), ["current", "next", "retired"]);
+    let document: Value = serde_json::from_str(&run(&["openapi"]).out).unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+}
+
+#[test]
 fn a_programme_is_applied_shown_and_reported() {
     let folder = folder();
     let run = |arguments: &[&str]| sayso(folder.path(), &[], arguments);

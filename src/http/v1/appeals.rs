@@ -1,4 +1,4 @@
-//! Somebody else looks at a no; and what was told.
+//! Somebody else looks at a no.
 
 use axum::Json;
 use axum::extract::State;
@@ -17,18 +17,16 @@ use super::shown::{Page, PageQuery};
 use crate::asks::{AppealAnswering, answer_appeal, appeal, take_back_appeal};
 use crate::domain::appeal::{About, Appeal};
 use crate::domain::id::{AppealId, PersonId};
-use crate::domain::recipient::Recipient;
 use crate::http::Edge;
 use crate::http::problem::{ApiError, FieldProblem};
 use crate::members::{ActError, Acting};
-use crate::store::{MessageRow, Tx};
+use crate::store::Tx;
 
 pub(super) fn router() -> OpenApiRouter<Edge> {
     OpenApiRouter::default()
         .routes(routes!(list_appeals, open_appeal))
         .routes(routes!(close_appeal))
         .routes(routes!(drop_appeal))
-        .routes(routes!(list_messages))
 }
 
 /// What somebody else shall look at.
@@ -242,52 +240,4 @@ async fn drop_appeal(
 ) -> Result<Response, ApiError> {
     let (person, appeal) = (named(&person, "person")?, named(&appeal, "appeal")?);
     act(&api, acting, key, DropAppeal { person, appeal }).await
-}
-
-/// Something that was told.
-#[derive(Debug, Serialize, ToSchema)]
-struct MessageBody {
-    message: String,
-    /// Such as `not_paid`, or `ask-yes`.
-    kind: String,
-    /// What it is about: a decision, an ask.
-    about: String,
-    /// The words, in English.
-    text: String,
-    #[schema(format = "date-time")]
-    told_at: String,
-}
-
-impl From<MessageRow> for MessageBody {
-    fn from(message: MessageRow) -> Self {
-        Self {
-            message: message.id.to_string(),
-            kind: message.kind,
-            about: message.subject,
-            text: message.body,
-            told_at: message.created_at.to_string(),
-        }
-    }
-}
-
-/// What the person was told, the newest first
-#[utoipa::path(
-    get, path = "/people/{person}/messages", tag = "messages",
-    params(("person" = String, Path), PageQuery),
-    responses((status = 200, body = Page<MessageBody>), Problems)
-)]
-async fn list_messages(
-    State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    Asked(query): Asked<PageQuery>,
-) -> Result<Json<Page<MessageBody>>, ApiError> {
-    let person = named(&person, "person")?;
-    let wanted = query.wanted()?;
-    let before = query.after()?;
-    let budget = seen(&api, &acting, &person).await?;
-    let most = wanted.saturating_add(1);
-    let (store, to) = (&api.store, Recipient::Person);
-    let told = store.messages_to(&acting.programme, &budget, to, before, most).await?;
-    Ok(Json(Page::of(told, wanted, |message| message.id.to_string(), MessageBody::from)))
 }

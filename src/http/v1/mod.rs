@@ -6,15 +6,25 @@
 //! the store; what writes is a [`Deed`](deed::Deed).
 
 mod acting;
+mod agreement;
 mod appeals;
 mod asked;
 mod asks;
 mod cards;
 mod deed;
 mod document;
+mod helping;
 mod me;
+mod pauses;
+mod people;
+mod proposals;
+mod proposed;
+mod purchases;
+mod queries;
 mod shown;
+mod told;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{FromRef, Request};
@@ -26,8 +36,10 @@ use utoipa_axum::router::OpenApiRouter;
 use super::Edge;
 use super::problem::ApiError;
 use crate::clock::Clock;
+use crate::domain::id::ProgrammeId;
 use crate::ids::NewIds;
-use crate::programme::directory::Directory;
+use crate::members::ActError;
+use crate::programme::directory::{Directory, Programme};
 use crate::store::Store;
 use crate::tokens::Tokens;
 
@@ -55,6 +67,13 @@ impl FromRef<Edge> for Api {
     }
 }
 
+impl Api {
+    /// The settings of a programme, as they were a moment ago.
+    async fn programme(&self, id: &ProgrammeId) -> Result<Arc<Programme>, ApiError> {
+        Ok(self.directory.at_hand(id).await.map_err(ActError::from)?)
+    }
+}
+
 /// How long an answer is waited for. What was begun goes on; the same key hears its answer.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -72,8 +91,15 @@ async fn undisturbed(request: Request, next: Next) -> Response {
 pub(super) fn router() -> OpenApiRouter<Edge> {
     let v1 = OpenApiRouter::default()
         .merge(me::router())
-        .merge(cards::router())
         .merge(asks::router())
-        .merge(appeals::router());
+        .merge(appeals::router())
+        .merge(people::router())
+        .merge(agreement::router())
+        .merge(cards::router())
+        .merge(helping::router())
+        .merge(purchases::router())
+        .merge(told::router())
+        .merge(proposals::router())
+        .merge(pauses::router());
     OpenApiRouter::with_openapi(document::about()).nest("/v1", v1.layer(from_fn(undisturbed)))
 }

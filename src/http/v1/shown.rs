@@ -22,6 +22,13 @@ pub(super) struct MoneyBody {
     currency: &'static str,
 }
 
+impl MoneyBody {
+    /// The amount in minor units.
+    pub(super) const fn minor(self) -> i64 {
+        self.amount
+    }
+}
+
 impl From<Money> for MoneyBody {
     fn from(money: Money) -> Self {
         Self { amount: money.minor(), currency: money.currency().code() }
@@ -51,6 +58,14 @@ impl<T> Page<T> {
         let last = items.last().filter(|_| has_more).map(key);
         let next_cursor = last.map(|key| BASE64_URL_SAFE_NO_PAD.encode(key));
         Self { data: items.into_iter().map(show).collect(), next_cursor }
+    }
+}
+
+impl<T> Page<Option<T>> {
+    /// Leaves out what has nothing to show.
+    pub(super) fn without_none(self) -> Page<T> {
+        let Self { data, next_cursor } = self;
+        Page { data: data.into_iter().flatten().collect(), next_cursor }
     }
 }
 

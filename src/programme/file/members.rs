@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::domain::id::{HumanId, MemberId, PersonId, WorkerId};
+use crate::domain::money::Money;
 use crate::domain::role::{Member, MemberState, Role, Tick};
 
 use super::page::{Entry, NAME_CHARS_MAX};
@@ -64,12 +65,12 @@ fn member(
     let human = entry.parsed::<HumanId>("human");
     let name = entry.text("name", NAME_CHARS_MAX);
     let role = entry.word("role", Role::ALL, Role::word, None);
-    let person = left_out_or(entry, "person", || entry.parsed::<PersonId>("person"));
+    let person = optional(entry, "person", || entry.parsed::<PersonId>("person"));
     Known::refer(entry, "person", "person", people);
-    let worker = left_out_or(entry, "worker", || entry.parsed::<WorkerId>("worker"));
+    let worker = optional(entry, "worker", || entry.parsed::<WorkerId>("worker"));
     known.refer_worker(entry);
     let sees = sees(entry);
-    let limit = left_out_or(entry, "answer_limit", || entry.money("answer_limit", known.currency));
+    let limit = optional(entry, "answer_limit", || entry.money("answer_limit", known.currency));
     let conflicts = conflicts(entry, people);
     let states = [MemberState::Active, MemberState::Ended];
     let state = entry.word("state", &states, MemberState::word, Some(MemberState::Active));
@@ -82,23 +83,23 @@ fn member(
         person: person.ok()?,
         sees: sees?,
         worker: worker.ok()?,
-        answer_limit_minor: limit.ok()?.map(crate::domain::money::Money::minor),
+        answer_limit_minor: limit.ok()?.map(Money::minor),
         conflicts: conflicts?,
         state: state?,
     })
 }
 
-/// A field that is there and cannot be read. What is wrong with it has been noted.
-struct Unreadable;
-
-/// What a field says that may be left out.
-fn left_out_or<T>(
+/// A field that may be left out: whether it was read, and its value if it is there.
+fn optional<T>(
     entry: &Entry<'_>,
-    field: &str,
+    key: &str,
     read: impl FnOnce() -> Option<T>,
-) -> Result<Option<T>, Unreadable> {
-    if entry.has(field) { read().map(Some).ok_or(Unreadable) } else { Ok(None) }
+) -> Result<Option<T>, Wrong> {
+    if entry.has(key) { read().map(Some).ok_or(Wrong) } else { Ok(None) }
 }
+
+/// It is there, and wrong: the page says how.
+struct Wrong;
 
 fn sees(entry: &Entry<'_>) -> Option<Vec<Tick>> {
     let read = |word: String| {
@@ -159,7 +160,7 @@ pub(super) fn duties(root: &Entry<'_>) -> Option<Vec<Duty>> {
         Known::refer(entry, "member", "member", &members);
         let from = entry.instant("from");
         let to = entry.instant("to");
-        let covers = left_out_or(entry, "covers", || entry.parsed::<WorkerId>("covers"));
+        let covers = optional(entry, "covers", || entry.parsed::<WorkerId>("covers"));
         Known::refer(entry, "covers", "worker", &workers);
         if from.zip(to).is_some_and(|(from, to)| to <= from) {
             entry.problem("to", "to is not after from");

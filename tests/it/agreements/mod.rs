@@ -4,6 +4,7 @@ mod any_moves;
 mod at_once;
 mod files;
 mod moves;
+mod over_http;
 mod own;
 mod village;
 mod who;

@@ -1,14 +1,15 @@
 //! What the person decides alone: stricter at once, looser after the time that they chose.
 
 use jiff::ToSpan as _;
-use sayso::agreements::Next;
+use jiff::civil::date;
+use sayso::agreements::{Help, Next, choose_help};
 use sayso::domain::agreement::{Answer, Decider, Scope, Term, TermDraft};
 use sayso::domain::limit::Limit;
 use sayso::domain::proposal::{Said, Side, State};
 
 use super::village::{
-    Village, at_a_phone_shop, cash, category, draft_of, gbp, is_conflict, is_not_allowed, term,
-    weekly, with, without,
+    Village, a_session, at_a_phone_shop, cash, category, draft_of, gbp, id, is_conflict,
+    is_not_allowed, term, weekly, with, without,
 };
 use crate::support::TestDatabase;
 use crate::world::{Purchase, purchase};
@@ -22,6 +23,7 @@ on_both_databases!(
     thinking_time_above_a_sum_is_the_persons_own,
     a_new_term_takes_no_say_from_the_worker,
     the_person_orders_the_pots,
+    how_much_help_is_the_persons_to_choose,
     an_own_wish_goes_on_when_something_else_starts,
 );
 
@@ -203,6 +205,36 @@ async fn the_person_orders_the_pots(database: TestDatabase) {
     renamed.pots[0].only = Some(["food".parse().unwrap()].into());
     let proposed = village.propose("dee", "dee", renamed).await.unwrap();
     assert_eq!(proposed.next, Next::Waits([Side::Worker].into()), "what a pot pays for is agreed");
+    village.world.check().await;
+}
+
+async fn how_much_help_is_the_persons_to_choose(database: TestDatabase) {
+    let village = Village::open(database).await;
+    // Ana and Ben agreed on £35 a day; Ana decides about it.
+    let before = village.in_force("ana").await.list();
+    let together =
+        Help::Together { above: gbp(12_00), cooling_days: 1, review_on: date(2027, 3, 1) };
+    let choose = async |who: &str, help: Help| {
+        let acting = village.as_(who);
+        let (words, session) = ("I want a second look.".to_owned(), a_session());
+        village
+            .run(async |tx| {
+                choose_help(tx, village.desk(), &acting, &id("ana"), help, words, session).await
+            })
+            .await
+    };
+    assert!(is_not_allowed(&choose("ben", together).await));
+    assert_eq!(choose("ana", together).await.unwrap().next, Next::Started(2));
+    let dear = Purchase { card: crate::world::ANA.to_owned(), ..purchase("Dear", 13_00) };
+    assert_eq!(village.world.ask(&dear).await.reason(), "over_purchase");
+    let now = village.in_force("ana").await.list();
+    assert_eq!(now.term(&Scope::Everything).unwrap().limits().len(), 2, "what was agreed stays");
+    let wish = choose("ana", Help::Alone).await.unwrap();
+    assert!(matches!(wish.next, Next::Cools(_)), "{wish:?}");
+    village.world.pass(24.hours());
+    let alone = village.answer("ana", "ana", wish.proposal, Said::Yes).await.unwrap();
+    assert_eq!(alone.next, Next::Started(3));
+    assert_eq!(village.in_force("ana").await.list(), before);
     village.world.check().await;
 }
 

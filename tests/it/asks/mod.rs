@@ -5,5 +5,6 @@ mod appeals;
 mod clocks;
 mod gateways;
 mod over_http;
+mod safety;
 mod town;
 mod working_time;

@@ -5,6 +5,7 @@ use sayso::asks::{self, About, Answering, AppealAnswering, Desk, Wish};
 use sayso::domain::appeal::{self, Appeal};
 use sayso::domain::ask::{Ask, AskKind, AskState, NoReason, Reach, Reply};
 use sayso::domain::id::{AppealId, AskId, PersonId};
+use sayso::domain::recipient::Recipient;
 use sayso::domain::role::{Member, MemberState, Role};
 use sayso::members::{ActError, Acting};
 use sayso::store::{DutyRow, Store};
@@ -69,7 +70,7 @@ impl Town {
         tx.commit().await.unwrap();
     }
 
-    fn desk(&self) -> Desk<'_> {
+    pub(crate) fn desk(&self) -> Desk<'_> {
         Desk { directory: self.world.app.directory(), ids: self.world.app.ids() }
     }
 
@@ -213,7 +214,12 @@ impl Town {
     /// What was told, to whom: the newest last.
     pub(crate) async fn told(&self) -> Vec<(String, String, String)> {
         let (programme, budget) = ("riverside".parse().unwrap(), "dee".parse().unwrap());
-        let told = self.world.app.store().messages_of(&programme, &budget, None, 100).await;
+        let told = self
+            .world
+            .app
+            .store()
+            .messages_to(&programme, &budget, Recipient::ALL, None, 100)
+            .await;
         let mut told = told.unwrap();
         told.reverse();
         told.into_iter()

@@ -19,4 +19,6 @@ mod money;
 mod overload;
 mod processes;
 mod repeats;
+mod tenants;
+mod tokens;
 mod upkeep;

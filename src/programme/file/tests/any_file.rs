@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::role::MemberState;
 
 /// A text as people write it, with what TOML must escape.
 fn words() -> impl Strategy<Value = String> {
@@ -221,12 +222,20 @@ fn a_file() -> impl Strategy<Value = ProgrammeFile> {
                 file.settings.currency = currency;
                 file.settings.hours = hours;
                 file.settings.asks = asks;
+                let member_states = [MemberState::Active, MemberState::Ended];
                 let states = [ProgrammeState::Running, ProgrammeState::Paused];
                 file.settings.exchange_margin = MarginPercent::new(margin).unwrap();
                 file.settings.state = states[usize::from(paused)];
                 file.settings.streams[0].drains_first = drains_first;
                 file.settings.connections[0].secrets[0].until = until;
                 file.settings.start = start;
+                for member in &mut file.members {
+                    member.name.clone_from(&file.settings.name);
+                    let is_about = member.person.is_some();
+                    member.person = is_about.then(|| person.id.clone());
+                    member.conflicts = vec![person.id.clone()];
+                    member.state = member_states[usize::from(paused)];
+                }
                 file.people = vec![person];
                 file
             },

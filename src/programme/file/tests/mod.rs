@@ -93,6 +93,27 @@ up_to = "25.00"
 uses = 1
 from = 2026-11-20T09:00:00Z
 ends = 2026-11-27T09:00:00Z
+[[member]]
+id = "hal"
+human = "hal"
+name = "Hal"
+role = "helper"
+person = "dee"
+sees = ["balance"]
+[[member]]
+id = "amina"
+human = "amina"
+name = "Amina A."
+role = "worker"
+worker = "amina"
+answer_limit = "10.00"
+conflicts = ["dee"]
+state = "ended"
+[[duty]]
+member = "amina"
+from = 2026-11-20T09:00:00Z
+to = 2026-11-27T09:00:00Z
+covers = "amina"
 "#;
 
 fn some_categories(category: &Category) -> bool {

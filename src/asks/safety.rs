@@ -1,0 +1,132 @@
+//! Safety without spying: who has the card, talks that come first, and the quiet word.
+
+use jiff::ToSpan as _;
+
+use super::telling::Telling;
+use super::{Desk, Room, said};
+use crate::domain::id::{BudgetId, CustodyId, PersonId, TalkId};
+use crate::domain::recipient::Recipient;
+use crate::domain::role::Act;
+use crate::domain::safety::{CUSTODY_REVIEW_DAYS, Custody, Holder, Talk};
+use crate::members::{ActError, Acting};
+use crate::record::particulars::Particulars;
+use crate::record::row::Digest;
+use crate::store::Tx;
+use crate::words::{News, Words};
+
+/// The person writes down who has their card. Nobody else can: it is theirs, and comes back when they
+/// say so.
+pub async fn hand_card(
+    tx: &mut Tx,
+    desk: Desk<'_>,
+    acting: &Acting,
+    person: &PersonId,
+    holder: Holder,
+    name: &str,
+) -> Result<Custody, ActError> {
+    let room = Room::enter(tx, desk, &acting.programme, &BudgetId::of(person)).await?;
+    let admitted = acting.admit(tx, Act::ChooseHelpers, person).await?;
+    let name = said(Some(name))?.ok_or_else(|| ActError::invalid("name", "say who has it"))?;
+    let is_elsewhere = holder != Holder::Person;
+    let review_on = room.today(acting.at).checked_add(CUSTODY_REVIEW_DAYS.days()).ok();
+    let custody = Custody {
+        id: CustodyId::new(desk.ids.next(acting.at)),
+        holder,
+        name,
+        since: acting.at,
+        review_on: review_on.filter(|_| is_elsewhere),
+    };
+    tx.add_custody(&room.programme_id, &room.budget, &custody).await?;
+    let mut telling = Telling::new(&room, desk, acting.at, custody.id.to_string());
+    telling.act(&admitted, "handed_card", holder.word());
+    if is_elsewhere {
+        let particular = telling.particular();
+        let facts = Particulars::default()
+            .text("holder", holder.word())
+            .optional("review_on", custody.review_on.map(|date| date.to_string()));
+        telling.tell(Recipient::Person, News::CustodyChanged, &particular, facts.clone());
+        telling.tell(Recipient::Worker, News::WorkerSignal, &particular, facts);
+    }
+    telling.write(tx).await?;
+    Ok(custody)
+}
+
+/// Writes down a talk. It comes before a no for safety, and before a pause.
+pub async fn talk(
+    tx: &mut Tx,
+    desk: Desk<'_>,
+    acting: &Acting,
+    person: &PersonId,
+    talk: &Talk,
+) -> Result<Talk, ActError> {
+    let room = Room::enter(tx, desk, &acting.programme, &BudgetId::of(person)).await?;
+    let admitted = acting.admit(tx, Act::Pause, person).await?;
+    let needed = |field: &'static str, text: &str| {
+        let text = said(Some(text))?;
+        text.ok_or_else(|| ActError::invalid(field, "write what was said about it"))
+    };
+    let talk = Talk {
+        id: TalkId::new(desk.ids.next(acting.at)),
+        by: admitted.actor.member.id.clone(),
+        concern: needed("concern", &talk.concern)?,
+        wants: needed("wants", &talk.wants)?,
+        consent: needed("consent", &talk.consent)?,
+        options: needed("options", &talk.options)?,
+        next_step: needed("next_step", &talk.next_step)?,
+        at: acting.at,
+    };
+    tx.add_talk(&room.programme_id, &room.budget, &talk).await?;
+    let mut telling = Telling::new(&room, desk, acting.at, talk.id.to_string());
+    telling.act(&admitted, "talked", &talk.next_step);
+    telling.write(tx).await?;
+    Ok(talk)
+}
+
+/// The person chooses a quiet word: something that they could text to anybody.
+pub async fn choose_quiet_word(
+    tx: &mut Tx,
+    desk: Desk<'_>,
+    acting: &Acting,
+    person: &PersonId,
+    word: &str,
+) -> Result<(), ActError> {
+    let room = Room::enter(tx, desk, &acting.programme, &BudgetId::of(person)).await?;
+    acting.admit(tx, Act::ChooseHelpers, person).await?;
+    if plain(word).chars().count() < 4 {
+        return Err(ActError::invalid("word", "choose four letters or more"));
+    }
+    let digest = digest(&room, word);
+    Ok(tx.put_quiet_word(&room.programme_id, &room.budget, digest).await?)
+}
+
+/// Hears a text that is no command. The quiet word tells whoever is on duty, and nobody else: no act
+/// and no message of the person's own, and the same dull reply as to anything else. Nothing is
+/// stopped.
+pub async fn hear(
+    tx: &mut Tx,
+    desk: Desk<'_>,
+    acting: &Acting,
+    person: &PersonId,
+    text: &str,
+) -> Result<String, ActError> {
+    let room = Room::enter(tx, desk, &acting.programme, &BudgetId::of(person)).await?;
+    acting.admit(tx, Act::Ask, person).await?;
+    let known = tx.quiet_word(&room.programme_id, &room.budget).await?;
+    if known == Some(digest(&room, text)) {
+        let mut telling = Telling::new(&room, desk, acting.at, room.budget.to_string());
+        let facts = Particulars::default().text("person", person.as_str());
+        let particular = telling.particular();
+        telling.tell(Recipient::Duty, News::WorkerQuietWord, &particular, facts);
+        telling.write(tx).await?;
+    }
+    Ok(Words::english().dull_reply())
+}
+
+/// Capitals, blanks and marks do not matter.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+fn digest(room: &Room, word: &str) -> Digest {
+    Digest::of_text(&format!("{}/{}/{}", room.programme_id, room.budget, plain(word)))
+}

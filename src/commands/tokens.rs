@@ -1,0 +1,108 @@
+//! `sayso token` and `sayso keys`: for whoever has the database.
+
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+use super::{Common, Ending, Failure, Output, json, result, talk};
+use crate::clock::Clock;
+use crate::domain::id::ProgrammeId;
+use crate::ids::NewIds;
+use crate::store::{Store, StoreError};
+use crate::tokens::{Haste, KeyState, LEEWAY, LIFETIME, Tokens};
+
+pub(super) async fn token(
+    common: &Common,
+    programme: &str,
+    member: Option<&str>,
+    revoke: Option<&str>,
+) -> Result<Ending, Failure> {
+    let programme = parsed::<ProgrammeId>(programme)?;
+    let issuer = common.config(None)?.token_issuer.value;
+    let now = Clock::system().now();
+    let store = common.existing_store().await?;
+    let done = match (member, revoke) {
+        (Some(member), _) => {
+            let member = parsed(member)?;
+            let tokens = Tokens::new(store.clone(), &issuer);
+            let made = tokens.issue(&NewIds::default(), &programme, &member, now).await;
+            made.map(Some).map_err(|error| Failure::of(&error))
+        }
+        (None, Some(token)) => {
+            let revoked = revoke_token(&store, &programme, token, now).await;
+            revoked.map(|()| None).map_err(|error| Failure::of(&error))
+        }
+        (None, None) => Err(Failure::new("say --member or --revoke")),
+    };
+    store.close().await;
+    match (done?, common.output) {
+        (Some(made), Output::Text) => {
+            result(format_args!("{}\n", made.text))?;
+            talk(format_args!("token {} counts until {}", made.token, made.expires_at));
+        }
+        (Some(made), Output::Json) => json(&serde_json::json!({
+            "token": made.text,
+            "jti": made.token,
+            "expires_at": made.expires_at.to_string(),
+        }))?,
+        (None, Output::Text | Output::Json) => {
+            talk(format_args!("the token counts no more"));
+        }
+    }
+    Ok(Ending::Done)
+}
+
+/// Nobody here knows when it was made, so it is kept for as long as any token of now lives.
+async fn revoke_token(
+    store: &Store,
+    programme: &ProgrammeId,
+    token: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let until = now.checked_add(LIFETIME).and_then(|until| until.checked_add(LEEWAY));
+    let until = until.unwrap_or(Timestamp::MAX);
+    let mut tx = store.begin().await?;
+    tx.revoke_token(programme, token, until, now).await?;
+    tx.commit().await
+}
+
+pub(super) async fn list(common: &Common) -> Result<Ending, Failure> {
+    let issuer = common.config(None)?.token_issuer.value;
+    let store = common.existing_store().await?;
+    let keys = Tokens::new(store.clone(), &issuer).keys(Clock::system().now()).await;
+    store.close().await;
+    let keys = keys.map_err(|error| Failure::of(&error))?;
+    match common.output {
+        Output::Json => {
+            let key = |key: &crate::tokens::TokenKey| {
+                serde_json::json!({
+                    "kid": key.id,
+                    "state": key.state.word(),
+                    "since": key.changed_at.to_string(),
+                })
+            };
+            json(&serde_json::json!({ "keys": keys.iter().map(key).collect::<Vec<_>>() }))?;
+        }
+        Output::Text => {
+            for key in &keys {
+                let state = KeyState::word(key.state);
+                result(format_args!("{}  {state:<8} since {}\n", key.id, key.changed_at))?;
+            }
+        }
+    }
+    Ok(Ending::Done)
+}
+
+pub(super) async fn rotate(common: &Common, is_hasty: bool) -> Result<Ending, Failure> {
+    let issuer = common.config(None)?.token_issuer.value;
+    let haste = if is_hasty { Haste::Now } else { Haste::None };
+    let store = common.existing_store().await?;
+    let rotated = Tokens::new(store.clone(), &issuer).rotate(Clock::system().now(), haste).await;
+    store.close().await;
+    rotated.map_err(|error| Failure::of(&error))?;
+    list(common).await
+}
+
+fn parsed<T: FromStr<Err: std::error::Error>>(text: &str) -> Result<T, Failure> {
+    text.parse().map_err(|error: T::Err| Failure::new(error.to_string()))
+}

@@ -1,0 +1,173 @@
+//! People and what they have: the caseload, and one person's money.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Api;
+use super::asked::{Asked, Nothing, Place, named};
+use super::cards::CardBody;
+use super::document::Problems;
+use super::shown::{MoneyBody, Page, PageQuery};
+use crate::domain::money::{Currency, Money};
+use crate::domain::role::Act;
+use crate::http::Edge;
+use crate::http::problem::ApiError;
+use crate::ledger::book::PotBalance;
+use crate::members::{ActError, Acting};
+use crate::store::PersonRow;
+use crate::tokens::RefusedToken;
+
+pub(super) fn router() -> OpenApiRouter<Edge> {
+    OpenApiRouter::default().routes(routes!(people)).routes(routes!(person))
+}
+
+/// A person of the caseload.
+#[derive(Debug, Serialize, ToSchema)]
+struct PersonLine {
+    person: String,
+    /// Left out for those who see people without their names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    name: Option<String>,
+    worker: String,
+    /// `active` or `ended`.
+    state: &'static str,
+}
+
+/// What a person has.
+#[derive(Debug, Serialize, ToSchema)]
+struct PersonBody {
+    person: String,
+    /// Left out for those who see people without their names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    name: Option<String>,
+    worker: String,
+    /// `active` or `ended`.
+    state: &'static str,
+    /// What is left in all pots together: the one number.
+    left: MoneyBody,
+    pots: Vec<PotBody>,
+    /// Left out for those who see people without their names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    cards: Option<Vec<CardBody>>,
+}
+
+/// A pot. `loaded` is what was put in; it is `held` for purchases, `spent`, or `left`.
+#[derive(Debug, Serialize, ToSchema)]
+struct PotBody {
+    pot: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    name: Option<String>,
+    stream: String,
+    /// What was promised for it.
+    allocated: MoneyBody,
+    loaded: MoneyBody,
+    held: MoneyBody,
+    spent: MoneyBody,
+    left: MoneyBody,
+}
+
+/// Whom I may see
+///
+/// The person themselves, the person whom I help, my caseload, or everybody of the programme.
+#[utoipa::path(
+    get, path = "/people", tag = "people", params(PageQuery),
+    responses((status = 200, body = Page<PersonLine>), Problems)
+)]
+async fn people(
+    State(api): State<Api>,
+    acting: Acting,
+    Asked(page): Asked<PageQuery>,
+) -> Result<Json<Page<PersonLine>>, ApiError> {
+    let (wanted, after) = (page.wanted()?, page.after()?);
+    let mut tx = api.store.snapshot().await?;
+    let actor = tx.reading_actor(&acting.programme, &acting.member, acting.at).await?;
+    let actor = actor.ok_or(ApiError::BadToken(RefusedToken::Ended))?;
+    let whose = actor.whose(Act::SeeBudget);
+    let more = wanted.saturating_add(1);
+    let people = tx.people_after(&acting.programme, &whose, after.as_ref(), more).await?;
+    tx.commit().await?;
+    let sees_names = actor.member.role.sees_names();
+    let line = |row: PersonRow| PersonLine {
+        person: row.budget.to_string(),
+        name: sees_names.then_some(row.name),
+        worker: row.worker,
+        state: row.state.word(),
+    };
+    Ok(Json(Page::of(people, wanted, |row| row.budget.to_string(), line)))
+}
+
+/// What a person has: each pot, and the one number that is left
+#[utoipa::path(
+    get, path = "/people/{person}", tag = "people", params(("person" = String, Path)),
+    responses((status = 200, body = PersonBody), Problems)
+)]
+async fn person(
+    State(api): State<Api>,
+    acting: Acting,
+    Place(person): Place<String>,
+    _: Asked<Nothing>,
+) -> Result<Json<PersonBody>, ApiError> {
+    let programme = api.programme(&acting.programme).await?;
+    let mut tx = api.store.snapshot().await?;
+    let admitted = acting.see(&mut tx, Act::SeeBudget, &named(&person, "person")?).await?;
+    let (id, budget) = (&admitted.programme, &admitted.budget);
+    let row = tx.person(id, budget).await?.ok_or(ActError::NotThere("person"))?;
+    let cards = tx.cards_of(id, budget).await?;
+    let balances = tx.pots_of(id, budget).await?;
+    let plans = match tx.version_in_force(id, budget).await? {
+        Some(version) => {
+            let currency = programme.settings.currency;
+            tx.read_agreement(id, budget, version, currency).await?.pots.clone()
+        }
+        None => Vec::new(),
+    };
+    tx.commit().await?;
+    let place = |pot: &str| plans.iter().position(|plan| plan.id.as_str() == pot);
+    let mut pots: Vec<_> = balances
+        .into_iter()
+        .map(|(pot, balance)| {
+            let name = plans.iter().find(|plan| plan.id == pot).map(|plan| plan.name.clone());
+            pot_body(pot.to_string(), name, &balance)
+        })
+        .collect();
+    pots.sort_by_key(|pot| place(&pot.pot).unwrap_or(usize::MAX));
+    let left = total_left(programme.settings.currency, &pots);
+    let sees_names = admitted.actor.member.role.sees_names();
+    Ok(Json(PersonBody {
+        person: budget.to_string(),
+        name: sees_names.then_some(row.name),
+        worker: row.worker,
+        state: row.state.word(),
+        left: left.into(),
+        pots,
+        cards: sees_names
+            .then(|| cards.into_iter().map(|card| CardBody::at(card, acting.at)).collect()),
+    }))
+}
+
+fn pot_body(pot: String, name: Option<String>, balance: &PotBalance) -> PotBody {
+    let PotBalance { stream, allocated, loaded, held, spent, left } = balance;
+    PotBody {
+        pot,
+        name,
+        stream: stream.to_string(),
+        allocated: (*allocated).into(),
+        loaded: (*loaded).into(),
+        held: (*held).into(),
+        spent: (*spent).into(),
+        left: (*left).into(),
+    }
+}
+
+fn total_left(currency: Currency, pots: &[PotBody]) -> Money {
+    let sum = pots.iter().fold(0_i64, |sum, pot| sum.saturating_add(pot.left.minor()));
+    Money::from_minor(sum, currency)
+}

@@ -1,0 +1,48 @@
+//! The queries that some addresses take.
+
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Looking {
+    /// How many items at most.
+    #[param(minimum = 1, maximum = 100)]
+    pub(super) limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    pub(super) cursor: Option<String>,
+    /// Why somebody else than the person looks. The person can read it.
+    #[param(max_length = 1000)]
+    pub(super) reason: Option<String>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LookingAtOne {
+    /// Why somebody else than the person looks. The person can read it.
+    #[param(max_length = 1000)]
+    pub(super) reason: Option<String>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Days {
+    /// The first day; left out, it is the first of this month.
+    #[param(format = Date)]
+    pub(super) from: Option<String>,
+    /// The last day; left out, it is today.
+    #[param(format = Date)]
+    pub(super) to: Option<String>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    /// Which version; left out, it is the one in force.
+    #[param(minimum = 1)]
+    pub(super) version: Option<u32>,
+}

@@ -1,0 +1,270 @@
+//! What one person bought, and what holds for them: read from the end of their chain backwards, so
+//! that a page costs the same after a year.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+
+use super::batch::{names, read_row};
+use super::{PersonRow, StoreError, Tx};
+use crate::domain::id::{
+    BudgetId, ConnectionId, DecisionId, PersonId, PostingId, ProgrammeId, PurchaseId,
+    PurchaseReference, WorkerId,
+};
+use crate::domain::person::PersonState;
+use crate::domain::purchase::Purchase;
+use crate::domain::role::Whose;
+use crate::record::decision::{DECISION, RecordedDecision, read_decision};
+use crate::record::purchase::{HOLD, PURCHASE, read_hold, read_purchase};
+use crate::record::row::{Reader, Table, Value, columns, shown};
+
+static LINK: Table = Table {
+    name: "posting",
+    columns: columns![Key "posting_id", Text "kind", Text "subject", Text "purchase_id", Number "posted_at"],
+};
+static VERSION: Table = Table { name: "budget", columns: columns![Number "agreement_version"] };
+static PERSON: Table = Table {
+    name: "person",
+    columns: columns![Key "person_id", Text "name", Text "worker_id", Text "state"],
+};
+
+/// Where walking begins: behind a link that was seen, or at the head of the chain.
+const BEGIN: &str = "WITH RECURSIVE link AS ( \
+       SELECT p.programme_id, p.posting_id, p.previous_id, p.kind, p.subject, p.purchase_id, \
+       p.posted_at FROM posting p WHERE p.programme_id = $1 AND p.posting_id = COALESCE( \
+         (SELECT c.previous_id FROM posting c WHERE c.programme_id = $1 AND c.budget_id = $2 \
+          AND c.posting_id = $3), \
+         (SELECT b.head_posting FROM budget b WHERE b.programme_id = $1 AND b.budget_id = $2 \
+          AND CAST($3 AS TEXT) IS NULL)) \
+     UNION ALL \
+       SELECT p.programme_id, p.posting_id, p.previous_id, p.kind, p.subject, p.purchase_id, \
+       p.posted_at FROM link l JOIN posting p ON p.programme_id = l.programme_id \
+       AND p.posting_id = l.previous_id WHERE l.posted_at >= $4) ";
+
+/// A question that was answered, or a claim: a link of the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoughtLink {
+    pub posting: PostingId,
+    /// The question; none for a claim.
+    pub decision: Option<DecisionId>,
+    /// The purchase that it changed, if it changed one.
+    pub purchase: Option<PurchaseId>,
+    pub posted_at: Timestamp,
+}
+
+impl Tx {
+    /// The questions and claims of a budget, the newest first; those before `before`, if it is named.
+    pub async fn bought(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        before: Option<PostingId>,
+        most: u32,
+    ) -> Result<Vec<BoughtLink>, StoreError> {
+        let sql = format!(
+            "{BEGIN} SELECT posting_id, kind, subject, purchase_id, posted_at FROM link \
+             WHERE kind IN ('decision', 'capture') LIMIT $5"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(before.map(|id| id.to_string()))
+            .bind(i64::MIN)
+            .bind(i64::from(most))
+            .fetch_all(self.connection())
+            .await?;
+        let read = |row: &AnyRow| {
+            let row = read_row(row, LINK.columns)?;
+            let mut reader = Reader::new(&LINK, &row);
+            let posting = reader.parsed()?;
+            let is_question = reader.text()? == "decision";
+            let subject = reader.text()?;
+            let decision = is_question.then(|| subject.parse()).transpose();
+            let decision = decision.map_err(|_| reader.corrupt())?;
+            let purchase = reader.optional(Reader::parsed)?;
+            Ok(BoughtLink { posting, decision, purchase, posted_at: reader.instant()? })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// The purchases of a budget that something was said about at `since` or later, without their
+    /// holds' order: for summing them up.
+    pub async fn purchases_since(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        since: Timestamp,
+    ) -> Result<Vec<Purchase>, StoreError> {
+        let sql =
+            format!("{BEGIN} SELECT DISTINCT purchase_id FROM link WHERE purchase_id IS NOT NULL");
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(None::<String>)
+            .bind(since.as_microsecond())
+            .fetch_all(self.connection())
+            .await?;
+        let mut ids = Vec::new();
+        for row in &rows {
+            let row = read_row(row, columns![Key "purchase_id"])?;
+            ids.push(Reader::new(&PURCHASE, &row).parsed()?);
+        }
+        self.purchases_with(programme, &ids).await
+    }
+
+    /// The purchases with these identifiers, with their holds.
+    pub async fn purchases_with(
+        &mut self,
+        programme: &ProgrammeId,
+        ids: &[PurchaseId],
+    ) -> Result<Vec<Purchase>, StoreError> {
+        let mut purchases = Vec::new();
+        for part in ids.chunks(IDS_MOST) {
+            let rows = self.rows_with(programme, &PURCHASE, "purchase_id", part).await?;
+            for row in &rows {
+                purchases.push(read_purchase(row)?);
+            }
+        }
+        self.add_holds(programme, &mut purchases).await?;
+        Ok(purchases)
+    }
+
+    /// The purchase with the issuer's own identifier, if there is one.
+    pub async fn purchase_named(
+        &mut self,
+        programme: &ProgrammeId,
+        connection: &ConnectionId,
+        reference: &PurchaseReference,
+    ) -> Result<Option<Purchase>, StoreError> {
+        let key = vec![vec![shown(programme), shown(connection), shown(reference)]];
+        let statements = Arc::clone(&self.statements);
+        let rows = statements.purchases.fetch(self.connection(), &key, PURCHASE.columns).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let mut purchases = vec![read_purchase(row)?];
+        self.add_holds(programme, &mut purchases).await?;
+        Ok(purchases.pop())
+    }
+
+    /// The decisions with these identifiers.
+    pub async fn decisions_with(
+        &mut self,
+        programme: &ProgrammeId,
+        ids: &[DecisionId],
+    ) -> Result<Vec<RecordedDecision>, StoreError> {
+        let mut decisions = Vec::new();
+        for part in ids.chunks(IDS_MOST) {
+            for row in self.rows_with(programme, &DECISION, "decision_id", part).await? {
+                decisions.push(read_decision(&row)?);
+            }
+        }
+        Ok(decisions)
+    }
+
+    /// No index serves `programme_id || ''`: so that only the one by identifier can be taken.
+    async fn rows_with<I: std::fmt::Display>(
+        &mut self,
+        programme: &ProgrammeId,
+        table: &Table,
+        column: &str,
+        ids: &[I],
+    ) -> Result<Vec<Vec<Value>>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let places: Vec<_> = (2..).take(ids.len()).map(|place| format!("${place}")).collect();
+        let sql = format!(
+            "SELECT {} FROM {} WHERE programme_id || '' = $1 AND {column} IN ({})",
+            names(table.columns, ""),
+            table.name,
+            places.join(", ")
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(programme.to_string());
+        for id in ids {
+            query = query.bind(id.to_string());
+        }
+        let rows = query.fetch_all(self.connection()).await?;
+        rows.iter().map(|row| read_row(row, table.columns)).collect()
+    }
+
+    async fn add_holds(
+        &mut self,
+        programme: &ProgrammeId,
+        purchases: &mut [Purchase],
+    ) -> Result<(), StoreError> {
+        let keys: Vec<_> = purchases.iter().map(|p| vec![shown(programme), shown(p.id)]).collect();
+        let statements = Arc::clone(&self.statements);
+        for row in statements.holds.fetch(self.connection(), &keys, HOLD.columns).await? {
+            let (id, part) = read_hold(&row)?;
+            if let Some(purchase) = purchases.iter_mut().find(|purchase| purchase.id == id) {
+                purchase.holds.push(part);
+            }
+        }
+        Ok(())
+    }
+
+    /// The version of a budget's agreement that is in force.
+    pub async fn version_in_force(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<Option<u32>, StoreError> {
+        let sql = "SELECT agreement_version FROM budget WHERE programme_id = $1 AND budget_id = $2";
+        let row = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .fetch_optional(self.connection())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let row = read_row(&row, VERSION.columns)?;
+        Ok(Reader::new(&VERSION, &row).optional(Reader::small)?)
+    }
+
+    /// People of a programme, in order, after `after`: those whose budgets are `whose`.
+    pub async fn people_after(
+        &mut self,
+        programme: &ProgrammeId,
+        whose: &Whose,
+        after: Option<&PersonId>,
+        most: u32,
+    ) -> Result<Vec<PersonRow>, StoreError> {
+        let (person, workers) = match whose {
+            Whose::Nobodys => return Ok(Vec::new()),
+            Whose::OnePersons(person) => (Some(person.to_string()), None),
+            Whose::OfWorkers(workers) => {
+                let names: Vec<_> = workers.iter().map(WorkerId::as_str).collect();
+                (None, Some(format!(" {} ", names.join(" "))))
+            }
+            Whose::Everybodys => (None, None),
+        };
+        let sql = "SELECT person_id, name, worker_id, state FROM person \
+                   WHERE programme_id = $1 AND person_id > $2 \
+                   AND person_id = COALESCE(CAST($3 AS TEXT), person_id) \
+                   AND (CAST($4 AS TEXT) IS NULL OR $4 LIKE '% ' || worker_id || ' %') \
+                   ORDER BY person_id LIMIT $5";
+        let rows = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(after.map(ToString::to_string).unwrap_or_default())
+            .bind(person)
+            .bind(workers)
+            .bind(i64::from(most))
+            .fetch_all(self.connection())
+            .await?;
+        let read = |row: &AnyRow| {
+            let row = read_row(row, PERSON.columns)?;
+            let mut reader = Reader::new(&PERSON, &row);
+            Ok(PersonRow {
+                budget: reader.parsed()?,
+                name: reader.text()?.to_owned(),
+                worker: reader.text()?.to_owned(),
+                state: reader.word(PersonState::from_word)?,
+                plan: String::new(),
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+}
+
+/// The most identifiers of one statement.
+const IDS_MOST: usize = 200;

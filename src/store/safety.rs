@@ -1,0 +1,155 @@
+//! Who has the card, what was talked about, and the quiet word.
+
+use jiff::Timestamp;
+
+use super::batch::{Batch, read_row};
+use super::programmes::OnKnown;
+use super::{Store, StoreError, Tx};
+use crate::domain::id::{BudgetId, ProgrammeId};
+use crate::domain::safety::{Custody, Holder, Talk};
+use crate::record::row::{Digest, Reader, Table, columns, shown};
+
+static CUSTODY: Table = Table {
+    name: "custody",
+    columns: columns![
+        Key "programme_id", Key "budget_id", Key "custody_id", Text "holder", Text "name",
+        Number "since", Text "review_on",
+    ],
+};
+static TALK: Table = Table {
+    name: "talk",
+    columns: columns![
+        Key "programme_id", Key "budget_id", Key "talk_id", Text "member_id", Text "concern",
+        Text "wants", Text "consent", Text "options", Text "next_step", Number "talked_at",
+    ],
+};
+static QUIET_WORD: Table = Table {
+    name: "quiet_word",
+    columns: columns![Key "programme_id", Key "budget_id", Text "digest"],
+};
+
+impl Tx {
+    /// Writes down who has the card.
+    pub async fn add_custody(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        custody: &Custody,
+    ) -> Result<(), StoreError> {
+        let rows = [vec![
+            shown(programme),
+            shown(budget),
+            shown(custody.id),
+            custody.holder.word().into(),
+            custody.name.as_str().into(),
+            custody.since.into(),
+            custody.review_on.map(|date| date.to_string()).into(),
+        ]];
+        Batch::insert(self.statements.dialect, &CUSTODY).execute(self.connection(), &rows).await?;
+        Ok(())
+    }
+
+    /// Writes down a talk.
+    pub async fn add_talk(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        talk: &Talk,
+    ) -> Result<(), StoreError> {
+        let rows = [vec![
+            shown(programme),
+            shown(budget),
+            shown(talk.id),
+            shown(&talk.by),
+            talk.concern.as_str().into(),
+            talk.wants.as_str().into(),
+            talk.consent.as_str().into(),
+            talk.options.as_str().into(),
+            talk.next_step.as_str().into(),
+            talk.at.into(),
+        ]];
+        Batch::insert(self.statements.dialect, &TALK).execute(self.connection(), &rows).await?;
+        Ok(())
+    }
+
+    /// Whether a talk was written down since `since`.
+    pub async fn has_talked(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        since: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sql = "SELECT talk_id FROM talk WHERE programme_id = $1 AND budget_id = $2 \
+                   AND talked_at >= $3 LIMIT 1";
+        let row = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(since.as_microsecond())
+            .fetch_optional(self.connection())
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// Sets the person's quiet word.
+    pub async fn put_quiet_word(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        digest: Digest,
+    ) -> Result<(), StoreError> {
+        let rows = [vec![shown(programme), shown(budget), digest.into()]];
+        self.put(&QUIET_WORD, &rows, OnKnown::Replace).await?;
+        Ok(())
+    }
+
+    /// The person's quiet word, if they have chosen one.
+    pub async fn quiet_word(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<Option<Digest>, StoreError> {
+        let sql = "SELECT programme_id, budget_id, digest FROM quiet_word \
+                   WHERE programme_id = $1 AND budget_id = $2";
+        let row = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .fetch_optional(self.connection())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let row = read_row(&row, QUIET_WORD.columns)?;
+        let mut reader = Reader::new(&QUIET_WORD, &row);
+        reader.skip(); // the programme, which was asked for
+        reader.skip(); // the budget, too
+        Ok(Some(reader.parsed()?))
+    }
+}
+
+impl Store {
+    /// Who has the card now, if it was ever written down.
+    pub async fn custody(
+        &self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<Option<Custody>, StoreError> {
+        let sql = "SELECT programme_id, budget_id, custody_id, holder, name, since, review_on \
+                   FROM custody WHERE programme_id = $1 AND budget_id = $2 \
+                   ORDER BY custody_id DESC LIMIT 1";
+        let row = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .fetch_optional(&self.readers())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let row = read_row(&row, CUSTODY.columns)?;
+        let mut reader = Reader::new(&CUSTODY, &row);
+        reader.skip(); // the programme, which was asked for
+        reader.skip(); // the budget, too
+        Ok(Some(Custody {
+            id: reader.parsed()?,
+            holder: reader.word(Holder::from_word)?,
+            name: reader.text()?.to_owned(),
+            since: reader.instant()?,
+            review_on: reader.optional(Reader::date)?,
+        }))
+    }
+}

@@ -1,0 +1,84 @@
+//! The same over the JSON API, with real tokens.
+
+use serde_json::{Value, json};
+
+use super::village::{Village, at_a_phone_shop};
+use crate::support::TestDatabase;
+use crate::world::{Answer, purchase};
+
+on_both_databases!(proposed_agreed_and_paid_over_the_api);
+
+impl Village {
+    async fn post(&self, who: &str, path: &str, body: Value) -> Answer {
+        self.world.post_as(who, &format!("/v1/people/dee{path}"), &body).await
+    }
+
+    async fn get(&self, who: &str, path: &str) -> Value {
+        let answer = self.world.get_as(who, &format!("/v1/people/dee{path}")).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    }
+}
+
+async fn proposed_agreed_and_paid_over_the_api(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let session = json!({"how": "in_person", "place": "the hostel", "minutes": 20});
+    let change = json!({
+        "version": 1,
+        "set": [{
+            "on": "category:phone",
+            "answer": "yes",
+            "limits": [{"per": "purchase", "amount": 50_00}],
+            "reason": "You need a phone that works.",
+            "review_on": "2027-05-01",
+        }],
+        "remove": ["category:driving"],
+        "words": "You told me your phone broke.",
+        "in_parts": true,
+        "session": session,
+    });
+    let stale = json!({"version": 2, "words": "x", "session": session, "partial": true});
+    assert_eq!(village.post("amina", "/proposals", stale).await.status, 409);
+    let proposed = village.post("amina", "/proposals", change).await;
+    assert_eq!((proposed.status, &proposed.json()["waits_for"]), (201, &json!(["person"])));
+    let id = proposed.json()["proposal"].as_str().unwrap().to_owned();
+    let shown = village.get("dee", &format!("/proposals/{id}")).await;
+    assert_eq!(
+        (&shown["state"], &shown["words"]),
+        (&json!("open"), &json!("You told me your phone broke."))
+    );
+    assert_eq!(
+        shown["lines"][1],
+        json!({
+            "part": "category:phone",
+            "about": "Phone, internet and TV",
+            "now": "Ask first",
+            "new": "Yes, up to £50 each time",
+            "way": "more",
+            "way_words": "more",
+        })
+    );
+    let yes = json!({"say": "yes", "parts": ["category:phone"], "session": session});
+    let agreed = village.post("dee", &format!("/proposals/{id}/answer"), yes).await;
+    assert_eq!((agreed.status, &agreed.json()["version"]), (200, &json!(2)), "{agreed:?}");
+    assert!(village.world.ask(&at_a_phone_shop("A", 50_00)).await.is_approved());
+    let all = village.get("amina", "/proposals").await;
+    assert_eq!(all["data"][0]["said"][0]["side"], "person");
+    let changes = village.get("dee", "/agreement/changes").await;
+    assert_eq!(changes["lines"].as_array().unwrap().len(), 1);
+    assert_eq!(village.get("amina", "/restrictions").await["count"], 8);
+
+    let pause = json!({
+        "reason": "Someone has your PIN.",
+        "talk": "Dee rang us.",
+        "until": "2026-11-23T12:00:00Z",
+    });
+    let paused = village.post("amina", "/pauses", pause).await;
+    assert_eq!(paused.status, 201, "{paused:?}");
+    assert_eq!(village.world.ask(&purchase("B", 1_00)).await.reason(), "frozen_staff");
+    let id = paused.json()["pause"].as_str().unwrap().to_owned();
+    let lifted = village.post("ruth", &format!("/pauses/{id}/lift"), json!({})).await;
+    assert_eq!(lifted.status, 200, "{lifted:?}");
+    assert!(village.world.ask(&purchase("C", 1_00)).await.is_approved());
+    village.world.check().await;
+}

@@ -1,0 +1,102 @@
+//! Who may do what: the table cell by cell, and then over HTTP each account at each address.
+
+use sayso::domain::role::{Act, Reach, Role};
+
+use super::town::{ACCOUNTS, ROUTES, town};
+use crate::support::TestDatabase;
+use crate::world::{World, purchase};
+
+on_both_databases!(every_account_is_answered_as_the_table_says_at_every_address);
+
+/// One row for each act, one column for each role: `own`, a tick, `chosen`, `case` (the caseload),
+/// `duty` (everybody, while on duty), `all` (the programme), or `-` for never.
+#[rustfmt::skip]
+const TABLE: &[(&str, &str)] = &[
+    //                    person helper    advocate  planner worker duty manager finance operator auditor
+    ("see_budget",       "own    balance   balance   -       case   duty all     all     -        all"),
+    ("see_list",         "own    list      list      list    case   duty all     -       -        all"),
+    ("see_totals",       "own    totals    totals    -       case   duty all     all     -        all"),
+    ("see_purchase",     "own    purchases purchases -       case   duty all     -       -        all"),
+    ("see_timeline",     "own    -         -         -       case   duty all     -       -        all"),
+    ("draft",            "own    draft     draft     chosen  case   -    all     -       -        -"),
+    ("propose",          "own    -         -         -       case   -    all     -       -        -"),
+    ("agree_as_person",  "own    -         -         -       -      -    -       -       -        -"),
+    ("agree_as_worker",  "-      -         -         -       case   -    -       -       -        -"),
+    ("agree_as_manager", "-      -         -         -       -      -    all     -       -        -"),
+    ("tighten",          "own    -         -         -       -      -    -       -       -        -"),
+    ("pause",            "-      -         -         -       case   duty all     -       -        -"),
+    ("freeze",           "own    freeze    freeze    -       -      -    -       -       -        -"),
+    ("unfreeze",         "own    -         -         -       -      -    -       -       -        -"),
+    ("ask",              "own    -         -         -       -      -    -       -       -        -"),
+    ("answer_ask",       "-      -         -         -       case   duty all     -       -        -"),
+    ("appeal",           "own    -         chosen    -       -      -    -       -       -        -"),
+    ("answer_appeal",    "-      -         -         -       case   duty all     -       -        -"),
+    ("steer_money",      "own    -         -         -       -      -    -       -       -        -"),
+    ("choose_helpers",   "own    -         -         -       -      -    -       -       -        -"),
+    ("propose_money",    "-      -         -         -       case   -    all     -       -        -"),
+    ("approve_money",    "-      -         -         -       -      -    all     -       -        -"),
+    ("move_money",       "-      -         -         -       -      -    -       all     -        -"),
+    ("publish_guide",    "-      -         -         -       -      -    all     -       -        -"),
+    ("manage_members",   "-      -         -         -       -      -    -       -       all      -"),
+];
+
+const fn cell(reach: Reach) -> &'static str {
+    match reach {
+        Reach::Never => "-",
+        Reach::Own => "own",
+        Reach::Ticked(tick) => tick.word(),
+        Reach::Chosen => "chosen",
+        Reach::Caseload => "case",
+        Reach::OnDuty => "duty",
+        Reach::Programme => "all",
+    }
+}
+
+#[test]
+fn every_cell_of_the_table_is_as_it_was_designed() {
+    let acts: Vec<_> = Act::ALL.iter().map(|act| act.word()).collect();
+    assert_eq!(TABLE.iter().map(|(act, _)| *act).collect::<Vec<_>>(), acts);
+    for (act, row) in TABLE {
+        let act = Act::from_word(act).unwrap();
+        let cells: Vec<_> = row.split_whitespace().collect();
+        let reached: Vec<_> = Role::ALL.iter().map(|role| cell(role.reach(act))).collect();
+        assert_eq!(reached, cells, "{act:?}");
+    }
+}
+
+async fn every_account_is_answered_as_the_table_says_at_every_address(database: TestDatabase) {
+    let world = World::open_with(database, &town()).await;
+    let bought = world.ask(&purchase("Bread", 2_50)).await;
+    assert!(bought.is_approved());
+    let mut wrong = Vec::new();
+    for (route, expected) in ROUTES {
+        for (account, expected) in ACCOUNTS.into_iter().zip(expected) {
+            // Who was taken away has no token any more.
+            if route.method == "DELETE" && account == "hal" {
+                continue;
+            }
+            let path = route.about("dee", &bought.decision(), "hal");
+            let answer = route.call(&world, &path, &world.token(account).await).await;
+            if answer.status != expected {
+                let Answered { status, body } = Answered::of(&answer);
+                wrong.push(format!(
+                    "{account} {} {path}: {status}, not {expected}: {body}",
+                    route.method
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    world.check().await;
+}
+
+struct Answered<'a> {
+    status: u16,
+    body: &'a str,
+}
+
+impl<'a> Answered<'a> {
+    fn of(answer: &'a crate::world::Answer) -> Self {
+        Self { status: answer.status, body: answer.body.get(..200).unwrap_or(&answer.body) }
+    }
+}

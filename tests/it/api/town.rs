@@ -1,0 +1,218 @@
+//! The demo's programme with an account of every role, and every address of the API.
+
+use serde_json::{Value, json};
+
+use crate::world::{Answer, DEMO, World};
+
+/// One account for each way in which somebody can stand to Dee.
+pub(crate) const ACCOUNTS: [&str; 12] =
+    ["dee", "femi", "hal", "hugo", "paul", "amina", "ben", "dara", "ruth", "priya", "sol", "owen"];
+
+const HELPERS: &str = r#"
+[[member]]
+id = "hal"
+human = "hal"
+name = "Hal"
+role = "helper"
+person = "dee"
+sees = ["balance", "list", "totals", "purchases", "freeze", "draft", "appeal"]
+
+[[member]]
+id = "hugo"
+human = "hugo"
+name = "Hugo"
+role = "helper"
+person = "dee"
+
+[[member]]
+id = "paul"
+human = "paul"
+name = "Paul"
+role = "planner"
+person = "dee"
+sees = ["list"]
+"#;
+
+/// The demo with helpers and a planner of Dee's.
+pub(crate) fn town() -> String {
+    format!("{DEMO}{HELPERS}")
+}
+
+/// The same programme under another name, with nobody in it who is in the first one.
+pub(crate) fn another_town() -> String {
+    let file = town().replace("riverside", "hillside").replace("ic_1Demo", "ic_1Hill");
+    let file = file.replace("whsec_demo", "whsec_hill").replace("\"dee\"", "\"zed\"");
+    file.replace("\"femi\"", "\"zoe\"").replace("\"ana\"", "\"zia\"")
+}
+
+/// An address, and how it is called.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Route {
+    pub(crate) method: &'static str,
+    /// As it is documented.
+    pub(crate) path: &'static str,
+    pub(crate) query: &'static str,
+    pub(crate) body: Option<&'static str>,
+}
+
+const WHY: &str = "?reason=Dee+asked+me+to";
+
+/// A change that changes nothing.
+const SAME: &str = r#"{"version": 1, "words": "No change.",
+    "session": {"how": "own_page", "place": "the office", "minutes": 5}}"#;
+const ANSWER: &str =
+    r#"{"say": "yes", "session": {"how": "own_page", "place": "the office", "minutes": 5}}"#;
+const SESSION: &str = r#"{"session": {"how": "own_page", "place": "the office", "minutes": 5}}"#;
+/// A pause that ended before it began.
+const PAUSE: &str = r#"{"reason": "No.", "talk": "We talked.", "until": "2020-01-01T00:00:00Z"}"#;
+/// About a purchase that nobody made.
+const ASK: &str = r#"{"purchase": "dec_00000000000000000000000000000001"}"#;
+const NO: &str = r#"{"answer": "not_this_time", "reason": "over_agreed_sum"}"#;
+const IDEA: &str = r#"{"words": "The shop next door has one."}"#;
+const APPEAL: &str = r#"{"about": "ask:ask_00000000000000000000000000000001"}"#;
+const OUTCOME: &str = r#"{"outcome": "changed", "words": "It is a fair wish."}"#;
+/// What is nowhere.
+const NOTHING: &str = "00000000000000000000000000000001";
+
+const fn get(path: &'static str, query: &'static str) -> Route {
+    Route { method: "GET", path, query, body: None }
+}
+
+const fn post(path: &'static str, body: &'static str) -> Route {
+    Route { method: "POST", path, query: "", body: Some(body) }
+}
+
+/// Every address, with what each of [`ACCOUNTS`] is answered there, in that order. What changes
+/// something comes last, so that it disturbs nothing.
+#[rustfmt::skip]
+pub(crate) const ROUTES: [(Route, [u16; 12]); 47] = [
+    (get("/v1/me", ""),
+        [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
+    (get("/v1/people", ""),
+        [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
+    (get("/v1/people/{person}", ""),
+        [200, 404, 200, 404, 403, 200, 404, 200, 200, 200, 403, 200]),
+    (get("/v1/people/{person}/agreement", ""),
+        [200, 404, 200, 404, 200, 200, 404, 200, 200, 403, 403, 200]),
+    (get("/v1/people/{person}/totals", ""),
+        [200, 404, 200, 404, 403, 200, 404, 200, 200, 200, 403, 200]),
+    (get("/v1/people/{person}/purchases", ""),
+        [200, 404, 200, 404, 403, 422, 404, 422, 422, 403, 403, 422]),
+    (get("/v1/people/{person}/purchases", WHY),
+        [200, 404, 200, 404, 403, 200, 404, 200, 200, 403, 403, 200]),
+    (get("/v1/people/{person}/purchases/{purchase}", ""),
+        [200, 404, 200, 404, 403, 422, 404, 422, 422, 403, 403, 422]),
+    (get("/v1/people/{person}/purchases/{purchase}", WHY),
+        [200, 404, 200, 404, 403, 200, 404, 200, 200, 403, 403, 200]),
+    (get("/v1/people/{person}/timeline", ""),
+        [200, 404, 403, 404, 403, 200, 404, 200, 200, 403, 403, 200]),
+    (get("/v1/people/{person}/looks", ""),
+        [200, 404, 403, 404, 403, 200, 404, 200, 200, 403, 403, 200]),
+    (get("/v1/people/{person}/messages", ""),
+        [200, 404, 403, 404, 403, 200, 404, 200, 200, 403, 403, 200]),
+    (get("/v1/people/{person}/helpers", ""),
+        [200, 404, 403, 404, 403, 200, 404, 200, 200, 403, 403, 200]),
+    (get("/v1/people/{person}/restrictions", ""),
+        [200, 404, 200, 404, 200, 200, 404, 200, 200, 403, 403, 200]),
+    (get("/v1/people/{person}/agreement/changes", "?from=1&to=1"),
+        [200, 404, 200, 404, 200, 200, 404, 200, 200, 403, 403, 200]),
+    (get("/v1/people/{person}/proposals", ""),
+        [200, 404, 200, 404, 200, 200, 404, 200, 200, 403, 403, 200]),
+    (get("/v1/people/{person}/proposals/{proposal}", ""),
+        [404, 404, 404, 404, 404, 404, 404, 404, 404, 403, 403, 404]),
+    (get("/v1/people/{person}/pauses", ""),
+        [200, 404, 403, 404, 403, 200, 404, 200, 200, 403, 403, 200]),
+    // Whoever may do it hears that nothing is changed by it, or that there is no such thing.
+    (post("/v1/people/{person}/proposals", SAME),
+        [422, 404, 403, 404, 403, 422, 404, 403, 422, 403, 403, 403]),
+    (post("/v1/people/{person}/drafts", SAME),
+        [422, 404, 422, 404, 422, 422, 404, 403, 422, 403, 403, 403]),
+    (post("/v1/people/{person}/forced-changes", SAME),
+        [403, 404, 403, 404, 403, 422, 404, 403, 422, 403, 403, 403]),
+    (post("/v1/people/{person}/proposals/{proposal}/answer", ANSWER),
+        [404, 404, 403, 404, 403, 404, 404, 403, 404, 403, 403, 403]),
+    (post("/v1/people/{person}/proposals/{proposal}/counter", SAME),
+        [404, 404, 403, 404, 403, 404, 404, 403, 404, 403, 403, 403]),
+    (post("/v1/people/{person}/proposals/{proposal}/written-down", SESSION),
+        [403, 404, 403, 404, 403, 404, 404, 403, 403, 403, 403, 403]),
+    (post("/v1/people/{person}/proposals/{proposal}/confirm", "{}"),
+        [404, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+    (post("/v1/people/{person}/proposals/{proposal}/withdraw", "{}"),
+        [404, 404, 404, 404, 404, 404, 404, 403, 404, 403, 403, 403]),
+    (post("/v1/people/{person}/proposals/{proposal}/take-up", SESSION),
+        [404, 404, 403, 404, 403, 404, 404, 403, 404, 403, 403, 403]),
+    (post("/v1/people/{person}/pauses", PAUSE),
+        [403, 404, 403, 404, 403, 422, 404, 422, 422, 403, 403, 403]),
+    (post("/v1/people/{person}/pauses/{pause}/lift", "{}"),
+        [403, 404, 403, 404, 403, 404, 404, 404, 404, 403, 403, 403]),
+    (get("/v1/people/{person}/asks", ""),
+        [200, 404, 403, 404, 403, 200, 404, 200, 200, 403, 403, 200]),
+    (get("/v1/people/{person}/asks/{ask}", ""),
+        [404, 404, 403, 404, 403, 404, 404, 404, 404, 403, 403, 404]),
+    (get("/v1/people/{person}/appeals", ""),
+        [200, 404, 403, 404, 403, 200, 404, 200, 200, 403, 403, 200]),
+    (post("/v1/people/{person}/asks", ASK),
+        [404, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+    (Route { method: "PUT", path: "/v1/people/{person}/asks/{ask}/seen", query: "", body: None },
+        [403, 404, 403, 404, 403, 404, 404, 404, 404, 403, 403, 403]),
+    (post("/v1/people/{person}/asks/{ask}/answer", NO),
+        [403, 404, 403, 404, 403, 404, 404, 404, 404, 403, 403, 403]),
+    (post("/v1/people/{person}/asks/{ask}/pass-on", "{}"),
+        [403, 404, 403, 404, 403, 404, 404, 404, 404, 403, 403, 403]),
+    (post("/v1/people/{person}/asks/{ask}/suggestions", IDEA),
+        [403, 404, 403, 404, 403, 404, 404, 404, 404, 403, 403, 403]),
+    (post("/v1/people/{person}/asks/{ask}/taken-back", "{}"),
+        [404, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+    (post("/v1/people/{person}/appeals", APPEAL),
+        [404, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+    (post("/v1/people/{person}/appeals/{appeal}/outcome", OUTCOME),
+        [403, 404, 403, 404, 403, 404, 404, 404, 404, 403, 403, 403]),
+    (post("/v1/people/{person}/appeals/{appeal}/taken-back", "{}"),
+        [404, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+    (post("/v1/people/{person}/freeze", "{}"),
+        [200, 404, 200, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+    (post("/v1/people/{person}/unfreeze", "{}"),
+        [200, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+    (post("/v1/people/{person}/card-lost", r#"{"card": "ic_1DemoDee00000000001"}"#),
+        [200, 404, 200, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+    (post("/v1/people/{person}/helpers", r#"{"name": "Hana", "role": "helper", "sees": ["list"]}"#),
+        [201, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+    (post("/v1/people/{person}/helpers/{helper}", r#"{"sees": ["balance"]}"#),
+        [200, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+    (Route { method: "DELETE", path: "/v1/people/{person}/helpers/{helper}", query: "", body: None },
+        [200, 404, 404, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+];
+
+impl Route {
+    /// The address about `person`, `purchase` and `helper`.
+    pub(crate) fn about(&self, person: &str, purchase: &str, helper: &str) -> String {
+        let path = self.path.replace("{person}", person).replace("{purchase}", purchase);
+        let path = path.replace("{proposal}", &format!("prop_{NOTHING}"));
+        let path = path.replace("{pause}", &format!("pause_{NOTHING}"));
+        let path = path.replace("{ask}", &format!("ask_{NOTHING}"));
+        let path = path.replace("{appeal}", &format!("look_{NOTHING}"));
+        format!("{}{}", path.replace("{helper}", helper), self.query)
+    }
+
+    /// Calls the address with a token, and with a key where one is needed.
+    pub(crate) async fn call(&self, world: &World, path: &str, token: &str) -> Answer {
+        let key = format!("\"{}\"", world.app.ids().next(world.now()).simple());
+        let key = self.body.is_some().then_some(key.as_str());
+        world.call(self.method.parse().unwrap(), path, token, key, self.body).await
+    }
+}
+
+/// The kind of a problem, without its address.
+pub(crate) fn kind(answer: &Answer) -> String {
+    answer.json()["type"].as_str().unwrap_or_default().replace("/problems/", "")
+}
+
+/// The items of a page.
+pub(crate) fn data(answer: &Answer) -> Vec<Value> {
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()["data"].as_array().unwrap().clone()
+}
+
+pub(crate) fn money(amount: i64) -> Value {
+    json!({"amount": amount, "currency": "GBP"})
+}

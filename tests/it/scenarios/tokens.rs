@@ -1,0 +1,315 @@
+//! Tokens that are not ours, or count no more. Each is made here, from the key in the database, and
+//! changed in one place.
+
+use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use jiff::{SignedDuration, ToSpan as _};
+use jsonwebtoken::{Algorithm, EncodingKey};
+use reqwest::Method;
+use sayso::tokens::{Haste, RotateError};
+use serde_json::{Map, Value, json};
+
+use crate::api::town::kind;
+use crate::support::TestDatabase;
+use crate::world::{Answer, World};
+
+on_both_databases!(
+    scenario_84_a_token_that_is_changed_in_any_place_is_refused,
+    scenario_84_a_token_signed_in_another_way_is_refused,
+    scenario_84_keys_rotate_and_a_retired_one_outlives_its_tokens,
+    scenario_84_a_revoked_token_counts_no_more,
+);
+
+/// The key that signs now: its name, its private half as PEM, its public half.
+async fn key(world: &World, state: &str) -> (String, String, String) {
+    world.token("dee").await; // the first token makes the keys
+    let sql =
+        format!("SELECT key_id, private_pem, public_x FROM token_key WHERE state = '{state}'");
+    let row = world.database.rows(&sql).await.remove(0);
+    (row[0].clone(), row[1].clone(), row[2].clone())
+}
+
+fn header(kid: &str) -> Value {
+    json!({"typ": "at+jwt", "alg": "EdDSA", "kid": kid})
+}
+
+fn claims(world: &World) -> Value {
+    let now = world.now().as_second();
+    json!({
+        "iss": "sayso", "aud": "sayso/v1", "sub": "dee", "programme": "riverside", "jti": "t1",
+        "iat": now, "nbf": now, "exp": now + 600,
+    })
+}
+
+fn encoded(value: &Value) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(value.to_string())
+}
+
+/// Signs these texts as they are, so that even what is no JSON object can be signed.
+fn signed(header: &str, claims: &str, pem: &str) -> String {
+    let message = format!("{header}.{claims}");
+    let key = EncodingKey::from_ed_pem(pem.as_bytes()).unwrap();
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::EdDSA);
+    format!("{message}.{}", signature.unwrap())
+}
+
+async fn try_token(world: &World, token: &str) -> Answer {
+    world.call(Method::GET, "/v1/people/dee", token, None, None).await
+}
+
+/// The name of a case and what is refused in it: nothing else may be wrong with it.
+async fn assert_refused(world: &World, cases: &[(String, String)]) {
+    let mut taken = Vec::new();
+    for (name, token) in cases {
+        let answer = try_token(world, token).await;
+        if (answer.status, kind(&answer)) != (401, "not-signed-in".to_owned()) {
+            taken.push(format!("{name}: {answer:?}"));
+        }
+    }
+    assert!(taken.is_empty(), "\n{}", taken.join("\n"));
+}
+
+/// `value` with `field` set, or taken away.
+fn with(value: &Value, field: &str, new: Option<Value>) -> Value {
+    let mut fields: Map<String, Value> = value.as_object().unwrap().clone();
+    fields.shift_remove(field);
+    if let Some(new) = new {
+        fields.insert(field.to_owned(), new);
+    }
+    Value::Object(fields)
+}
+
+async fn scenario_84_a_token_that_is_changed_in_any_place_is_refused(database: TestDatabase) {
+    let world = World::open(database).await;
+    let (kid, pem, public) = key(&world, "current").await;
+    let (header, claims) = (header(&kid), claims(&world));
+    let token = |header: &Value, claims: &Value| signed(&encoded(header), &encoded(claims), &pem);
+    assert_eq!(try_token(&world, &token(&header, &claims)).await.status, 200);
+
+    let now = world.now().as_second();
+    let mut cases = Vec::new();
+    let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": public});
+    let wrong =
+        |field, values: Vec<Value>| values.into_iter().map(move |value| (field, Some(value)));
+    let headers = [("typ", None), ("alg", None), ("kid", None)]
+        .into_iter()
+        .chain(wrong(
+            "typ",
+            vec![json!("JWT"), json!("at+JWT "), json!("application/at+jwt"), json!(7)],
+        ))
+        .chain(wrong(
+            "alg",
+            vec![json!("none"), json!("None"), json!("HS256"), json!("ES256"), json!("Ed448")],
+        ))
+        .chain(wrong(
+            "kid",
+            vec![
+                json!("../../etc/passwd"),
+                json!("' OR 1=1 --"),
+                json!("/dev/null"),
+                json!(""),
+                json!("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"),
+                json!(7),
+                json!([kid]),
+            ],
+        ))
+        .chain(wrong("jwk", vec![jwk.clone()]))
+        .chain(wrong("jku", vec![json!("https://example.org/jwks.json")]))
+        .chain(wrong("x5u", vec![json!("https://example.org/cert.pem")]))
+        .chain(wrong("x5c", vec![json!(["MIIB"])]))
+        .chain(wrong("crit", vec![json!(["exp"])]))
+        .chain(wrong("b64", vec![json!(false)]))
+        .chain(wrong("zip", vec![json!("DEF")]));
+    for (field, value) in headers {
+        let changed = with(&header, field, value);
+        cases.push((changed.to_string(), token(&changed, &claims)));
+    }
+    let claimed = ["iss", "aud", "sub", "programme", "jti", "iat", "nbf", "exp"]
+        .into_iter()
+        .flat_map(|claim| [(claim, None), (claim, Some(json!(null))), (claim, Some(json!([])))])
+        .chain(wrong("iss", vec![json!("other"), json!(["sayso"])]))
+        .chain(wrong("aud", vec![json!("sayso"), json!("other/v1"), json!(["sayso/v1", "other"])]))
+        .chain(wrong("sub", vec![json!("nobody"), json!("../dee"), json!("dee' --"), json!("")]))
+        .chain(wrong("programme", vec![json!("other"), json!("' OR 1=1 --")]))
+        .chain(wrong("jti", vec![json!(""), json!(7)]))
+        .chain(wrong(
+            "exp",
+            vec![
+                json!((now + 600).to_string()),
+                json!(now - 31),
+                json!(now + 601),
+                json!(i64::MAX),
+                json!(-1),
+                json!(1e300),
+                json!(true),
+                json!(now),
+            ],
+        ))
+        .chain(wrong("nbf", vec![json!(now.to_string()), json!(now + 31)]))
+        .chain(wrong("iat", vec![json!(now.to_string()), json!(now + 31), json!(now - 1)]))
+        .chain(wrong("scope", vec![json!("everything")]));
+    for (field, value) in claimed {
+        let changed = with(&claims, field, value);
+        cases.push((changed.to_string(), token(&header, &changed)));
+    }
+    // A claim that stands there twice could be read by two readers in two ways.
+    let text = claims.to_string().replace("\"sub\":\"dee\"", "\"sub\":\"femi\",\"sub\":\"dee\"");
+    let twice = signed(&encoded(&header), &BASE64_URL_SAFE_NO_PAD.encode(text), &pem);
+    cases.push(("a claim twice".to_owned(), twice));
+    assert_refused(&world, &cases).await;
+
+    // Clocks may be half a minute apart, and no more.
+    for (field, value, is_good) in [
+        ("nbf", now + 30, true),
+        ("iat", now + 30, true),
+        ("exp", now - 29, false), // it would have lived for no time at all
+    ] {
+        let changed = with(&claims, field, Some(json!(value)));
+        let answer = try_token(&world, &token(&header, &changed)).await;
+        assert_eq!(answer.status == 200, is_good, "{field} {answer:?}");
+    }
+    let old = json!({"iat": now - 620, "nbf": now - 620, "exp": now - 20});
+    let mut late = claims.as_object().unwrap().clone();
+    late.extend(old.as_object().unwrap().clone());
+    assert_eq!(try_token(&world, &token(&header, &Value::Object(late.clone()))).await.status, 200);
+    world.pass(10.seconds());
+    assert_eq!(try_token(&world, &token(&header, &Value::Object(late))).await.status, 401);
+    world.check().await;
+}
+
+async fn scenario_84_a_token_signed_in_another_way_is_refused(database: TestDatabase) {
+    let world = World::open(database).await;
+    let (kid, pem, public) = key(&world, "current").await;
+    let (header, claims) = (header(&kid), claims(&world));
+    let good = signed(&encoded(&header), &encoded(&claims), &pem);
+    let (message, signature) = good.rsplit_once('.').unwrap();
+    let mut cases = Vec::new();
+    let mut add = |name: &str, token: String| cases.push((name.to_owned(), token));
+    // HS256 with our public key as the secret, in each form in which it can be had.
+    let raw = BASE64_URL_SAFE_NO_PAD.decode(&public).unwrap();
+    for secret in [raw.clone(), public.clone().into_bytes(), kid.clone().into_bytes(), Vec::new()] {
+        for alg in ["HS256", "EdDSA"] {
+            let head = encoded(&with(&header, "alg", Some(json!(alg))));
+            let text = format!("{head}.{}", encoded(&claims));
+            let key = EncodingKey::from_secret(&secret);
+            let mac = jsonwebtoken::crypto::sign(text.as_bytes(), &key, Algorithm::HS256);
+            add("a shared secret", format!("{text}.{}", mac.unwrap()));
+        }
+    }
+    // A key of the sender's own, which the header may offer or not.
+    let mut der = BASE64_STANDARD.decode("MC4CAQAwBQYDK2VwBCIEIA==").unwrap();
+    der.extend([7; 32]);
+    let own = BASE64_STANDARD.encode(der);
+    let own = format!("-----BEGIN PRIVATE KEY-----\n{own}\n-----END PRIVATE KEY-----\n");
+    add("another key", signed(&encoded(&header), &encoded(&claims), &own));
+    let none = encoded(&with(&header, "alg", Some(json!("none"))));
+    add("alg none", format!("{none}.{}.", encoded(&claims)));
+    add("alg none, signed", signed(&none, &encoded(&claims), &pem));
+    add("no signature", format!("{message}."));
+    add("half a signature", format!("{message}.{}", &signature[..43]));
+    add("a signature of zeros", format!("{message}.{}", "A".repeat(86)));
+    let others = encoded(&with(&claims, "sub", Some(json!("femi"))));
+    add("other claims", format!("{}.{others}.{signature}", encoded(&header)));
+    add("two parts", message.to_owned());
+    add("four parts", format!("{good}.{signature}"));
+    add("no base64", format!("!.{}.{signature}", encoded(&claims)));
+    add("padded", format!("{}=.{}.{signature}", encoded(&header), encoded(&claims)));
+    add("no JSON", signed(&BASE64_URL_SAFE_NO_PAD.encode("x"), &encoded(&claims), &pem));
+    add("a list", signed(&encoded(&json!([header])), &encoded(&claims), &pem));
+    add("claims that are a list", signed(&encoded(&header), &encoded(&json!([claims])), &pem));
+    add(
+        "too long",
+        signed(
+            &encoded(&header),
+            &encoded(&with(&claims, "sub", Some(json!("d".repeat(3000))))),
+            &pem,
+        ),
+    );
+    add("not a token", "dee".to_owned());
+    assert_refused(&world, &cases).await;
+
+    let client = reqwest::Client::new();
+    let ask = async |values: &[String]| {
+        let request = client.get(world.url("/v1/me"));
+        let request = values.iter().fold(request, |r, value| r.header("authorization", value));
+        let answer = request.send().await.unwrap();
+        let asks_for = answer.headers().get("www-authenticate").cloned();
+        (answer.status().as_u16(), asks_for.map(|value| value.to_str().unwrap().to_owned()))
+    };
+    let bearer = format!("Bearer {good}");
+    assert_eq!(ask(std::slice::from_ref(&bearer)).await, (200, None));
+    assert_eq!(ask(&[]).await, (401, Some("Bearer realm=\"sayso\"".to_owned())));
+    let refused = "Bearer realm=\"sayso\", error=\"invalid_token\"".to_owned();
+    assert_eq!(ask(&["Bearer x".to_owned()]).await, (401, Some(refused)));
+    for values in [vec![bearer.clone(), bearer.clone()], vec![format!("Basic {good}")], vec![good]]
+    {
+        assert_eq!(ask(&values).await.0, 401, "{values:?}");
+    }
+    world.check().await;
+}
+
+async fn scenario_84_keys_rotate_and_a_retired_one_outlives_its_tokens(database: TestDatabase) {
+    let world = World::open(database).await;
+    let (kid, pem, _) = key(&world, "current").await;
+    let (next, ..) = key(&world, "next").await;
+    let tokens = world.app.tokens();
+    let published = async || {
+        let keys = world.get("/.well-known/jwks.json").await.json()["keys"].clone();
+        let keys = keys.as_array().unwrap().clone();
+        assert!(keys.iter().all(|key| key["kty"] == "OKP" && key.get("d").is_none()), "{keys:?}");
+        keys.iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let mut both = [kid.clone(), next.clone()];
+    both.sort();
+    assert_eq!(published().await, both);
+    let early = tokens.rotate(world.now(), Haste::None).await;
+    assert!(matches!(early, Err(RotateError::TooSoon(_))), "{early:?}");
+    world.pass(24.hours());
+    tokens.rotate(world.now(), Haste::None).await.unwrap();
+    let (current, ..) = key(&world, "current").await;
+    assert_eq!(current, next, "the next one was shown before it signs");
+    assert_eq!(published().await.len(), 3);
+    let by_new = world.token("dee").await;
+    assert_eq!(try_token(&world, &by_new).await.status, 200);
+
+    // Another gateway has read the keys before, and takes notice by itself.
+    let other = world.another().await;
+    let elsewhere = world.caller_of(&other);
+    assert!(elsewhere.is_ready().await);
+    let token_of_retired =
+        async || signed(&encoded(&header(&kid)), &encoded(&claims(&world)), &pem);
+    assert_eq!(try_token(&world, &token_of_retired().await).await.status, 200);
+    world.hand().set(world.now().checked_add(SignedDuration::from_secs(629)).unwrap());
+    assert_eq!(try_token(&world, &token_of_retired().await).await.status, 200);
+    world.pass(1.seconds());
+    assert_eq!(try_token(&world, &token_of_retired().await).await.status, 401);
+    assert!(!published().await.contains(&kid), "nobody needs it any more");
+    tokens.rotate(world.now(), Haste::Now).await.unwrap();
+    assert_eq!(world.count("token_key", &format!("key_id = '{kid}'")).await, 0);
+    assert_eq!(world.count("token_key", "state = 'current'").await, 1);
+    other.stop().await;
+    world.check().await;
+}
+
+async fn scenario_84_a_revoked_token_counts_no_more(database: TestDatabase) {
+    let world = World::open(database).await;
+    let programme = "riverside".parse().unwrap();
+    let (ids, dee) = (world.app.ids(), "dee".parse().unwrap());
+    let issued = world.app.tokens().issue(ids, &programme, &dee, world.now()).await.unwrap();
+    let other = world.token("dee").await;
+    assert_eq!(try_token(&world, &issued.text).await.status, 200);
+    let revoke = async |token: &str| {
+        let mut tx = world.app.store().begin().await.unwrap();
+        let until = world.now().checked_add(11.minutes()).unwrap();
+        tx.revoke_token(&programme, token, until, world.now()).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    revoke(&issued.token).await;
+    let answer = try_token(&world, &issued.text).await;
+    assert_eq!((answer.status, kind(&answer)), (401, "not-signed-in".to_owned()));
+    assert_eq!(try_token(&world, &other).await.status, 200, "only this one");
+    world.pass(12.minutes());
+    revoke("another").await;
+    assert_eq!(world.count("revoked_token", "1 = 1").await, 1, "the dead are forgotten");
+    world.check().await;
+}
