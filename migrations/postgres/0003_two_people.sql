@@ -169,8 +169,8 @@ CREATE TABLE pause (
     member_id    TEXT COLLATE "C" NOT NULL,
     human_id     TEXT COLLATE "C" NOT NULL,
     reason       TEXT COLLATE "C" NOT NULL CHECK (reason <> ''),
-    -- What was talked about first, or why that could not be.
-    talk         TEXT COLLATE "C" NOT NULL CHECK (talk <> ''),
+    -- The talk that came first.
+    talk_id      TEXT COLLATE "C" NOT NULL,
     begins_at    BIGINT NOT NULL,
     ends_at      BIGINT NOT NULL,
     lifted_at    BIGINT,

@@ -169,8 +169,8 @@ CREATE TABLE pause (
     member_id    TEXT    NOT NULL,
     human_id     TEXT    NOT NULL,
     reason       TEXT    NOT NULL CHECK (reason <> ''),
-    -- What was talked about first, or why that could not be.
-    talk         TEXT    NOT NULL CHECK (talk <> ''),
+    -- The talk that came first.
+    talk_id      TEXT    NOT NULL,
     begins_at    INTEGER NOT NULL,
     ends_at      INTEGER NOT NULL,
     lifted_at    INTEGER,

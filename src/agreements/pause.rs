@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::{Desk, Table, written};
-use crate::domain::id::{PauseId, PersonId};
+use crate::domain::id::{PauseId, PersonId, TalkId};
 use crate::domain::pause::{Pause, PauseError};
 use crate::domain::recipient::Recipient;
 use crate::domain::role::Act;
@@ -18,9 +18,8 @@ use crate::words::{ListNews, Words};
 pub struct Pausing {
     /// Why, in a few words that the person reads in a text message.
     pub reason: String,
-    /// What was talked about first: the concern, what the person wants, what less was tried, or why
-    /// there could be no talk.
-    pub talk: String,
+    /// The talk that was written down first, with anybody of the staff.
+    pub talk: TalkId,
     pub until: Timestamp,
 }
 
@@ -49,14 +48,17 @@ pub async fn pause(
     if !Words::is_short_enough(&reason) {
         return Err(ActError::invalid("reason", "say it in at most 50 characters"));
     }
-    let talk = written("talk", &pausing.talk)?;
     let (programme, budget) = (table.admitted.programme.clone(), table.admitted.budget.clone());
+    let talk = tx.talk(&programme, &budget, pausing.talk).await?;
+    if !talk.is_some_and(|talk| talk.counts_for_a_pause(acting.at)) {
+        return Err(ActError::invalid("talk", "talk first, and write down what was said"));
+    }
     let pause = Pause {
         id: PauseId::new(desk.ids.next(acting.at)),
         member: acting.member.clone(),
         human: table.admitted.actor.member.human.clone(),
         reason,
-        talk,
+        talk: pausing.talk,
         begins_at: acting.at,
         ends_at: pausing.until,
         lifted_at: None,

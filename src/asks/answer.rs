@@ -1,6 +1,6 @@
 //! Answering: within seconds, once, by another human being than the one who asks.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::ask::facts_of;
 use super::telling::{Telling, who};
@@ -17,9 +17,6 @@ use crate::members::{ActError, Acting, Admitted};
 use crate::record::particulars::Particulars;
 use crate::store::Tx;
 use crate::words::{News, Particular};
-
-/// How long a talk about safety can be the reason for a no.
-const TALK_COUNTS_FOR: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// An answer to an ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,8 +158,8 @@ async fn was_first(
 
 /// A no for safety rests on a talk that was written down.
 async fn check_talk(tx: &mut Tx, room: &Room, at: Timestamp) -> Result<(), ActError> {
-    let since = at.checked_sub(TALK_COUNTS_FOR).unwrap_or(Timestamp::MIN);
-    if tx.has_talked(&room.programme_id, &room.budget, since).await? {
+    let latest = tx.talks_of(&room.programme_id, &room.budget, None, 1).await?;
+    if latest.iter().any(|talk| talk.counts_for_a_no(at)) {
         return Ok(());
     }
     Err(ActError::invalid("reason", "talk first, and write down what was said"))

@@ -31,7 +31,7 @@ pub use answer::{Answering, answer, pass_on, see, suggest};
 pub use appeal::{AppealAnswering, answer_appeal, appeal, appeal_late, take_back_appeal};
 pub use ask::{About, Wish, ask, take_back};
 pub use late::step_up;
-pub use safety::{choose_quiet_word, hand_card, hear, talk};
+pub use safety::{Talked, choose_quiet_word, hand_card, hear, talk};
 
 /// The most characters that somebody can say with an ask or an answer.
 const WORDS_MOST: usize = 500;

@@ -15,19 +15,23 @@ use crate::store::Tx;
 use crate::words::{News, Words};
 
 /// The person writes down who has their card. Nobody else can: it is theirs, and comes back when they
-/// say so.
+/// say so; whoever keeps it safe is told.
 pub async fn hand_card(
     tx: &mut Tx,
     desk: Desk<'_>,
     acting: &Acting,
     person: &PersonId,
     holder: Holder,
-    name: &str,
+    name: Option<&str>,
 ) -> Result<Custody, ActError> {
     let room = Room::enter(tx, desk, &acting.programme, &BudgetId::of(person)).await?;
     let admitted = acting.admit(tx, Act::ChooseHelpers, person).await?;
-    let name = said(Some(name))?.ok_or_else(|| ActError::invalid("name", "say who has it"))?;
+    let own_name = (holder == Holder::Person).then(|| admitted.actor.member.name.clone());
+    let name = said(name)?.or(own_name);
+    let name = name.ok_or_else(|| ActError::invalid("name", "say who has it"))?;
     let is_elsewhere = holder != Holder::Person;
+    let before = tx.custody(&room.programme_id, &room.budget).await?;
+    let was_elsewhere = before.is_some_and(|before| before.holder != Holder::Person);
     let review_on = room.today(acting.at).checked_add(CUSTODY_REVIEW_DAYS.days()).ok();
     let custody = Custody {
         id: CustodyId::new(desk.ids.next(acting.at)),
@@ -45,10 +49,26 @@ pub async fn hand_card(
             .text("holder", holder.word())
             .optional("review_on", custody.review_on.map(|date| date.to_string()));
         telling.tell(Recipient::Person, News::CustodyChanged, &particular, facts.clone());
-        telling.tell(Recipient::Worker, News::WorkerSignal, &particular, facts);
+        telling.tell(Recipient::Worker, News::WorkerCardElsewhere, &particular, facts);
+    } else if was_elsewhere {
+        let (particular, facts) = (telling.particular(), Particulars::default());
+        telling.tell(Recipient::Worker, News::WorkerCardBack, &particular, facts);
     }
     telling.write(tx).await?;
     Ok(custody)
+}
+
+/// What was said in a talk about safety.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Talked {
+    pub concern: String,
+    /// What the person wants.
+    pub wants: String,
+    /// Whether the person understood and agreed, and how that was found out.
+    pub consent: String,
+    /// What restricts less, and why it was or was not enough.
+    pub options: String,
+    pub next_step: String,
 }
 
 /// Writes down a talk. It comes before a no for safety, and before a pause.
@@ -57,7 +77,7 @@ pub async fn talk(
     desk: Desk<'_>,
     acting: &Acting,
     person: &PersonId,
-    talk: &Talk,
+    talk: &Talked,
 ) -> Result<Talk, ActError> {
     let room = Room::enter(tx, desk, &acting.programme, &BudgetId::of(person)).await?;
     let admitted = acting.admit(tx, Act::Pause, person).await?;
@@ -99,8 +119,8 @@ pub async fn choose_quiet_word(
     Ok(tx.put_quiet_word(&room.programme_id, &room.budget, digest).await?)
 }
 
-/// Hears a text that is no command. The quiet word tells whoever is on duty, and nobody else: no act
-/// and no message of the person's own, and the same dull reply as to anything else. Nothing is
+/// Hears a text that is no command. The quiet word tells whoever is on duty (the manager too when
+/// nobody is), and nobody else: no act and no message of the person's own, and the same dull reply as to anything else. Nothing is
 /// stopped.
 pub async fn hear(
     tx: &mut Tx,
@@ -113,10 +133,14 @@ pub async fn hear(
     acting.admit(tx, Act::Ask, person).await?;
     let known = tx.quiet_word(&room.programme_id, &room.budget).await?;
     if known == Some(digest(&room, text)) {
+        let cover = tx.cover(&room.programme_id, &room.worker, acting.at).await?;
         let mut telling = Telling::new(&room, desk, acting.at, room.budget.to_string());
         let facts = Particulars::default().text("person", person.as_str());
         let particular = telling.particular();
-        telling.tell(Recipient::Duty, News::WorkerQuietWord, &particular, facts);
+        telling.tell(Recipient::Duty, News::WorkerQuietWord, &particular, facts.clone());
+        if !cover.somebody_is_on_duty {
+            telling.tell(Recipient::Manager, News::WorkerQuietWord, &particular, facts);
+        }
         telling.write(tx).await?;
     }
     Ok(Words::english().dull_reply())

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::id::{HumanId, MemberId, PauseId};
+use super::id::{HumanId, MemberId, PauseId, TalkId};
 
 /// The longest that one pause can be.
 pub const PAUSE_MOST: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -18,8 +18,8 @@ pub struct Pause {
     pub human: HumanId,
     /// Why, in words that the person reads.
     pub reason: String,
-    /// What was talked about first, or why that could not be.
-    pub talk: String,
+    /// The talk that came first.
+    pub talk: TalkId,
     pub begins_at: Timestamp,
     pub ends_at: Timestamp,
     pub lifted_at: Option<Timestamp>,

@@ -1,13 +1,17 @@
 //! Safety without spying: who has the card, and what was talked about.
 
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 
 use super::id::{CustodyId, MemberId, TalkId};
 use super::role::words;
 
 /// After how many days a card that is not with the person is looked at again.
 pub const CUSTODY_REVIEW_DAYS: i64 = 14;
+/// How long a talk can be the reason for a no.
+const COUNTS_FOR_A_NO: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// How long a talk can be what came before a pause.
+const COUNTS_FOR_A_PAUSE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 words!(
     /// Who has the card.
@@ -32,6 +36,13 @@ pub struct Custody {
     pub review_on: Option<Date>,
 }
 
+impl Custody {
+    /// Whether it is to be looked at again on `today`. A late look takes nothing away.
+    pub fn is_due(&self, today: Date) -> bool {
+        self.review_on.is_some_and(|on| on <= today)
+    }
+}
+
 /// A talk about safety, written down before anything is paused or refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Talk {
@@ -46,4 +57,16 @@ pub struct Talk {
     pub options: String,
     pub next_step: String,
     pub at: Timestamp,
+}
+
+impl Talk {
+    /// Whether a no for safety can rest on it at `now`.
+    pub fn counts_for_a_no(&self, now: Timestamp) -> bool {
+        now.duration_since(self.at) <= COUNTS_FOR_A_NO
+    }
+
+    /// Whether it is what came before a pause that begins at `now`.
+    pub fn counts_for_a_pause(&self, now: Timestamp) -> bool {
+        now.duration_since(self.at) <= COUNTS_FOR_A_PAUSE
+    }
 }

@@ -12,7 +12,7 @@ static PAUSE: Table = Table {
     name: "pause",
     columns: columns![
         Key "programme_id", Key "budget_id", Key "pause_id", Text "member_id", Text "human_id",
-        Text "reason", Text "talk", Number "begins_at", Number "ends_at", Number "lifted_at",
+        Text "reason", Text "talk_id", Number "begins_at", Number "ends_at", Number "lifted_at",
     ],
 };
 
@@ -31,7 +31,7 @@ impl Tx {
             shown(&pause.member),
             shown(&pause.human),
             pause.reason.as_str().into(),
-            pause.talk.as_str().into(),
+            shown(pause.talk),
             pause.begins_at.into(),
             pause.ends_at.into(),
             pause.lifted_at.into(),
@@ -47,7 +47,7 @@ impl Tx {
         programme: &ProgrammeId,
         budget: &BudgetId,
     ) -> Result<Vec<Pause>, StoreError> {
-        let sql = "SELECT programme_id, budget_id, pause_id, member_id, human_id, reason, talk, \
+        let sql = "SELECT programme_id, budget_id, pause_id, member_id, human_id, reason, talk_id, \
                    begins_at, ends_at, lifted_at FROM pause \
                    WHERE programme_id = $1 AND budget_id = $2 ORDER BY begins_at, pause_id";
         let rows = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
@@ -108,7 +108,7 @@ fn read_pause(row: &[Value]) -> Result<Pause, CorruptRow> {
         member: reader.parsed()?,
         human: reader.parsed()?,
         reason: reader.text()?.to_owned(),
-        talk: reader.text()?.to_owned(),
+        talk: reader.parsed()?,
         begins_at: reader.instant()?,
         ends_at: reader.instant()?,
         lifted_at: reader.optional(Reader::instant)?,

@@ -1,11 +1,12 @@
 //! Who has the card, what was talked about, and the quiet word.
 
-use jiff::Timestamp;
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
 
-use super::batch::{Batch, read_row};
+use super::batch::{Batch, names, read_row};
 use super::programmes::OnKnown;
-use super::{Store, StoreError, Tx};
-use crate::domain::id::{BudgetId, ProgrammeId};
+use super::{StoreError, Tx};
+use crate::domain::id::{BudgetId, ProgrammeId, TalkId};
 use crate::domain::safety::{Custody, Holder, Talk};
 use crate::record::row::{Digest, Reader, Table, columns, shown};
 
@@ -72,22 +73,47 @@ impl Tx {
         Ok(())
     }
 
-    /// Whether a talk was written down since `since`.
-    pub async fn has_talked(
+    /// One talk of a budget.
+    pub async fn talk(
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
-        since: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let sql = "SELECT talk_id FROM talk WHERE programme_id = $1 AND budget_id = $2 \
-                   AND talked_at >= $3 LIMIT 1";
-        let row = sqlx::query(sql)
+        id: TalkId,
+    ) -> Result<Option<Talk>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM talk WHERE programme_id = $1 AND budget_id = $2 AND talk_id = $3",
+            names(TALK.columns, "")
+        );
+        let row = sqlx::query(AssertSqlSafe(sql))
             .bind(programme.to_string())
             .bind(budget.to_string())
-            .bind(since.as_microsecond())
+            .bind(id.to_string())
             .fetch_optional(self.connection())
             .await?;
-        Ok(row.is_some())
+        row.as_ref().map(talk_of).transpose()
+    }
+
+    /// The talks of a budget, the newest first; those before `before`, if it is named.
+    pub async fn talks_of(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        before: Option<TalkId>,
+        most: u32,
+    ) -> Result<Vec<Talk>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM talk WHERE programme_id = $1 AND budget_id = $2 \
+             AND talk_id < COALESCE($3, 'talk_g') ORDER BY talk_id DESC LIMIT $4",
+            names(TALK.columns, "")
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(before.map(|id| id.to_string()))
+            .bind(i64::from(most))
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(talk_of).collect()
     }
 
     /// Sets the person's quiet word.
@@ -122,22 +148,22 @@ impl Tx {
         reader.skip(); // the budget, too
         Ok(Some(reader.parsed()?))
     }
-}
 
-impl Store {
     /// Who has the card now, if it was ever written down.
     pub async fn custody(
-        &self,
+        &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
     ) -> Result<Option<Custody>, StoreError> {
-        let sql = "SELECT programme_id, budget_id, custody_id, holder, name, since, review_on \
-                   FROM custody WHERE programme_id = $1 AND budget_id = $2 \
-                   ORDER BY custody_id DESC LIMIT 1";
-        let row = sqlx::query(sql)
+        let sql = format!(
+            "SELECT {} FROM custody WHERE programme_id = $1 AND budget_id = $2 \
+             ORDER BY custody_id DESC LIMIT 1",
+            names(CUSTODY.columns, "")
+        );
+        let row = sqlx::query(AssertSqlSafe(sql))
             .bind(programme.to_string())
             .bind(budget.to_string())
-            .fetch_optional(&self.readers())
+            .fetch_optional(self.connection())
             .await?;
         let Some(row) = row else { return Ok(None) };
         let row = read_row(&row, CUSTODY.columns)?;
@@ -152,4 +178,21 @@ impl Store {
             review_on: reader.optional(Reader::date)?,
         }))
     }
+}
+
+fn talk_of(row: &AnyRow) -> Result<Talk, StoreError> {
+    let row = read_row(row, TALK.columns)?;
+    let mut reader = Reader::new(&TALK, &row);
+    reader.skip(); // the programme, which was asked for
+    reader.skip(); // the budget, too
+    Ok(Talk {
+        id: reader.parsed()?,
+        by: reader.parsed()?,
+        concern: reader.text()?.to_owned(),
+        wants: reader.text()?.to_owned(),
+        consent: reader.text()?.to_owned(),
+        options: reader.text()?.to_owned(),
+        next_step: reader.text()?.to_owned(),
+        at: reader.instant()?,
+    })
 }

@@ -531,7 +531,8 @@ worker-appeal = Someone wants a no to be looked at again, by { $time } on { $dat
 worker-appeal-late = A second look is late. Please look at it by { $time } on { $date }.
 worker-appeal-done = Somebody has looked again at a no of yours.
 worker-quiet-word = Quiet word used. Talk safely. Do not text back about money.
-worker-signal = Something is worth a talk. Nothing was stopped.
+worker-card-elsewhere = One person's card is with somebody else now, as they wish. Look at it with them in two weeks.
+worker-card-back = One person wants their card back. Please see that they get it.
 
 ## Changing the list
 

@@ -15,6 +15,8 @@ mod caller;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod days;
+#[cfg(test)]
 mod decide;
 #[cfg(test)]
 mod http;

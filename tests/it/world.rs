@@ -76,9 +76,19 @@ impl World {
         Self::open_through(database, &url, file).await
     }
 
+    /// A gateway with the programme of `file`, whose time begins at `at`.
+    pub(crate) async fn open_at(database: TestDatabase, file: &str, at: &str) -> Self {
+        let url = database.url.clone();
+        Self::begin(database, &url, file, at).await
+    }
+
     /// A gateway that reaches its database by the address `url`.
     pub(crate) async fn open_through(database: TestDatabase, url: &str, file: &str) -> Self {
-        let (clock, hand) = Clock::story(MONDAY_MORNING.parse().unwrap());
+        Self::begin(database, url, file, MONDAY_MORNING).await
+    }
+
+    async fn begin(database: TestDatabase, url: &str, file: &str, at: &str) -> Self {
+        let (clock, hand) = Clock::story(at.parse().unwrap());
         let app = start(url, &clock).await;
         let world = Self { app, clock, hand, client: reqwest::Client::new(), database };
         world.apply(file).await;

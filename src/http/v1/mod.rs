@@ -21,6 +21,7 @@ mod proposals;
 mod proposed;
 mod purchases;
 mod queries;
+mod safety;
 mod shown;
 mod told;
 
@@ -93,6 +94,7 @@ pub(super) fn router() -> OpenApiRouter<Edge> {
         .merge(me::router())
         .merge(asks::router())
         .merge(appeals::router())
+        .merge(safety::router())
         .merge(people::router())
         .merge(agreement::router())
         .merge(cards::router())

@@ -20,7 +20,7 @@ use crate::domain::id::{PauseId, PersonId};
 use crate::domain::pause::Pause;
 use crate::domain::role::Act;
 use crate::http::Edge;
-use crate::http::problem::ApiError;
+use crate::http::problem::{ApiError, FieldProblem};
 use crate::members::{ActError, Acting};
 use crate::store::Tx;
 
@@ -39,8 +39,8 @@ struct NewPause {
     /// Why, in a few words that the person reads in a text message.
     #[schema(min_length = 1, max_length = 50)]
     reason: String,
-    /// What was talked about first, or why there could be no talk.
-    #[schema(min_length = 1, max_length = 500)]
+    /// The talk that was written down first, within the last seven days.
+    #[schema(min_length = 1, max_length = 200)]
     talk: String,
     #[schema(value_type = String, format = "date-time")]
     until: Timestamp,
@@ -68,7 +68,7 @@ impl From<Pause> for PauseBody {
             pause: pause.id.to_string(),
             by: pause.member.to_string(),
             reason: pause.reason,
-            talk: pause.talk,
+            talk: pause.talk.to_string(),
             begins_at: pause.begins_at.to_string(),
             ends_at: pause.ends_at.to_string(),
             lifted_at: pause.lifted_at.map(|at| at.to_string()),
@@ -135,7 +135,10 @@ async fn pause(
 ) -> Result<Response, ApiError> {
     let person = named(&person, "person")?;
     let NewPause { reason, talk, until } = body;
-    let (reason, talk) = (words("reason", &reason)?, words("talk", &talk)?);
+    let reason = words("reason", &reason)?;
+    let what = "talk first, and write down what was said";
+    let talk = talk.parse();
+    let talk = talk.map_err(|_| ApiError::Invalid(vec![FieldProblem::of("talk", what)]))?;
     let to = Move::Pause(Pausing { reason, talk, until });
     act(&api, acting, key, MovePause { person, to }).await
 }

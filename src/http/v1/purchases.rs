@@ -110,23 +110,39 @@ struct CategoryTotal {
     purchases: u32,
 }
 
-/// Admits a look, and keeps it before anything is shown.
+/// Begins to read purchases. The look of somebody else is kept, in a transaction of its own, before
+/// anything is read: so no reader keeps a purchase at a till waiting.
 async fn look(
     api: &Api,
-    tx: &mut Tx,
     acting: &Acting,
     person: &PersonId,
     what: &str,
     reason: Option<&str>,
-) -> Result<Admitted, ApiError> {
-    let admitted = acting.admit(tx, Act::SeePurchase, person).await?;
-    let role = admitted.actor.member.role;
-    if role == Role::Person {
-        return Ok(admitted);
+) -> Result<(Tx, Admitted), ApiError> {
+    let mut tx = api.store.snapshot().await?;
+    let admitted = acting.see(&mut tx, Act::SeePurchase, person).await?;
+    if admitted.actor.member.role == Role::Person {
+        return Ok((tx, admitted));
     }
+    tx.commit().await?;
+    keep_look(api, acting, person, what, reason).await?;
+    let mut tx = api.store.snapshot().await?;
+    let admitted = acting.see(&mut tx, Act::SeePurchase, person).await?;
+    Ok((tx, admitted))
+}
+
+async fn keep_look(
+    api: &Api,
+    acting: &Acting,
+    person: &PersonId,
+    what: &str,
+    reason: Option<&str>,
+) -> Result<(), ApiError> {
+    let mut tx = api.store.begin().await?;
+    let admitted = acting.admit(&mut tx, Act::SeePurchase, person).await?;
     let reason = match reason {
         Some(reason) => words("reason", reason)?,
-        None if !role.explains_looks() => AS_TICKED.to_owned(),
+        None if !admitted.actor.member.role.explains_looks() => AS_TICKED.to_owned(),
         None => {
             let what = "say why you look: the person can read it";
             return Err(ApiError::Invalid(vec![FieldProblem::of("reason", what)]));
@@ -141,7 +157,7 @@ async fn look(
         looked_at: acting.at,
     };
     tx.add_looks(&admitted.programme, &[row]).await?;
-    Ok(admitted)
+    Ok(tx.commit().await?)
 }
 
 /// Single purchases, the newest first
@@ -163,9 +179,8 @@ async fn purchases(
     let after = after(asked.cursor.as_deref())?;
     let person = named(&person, "person")?;
     let programme = api.programme(&acting.programme).await?;
-    let mut tx = api.store.begin().await?;
     let reason = asked.reason.as_deref();
-    let admitted = look(&api, &mut tx, &acting, &person, "purchases", reason).await?;
+    let (mut tx, admitted) = look(&api, &acting, &person, "purchases", reason).await?;
     let (id, budget) = (&admitted.programme, &admitted.budget);
     let links = tx.bought(id, budget, after, wanted.saturating_add(1)).await?;
     let ids: Vec<DecisionId> = links.iter().filter_map(|link| link.decision).collect();
@@ -208,10 +223,9 @@ async fn purchase(
 ) -> Result<Json<PurchaseBody>, ApiError> {
     let person = named(&person, "person")?;
     let programme = api.programme(&acting.programme).await?;
-    let mut tx = api.store.begin().await?;
     let reason = asked.reason.as_deref();
     let what = id.chars().take(80).collect::<String>();
-    let admitted = look(&api, &mut tx, &acting, &person, &what, reason).await?;
+    let (mut tx, admitted) = look(&api, &acting, &person, &what, reason).await?;
     let (decision, purchase) = find(&mut tx, &admitted, &id).await?;
     let mut words = (String::new(), None, Vec::new());
     if let Some(decision) = &decision {

@@ -188,7 +188,11 @@ async fn messages(
     let admitted = admitted(&api, &acting, &person).await?;
     let more = wanted.saturating_add(1);
     let (id, budget) = (&admitted.programme, &admitted.budget);
-    let to = read_by(admitted.actor.member.role);
+    let to = match read_by(admitted.actor.member.role) {
+        // Whoever has a link to the person outside of work is not told what they say in quiet.
+        _ if admitted.actor.has_conflict(&admitted.subject.person) => &[Recipient::Worker],
+        to => to,
+    };
     let told = api.store.messages_to(id, budget, to, before, more).await?;
     let shown = |message: MessageRow| MessageBody {
         id: message.id.to_string(),

@@ -70,9 +70,21 @@ async fn proposed_agreed_and_paid_over_the_api(database: TestDatabase) {
 
     let pause = json!({
         "reason": "Someone has your PIN.",
-        "talk": "Dee rang us.",
+        "talk": "talk_00000000000000000000000000000001",
         "until": "2026-11-23T12:00:00Z",
     });
+    assert_eq!(village.post("amina", "/pauses", pause.clone()).await.status, 422, "talk first");
+    let talk = json!({
+        "concern": "Someone watched her type her PIN.",
+        "wants": "That nobody takes her money.",
+        "consent": "She rang us herself, and agreed.",
+        "options": "A new card comes in five days, which is too slow.",
+        "next_step": "We go to the bank together.",
+    });
+    let talk = village.post("amina", "/talks", talk).await.json()["talk"].clone();
+    assert_eq!(village.get("dee", "/talks").await["data"][0]["talk"], talk);
+    let mut pause = pause;
+    pause["talk"] = talk;
     let paused = village.post("amina", "/pauses", pause).await;
     assert_eq!(paused.status, 201, "{paused:?}");
     assert_eq!(village.world.ask(&purchase("B", 1_00)).await.reason(), "frozen_staff");

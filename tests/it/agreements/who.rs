@@ -4,8 +4,9 @@ use jiff::ToSpan as _;
 use sayso::agreements::{
     Draft, Next, Pausing, confirm, draft, force, lift, pause, take_up, write_down,
 };
+use sayso::asks;
 use sayso::domain::agreement::Answer;
-use sayso::domain::id::{PauseId, ProposalId};
+use sayso::domain::id::{PauseId, ProposalId, TalkId};
 use sayso::domain::proposal::{Parts, Said, Side, State};
 use sayso::members::ActError;
 use serde_json::json;
@@ -216,8 +217,15 @@ async fn a_pause_is_no_rule(database: TestDatabase) {
     let off_duty = village.pause("dora", "dee", at(1)).await;
     assert!(matches!(off_duty, Err(ActError::NotThere(_))), "{off_duty:?}");
     let acting = village.as_("amina");
-    for (reason, talk) in [("", "We talked."), ("Someone has your PIN.", " ")] {
-        let pausing = Pausing { reason: reason.into(), talk: talk.into(), until: at(1) };
+    let nothing_said = TalkId::new(uuid::Uuid::nil());
+    let talked = village.talk("dee").await;
+    let of_another = village.talk("femi").await;
+    for (reason, talk) in [
+        ("", talked),
+        ("Someone has your PIN.", nothing_said),
+        ("Someone has your PIN.", of_another),
+    ] {
+        let pausing = Pausing { reason: reason.into(), talk, until: at(1) };
         let refused = village
             .run(async |tx| pause(tx, village.desk(), &acting, &id("dee"), pausing).await)
             .await;
@@ -325,18 +333,30 @@ impl Village {
         self.run(async |tx| force(tx, self.desk(), &acting, &person, forcing).await).await
     }
 
+    /// Ruth writes down a talk.
+    async fn talk(&self, person: &str) -> TalkId {
+        let (acting, person) = (self.as_("ruth"), id(person));
+        let desk = asks::Desk { directory: self.world.app.directory(), ids: self.world.app.ids() };
+        let talked = asks::Talked {
+            concern: "Someone watched her type her PIN.".to_owned(),
+            wants: "That nobody takes her money.".to_owned(),
+            consent: "She rang us herself, and agreed.".to_owned(),
+            options: "A new card comes in five days, which is too slow.".to_owned(),
+            next_step: "We go to the bank together.".to_owned(),
+        };
+        let talk = self.run(async |tx| asks::talk(tx, desk, &acting, &person, &talked).await);
+        talk.await.unwrap().id
+    }
+
     async fn pause(
         &self,
         member: &str,
         person: &str,
         until: jiff::Timestamp,
     ) -> Result<PauseId, ActError> {
+        let talk = self.talk(person).await;
         let (acting, person) = (self.as_(member), id(person));
-        let pausing = Pausing {
-            reason: "Someone has your PIN.".to_owned(),
-            talk: "Dee rang: someone watched her type it. A new card is too slow.".to_owned(),
-            until,
-        };
+        let pausing = Pausing { reason: "Someone has your PIN.".to_owned(), talk, until };
         self.run(async |tx| pause(tx, self.desk(), &acting, &person, pausing).await).await
     }
 

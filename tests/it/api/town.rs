@@ -63,14 +63,17 @@ const SAME: &str = r#"{"version": 1, "words": "No change.",
 const ANSWER: &str =
     r#"{"say": "yes", "session": {"how": "own_page", "place": "the office", "minutes": 5}}"#;
 const SESSION: &str = r#"{"session": {"how": "own_page", "place": "the office", "minutes": 5}}"#;
-/// A pause that ended before it began.
-const PAUSE: &str = r#"{"reason": "No.", "talk": "We talked.", "until": "2020-01-01T00:00:00Z"}"#;
+/// A pause without a talk, which ended before it began.
+const PAUSE: &str = r#"{"reason": "No.", "talk": "talk_00000000000000000000000000000001",
+    "until": "2020-01-01T00:00:00Z"}"#;
 /// About a purchase that nobody made.
 const ASK: &str = r#"{"purchase": "dec_00000000000000000000000000000001"}"#;
 const NO: &str = r#"{"answer": "not_this_time", "reason": "over_agreed_sum"}"#;
 const IDEA: &str = r#"{"words": "The shop next door has one."}"#;
 const APPEAL: &str = r#"{"about": "ask:ask_00000000000000000000000000000001"}"#;
 const OUTCOME: &str = r#"{"outcome": "changed", "words": "It is a fair wish."}"#;
+const TALK: &str = r#"{"concern": "Somebody waits for her.", "wants": "To choose herself.",
+    "consent": "She agreed.", "options": "Going together.", "next_step": "Friday."}"#;
 /// What is nowhere.
 const NOTHING: &str = "00000000000000000000000000000001";
 
@@ -85,7 +88,7 @@ const fn post(path: &'static str, body: &'static str) -> Route {
 /// Every address, with what each of [`ACCOUNTS`] is answered there, in that order. What changes
 /// something comes last, so that it disturbs nothing.
 #[rustfmt::skip]
-pub(crate) const ROUTES: [(Route, [u16; 12]); 47] = [
+pub(crate) const ROUTES: [(Route, [u16; 12]); 53] = [
     (get("/v1/me", ""),
         [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
     (get("/v1/people", ""),
@@ -169,6 +172,18 @@ pub(crate) const ROUTES: [(Route, [u16; 12]); 47] = [
         [403, 404, 403, 404, 403, 404, 404, 404, 404, 403, 403, 403]),
     (post("/v1/people/{person}/appeals/{appeal}/taken-back", "{}"),
         [404, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+    (get("/v1/people/{person}/custody", ""),
+        [200, 404, 403, 404, 403, 200, 404, 200, 200, 403, 403, 200]),
+    (get("/v1/people/{person}/talks", ""),
+        [200, 404, 403, 404, 403, 200, 404, 200, 200, 403, 403, 200]),
+    (post("/v1/people/{person}/custody", r#"{"holder": "kept_safe", "name": "The office"}"#),
+        [201, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+    (post("/v1/people/{person}/talks", TALK),
+        [403, 404, 403, 404, 403, 201, 404, 201, 201, 403, 403, 403]),
+    (post("/v1/people/{person}/quiet-word", r#"{"word": "Bus 23?"}"#),
+        [200, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+    (post("/v1/people/{person}/texts", r#"{"text": "bus 24"}"#),
+        [200, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
     (post("/v1/people/{person}/freeze", "{}"),
         [200, 404, 200, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
     (post("/v1/people/{person}/unfreeze", "{}"),
