@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod lifecycle;
 pub mod members;
 pub mod ops;
+pub mod pots;
 pub mod programme;
 pub mod record;
 pub mod rules;

@@ -332,6 +332,14 @@ CREATE TABLE quiet_word (
     PRIMARY KEY (programme_id, budget_id)
 ) STRICT, WITHOUT ROWID;
 
+-- ------------------------------------------------------------------------------- the own money --
+
+-- What came from other pots of this person and this stream, less what went to them. It is part of what
+-- is loaded: a pot adds up as before.
+ALTER TABLE pot ADD COLUMN moved_minor INTEGER NOT NULL DEFAULT 0;
+-- What the person made of it: money that they hold back, a pot in their own words. JSON.
+ALTER TABLE pot ADD COLUMN own TEXT;
+
 -- ------------------------------------------------------------------------------- what must be told --
 
 -- Whom it is told, and the facts that its words were made from, for other languages and pages.

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 
 use crate::domain::agreement::Agreement;
 use crate::domain::authorisation::{
@@ -378,7 +379,7 @@ impl Desk<'_> {
         Ok(Facts {
             moment,
             programme: self.programme.facts(),
-            pots: if is_known { self.in_pots(open)? } else { BTreeMap::new() },
+            pots: if is_known { self.in_pots(open, moment.date)? } else { BTreeMap::new() },
             margin: self.margin(request, open.is_some()),
             permissions: if is_known { about.collect() } else { Vec::new() },
             counters: touched.map(|(key, used)| (key.clone(), *used)).collect(),
@@ -390,8 +391,12 @@ impl Desk<'_> {
 
     /// What is in each pot for a purchase; what `open` holds beyond what was asked of it is free for
     /// more of the same.
-    fn in_pots(&self, open: Option<&Purchase>) -> Result<BTreeMap<PotId, InPot>, LedgerError> {
-        let mut pots = self.book.in_pots();
+    fn in_pots(
+        &self,
+        open: Option<&Purchase>,
+        date: Date,
+    ) -> Result<BTreeMap<PotId, InPot>, LedgerError> {
+        let mut pots = self.book.in_pots(date)?;
         for part in open.map(Purchase::margin_parts).transpose()?.unwrap_or_default() {
             if let Some(pot) = pots.get_mut(&part.pot) {
                 pot.left = pot.left.checked_add(part.amount)?;

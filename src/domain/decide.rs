@@ -8,7 +8,7 @@ use super::authorisation::{
     ProgrammeState, Reasons,
 };
 use super::card::CardState;
-use super::id::PermissionId;
+use super::id::{PermissionId, PotId};
 use super::limit::{Committed, Counted, Limit};
 use super::merchant::Category;
 use super::money::{Money, MoneyError};
@@ -116,11 +116,13 @@ impl Purchase<'_> {
         let amount = self.request.amount.least(held)?;
         let gap = self.request.amount.checked_sub(amount)?;
         if gap.is_positive() && !self.may_pay_part(amount) {
+            let held_back = self.held_back()?;
             reasons.push(match self.next_money()? {
-                Some(Coming { amount: comes, on }) => {
+                // What the person holds back is nearer than what comes some other day.
+                Some(Coming { amount: comes, on }) if held_back.minor() < gap.minor() => {
                     DeclineReason::NotYet { left: amount, comes, on }
                 }
-                None => DeclineReason::NoMoney { left: amount, gap },
+                Some(_) | None => DeclineReason::NoMoney { left: amount, gap, held_back },
             });
         }
         if !reasons.is_empty() {
@@ -293,19 +295,30 @@ impl Purchase<'_> {
         counted.is_within(&permission.scope)
     }
 
-    /// The pots that may pay and what is in them, in the order in which they drain.
-    fn payers(&self) -> impl Iterator<Item = (&PotPlan, &InPot)> {
+    /// The pots that may pay and what is in them, in the order in which they drain: those of the
+    /// person's own that they want to pay from right before the one that they are part of.
+    fn payers(&self) -> impl Iterator<Item = (&PotPlan, &PotId, &InPot)> {
+        let (pots, date) = (&self.facts.pots, self.facts.moment.date);
         let streams = &self.facts.programme.streams;
-        let agreement = &self.holder.agreement;
-        let order = agreement.drain_order(streams, &self.facts.category, self.facts.moment.date);
-        order.into_iter().filter_map(|plan| Some((plan, self.facts.pots.get(&plan.id)?)))
+        let order = self.holder.agreement.drain_order(streams, &self.facts.category, date);
+        order.into_iter().flat_map(move |plan| {
+            let own = pots.iter().filter(|(_, pot)| pot.part_of.as_ref() == Some(&plan.id));
+            own.chain(pots.get_key_value(&plan.id)).map(move |(id, pot)| (plan, id, pot))
+        })
+    }
+
+    /// What the person holds back of the pots that may pay.
+    fn held_back(&self) -> Result<Money, MoneyError> {
+        let currency = self.request.amount.currency();
+        let held = |(_, _, pot): (&PotPlan, &PotId, &InPot)| pot.held_back;
+        Money::sum(currency, self.payers().filter_map(held))
     }
 
     /// Step 6: what can be spent of the pots that may pay.
     fn sources(&self) -> Result<Vec<Source>, MoneyError> {
-        let source = |(plan, pot): (&PotPlan, &InPot)| {
+        let source = |(plan, id, pot): (&PotPlan, &PotId, &InPot)| {
             let available = plan.spendable(pot, self.facts.moment.date)?;
-            Ok(Source { pot: plan.id.clone(), available })
+            Ok(Source { pot: id.clone(), available })
         };
         self.payers().map(source).collect()
     }
@@ -313,7 +326,7 @@ impl Purchase<'_> {
     /// What comes next by itself into the pots that may pay: all of the first day that brings any.
     fn next_money(&self) -> Result<Option<Coming>, MoneyError> {
         let mut next: Option<Coming> = None;
-        for (plan, pot) in self.payers() {
+        for (plan, _, pot) in self.payers().filter(|(plan, id, _)| plan.id == **id) {
             let Some(coming) = plan.next(pot, self.facts.moment.date)? else { continue };
             next = Some(match next {
                 Some(known) if known.on < coming.on => known,
@@ -336,7 +349,7 @@ impl Purchase<'_> {
 
     fn more_than_any_pot(&self) -> DeclineReason {
         let nothing = Money::zero(self.request.amount.currency());
-        DeclineReason::NoMoney { left: nothing, gap: self.request.amount }
+        DeclineReason::NoMoney { left: nothing, gap: self.request.amount, held_back: nothing }
     }
 }
 

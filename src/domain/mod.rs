@@ -21,6 +21,7 @@ pub mod limit;
 pub mod margin;
 pub mod merchant;
 pub mod money;
+pub mod own_pot;
 pub mod pause;
 pub mod period;
 pub mod permission;

@@ -25,17 +25,28 @@ pub struct PotPlan {
 }
 
 /// What is in a pot, as far as it says what can be spent of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InPot {
     pub left: Money,
     /// All that was ever put in; none where nothing depends on it.
     pub loaded: Option<Money>,
+    /// What the person holds back of it now.
+    pub held_back: Option<Money>,
+    /// The agreed pot that it is part of, if it is one of the person's own that pays now.
+    pub part_of: Option<PotId>,
+}
+
+impl InPot {
+    /// What is left without what the person holds back.
+    fn wanted(&self) -> Result<Money, MoneyError> {
+        self.held_back.map_or(Ok(self.left), |held| self.left.saturating_sub(held))
+    }
 }
 
 impl From<Money> for InPot {
     /// A pot with this much left, all of which is there to be spent.
     fn from(left: Money) -> Self {
-        Self { left, loaded: None }
+        Self { left, loaded: None, held_back: None, part_of: None }
     }
 }
 
@@ -45,18 +56,24 @@ impl PotPlan {
         self.only.as_ref().is_none_or(|only| only.contains(category))
     }
 
-    /// What can be spent of `pot` on `date`.
+    /// What can be spent on `date` of `pot`, which is this pot or part of it.
     pub fn spendable(&self, pot: &InPot, date: Date) -> Result<Money, MoneyError> {
-        let Some(release) = &self.release else { return Ok(pot.left) };
-        let loaded = pot.loaded.unwrap_or(pot.left);
-        pot.left.saturating_sub(release.unreleased(loaded, date)?)
+        let wanted = pot.wanted()?;
+        match &self.release {
+            // Only what was let out is ever moved into a pot of the person's own.
+            Some(release) if pot.part_of.is_none() => {
+                let loaded = pot.loaded.unwrap_or(pot.left);
+                wanted.saturating_sub(release.unreleased(loaded, date)?)
+            }
+            Some(_) | None => Ok(wanted),
+        }
     }
 
     /// What comes next into `pot` by itself after `date`.
     pub fn next(&self, pot: &InPot, date: Date) -> Result<Option<Coming>, MoneyError> {
         let Some(release) = &self.release else { return Ok(None) };
         let loaded = pot.loaded.unwrap_or(pot.left);
-        release.next(loaded, loaded.checked_sub(pot.left)?, date)
+        release.next(loaded, loaded.checked_sub(pot.wanted()?)?, date)
     }
 }
 

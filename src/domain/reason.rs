@@ -70,6 +70,8 @@ pub enum DeclineReason {
     NoMoney {
         left: Money,
         gap: Money,
+        /// What the person holds back themselves. Nobody else reads of it.
+        held_back: Money,
     },
     /// There is more, and it comes later: this much on this local day.
     NotYet {

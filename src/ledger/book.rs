@@ -16,6 +16,7 @@ use crate::domain::id::{
 };
 use crate::domain::limit::{Committed, CounterKey};
 use crate::domain::money::{Currency, Money, MoneyError};
+use crate::domain::own_pot::OwnPot;
 use crate::domain::period::Moment;
 use crate::domain::permission::Permission;
 use crate::domain::person::PersonState;
@@ -33,6 +34,8 @@ pub enum LedgerError {
     NoSuchPot(PotId),
     #[error("pot {0} would go below nothing")]
     BelowNothing(PotId),
+    #[error("money of pot {0} would go to another funder's pot")]
+    AcrossStreams(PotId),
     #[error("purchase {0} is not in this book")]
     NoSuchPurchase(PurchaseReference),
 }
@@ -49,13 +52,41 @@ pub struct PotBalance {
     pub held: Money,
     pub spent: Money,
     pub left: Money,
+    /// What came from other pots of this person, less what went to them: part of what is loaded.
+    pub moved: Money,
+    /// What the person made of it.
+    pub own: OwnPot,
 }
 
 impl PotBalance {
     /// A pot with nothing in it yet.
     pub fn empty(stream: StreamId, allocated: Money) -> Self {
         let nothing = Money::zero(allocated.currency());
-        Self { stream, allocated, loaded: nothing, held: nothing, spent: nothing, left: nothing }
+        Self {
+            stream,
+            allocated,
+            loaded: nothing,
+            held: nothing,
+            spent: nothing,
+            left: nothing,
+            moved: nothing,
+            own: OwnPot::default(),
+        }
+    }
+
+    /// What was put in by the funder.
+    pub fn put_in(&self) -> Result<Money, MoneyError> {
+        self.loaded.checked_sub(self.moved)
+    }
+
+    /// What is in it on `date`, as far as it says what can be spent.
+    pub fn in_pot(&self, date: Date) -> Result<InPot, MoneyError> {
+        Ok(InPot {
+            left: self.left,
+            loaded: Some(self.put_in()?),
+            held_back: self.own.held_back_on(date),
+            part_of: self.own.goal.as_ref().map(|goal| goal.of.clone()),
+        })
     }
 }
 
@@ -72,7 +103,12 @@ impl Pots {
     /// Moves the money of `transfer` as far as it touches pots.
     pub fn apply(&mut self, transfer: &Transfer) -> Result<(), LedgerError> {
         let amount = transfer.amount();
+        let is_move = self.is_move(transfer)?;
         if let Some((pot, balance)) = self.touched(transfer.from())? {
+            if is_move {
+                balance.loaded = balance.loaded.checked_sub(amount)?;
+                balance.moved = balance.moved.checked_sub(amount)?;
+            }
             let source = side(transfer.from(), balance);
             *source = source.checked_sub(amount)?;
             if source.minor() < 0 {
@@ -88,11 +124,22 @@ impl Pots {
             if is_outside(transfer.from()) {
                 balance.spent = balance.spent.checked_sub(amount)?;
             }
-            if matches!(transfer.from(), Account::StreamFunds(_)) {
+            if is_move || matches!(transfer.from(), Account::StreamFunds(_)) {
                 balance.loaded = balance.loaded.checked_add(amount)?;
+            }
+            if is_move {
+                balance.moved = balance.moved.checked_add(amount)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether `transfer` goes from one pot to another one, which must be of the same stream.
+    fn is_move(&mut self, transfer: &Transfer) -> Result<bool, LedgerError> {
+        let from = self.touched(transfer.from())?.map(|(pot, known)| (pot, known.stream.clone()));
+        let to = self.touched(transfer.to())?.map(|(pot, known)| (pot, known.stream.clone()));
+        let Some(((from, stream), (to, other))) = from.zip(to) else { return Ok(false) };
+        if stream == other { Ok(from != to) } else { Err(LedgerError::AcrossStreams(from)) }
     }
 
     fn touched(
@@ -346,15 +393,16 @@ impl Book {
         self.owner.as_ref().map(|owner| &*owner.agreement)
     }
 
-    /// What is in every pot, as far as it says what can be spent.
-    pub fn in_pots(&self) -> BTreeMap<PotId, InPot> {
+    /// What is on `date` in every pot that may pay, with nothing on which nothing depends.
+    pub fn in_pots(&self, date: Date) -> Result<BTreeMap<PotId, InPot>, MoneyError> {
         let plans = self.agreement().map_or(&[][..], |agreement| &agreement.pots);
         let in_pot = |(id, balance): (&PotId, &PotBalance)| {
             let plan = plans.iter().find(|plan| plan.id == *id);
             let is_staged = plan.is_some_and(|plan| plan.release.is_some());
-            let loaded = is_staged.then_some(balance.loaded);
-            (id.clone(), InPot { left: balance.left, loaded })
+            let pot = balance.in_pot(date)?;
+            Ok((id.clone(), InPot { loaded: pot.loaded.filter(|_| is_staged), ..pot }))
         };
-        self.pots.0.iter().map(in_pot).collect()
+        let pays = |balance: &PotBalance| balance.own.goal.as_ref().is_none_or(|goal| goal.pays);
+        self.pots.0.iter().filter(|(_, balance)| pays(balance)).map(in_pot).collect()
     }
 }

@@ -65,6 +65,8 @@ pub enum PostingKind {
     /// A pot was opened, or its plan changed. Moves nothing.
     Pot,
     Load,
+    /// The person moved money between pots of their own.
+    Move,
     /// We answered a question; an approval holds money.
     Decision,
     /// We took an approval back, because our answer came too late.
@@ -81,10 +83,11 @@ pub enum PostingKind {
 
 impl PostingKind {
     /// Every kind, for reading stored words.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Agreement,
         Self::Pot,
         Self::Load,
+        Self::Move,
         Self::Decision,
         Self::Withdrawal,
         Self::Standing,
@@ -100,6 +103,7 @@ impl PostingKind {
             Self::Agreement => "agreement",
             Self::Pot => "pot",
             Self::Load => "load",
+            Self::Move => "move",
             Self::Decision => "decision",
             Self::Withdrawal => "withdrawal",
             Self::Standing => "standing",

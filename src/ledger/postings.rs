@@ -7,6 +7,7 @@ use super::posting::Transfer;
 use crate::domain::hold::Hold;
 use crate::domain::id::{PotId, StreamId};
 use crate::domain::money::Money;
+use crate::domain::own_pot::Move;
 use crate::domain::pot::PotPart;
 use crate::domain::purchase::Purchase;
 
@@ -14,6 +15,12 @@ use crate::domain::purchase::Purchase;
 pub fn loaded(stream: &StreamId, pot: &PotId, amount: Money) -> Vec<Transfer> {
     let from = Account::StreamFunds(stream.clone());
     Transfer::new(from, Account::PotLeft(pot.clone()), amount).into_iter().collect()
+}
+
+/// Money from one pot of a person into another one.
+pub fn moved(moved: &Move) -> Vec<Transfer> {
+    let [from, to] = [moved.from(), moved.to()].map(|pot| Account::PotLeft(pot.clone()));
+    Transfer::new(from, to, moved.amount()).into_iter().collect()
 }
 
 /// Brings what is held to what should be held: more from `parts` in their order, less from the

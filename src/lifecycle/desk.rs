@@ -235,7 +235,14 @@ impl Desk<'_> {
         let category = &purchase.counted.category;
         let order = owner.agreement.drain_order(streams, category, cause.moment.date);
         let left = |pot| self.book.pots.left(pot, self.book.currency);
-        order.into_iter().map(|p| Source { pot: p.id.clone(), available: left(&p.id) }).collect()
+        // A claim is owed: pots of the person's own come last, whether they pay now or not.
+        let pots = &self.book.pots.0;
+        let own = pots.iter().filter(|(_, balance)| {
+            let goal = balance.own.goal.as_ref();
+            goal.is_some_and(|goal| order.iter().any(|plan| plan.id == goal.of))
+        });
+        let ids = order.iter().map(|plan| &plan.id).chain(own.map(|(id, _)| id));
+        ids.map(|id| Source { pot: id.clone(), available: left(id) }).collect()
     }
 
     /// How many answers the issuer had given when it made the latest snapshot that we know.

@@ -68,7 +68,7 @@ impl Figures {
     }
 
     const fn of(pot: &PotBalance) -> Self {
-        let PotBalance { stream: _, allocated, loaded, held, spent, left } = pot;
+        let PotBalance { stream: _, allocated, loaded, held, spent, left, moved: _, own: _ } = pot;
         let (allocated, loaded, held, spent, left) = (*allocated, *loaded, *held, *spent, *left);
         Self { allocated, loaded, held, spent, left }
     }

@@ -341,10 +341,16 @@ impl Work<'_> {
 
     fn refuse_lost_pots(&mut self, person: &Person, before: &BTreeMap<PotId, PotBalance>) {
         for (id, balance) in before {
-            let kept = person.pots.iter().find(|pot| pot.plan.id == *id);
+            // A pot of the person's own goes with the agreed one that it is part of.
+            let own = balance.own.goal.as_ref();
+            let of = own.map_or(id, |goal| &goal.of);
+            let kept = person.pots.iter().find(|pot| pot.plan.id == *of);
             let refusal = match kept {
+                _ if own.is_some() && person.pots.iter().any(|pot| pot.plan.id == *id) => {
+                    "that is a pot of their own; give this one another id".to_owned()
+                }
                 None if balance.left.is_positive() || balance.held.is_positive() => {
-                    format!("there is still {} in it; keep it in the file", balance.left)
+                    format!("there is still {} in it; keep {of} in the file", balance.left)
                 }
                 Some(pot) if pot.plan.stream != balance.stream => {
                     format!("its money comes from {}; a pot keeps its stream", balance.stream)

@@ -52,6 +52,12 @@ pub struct FactsRecord {
     /// All that was ever put into the pots that let their money out in stages.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     loaded: Vec<(String, i64)>,
+    /// What the person held back of each pot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    held_back: Vec<(String, i64)>,
+    /// The pots of the person's own that were to pay, and which agreed pot they are part of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    own: Vec<(String, String)>,
     /// What was to be held beyond what is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     margin: Option<i64>,
@@ -109,7 +115,9 @@ impl FactsRecord {
             permissions: facts.permissions.iter().map(permission_record).collect(),
             counters: facts.counters.iter().map(counter).collect(),
             left: facts.pots.iter().map(|(id, pot)| (id.to_string(), pot.left.minor())).collect(),
-            loaded: facts.pots.iter().filter_map(loaded).collect(),
+            loaded: sums(&facts.pots, |pot| pot.loaded),
+            held_back: sums(&facts.pots, |pot| pot.held_back),
+            own: facts.pots.iter().filter_map(part_of).collect(),
             margin: Some(facts.margin.minor()).filter(|minor| *minor != 0),
             so_far: match facts.continues {
                 Continues::Nothing | Continues::Anothers => None,
@@ -187,9 +195,19 @@ impl FactsRecord {
 
     fn pots(&self, currency: Currency) -> Result<BTreeMap<PotId, InPot>, UnreadableFacts> {
         let pot = |(id, minor): &(String, i64)| {
-            let loaded = self.loaded.iter().find(|(loaded, _)| loaded == id);
             let money = |minor| Money::from_minor(minor, currency);
-            let pot = InPot { left: money(*minor), loaded: loaded.map(|(_, all)| money(*all)) };
+            let sum = |sums: &[(String, i64)]| {
+                sums.iter().find(|(known, _)| known == id).map(|(_, minor)| money(*minor))
+            };
+            let part_of = self.own.iter().find(|(own, _)| own == id);
+            let pot = InPot {
+                left: money(*minor),
+                loaded: sum(&self.loaded),
+                held_back: sum(&self.held_back),
+                part_of: part_of
+                    .map(|(_, of)| known("pot", of, |of| of.parse().ok()))
+                    .transpose()?,
+            };
             Ok((known("pot", id, |id| id.parse().ok())?, pot))
         };
         self.left.iter().map(pot).collect()
@@ -213,8 +231,15 @@ impl FactsRecord {
     }
 }
 
-fn loaded((id, pot): (&PotId, &InPot)) -> Option<(String, i64)> {
-    Some((id.to_string(), pot.loaded?.minor()))
+fn sums(
+    pots: &BTreeMap<PotId, InPot>,
+    sum: impl Fn(&InPot) -> Option<Money>,
+) -> Vec<(String, i64)> {
+    pots.iter().filter_map(|(id, pot)| Some((id.to_string(), sum(pot)?.minor()))).collect()
+}
+
+fn part_of((id, pot): (&PotId, &InPot)) -> Option<(String, String)> {
+    Some((id.to_string(), pot.part_of.as_ref()?.to_string()))
 }
 
 fn permission_record(permission: &Permission) -> PermissionRecord {

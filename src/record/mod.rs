@@ -9,6 +9,7 @@ pub mod decision;
 mod dispute;
 pub mod event;
 pub mod facts;
+pub mod own_pot;
 pub mod particulars;
 pub mod proposal;
 pub mod purchase;

@@ -63,7 +63,10 @@ impl Particulars {
                 .text("period", period.word())
                 .value("limit", json!(limit))
                 .optional("until", until.map(|date| date.to_string())),
-            DeclineReason::NoMoney { left, gap } => named.money("left", *left).money("gap", *gap),
+            DeclineReason::NoMoney { left, gap, held_back } => {
+                let named = named.money("left", *left).money("gap", *gap);
+                if held_back.is_zero() { named } else { named.money("held_back", *held_back) }
+            }
             DeclineReason::NotYet { left, comes, on } => {
                 named.money("left", *left).money("comes", *comes).text("on", on.to_string())
             }

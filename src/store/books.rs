@@ -6,21 +6,22 @@ use std::sync::Arc;
 use super::agreements::{AgreementKey, Agreements};
 use super::batch::{Batch, Rows};
 use super::people::read_standing;
+use super::pots::read_pot;
 use super::statements::{
-    BUDGET_VIEW, CARD_BUDGET, CARD_VIEW, COUNTER, PERMISSION, POT, PROGRAMME_VIEW, WITHDRAWAL,
+    BUDGET_VIEW, CARD_BUDGET, CARD_VIEW, COUNTER, PERMISSION, PROGRAMME_VIEW, WITHDRAWAL,
 };
 use super::{Dialect, StoreError, Tx};
 use crate::crash;
 use crate::domain::agreement::Agreement;
 use crate::domain::id::{
-    BudgetId, CardToken, ConnectionId, IssuerReference, PotId, ProgrammeId, PurchaseReference,
+    BudgetId, CardToken, ConnectionId, IssuerReference, ProgrammeId, PurchaseReference,
 };
 use crate::domain::limit::{Committed, CounterKey};
 use crate::domain::money::Currency;
 use crate::domain::period::Period;
 use crate::domain::permission::Permission;
 use crate::domain::person::PersonState;
-use crate::ledger::book::{Book, Card, Owner, PotBalance, PurchaseKey};
+use crate::ledger::book::{Book, Card, Owner, PurchaseKey};
 use crate::ledger::posting::Head;
 use crate::record::decision::{DECISION, RecordedDecision, read_decision};
 use crate::record::event::{ISSUER_EVENT, PRESENTMENT};
@@ -536,45 +537,4 @@ pub(super) fn read_card_budget(row: &[Value]) -> Result<CardBudget, StoreError> 
         token: reader.parsed()?,
         budget: reader.parsed()?,
     })
-}
-
-/// Reads a pot's row.
-pub(super) fn read_pot(
-    row: &[Value],
-) -> Result<((ProgrammeId, BudgetId), PotId, PotBalance), StoreError> {
-    let mut reader = Reader::new(&POT, row);
-    let key = (reader.parsed()?, reader.parsed()?);
-    let pot = reader.parsed()?;
-    let stream = reader.parsed()?;
-    let currency: Currency = reader.parsed()?;
-    let balance = PotBalance {
-        stream,
-        allocated: reader.money(currency)?,
-        loaded: reader.money(currency)?,
-        held: reader.money(currency)?,
-        spent: reader.money(currency)?,
-        left: reader.money(currency)?,
-    };
-    Ok((key, pot, balance))
-}
-
-/// The row of a pot's balances.
-pub(super) fn pot_row(
-    programme: &ProgrammeId,
-    budget: &BudgetId,
-    pot: &PotId,
-    balance: &PotBalance,
-) -> Vec<Value> {
-    vec![
-        shown(programme),
-        shown(budget),
-        shown(pot),
-        shown(&balance.stream),
-        balance.allocated.currency().code().into(),
-        balance.allocated.into(),
-        balance.loaded.into(),
-        balance.held.into(),
-        balance.spent.into(),
-        balance.left.into(),
-    ]
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::batch::Row;
-use super::books::{OpenBook, pot_row};
+use super::books::OpenBook;
+use super::pots::pot_move;
 use super::writing::Write;
 use super::{Marked, StoreError, Tx};
 use crate::crash;
@@ -196,7 +197,7 @@ impl<'a> Changed<'a> {
         }
         for pot in &changes.pots {
             if let Some(balance) = book.pots.0.get(pot) {
-                self.pots.push(pot_row(programme, budget, pot, balance).into());
+                self.pots.push(pot_move(programme, budget, pot, balance).into());
             }
         }
         for key in &changes.counters {

@@ -20,6 +20,7 @@ mod pauses;
 mod people;
 mod plans;
 mod pools;
+mod pots;
 mod programmes;
 mod proof;
 mod proposals;

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
 use super::batch::{Batch, names, read_row};
-use super::books::{pot_row, read_pot};
 use super::close::{counter_row, permission_row};
-use super::statements::{COUNTER, PERMISSION, POT};
+use super::pots::{pot_row, read_pot};
+use super::statements::{COUNTER, PERMISSION, POT_VIEW};
 use super::{Dialect, Store, StoreError, Tx};
 use crate::domain::agreement::Agreement;
 use crate::domain::id::{BudgetId, ConnectionId, LoadId, PotId, ProgrammeId};
@@ -297,7 +297,7 @@ impl Tx {
         empty: &PotBalance,
     ) -> Result<(), StoreError> {
         let row = pot_row(programme, budget, pot, empty);
-        self.put(&POT, &[row], OnKnown::Keep).await?;
+        self.put(&POT_VIEW, &[row], OnKnown::Keep).await?;
         let sql = "UPDATE pot SET allocated_minor = $4 \
                    WHERE programme_id = $1 AND budget_id = $2 AND pot_id = $3";
         sqlx::query(sql)
@@ -426,7 +426,7 @@ impl Tx {
     ) -> Result<BTreeMap<PotId, PotBalance>, StoreError> {
         let statements = Arc::clone(&self.statements);
         let key = vec![vec![shown(programme), shown(budget)]];
-        let rows = statements.pots.fetch(self.connection(), &key, POT.columns).await?;
+        let rows = statements.pots.fetch(self.connection(), &key, POT_VIEW.columns).await?;
         rows.iter().map(|row| read_pot(row).map(|(_, pot, balance)| (pot, balance))).collect()
     }
 }

@@ -29,9 +29,22 @@ pub const POT: Table = Table {
     columns: columns![
         Key "programme_id", Key "budget_id", Key "pot_id", Text "stream_id", Text "currency",
         Number "allocated_minor", Number "loaded_minor", Number "held_minor",
-        Number "spent_minor", Number "left_minor",
+        Number "spent_minor", Number "left_minor", Number "moved_minor",
     ],
 };
+/// The same, with what the person made of it: their own words, which no posting vouches for.
+pub(super) const POT_VIEW: Table = Table {
+    name: "pot",
+    columns: columns![
+        Key "programme_id", Key "budget_id", Key "pot_id", Text "stream_id", Text "currency",
+        Number "allocated_minor", Number "loaded_minor", Number "held_minor",
+        Number "spent_minor", Number "left_minor", Number "moved_minor", Text "own",
+    ],
+};
+const POT_MOVE: &[Column] = columns![
+    Key "programme_id", Key "budget_id", Key "pot_id", Number "loaded_minor", Number "held_minor",
+    Number "spent_minor", Number "left_minor", Number "moved_minor",
+];
 /// What has been used of one scope in one period.
 pub const COUNTER: Table = Table {
     name: "counter",
@@ -180,7 +193,7 @@ impl Statements {
             card_budgets: batch(REFERENCE_KEY, CARD_BUDGETS),
             lock_budgets: batch(BUDGET_KEY, LOCK_BUDGETS),
             books: Inquiry::new(dialect, BOOK_KEYS, books()),
-            pots: batch(BUDGET_KEY, &of_budget(&POT)),
+            pots: batch(BUDGET_KEY, &of_budget(&POT_VIEW)),
             agreements: Inquiry::new(dialect, &[AGREEMENT_KEY], agreements()),
             decisions: by_reference(&DECISION),
             withdrawals: by_reference(&WITHDRAWAL),
@@ -207,7 +220,7 @@ impl Statements {
             update_purchases: Batch::update(dialect, &PURCHASE),
             update_holds: Batch::update(dialect, &HOLD),
             update_counters: Batch::update(dialect, &COUNTER),
-            update_pots: batch(POT.columns, UPDATE_POTS),
+            update_pots: batch(POT_MOVE, UPDATE_POTS),
             update_permissions: batch(PERMISSION.columns, UPDATE_PERMISSIONS),
             move_heads: batch(HEAD_MOVE, MOVE_HEADS),
         }
@@ -225,7 +238,7 @@ fn books() -> Vec<Ask> {
     vec![
         ask(0, BUDGET_VIEW, BUDGETS.to_owned()),
         ask(0, CARD_VIEW, CARDS.to_owned()),
-        ask(0, POT.columns, of_budget(&POT)),
+        ask(0, POT_VIEW.columns, of_budget(&POT_VIEW)),
         ask(0, PERMISSION.columns, of_budget(&PERMISSION)),
         ask(1, REFERENCE_KEY, by_reference("decision", REFERENCE_KEY)),
         ask(2, REFERENCE_KEY, by_reference("purchase", REFERENCE_KEY)),
@@ -271,7 +284,7 @@ const CARDS: &str = "\
 
 const UPDATE_POTS: &str = "\
     UPDATE pot SET loaded_minor = r.loaded_minor, held_minor = r.held_minor, \
-    spent_minor = r.spent_minor, left_minor = r.left_minor \
+    spent_minor = r.spent_minor, left_minor = r.left_minor, moved_minor = r.moved_minor \
     {from pot: pot.programme_id = r.programme_id AND pot.budget_id = r.budget_id \
     AND pot.pot_id = r.pot_id}";
 

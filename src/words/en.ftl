@@ -284,7 +284,10 @@ too-many =
 ## Money
 
 no-money =
-    .person = You have { $left } for this. This was { $amount }. That is { $gap } too little.
+    .person = { $holds-back ->
+        [yes] You have { $left } for this. You hold { $held } back.
+       *[no] You have { $left } for this. This was { $amount }. That is { $gap } too little.
+    }
     .next = { $some-left ->
         [yes] { $room ->
             [tight] Pay { $left } or less.
@@ -623,6 +626,16 @@ helper-gone = { $named ->
     [yes] { $name } does not help any more.
    *[no] A helper does not help any more.
 } They see nothing of yours now.
+held-back = You hold { $amount } back{ $named ->
+    [yes] {" "}of { $name }
+   *[no] {""}
+}. It is there when you take it back.
+held-back-until = You hold { $amount } back{ $named ->
+    [yes] {" "}of { $name }
+   *[no] {""}
+}. It is there again on { $date }.
+held-back-free = You took { $amount } back. You can spend it now.
+held-back-cools = You want { $amount } back. You chose to wait. Say it again after { $time } on { $date }.
 worker-card-frozen = One person froze their card. You do not need to do anything.
 worker-card-unfrozen = One person has their card working again.
 worker-card-lost = One person has lost their card. Please help with a new one.

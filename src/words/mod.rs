@@ -307,9 +307,14 @@ impl Words {
                 args.set("limit", *limit);
                 self.set_end(&mut args, telling, *until);
             }
-            DeclineReason::NoMoney { left, gap } => {
+            DeclineReason::NoMoney { left, gap, held_back } => {
                 self.set_left(&mut args, *left);
                 args.set("gap", self.money(*gap));
+                args.set("held", self.money(*held_back));
+                args.set(
+                    "holds-back",
+                    yes_if_some(Some(held_back).filter(|held| held.is_positive())),
+                );
             }
             DeclineReason::NotYet { left, comes, on } => {
                 self.set_left(&mut args, *left);

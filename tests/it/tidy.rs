@@ -20,7 +20,7 @@ const FLOORS: [&[&str]; 13] = [
     &["store"],
     &["programme"],
     &["members", "tokens"],
-    &["agreements", "asks", "authorise", "cards", "helping", "lifecycle"],
+    &["agreements", "asks", "authorise", "cards", "helping", "lifecycle", "pots"],
     &["committer", "ops", "upkeep"],
     &["http"],
     &["app"],

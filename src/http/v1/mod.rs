@@ -17,6 +17,7 @@ mod helping;
 mod me;
 mod pauses;
 mod people;
+mod pots;
 mod proposals;
 mod proposed;
 mod purchases;
@@ -96,6 +97,7 @@ pub(super) fn router() -> OpenApiRouter<Edge> {
         .merge(appeals::router())
         .merge(safety::router())
         .merge(people::router())
+        .merge(pots::router())
         .merge(agreement::router())
         .merge(cards::router())
         .merge(helping::router())

@@ -12,12 +12,13 @@ use super::Api;
 use super::asked::{Asked, Nothing, Place, named};
 use super::cards::CardBody;
 use super::document::Problems;
+use super::pots::{GoalBody, HeldBackBody, Seen};
 use super::shown::{MoneyBody, Page, PageQuery};
 use crate::domain::id::PotId;
 use crate::domain::money::{Currency, Money, MoneyError};
 use crate::domain::period::Moment;
-use crate::domain::pot::{InPot, PotPlan};
-use crate::domain::role::Act;
+use crate::domain::pot::PotPlan;
+use crate::domain::role::{Act, Role};
 use crate::http::Edge;
 use crate::http::problem::ApiError;
 use crate::ledger::book::PotBalance;
@@ -64,9 +65,9 @@ struct PersonBody {
     cards: Option<Vec<CardBody>>,
 }
 
-/// A pot. `loaded` is what was put in; it is `held` for purchases, `spent`, or `left`.
+/// A pot. `loaded` is what was put in, and moved in from other pots; it is `held` for purchases, `spent`, or `left`.
 #[derive(Debug, Serialize, ToSchema)]
-struct PotBody {
+pub(super) struct PotBody {
     pot: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -84,6 +85,14 @@ struct PotBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     next: Option<ComingBody>,
+    /// What the person holds back; only they see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    held_back: Option<HeldBackBody>,
+    /// There when it is a pot of the person's own, in their own words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    goal: Option<GoalBody>,
 }
 
 /// Money that comes by itself, at local midnight.
@@ -152,9 +161,11 @@ async fn person(
     tx.commit().await?;
     let place = |pot: &str| plans.iter().position(|plan| plan.id.as_str() == pot);
     let today = Moment::new(acting.at, programme.zone()).date;
+    let is_own = admitted.actor.member.role == Role::Person;
     let body = |(pot, balance): (PotId, PotBalance)| {
-        let plan = plans.iter().find(|plan| plan.id == pot);
-        pot_body(&pot, plan, &balance, today)
+        let of = balance.own.goal.as_ref().map_or(&pot, |goal| &goal.of);
+        let plan = plans.iter().find(|plan| plan.id == *of);
+        PotBody::of(&pot, plan, &balance, today, is_own)
     };
     let pots: Result<Vec<_>, _> = balances.into_iter().map(body).collect();
     let mut pots = pots.map_err(|error| ActError::Ledger(error.into()))?;
@@ -176,32 +187,34 @@ async fn person(
     }))
 }
 
-fn pot_body(
-    pot: &PotId,
-    plan: Option<&PotPlan>,
-    balance: &PotBalance,
-    today: Date,
-) -> Result<PotBody, MoneyError> {
-    let PotBalance { stream, allocated, loaded, held, spent, left } = balance;
-    let in_pot = InPot { left: *left, loaded: Some(*loaded) };
-    let (spendable, next) = match plan {
-        Some(plan) => (plan.spendable(&in_pot, today)?, plan.next(&in_pot, today)?),
-        // What is no longer on the list pays for nothing.
-        None => (Money::zero(left.currency()), None),
-    };
-    Ok(PotBody {
-        pot: pot.to_string(),
-        name: plan.map(|plan| plan.name.clone()),
-        stream: stream.to_string(),
-        allocated: (*allocated).into(),
-        loaded: (*loaded).into(),
-        held: (*held).into(),
-        spent: (*spent).into(),
-        left: (*left).into(),
-        spendable: spendable.into(),
-        next: next
-            .map(|coming| ComingBody { on: coming.on.to_string(), amount: coming.amount.into() }),
-    })
+impl PotBody {
+    /// A pot on a day, for the person themselves or for somebody else.
+    pub(super) fn of(
+        pot: &PotId,
+        plan: Option<&PotPlan>,
+        balance: &PotBalance,
+        today: Date,
+        is_own: bool,
+    ) -> Result<Self, MoneyError> {
+        let Seen { name, spendable, next, held_back, goal } =
+            Seen::of(plan, balance, today, is_own)?;
+        let next = next
+            .map(|coming| ComingBody { on: coming.on.to_string(), amount: coming.amount.into() });
+        Ok(Self {
+            pot: pot.to_string(),
+            name,
+            stream: balance.stream.to_string(),
+            allocated: balance.allocated.into(),
+            loaded: balance.loaded.into(),
+            held: balance.held.into(),
+            spent: balance.spent.into(),
+            left: balance.left.into(),
+            spendable: spendable.into(),
+            next,
+            held_back,
+            goal,
+        })
+    }
 }
 
 fn total(currency: Currency, pots: &[PotBody], figure: fn(&PotBody) -> MoneyBody) -> Money {

@@ -15,6 +15,8 @@ use crate::store::POT;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct PotFlow {
     loaded: i128,
+    /// Of what is loaded: from other pots, less what went to them.
+    moved: i128,
     held: i128,
     left: i128,
     /// Paid out of the pot.
@@ -127,6 +129,13 @@ impl Money {
             let flow = pots.entry(pot.clone()).or_default();
             flow.loaded = flow.loaded.saturating_add(amount);
             *loaded = loaded.saturating_add(amount);
+        }
+        if let (Account::PotLeft(source), Account::PotLeft(target)) = (from, to) {
+            for (pot, by) in [(source, 0_i128.saturating_sub(amount)), (target, amount)] {
+                let flow = pots.entry(pot.clone()).or_default();
+                flow.loaded = flow.loaded.saturating_add(by);
+                flow.moved = flow.moved.saturating_add(by);
+            }
         }
         let is_dispute = kind == Some(PostingKind::Dispute);
         match (from, to) {
@@ -283,6 +292,7 @@ impl<'a> Inspection<'a> {
             let flow = money.pots.remove(&pot).unwrap_or_default();
             let spent = flow.captured.saturating_sub(flow.refunded);
             self.check_number(&POT, row, "loaded_minor", flow.loaded);
+            self.check_number(&POT, row, "moved_minor", flow.moved);
             self.check_number(&POT, row, "held_minor", flow.held);
             self.check_number(&POT, row, "spent_minor", spent);
             self.check_number(&POT, row, "left_minor", flow.left);

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::book::{Inspection, Link};
 use super::reference_of;
+use crate::domain::id::PotId;
 use crate::domain::money::Money;
+use crate::ledger::account::Account;
 use crate::ledger::posting::{POSTING, PostingKind};
 use crate::record::agreement::{AGREEMENT, TERM, agreement_digest};
 use crate::record::decision::DECISION;
@@ -125,6 +127,7 @@ impl<'a> Records<'a> {
                 check_message(inspection, link, subject);
             }
             PostingKind::Expiry => check_expiry(inspection, link, subject),
+            PostingKind::Move => check_move(inspection, link, subject),
             PostingKind::Agreement
             | PostingKind::Load
             | PostingKind::Decision
@@ -168,6 +171,30 @@ fn check_expiry(inspection: &mut Inspection<'_>, link: &Link<'_>, subject: &str)
     let is_its_own = ended.is_some_and(|row| reference_of(&PURCHASE, row) == subject);
     if !is_its_own || link.text("record_digest") != Digest::of_text(subject).to_string() {
         inspection.find(&POSTING, link.row, "ends another purchase than it says");
+    }
+}
+
+/// Nobody else says that money moved: the posting vouches for its own words. Both pots are one
+/// funder's money.
+fn check_move(inspection: &mut Inspection<'_>, link: &Link<'_>, subject: &str) {
+    let stream = |id: &PotId| {
+        let mut pots = inspection.evidence.of(&POT).iter();
+        let row = pots.find(|row| POT.text(row, "pot_id") == id.as_str());
+        row.map(|row| POT.text(row, "stream_id"))
+    };
+    let is_fair = match link.transfers.as_slice() {
+        [one] => match (one.from(), one.to()) {
+            (Account::PotLeft(from), Account::PotLeft(to)) => {
+                subject == format!("{from}/{to}")
+                    && stream(from).is_some()
+                    && stream(from) == stream(to)
+            }
+            (_, _) => false,
+        },
+        _ => false,
+    };
+    if !is_fair || link.text("record_digest") != Digest::of_text(subject).to_string() {
+        inspection.find(&POSTING, link.row, "moves other money than it says");
     }
 }
 

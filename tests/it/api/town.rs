@@ -88,7 +88,7 @@ const fn post(path: &'static str, body: &'static str) -> Route {
 /// Every address, with what each of [`ACCOUNTS`] is answered there, in that order. What changes
 /// something comes last, so that it disturbs nothing.
 #[rustfmt::skip]
-pub(crate) const ROUTES: [(Route, [u16; 12]); 53] = [
+pub(crate) const ROUTES: [(Route, [u16; 12]); 59] = [
     (get("/v1/me", ""),
         [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
     (get("/v1/people", ""),
@@ -196,6 +196,18 @@ pub(crate) const ROUTES: [(Route, [u16; 12]); 53] = [
         [200, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
     (Route { method: "DELETE", path: "/v1/people/{person}/helpers/{helper}", query: "", body: None },
         [200, 404, 404, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+    (post("/v1/people/{person}/pots", r#"{"of": "week", "name": "Trip to my sister", "sum": 5000}"#),
+        [201, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+    (post("/v1/people/{person}/moves", r#"{"from": "week", "to": "own-1", "amount": 500}"#),
+        [200, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+    (post("/v1/people/{person}/pots/{pot}/held-back", r#"{"amount": 200, "until": "2027-01-04"}"#),
+        [200, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+    (post("/v1/people/{person}/pots/{pot}/take-back", "{}"),
+        [200, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+    (post("/v1/people/{person}/pots/{pot}/pays", r#"{"pays": true}"#),
+        [200, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+    (post("/v1/people/{person}/pots/{pot}/close", "{}"),
+        [200, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
 ];
 
 impl Route {
@@ -204,6 +216,7 @@ impl Route {
         let path = self.path.replace("{person}", person).replace("{purchase}", purchase);
         let path = path.replace("{proposal}", &format!("prop_{NOTHING}"));
         let path = path.replace("{pause}", &format!("pause_{NOTHING}"));
+        let path = path.replace("{pot}", "own-1");
         let path = path.replace("{ask}", &format!("ask_{NOTHING}"));
         let path = path.replace("{appeal}", &format!("look_{NOTHING}"));
         format!("{}{}", path.replace("{helper}", helper), self.query)

@@ -93,7 +93,7 @@ fn all_reasons_are_kept_in_the_order_of_the_checks() {
         over(4),
         over(5),
         // The money.
-        Why::NoMoney { left: gbp(0), gap: gbp(10_00) },
+        Why::NoMoney { left: gbp(0), gap: gbp(10_00), held_back: gbp(0) },
     ];
     assert_eq!(reasons(&request, &facts), expected);
 }

@@ -67,7 +67,7 @@ fn scenario_48_one_purchase_drains_pots_in_the_persons_order() {
     assert_eq!(split(&approved(&asking(48_00), &facts)), [("pets", 40_00), ("week", 8_00)]);
     assert_eq!(split(&approved(&asking(40_00), &facts)), [("pets", 40_00)]);
     assert_eq!(split(&approved(&asking(1_03_90), &facts)), [("pets", 40_00), ("week", 63_90)]);
-    let short = DeclineReason::NoMoney { left: gbp(1_03_90), gap: gbp(1) };
+    let short = DeclineReason::NoMoney { left: gbp(1_03_90), gap: gbp(1), held_back: gbp(0) };
     assert_eq!(reasons(&asking(1_03_91), &facts), [short]);
 }
 
@@ -77,7 +77,7 @@ fn the_emergency_pot_pays_only_when_the_others_are_short_and_only_for_essentials
     assert_eq!(split(&approved(&asking(63_90), &food)), [("week", 63_90)]);
     assert_eq!(split(&approved(&asking(70_00), &food)), [("week", 63_90), ("emergency", 6_10)]);
     let fun = about("fun", dees_pots());
-    let short = DeclineReason::NoMoney { left: gbp(63_90), gap: gbp(6_10) };
+    let short = DeclineReason::NoMoney { left: gbp(63_90), gap: gbp(6_10), held_back: gbp(0) };
     assert_eq!(reasons(&asking(70_00), &fun), [short]);
 }
 
@@ -107,7 +107,7 @@ fn a_barred_pot_does_not_count() {
     let barred = Stream { never: BTreeSet::from([category("food")]), ..a_stream("homes") };
     let facts = pots_of(vec![barred.clone(), a_stream("gift")]);
     assert_eq!(split(&approved(&asking(8_00), &facts)), [("gift", 8_00)]);
-    let short = DeclineReason::NoMoney { left: gbp(8_00), gap: gbp(1) };
+    let short = DeclineReason::NoMoney { left: gbp(8_00), gap: gbp(1), held_back: gbp(0) };
     assert_eq!(reasons(&asking(8_01), &facts), [short]);
     let other = about("fun", facts);
     assert_eq!(split(&approved(&asking(8_01), &other)), [("homes", 8_00), ("gift", 1)]);
@@ -150,7 +150,7 @@ fn a_pot_for_other_things_does_not_hide_the_funders_rule() {
 #[test]
 fn a_person_without_pots_has_no_money() {
     let facts = pots_of(Vec::new());
-    let short = DeclineReason::NoMoney { left: gbp(0), gap: gbp(10_00) };
+    let short = DeclineReason::NoMoney { left: gbp(0), gap: gbp(10_00), held_back: gbp(0) };
     assert_eq!(reasons(&a_request(), &facts), [short]);
 }
 
@@ -165,7 +165,7 @@ fn partly(agreed: bool, left: i64) -> Facts {
 #[test]
 fn scenario_34_a_part_is_paid_only_where_till_and_agreement_allow_it() {
     let till = |partial| AuthorisationRequest { partial, ..a_request() };
-    let short = DeclineReason::NoMoney { left: gbp(7_00), gap: gbp(3_00) };
+    let short = DeclineReason::NoMoney { left: gbp(7_00), gap: gbp(3_00), held_back: gbp(0) };
     for (partial, agreed, pays) in [
         (PartialAmounts::Allowed, true, true),
         (PartialAmounts::Allowed, false, false),
@@ -272,7 +272,7 @@ fn a_record_from_before_money_came_in_stages_decides_the_same() {
     let versions = Versions { programme: facts.programme.clone(), agreement };
     let replayed = FactsRecord::from_text(text).unwrap().facts(versions).unwrap();
     assert_eq!(replayed.pots, facts.pots);
-    let short = DeclineReason::NoMoney { left: gbp(9_99), gap: gbp(1) };
+    let short = DeclineReason::NoMoney { left: gbp(9_99), gap: gbp(1), held_back: gbp(0) };
     assert_eq!(reasons(&a_request(), &replayed), [short]);
 }
 
@@ -286,7 +286,7 @@ fn week_of_stages(gone: i64) -> Facts {
         let agreement = &mut facts.holder.as_mut().unwrap().agreement;
         Arc::make_mut(agreement).pots =
             vec![plan("week", 20_00), plan("pets", 5_00), a_pot("emergency", "homes")];
-        let pot = |left, loaded: i64| InPot { left: gbp(left), loaded: Some(gbp(loaded)) };
+        let pot = |left, loaded| InPot { loaded: Some(gbp(loaded)), ..gbp(left).into() };
         facts.pots = money(&[("emergency", 1_00)]);
         facts.pots.insert(crate::values::pot("week"), pot(100_00 - gone, 100_00));
         facts.pots.insert(crate::values::pot("pets"), pot(15_00, 15_00));
@@ -325,7 +325,7 @@ fn scenario_38_a_margin_is_held_where_there_is_money_and_never_a_reason() {
         assert_eq!(split(&approval), [("week", held)]);
         assert_eq!(approval.margin(), Ok(gbp(held - 10_00)));
     }
-    let short = DeclineReason::NoMoney { left: gbp(9_99), gap: gbp(1) };
+    let short = DeclineReason::NoMoney { left: gbp(9_99), gap: gbp(1), held_back: gbp(0) };
     assert_eq!(reasons(&a_request(), &asks(9_99, 50)), [short]);
     // A limit is about what is bought.
     let mut facts = asks(60_00, 50);

@@ -145,7 +145,7 @@ prop_compose! {
 
 /// A pot that lets its money out in stages, with nothing of it gone.
 fn staged(minor: i64) -> InPot {
-    InPot { left: gbp(minor), loaded: Some(gbp(minor)) }
+    InPot { loaded: Some(gbp(minor)), ..gbp(minor).into() }
 }
 
 prop_compose! {
@@ -214,6 +214,9 @@ prop_compose! {
         permissions in (option::of(any_permission(1)), option::of(any_permission(2))),
         counters in any_counters(),
         (left, gone) in (vec(0..=90_00_i64, 4), vec(0..=60_00_i64, 4)),
+        (held_back, own) in (
+            option::weighted(0.3, 1..=50_00_i64), option::weighted(0.3, 0..=30_00_i64),
+        ),
         (so_far, margin) in (
             option::weighted(0.2, 1..=60_00_i64),
             prop_oneof![3 => Just(0_i64), 1 => 1..=5_00_i64],
@@ -225,9 +228,14 @@ prop_compose! {
         agreement.partial = partial;
         let in_pots = pots.iter().zip(left.into_iter().zip(gone)).map(|(plan, (left, gone))| {
             let loaded = plan.release.as_ref().map(|_| gbp(left + gone));
-            (plan.id.clone(), InPot { left: gbp(left), loaded })
+            let held_back = held_back.filter(|_| left % 2 == 0).map(gbp);
+            (plan.id.clone(), InPot { loaded, held_back, ..gbp(left).into() })
         });
-        let in_pots = in_pots.collect();
+        let own = own.map(|left| {
+            let pot_of_week = InPot { part_of: Some(pot("week")), ..gbp(left).into() };
+            (pot("own-1"), pot_of_week)
+        });
+        let in_pots = in_pots.chain(own).collect();
         agreement.pots = pots;
         let mut facts = some_facts();
         facts.programme.state = state;
@@ -461,12 +469,14 @@ proptest! {
         prop_assert_eq!(pots.len(), approval.parts.len(), "no pot twice");
         for part in &approval.parts {
             prop_assert!(part.amount.is_positive());
-            let plan = holder.agreement.pots.iter().find(|plan| plan.id == part.pot).unwrap();
-            let pot = facts.pots[&part.pot];
-            prop_assert!(part.amount.minor() <= pot.left.minor());
+            let pot = &facts.pots[&part.pot];
+            let of = pot.part_of.as_ref().unwrap_or(&part.pot);
+            let plan = holder.agreement.pots.iter().find(|plan| plan.id == *of).unwrap();
+            let wanted = pot.left.minor() - pot.held_back.map_or(0, |held| held.minor());
+            prop_assert!(part.amount.minor() <= wanted);
             if let (Some(release), Some(loaded)) = (&plan.release, pot.loaded) {
                 let unreleased = release.unreleased(loaded, facts.moment.date).unwrap().minor();
-                prop_assert!(part.amount.minor() <= pot.left.minor() - unreleased);
+                prop_assert!(part.amount.minor() <= wanted - unreleased);
             }
             prop_assert!(plan.only.as_ref().is_none_or(|only| only.contains(&facts.category)));
             let stream = facts.programme.streams.iter().find(|s| s.id == plan.stream).unwrap();

@@ -100,7 +100,7 @@ fn about_the_card() -> Vec<Case> {
 
 /// The pots that may pay are short of £10.00.
 fn no_money(left: i64) -> DeclineReason {
-    DeclineReason::NoMoney { left: gbp(left), gap: gbp(10_00 - left) }
+    DeclineReason::NoMoney { left: gbp(left), gap: gbp(10_00 - left), held_back: gbp(0) }
 }
 
 fn about_the_shop() -> Vec<Case> {
@@ -211,7 +211,7 @@ fn some_of_it_comes_tomorrow() -> Facts {
         let today = Date::constant(2026, 11, 23);
         agreement.pots[0].release = Release::new(gbp(0), gbp(9_99), Every::Day, today);
     });
-    let pot = InPot { left: gbp(60_00), loaded: Some(gbp(60_00)) };
+    let pot = InPot { loaded: Some(gbp(60_00)), ..gbp(60_00).into() };
     facts.pots = BTreeMap::from([("week".parse().unwrap(), pot)]);
     facts
 }

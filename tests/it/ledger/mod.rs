@@ -301,10 +301,13 @@ impl Desk {
     fn loaded_by_transfers(&self, id: &PotId) -> i64 {
         let postings = &self.book.changes().postings;
         let transfers = postings.iter().flat_map(|posting| &posting.entry.transfers);
-        let is_load = |t: &&Transfer| {
-            matches!(t.from(), Account::StreamFunds(_)) && *t.to() == Account::PotLeft(id.clone())
+        let own = Account::PotLeft(id.clone());
+        let by = |transfer: &Transfer| match (transfer.from(), transfer.to()) {
+            (Account::StreamFunds(_) | Account::PotLeft(_), to) if *to == own => 1,
+            (from, Account::PotLeft(_)) if *from == own => -1,
+            (_, _) => 0,
         };
-        transfers.filter(is_load).map(|transfer| transfer.amount().minor()).sum()
+        transfers.map(|transfer| by(transfer) * transfer.amount().minor()).sum()
     }
 
     fn check_purchases(&self) {

@@ -9,11 +9,15 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use sayso::domain::own_pot::{End, Goal, Move};
 use sayso::domain::pot::{InPot, PotPlan};
 use sayso::domain::release::{Every, Release};
+use sayso::ledger::book::PotBalance;
+use sayso::ledger::posting::PostingKind;
+use sayso::ledger::postings::moved;
 
 use super::{Desk, closed, word};
-use crate::values::gbp;
+use crate::values::{gbp, pot};
 
 /// What happens to the money of one pot.
 #[derive(Debug, Clone)]
@@ -27,6 +31,9 @@ enum Event {
     Take(usize, i64),
     /// The purchase of this number is undone.
     Undo(usize),
+    /// So much is moved into a pot of the person's own, if it can be spent; or back from there.
+    Save(i64),
+    Return(i64),
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
@@ -36,6 +43,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         4 => (1..=30_00_i64).prop_map(Event::Ask),
         2 => (0..8_usize, 0..=30_00_i64).prop_map(|(n, back)| Event::Take(n, back)),
         1 => (0..8_usize).prop_map(Event::Undo),
+        2 => (1..=30_00_i64).prop_map(Event::Save),
+        1 => (1..=30_00_i64).prop_map(Event::Return),
     ]
 }
 
@@ -54,11 +63,40 @@ impl Life {
         let agreement = Arc::make_mut(&mut owner.agreement);
         agreement.pots[0].release = Some(release);
         let plan = agreement.pots[0].clone();
+        let mut own = PotBalance::empty("homes".parse().unwrap(), gbp(100_00));
+        let goal = Goal {
+            of: pot("week"),
+            name: "Trip to my sister".to_owned(),
+            sum: None,
+            pays: false,
+            is_closed: false,
+        };
+        own.own.goal = Some(goal);
+        desk.book.pots.0.insert(pot("own-1"), own);
         Self { desk, plan, today: date(2026, 11, 23), bought: 0 }
     }
 
     fn in_pot(&self) -> InPot {
-        self.desk.book.in_pots().into_values().next().unwrap()
+        let pots = self.desk.book.in_pots(self.today).unwrap();
+        assert_eq!(pots.len(), 1, "a pot of the person's own pays only when they say so");
+        pots.into_values().next().unwrap()
+    }
+
+    fn own_left(&self) -> i64 {
+        self.desk.figures("own-1")[3]
+    }
+
+    /// Moves money, if it can be.
+    fn move_money(&mut self, [from, to]: [&str; 2], minor: i64, spendable: i64) {
+        let (from, to) = (pot(from), pot(to));
+        let end = |pot| End { pot, plan: &self.plan, is_closed: false };
+        let moving = Move::new(end(&from), end(&to), gbp(minor), gbp(spendable));
+        assert_eq!(moving.is_ok(), 0 < minor && minor <= spendable);
+        if let Ok(moving) = moving {
+            let cause = self.desk.cause(PostingKind::Move);
+            self.desk.book.post(cause, moved(&moving)).unwrap();
+            self.desk.check();
+        }
     }
 
     fn spendable(&self) -> i64 {
@@ -94,6 +132,10 @@ impl Life {
                 let Some(name) = known(n) else { return };
                 self.desk.hear(&name, word(closed(0), 0, 1, &format!("evt_{number}")));
             }
+            Event::Save(minor) => {
+                self.move_money(["week", "own-1"], *minor, self.spendable());
+            }
+            Event::Return(minor) => self.move_money(["own-1", "week"], *minor, self.own_left()),
         }
     }
 }
@@ -116,12 +158,14 @@ proptest! {
         let mut life = Life::new(release, loaded);
         for (number, event) in events.iter().enumerate() {
             life.play(number, event);
-            let [loaded, held, spent, _] = life.desk.figures("week");
+            let [week, own] = ["week", "own-1"].map(|id| life.desk.figures(id));
+            let [loaded, held, spent] = [0, 1, 2].map(|figure| week[figure] + own[figure]);
             let stages = stages_by_counting(every, from, life.today);
             let out = (at_once + amount * stages).min(loaded);
             prop_assert!(held + spent <= out, "{} held, {} spent, {} let out", held, spent, out);
-            prop_assert_eq!(life.spendable(), out - held - spent);
+            prop_assert_eq!(life.spendable() + life.own_left(), out - held - spent);
         }
+        life.move_money(["own-1", "week"], life.own_left(), life.own_left());
         life.ask(life.spendable());
         prop_assert_eq!(life.spendable(), 0);
     }

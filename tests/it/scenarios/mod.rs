@@ -17,6 +17,7 @@ mod margins;
 mod marks;
 mod money;
 mod overload;
+mod own_pots;
 mod processes;
 mod repeats;
 mod stages;
