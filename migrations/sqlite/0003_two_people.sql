@@ -79,6 +79,10 @@ CREATE TABLE duty (
     CONSTRAINT duty_takes_time CHECK (ends_at > begins_at)
 ) STRICT, WITHOUT ROWID;
 
+-- A worker's people, in order, in a programme of any size. The worker comes first: a plan made for an
+-- empty table might otherwise look for one person through it, and walk through the programme.
+CREATE INDEX person_of_worker ON person (worker_id, programme_id, person_id);
+
 -- ---------------------------------------------------------------------------------- what was done --
 
 -- Everything that somebody did about a budget, with who and why. The person can read all of it.
@@ -138,6 +142,8 @@ CREATE TABLE proposal (
     CONSTRAINT an_agreed_proposal_became_a_version CHECK ((state = 'agreed') = (version IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX proposal_open ON proposal (programme_id, open_until) WHERE state IN ('draft', 'open');
+-- Of one budget, what waits and what was ended lately.
+CREATE INDEX proposal_by_state ON proposal (programme_id, budget_id, state, ended_at);
 
 -- One side's answer to a proposal. How a yes was said is part of it.
 CREATE TABLE consent (

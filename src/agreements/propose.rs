@@ -138,12 +138,12 @@ impl Table<'_> {
         let (programme, budget) = (&self.admitted.programme, &self.admitted.budget);
         let currency = self.programme.settings.currency;
         let at = self.admitted.at;
-        let waiting = tx.waiting_proposals(programme, budget, currency).await?;
-        let is_in_the_way = |(other, _): &&(Proposal, _)| {
+        let waiting = tx.open_proposals(programme, budget, currency).await?;
+        let is_in_the_way = |other: &&Proposal| {
             other.state_at(at) == State::Open && (other.kind == kind) && kind != Kind::Own
         };
         match waiting.iter().find(is_in_the_way) {
-            Some((other, _)) => Err(ActError::Conflict(format!(
+            Some(other) => Err(ActError::Conflict(format!(
                 "another change waits for an answer: {}; it must end first",
                 other.id
             ))),
@@ -156,9 +156,7 @@ impl Table<'_> {
         let (programme, budget) = (&self.admitted.programme, &self.admitted.budget);
         let currency = self.programme.settings.currency;
         let since = self.admitted.at.checked_sub(NOT_AGAIN_FOR).unwrap_or(Timestamp::MIN);
-        let refused = tx.refused_proposals(programme, budget, currency).await?;
-        for (refused, _) in refused.iter().filter(|(r, _)| r.ended_at.is_some_and(|at| at > since))
-        {
+        for refused in tx.refused_proposals(programme, budget, since, currency).await? {
             let version = refused.base_version;
             let base = tx.read_agreement(programme, budget, version, currency).await?.list();
             if is_same_again(&changes(&base, &refused.list, &self.programme.rules), proposed) {

@@ -1,9 +1,7 @@
 //! What people look up about a list: what changed between two versions, and how many restrictions
 //! hold, how old they are and why.
 
-use std::sync::Arc;
-
-use super::{Desk, history};
+use super::history;
 use crate::domain::agreement::Scope;
 use crate::domain::change::{Change, changes};
 use crate::domain::history::{Restriction, Version, restrictions};
@@ -35,11 +33,11 @@ pub struct Difference {
 /// How many restrictions a person has, how old each is and why it is there.
 pub async fn controls(
     tx: &mut Tx,
-    desk: Desk<'_>,
+    programme: &Programme,
     acting: &Acting,
     person: &PersonId,
 ) -> Result<Controls, ActError> {
-    let Look { programme, history } = look(tx, desk, acting, person).await?;
+    let history = look(tx, programme, acting, person).await?;
     let today = programme.zone().to_datetime(acting.at).date();
     let restrictions = restrictions(&history, today);
     let overdue = restrictions.iter().filter(|restriction| restriction.is_overdue).count();
@@ -49,53 +47,47 @@ pub async fn controls(
 /// What changed between any two versions of a person's list, in plain words.
 pub async fn difference(
     tx: &mut Tx,
-    desk: Desk<'_>,
+    programme: &Programme,
     acting: &Acting,
     person: &PersonId,
     before: u32,
     after: u32,
 ) -> Result<Difference, ActError> {
-    let Look { programme, history } = look(tx, desk, acting, person).await?;
+    let history = look(tx, programme, acting, person).await?;
     let version = |number: u32| {
         let found = history.iter().find(|version| version.agreement.version == number);
         found.ok_or(ActError::NotThere("version"))
     };
     let (before, after) = (version(before)?, version(after)?);
     let changes = changes(&before.agreement.list(), &after.agreement.list(), &programme.rules);
-    Ok(in_words(changes, &programme, after))
+    Ok(in_words(changes, programme, after))
 }
 
 /// What a proposal would change in the list that it was made for, in plain words.
 pub async fn proposed(
     tx: &mut Tx,
-    desk: Desk<'_>,
+    programme: &Programme,
     acting: &Acting,
     person: &PersonId,
     proposal: &Proposal,
 ) -> Result<Difference, ActError> {
-    let Look { programme, history } = look(tx, desk, acting, person).await?;
+    let history = look(tx, programme, acting, person).await?;
     let base = history.iter().find(|v| v.agreement.version == proposal.base_version);
     let base = base.ok_or(ActError::NotThere("version"))?;
     let changes = changes(&base.agreement.list(), &proposal.list, &programme.rules);
-    Ok(in_words(changes, &programme, base))
+    Ok(in_words(changes, programme, base))
 }
 
-/// What somebody who may see the budget looks at. Locks nothing.
-struct Look {
-    programme: Arc<Programme>,
-    history: Vec<Version>,
-}
-
+/// Every version, for somebody who may see the budget. Locks nothing, and asks for nothing but `tx`: a
+/// reader that waits for another one while it holds one keeps everybody waiting.
 async fn look(
     tx: &mut Tx,
-    desk: Desk<'_>,
+    programme: &Programme,
     acting: &Acting,
     person: &PersonId,
-) -> Result<Look, ActError> {
+) -> Result<Vec<Version>, ActError> {
     let admitted = acting.see(tx, Act::SeeList, person).await?;
-    let programme = desk.directory.in_force(&admitted.programme).await?;
-    let history = history(tx, &admitted, &programme).await?;
-    Ok(Look { programme, history })
+    history(tx, &admitted, programme).await
 }
 
 fn in_words(changes: Vec<Change>, programme: &Programme, version: &Version) -> Difference {

@@ -159,8 +159,8 @@ impl Table<'_> {
         let now = self.in_force()?.list();
         let keys: BTreeSet<_> = weighing.changes.iter().map(|change| change.key.clone()).collect();
         let list = now.with(&started.list, &keys);
-        for (mut other, _) in tx.waiting_proposals(&programme, &budget, currency).await? {
-            if other.state != State::Open || other.id == started.id {
+        for mut other in tx.open_proposals(&programme, &budget, currency).await? {
+            if other.id == started.id {
                 continue;
             }
             let theirs = changes(&now, &other.list, &self.programme.rules);

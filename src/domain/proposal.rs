@@ -15,6 +15,8 @@ use super::role::words;
 
 /// How long a draft is kept.
 pub const DRAFT_KEPT: SignedDuration = SignedDuration::from_hours(14 * 24);
+/// How many drafts for one person an account may keep.
+pub const DRAFTS_MOST: usize = 10;
 /// How long the other side has to answer.
 pub const OPEN_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How long the same change cannot be proposed again after a no.

@@ -172,21 +172,24 @@ impl Tx {
         budget: &BudgetId,
         decision: Option<DecisionId>,
     ) -> Result<Option<MessageRow>, StoreError> {
-        // Of one decision, it was written right after it: its identifier is a little greater.
-        let (order, from) = match decision {
-            Some(decision) => ("", decision.to_string().replacen("dec_", "msg_", 1)),
-            None => (" DESC", String::new()),
+        let (order, from, to) = match decision {
+            Some(decision) => {
+                let (from, to) = told_of(decision);
+                ("", from.to_string(), to.to_string())
+            }
+            None => (" DESC", String::new(), "msg_g".to_owned()),
         };
         let sql = format!(
             "SELECT {} FROM message WHERE programme_id = $1 AND budget_id = $2 \
-             AND message_id > $3 AND kind = 'not_paid' AND ($4 = '' OR subject = $4) \
-             ORDER BY message_id{order} LIMIT 1",
+             AND message_id > $3 AND message_id < $4 AND kind = 'not_paid' \
+             AND ($5 = '' OR subject = $5) ORDER BY message_id{order} LIMIT 1",
             names(MESSAGE.columns, "")
         );
         let row = sqlx::query(AssertSqlSafe(sql))
             .bind(programme.to_string())
             .bind(budget.to_string())
             .bind(from)
+            .bind(to)
             .bind(decision.map(|id| id.to_string()).unwrap_or_default())
             .fetch_optional(self.connection())
             .await?;
@@ -297,6 +300,16 @@ impl Store {
             .await?;
         rows.iter().map(read_message).collect()
     }
+}
+
+/// Between which identifiers the message about a decision is: it is made right after it, and both
+/// begin with the time. So whoever names a decision that there never was makes nobody search.
+fn told_of(decision: DecisionId) -> (MessageId, MessageId) {
+    const WITHIN_MS: u128 = 60_000;
+    // A UUIDv7 begins with 48 bits of milliseconds.
+    let made = decision.uuid().as_u128();
+    let id = |number: u128| MessageId::new(uuid::Uuid::from_u128(number));
+    (id(made), id(made.saturating_add(WITHIN_MS << 80)))
 }
 
 fn ask_row(programme: &ProgrammeId, ask: &Ask) -> Vec<Value> {

@@ -2,6 +2,7 @@
 
 mod any_moves;
 mod at_once;
+mod bounds;
 mod files;
 mod moves;
 mod over_http;
