@@ -24,6 +24,7 @@ use crate::domain::margin::Margin;
 use crate::domain::money::Money;
 use crate::domain::period::Moment;
 use crate::domain::permission::Permission;
+use crate::domain::pot::InPot;
 use crate::domain::purchase::{Beginning, Place, Promise, PromiseState, Purchase};
 use crate::domain::reason::DeclineReason;
 use crate::domain::recipient::Recipient;
@@ -377,7 +378,7 @@ impl Desk<'_> {
         Ok(Facts {
             moment,
             programme: self.programme.facts(),
-            available: if is_known { self.available(open)? } else { BTreeMap::new() },
+            pots: if is_known { self.in_pots(open)? } else { BTreeMap::new() },
             margin: self.margin(request, open.is_some()),
             permissions: if is_known { about.collect() } else { Vec::new() },
             counters: touched.map(|(key, used)| (key.clone(), *used)).collect(),
@@ -387,16 +388,16 @@ impl Desk<'_> {
         })
     }
 
-    /// What each pot has left for a purchase; what `open` holds beyond what was asked of it is free
-    /// for more of the same.
-    fn available(&self, open: Option<&Purchase>) -> Result<BTreeMap<PotId, Money>, LedgerError> {
-        let mut available = self.book.available();
+    /// What is in each pot for a purchase; what `open` holds beyond what was asked of it is free for
+    /// more of the same.
+    fn in_pots(&self, open: Option<&Purchase>) -> Result<BTreeMap<PotId, InPot>, LedgerError> {
+        let mut pots = self.book.in_pots();
         for part in open.map(Purchase::margin_parts).transpose()?.unwrap_or_default() {
-            if let Some(left) = available.get_mut(&part.pot) {
-                *left = left.checked_add(part.amount)?;
+            if let Some(pot) = pots.get_mut(&part.pot) {
+                pot.left = pot.left.checked_add(part.amount)?;
             }
         }
-        Ok(available)
+        Ok(pots)
     }
 
     /// What is to be held beyond what is asked if all of `request` is approved. Fixed by what the

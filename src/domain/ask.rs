@@ -384,7 +384,7 @@ pub fn askable(reasons: &[ReasonCode]) -> Result<ReasonCode, CannotAsk> {
             | R::Ended
             | R::Paused
             | R::OtherCurrency => return Err(CannotAsk::Card),
-            R::NoMoney => lacks_money = true,
+            R::NoMoney | R::NotYet => lacks_money = true,
             R::PlaceOff
             | R::CategoryOff
             | R::CategoryAsk

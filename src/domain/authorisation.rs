@@ -16,7 +16,7 @@ use super::money::{Currency, Money, MoneyError};
 use super::period::Moment;
 use super::permission::Permission;
 use super::person::PersonState;
-use super::pot::PotPart;
+use super::pot::{InPot, PotPart};
 use super::reason::DeclineReason;
 use super::stream::Stream;
 
@@ -114,9 +114,9 @@ pub struct Facts {
     pub permissions: Vec<Permission>,
     /// The counters of the terms that this purchase touches; a missing one counts nothing.
     pub counters: BTreeMap<CounterKey, Committed>,
-    /// What each pot has left for this purchase; what the purchase itself holds beyond what was
-    /// asked of it is part of that.
-    pub available: BTreeMap<PotId, Money>,
+    /// What is in each pot for this purchase; what the purchase itself holds beyond what was asked
+    /// of it is part of what is left.
+    pub pots: BTreeMap<PotId, InPot>,
     /// What is to be held beyond what is asked, where there is so much.
     pub margin: Money,
     /// Whether an earlier question about the same purchase was approved.

@@ -14,8 +14,9 @@ use super::merchant::Category;
 use super::money::{Money, MoneyError};
 use super::permission::{Permission, PermissionGap};
 use super::person::PersonState;
-use super::pot::{PotPlan, Source, drain};
+use super::pot::{InPot, PotPlan, Source, drain};
 use super::reason::DeclineReason;
+use super::release::Coming;
 
 /// Decides `request` from `facts`.
 ///
@@ -109,13 +110,18 @@ impl Purchase<'_> {
         reasons.extend(objections.into_iter().map(|objection| objection.reason));
 
         let wanted = self.request.amount.checked_add(self.facts.margin)?;
-        let parts = drain(wanted, &self.sources())?;
+        let parts = drain(wanted, &self.sources()?)?;
         let held = Money::sum(self.request.amount.currency(), parts.iter().map(|p| p.amount))?;
         // Nobody is sent away for a margin: of that, whatever there is.
         let amount = self.request.amount.least(held)?;
         let gap = self.request.amount.checked_sub(amount)?;
         if gap.is_positive() && !self.may_pay_part(amount) {
-            reasons.push(DeclineReason::NoMoney { left: amount, gap });
+            reasons.push(match self.next_money()? {
+                Some(Coming { amount: comes, on }) => {
+                    DeclineReason::NotYet { left: amount, comes, on }
+                }
+                None => DeclineReason::NoMoney { left: amount, gap },
+            });
         }
         if !reasons.is_empty() {
             return Ok(decline(reasons));
@@ -287,16 +293,37 @@ impl Purchase<'_> {
         counted.is_within(&permission.scope)
     }
 
-    /// Step 6: what the pots that may pay have left, in the order in which they drain.
-    fn sources(&self) -> Vec<Source> {
+    /// The pots that may pay and what is in them, in the order in which they drain.
+    fn payers(&self) -> impl Iterator<Item = (&PotPlan, &InPot)> {
         let streams = &self.facts.programme.streams;
         let agreement = &self.holder.agreement;
         let order = agreement.drain_order(streams, &self.facts.category, self.facts.moment.date);
-        let source = |pot: &PotPlan| {
-            let available = *self.facts.available.get(&pot.id)?;
-            Some(Source { pot: pot.id.clone(), available })
+        order.into_iter().filter_map(|plan| Some((plan, self.facts.pots.get(&plan.id)?)))
+    }
+
+    /// Step 6: what can be spent of the pots that may pay.
+    fn sources(&self) -> Result<Vec<Source>, MoneyError> {
+        let source = |(plan, pot): (&PotPlan, &InPot)| {
+            let available = plan.spendable(pot, self.facts.moment.date)?;
+            Ok(Source { pot: plan.id.clone(), available })
         };
-        order.into_iter().filter_map(source).collect()
+        self.payers().map(source).collect()
+    }
+
+    /// What comes next by itself into the pots that may pay: all of the first day that brings any.
+    fn next_money(&self) -> Result<Option<Coming>, MoneyError> {
+        let mut next: Option<Coming> = None;
+        for (plan, pot) in self.payers() {
+            let Some(coming) = plan.next(pot, self.facts.moment.date)? else { continue };
+            next = Some(match next {
+                Some(known) if known.on < coming.on => known,
+                Some(known) if known.on == coming.on => {
+                    Coming { amount: known.amount.checked_add(coming.amount)?, on: known.on }
+                }
+                Some(_) | None => coming,
+            });
+        }
+        Ok(next)
     }
 
     /// Whether `left` may be paid in place of more. Cash back is handed out whole or not at all.

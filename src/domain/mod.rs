@@ -32,6 +32,7 @@ pub mod purchase;
 pub mod reason;
 pub mod reason_code;
 pub mod recipient;
+pub mod release;
 pub mod role;
 pub mod safety;
 pub mod stream;

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use jiff::civil::Date;
+
 use super::id::{PotId, StreamId};
 use super::merchant::Category;
 use super::money::{Money, MoneyError};
+use super::release::{Coming, Release};
 
 /// What was agreed about a pot: part of the agreement, in the order in which pots are used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,12 +20,43 @@ pub struct PotPlan {
     pub only: Option<BTreeSet<Category>>,
     /// Whether the pot pays only when the others cannot.
     pub emergency: bool,
+    /// How its money comes; none when all of it is there as soon as it was put in.
+    pub release: Option<Release>,
+}
+
+/// What is in a pot, as far as it says what can be spent of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InPot {
+    pub left: Money,
+    /// All that was ever put in; none where nothing depends on it.
+    pub loaded: Option<Money>,
+}
+
+impl From<Money> for InPot {
+    /// A pot with this much left, all of which is there to be spent.
+    fn from(left: Money) -> Self {
+        Self { left, loaded: None }
+    }
 }
 
 impl PotPlan {
     /// Whether the pot was agreed to pay for `category`.
     pub fn pays_for(&self, category: &Category) -> bool {
         self.only.as_ref().is_none_or(|only| only.contains(category))
+    }
+
+    /// What can be spent of `pot` on `date`.
+    pub fn spendable(&self, pot: &InPot, date: Date) -> Result<Money, MoneyError> {
+        let Some(release) = &self.release else { return Ok(pot.left) };
+        let loaded = pot.loaded.unwrap_or(pot.left);
+        pot.left.saturating_sub(release.unreleased(loaded, date)?)
+    }
+
+    /// What comes next into `pot` by itself after `date`.
+    pub fn next(&self, pot: &InPot, date: Date) -> Result<Option<Coming>, MoneyError> {
+        let Some(release) = &self.release else { return Ok(None) };
+        let loaded = pot.loaded.unwrap_or(pot.left);
+        release.next(loaded, loaded.checked_sub(pot.left)?, date)
     }
 }
 

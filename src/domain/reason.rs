@@ -71,6 +71,12 @@ pub enum DeclineReason {
         left: Money,
         gap: Money,
     },
+    /// There is more, and it comes later: this much on this local day.
+    NotYet {
+        left: Money,
+        comes: Money,
+        on: Date,
+    },
     /// The same reference came before with other content.
     Conflict,
     /// We did not answer in time, or could not record the answer.
@@ -108,6 +114,7 @@ impl DeclineReason {
             Self::OverPeriod { .. } => ReasonCode::OverPeriod,
             Self::TooMany { .. } => ReasonCode::TooMany,
             Self::NoMoney { .. } => ReasonCode::NoMoney,
+            Self::NotYet { .. } => ReasonCode::NotYet,
             Self::Conflict => ReasonCode::Conflict,
             Self::OurFault => ReasonCode::OurFault,
         }

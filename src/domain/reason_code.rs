@@ -56,6 +56,7 @@ reason_codes! {
     OverPeriod => "over_period",
     TooMany => "too_many",
     NoMoney => "no_money",
+    NotYet => "not_yet",
     Conflict => "conflict",
     OurFault => "our_fault",
 }

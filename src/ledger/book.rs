@@ -19,6 +19,7 @@ use crate::domain::money::{Currency, Money, MoneyError};
 use crate::domain::period::Moment;
 use crate::domain::permission::Permission;
 use crate::domain::person::PersonState;
+use crate::domain::pot::InPot;
 use crate::domain::purchase::Purchase;
 use crate::record::purchase::{hold_rows, purchase_digest, purchase_row};
 use crate::record::row::{Digest, Value};
@@ -345,8 +346,15 @@ impl Book {
         self.owner.as_ref().map(|owner| &*owner.agreement)
     }
 
-    /// What every pot has left.
-    pub fn available(&self) -> BTreeMap<PotId, Money> {
-        self.pots.0.iter().map(|(id, balance)| (id.clone(), balance.left)).collect()
+    /// What is in every pot, as far as it says what can be spent.
+    pub fn in_pots(&self) -> BTreeMap<PotId, InPot> {
+        let plans = self.agreement().map_or(&[][..], |agreement| &agreement.pots);
+        let in_pot = |(id, balance): (&PotId, &PotBalance)| {
+            let plan = plans.iter().find(|plan| plan.id == *id);
+            let is_staged = plan.is_some_and(|plan| plan.release.is_some());
+            let loaded = is_staged.then_some(balance.loaded);
+            (id.clone(), InPot { left: balance.left, loaded })
+        };
+        self.pots.0.iter().map(in_pot).collect()
     }
 }

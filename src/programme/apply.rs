@@ -323,6 +323,7 @@ impl Work<'_> {
         };
         let book = &mut open.book;
         self.post_pots(book, person, &before)?;
+        self.refuse_stages_that_are_gone(book, person)?;
         if let Some(agreement) = self.changed_agreement(book, person) {
             let moment = Moment::new(self.now, &self.settings().zone);
             start_version(tx, book, &agreement, self.ids, moment).await?;
@@ -352,6 +353,35 @@ impl Work<'_> {
             };
             self.refusals.push(format!("person {}, pot {id}: {refusal}", person.id));
         }
+    }
+
+    /// Stages that are agreed for a pot in use let nothing out until they have caught up with what
+    /// is gone: nobody means that.
+    fn refuse_stages_that_are_gone(
+        &mut self,
+        book: &Book,
+        person: &Person,
+    ) -> Result<(), LedgerError> {
+        let today = Moment::new(self.now, &self.settings().zone).date;
+        let known = book.agreement().map_or(&[][..], |agreement| &agreement.pots);
+        for pot in &person.pots {
+            let id = &pot.plan.id;
+            let before = known.iter().find(|plan| plan.id == *id);
+            let is_new = before.is_none_or(|plan| plan.release != pot.plan.release);
+            let balance = book.pots.0.get(id).filter(|_| is_new);
+            let Some((release, balance)) = pot.plan.release.as_ref().zip(balance) else { continue };
+            let unreleased = release.unreleased(balance.loaded, today)?;
+            if balance.left.minor() < unreleased.minor() {
+                let gone = balance.loaded.checked_sub(balance.left)?;
+                self.refusals.push(format!(
+                    "person {}, pot {id}: {gone} of it is gone already, more than release lets \
+                     out; write at_once = \"{}\" in it, and what is left comes in stages",
+                    person.id,
+                    gone.major()
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn cause(&self, kind: PostingKind, subject: String, record: Digest) -> Cause {

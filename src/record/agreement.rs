@@ -1,5 +1,6 @@
 //! Agreements, their terms and their pots as rows.
 
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::row::{Canonical, CorruptRow, Digest, Reader, Table, Value, columns, shown};
@@ -10,6 +11,7 @@ use crate::domain::merchant::Category;
 use crate::domain::money::{Currency, Money};
 use crate::domain::period::Period;
 use crate::domain::pot::PotPlan;
+use crate::domain::release::{Every, Release};
 
 /// One row per version of an agreement. Never changed.
 pub const AGREEMENT: Table = Table {
@@ -39,6 +41,22 @@ pub(super) struct PotPlanRecord {
     only: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     emergency: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    release: Option<ReleaseRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ReleaseRecord {
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    at_once: i64,
+    amount: i64,
+    every: String,
+    from: Date,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes what it skips by reference")]
+const fn is_nothing(minor: &i64) -> bool {
+    *minor == 0
 }
 
 /// The row of one version, and the rows of its terms.
@@ -96,7 +114,7 @@ pub fn read_agreement(
         "no" => Some(false),
         _ => None,
     })?;
-    let pots = exact(reader.word(pots_from_text)?);
+    let pots = exact(reader.word(|text| pots_from_text(text, currency))?);
     let terms = terms.iter().map(|row| read_term(row, currency)).collect::<Result<_, _>>()?;
     let terms = exact(terms);
     Ok(Agreement { budget, version, agreed_on, agreed_by, how, partial, terms, pots })
@@ -181,16 +199,22 @@ pub(super) fn pot_record(pot: &PotPlan) -> PotPlanRecord {
         name: pot.name.clone(),
         only: only.map(|only| only.iter().map(ToString::to_string).collect()),
         emergency: pot.emergency,
+        release: pot.release.as_ref().map(|release| ReleaseRecord {
+            at_once: release.at_once().minor(),
+            amount: release.amount().minor(),
+            every: release.every().word().to_owned(),
+            from: release.from(),
+        }),
     }
 }
 
-fn pots_from_text(text: &str) -> Option<Vec<PotPlan>> {
+fn pots_from_text(text: &str, currency: Currency) -> Option<Vec<PotPlan>> {
     let records: Vec<PotPlanRecord> = serde_json::from_str(text).ok()?;
-    records.into_iter().map(pot_plan).collect()
+    records.into_iter().map(|record| pot_plan(record, currency)).collect()
 }
 
 /// The plan that a record says; none if it says nothing that a plan can be.
-pub(super) fn pot_plan(record: PotPlanRecord) -> Option<PotPlan> {
+pub(super) fn pot_plan(record: PotPlanRecord, currency: Currency) -> Option<PotPlan> {
     let only = match record.only {
         None => None,
         Some(only) => {
@@ -204,5 +228,15 @@ pub(super) fn pot_plan(record: PotPlanRecord) -> Option<PotPlan> {
         name: record.name,
         only,
         emergency: record.emergency,
+        release: match record.release {
+            None => None,
+            Some(release) => Some(read_release(&release, currency)?),
+        },
     })
+}
+
+fn read_release(record: &ReleaseRecord, currency: Currency) -> Option<Release> {
+    let money = |minor| Money::from_minor(minor, currency);
+    let every = Every::from_word(&record.every)?;
+    Release::new(money(record.at_once), money(record.amount), every, record.from)
 }

@@ -11,12 +11,14 @@ use serde::{Deserialize, Serialize};
 use crate::domain::agreement::Agreement;
 use crate::domain::authorisation::{Continues, Facts, Holder, ProgrammeFacts, ProgrammeState};
 use crate::domain::card::CardState;
+use crate::domain::id::PotId;
 use crate::domain::limit::{Committed, CounterKey};
 use crate::domain::merchant::Category;
 use crate::domain::money::{Currency, Money};
 use crate::domain::period::{Moment, Period};
 use crate::domain::permission::Permission;
 use crate::domain::person::PersonState;
+use crate::domain::pot::InPot;
 
 /// A stored text of facts that cannot be read back.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +49,9 @@ pub struct FactsRecord {
     /// What each pot had left for the purchase.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     left: Vec<(String, i64)>,
+    /// All that was ever put into the pots that let their money out in stages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    loaded: Vec<(String, i64)>,
     /// What was to be held beyond what is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     margin: Option<i64>,
@@ -103,7 +108,8 @@ impl FactsRecord {
             category: facts.category.to_string(),
             permissions: facts.permissions.iter().map(permission_record).collect(),
             counters: facts.counters.iter().map(counter).collect(),
-            left: facts.available.iter().map(|(id, m)| (id.to_string(), m.minor())).collect(),
+            left: facts.pots.iter().map(|(id, pot)| (id.to_string(), pot.left.minor())).collect(),
+            loaded: facts.pots.iter().filter_map(loaded).collect(),
             margin: Some(facts.margin.minor()).filter(|minor| *minor != 0),
             so_far: match facts.continues {
                 Continues::Nothing | Continues::Anothers => None,
@@ -159,9 +165,6 @@ impl FactsRecord {
             (Some(_) | None, _) => None,
         };
         let permissions = self.permissions.iter().map(|record| permission(record, currency));
-        let available = self.left.iter().map(|(pot, minor)| {
-            Ok((known("pot", pot, |p| p.parse().ok())?, Money::from_minor(*minor, currency)))
-        });
         Ok(Facts {
             moment: self.moment(),
             programme,
@@ -169,7 +172,7 @@ impl FactsRecord {
             category: known("category", &self.category, |c| Category::parse(c).ok())?,
             permissions: permissions.collect::<Result<_, _>>()?,
             counters: self.counters(currency)?,
-            available: available.collect::<Result<_, UnreadableFacts>>()?,
+            pots: self.pots(currency)?,
             margin: Money::from_minor(self.margin.unwrap_or(0), currency),
             continues: match self.so_far {
                 _ if self.anothers => Continues::Anothers,
@@ -180,6 +183,16 @@ impl FactsRecord {
                 None => Continues::Nothing,
             },
         })
+    }
+
+    fn pots(&self, currency: Currency) -> Result<BTreeMap<PotId, InPot>, UnreadableFacts> {
+        let pot = |(id, minor): &(String, i64)| {
+            let loaded = self.loaded.iter().find(|(loaded, _)| loaded == id);
+            let money = |minor| Money::from_minor(minor, currency);
+            let pot = InPot { left: money(*minor), loaded: loaded.map(|(_, all)| money(*all)) };
+            Ok((known("pot", id, |id| id.parse().ok())?, pot))
+        };
+        self.left.iter().map(pot).collect()
     }
 
     fn counters(
@@ -198,6 +211,10 @@ impl FactsRecord {
         };
         self.counters.iter().map(counter).collect()
     }
+}
+
+fn loaded((id, pot): (&PotId, &InPot)) -> Option<(String, i64)> {
+    Some((id.to_string(), pot.loaded?.minor()))
 }
 
 fn permission_record(permission: &Permission) -> PermissionRecord {

@@ -64,6 +64,9 @@ impl Particulars {
                 .value("limit", json!(limit))
                 .optional("until", until.map(|date| date.to_string())),
             DeclineReason::NoMoney { left, gap } => named.money("left", *left).money("gap", *gap),
+            DeclineReason::NotYet { left, comes, on } => {
+                named.money("left", *left).money("comes", *comes).text("on", on.to_string())
+            }
             DeclineReason::UnknownCard
             | DeclineReason::NotStarted
             | DeclineReason::FrozenSelf

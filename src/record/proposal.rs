@@ -104,7 +104,7 @@ fn list_from_text(text: &str, currency: Currency) -> Option<List> {
     Some(List {
         partial: record.partial,
         terms: record.terms.into_iter().map(term).collect::<Option<_>>()?,
-        pots: record.pots.into_iter().map(pot_plan).collect::<Option<_>>()?,
+        pots: record.pots.into_iter().map(|pot| pot_plan(pot, currency)).collect::<Option<_>>()?,
     })
 }
 

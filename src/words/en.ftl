@@ -8,8 +8,8 @@
 # The build fails when a text is missing, here or in another language. The tests fail when a text is
 # hard to read, blames, or does not fit into one text message.
 #
-# What the texts may use, beside what the reason itself carries ($limit, $left, $gap, $until, $after,
-# $from, $to, $cap, $ended, $ended-at):
+# What the texts may use, beside what the reason itself carries ($limit, $left, $gap, $comes, $on,
+# $until, $after, $from, $to, $cap, $ended, $ended-at):
 #
 #   $person $worker $amount $currency $ending
 #   $replaced      yes or no; $new-ending is there when it is yes
@@ -294,6 +294,15 @@ no-money =
     }
     .worker = { $person } had { $left } for this, { $gap } too little. { $amount } was not paid.
     .finance = The pots that may pay had { $left }, { $gap } too little. { $amount } asked, nothing held.
+
+not-yet =
+    .person = You have { $left } for this now. { $comes } more comes on { $on }.
+    .next = { $some-left ->
+        [yes] Pay { $left } or less, or wait until then.
+       *[no] You can try again then.
+    }
+    .worker = { $person } had { $left } for this. { $comes } more comes on { $on }. { $amount } was not paid.
+    .finance = The pots that may pay had { $left } released; { $comes } follows on { $on }. { $amount } asked, nothing held.
 
 ## Not the person's doing
 

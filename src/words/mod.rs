@@ -311,6 +311,11 @@ impl Words {
                 self.set_left(&mut args, *left);
                 args.set("gap", self.money(*gap));
             }
+            DeclineReason::NotYet { left, comes, on } => {
+                self.set_left(&mut args, *left);
+                args.set("comes", self.money(*comes));
+                args.set("on", self.date_for(telling, *on));
+            }
             DeclineReason::UnknownCard
             | DeclineReason::NotStarted
             | DeclineReason::FrozenSelf

@@ -158,6 +158,8 @@ fn reasons(amount: i64) -> Vec<DeclineReason> {
         R::OverPurchase { limit: money },
         R::NoMoney { left: money, gap: money },
         R::NoMoney { left: gbp(0), gap: money },
+        R::NotYet { left: money, comes: money, on: date(2026, 9, 30) },
+        R::NotYet { left: gbp(0), comes: money, on: date(2026, 9, 30) },
         R::Conflict,
         R::OurFault,
     ];

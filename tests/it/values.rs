@@ -82,7 +82,7 @@ pub(crate) fn some_facts() -> Facts {
         category: category("food"),
         permissions: Vec::new(),
         counters: BTreeMap::new(),
-        available: BTreeMap::from([(pot("week"), gbp(60_00))]),
+        pots: BTreeMap::from([(pot("week"), gbp(60_00).into())]),
         margin: gbp(0),
         continues: Continues::Nothing,
     }
@@ -117,7 +117,8 @@ pub(crate) fn an_agreement() -> Agreement {
 /// A pot that pays for every category.
 pub(crate) fn a_pot(id: &str, stream: &str) -> PotPlan {
     let stream: StreamId = stream.parse().unwrap();
-    PotPlan { id: pot(id), stream, name: id.to_owned(), only: None, emergency: false }
+    let name = id.to_owned();
+    PotPlan { id: pot(id), stream, name, only: None, emergency: false, release: None }
 }
 
 /// A term with all that a restriction needs.

@@ -102,6 +102,23 @@ pub(super) struct PlannedPot {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     only: Option<Vec<String>>,
+    /// How its money comes; left out when all of it is there as soon as it is put in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    release: Option<ReleaseBody>,
+}
+
+/// Money that comes in stages, each at local midnight.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ReleaseBody {
+    /// What is there whatever the date.
+    at_once: MoneyBody,
+    /// What each stage brings.
+    amount: MoneyBody,
+    /// `day`, `week` or `month`.
+    every: &'static str,
+    /// The day of the first stage.
+    from: String,
 }
 
 /// The agreed list
@@ -139,6 +156,12 @@ impl AgreementBody {
             stream: pot.stream.to_string(),
             emergency: pot.emergency,
             only: pot.only.as_ref().map(|only| only.iter().map(ToString::to_string).collect()),
+            release: pot.release.as_ref().map(|release| ReleaseBody {
+                at_once: release.at_once().into(),
+                amount: release.amount().into(),
+                every: release.every().word(),
+                from: release.from().to_string(),
+            }),
         };
         Self {
             person: agreement.budget.to_string(),

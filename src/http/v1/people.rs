@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use jiff::civil::Date;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -12,7 +13,10 @@ use super::asked::{Asked, Nothing, Place, named};
 use super::cards::CardBody;
 use super::document::Problems;
 use super::shown::{MoneyBody, Page, PageQuery};
-use crate::domain::money::{Currency, Money};
+use crate::domain::id::PotId;
+use crate::domain::money::{Currency, Money, MoneyError};
+use crate::domain::period::Moment;
+use crate::domain::pot::{InPot, PotPlan};
 use crate::domain::role::Act;
 use crate::http::Edge;
 use crate::http::problem::ApiError;
@@ -51,6 +55,8 @@ struct PersonBody {
     state: &'static str,
     /// What is left in all pots together: the one number.
     left: MoneyBody,
+    /// What of it can be spent now.
+    spendable: MoneyBody,
     pots: Vec<PotBody>,
     /// Left out for those who see people without their names.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,6 +78,20 @@ struct PotBody {
     held: MoneyBody,
     spent: MoneyBody,
     left: MoneyBody,
+    /// What of `left` can be spent now; the rest comes later by itself.
+    spendable: MoneyBody,
+    /// What comes next by itself. Left out when all of it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next: Option<ComingBody>,
+}
+
+/// Money that comes by itself, at local midnight.
+#[derive(Debug, Serialize, ToSchema)]
+struct ComingBody {
+    #[schema(format = Date)]
+    on: String,
+    amount: MoneyBody,
 }
 
 /// Whom I may see
@@ -131,15 +151,17 @@ async fn person(
     };
     tx.commit().await?;
     let place = |pot: &str| plans.iter().position(|plan| plan.id.as_str() == pot);
-    let mut pots: Vec<_> = balances
-        .into_iter()
-        .map(|(pot, balance)| {
-            let name = plans.iter().find(|plan| plan.id == pot).map(|plan| plan.name.clone());
-            pot_body(pot.to_string(), name, &balance)
-        })
-        .collect();
+    let today = Moment::new(acting.at, programme.zone()).date;
+    let body = |(pot, balance): (PotId, PotBalance)| {
+        let plan = plans.iter().find(|plan| plan.id == pot);
+        pot_body(&pot, plan, &balance, today)
+    };
+    let pots: Result<Vec<_>, _> = balances.into_iter().map(body).collect();
+    let mut pots = pots.map_err(|error| ActError::Ledger(error.into()))?;
     pots.sort_by_key(|pot| place(&pot.pot).unwrap_or(usize::MAX));
-    let left = total_left(programme.settings.currency, &pots);
+    let currency = programme.settings.currency;
+    let left = total(currency, &pots, |pot| pot.left);
+    let spendable = total(currency, &pots, |pot| pot.spendable);
     let sees_names = admitted.actor.member.role.sees_names();
     Ok(Json(PersonBody {
         person: budget.to_string(),
@@ -147,27 +169,42 @@ async fn person(
         worker: row.worker,
         state: row.state.word(),
         left: left.into(),
+        spendable: spendable.into(),
         pots,
         cards: sees_names
             .then(|| cards.into_iter().map(|card| CardBody::at(card, acting.at)).collect()),
     }))
 }
 
-fn pot_body(pot: String, name: Option<String>, balance: &PotBalance) -> PotBody {
+fn pot_body(
+    pot: &PotId,
+    plan: Option<&PotPlan>,
+    balance: &PotBalance,
+    today: Date,
+) -> Result<PotBody, MoneyError> {
     let PotBalance { stream, allocated, loaded, held, spent, left } = balance;
-    PotBody {
-        pot,
-        name,
+    let in_pot = InPot { left: *left, loaded: Some(*loaded) };
+    let (spendable, next) = match plan {
+        Some(plan) => (plan.spendable(&in_pot, today)?, plan.next(&in_pot, today)?),
+        // What is no longer on the list pays for nothing.
+        None => (Money::zero(left.currency()), None),
+    };
+    Ok(PotBody {
+        pot: pot.to_string(),
+        name: plan.map(|plan| plan.name.clone()),
         stream: stream.to_string(),
         allocated: (*allocated).into(),
         loaded: (*loaded).into(),
         held: (*held).into(),
         spent: (*spent).into(),
         left: (*left).into(),
-    }
+        spendable: spendable.into(),
+        next: next
+            .map(|coming| ComingBody { on: coming.on.to_string(), amount: coming.amount.into() }),
+    })
 }
 
-fn total_left(currency: Currency, pots: &[PotBody]) -> Money {
-    let sum = pots.iter().fold(0_i64, |sum, pot| sum.saturating_add(pot.left.minor()));
+fn total(currency: Currency, pots: &[PotBody], figure: fn(&PotBody) -> MoneyBody) -> Money {
+    let sum = pots.iter().fold(0_i64, |sum, pot| sum.saturating_add(figure(pot).minor()));
     Money::from_minor(sum, currency)
 }

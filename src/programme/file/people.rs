@@ -7,6 +7,7 @@ use crate::domain::id::{CardToken, ConnectionId, LoadId, PermissionId, PersonId,
 use crate::domain::money::Money;
 use crate::domain::person::PersonState;
 use crate::domain::pot::PotPlan;
+use crate::domain::release::{Every, Release};
 
 use super::page::{Entry, NAME_CHARS_MAX};
 use super::settings::{Known, all, phone};
@@ -14,7 +15,9 @@ use super::{Card, Load, Person, Pot, terms};
 
 const PERSON: [&str; 9] =
     ["id", "name", "worker", "phone", "state", "card", "pot", "agreement", "permission"];
-const POT: [&str; 7] = ["id", "name", "stream", "allocated", "emergency", "only", "loads"];
+const POT: [&str; 8] =
+    ["id", "name", "stream", "allocated", "emergency", "only", "release", "loads"];
+const RELEASE: [&str; 4] = ["at_once", "amount", "every", "from"];
 
 /// The lines of what must differ from one person to the next.
 #[derive(Default)]
@@ -115,6 +118,7 @@ fn pot(entry: &Entry<'_>, known: &Known<'_>, seen: &mut BTreeMap<PotId, usize>) 
             "emergency money is for essentials: say which, such as only = [\"food\", \"health\"]",
         );
     }
+    let release = entry.has("release").then(|| release(entry, known));
     let loads = loads(entry, known);
     if let (Some(allocated), Some(loads)) = (allocated, &loads) {
         let sum = Money::sum(allocated.currency(), loads.iter().map(|load| load.amount));
@@ -126,8 +130,29 @@ fn pot(entry: &Entry<'_>, known: &Known<'_>, seen: &mut BTreeMap<PotId, usize>) 
             );
         }
     }
-    let plan = PotPlan { id: id?, stream: stream?, name: name?, only, emergency };
+    let release = match release {
+        Some(release) => Some(release?),
+        None => None,
+    };
+    let plan = PotPlan { id: id?, stream: stream?, name: name?, only, emergency, release };
     Some(Pot { plan, allocated: allocated?, loads: loads? })
+}
+
+/// How a pot lets its money out: `release = { amount = "60.00", every = "week", from = 2027-01-04 }`.
+fn release(pot: &Entry<'_>, known: &Known<'_>) -> Option<Release> {
+    let entry = pot.table("release", "release", &RELEASE)?;
+    let at_once = if entry.has("at_once") {
+        entry.money("at_once", known.currency)
+    } else {
+        known.currency.map(Money::zero)
+    };
+    let amount = entry.money("amount", known.currency);
+    if amount.is_some_and(Money::is_zero) {
+        entry.problem("amount", "amount is nothing: write how much comes each time");
+    }
+    let every = entry.word("every", &Every::ALL, Every::word, None);
+    let from = entry.date("from");
+    Release::new(at_once?, amount?, every?, from?)
 }
 
 fn loads(pot: &Entry<'_>, known: &Known<'_>) -> Option<Vec<Load>> {

@@ -14,6 +14,7 @@ use crate::domain::merchant::Category;
 use crate::domain::money::{Currency, Money};
 use crate::domain::period::Period;
 use crate::domain::person::PersonState;
+use crate::domain::release::Release;
 use crate::domain::role::{Member, MemberState};
 use crate::domain::stream::Stream;
 use crate::domain::working_time::WorkingHours;
@@ -272,6 +273,9 @@ impl Text {
         if let Some(only) = &plan.only {
             self.categories("only", only);
         }
+        if let Some(release) = &plan.release {
+            self.field("release", release_table(release));
+        }
         if !pot.loads.is_empty() {
             let loads = pot.loads.iter().map(|load| {
                 let (id, amount) = (quoted(load.id.as_str()), quoted(&major(load.amount)));
@@ -390,6 +394,16 @@ fn scope(scope: &Scope, shop_name: Option<&str>) -> String {
         Scope::Everything => quoted(EVERYTHING),
         Scope::Gate(gate) => quoted(gate.word()),
     }
+}
+
+fn release_table(release: &Release) -> String {
+    let at_once = if release.at_once().is_zero() {
+        String::new()
+    } else {
+        format!("at_once = {}, ", quoted(&major(release.at_once())))
+    };
+    let (amount, every) = (quoted(&major(release.amount())), quoted(release.every().word()));
+    format!("{{ {at_once}amount = {amount}, every = {every}, from = {} }}", release.from())
 }
 
 fn limit_table(limit: Limit) -> String {

@@ -129,7 +129,7 @@ fn an_ok_never_lifts_the_law_of_the_money() {
 #[test]
 fn an_ok_makes_no_money() {
     let mut facts = permitted(|agreement| agreement.terms.push(ask(food())));
-    facts.available = [("week".parse().unwrap(), gbp(3_00))].into();
+    facts.pots = [("week".parse().unwrap(), gbp(3_00).into())].into();
     let short = DeclineReason::NoMoney { left: gbp(3_00), gap: gbp(7_00) };
     assert_eq!(reasons(&a_request(), &facts), [short]);
 }

@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::civil::date;
+
 use sayso::domain::agreement::Scope;
 use sayso::domain::authorisation::{AuthorisationRequest, Continues, Facts, PartialAmounts};
 use sayso::domain::card::CardState;
 use sayso::domain::decide::decide;
 use sayso::domain::id::PotId;
 use sayso::domain::limit::Limit;
-use sayso::domain::money::Money;
-use sayso::domain::pot::PotPlan;
+use sayso::domain::pot::{InPot, PotPlan};
 use sayso::domain::reason::DeclineReason;
+use sayso::domain::release::{Every, Release};
 use sayso::domain::stream::Stream;
 use sayso::record::facts::{FactsRecord, Versions};
 
@@ -31,19 +33,19 @@ fn dees_pots() -> Facts {
                 ..a_pot("emergency", "homes")
             },
         ];
-        facts.available = money(&[("pets", 40_00), ("week", 63_90), ("emergency", 20_00)]);
+        facts.pots = money(&[("pets", 40_00), ("week", 63_90), ("emergency", 20_00)]);
     })
 }
 
-fn money(pots: &[(&str, i64)]) -> BTreeMap<PotId, Money> {
-    pots.iter().map(|(id, minor)| (pot(id), gbp(*minor))).collect()
+fn money(pots: &[(&str, i64)]) -> BTreeMap<PotId, InPot> {
+    pots.iter().map(|(id, minor)| (pot(id), gbp(*minor).into())).collect()
 }
 
 /// A pot of each of these streams, in this order, with £8.00 in each.
 fn pots_of(streams: Vec<Stream>) -> Facts {
     facts_with(|facts| {
         let pots: Vec<_> = streams.iter().map(|s| a_pot(s.id.as_str(), s.id.as_str())).collect();
-        facts.available = pots.iter().map(|plan| (plan.id.clone(), gbp(8_00))).collect();
+        facts.pots = pots.iter().map(|plan| (plan.id.clone(), gbp(8_00).into())).collect();
         let agreement = &mut facts.holder.as_mut().unwrap().agreement;
         Arc::make_mut(agreement).pots = pots;
         facts.programme.streams = Arc::new(streams);
@@ -156,7 +158,7 @@ fn partly(agreed: bool, left: i64) -> Facts {
     facts_with(|facts| {
         let agreement = &mut facts.holder.as_mut().unwrap().agreement;
         Arc::make_mut(agreement).partial = agreed;
-        facts.available = money(&[("week", left)]);
+        facts.pots = money(&[("week", left)]);
     })
 }
 
@@ -215,7 +217,7 @@ fn scenario_41_sums_that_do_not_fit_are_declined_and_never_panic() {
         for (a, b) in [(most, most), (most, 1), (most - 1, 1), (0, 0)] {
             for so_far in [0, 1, most] {
                 let mut facts = pots_of(vec![a_stream("homes"), a_stream("gift")]);
-                facts.available = money(&[("homes", a), ("gift", b)]);
+                facts.pots = money(&[("homes", a), ("gift", b)]);
                 facts.continues =
                     Continues::Open { so_far: gbp(so_far), counted_on: facts.moment.date };
                 let agreement = &mut facts.holder.as_mut().unwrap().agreement;
@@ -261,10 +263,59 @@ fn scenario_57_of_two_pots_that_match_the_agreed_order_decides_and_is_recorded()
 }
 
 #[test]
+fn a_record_from_before_money_came_in_stages_decides_the_same() {
+    let text = r#"{"at":"2026-11-23T08:30:00Z","date":"2026-11-23","time":"08:30:00",
+        "programme_version":1,"holder":{"card":"active","person":"active","agreement":3},
+        "category":"food","left":[["week",999]]}"#;
+    let facts = facts_with(|facts| facts.pots = money(&[("week", 9_99)]));
+    let agreement = facts.holder.as_ref().map(|holder| Arc::clone(&holder.agreement));
+    let versions = Versions { programme: facts.programme.clone(), agreement };
+    let replayed = FactsRecord::from_text(text).unwrap().facts(versions).unwrap();
+    assert_eq!(replayed.pots, facts.pots);
+    let short = DeclineReason::NoMoney { left: gbp(9_99), gap: gbp(1) };
+    assert_eq!(reasons(&a_request(), &replayed), [short]);
+}
+
+/// A pot that lets £20.00 out each week since last Monday, with this much gone of £100.00.
+fn week_of_stages(gone: i64) -> Facts {
+    facts_with(|facts| {
+        let plan = |id: &str, amount| PotPlan {
+            release: Release::new(gbp(0), gbp(amount), Every::Week, date(2026, 11, 16)),
+            ..a_pot(id, "homes")
+        };
+        let agreement = &mut facts.holder.as_mut().unwrap().agreement;
+        Arc::make_mut(agreement).pots =
+            vec![plan("week", 20_00), plan("pets", 5_00), a_pot("emergency", "homes")];
+        let pot = |left, loaded: i64| InPot { left: gbp(left), loaded: Some(gbp(loaded)) };
+        facts.pots = money(&[("emergency", 1_00)]);
+        facts.pots.insert(crate::values::pot("week"), pot(100_00 - gone, 100_00));
+        facts.pots.insert(crate::values::pot("pets"), pot(15_00, 15_00));
+    })
+}
+
+#[test]
+fn what_is_not_let_out_yet_pays_nothing_and_the_day_it_comes_is_told() {
+    // Two stages have begun: 40.00 and 10.00 are there, and 1.00 for emergencies.
+    let facts = week_of_stages(0);
+    assert_eq!(
+        split(&approved(&asking(51_00), &facts)),
+        [("week", 40_00), ("pets", 10_00), ("emergency", 1_00)]
+    );
+    let monday = date(2026, 11, 30);
+    let told = |facts: &Facts, asked| reasons(&asking(asked), facts);
+    let not_yet =
+        |left, comes| DeclineReason::NotYet { left: gbp(left), comes: gbp(comes), on: monday };
+    assert_eq!(told(&facts, 51_01), [not_yet(51_00, 25_00)]);
+    assert_eq!(told(&week_of_stages(39_00), 12_01), [not_yet(12_00, 25_00)]);
+    // A claim took half of the next stage too.
+    assert_eq!(told(&week_of_stages(50_00), 11_01), [not_yet(11_00, 15_00)]);
+}
+
+#[test]
 fn scenario_38_a_margin_is_held_where_there_is_money_and_never_a_reason() {
     let asks = |left: i64, margin: i64| {
         facts_with(|facts| {
-            facts.available = money(&[("week", left)]);
+            facts.pots = money(&[("week", left)]);
             facts.margin = gbp(margin);
         })
     };

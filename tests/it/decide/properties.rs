@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::civil::{Date, time};
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -23,7 +23,8 @@ use sayso::domain::merchant::{Category, Mcc, Merchant, ShopKey};
 use sayso::domain::period::{Moment, Period};
 use sayso::domain::permission::Permission;
 use sayso::domain::person::PersonState;
-use sayso::domain::pot::PotPlan;
+use sayso::domain::pot::{InPot, PotPlan};
+use sayso::domain::release::{Every, Release};
 use sayso::domain::stream::Stream;
 use sayso::record::facts::{FactsRecord, Versions};
 
@@ -131,14 +132,36 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn any_release()(
+        at_once in prop_oneof![Just(0_i64), 1..=20_00_i64],
+        amount in 1..=40_00_i64,
+        every in select(Every::ALL.as_slice()),
+        days_ago in -3..=40_i64,
+    ) -> Release {
+        let from = monday_morning().date.checked_sub(days_ago.days()).unwrap();
+        Release::new(gbp(at_once), gbp(amount), every, from).unwrap()
+    }
+}
+
+/// A pot that lets its money out in stages, with nothing of it gone.
+fn staged(minor: i64) -> InPot {
+    InPot { left: gbp(minor), loaded: Some(gbp(minor)) }
+}
+
+prop_compose! {
     fn any_pots()(
         chosen in vec(
-            (select(STREAMS.as_slice()), option::weighted(0.3, some_categories()), any::<bool>()),
+            (
+                select(STREAMS.as_slice()),
+                option::weighted(0.3, some_categories()),
+                any::<bool>(),
+                option::weighted(0.3, any_release()),
+            ),
             0..=4,
         ),
     ) -> Vec<PotPlan> {
-        let plan = |(id, (stream, only, emergency)): (&&str, _)| {
-            PotPlan { only, emergency, ..a_pot(id, stream) }
+        let plan = |(id, (stream, only, emergency, release)): (&&str, _)| {
+            PotPlan { only, emergency, release, ..a_pot(id, stream) }
         };
         POTS.iter().zip(chosen).map(plan).collect()
     }
@@ -190,7 +213,7 @@ prop_compose! {
         category in a_category(),
         permissions in (option::of(any_permission(1)), option::of(any_permission(2))),
         counters in any_counters(),
-        left in vec(0..=90_00_i64, 4),
+        (left, gone) in (vec(0..=90_00_i64, 4), vec(0..=60_00_i64, 4)),
         (so_far, margin) in (
             option::weighted(0.2, 1..=60_00_i64),
             prop_oneof![3 => Just(0_i64), 1 => 1..=5_00_i64],
@@ -200,8 +223,11 @@ prop_compose! {
         let mut agreement = an_agreement();
         agreement.terms = terms;
         agreement.partial = partial;
-        let available = pots.iter().zip(left);
-        let available = available.map(|(pot, minor)| (pot.id.clone(), gbp(minor))).collect();
+        let in_pots = pots.iter().zip(left.into_iter().zip(gone)).map(|(plan, (left, gone))| {
+            let loaded = plan.release.as_ref().map(|_| gbp(left + gone));
+            (plan.id.clone(), InPot { left: gbp(left), loaded })
+        });
+        let in_pots = in_pots.collect();
         agreement.pots = pots;
         let mut facts = some_facts();
         facts.programme.state = state;
@@ -212,7 +238,7 @@ prop_compose! {
             category,
             permissions: permissions.0.into_iter().chain(permissions.1).collect(),
             counters,
-            available,
+            pots: in_pots,
             margin: gbp(margin),
             continues: so_far.map_or(Continues::Nothing, |minor| {
                 Continues::Open { so_far: gbp(minor), counted_on: monday_morning().date }
@@ -357,8 +383,8 @@ fn restrict(facts: &mut Facts, restriction: &Restriction) {
             }
         }
         Restriction::TakeMoney(index, minor) => {
-            if let Some(left) = facts.available.get_mut(&pot(POTS[*index])) {
-                *left = left.saturating_sub(gbp(*minor)).unwrap();
+            if let Some(left) = facts.pots.get_mut(&pot(POTS[*index])) {
+                left.left = left.left.saturating_sub(gbp(*minor)).unwrap();
             }
         }
         Restriction::NoPot(index) => agreement.pots.retain(|plan| plan.id != pot(POTS[*index])),
@@ -435,8 +461,13 @@ proptest! {
         prop_assert_eq!(pots.len(), approval.parts.len(), "no pot twice");
         for part in &approval.parts {
             prop_assert!(part.amount.is_positive());
-            prop_assert!(part.amount.minor() <= facts.available[&part.pot].minor());
             let plan = holder.agreement.pots.iter().find(|plan| plan.id == part.pot).unwrap();
+            let pot = facts.pots[&part.pot];
+            prop_assert!(part.amount.minor() <= pot.left.minor());
+            if let (Some(release), Some(loaded)) = (&plan.release, pot.loaded) {
+                let unreleased = release.unreleased(loaded, facts.moment.date).unwrap().minor();
+                prop_assert!(part.amount.minor() <= pot.left.minor() - unreleased);
+            }
             prop_assert!(plan.only.as_ref().is_none_or(|only| only.contains(&facts.category)));
             let stream = facts.programme.streams.iter().find(|s| s.id == plan.stream).unwrap();
             prop_assert!(!stream.never.contains(&facts.category));
@@ -499,8 +530,8 @@ proptest! {
         for used in facts.counters.values_mut() {
             used.amount = gbp(counted);
         }
-        for left in facts.available.values_mut() {
-            *left = gbp(asked);
+        for left in facts.pots.values_mut() {
+            *left = gbp(asked).into();
         }
         for amount in [asked, 1] {
             let request = AuthorisationRequest { amount: gbp(amount), ..a_request() };
@@ -515,11 +546,13 @@ proptest! {
 #[test]
 fn the_facts_of_a_persons_purchase_are_under_a_kilobyte() {
     let mut facts = agreed(|agreement| {
-        agreement.pots = POTS.iter().map(|id| a_pot(id, "homes")).collect();
+        let release = Release::new(gbp(0), gbp(60_00), Every::Week, monday_morning().date);
+        let plan = |id| PotPlan { release: release.clone(), ..a_pot(id, "homes") };
+        agreement.pots = POTS.into_iter().map(plan).collect();
         let limit = Limit::Count { per: Period::Agreement, most: 2 };
         agreement.terms.push(limited(scopes()[0].clone(), limit));
     });
-    facts.available = POTS.iter().map(|id| (pot(id), gbp(3_120_00))).collect();
+    facts.pots = POTS.iter().map(|id| (pot(id), staged(3_120_00))).collect();
     facts.permissions.push(a_permission());
     facts.continues = Continues::Open { so_far: gbp(1_250_00), counted_on: facts.moment.date };
     let precise: Timestamp = "2026-11-23T08:30:00.123456789Z".parse().unwrap();

@@ -16,8 +16,10 @@ use sayso::domain::money::Money;
 use sayso::domain::period::{Moment, Period};
 use sayso::domain::permission::Permission;
 use sayso::domain::person::PersonState;
+use sayso::domain::pot::InPot;
 use sayso::domain::reason::DeclineReason;
 use sayso::domain::reason_code::ReasonCode;
+use sayso::domain::release::{Every, Release};
 
 use super::{agreed, facts_with, reasons};
 use crate::values::{
@@ -195,11 +197,27 @@ fn about_permissions_limits_and_money() -> Vec<Case> {
         (
             a_request(),
             facts_with(|facts| {
-                facts.available = BTreeMap::from([("week".parse().unwrap(), gbp(9_99))]);
+                facts.pots = BTreeMap::from([("week".parse().unwrap(), gbp(9_99).into())]);
             }),
             vec![no_money(9_99)],
         ),
+        (a_request(), some_of_it_comes_tomorrow(), vec![not_yet()]),
     ]
+}
+
+/// £60.00 is there, of which £9.99 is let out each day since today.
+fn some_of_it_comes_tomorrow() -> Facts {
+    let mut facts = agreed(|agreement| {
+        let today = Date::constant(2026, 11, 23);
+        agreement.pots[0].release = Release::new(gbp(0), gbp(9_99), Every::Day, today);
+    });
+    let pot = InPot { left: gbp(60_00), loaded: Some(gbp(60_00)) };
+    facts.pots = BTreeMap::from([("week".parse().unwrap(), pot)]);
+    facts
+}
+
+fn not_yet() -> DeclineReason {
+    DeclineReason::NotYet { left: gbp(9_99), comes: gbp(9_99), on: Date::constant(2026, 11, 24) }
 }
 
 fn cases() -> Vec<Case> {
@@ -232,7 +250,7 @@ fn scenario_33_a_verification_is_answered_by_the_cards_state_only() {
         ..a_request()
     };
     let all_off = facts_with(|facts| {
-        facts.available.clear();
+        facts.pots.clear();
         let agreement = &mut facts.holder.as_mut().unwrap().agreement;
         std::sync::Arc::make_mut(agreement).terms =
             vec![no(Scope::EverythingElse), no(Scope::Gate(Gate::Online))];

@@ -4,6 +4,7 @@ mod events;
 mod order;
 mod postings;
 mod properties;
+mod stages;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

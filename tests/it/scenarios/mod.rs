@@ -19,6 +19,7 @@ mod money;
 mod overload;
 mod processes;
 mod repeats;
+mod stages;
 mod tenants;
 mod tokens;
 mod upkeep;

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::release::{Every, Release};
 use crate::domain::role::MemberState;
 
 /// A text as people write it, with what TOML must escape.
@@ -100,7 +101,10 @@ fn a_person(currency: Currency) -> impl Strategy<Value = Person> {
     let load = (slug(), 1..=1_000_000_i64);
     let only = proptest::collection::btree_set(slug(), 1..20);
     let loads = proptest::collection::vec(load, 0..8);
-    let pot = (slug(), words(), proptest::option::of(only), any::<bool>(), loads, 0..=1000_i64);
+    let release = (0..=1_000_i64, 1..=1_000_i64, proptest::sample::select(Every::ALL.to_vec()));
+    let release = proptest::option::of((release, a_date()));
+    let only = proptest::option::of(only);
+    let pot = (slug(), words(), only, any::<bool>(), release, loads, 0..=1000_i64);
     let names = proptest::collection::vec(words(), 1..4);
     let agreement = (a_date(), names, words(), any::<bool>(), a_list(currency));
     let permission =
@@ -125,7 +129,7 @@ fn a_person(currency: Currency) -> impl Strategy<Value = Person> {
             });
             let mut seen = BTreeSet::new();
             let pots = pots.into_iter().filter(|pot| seen.insert(pot.0.clone()));
-            let pots = pots.map(|(id, name, only, emergency, loads, spare)| {
+            let pots = pots.map(|(id, name, only, emergency, release, loads, spare)| {
                 let mut seen = BTreeSet::new();
                 let loads: Vec<_> =
                     loads.into_iter().filter(|load| seen.insert(load.0.clone())).collect();
@@ -143,6 +147,10 @@ fn a_person(currency: Currency) -> impl Strategy<Value = Person> {
                         name,
                         emergency: emergency && only.is_some(),
                         only,
+                        release: release.map(|((at_once, amount, every), from)| {
+                            let money = |minor| Money::from_minor(minor, currency);
+                            Release::new(money(at_once), money(amount), every, from).unwrap()
+                        }),
                     },
                     allocated: Money::from_minor(sum + spare, currency),
                     loads: loads.into_iter().map(load).collect(),

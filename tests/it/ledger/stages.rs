@@ -1,0 +1,139 @@
+//! Money that comes in stages, over random lives of purchases: what was let out can be spent, all of
+//! it, and nothing else.
+
+use std::sync::Arc;
+
+use jiff::ToSpan as _;
+use jiff::civil::{Date, date};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use sayso::domain::pot::{InPot, PotPlan};
+use sayso::domain::release::{Every, Release};
+
+use super::{Desk, closed, word};
+use crate::values::gbp;
+
+/// What happens to the money of one pot.
+#[derive(Debug, Clone)]
+enum Event {
+    /// So many days pass.
+    Pass(i64),
+    Load(i64),
+    /// This much is asked for in a new purchase, and approved if it can be spent.
+    Ask(i64),
+    /// The shop takes all that the purchase of this number holds, and this much is then given back.
+    Take(usize, i64),
+    /// The purchase of this number is undone.
+    Undo(usize),
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        3 => (0..20_i64).prop_map(Event::Pass),
+        1 => (1..=30_00_i64).prop_map(Event::Load),
+        4 => (1..=30_00_i64).prop_map(Event::Ask),
+        2 => (0..8_usize, 0..=30_00_i64).prop_map(|(n, back)| Event::Take(n, back)),
+        1 => (0..8_usize).prop_map(Event::Undo),
+    ]
+}
+
+/// One pot, whose money comes in stages, and the day.
+struct Life {
+    desk: Desk,
+    plan: PotPlan,
+    today: Date,
+    bought: usize,
+}
+
+impl Life {
+    fn new(release: Release, loaded: i64) -> Self {
+        let mut desk = Desk::new(&[("week", loaded)]);
+        let owner = desk.book.owner.as_mut().unwrap();
+        let agreement = Arc::make_mut(&mut owner.agreement);
+        agreement.pots[0].release = Some(release);
+        let plan = agreement.pots[0].clone();
+        Self { desk, plan, today: date(2026, 11, 23), bought: 0 }
+    }
+
+    fn in_pot(&self) -> InPot {
+        self.desk.book.in_pots().into_values().next().unwrap()
+    }
+
+    fn spendable(&self) -> i64 {
+        self.plan.spendable(&self.in_pot(), self.today).unwrap().minor()
+    }
+
+    fn name(number: usize) -> String {
+        format!("purchase-{number}")
+    }
+
+    fn ask(&mut self, minor: i64) {
+        if minor > 0 && minor <= self.spendable() {
+            self.desk.approve(&Self::name(self.bought), 0, minor);
+            self.bought += 1;
+        }
+    }
+
+    fn play(&mut self, number: usize, event: &Event) {
+        let known = |n: &usize| n.checked_rem(self.bought).map(Self::name);
+        match event {
+            Event::Pass(days) => self.today = self.today.checked_add(days.days()).unwrap(),
+            Event::Load(minor) => self.desk.load("week", *minor),
+            Event::Ask(minor) => self.ask(*minor),
+            Event::Take(n, back) => {
+                let Some(name) = known(n) else { return };
+                let held = self.desk.purchase(&name).held().unwrap().minor();
+                if held > 0 {
+                    self.desk.capture(&name, held);
+                    self.desk.refund(&name, (*back).clamp(1, held));
+                }
+            }
+            Event::Undo(n) => {
+                let Some(name) = known(n) else { return };
+                self.desk.hear(&name, word(closed(0), 0, 1, &format!("evt_{number}")));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Never more is spent than was let out, and what was let out can be spent to the last penny,
+    /// whatever was given back or undone.
+    #[test]
+    fn what_was_let_out_can_be_spent_and_nothing_else(
+        at_once in 0..=10_00_i64,
+        amount in 1..=20_00_i64,
+        every in select(Every::ALL.to_vec()),
+        loaded in 0..=90_00_i64,
+        events in vec(any_event(), 1..25),
+    ) {
+        let from = date(2026, 11, 30);
+        let release = Release::new(gbp(at_once), gbp(amount), every, from).unwrap();
+        let mut life = Life::new(release, loaded);
+        for (number, event) in events.iter().enumerate() {
+            life.play(number, event);
+            let [loaded, held, spent, _] = life.desk.figures("week");
+            let stages = stages_by_counting(every, from, life.today);
+            let out = (at_once + amount * stages).min(loaded);
+            prop_assert!(held + spent <= out, "{} held, {} spent, {} let out", held, spent, out);
+            prop_assert_eq!(life.spendable(), out - held - spent);
+        }
+        life.ask(life.spendable());
+        prop_assert_eq!(life.spendable(), 0);
+    }
+}
+
+/// How many stages have begun, found by looking at every day.
+fn stages_by_counting(every: Every, from: Date, today: Date) -> i64 {
+    let days = from.series(1.day()).take_while(|day| *day <= today);
+    let begins = |day: &Date| match every {
+        Every::Day => true,
+        Every::Week => day.weekday() == from.weekday(),
+        Every::Month => day.day() == from.day().min(day.days_in_month()),
+    };
+    days.filter(begins).count().try_into().unwrap()
+}
