@@ -349,6 +349,12 @@ FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER look_is_never_changed BEFORE UPDATE OR DELETE ON look
 FOR EACH ROW EXECUTE FUNCTION refuse_change();
 
+-- -------------------------------------------------------------------------------- who gave an OK --
+
+-- What the programme's rule or its clock gave lifts nothing that the person set on themselves.
+ALTER TABLE permission ADD COLUMN giver TEXT COLLATE "C" NOT NULL DEFAULT 'people'
+    CHECK (giver IN ('people', 'programme'));
+
 -- ------------------------------------------------------------------------ looking at one purchase --
 
 -- Both identifiers begin with the time, so new ones come last: the cheapest rows that an index has. The

@@ -356,6 +356,12 @@ BEGIN SELECT RAISE(ABORT, 'a row of look is never changed or deleted'); END;
 CREATE TRIGGER look_is_never_deleted BEFORE DELETE ON look
 BEGIN SELECT RAISE(ABORT, 'a row of look is never changed or deleted'); END;
 
+-- -------------------------------------------------------------------------------- who gave an OK --
+
+-- What the programme's rule or its clock gave lifts nothing that the person set on themselves.
+ALTER TABLE permission ADD COLUMN giver TEXT NOT NULL DEFAULT 'people'
+    CHECK (giver IN ('people', 'programme'));
+
 -- ------------------------------------------------------------------------ looking at one purchase --
 
 -- Both identifiers begin with the time, so new ones come last: the cheapest rows that an index has. The

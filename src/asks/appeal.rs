@@ -6,12 +6,12 @@ use super::telling::Telling;
 use super::{Desk, Room, said};
 use crate::domain::agreement::Scope;
 use crate::domain::appeal::{About, Appeal, AppealError, AppealState, Finding, Interim};
-use crate::domain::ask::{Ask, AskState, By, NoReason, Urgency, WORKS_FOR, cooling_days};
-use crate::domain::id::{AppealId, BudgetId, HumanId, PermissionId, PersonId, ProgrammeId};
+use crate::domain::ask::{Ask, AskState, By, NoReason, Urgency, WORKS_FOR, helps_from};
+use crate::domain::id::{AppealId, AskId, BudgetId, HumanId, PermissionId, PersonId, ProgrammeId};
 use crate::domain::money::Money;
-use crate::domain::permission::Permission;
+use crate::domain::permission::{Giver, Permission};
 use crate::domain::recipient::Recipient;
-use crate::domain::role::Act;
+use crate::domain::role::{Act, Role};
 use crate::members::{ActError, Acting, Admitted};
 use crate::record::particulars::Particulars;
 use crate::store::{Tx, WaitingAppeal};
@@ -51,12 +51,17 @@ pub async fn appeal(
     let admitted = acting.admit(tx, Act::Appeal, person).await?;
     let words = said(words)?;
     let known = tx.appeals_about(&room.programme_id, &room.budget, &about.to_string()).await?;
-    if let Some(known) = known.into_iter().find(|known| known.state != AppealState::TakenBack) {
-        return Ok(known);
+    if let Some(known) = known.iter().find(|known| known.state != AppealState::TakenBack) {
+        return Ok(known.clone());
     }
     let matter = matter(tx, &room, about, acting.at).await?;
     let answer_by = room.clock().decide_by(acting.at, matter.urgency);
-    let interim = interim(&room, desk, &matter, acting.at, answer_by)?;
+    // Once: taken back and asked again, it waits for somebody's answer.
+    let had_interim = known.iter().any(|known| known.interim == Interim::YesForNow);
+    let interim = match interim(&room, desk, &matter, acting.at, answer_by)? {
+        Some(_) if had_interim => None,
+        interim => interim,
+    };
     if let Some(permission) = &interim {
         tx.add_permission(&room.programme_id, &room.budget, permission).await?;
     }
@@ -127,13 +132,10 @@ fn interim(
     answer_by: Timestamp,
 ) -> Result<Option<Permission>, ActError> {
     let Some(ask) = &matter.ask else { return Ok(None) };
-    let reason = ask.answer.as_ref().and_then(|answer| answer.reason);
-    let is_barred = reason == Some(NoReason::Law)
-        || ask.category.as_ref().is_some_and(|category| room.is_barred(category, at));
     let is_fair = ask.urgency == Urgency::Essential
         && ask.state == AskState::NotThisTime
-        && !is_barred
-        && cooling_days(&room.agreement, ask).is_none();
+        && !came_with_the_money(room, ask, at)
+        && room.cooling_days(ask).is_none();
     if !is_fair {
         return Ok(None);
     }
@@ -143,6 +145,36 @@ fn interim(
     Ok(cap.is_positive().then(|| one_time(desk, ask.scope.clone(), cap, at, ends_at)))
 }
 
+/// Whether the rule came with the money: nobody here can change it.
+fn came_with_the_money(room: &Room, ask: &Ask, at: Timestamp) -> bool {
+    let reason = ask.answer.as_ref().and_then(|answer| answer.reason);
+    reason == Some(NoReason::Law)
+        || ask.category.as_ref().is_some_and(|category| room.is_barred(category, at))
+}
+
+/// The OK that a changed no becomes, in the place of the smaller one that was given.
+async fn changed(
+    tx: &mut Tx,
+    room: &Room,
+    desk: Desk<'_>,
+    ask: AskId,
+    at: Timestamp,
+) -> Result<Permission, ActError> {
+    let ask = tx.ask(&room.programme_id, &room.budget, ask).await?;
+    let ask = ask.ok_or(ActError::NotThere("ask"))?;
+    if came_with_the_money(room, &ask, at) {
+        let what = "no money of this person may ever buy this; say where they can go next";
+        return Err(ActError::invalid("next_step", what));
+    }
+    if let Some(less) = ask.answer.as_ref().and_then(|answer| answer.permission) {
+        tx.end_permission(&room.programme_id, &room.budget, less, at).await?;
+    }
+    let ends_at = helps_from(at, room.cooling_days(&ask)).checked_add(WORKS_FOR);
+    let ends_at = ends_at.unwrap_or(Timestamp::MAX);
+    Ok(Permission { giver: Giver::People, ..one_time(desk, ask.scope, ask.amount, at, ends_at) })
+}
+
+/// An OK for one purchase, that nobody gave by name.
 fn one_time(
     desk: Desk<'_>,
     scope: Scope,
@@ -150,8 +182,8 @@ fn one_time(
     at: Timestamp,
     ends_at: Timestamp,
 ) -> Permission {
-    let id = PermissionId::new(desk.ids.next(at));
-    Permission { id, scope, cap, uses_left: 1, given_at: at, ends_at }
+    let (id, giver) = (PermissionId::new(desk.ids.next(at)), Giver::Programme);
+    Permission { id, scope, cap, uses_left: 1, given_at: at, ends_at, giver }
 }
 
 /// An appeal before somebody who acts about it.
@@ -195,12 +227,7 @@ pub async fn answer_appeal(
         ));
     }
     let permission = match (finding, before.about) {
-        (Finding::Changed, About::Ask(id)) => {
-            let ask = tx.ask(&room.programme_id, &room.budget, id).await?;
-            let ask = ask.ok_or(ActError::NotThere("ask"))?;
-            let ends_at = acting.at.checked_add(WORKS_FOR).unwrap_or(Timestamp::MAX);
-            Some(one_time(desk, ask.scope, ask.amount, acting.at, ends_at))
-        }
+        (Finding::Changed, About::Ask(id)) => Some(changed(tx, &room, desk, id, acting.at).await?),
         (Finding::Changed, About::Pause(_)) | (Finding::Kept { .. }, _) => None,
     };
     let id = permission.as_ref().map(|permission| permission.id);
@@ -258,7 +285,7 @@ async fn tell_answered(
     Ok(telling.write(tx).await?)
 }
 
-/// Whoever opened it does not want it looked at any more.
+/// The person, or the advocate who opened it, does not want it looked at any more.
 pub async fn take_back_appeal(
     tx: &mut Tx,
     desk: Desk<'_>,
@@ -272,6 +299,10 @@ pub async fn take_back_appeal(
     if before.state == AppealState::TakenBack {
         return Ok(before);
     }
+    let member = &admitted.actor.member;
+    if member.role != Role::Person && member.human != before.opened.human {
+        return Err(ActError::NotAllowed("only the person takes back what somebody else opened"));
+    }
     let after = before.taken_back();
     let after = after.ok_or_else(|| ActError::Conflict("it has been answered".to_owned()))?;
     if let Some(interim) = before.permission {
@@ -280,6 +311,10 @@ pub async fn take_back_appeal(
     tx.move_appeal(&room.programme_id, &before, &after).await?;
     let mut telling = Telling::new(&room, desk, acting.at, id.to_string());
     telling.act(&admitted, "took_back", "");
+    let particular = telling.particular();
+    for recipient in [Recipient::Manager, Recipient::Duty] {
+        telling.tell(recipient, News::WorkerTakenBack, &particular, facts_of(&after));
+    }
     telling.write(tx).await?;
     Ok(after)
 }

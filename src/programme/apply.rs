@@ -18,7 +18,7 @@ use crate::domain::card::CardStanding;
 use crate::domain::id::{BudgetId, PermissionId, PostingId, PotId, ProgrammeId};
 use crate::domain::merchant::Category;
 use crate::domain::period::Moment;
-use crate::domain::permission::Permission;
+use crate::domain::permission::{Giver, Permission};
 use crate::ids::NewIds;
 use crate::ledger::book::{Book, Cause, LedgerError, PotBalance};
 use crate::ledger::posting::PostingKind;
@@ -563,5 +563,6 @@ fn permission(programme: &ProgrammeId, budget: &BudgetId, draft: &PermissionDraf
         uses_left: i64::from(draft.uses),
         given_at: draft.from,
         ends_at: draft.ends,
+        giver: Giver::People,
     }
 }

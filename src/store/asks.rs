@@ -1,6 +1,7 @@
 //! Asks: what people want a one-time OK for, and what became of it.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
@@ -128,6 +129,26 @@ impl Tx {
             .fetch_all(self.connection())
             .await?;
         rows.iter().map(ask_of).collect()
+    }
+
+    /// Whether the programme's own rule has answered an ask about a shop in the wrong group, and the
+    /// day on which two look at it has not come.
+    pub async fn is_ruled(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        today: Date,
+    ) -> Result<bool, StoreError> {
+        let sql = "SELECT ask_id FROM ask WHERE programme_id = $1 AND budget_id = $2 \
+                   AND kind = 'wrong_group' AND state = 'yes' AND answered_by IS NULL \
+                   AND review_on > $3 LIMIT 1";
+        let row = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(today.to_string())
+            .fetch_optional(self.connection())
+            .await?;
+        Ok(row.is_some())
     }
 
     /// Who is there at `now` beside `worker`.

@@ -18,7 +18,7 @@ use crate::domain::id::{
 use crate::domain::limit::{Committed, CounterKey};
 use crate::domain::money::Currency;
 use crate::domain::period::Period;
-use crate::domain::permission::Permission;
+use crate::domain::permission::{Giver, Permission};
 use crate::domain::person::PersonState;
 use crate::ledger::book::{Book, Card, Owner, PotBalance, PurchaseKey};
 use crate::ledger::posting::Head;
@@ -172,6 +172,7 @@ impl Books {
             uses_left: reader.small()?,
             given_at: reader.instant()?,
             ends_at: reader.instant()?,
+            giver: reader.word(Giver::from_word)?,
         };
         if let Some(open) = self.open.get_mut(&key) {
             open.book.permissions.push(permission);

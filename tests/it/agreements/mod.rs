@@ -3,6 +3,7 @@
 mod any_moves;
 mod at_once;
 mod bounds;
+mod counting;
 mod files;
 mod moves;
 mod over_http;
