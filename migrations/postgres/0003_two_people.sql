@@ -145,6 +145,15 @@ CREATE INDEX proposal_open ON proposal (programme_id, open_until) WHERE state IN
 -- Of one budget, what waits and what was ended lately.
 CREATE INDEX proposal_by_state ON proposal (programme_id, budget_id, state, ended_at);
 
+-- What is agreed with the worker, of those whose list in force is another one because they made it
+-- stricter alone: as far as that they can take it back alone.
+CREATE TABLE agreed_list (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    budget_id    TEXT COLLATE "C" NOT NULL,
+    list         TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, budget_id)
+);
+
 -- One side's answer to a proposal. How a yes was said is part of it.
 CREATE TABLE consent (
     programme_id TEXT COLLATE "C" NOT NULL,
@@ -262,9 +271,9 @@ CREATE TABLE appeal (
     programme_id  TEXT COLLATE "C" NOT NULL,
     budget_id     TEXT COLLATE "C" NOT NULL,
     appeal_id     TEXT COLLATE "C" NOT NULL,
-    -- What it is about: `ask:…`, `pause:…`.
+    -- What it is about: `ask:…`, `pause:…`, `version:…`.
     about         TEXT COLLATE "C" NOT NULL,
-    -- The human being who decided it: never the one who looks.
+    -- The human beings who decided it, with a space between: none of them is the one who looks.
     decided_by    TEXT COLLATE "C" NOT NULL,
     words         TEXT COLLATE "C",
     opened_by     TEXT COLLATE "C" NOT NULL,
@@ -288,7 +297,8 @@ CREATE TABLE appeal (
         state IN ('open', 'taken_back') OR (answered_by IS NOT NULL AND COALESCE(answer_words, '') <> '')
     ),
     CONSTRAINT somebody_else_looks CHECK (
-        answered_human IS NULL OR (answered_human <> decided_by AND answered_human <> opened_human)
+        answered_human IS NULL OR (answered_human <> opened_human
+            AND ' ' || decided_by || ' ' NOT LIKE '% ' || answered_human || ' %')
     ),
     CONSTRAINT what_is_kept_has_a_next_step CHECK (state <> 'kept' OR COALESCE(next_step, '') <> '')
 );

@@ -1,5 +1,7 @@
 //! Somebody else looks at a no: with a clock, and for essentials with a yes until they have.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::telling::Telling;
@@ -7,12 +9,17 @@ use super::{Desk, Room, said};
 use crate::domain::agreement::Scope;
 use crate::domain::appeal::{About, Appeal, AppealError, AppealState, Finding, Interim};
 use crate::domain::ask::{Ask, AskState, By, NoReason, Urgency, WORKS_FOR, helps_from};
-use crate::domain::id::{AppealId, AskId, BudgetId, HumanId, PermissionId, PersonId, ProgrammeId};
+use crate::domain::id::{
+    AppealId, AskId, BudgetId, HumanId, PermissionId, PersonId, ProgrammeId, ProposalId,
+};
 use crate::domain::money::Money;
+use crate::domain::period::Moment;
 use crate::domain::permission::{Giver, Permission};
+use crate::domain::proposal::{Consent, Proposal};
 use crate::domain::recipient::Recipient;
 use crate::domain::role::{Act, Role};
 use crate::members::{ActError, Acting, Admitted};
+use crate::programme::forced::{Found, take_back_forced};
 use crate::record::particulars::Particulars;
 use crate::store::{Tx, WaitingAppeal};
 use crate::words::{News, Particular, Who};
@@ -32,7 +39,7 @@ pub struct AppealAnswering {
 
 /// What is decided about, as far as an appeal needs it.
 struct Matter {
-    decided_by: HumanId,
+    decided_by: BTreeSet<HumanId>,
     urgency: Urgency,
     ask: Option<Ask>,
 }
@@ -111,15 +118,30 @@ async fn matter(
             let is_no = matches!(ask.state, AskState::NotThisTime | AskState::YesLess);
             let by = ask.answer.as_ref().and_then(|answer| answer.by.clone()).filter(|_| is_no);
             let by = by.ok_or_else(|| ActError::Conflict("it is not a no".to_owned()))?;
-            Ok(Matter { decided_by: by.human, urgency: ask.urgency, ask: Some(ask) })
+            Ok(Matter { decided_by: [by.human].into(), urgency: ask.urgency, ask: Some(ask) })
         }
         About::Pause(id) => {
             let decider = tx.pause_decider(&room.programme_id, &room.budget, id, now).await?;
             // Everything is stopped, essentials too: it is looked at the same day.
             let urgency = Urgency::Essential;
-            Ok(Matter { decided_by: decider.ok_or(not_there)?, urgency, ask: None })
+            Ok(Matter { decided_by: [decider.ok_or(not_there)?].into(), urgency, ask: None })
+        }
+        About::Version(id) => {
+            let (forced, consents) = forced(tx, room, id).await?.ok_or(not_there)?;
+            let decided_by = forced.forced_by(&consents);
+            let decided_by =
+                decided_by.ok_or_else(|| ActError::Conflict("no law forced it".to_owned()))?;
+            Ok(Matter { decided_by, urgency: Urgency::Ordinary, ask: None })
         }
     }
+}
+
+async fn forced(
+    tx: &mut Tx,
+    room: &Room,
+    id: ProposalId,
+) -> Result<Option<(Proposal, Vec<Consent>)>, ActError> {
+    Ok(tx.proposal(&room.programme_id, &room.budget, id, room.currency()).await?)
 }
 
 /// A small yes until somebody has looked: for essentials, unless the rule came with the money, or
@@ -228,6 +250,10 @@ pub async fn answer_appeal(
     }
     let permission = match (finding, before.about) {
         (Finding::Changed, About::Ask(id)) => Some(changed(tx, &room, desk, id, acting.at).await?),
+        (Finding::Changed, About::Version(id)) => {
+            take_back(tx, &room, desk, &admitted, id, &words).await?;
+            None
+        }
         (Finding::Changed, About::Pause(_)) | (Finding::Kept { .. }, _) => None,
     };
     let id = permission.as_ref().map(|permission| permission.id);
@@ -241,6 +267,24 @@ pub async fn answer_appeal(
     tx.move_appeal(&room.programme_id, &before, &after).await?;
     tell_answered(tx, &room, desk, &admitted, &after, permission.as_ref()).await?;
     Ok(after)
+}
+
+/// What no law forced goes back to what it was, as far as it is still what was made of it.
+async fn take_back(
+    tx: &mut Tx,
+    room: &Room,
+    desk: Desk<'_>,
+    admitted: &Admitted,
+    id: ProposalId,
+    words: &str,
+) -> Result<(), ActError> {
+    let (forced, _) = forced(tx, room, id).await?.ok_or(ActError::NotThere("decision"))?;
+    let found = Found { forced: &forced, by: &admitted.actor.member.name, why: words };
+    let moment = Moment::new(admitted.at, room.programme.zone());
+    let agreements = desk.directory.agreements();
+    take_back_forced(tx, &room.programme_id, &room.programme, agreements, desk.ids, moment, found)
+        .await?;
+    Ok(())
 }
 
 fn refusal(error: AppealError) -> ActError {

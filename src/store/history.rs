@@ -98,8 +98,9 @@ impl Tx {
         budget: &BudgetId,
         since: Timestamp,
     ) -> Result<Vec<Purchase>, StoreError> {
-        let sql =
-            format!("{BEGIN} SELECT DISTINCT purchase_id FROM link WHERE purchase_id IS NOT NULL");
+        let sql = format!(
+            "{BEGIN} SELECT DISTINCT purchase_id FROM link WHERE purchase_id IS NOT NULL AND posted_at >= $4"
+        );
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(programme.to_string())
             .bind(budget.to_string())

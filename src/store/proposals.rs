@@ -6,23 +6,24 @@ use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
 use super::batch::{Batch, names, read_row};
+use super::programmes::OnKnown;
 use super::{Store, StoreError, Tx};
+use crate::domain::change::List;
 use crate::domain::id::{BudgetId, MemberId, ProgrammeId, ProposalId};
 use crate::domain::money::Currency;
-use crate::domain::proposal::{Consent, Kind, Proposal, Side, State};
+use crate::domain::proposal::{Consent, Proposal, Side, State};
 use crate::record::agreement::{AGREEMENT, TERM, read_agreement};
 use crate::record::proposal::{
-    CONSENT, PROPOSAL, consent_row, proposal_row, read_consent, read_proposal,
+    CONSENT, PROPOSAL, consent_row, list_from_text, list_text, proposal_row, read_consent,
+    read_proposal,
 };
-use crate::record::row::{Reader, Table, Value, columns};
+use crate::record::row::{Reader, Table, Value, columns, shown};
 
-/// One version of an agreement, when it started, and what it came from.
+/// One version of an agreement, and when it started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionRow {
     pub agreement: crate::domain::agreement::Agreement,
     pub started_at: Timestamp,
-    /// None when it was applied from the programme's file.
-    pub kind: Option<Kind>,
 }
 
 /// A proposal or a draft whose time has run out.
@@ -33,7 +34,10 @@ pub struct DueProposal {
     pub open_until: Timestamp,
 }
 
-static ORIGIN: Table = Table { name: "proposal", columns: columns![Number "version", Text "kind"] };
+static AGREED: Table = Table {
+    name: "agreed_list",
+    columns: columns![Key "programme_id", Key "budget_id", Text "list"],
+};
 
 /// Proposals that wait and whose time has run out.
 static DUE: Table = Table {
@@ -66,7 +70,8 @@ impl Tx {
         before: State,
     ) -> Result<(), StoreError> {
         let sql = "UPDATE proposal SET state = $5, proposed_at = $6, not_before = $7, \
-                   open_until = $8, ended_at = $9, version = $10, base_version = $11, list = $12 \
+                   open_until = $8, ended_at = $9, version = $10, base_version = $11, list = $12, \
+                   kind = $13 \
                    WHERE programme_id = $1 AND budget_id = $2 AND proposal_id = $3 AND state = $4";
         let written = sqlx::query(sql)
             .bind(programme.to_string())
@@ -80,7 +85,8 @@ impl Tx {
             .bind(proposal.ended_at.map(Timestamp::as_microsecond))
             .bind(proposal.version.map(i64::from))
             .bind(i64::from(proposal.base_version))
-            .bind(crate::record::proposal::list_text(&proposal.list))
+            .bind(list_text(&proposal.list))
+            .bind(proposal.kind.word())
             .execute(self.connection())
             .await?
             .rows_affected();
@@ -262,7 +268,6 @@ impl Tx {
         for row in self.rows_of_versions(&TERM, programme, budget, "version, position").await? {
             terms.entry(TERM.number(&row, "version")).or_default().push(row);
         }
-        let kinds = self.kinds_of_versions(programme, budget).await?;
         let mut versions = Vec::new();
         for row in self.rows_of_versions(&AGREEMENT, programme, budget, "version").await? {
             let number = AGREEMENT.number(&row, "version");
@@ -271,7 +276,6 @@ impl Tx {
             versions.push(VersionRow {
                 agreement: read_agreement(&row, &terms, currency)?,
                 started_at: Timestamp::from_microsecond(started_at).unwrap_or_default(),
-                kind: kinds.get(&number).copied(),
             });
         }
         Ok(versions)
@@ -297,24 +301,38 @@ impl Tx {
         rows.iter().map(|row| read_row(row, table.columns)).collect()
     }
 
-    async fn kinds_of_versions(
+    /// What is agreed with the worker, if the list in force is another one.
+    pub async fn agreed_list(
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
-    ) -> Result<BTreeMap<i64, Kind>, StoreError> {
-        let sql = "SELECT version, kind FROM proposal WHERE programme_id = $1 AND budget_id = $2 \
-                   AND version IS NOT NULL";
-        let rows = sqlx::query(sql)
+        currency: Currency,
+    ) -> Result<Option<List>, StoreError> {
+        let sql = "SELECT programme_id, budget_id, list FROM agreed_list \
+                   WHERE programme_id = $1 AND budget_id = $2";
+        let row = sqlx::query(sql)
             .bind(programme.to_string())
             .bind(budget.to_string())
-            .fetch_all(self.connection())
+            .fetch_optional(self.connection())
             .await?;
-        let read = |row| {
-            let row = read_row(row, ORIGIN.columns)?;
-            let mut reader = Reader::new(&ORIGIN, &row);
-            Ok((reader.number()?, reader.word(Kind::from_word)?))
-        };
-        rows.iter().map(read).collect()
+        let Some(row) = row else { return Ok(None) };
+        let row = read_row(&row, AGREED.columns)?;
+        let mut reader = Reader::new(&AGREED, &row);
+        reader.skip();
+        reader.skip();
+        Ok(Some(reader.word(|text| list_from_text(text, currency))?))
+    }
+
+    /// Keeps what is agreed with the worker, beside a list in force that is another one.
+    pub async fn put_agreed_list(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        list: &List,
+    ) -> Result<(), StoreError> {
+        let row = vec![shown(programme), shown(budget), list_text(list).into()];
+        self.put(&AGREED, &[row], OnKnown::Replace).await?;
+        Ok(())
     }
 }
 

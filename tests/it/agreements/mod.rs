@@ -5,6 +5,7 @@ mod at_once;
 mod bounds;
 mod counting;
 mod files;
+mod forced;
 mod moves;
 mod over_http;
 mod own;
