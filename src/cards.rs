@@ -24,9 +24,10 @@ pub enum Change {
 impl Change {
     const fn act(self) -> Act {
         match self {
-            // Whoever may stop a card may also say that it is lost.
-            Self::Freeze | Self::Lose => Act::Freeze,
+            Self::Freeze => Act::Freeze,
             Self::Unfreeze => Act::Unfreeze,
+            // A lost card never works again: whoever may only freeze it does that.
+            Self::Lose => Act::ReportLost,
         }
     }
 

@@ -10,6 +10,7 @@ use crate::domain::role::{Act, Actor, Refusal, Subject};
 use crate::ids::NewIds;
 use crate::ledger::book::LedgerError;
 use crate::programme::directory::DirectoryError;
+use crate::programme::version::StartError;
 use crate::store::{ActRow, StoreError, Tx};
 
 /// Why something was not done. Nothing of it was.
@@ -39,6 +40,15 @@ impl ActError {
     /// An error about one field of what was sent.
     pub fn invalid(field: &'static str, what: impl Into<String>) -> Self {
         Self::Invalid { field, what: what.into() }
+    }
+}
+
+impl From<StartError> for ActError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Store(error) => Self::Store(error),
+            StartError::Ledger(error) => Self::Ledger(error),
+        }
     }
 }
 
@@ -105,6 +115,16 @@ impl Acting {
 }
 
 impl Admitted {
+    /// Whoever has a marked link to the person decides nothing about them: no yes and no no, no pause
+    /// and no end of one.
+    pub fn decides(&self) -> Result<(), ActError> {
+        if self.actor.has_conflict(&self.subject.person) {
+            Err(ActError::NotAllowed("decide about somebody whom they have a link to"))
+        } else {
+            Ok(())
+        }
+    }
+
     /// The row that tells of what was done.
     pub fn act(&self, ids: &NewIds, kind: &str, subject: &str, detail: &str) -> ActRow {
         ActRow {

@@ -13,13 +13,15 @@ use crate::agreements;
 use crate::asks::{self, Desk};
 use crate::clock::Clock;
 use crate::domain::hold::{CONFIRMED_WITHIN, LIFETIMES};
-use crate::domain::id::{BudgetId, ProgrammeId, ProposalId};
+use crate::domain::id::ProgrammeId;
 use crate::domain::purchase::Purchase;
 use crate::ids::NewIds;
 use crate::lifecycle::{LifecycleError, book_parked, expire};
 use crate::members::ActError;
 use crate::programme::directory::Directory;
-use crate::store::{OpenPurchase, Parked, Store, StoreError, WaitingAppeal, WaitingAsk};
+use crate::store::{
+    DueProposal, OpenPurchase, Parked, Store, StoreError, WaitingAppeal, WaitingAsk,
+};
 
 /// How far back the first round looks: a gateway that was down for a night missed nothing.
 const FIRST_LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
@@ -143,21 +145,20 @@ impl Upkeep {
     /// Each proposal that nobody answered by itself: it ends, and nothing has changed.
     async fn end_proposals(&self, programme: &ProgrammeId, now: Timestamp) -> usize {
         let mut ended: usize = 0;
+        let mut last = None;
         loop {
-            let page = self.store.proposals_due(programme, now, BATCH_MOST).await;
-            let page = page.unwrap_or_else(|error| {
+            let page = self.store.proposals_due(programme, now, last.as_ref(), BATCH_MOST);
+            let page = page.await.unwrap_or_else(|error| {
                 leave(&error);
                 Vec::new()
             });
-            let before = ended;
-            for (budget, proposal) in &page {
-                match self.commit_end(programme, budget, *proposal, now).await {
+            let Some(end) = page.last() else { return ended };
+            last = Some(end.clone());
+            for due in &page {
+                match self.commit_end(programme, due, now).await {
                     Ok(is_ended) => ended = ended.saturating_add(usize::from(is_ended)),
                     Err(error) => leave(&error),
                 }
-            }
-            if page.is_empty() || ended == before {
-                return ended;
             }
         }
     }
@@ -165,10 +166,10 @@ impl Upkeep {
     async fn commit_end(
         &self,
         programme: &ProgrammeId,
-        budget: &BudgetId,
-        proposal: ProposalId,
+        due: &DueProposal,
         now: Timestamp,
     ) -> Result<bool, ActError> {
+        let (budget, proposal) = (&due.budget, due.id);
         let desk = agreements::Desk { directory: &self.directory, ids: &self.ids };
         let mut tx = self.store.begin().await?;
         let is_ended = agreements::run_out(&mut tx, desk, programme, budget, proposal, now).await?;

@@ -79,6 +79,10 @@ CREATE TABLE duty (
     CONSTRAINT duty_takes_time CHECK (ends_at > begins_at)
 ) STRICT, WITHOUT ROWID;
 
+-- A worker's people, in order, in a programme of any size. The worker comes first: a plan made for an
+-- empty table might otherwise look for one person through it, and walk through the programme.
+CREATE INDEX person_of_worker ON person (worker_id, programme_id, person_id);
+
 -- ---------------------------------------------------------------------------------- what was done --
 
 -- Everything that somebody did about a budget, with who and why. The person can read all of it.
@@ -138,6 +142,17 @@ CREATE TABLE proposal (
     CONSTRAINT an_agreed_proposal_became_a_version CHECK ((state = 'agreed') = (version IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX proposal_open ON proposal (programme_id, open_until) WHERE state IN ('draft', 'open');
+-- Of one budget, what waits and what was ended lately.
+CREATE INDEX proposal_by_state ON proposal (programme_id, budget_id, state, ended_at);
+
+-- What is agreed with the worker, of those whose list in force is another one because they made it
+-- stricter alone: as far as that they can take it back alone.
+CREATE TABLE agreed_list (
+    programme_id TEXT NOT NULL,
+    budget_id    TEXT NOT NULL,
+    list         TEXT NOT NULL,
+    PRIMARY KEY (programme_id, budget_id)
+) STRICT, WITHOUT ROWID;
 
 -- One side's answer to a proposal. How a yes was said is part of it.
 CREATE TABLE consent (
@@ -259,9 +274,9 @@ CREATE TABLE appeal (
     programme_id  TEXT    NOT NULL,
     budget_id     TEXT    NOT NULL,
     appeal_id     TEXT    NOT NULL,
-    -- What it is about: `ask:…`, `pause:…`.
+    -- What it is about: `ask:…`, `pause:…`, `version:…`.
     about         TEXT    NOT NULL,
-    -- The human being who decided it: never the one who looks.
+    -- The human beings who decided it, with a space between: none of them is the one who looks.
     decided_by    TEXT    NOT NULL,
     words         TEXT,
     opened_by     TEXT    NOT NULL,
@@ -285,7 +300,8 @@ CREATE TABLE appeal (
         state IN ('open', 'taken_back') OR (answered_by IS NOT NULL AND COALESCE(answer_words, '') <> '')
     ),
     CONSTRAINT somebody_else_looks CHECK (
-        answered_human IS NULL OR (answered_human <> decided_by AND answered_human <> opened_human)
+        answered_human IS NULL OR (answered_human <> opened_human
+            AND ' ' || decided_by || ' ' NOT LIKE '% ' || answered_human || ' %')
     ),
     CONSTRAINT what_is_kept_has_a_next_step CHECK (state <> 'kept' OR COALESCE(next_step, '') <> '')
 ) STRICT, WITHOUT ROWID;
@@ -357,6 +373,12 @@ CREATE TRIGGER look_is_never_changed BEFORE UPDATE ON look
 BEGIN SELECT RAISE(ABORT, 'a row of look is never changed or deleted'); END;
 CREATE TRIGGER look_is_never_deleted BEFORE DELETE ON look
 BEGIN SELECT RAISE(ABORT, 'a row of look is never changed or deleted'); END;
+
+-- -------------------------------------------------------------------------------- who gave an OK --
+
+-- What the programme's rule or its clock gave lifts nothing that the person set on themselves.
+ALTER TABLE permission ADD COLUMN giver TEXT NOT NULL DEFAULT 'people'
+    CHECK (giver IN ('people', 'programme'));
 
 -- ------------------------------------------------------------------------ looking at one purchase --
 

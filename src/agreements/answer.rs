@@ -6,16 +6,15 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::telling::recipient;
-use super::{Desk, Next, Outcome, Table, checked_session, lock, written};
+use super::{Desk, Next, Outcome, Table, Weighing, checked_session, lock, written};
 use crate::domain::change::{Key, changes};
 use crate::domain::id::{BudgetId, PersonId, ProgrammeId, ProposalId};
-use crate::domain::proposal::{
-    Consent, How, Kind, MoveError, Proposal, Said, Session, Side, State,
-};
+use crate::domain::proposal::{Consent, How, MoveError, Proposal, Said, Session, Side, State};
 use crate::domain::recipient::Recipient;
 use crate::domain::role::{Act, Role};
 use crate::members::{ActError, Acting};
-use crate::store::Tx;
+use crate::programme::directory::Programme;
+use crate::store::{Books, Tx};
 use crate::words::ListNews;
 
 /// An answer.
@@ -175,8 +174,10 @@ pub async fn withdraw(
     } else {
         let side = table.side()?;
         proposal.may_withdraw(&consents, side, acting.at)?;
-        let others = [Side::Person, Side::Worker].into_iter();
-        for other in others.filter(|other| *other != side && proposal.kind != Kind::Own) {
+        let weighing = table.weigh(tx, &proposal.list).await?;
+        let mut others = weighing.standard().heard(proposal.kind);
+        others.remove(&side);
+        for other in others {
             let (person, staff) = (ListNews::ListTakenBack, ListNews::WorkerListTakenBack);
             table.tell_end(&proposal, recipient(other), person, staff);
         }
@@ -199,7 +200,7 @@ impl Table<'_> {
     /// A side whose yes it does not take is not asked.
     async fn is_asked(&self, tx: &mut Tx, proposal: &Proposal, side: Side) -> Result<(), ActError> {
         let weighing = self.weigh(tx, &proposal.list).await?;
-        if self.standard(&weighing).sides(proposal.kind).contains(&side) {
+        if weighing.standard().sides(proposal.kind).contains(&side) {
             Ok(())
         } else {
             Err(ActError::NotAllowed("answer this: it does not take this side's yes"))
@@ -253,7 +254,7 @@ pub async fn run_out(
     let Some(version) = books.version(programme) else { return Ok(false) };
     let settings = desk.directory.version(programme, version).await?;
     let found = tx.proposal(programme, budget, id, settings.settings.currency).await?;
-    let Some((mut proposal, _)) = found else { return Ok(false) };
+    let Some((mut proposal, consents)) = found else { return Ok(false) };
     let before = proposal.state;
     if proposal.state_at(at) != State::RunOut || before == State::RunOut {
         return Ok(false);
@@ -262,9 +263,28 @@ pub async fn run_out(
     proposal.ended_at = Some(at);
     tx.change_proposal(programme, &proposal, before).await?;
     if before == State::Open {
-        let messages = super::telling::run_out_messages(desk.ids, programme, &proposal, at);
+        let mut sides = heard(tx, &books, &settings, programme, &proposal).await?;
+        sides.extend(consents.iter().map(|consent| consent.side));
+        let messages = super::telling::run_out_messages(desk.ids, programme, &proposal, &sides, at);
         let additions = crate::store::Additions { messages, ..Default::default() };
         tx.close_books(&books.all(), &additions).await?;
     }
     Ok(true)
+}
+
+/// Who has heard of a proposal.
+async fn heard(
+    tx: &mut Tx,
+    books: &Books,
+    settings: &Programme,
+    programme: &ProgrammeId,
+    proposal: &Proposal,
+) -> Result<BTreeSet<Side>, ActError> {
+    let open = books.get(programme, &proposal.budget);
+    let now = open.and_then(|open| open.book.agreement()).ok_or(ActError::NotThere("list"))?;
+    let (now, currency) = (now.list(), settings.settings.currency);
+    let agreed = tx.agreed_list(programme, &proposal.budget, currency).await?;
+    let agreed = agreed.unwrap_or_else(|| now.clone());
+    let weighing = Weighing::of(&now, &agreed, &proposal.list, settings);
+    Ok(weighing.standard().heard(proposal.kind))
 }

@@ -4,7 +4,9 @@
 use super::{Desk, Outcome, Proposing, Table, written};
 use crate::domain::change::{List, changes};
 use crate::domain::id::{PersonId, ProposalId};
-use crate::domain::proposal::{DRAFT_KEPT, Kind, MoveError, Parts, Proposal, Session, State};
+use crate::domain::proposal::{
+    DRAFT_KEPT, DRAFTS_MOST, Kind, MoveError, Parts, Proposal, Session, State,
+};
 use crate::domain::role::Act;
 use crate::members::{ActError, Acting};
 use crate::store::Tx;
@@ -26,6 +28,12 @@ pub async fn draft(
     draft: Draft,
 ) -> Result<ProposalId, ActError> {
     let table = Table::open(tx, desk, acting, person, |_| Act::Draft).await?;
+    let (programme, budget) = (&table.admitted.programme, &table.admitted.budget);
+    if tx.drafts_kept(programme, budget, &acting.member, acting.at).await? >= DRAFTS_MOST {
+        let what =
+            format!("you keep {DRAFTS_MOST} drafts for this person already; take one back first");
+        return Err(ActError::Conflict(what));
+    }
     let words = written("words", &draft.words)?;
     table.check_list(&draft.list)?;
     let kept_until = acting.at.checked_add(DRAFT_KEPT).unwrap_or(acting.at);

@@ -6,7 +6,6 @@ use jiff::civil::Date;
 use super::{Desk, Outcome, Proposing, Table};
 use crate::domain::agreement::{Answer, Decider, Scope, Term, TermDraft};
 use crate::domain::change::{Key, List};
-use crate::domain::history::agreed_together;
 use crate::domain::id::PersonId;
 use crate::domain::limit::Limit;
 use crate::domain::money::Money;
@@ -42,8 +41,7 @@ pub async fn choose_help(
 ) -> Result<Outcome, ActError> {
     let mut table = Table::open(tx, desk, acting, person, |_| Act::SteerMoney).await?;
     let now = table.in_force()?.list();
-    let agreed = agreed_together(&table.history(tx).await?, &table.programme.rules);
-    let plain = now.with(&agreed.unwrap_or_else(|| now.clone()), &[everything()].into());
+    let plain = now.with(&table.agreed(tx).await?, &[everything()].into());
     let list = match help {
         Help::Alone => plain,
         Help::Together { above, cooling_days, review_on } => {

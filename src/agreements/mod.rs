@@ -30,16 +30,15 @@ pub use self::report::{Controls, Difference, controls, difference, proposed};
 pub use self::start::{Next, Outcome};
 use crate::domain::agreement::Agreement;
 use crate::domain::change::{Change, Key, List, changes};
-use crate::domain::history::{Version, agreed_together};
 use crate::domain::id::{BudgetId, PersonId, ProgrammeId, ProposalId};
+use crate::domain::money::Money;
 use crate::domain::period::Moment;
 use crate::domain::proposal::{Consent, MoveError, Proposal, Said, Session, Side, Standard};
 use crate::domain::role::{Act, Role};
 use crate::ids::NewIds;
 use crate::members::{ActError, Acting, Admitted};
 use crate::programme::directory::{Directory, Programme};
-use crate::programme::version::StartError;
-use crate::store::{Additions, BookWanted, Books, OpenBook, StoreError, Tx, VersionRow};
+use crate::store::{Additions, BookWanted, Books, OpenBook, StoreError, Tx};
 
 /// The most characters of what somebody writes.
 const WORDS_MOST: usize = 500;
@@ -67,15 +66,6 @@ impl From<MoveError> for ActError {
             | MoveError::Answered
             | MoveError::NothingToConfirm
             | MoveError::Cooling(_) => Self::Conflict(error.to_string()),
-        }
-    }
-}
-
-impl From<StartError> for ActError {
-    fn from(error: StartError) -> Self {
-        match error {
-            StartError::Store(error) => Self::Store(error),
-            StartError::Ledger(error) => Self::Ledger(error),
         }
     }
 }
@@ -123,10 +113,11 @@ impl<'d> Table<'d> {
 
     /// For whom the account answers. A helper, an advocate and a planner answer for nobody.
     fn side(&self) -> Result<Side, ActError> {
+        self.admitted.decides()?;
         match self.admitted.actor.member.role {
             Role::Person => Ok(Side::Person),
-            Role::Worker => self.without_conflict(Side::Worker),
-            Role::Manager => self.without_conflict(Side::Manager),
+            Role::Worker => Ok(Side::Worker),
+            Role::Manager => Ok(Side::Manager),
             Role::Helper
             | Role::Advocate
             | Role::Planner
@@ -134,14 +125,6 @@ impl<'d> Table<'d> {
             | Role::Finance
             | Role::Operator
             | Role::Auditor => Err(ActError::NotAllowed("answer for a side")),
-        }
-    }
-
-    fn without_conflict(&self, side: Side) -> Result<Side, ActError> {
-        if self.admitted.actor.has_conflict(&self.admitted.subject.person) {
-            Err(ActError::NotAllowed("decide about somebody whom they have a link to"))
-        } else {
-            Ok(side)
         }
     }
 
@@ -156,9 +139,11 @@ impl<'d> Table<'d> {
         found.ok_or(ActError::NotThere("proposal"))
     }
 
-    /// Every version of the list, from the first.
-    async fn history(&self, tx: &mut Tx) -> Result<Vec<Version>, ActError> {
-        history(tx, &self.admitted, &self.programme).await
+    /// What is agreed with the worker: what the person made stricter alone is not in it.
+    async fn agreed(&self, tx: &mut Tx) -> Result<List, ActError> {
+        let (programme, budget) = (&self.admitted.programme, &self.admitted.budget);
+        let agreed = tx.agreed_list(programme, budget, self.programme.settings.currency).await?;
+        agreed.map_or_else(|| Ok(self.in_force()?.list()), Ok)
     }
 
     /// Says no to a list that cannot be, or that is the same as now.
@@ -175,21 +160,8 @@ impl<'d> Table<'d> {
 
     /// Whose yes it takes to get from the list in force to `next`, and what of that is known.
     async fn weigh(&self, tx: &mut Tx, next: &List) -> Result<Weighing, ActError> {
-        let now = self.in_force()?.list();
-        let rules = &self.programme.rules;
-        let agreed = agreed_together(&self.history(tx).await?, rules);
-        Ok(Weighing {
-            changes: changes(&now, next, rules),
-            since_agreed: changes(&agreed.unwrap_or(now), next, rules),
-        })
-    }
-
-    fn standard<'w>(&self, weighing: &'w Weighing) -> Standard<'w> {
-        Standard {
-            changes: &weighing.changes,
-            since_agreed: &weighing.since_agreed,
-            manager_above: self.programme.settings.manager_above,
-        }
+        let (now, agreed) = (self.in_force()?.list(), self.agreed(tx).await?);
+        Ok(Weighing::of(&now, &agreed, next, &self.programme))
     }
 
     /// This account's answer, in its own words: nobody has to confirm it.
@@ -225,6 +197,25 @@ impl<'d> Table<'d> {
 struct Weighing {
     changes: Vec<Change>,
     since_agreed: Vec<Change>,
+    manager_above: Option<Money>,
+}
+
+impl Weighing {
+    fn of(now: &List, agreed: &List, next: &List, programme: &Programme) -> Self {
+        Self {
+            changes: changes(now, next, &programme.rules),
+            since_agreed: changes(agreed, next, &programme.rules),
+            manager_above: programme.settings.manager_above,
+        }
+    }
+
+    fn standard(&self) -> Standard<'_> {
+        Standard {
+            changes: &self.changes,
+            since_agreed: &self.since_agreed,
+            manager_above: self.manager_above,
+        }
+    }
 }
 
 async fn lock(
@@ -239,21 +230,6 @@ async fn lock(
         purchases: BTreeSet::new(),
     };
     tx.open_books(&[wanted], desk.directory.agreements()).await
-}
-
-async fn history(
-    tx: &mut Tx,
-    admitted: &Admitted,
-    programme: &Programme,
-) -> Result<Vec<Version>, ActError> {
-    let currency = programme.settings.currency;
-    let rows = tx.versions_of(&admitted.programme, &admitted.budget, currency).await?;
-    let version = |row: VersionRow| Version {
-        started_on: Moment::new(row.started_at, programme.zone()).date,
-        agreement: Arc::new(row.agreement),
-        kind: row.kind,
-    };
-    Ok(rows.into_iter().map(version).collect())
 }
 
 /// Words that somebody has to write: not empty, and not a book.

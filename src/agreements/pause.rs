@@ -44,6 +44,7 @@ pub async fn pause(
     pausing: Pausing,
 ) -> Result<PauseId, ActError> {
     let mut table = Table::open(tx, desk, acting, person, |_| Act::Pause).await?;
+    table.admitted.decides()?;
     let reason = written("reason", &pausing.reason)?;
     if !Words::is_short_enough(&reason) {
         return Err(ActError::invalid("reason", "say it in at most 50 characters"));
@@ -86,6 +87,7 @@ pub async fn lift(
     id: PauseId,
 ) -> Result<(), ActError> {
     let mut table = Table::open(tx, desk, acting, person, |_| Act::Pause).await?;
+    table.admitted.decides()?;
     let (programme, budget) = (table.admitted.programme.clone(), table.admitted.budget.clone());
     let pauses = tx.pauses_of(&programme, &budget).await?;
     let known = pauses.iter().find(|pause| pause.id == id).ok_or(ActError::NotThere("pause"))?;

@@ -1,9 +1,10 @@
 //! Proposing a next list, and answering a proposal with another one. Whoever proposes says yes to it.
 //!
 //! What the person can decide alone starts here, at once or after their own time to wait: stricter
-//! terms, what they alone decide about, the order of their pots.
+//! terms, what they alone decide about, the order of their pots. What has cooled starts when they say
+//! so again; a wish that nobody says again within a week runs out, and the time begins anew.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Desk, Next, Outcome, Table, checked_session, written};
 use crate::domain::change::{Change, List, changes};
@@ -76,14 +77,14 @@ impl Table<'_> {
         let session = checked_session(&proposing.session)?;
         let changes = self.check_list(&proposing.list)?;
         let weighing = self.weigh(tx, &proposing.list).await?;
-        let standard = self.standard(&weighing);
+        let standard = weighing.standard();
         let mut others = standard.sides(Kind::Together);
         others.remove(&side);
         let kind =
             if side == Side::Person && others.is_empty() { Kind::Own } else { Kind::Together };
         let at = self.admitted.at;
         let not_before = at.checked_add(standard.cooling()).unwrap_or(Timestamp::MAX);
-        self.refuse_second(tx, kind).await?;
+        self.refuse_second(tx, kind, standard.cooling()).await?;
         if !others.is_empty() {
             self.refuse_again(tx, &changes).await?;
         }
@@ -132,18 +133,26 @@ impl Table<'_> {
         Ok(Outcome { proposal: proposal.id, next })
     }
 
-    /// One change at a time waits for the two, and one for the person alone: the older must end
-    /// first. What starts at once is never in the way.
-    async fn refuse_second(&self, tx: &mut Tx, kind: Kind) -> Result<(), ActError> {
+    /// One change at a time waits for the two, and one wish at a time cools for the person alone: else
+    /// they could keep one that has cooled already, for whenever they feel like it. The older must
+    /// end first. What starts at once is never in the way.
+    async fn refuse_second(
+        &self,
+        tx: &mut Tx,
+        kind: Kind,
+        cooling: SignedDuration,
+    ) -> Result<(), ActError> {
+        if kind == Kind::Own && cooling.is_zero() {
+            return Ok(());
+        }
         let (programme, budget) = (&self.admitted.programme, &self.admitted.budget);
         let currency = self.programme.settings.currency;
         let at = self.admitted.at;
-        let waiting = tx.waiting_proposals(programme, budget, currency).await?;
-        let is_in_the_way = |(other, _): &&(Proposal, _)| {
-            other.state_at(at) == State::Open && (other.kind == kind) && kind != Kind::Own
-        };
+        let waiting = tx.open_proposals(programme, budget, currency).await?;
+        let is_in_the_way =
+            |other: &&Proposal| other.state_at(at) == State::Open && other.kind == kind;
         match waiting.iter().find(is_in_the_way) {
-            Some((other, _)) => Err(ActError::Conflict(format!(
+            Some(other) => Err(ActError::Conflict(format!(
                 "another change waits for an answer: {}; it must end first",
                 other.id
             ))),
@@ -156,9 +165,7 @@ impl Table<'_> {
         let (programme, budget) = (&self.admitted.programme, &self.admitted.budget);
         let currency = self.programme.settings.currency;
         let since = self.admitted.at.checked_sub(NOT_AGAIN_FOR).unwrap_or(Timestamp::MIN);
-        let refused = tx.refused_proposals(programme, budget, currency).await?;
-        for (refused, _) in refused.iter().filter(|(r, _)| r.ended_at.is_some_and(|at| at > since))
-        {
+        for refused in tx.refused_proposals(programme, budget, since, currency).await? {
             let version = refused.base_version;
             let base = tx.read_agreement(programme, budget, version, currency).await?.list();
             if is_same_again(&changes(&base, &refused.list, &self.programme.rules), proposed) {

@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
-use super::{Desk, history};
-use crate::domain::agreement::Scope;
+use crate::domain::agreement::{Agreement, Scope};
 use crate::domain::change::{Change, changes};
 use crate::domain::history::{Restriction, Version, restrictions};
 use crate::domain::id::{PersonId, PotId};
+use crate::domain::period::Moment;
 use crate::domain::proposal::Proposal;
 use crate::domain::role::Act;
-use crate::members::{ActError, Acting};
+use crate::members::{ActError, Acting, Admitted};
 use crate::programme::directory::Programme;
-use crate::store::Tx;
+use crate::store::{StoreError, Tx, VersionRow};
 use crate::words::{ChangeLine, Names, Words};
 
 /// The restrictions of one person: the fewer, the better.
@@ -35,71 +35,80 @@ pub struct Difference {
 /// How many restrictions a person has, how old each is and why it is there.
 pub async fn controls(
     tx: &mut Tx,
-    desk: Desk<'_>,
+    programme: &Programme,
     acting: &Acting,
     person: &PersonId,
 ) -> Result<Controls, ActError> {
-    let Look { programme, history } = look(tx, desk, acting, person).await?;
+    let history = history(tx, programme, acting, person).await?;
     let today = programme.zone().to_datetime(acting.at).date();
     let restrictions = restrictions(&history, today);
     let overdue = restrictions.iter().filter(|restriction| restriction.is_overdue).count();
     Ok(Controls { restrictions, overdue })
 }
 
+/// Every version, for somebody who may see the budget. Locks nothing, and asks for nothing but `tx`: a
+/// reader that waits for another one while it holds one keeps everybody waiting.
+async fn history(
+    tx: &mut Tx,
+    programme: &Programme,
+    acting: &Acting,
+    person: &PersonId,
+) -> Result<Vec<Version>, ActError> {
+    let admitted = acting.see(tx, Act::SeeList, person).await?;
+    let currency = programme.settings.currency;
+    let rows = tx.versions_of(&admitted.programme, &admitted.budget, currency).await?;
+    let version = |row: VersionRow| Version {
+        started_on: Moment::new(row.started_at, programme.zone()).date,
+        agreement: Arc::new(row.agreement),
+    };
+    Ok(rows.into_iter().map(version).collect())
+}
+
 /// What changed between any two versions of a person's list, in plain words.
 pub async fn difference(
     tx: &mut Tx,
-    desk: Desk<'_>,
+    programme: &Programme,
     acting: &Acting,
     person: &PersonId,
     before: u32,
     after: u32,
 ) -> Result<Difference, ActError> {
-    let Look { programme, history } = look(tx, desk, acting, person).await?;
-    let version = |number: u32| {
-        let found = history.iter().find(|version| version.agreement.version == number);
-        found.ok_or(ActError::NotThere("version"))
-    };
-    let (before, after) = (version(before)?, version(after)?);
-    let changes = changes(&before.agreement.list(), &after.agreement.list(), &programme.rules);
-    Ok(in_words(changes, &programme, after))
+    let admitted = acting.see(tx, Act::SeeList, person).await?;
+    let before = version(tx, &admitted, programme, before).await?;
+    let after = version(tx, &admitted, programme, after).await?;
+    let changes = changes(&before.list(), &after.list(), &programme.rules);
+    Ok(in_words(changes, programme, &after))
 }
 
 /// What a proposal would change in the list that it was made for, in plain words.
 pub async fn proposed(
     tx: &mut Tx,
-    desk: Desk<'_>,
+    programme: &Programme,
     acting: &Acting,
     person: &PersonId,
     proposal: &Proposal,
 ) -> Result<Difference, ActError> {
-    let Look { programme, history } = look(tx, desk, acting, person).await?;
-    let base = history.iter().find(|v| v.agreement.version == proposal.base_version);
-    let base = base.ok_or(ActError::NotThere("version"))?;
-    let changes = changes(&base.agreement.list(), &proposal.list, &programme.rules);
-    Ok(in_words(changes, &programme, base))
-}
-
-/// What somebody who may see the budget looks at. Locks nothing.
-struct Look {
-    programme: Arc<Programme>,
-    history: Vec<Version>,
-}
-
-async fn look(
-    tx: &mut Tx,
-    desk: Desk<'_>,
-    acting: &Acting,
-    person: &PersonId,
-) -> Result<Look, ActError> {
     let admitted = acting.see(tx, Act::SeeList, person).await?;
-    let programme = desk.directory.in_force(&admitted.programme).await?;
-    let history = history(tx, &admitted, &programme).await?;
-    Ok(Look { programme, history })
+    let base = version(tx, &admitted, programme, proposal.base_version).await?;
+    let changes = changes(&base.list(), &proposal.list, &programme.rules);
+    Ok(in_words(changes, programme, &base))
 }
 
-fn in_words(changes: Vec<Change>, programme: &Programme, version: &Version) -> Difference {
-    let names = ProgrammeNames { programme, version };
+async fn version(
+    tx: &mut Tx,
+    admitted: &Admitted,
+    programme: &Programme,
+    version: u32,
+) -> Result<Arc<Agreement>, ActError> {
+    let currency = programme.settings.currency;
+    match tx.read_agreement(&admitted.programme, &admitted.budget, version, currency).await {
+        Err(StoreError::Contended(_)) => Err(ActError::NotThere("version")),
+        found => Ok(found?),
+    }
+}
+
+fn in_words(changes: Vec<Change>, programme: &Programme, agreement: &Agreement) -> Difference {
+    let names = ProgrammeNames { programme, agreement };
     let lines = Words::english().change_lines(&changes, &names);
     Difference { changes, lines }
 }
@@ -107,7 +116,7 @@ fn in_words(changes: Vec<Change>, programme: &Programme, version: &Version) -> D
 /// What a programme calls things.
 struct ProgrammeNames<'a> {
     programme: &'a Programme,
-    version: &'a Version,
+    agreement: &'a Agreement,
 }
 
 impl Names for ProgrammeNames<'_> {
@@ -120,7 +129,7 @@ impl Names for ProgrammeNames<'_> {
     }
 
     fn pot(&self, pot: &PotId) -> String {
-        let plan = self.version.agreement.pots.iter().find(|plan| plan.id == *pot);
+        let plan = self.agreement.pots.iter().find(|plan| plan.id == *pot);
         plan.map_or_else(|| pot.to_string(), |plan| plan.name.clone())
     }
 }

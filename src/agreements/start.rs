@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::{Table, Weighing};
 use crate::domain::agreement::Agreement;
-use crate::domain::change::{List, changes};
+use crate::domain::change::{Change, List, changes};
 use crate::domain::id::ProposalId;
-use crate::domain::proposal::{self, Consent, Kind, MoveError, Proposal, Side, State};
+use crate::domain::proposal::{self, Consent, Kind, MoveError, OPEN_FOR, Proposal, Side, State};
 use crate::domain::recipient::Recipient;
 use crate::members::ActError;
 use crate::programme::version::start_version;
@@ -49,10 +49,12 @@ impl Table<'_> {
         let every = changes(&base, &proposal.list, &self.programme.rules);
         let next = proposal::agreed_list(&base, proposal, consents, &every);
         let weighing = self.weigh(tx, &next).await?;
-        let outcome =
-            proposal::outcome(proposal, consents, &self.standard(&weighing), self.admitted.at);
+        let outcome = proposal::outcome(proposal, consents, &weighing.standard(), self.admitted.at);
         match outcome {
             Ok(proposal::Outcome::Waits(sides)) => {
+                if proposal.kind == Kind::Own {
+                    self.make_it_of_two(proposal, &sides);
+                }
                 self.change(tx, proposal, before).await?;
                 Ok(Next::Waits(sides))
             }
@@ -68,6 +70,14 @@ impl Table<'_> {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What the person wanted for themselves takes the other side's yes by now, because the list has
+    /// changed since: that side is asked, with as much time as anybody.
+    fn make_it_of_two(&mut self, proposal: &mut Proposal, sides: &BTreeSet<Side>) {
+        proposal.kind = Kind::Together;
+        proposal.open_until = self.admitted.at.checked_add(OPEN_FOR).unwrap_or(Timestamp::MAX);
+        self.ask_sides(proposal, sides, false);
     }
 
     /// Writes what has become of a proposal.
@@ -100,10 +110,11 @@ impl Table<'_> {
             terms: next.terms,
             pots: next.pots,
         };
-        let (ids, moment) = (self.desk.ids, self.moment);
+        let (ids, moment, kind) = (self.desk.ids, self.moment, Some(proposal.kind));
+        let rules = &self.programme.rules;
         let open = self.books.get_mut(&self.admitted.programme, &self.admitted.budget);
         let open = open.ok_or(ActError::NotThere("person"))?;
-        start_version(tx, &mut open.book, &agreement, ids, moment).await?;
+        start_version(tx, &mut open.book, &agreement, kind, rules, ids, moment).await?;
         proposal.state = State::Agreed;
         proposal.ended_at = Some(self.admitted.at);
         proposal.version = Some(agreement.version);
@@ -146,7 +157,8 @@ impl Table<'_> {
     }
 
     /// What else waited was about the version before. What the person wants for themselves goes on
-    /// if it is about something else; everything else ends, and both are told.
+    /// if it is about something else, and what a law forces if it still only makes the list stricter;
+    /// everything else ends, and whoever was asked is told.
     async fn end_others(
         &mut self,
         tx: &mut Tx,
@@ -159,22 +171,35 @@ impl Table<'_> {
         let now = self.in_force()?.list();
         let keys: BTreeSet<_> = weighing.changes.iter().map(|change| change.key.clone()).collect();
         let list = now.with(&started.list, &keys);
-        for (mut other, _) in tx.waiting_proposals(&programme, &budget, currency).await? {
-            if other.state != State::Open || other.id == started.id {
+        for mut other in tx.open_proposals(&programme, &budget, currency).await? {
+            if other.id == started.id {
                 continue;
             }
-            let theirs = changes(&now, &other.list, &self.programme.rules);
+            let rules = &self.programme.rules;
+            let theirs = changes(&now, &other.list, rules);
             let theirs: BTreeSet<_> = theirs.into_iter().map(|change| change.key).collect();
-            if other.kind == Kind::Own && theirs.is_disjoint(&keys) {
-                other.list = list.with(&other.list, &theirs);
+            let rebased = list.with(&other.list, &theirs);
+            let goes_on = match other.kind {
+                Kind::Own => theirs.is_disjoint(&keys),
+                Kind::Law => only_tightens(&changes(&list, &rebased, rules)),
+                Kind::Together => false,
+            };
+            if goes_on {
+                other.list = rebased;
                 other.base_version = version;
             } else {
+                let weighing = self.weigh(tx, &other.list).await?;
+                let sides = weighing.standard().heard(other.kind);
                 other.state = State::RunOut;
                 other.ended_at = Some(self.admitted.at);
-                self.tell_both_ended(&other);
+                self.tell_run_out(&other, &sides);
             }
             self.change(tx, &other, State::Open).await?;
         }
         Ok(())
     }
+}
+
+fn only_tightens(changes: &[Change]) -> bool {
+    !changes.is_empty() && changes.iter().all(|change| !change.direction.loosens())
 }

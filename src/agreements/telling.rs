@@ -74,11 +74,11 @@ impl Table<'_> {
         }
     }
 
-    pub(super) fn tell_both_ended(&mut self, proposal: &Proposal) {
-        let subject = proposal.id.to_string();
-        self.tell(Recipient::Person, ListNews::ListRunOut, &subject, None, "");
-        if proposal.kind != Kind::Own {
-            self.tell(Recipient::Worker, ListNews::WorkerListRunOut, &subject, None, "");
+    /// Tells everybody whose yes it took: nobody else has heard of it.
+    pub(super) fn tell_run_out(&mut self, proposal: &Proposal, sides: &BTreeSet<Side>) {
+        for side in sides {
+            let (person, staff) = (ListNews::ListRunOut, ListNews::WorkerListRunOut);
+            self.tell_end(proposal, recipient(*side), person, staff);
         }
     }
 
@@ -104,19 +104,21 @@ pub(super) const fn recipient(side: Side) -> Recipient {
     }
 }
 
-/// What both are told when nobody has answered: nobody did anything, so nobody is named.
+/// What everybody whose yes it took is told when nobody has answered: nobody did anything, so nobody
+/// is named.
 pub(super) fn run_out_messages(
     ids: &NewIds,
     programme: &ProgrammeId,
     proposal: &Proposal,
+    sides: &BTreeSet<Side>,
     at: Timestamp,
 ) -> Vec<NewMessage> {
-    let both = [
-        (Recipient::Person, ListNews::ListRunOut),
-        (Recipient::Worker, ListNews::WorkerListRunOut),
-    ];
-    let message = |(recipient, news): (Recipient, ListNews)| {
+    let message = |side: &Side| {
         let particular = ListParticular { zone: &TimeZone::UTC, name: "", at: None, words: "" };
+        let news = match side {
+            Side::Person => ListNews::ListRunOut,
+            Side::Worker | Side::Manager => ListNews::WorkerListRunOut,
+        };
         NewMessage {
             id: MessageId::new(ids.next(at)),
             programme: programme.clone(),
@@ -125,12 +127,9 @@ pub(super) fn run_out_messages(
             subject: proposal.id.to_string(),
             body: Words::english().list_news(news, &particular),
             created_at: at,
-            recipient,
+            recipient: recipient(*side),
             facts: Particulars::default().to_text(),
         }
     };
-    let is_told = |(recipient, _): &(Recipient, ListNews)| {
-        proposal.kind != Kind::Own || *recipient == Recipient::Person
-    };
-    both.into_iter().filter(is_told).map(message).collect()
+    sides.iter().map(message).collect()
 }

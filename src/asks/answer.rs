@@ -5,9 +5,7 @@ use jiff::Timestamp;
 use super::ask::facts_of;
 use super::telling::{Telling, who};
 use super::{Desk, Room, said};
-use crate::domain::ask::{
-    Ask, AskState, By, Given, NoReason, Reply, ReplyError, Step, cooling_days, helps_from,
-};
+use crate::domain::ask::{Ask, AskState, By, Given, NoReason, Reply, ReplyError, Step, helps_from};
 use crate::domain::id::{AskId, BudgetId, PermissionId, PersonId};
 use crate::domain::money::Money;
 use crate::domain::permission::Permission;
@@ -89,7 +87,7 @@ pub async fn answer(
     if ask.was_answered_so(by, &answering.reply) {
         return Ok(ask.clone());
     }
-    let cooling_days = cooling_days(&room.agreement, ask);
+    let cooling_days = room.cooling_days(ask);
     if admitted.actor.has_conflict(person) {
         return Err(ActError::NotAllowed(
             "a link to this person is marked; send it to the manager",

@@ -1,18 +1,25 @@
 //! Somebody else looks at a no: with a clock, and for essentials with a yes until they have.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::telling::Telling;
 use super::{Desk, Room, said};
 use crate::domain::agreement::Scope;
 use crate::domain::appeal::{About, Appeal, AppealError, AppealState, Finding, Interim};
-use crate::domain::ask::{Ask, AskState, By, NoReason, Urgency, WORKS_FOR, cooling_days};
-use crate::domain::id::{AppealId, BudgetId, HumanId, PermissionId, PersonId, ProgrammeId};
+use crate::domain::ask::{Ask, AskState, By, NoReason, Urgency, WORKS_FOR, helps_from};
+use crate::domain::id::{
+    AppealId, AskId, BudgetId, HumanId, PermissionId, PersonId, ProgrammeId, ProposalId,
+};
 use crate::domain::money::Money;
-use crate::domain::permission::Permission;
+use crate::domain::period::Moment;
+use crate::domain::permission::{Giver, Permission};
+use crate::domain::proposal::{Consent, Proposal};
 use crate::domain::recipient::Recipient;
-use crate::domain::role::Act;
+use crate::domain::role::{Act, Role};
 use crate::members::{ActError, Acting, Admitted};
+use crate::programme::forced::{Found, take_back_forced};
 use crate::record::particulars::Particulars;
 use crate::store::{Tx, WaitingAppeal};
 use crate::words::{News, Particular, Who};
@@ -32,7 +39,7 @@ pub struct AppealAnswering {
 
 /// What is decided about, as far as an appeal needs it.
 struct Matter {
-    decided_by: HumanId,
+    decided_by: BTreeSet<HumanId>,
     urgency: Urgency,
     ask: Option<Ask>,
 }
@@ -51,12 +58,17 @@ pub async fn appeal(
     let admitted = acting.admit(tx, Act::Appeal, person).await?;
     let words = said(words)?;
     let known = tx.appeals_about(&room.programme_id, &room.budget, &about.to_string()).await?;
-    if let Some(known) = known.into_iter().find(|known| known.state != AppealState::TakenBack) {
-        return Ok(known);
+    if let Some(known) = known.iter().find(|known| known.state != AppealState::TakenBack) {
+        return Ok(known.clone());
     }
     let matter = matter(tx, &room, about, acting.at).await?;
     let answer_by = room.clock().decide_by(acting.at, matter.urgency);
-    let interim = interim(&room, desk, &matter, acting.at, answer_by)?;
+    // Once: taken back and asked again, it waits for somebody's answer.
+    let had_interim = known.iter().any(|known| known.interim == Interim::YesForNow);
+    let interim = match interim(&room, desk, &matter, acting.at, answer_by)? {
+        Some(_) if had_interim => None,
+        interim => interim,
+    };
     if let Some(permission) = &interim {
         tx.add_permission(&room.programme_id, &room.budget, permission).await?;
     }
@@ -106,15 +118,30 @@ async fn matter(
             let is_no = matches!(ask.state, AskState::NotThisTime | AskState::YesLess);
             let by = ask.answer.as_ref().and_then(|answer| answer.by.clone()).filter(|_| is_no);
             let by = by.ok_or_else(|| ActError::Conflict("it is not a no".to_owned()))?;
-            Ok(Matter { decided_by: by.human, urgency: ask.urgency, ask: Some(ask) })
+            Ok(Matter { decided_by: [by.human].into(), urgency: ask.urgency, ask: Some(ask) })
         }
         About::Pause(id) => {
             let decider = tx.pause_decider(&room.programme_id, &room.budget, id, now).await?;
             // Everything is stopped, essentials too: it is looked at the same day.
             let urgency = Urgency::Essential;
-            Ok(Matter { decided_by: decider.ok_or(not_there)?, urgency, ask: None })
+            Ok(Matter { decided_by: [decider.ok_or(not_there)?].into(), urgency, ask: None })
+        }
+        About::Version(id) => {
+            let (forced, consents) = forced(tx, room, id).await?.ok_or(not_there)?;
+            let decided_by = forced.forced_by(&consents);
+            let decided_by =
+                decided_by.ok_or_else(|| ActError::Conflict("no law forced it".to_owned()))?;
+            Ok(Matter { decided_by, urgency: Urgency::Ordinary, ask: None })
         }
     }
+}
+
+async fn forced(
+    tx: &mut Tx,
+    room: &Room,
+    id: ProposalId,
+) -> Result<Option<(Proposal, Vec<Consent>)>, ActError> {
+    Ok(tx.proposal(&room.programme_id, &room.budget, id, room.currency()).await?)
 }
 
 /// A small yes until somebody has looked: for essentials, unless the rule came with the money, or
@@ -127,13 +154,10 @@ fn interim(
     answer_by: Timestamp,
 ) -> Result<Option<Permission>, ActError> {
     let Some(ask) = &matter.ask else { return Ok(None) };
-    let reason = ask.answer.as_ref().and_then(|answer| answer.reason);
-    let is_barred = reason == Some(NoReason::Law)
-        || ask.category.as_ref().is_some_and(|category| room.is_barred(category, at));
     let is_fair = ask.urgency == Urgency::Essential
         && ask.state == AskState::NotThisTime
-        && !is_barred
-        && cooling_days(&room.agreement, ask).is_none();
+        && !came_with_the_money(room, ask, at)
+        && room.cooling_days(ask).is_none();
     if !is_fair {
         return Ok(None);
     }
@@ -143,6 +167,36 @@ fn interim(
     Ok(cap.is_positive().then(|| one_time(desk, ask.scope.clone(), cap, at, ends_at)))
 }
 
+/// Whether the rule came with the money: nobody here can change it.
+fn came_with_the_money(room: &Room, ask: &Ask, at: Timestamp) -> bool {
+    let reason = ask.answer.as_ref().and_then(|answer| answer.reason);
+    reason == Some(NoReason::Law)
+        || ask.category.as_ref().is_some_and(|category| room.is_barred(category, at))
+}
+
+/// The OK that a changed no becomes, in the place of the smaller one that was given.
+async fn changed(
+    tx: &mut Tx,
+    room: &Room,
+    desk: Desk<'_>,
+    ask: AskId,
+    at: Timestamp,
+) -> Result<Permission, ActError> {
+    let ask = tx.ask(&room.programme_id, &room.budget, ask).await?;
+    let ask = ask.ok_or(ActError::NotThere("ask"))?;
+    if came_with_the_money(room, &ask, at) {
+        let what = "no money of this person may ever buy this; say where they can go next";
+        return Err(ActError::invalid("next_step", what));
+    }
+    if let Some(less) = ask.answer.as_ref().and_then(|answer| answer.permission) {
+        tx.end_permission(&room.programme_id, &room.budget, less, at).await?;
+    }
+    let ends_at = helps_from(at, room.cooling_days(&ask)).checked_add(WORKS_FOR);
+    let ends_at = ends_at.unwrap_or(Timestamp::MAX);
+    Ok(Permission { giver: Giver::People, ..one_time(desk, ask.scope, ask.amount, at, ends_at) })
+}
+
+/// An OK for one purchase, that nobody gave by name.
 fn one_time(
     desk: Desk<'_>,
     scope: Scope,
@@ -150,8 +204,8 @@ fn one_time(
     at: Timestamp,
     ends_at: Timestamp,
 ) -> Permission {
-    let id = PermissionId::new(desk.ids.next(at));
-    Permission { id, scope, cap, uses_left: 1, given_at: at, ends_at }
+    let (id, giver) = (PermissionId::new(desk.ids.next(at)), Giver::Programme);
+    Permission { id, scope, cap, uses_left: 1, given_at: at, ends_at, giver }
 }
 
 /// An appeal before somebody who acts about it.
@@ -195,11 +249,10 @@ pub async fn answer_appeal(
         ));
     }
     let permission = match (finding, before.about) {
-        (Finding::Changed, About::Ask(id)) => {
-            let ask = tx.ask(&room.programme_id, &room.budget, id).await?;
-            let ask = ask.ok_or(ActError::NotThere("ask"))?;
-            let ends_at = acting.at.checked_add(WORKS_FOR).unwrap_or(Timestamp::MAX);
-            Some(one_time(desk, ask.scope, ask.amount, acting.at, ends_at))
+        (Finding::Changed, About::Ask(id)) => Some(changed(tx, &room, desk, id, acting.at).await?),
+        (Finding::Changed, About::Version(id)) => {
+            take_back(tx, &room, desk, &admitted, id, &words).await?;
+            None
         }
         (Finding::Changed, About::Pause(_)) | (Finding::Kept { .. }, _) => None,
     };
@@ -214,6 +267,24 @@ pub async fn answer_appeal(
     tx.move_appeal(&room.programme_id, &before, &after).await?;
     tell_answered(tx, &room, desk, &admitted, &after, permission.as_ref()).await?;
     Ok(after)
+}
+
+/// What no law forced goes back to what it was, as far as it is still what was made of it.
+async fn take_back(
+    tx: &mut Tx,
+    room: &Room,
+    desk: Desk<'_>,
+    admitted: &Admitted,
+    id: ProposalId,
+    words: &str,
+) -> Result<(), ActError> {
+    let (forced, _) = forced(tx, room, id).await?.ok_or(ActError::NotThere("decision"))?;
+    let found = Found { forced: &forced, by: &admitted.actor.member.name, why: words };
+    let moment = Moment::new(admitted.at, room.programme.zone());
+    let agreements = desk.directory.agreements();
+    take_back_forced(tx, &room.programme_id, &room.programme, agreements, desk.ids, moment, found)
+        .await?;
+    Ok(())
 }
 
 fn refusal(error: AppealError) -> ActError {
@@ -258,7 +329,7 @@ async fn tell_answered(
     Ok(telling.write(tx).await?)
 }
 
-/// Whoever opened it does not want it looked at any more.
+/// The person, or the advocate who opened it, does not want it looked at any more.
 pub async fn take_back_appeal(
     tx: &mut Tx,
     desk: Desk<'_>,
@@ -272,6 +343,10 @@ pub async fn take_back_appeal(
     if before.state == AppealState::TakenBack {
         return Ok(before);
     }
+    let member = &admitted.actor.member;
+    if member.role != Role::Person && member.human != before.opened.human {
+        return Err(ActError::NotAllowed("only the person takes back what somebody else opened"));
+    }
     let after = before.taken_back();
     let after = after.ok_or_else(|| ActError::Conflict("it has been answered".to_owned()))?;
     if let Some(interim) = before.permission {
@@ -280,6 +355,10 @@ pub async fn take_back_appeal(
     tx.move_appeal(&room.programme_id, &before, &after).await?;
     let mut telling = Telling::new(&room, desk, acting.at, id.to_string());
     telling.act(&admitted, "took_back", "");
+    let particular = telling.particular();
+    for recipient in [Recipient::Manager, Recipient::Duty] {
+        telling.tell(recipient, News::WorkerTakenBack, &particular, facts_of(&after));
+    }
     telling.write(tx).await?;
     Ok(after)
 }

@@ -7,14 +7,13 @@ use super::{Desk, Room, said};
 use crate::domain::agreement::{Gate, Scope};
 use crate::domain::ask::{
     Answer, Ask, AskKind, AskState, By, CannotAsk, OPEN_MOST, Reach, Step, Urgency, askable,
-    cooling_days,
 };
 use crate::domain::ask_clock::Cover;
 use crate::domain::authorisation::AuthorisationRequest;
 use crate::domain::id::{AskId, BudgetId, DecisionId, PermissionId, PersonId};
 use crate::domain::merchant::{Category, Mcc, ShopKey};
 use crate::domain::money::Money;
-use crate::domain::permission::Permission;
+use crate::domain::permission::{Giver, Permission};
 use crate::domain::reason_code::ReasonCode;
 use crate::domain::recipient::Recipient;
 use crate::domain::role::Act;
@@ -105,7 +104,9 @@ pub async fn ask(
     let mcc = subject.mcc;
     let asked = Asked { kind: wish.kind, words, subject, cover };
     let ask = asked.begin(&room, &admitted, desk.ids);
-    if let Some((ask, permission)) = food_at_a_fuel_station(&room, &ask, mcc, desk.ids) {
+    let is_ruled = tx.is_ruled(&room.programme_id, &room.budget, room.today(acting.at)).await?;
+    let by_rule = food_at_a_fuel_station(&room, &ask, mcc, desk.ids).filter(|_| !is_ruled);
+    if let Some((ask, permission)) = by_rule {
         tx.add_permission(&room.programme_id, &room.budget, &permission).await?;
         tx.add_ask(&room.programme_id, &ask).await?;
         tell_shop_fixed(tx, &room, desk, &admitted, &ask, &permission).await?;
@@ -286,7 +287,7 @@ impl Asked {
 
 /// The programme's own answer to "that shop is in the wrong group" at a fuel station: they sell food
 /// too. It is a permission for a while, not a change of the list, which takes two: by its end the
-/// two have looked whether it belongs into the list.
+/// two have looked whether it belongs into the list. Until then the rule answers once.
 fn food_at_a_fuel_station(
     room: &Room,
     ask: &Ask,
@@ -297,7 +298,7 @@ fn food_at_a_fuel_station(
     let is_food = ask.kind == AskKind::WrongGroup
         && mcc.is_some_and(|code| code.to_string() == FUEL_STATION)
         && ask.amount.minor() <= most.minor();
-    if !is_food || cooling_days(&room.agreement, ask).is_some() {
+    if !is_food || room.cooling_days(ask).is_some() {
         return None;
     }
     let at = ask.asked_at;
@@ -305,7 +306,15 @@ fn food_at_a_fuel_station(
     let ends_at = at.checked_add(FUEL_FOOD_FOR).unwrap_or(Timestamp::MAX);
     let scope = Scope::Code(mcc?);
     let uses_left = FUEL_FOOD_USES;
-    let permission = Permission { id, scope, cap: most, uses_left, given_at: at, ends_at };
+    let permission = Permission {
+        id,
+        scope,
+        cap: most,
+        uses_left,
+        given_at: at,
+        ends_at,
+        giver: Giver::Programme,
+    };
     let answer = Answer {
         by: None,
         at,

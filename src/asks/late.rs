@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::ask::facts_of;
 use super::telling::{Telling, recipient_of, who};
 use super::{Desk, Room};
-use crate::domain::ask::{Ask, Step, cooling_days};
+use crate::domain::ask::{Ask, Step};
 use crate::domain::ask_clock::Late;
 use crate::domain::id::{PermissionId, ProgrammeId};
 use crate::domain::recipient::Recipient;
@@ -67,7 +67,7 @@ pub async fn step_up(
 fn silence_is_yes(room: &Room, ask: &Ask, now: Timestamp) -> bool {
     let most = room.programme.settings.asks.silence_up_to(room.currency());
     ask.amount.minor() <= most.minor()
-        && cooling_days(&room.agreement, ask).is_none()
+        && room.cooling_days(ask).is_none()
         && !ask.category.as_ref().is_some_and(|category| room.is_barred(category, now))
 }
 

@@ -17,6 +17,7 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::agreement::Agreement;
+use crate::domain::ask::{Ask, cooling_days};
 use crate::domain::ask_clock::AskClock;
 use crate::domain::id::{BudgetId, ProgrammeId, WorkerId};
 use crate::domain::merchant::Category;
@@ -102,6 +103,11 @@ impl Room {
 
     fn today(&self, at: Timestamp) -> Date {
         self.programme.zone().to_datetime(at).date()
+    }
+
+    /// For how many days a block that the person set on themselves outlasts a yes to `ask`.
+    fn cooling_days(&self, ask: &Ask) -> Option<u32> {
+        cooling_days(&self.agreement, &self.programme.rules, ask)
     }
 
     /// Whether no money of this person may ever buy such things.

@@ -153,7 +153,8 @@ enum KeysCommand {
     List,
     /// The next key signs from now on, and a new next one is shown
     Rotate {
-        /// A key is not safe any more: do not wait until others have read the next one
+        /// A key is not safe any more: it goes at once, with every token that it signed, and nobody is
+        /// waited for who has not read the next one
         #[arg(long)]
         now: bool,
     },

@@ -1,12 +1,13 @@
 //! An appeal: somebody else looks at a no.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
 
 use super::ask::By;
-use super::id::{AppealId, AskId, BudgetId, HumanId, PauseId, PermissionId};
+use super::id::{AppealId, AskId, BudgetId, HumanId, PauseId, PermissionId, ProposalId};
 use super::role::words;
 
 words!(
@@ -35,6 +36,8 @@ words!(
 pub enum About {
     Ask(AskId),
     Pause(PauseId),
+    /// What a law forced: the proposal that became a version.
+    Version(ProposalId),
 }
 
 impl fmt::Display for About {
@@ -42,6 +45,7 @@ impl fmt::Display for About {
         match self {
             Self::Ask(id) => write!(f, "ask:{id}"),
             Self::Pause(id) => write!(f, "pause:{id}"),
+            Self::Version(id) => write!(f, "version:{id}"),
         }
     }
 }
@@ -58,6 +62,7 @@ impl FromStr for About {
         let about = match text.split_once(':') {
             Some(("ask", id)) => id.parse().ok().map(Self::Ask),
             Some(("pause", id)) => id.parse().ok().map(Self::Pause),
+            Some(("version", id)) => id.parse().ok().map(Self::Version),
             Some(_) | None => None,
         };
         about.ok_or(ParseAboutError)
@@ -70,8 +75,8 @@ pub struct Appeal {
     pub id: AppealId,
     pub budget: BudgetId,
     pub about: About,
-    /// The human being who decided: never the one who looks.
-    pub decided_by: HumanId,
+    /// The human beings who decided: none of them is the one who looks.
+    pub decided_by: BTreeSet<HumanId>,
     pub words: Option<String>,
     pub opened: By,
     pub opened_at: Timestamp,
@@ -133,7 +138,7 @@ impl Appeal {
         at: Timestamp,
         permission: Option<PermissionId>,
     ) -> Result<Self, AppealError> {
-        if by.human == self.decided_by {
+        if self.decided_by.contains(&by.human) {
             return Err(AppealError::OwnDecision);
         }
         if by.human == self.opened.human {

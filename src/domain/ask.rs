@@ -6,11 +6,11 @@
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
-use super::agreement::{Agreement, Gate, Scope};
+use super::agreement::{Agreement, Gate, Scope, Term};
 use super::id::{AskId, BudgetId, DecisionId, HumanId, MemberId, PermissionId};
-use super::merchant::Category;
+use super::merchant::{Category, MerchantRules};
 use super::money::Money;
-use super::permission::Permission;
+use super::permission::{Giver, Permission};
 use super::reason_code::ReasonCode;
 use super::role::words;
 
@@ -276,6 +276,7 @@ impl Ask {
             uses_left: 1,
             given_at: at,
             ends_at: at.checked_add(WORKS_FOR).unwrap_or(Timestamp::MAX),
+            giver: Giver::Programme,
         };
         let answer = Answer {
             by: None,
@@ -338,7 +339,15 @@ fn permission(
     if ends_at <= helps_from || ends_at > after(WORKS_FOR_MOST) {
         return Err(ReplyError::Ends);
     }
-    Ok(Permission { id: given.permission, scope, cap, uses_left: 1, given_at: given.at, ends_at })
+    Ok(Permission {
+        id: given.permission,
+        scope,
+        cap,
+        uses_left: 1,
+        given_at: given.at,
+        ends_at,
+        giver: Giver::People,
+    })
 }
 
 /// From when a permission that is given at `at` lifts a block that the person set on themselves.
@@ -406,8 +415,9 @@ pub fn askable(reasons: &[ReasonCode]) -> Result<ReasonCode, CannotAsk> {
     lifted.ok_or(otherwise)
 }
 
-/// For how many days a block that the person set on themselves outlasts a yes to `ask`.
-pub fn cooling_days(agreement: &Agreement, ask: &Ask) -> Option<u32> {
+/// For how many days a block that the person set on themselves outlasts a yes to `ask`, as far as it
+/// is known what is bought.
+pub fn cooling_days(agreement: &Agreement, rules: &MerchantRules, ask: &Ask) -> Option<u32> {
     let gate = match ask.refused_for {
         Some(ReasonCode::CashOff) => Some(Gate::Cash),
         Some(ReasonCode::CashBackOff) => Some(Gate::CashBack),
@@ -418,14 +428,23 @@ pub fn cooling_days(agreement: &Agreement, ask: &Ask) -> Option<u32> {
     };
     let over = [ReasonCode::OverPurchase, ReasonCode::OverPeriod, ReasonCode::TooMany];
     let everything = ask.refused_for.filter(|reason| over.contains(reason));
-    let group = ask.category.clone().map(Scope::Category);
-    let about = [
-        Some(ask.scope.clone()),
-        group,
-        gate.map(Scope::Gate),
-        everything.map(|_| Scope::Everything),
-    ];
-    let terms =
-        agreement.terms.iter().filter(|term| about.iter().flatten().any(|s| s == term.scope()));
-    terms.filter_map(super::agreement::Term::cooling_days).max()
+    let is_about = |scope: &Scope| match scope {
+        Scope::Shop(_) => *scope == ask.scope,
+        Scope::Code(code) => {
+            *scope == ask.scope || ask.category.as_ref() == Some(rules.category_of(Some(*code)))
+        }
+        Scope::Category(category) => ask.category.as_ref() == Some(category),
+        Scope::Everything => everything.is_some(),
+        Scope::Gate(about) => gate == Some(*about),
+        Scope::EverythingElse => false,
+    };
+    let is_kind =
+        |scope: &Scope| matches!(scope, Scope::Shop(_) | Scope::Code(_) | Scope::Category(_));
+    let scopes = || agreement.terms.iter().map(Term::scope);
+    let is_else = !scopes().any(|scope| is_kind(scope) && is_about(scope));
+    let is_met = |term: &&Term| {
+        let scope = term.scope();
+        if *scope == Scope::EverythingElse { is_else } else { is_about(scope) }
+    };
+    agreement.terms.iter().filter(is_met).filter_map(Term::cooling_days).max()
 }

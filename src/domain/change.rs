@@ -237,11 +237,12 @@ pub struct Change {
     is_possible: Most,
 }
 
-/// The most that can be spent at a time without asking.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The most that can be spent at a time without asking, from little to much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Most {
     Nothing,
-    UpTo(Money),
+    /// In minor units.
+    UpTo(i64),
     Any,
 }
 
@@ -252,16 +253,16 @@ impl Most {
             return Self::Nothing;
         }
         let sums = term.limits().iter().filter_map(|limit| match limit {
-            Limit::PerPurchase(most) | Limit::Amount { most, .. } => Some(*most),
+            Limit::PerPurchase(most) | Limit::Amount { most, .. } => Some(most.minor()),
             Limit::Count { .. } => None,
         });
-        sums.min_by_key(|most| most.minor()).map_or(Self::Any, Self::UpTo)
+        sums.min().map_or(Self::Any, Self::UpTo)
     }
 
     const fn is_above(self, sum: Money) -> bool {
         match self {
             Self::Nothing => false,
-            Self::UpTo(most) => most.minor() > sum.minor(),
+            Self::UpTo(most) => most > sum.minor(),
             Self::Any => true,
         }
     }
@@ -327,7 +328,7 @@ fn term_change(before: &List, after: &List, scope: Scope, rules: &MerchantRules)
     let mut cooling_days = 0;
     for was in &covered {
         for is in &covers {
-            let one = compare(*was, *is, width);
+            let one = compare(*was, *is, width.under(*is));
             direction = direction.and(one);
             if one.loosens() {
                 cooling_days = cooling_days.max(was.and_then(Term::cooling_days).unwrap_or(0));
@@ -345,7 +346,7 @@ fn term_change(before: &List, after: &List, scope: Scope, rules: &MerchantRules)
         decided: by_all,
         cooling_days,
         was_possible: covered.iter().map(|term| Most::under(*term)).collect(),
-        is_possible: Most::under(new.or(covers.first().copied().flatten())),
+        is_possible: covers.iter().map(|term| Most::under(*term)).max().unwrap_or(Most::Nothing),
         key: Key::Term(scope),
     })
 }
@@ -356,14 +357,29 @@ enum Width {
     Same,
     Narrower,
     Wider,
+    /// Others, from nothing: what was counted before counts there no more.
+    Apart,
 }
 
 impl Width {
+    /// "Everything else" counts what no other term was about at the time: it begins anew for what a
+    /// term that is taken away has counted.
+    fn under(self, term: Option<&Term>) -> Self {
+        let is_anew = term.is_some_and(|term| *term.scope() == Scope::EverythingElse);
+        if self == Self::Wider && is_anew { Self::Apart } else { self }
+    }
+
+    /// Whether all that was counted before is counted after.
+    const fn keeps_count(self) -> bool {
+        matches!(self, Self::Same | Self::Wider)
+    }
+
     const fn reversed(self) -> Self {
         match self {
             Self::Same => Self::Same,
             Self::Narrower => Self::Wider,
             Self::Wider => Self::Narrower,
+            Self::Apart => Self::Apart,
         }
     }
 }
@@ -415,10 +431,10 @@ fn implies(limit: &Limit, other: &Limit, width: Width) -> bool {
             most.minor() <= others.minor()
         }
         (Limit::Amount { per, most }, Limit::Amount { per: other, most: others }) => {
-            per == other && most.minor() <= others.minor() && width != Width::Narrower
+            per == other && most.minor() <= others.minor() && width.keeps_count()
         }
         (Limit::Count { per, most }, Limit::Count { per: other, most: others }) => {
-            per == other && most <= others && width != Width::Narrower
+            per == other && most <= others && width.keeps_count()
         }
         (Limit::Count { .. }, Limit::PerPurchase(_) | Limit::Amount { .. })
         | (Limit::PerPurchase(_), Limit::Amount { .. } | Limit::Count { .. })

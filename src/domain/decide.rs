@@ -12,7 +12,7 @@ use super::id::{PermissionId, PotId};
 use super::limit::{Committed, Counted, Limit};
 use super::merchant::Category;
 use super::money::{Money, MoneyError};
-use super::permission::{Permission, PermissionGap};
+use super::permission::{Giver, Permission, PermissionGap};
 use super::person::PersonState;
 use super::pot::{InPot, PotPlan, Source, drain};
 use super::reason::DeclineReason;
@@ -353,10 +353,11 @@ impl Purchase<'_> {
     }
 }
 
-/// Whether a block that the person set on themselves has cooled since `permission` was given.
+/// Whether a block that the person set on themselves has cooled since somebody gave `permission`.
 fn has_cooled(objection: &Objection, permission: &Permission, at: Timestamp) -> bool {
     objection.cooling_days.is_none_or(|days| {
         let cooling = SignedDuration::from_hours(i64::from(days).saturating_mul(24));
-        permission.given_at.checked_add(cooling).is_ok_and(|cooled_at| at >= cooled_at)
+        let cooled_at = permission.given_at.checked_add(cooling);
+        permission.giver == Giver::People && cooled_at.is_ok_and(|cooled_at| at >= cooled_at)
     })
 }

@@ -1,11 +1,12 @@
-//! The versions of a list over time: what was agreed together, and how old each restriction is.
+//! The versions of a list over time: what is agreed together, and how old each restriction is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::civil::Date;
 
 use super::agreement::{Agreement, Answer, Decider, Scope, Term};
-use super::change::{List, changes};
+use super::change::{Key, List, changes};
 use super::merchant::MerchantRules;
 use super::proposal::Kind;
 
@@ -15,25 +16,33 @@ pub struct Version {
     pub agreement: Arc<Agreement>,
     /// The local day on which it started.
     pub started_on: Date,
-    /// How it came about; none when it was applied from the programme's file.
-    pub kind: Option<Kind>,
 }
 
-/// What was last agreed with the worker, part by part: what the person has made stricter alone
-/// since is left out. Without a version, nothing was.
-pub fn agreed_together(history: &[Version], rules: &MerchantRules) -> Option<List> {
-    let mut versions = history.iter();
-    let mut before = versions.next()?.agreement.list();
-    let mut agreed = before.clone();
-    for version in versions {
-        let list = version.agreement.list();
-        if version.kind != Some(Kind::Own) {
-            let keys = changes(&before, &list, rules).into_iter().map(|c| c.key).collect();
-            agreed = agreed.with(&list, &keys);
-        }
-        before = list;
+/// What is agreed with the worker, part by part, once `after` has started in the place of `before`:
+/// what the person makes stricter alone is left out.
+pub fn agreed_after(
+    agreed: List,
+    before: &List,
+    after: &List,
+    kind: Option<Kind>,
+    rules: &MerchantRules,
+) -> List {
+    if kind == Some(Kind::Own) {
+        return agreed;
     }
-    Some(agreed)
+    let keys = changes(before, after, rules).into_iter().map(|change| change.key).collect();
+    agreed.with(after, &keys)
+}
+
+/// `now` without what a law made of `before`, as far as it is still what the law made of it.
+pub fn without_forced(now: &List, before: &List, forced: &List, rules: &MerchantRules) -> List {
+    let keys = |from: &List, to: &List| -> BTreeSet<Key> {
+        changes(from, to, rules).into_iter().map(|change| change.key).collect()
+    };
+    let mut still = keys(before, forced);
+    let since = keys(forced, now);
+    still.retain(|key| !since.contains(key));
+    now.with(before, &still)
 }
 
 /// A restriction in force.

@@ -5,6 +5,17 @@ use jiff::Timestamp;
 use super::agreement::Scope;
 use super::id::PermissionId;
 use super::money::Money;
+use super::role::words;
+
+words!(
+    /// Who gave a permission.
+    Giver {
+        /// Somebody, by name.
+        People => "people",
+        /// The programme's rule, or its clock. It never lifts what the person set on themselves.
+        Programme => "programme",
+    }
+);
 
 /// A one-off OK, made by answering an ask, used up by an approval, handed back if it is undone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +30,7 @@ pub struct Permission {
     /// From when it helps.
     pub given_at: Timestamp,
     pub ends_at: Timestamp,
+    pub giver: Giver,
 }
 
 /// Why a permission that was given does not help this purchase.

@@ -15,6 +15,8 @@ use super::role::words;
 
 /// How long a draft is kept.
 pub const DRAFT_KEPT: SignedDuration = SignedDuration::from_hours(14 * 24);
+/// How many drafts for one person an account may keep.
+pub const DRAFTS_MOST: usize = 10;
 /// How long the other side has to answer.
 pub const OPEN_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How long the same change cannot be proposed again after a no.
@@ -221,6 +223,13 @@ impl Proposal {
         if own.is_some_and(|c| c.side == side) { Ok(()) } else { Err(MoveError::NotYours) }
     }
 
+    /// The human beings who forced it, if it became a version because a law says so.
+    pub fn forced_by(&self, consents: &[Consent]) -> Option<BTreeSet<HumanId>> {
+        let is_forced = self.kind == Kind::Law && self.state == State::Agreed;
+        let yes = consents.iter().filter(|consent| consent.is_yes());
+        is_forced.then(|| yes.map(|consent| consent.human.clone()).collect())
+    }
+
     /// Whether it waits for answers.
     pub fn is_open(&self, at: Timestamp) -> Result<(), MoveError> {
         match self.state_at(at) {
@@ -298,6 +307,18 @@ impl Standard<'_> {
             |change: &&&Change| self.manager_above.is_some_and(|sum| change.frees_more_than(sum));
         if together.iter().any(|change| is_above(&change)) {
             sides.insert(Side::Manager);
+        }
+        sides
+    }
+
+    /// Who has heard of it: those whose yes it takes, and the worker of what two agree on.
+    pub fn heard(&self, kind: Kind) -> BTreeSet<Side> {
+        let mut sides = match kind {
+            Kind::Own => BTreeSet::from([Side::Person]),
+            Kind::Together | Kind::Law => self.sides(kind),
+        };
+        if kind == Kind::Together {
+            sides.insert(Side::Worker);
         }
         sides
     }

@@ -86,6 +86,8 @@ words!(
         Freeze => "freeze",
         /// Unfreeze the own card.
         Unfreeze => "unfreeze",
+        /// That a card is lost or stolen: it never works again.
+        ReportLost => "report_lost",
         /// Ask for a one-time OK, or say that a shop is in the wrong group.
         Ask => "ask",
         /// Answer an ask, within one's own limit.
@@ -183,6 +185,7 @@ impl Role {
             Act::AgreeAsPerson
             | Act::Tighten
             | Act::Unfreeze
+            | Act::ReportLost
             | Act::Ask
             | Act::SteerMoney
             | Act::ChooseHelpers => {

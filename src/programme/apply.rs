@@ -16,9 +16,9 @@ use super::version::{StartError, start_version};
 use crate::domain::agreement::Agreement;
 use crate::domain::card::CardStanding;
 use crate::domain::id::{BudgetId, PermissionId, PostingId, PotId, ProgrammeId};
-use crate::domain::merchant::Category;
+use crate::domain::merchant::{Category, MerchantRules};
 use crate::domain::period::Moment;
-use crate::domain::permission::Permission;
+use crate::domain::permission::{Giver, Permission};
 use crate::ids::NewIds;
 use crate::ledger::book::{Book, Cause, LedgerError, PotBalance};
 use crate::ledger::posting::PostingKind;
@@ -83,6 +83,7 @@ pub async fn apply(
     let mut tx = store.begin().await?;
     let mut work = Work {
         file: &file,
+        rules: &rules,
         ids,
         now,
         refusals: Vec::new(),
@@ -114,6 +115,7 @@ pub async fn apply(
 /// One application of one file.
 struct Work<'a> {
     file: &'a ProgrammeFile,
+    rules: &'a MerchantRules,
     ids: &'a NewIds,
     now: Timestamp,
     refusals: Vec<String>,
@@ -326,7 +328,7 @@ impl Work<'_> {
         self.refuse_stages_that_are_gone(book, person)?;
         if let Some(agreement) = self.changed_agreement(book, person) {
             let moment = Moment::new(self.now, &self.settings().zone);
-            start_version(tx, book, &agreement, self.ids, moment).await?;
+            start_version(tx, book, &agreement, None, self.rules, self.ids, moment).await?;
             applied.agreements = applied.agreements.saturating_add(1);
         }
         for pot in &person.pots {
@@ -569,5 +571,6 @@ fn permission(programme: &ProgrammeId, budget: &BudgetId, draft: &PermissionDraf
         uses_left: i64::from(draft.uses),
         given_at: draft.from,
         ends_at: draft.ends,
+        giver: Giver::People,
     }
 }

@@ -4,5 +4,6 @@ mod accounts;
 pub mod apply;
 pub mod directory;
 pub mod file;
+pub mod forced;
 pub mod show;
 pub mod version;

@@ -16,7 +16,7 @@ use crate::domain::limit::{Committed, CounterKey};
 use crate::domain::merchant::Category;
 use crate::domain::money::{Currency, Money};
 use crate::domain::period::{Moment, Period};
-use crate::domain::permission::Permission;
+use crate::domain::permission::{Giver, Permission};
 use crate::domain::person::PersonState;
 use crate::domain::pot::InPot;
 
@@ -82,6 +82,9 @@ struct PermissionRecord {
     uses_left: i64,
     given_at: Timestamp,
     ends_at: Timestamp,
+    /// Left out, somebody gave it by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    giver: Option<String>,
 }
 
 /// The immutable things that facts name by version, found again for a replay.
@@ -250,6 +253,9 @@ fn permission_record(permission: &Permission) -> PermissionRecord {
         uses_left: permission.uses_left,
         given_at: permission.given_at,
         ends_at: permission.ends_at,
+        giver: Some(permission.giver)
+            .filter(|giver| *giver != Giver::People)
+            .map(|giver| giver.word().to_owned()),
     }
 }
 
@@ -264,6 +270,10 @@ fn permission(
         uses_left: record.uses_left,
         given_at: record.given_at,
         ends_at: record.ends_at,
+        giver: match &record.giver {
+            Some(word) => known("giver", word, Giver::from_word)?,
+            None => Giver::People,
+        },
     })
 }
 

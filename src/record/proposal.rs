@@ -82,7 +82,8 @@ pub fn list_text(list: &List) -> String {
     serde_json::to_string(&record).unwrap_or_default()
 }
 
-fn list_from_text(text: &str, currency: Currency) -> Option<List> {
+/// Reads a list back from its text.
+pub fn list_from_text(text: &str, currency: Currency) -> Option<List> {
     let record: ListRecord = serde_json::from_str(text).ok()?;
     let term = |record: TermRecord| {
         let hours = match record.hours {

@@ -1,5 +1,7 @@
 //! Appeals: who wants a no to be looked at again, and what came of it.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
@@ -209,7 +211,7 @@ fn appeal_row(programme: &ProgrammeId, appeal: &Appeal) -> Vec<Value> {
         shown(&appeal.budget),
         shown(appeal.id),
         shown(appeal.about),
-        shown(&appeal.decided_by),
+        appeal.decided_by.iter().map(HumanId::as_str).collect::<Vec<_>>().join(" ").into(),
         appeal.words.clone().into(),
         shown(&appeal.opened.member),
         shown(&appeal.opened.human),
@@ -231,6 +233,10 @@ fn appeal_of(row: &AnyRow) -> Result<Appeal, StoreError> {
     Ok(read_appeal(&read_row(row, APPEAL.columns)?)?)
 }
 
+fn humans(text: &str) -> Option<BTreeSet<HumanId>> {
+    text.split(' ').map(|human| human.parse().ok()).collect()
+}
+
 fn read_appeal(row: &[Value]) -> Result<Appeal, CorruptRow> {
     let mut reader = Reader::new(&APPEAL, row);
     reader.skip(); // the programme, which was asked for
@@ -239,7 +245,7 @@ fn read_appeal(row: &[Value]) -> Result<Appeal, CorruptRow> {
         id: reader.parsed()?,
         budget,
         about: reader.parsed()?,
-        decided_by: reader.parsed()?,
+        decided_by: reader.word(humans)?,
         words: reader.optional(Reader::text)?.map(str::to_owned),
         opened: By { member: reader.parsed()?, human: reader.parsed()? },
         opened_at: reader.instant()?,

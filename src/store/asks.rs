@@ -1,6 +1,7 @@
 //! Asks: what people want a one-time OK for, and what became of it.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
@@ -130,6 +131,26 @@ impl Tx {
         rows.iter().map(ask_of).collect()
     }
 
+    /// Whether the programme's own rule has answered an ask about a shop in the wrong group, and the
+    /// day on which two look at it has not come.
+    pub async fn is_ruled(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        today: Date,
+    ) -> Result<bool, StoreError> {
+        let sql = "SELECT ask_id FROM ask WHERE programme_id = $1 AND budget_id = $2 \
+                   AND kind = 'wrong_group' AND state = 'yes' AND answered_by IS NULL \
+                   AND review_on > $3 LIMIT 1";
+        let row = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(today.to_string())
+            .fetch_optional(self.connection())
+            .await?;
+        Ok(row.is_some())
+    }
+
     /// Who is there at `now` beside `worker`.
     pub async fn cover(
         &mut self,
@@ -172,21 +193,24 @@ impl Tx {
         budget: &BudgetId,
         decision: Option<DecisionId>,
     ) -> Result<Option<MessageRow>, StoreError> {
-        // Of one decision, it was written right after it: its identifier is a little greater.
-        let (order, from) = match decision {
-            Some(decision) => ("", decision.to_string().replacen("dec_", "msg_", 1)),
-            None => (" DESC", String::new()),
+        let (order, from, to) = match decision {
+            Some(decision) => {
+                let (from, to) = told_of(decision);
+                ("", from.to_string(), to.to_string())
+            }
+            None => (" DESC", String::new(), "msg_g".to_owned()),
         };
         let sql = format!(
             "SELECT {} FROM message WHERE programme_id = $1 AND budget_id = $2 \
-             AND message_id > $3 AND kind = 'not_paid' AND ($4 = '' OR subject = $4) \
-             ORDER BY message_id{order} LIMIT 1",
+             AND message_id > $3 AND message_id < $4 AND kind = 'not_paid' \
+             AND ($5 = '' OR subject = $5) ORDER BY message_id{order} LIMIT 1",
             names(MESSAGE.columns, "")
         );
         let row = sqlx::query(AssertSqlSafe(sql))
             .bind(programme.to_string())
             .bind(budget.to_string())
             .bind(from)
+            .bind(to)
             .bind(decision.map(|id| id.to_string()).unwrap_or_default())
             .fetch_optional(self.connection())
             .await?;
@@ -297,6 +321,16 @@ impl Store {
             .await?;
         rows.iter().map(read_message).collect()
     }
+}
+
+/// Between which identifiers the message about a decision is: it is made right after it, and both
+/// begin with the time. So whoever names a decision that there never was makes nobody search.
+fn told_of(decision: DecisionId) -> (MessageId, MessageId) {
+    const WITHIN_MS: u128 = 60_000;
+    // A UUIDv7 begins with 48 bits of milliseconds.
+    let made = decision.uuid().as_u128();
+    let id = |number: u128| MessageId::new(uuid::Uuid::from_u128(number));
+    (id(made), id(made.saturating_add(WITHIN_MS << 80)))
 }
 
 fn ask_row(programme: &ProgrammeId, ask: &Ask) -> Vec<Value> {

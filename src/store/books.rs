@@ -17,9 +17,9 @@ use crate::domain::id::{
     BudgetId, CardToken, ConnectionId, IssuerReference, ProgrammeId, PurchaseReference,
 };
 use crate::domain::limit::{Committed, CounterKey};
-use crate::domain::money::Currency;
+use crate::domain::money::{Currency, Money};
 use crate::domain::period::Period;
-use crate::domain::permission::Permission;
+use crate::domain::permission::{Giver, Permission};
 use crate::domain::person::PersonState;
 use crate::ledger::book::{Book, Card, Owner, PurchaseKey};
 use crate::ledger::posting::Head;
@@ -121,16 +121,9 @@ impl Books {
     }
 
     fn add_counter(&mut self, row: &[Value]) -> Result<(), StoreError> {
-        let mut reader = Reader::new(&COUNTER, row);
-        let place = (reader.parsed()?, reader.parsed()?);
-        let key = CounterKey {
-            scope: reader.parsed()?,
-            period: reader.word(Period::from_word)?,
-            first_day: reader.date()?,
-        };
+        let (place, key, (minor, purchases)) = read_counter(row)?;
         let Some(open) = self.open.get_mut(&place) else { return Ok(()) };
-        let amount = reader.money(open.book.currency)?;
-        let used = Committed { amount, purchases: reader.small()? };
+        let used = Committed { amount: Money::from_minor(minor, open.book.currency), purchases };
         open.stored.counters.insert(key.clone());
         open.book.counters.insert(key, used);
         Ok(())
@@ -173,6 +166,7 @@ impl Books {
             uses_left: reader.small()?,
             given_at: reader.instant()?,
             ends_at: reader.instant()?,
+            giver: reader.word(Giver::from_word)?,
         };
         if let Some(open) = self.open.get_mut(&key) {
             open.book.permissions.push(permission);
@@ -537,4 +531,18 @@ pub(super) fn read_card_budget(row: &[Value]) -> Result<CardBudget, StoreError> 
         token: reader.parsed()?,
         budget: reader.parsed()?,
     })
+}
+
+/// Reads a counter: whose, which, and what it says in minor units and purchases.
+pub(super) fn read_counter(
+    row: &[Value],
+) -> Result<((ProgrammeId, BudgetId), CounterKey, (i64, u32)), StoreError> {
+    let mut reader = Reader::new(&COUNTER, row);
+    let place = (reader.parsed()?, reader.parsed()?);
+    let key = CounterKey {
+        scope: reader.parsed()?,
+        period: reader.word(Period::from_word)?,
+        first_day: reader.date()?,
+    };
+    Ok((place, key, (reader.number()?, reader.small()?)))
 }

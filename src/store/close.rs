@@ -246,6 +246,7 @@ pub(super) fn permission_row(
         permission.uses_left.into(),
         permission.given_at.into(),
         permission.ends_at.into(),
+        permission.giver.word().into(),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! What one person bought, and what holds for them: read from the end of their chain backwards, so
 //! that a page costs the same after a year.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -97,8 +98,9 @@ impl Tx {
         budget: &BudgetId,
         since: Timestamp,
     ) -> Result<Vec<Purchase>, StoreError> {
-        let sql =
-            format!("{BEGIN} SELECT DISTINCT purchase_id FROM link WHERE purchase_id IS NOT NULL");
+        let sql = format!(
+            "{BEGIN} SELECT DISTINCT purchase_id FROM link WHERE purchase_id IS NOT NULL AND posted_at >= $4"
+        );
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(programme.to_string())
             .bind(budget.to_string())
@@ -195,11 +197,13 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let keys: Vec<_> = purchases.iter().map(|p| vec![shown(programme), shown(p.id)]).collect();
         let statements = Arc::clone(&self.statements);
+        let mut holds: BTreeMap<PurchaseId, Vec<_>> = BTreeMap::new();
         for row in statements.holds.fetch(self.connection(), &keys, HOLD.columns).await? {
             let (id, part) = read_hold(&row)?;
-            if let Some(purchase) = purchases.iter_mut().find(|purchase| purchase.id == id) {
-                purchase.holds.push(part);
-            }
+            holds.entry(id).or_default().push(part);
+        }
+        for purchase in purchases {
+            purchase.holds = holds.remove(&purchase.id).unwrap_or_default();
         }
         Ok(())
     }
@@ -229,28 +233,29 @@ impl Tx {
         after: Option<&PersonId>,
         most: u32,
     ) -> Result<Vec<PersonRow>, StoreError> {
-        let (person, workers) = match whose {
+        let (condition, names) = match whose {
             Whose::Nobodys => return Ok(Vec::new()),
-            Whose::OnePersons(person) => (Some(person.to_string()), None),
+            Whose::OnePersons(person) => (" AND person_id = $4".to_owned(), vec![person.as_str()]),
+            Whose::OfWorkers(workers) if workers.is_empty() => return Ok(Vec::new()),
             Whose::OfWorkers(workers) => {
-                let names: Vec<_> = workers.iter().map(WorkerId::as_str).collect();
-                (None, Some(format!(" {} ", names.join(" "))))
+                let places: Vec<_> = (4..).take(workers.len()).map(|n| format!("${n}")).collect();
+                let names = workers.iter().map(WorkerId::as_str).collect();
+                (format!(" AND worker_id IN ({})", places.join(", ")), names)
             }
-            Whose::Everybodys => (None, None),
+            Whose::Everybodys => (String::new(), Vec::new()),
         };
-        let sql = "SELECT person_id, name, worker_id, state FROM person \
-                   WHERE programme_id = $1 AND person_id > $2 \
-                   AND person_id = COALESCE(CAST($3 AS TEXT), person_id) \
-                   AND (CAST($4 AS TEXT) IS NULL OR $4 LIKE '% ' || worker_id || ' %') \
-                   ORDER BY person_id LIMIT $5";
-        let rows = sqlx::query(sql)
+        let sql = format!(
+            "SELECT person_id, name, worker_id, state FROM person \
+             WHERE programme_id = $1 AND person_id > $2{condition} ORDER BY person_id LIMIT $3"
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql))
             .bind(programme.to_string())
             .bind(after.map(ToString::to_string).unwrap_or_default())
-            .bind(person)
-            .bind(workers)
-            .bind(i64::from(most))
-            .fetch_all(self.connection())
-            .await?;
+            .bind(i64::from(most));
+        for name in names {
+            query = query.bind(name.to_owned());
+        }
+        let rows = query.fetch_all(self.connection()).await?;
         let read = |row: &AnyRow| {
             let row = read_row(row, PERSON.columns)?;
             let mut reader = Reader::new(&PERSON, &row);

@@ -56,7 +56,7 @@ pub use self::plans::Plan;
 use self::pools::Pools;
 pub use self::programmes::{BUDGET, LOAD, POT_PLAN, ProgrammeRow, SecretRow, pot_plan_digest};
 pub use self::proof::{Evidence, EvidenceScan};
-pub use self::proposals::VersionRow;
+pub use self::proposals::{DueProposal, VersionRow};
 pub use self::reports::{DECISIONS_FOUND_MOST, ExceptionRow, MessageRow, ProgrammeSums};
 pub use self::requests::{Claim, RequestKey};
 use self::statements::Statements;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
 use super::batch::{Batch, names, read_row};
+use super::books::read_counter;
 use super::close::{counter_row, permission_row};
 use super::pots::{pot_row, read_pot};
 use super::statements::{COUNTER, PERMISSION, POT_VIEW};
@@ -14,12 +15,10 @@ use super::{Dialect, Store, StoreError, Tx};
 use crate::domain::agreement::Agreement;
 use crate::domain::id::{BudgetId, ConnectionId, LoadId, PotId, ProgrammeId};
 use crate::domain::limit::{Committed, CounterKey};
-use crate::domain::money::Money;
+use crate::domain::money::{Currency, Money};
 use crate::domain::permission::Permission;
-use crate::domain::purchase::Purchase;
 use crate::ledger::book::PotBalance;
 use crate::record::agreement::{AGREEMENT, TERM, agreement_rows};
-use crate::record::purchase::{PURCHASE, read_purchase};
 use crate::record::row::{Digest, Reader, Table, Value, columns, shown};
 
 /// The settings of a programme in force.
@@ -369,53 +368,27 @@ impl Tx {
         Ok(())
     }
 
-    /// Every purchase of a budget, with its holds: read by walking the chain backwards, because
-    /// no index by person is written on the hot path.
-    pub async fn purchases_of(
+    /// All counters of a budget. Those of periods that are over go when a version starts.
+    pub async fn counters_of(
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
-    ) -> Result<Vec<Purchase>, StoreError> {
+        currency: Currency,
+    ) -> Result<BTreeMap<CounterKey, Committed>, StoreError> {
         let sql = format!(
-            "WITH RECURSIVE link AS ( \
-               SELECT p.programme_id, p.previous_id, p.purchase_id FROM budget b \
-               JOIN posting p ON p.programme_id = b.programme_id AND p.posting_id = b.head_posting \
-               WHERE b.programme_id = $1 AND b.budget_id = $2 \
-             UNION ALL \
-               SELECT p.programme_id, p.previous_id, p.purchase_id FROM link l \
-               JOIN posting p ON p.programme_id = l.programme_id AND p.posting_id = l.previous_id) \
-             SELECT {} FROM purchase t WHERE t.programme_id = $1 AND t.budget_id = $2 \
-             AND t.purchase_id IN (SELECT purchase_id FROM link) ORDER BY t.purchase_id",
-            names(PURCHASE.columns, "t.")
+            "SELECT {} FROM counter WHERE programme_id = $1 AND budget_id = $2",
+            names(COUNTER.columns, "")
         );
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(programme.to_string())
             .bind(budget.to_string())
             .fetch_all(self.connection())
             .await?;
-        let mut purchases = Vec::new();
-        for row in &rows {
-            purchases.push(read_purchase(&read_row(row, PURCHASE.columns)?)?);
-        }
-        self.fill_holds(programme, &mut purchases).await?;
-        Ok(purchases)
-    }
-
-    async fn fill_holds(
-        &mut self,
-        programme: &ProgrammeId,
-        purchases: &mut [Purchase],
-    ) -> Result<(), StoreError> {
-        let keys: Vec<_> = purchases.iter().map(|p| vec![shown(programme), shown(p.id)]).collect();
-        let statements = Arc::clone(&self.statements);
-        let hold = &crate::record::purchase::HOLD;
-        for row in statements.holds.fetch(self.connection(), &keys, hold.columns).await? {
-            let (id, part) = crate::record::purchase::read_hold(&row)?;
-            if let Some(purchase) = purchases.iter_mut().find(|purchase| purchase.id == id) {
-                purchase.holds.push(part);
-            }
-        }
-        Ok(())
+        let read = |row| {
+            let (_, key, (minor, purchases)) = read_counter(&read_row(row, COUNTER.columns)?)?;
+            Ok((key, Committed { amount: Money::from_minor(minor, currency), purchases }))
+        };
+        rows.iter().map(read).collect()
     }
 
     /// The pots of a budget.

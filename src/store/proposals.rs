@@ -6,30 +6,44 @@ use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
 use super::batch::{Batch, names, read_row};
+use super::programmes::OnKnown;
 use super::{Store, StoreError, Tx};
+use crate::domain::change::List;
 use crate::domain::id::{BudgetId, MemberId, ProgrammeId, ProposalId};
 use crate::domain::money::Currency;
-use crate::domain::proposal::{Consent, Kind, Proposal, Side, State};
+use crate::domain::proposal::{Consent, Proposal, Side, State};
 use crate::record::agreement::{AGREEMENT, TERM, read_agreement};
 use crate::record::proposal::{
-    CONSENT, PROPOSAL, consent_row, proposal_row, read_consent, read_proposal,
+    CONSENT, PROPOSAL, consent_row, list_from_text, list_text, proposal_row, read_consent,
+    read_proposal,
 };
-use crate::record::row::{Reader, Table, Value, columns};
+use crate::record::row::{Reader, Table, Value, columns, shown};
 
-/// One version of an agreement, when it started, and what it came from.
+/// One version of an agreement, and when it started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionRow {
     pub agreement: crate::domain::agreement::Agreement,
     pub started_at: Timestamp,
-    /// None when it was applied from the programme's file.
-    pub kind: Option<Kind>,
 }
 
-static ORIGIN: Table = Table { name: "proposal", columns: columns![Number "version", Text "kind"] };
+/// A proposal or a draft whose time has run out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueProposal {
+    pub budget: BudgetId,
+    pub id: ProposalId,
+    pub open_until: Timestamp,
+}
+
+static AGREED: Table = Table {
+    name: "agreed_list",
+    columns: columns![Key "programme_id", Key "budget_id", Text "list"],
+};
 
 /// Proposals that wait and whose time has run out.
-static DUE: Table =
-    Table { name: "proposal", columns: columns![Key "budget_id", Key "proposal_id"] };
+static DUE: Table = Table {
+    name: "proposal",
+    columns: columns![Key "budget_id", Key "proposal_id", Number "open_until"],
+};
 
 impl Tx {
     /// Adds a proposal.
@@ -56,7 +70,8 @@ impl Tx {
         before: State,
     ) -> Result<(), StoreError> {
         let sql = "UPDATE proposal SET state = $5, proposed_at = $6, not_before = $7, \
-                   open_until = $8, ended_at = $9, version = $10, base_version = $11, list = $12 \
+                   open_until = $8, ended_at = $9, version = $10, base_version = $11, list = $12, \
+                   kind = $13 \
                    WHERE programme_id = $1 AND budget_id = $2 AND proposal_id = $3 AND state = $4";
         let written = sqlx::query(sql)
             .bind(programme.to_string())
@@ -70,7 +85,8 @@ impl Tx {
             .bind(proposal.ended_at.map(Timestamp::as_microsecond))
             .bind(proposal.version.map(i64::from))
             .bind(i64::from(proposal.base_version))
-            .bind(crate::record::proposal::list_text(&proposal.list))
+            .bind(list_text(&proposal.list))
+            .bind(proposal.kind.word())
             .execute(self.connection())
             .await?
             .rows_affected();
@@ -119,30 +135,55 @@ impl Tx {
     ) -> Result<Option<(Proposal, Vec<Consent>)>, StoreError> {
         let condition = "AND proposal_id = $3 ORDER BY proposal_id";
         let id = id.to_string();
-        let mut found = self.proposals_where(programme, budget, condition, &id, currency).await?;
-        Ok(found.pop())
+        let found = self.proposals_where(programme, budget, condition, &id, currency).await?;
+        Ok(self.with_consents(programme, budget, found).await?.pop())
     }
 
-    /// The proposals of a budget that wait for somebody: drafts and open ones. The oldest first.
-    pub async fn waiting_proposals(
+    /// The proposals of a budget that wait for an answer, without what was answered so far. The oldest
+    /// first.
+    pub async fn open_proposals(
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
         currency: Currency,
-    ) -> Result<Vec<(Proposal, Vec<Consent>)>, StoreError> {
-        let condition = "AND state IN ('draft', $3) ORDER BY proposal_id";
-        self.proposals_where(programme, budget, condition, State::Open.word(), currency).await
+    ) -> Result<Vec<Proposal>, StoreError> {
+        let condition = "AND state = $3 ORDER BY proposal_id";
+        let open = State::Open.word();
+        self.proposals_where(programme, budget, condition, open, currency).await
     }
 
-    /// The proposals of a budget that somebody said no to. The oldest first.
+    /// The proposals of a budget that somebody said no to after `since`, without what was answered.
     pub async fn refused_proposals(
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
+        since: Timestamp,
         currency: Currency,
-    ) -> Result<Vec<(Proposal, Vec<Consent>)>, StoreError> {
-        let condition = "AND state = $3 ORDER BY proposal_id";
-        self.proposals_where(programme, budget, condition, State::Refused.word(), currency).await
+    ) -> Result<Vec<Proposal>, StoreError> {
+        let since = since.as_microsecond();
+        let condition = format!("AND state = $3 AND ended_at > {since} ORDER BY proposal_id");
+        let refused = State::Refused.word();
+        self.proposals_where(programme, budget, &condition, refused, currency).await
+    }
+
+    /// How many drafts of a budget `member` keeps at a moment.
+    pub async fn drafts_kept(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        member: &MemberId,
+        at: Timestamp,
+    ) -> Result<usize, StoreError> {
+        let sql = "SELECT proposal_id FROM proposal WHERE programme_id = $1 AND budget_id = $2 \
+                   AND state = 'draft' AND proposed_by = $3 AND open_until > $4";
+        let rows = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(member.to_string())
+            .bind(at.as_microsecond())
+            .fetch_all(self.connection())
+            .await?;
+        Ok(rows.len())
     }
 
     /// The proposals of a budget, the newest first; those before `before`, if it is named.
@@ -157,7 +198,8 @@ impl Tx {
         let condition = format!("AND proposal_id < $3 ORDER BY proposal_id DESC LIMIT {most}");
         // After every identifier that there can be.
         let before = before.map_or_else(|| "prop_g".to_owned(), |id| id.to_string());
-        self.proposals_where(programme, budget, &condition, &before, currency).await
+        let found = self.proposals_where(programme, budget, &condition, &before, currency).await?;
+        self.with_consents(programme, budget, found).await
     }
 
     async fn proposals_where(
@@ -167,7 +209,7 @@ impl Tx {
         condition: &str,
         value: &str,
         currency: Currency,
-    ) -> Result<Vec<(Proposal, Vec<Consent>)>, StoreError> {
+    ) -> Result<Vec<Proposal>, StoreError> {
         let sql = format!(
             "SELECT {} FROM proposal WHERE programme_id = $1 AND budget_id = $2 {condition}",
             names(PROPOSAL.columns, "")
@@ -178,33 +220,41 @@ impl Tx {
             .bind(value.to_owned())
             .fetch_all(self.connection())
             .await?;
-        let mut found = Vec::new();
-        for row in &rows {
-            let proposal = read_proposal(&read_row(row, PROPOSAL.columns)?, currency)?;
-            let consents = self.consents_of(programme, &proposal).await?;
-            found.push((proposal, consents));
-        }
-        Ok(found)
+        let read = |row| Ok(read_proposal(&read_row(row, PROPOSAL.columns)?, currency)?);
+        rows.iter().map(read).collect()
     }
 
-    async fn consents_of(
+    /// Adds the answers to proposals that lie beside each other.
+    async fn with_consents(
         &mut self,
         programme: &ProgrammeId,
-        proposal: &Proposal,
-    ) -> Result<Vec<Consent>, StoreError> {
+        budget: &BudgetId,
+        proposals: Vec<Proposal>,
+    ) -> Result<Vec<(Proposal, Vec<Consent>)>, StoreError> {
+        let ids = || proposals.iter().map(|proposal| proposal.id);
+        let Some((first, last)) = ids().min().zip(ids().max()) else { return Ok(Vec::new()) };
         let sql = format!(
             "SELECT {} FROM consent WHERE programme_id = $1 AND budget_id = $2 \
-             AND proposal_id = $3 ORDER BY side",
+             AND proposal_id BETWEEN $3 AND $4 ORDER BY proposal_id, side",
             names(CONSENT.columns, "")
         );
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(programme.to_string())
-            .bind(proposal.budget.to_string())
-            .bind(proposal.id.to_string())
+            .bind(budget.to_string())
+            .bind(first.to_string())
+            .bind(last.to_string())
             .fetch_all(self.connection())
             .await?;
-        let read = |row| Ok(read_consent(&read_row(row, CONSENT.columns)?)?.1);
-        rows.iter().map(read).collect()
+        let mut consents: BTreeMap<ProposalId, Vec<Consent>> = BTreeMap::new();
+        for row in &rows {
+            let (proposal, consent) = read_consent(&read_row(row, CONSENT.columns)?)?;
+            consents.entry(proposal).or_default().push(consent);
+        }
+        let answered = |proposal: Proposal| {
+            let consents = consents.remove(&proposal.id).unwrap_or_default();
+            (proposal, consents)
+        };
+        Ok(proposals.into_iter().map(answered).collect())
     }
 
     /// Every version of a budget's agreement, from the first.
@@ -218,7 +268,6 @@ impl Tx {
         for row in self.rows_of_versions(&TERM, programme, budget, "version, position").await? {
             terms.entry(TERM.number(&row, "version")).or_default().push(row);
         }
-        let kinds = self.kinds_of_versions(programme, budget).await?;
         let mut versions = Vec::new();
         for row in self.rows_of_versions(&AGREEMENT, programme, budget, "version").await? {
             let number = AGREEMENT.number(&row, "version");
@@ -227,7 +276,6 @@ impl Tx {
             versions.push(VersionRow {
                 agreement: read_agreement(&row, &terms, currency)?,
                 started_at: Timestamp::from_microsecond(started_at).unwrap_or_default(),
-                kind: kinds.get(&number).copied(),
             });
         }
         Ok(versions)
@@ -253,48 +301,71 @@ impl Tx {
         rows.iter().map(|row| read_row(row, table.columns)).collect()
     }
 
-    async fn kinds_of_versions(
+    /// What is agreed with the worker, if the list in force is another one.
+    pub async fn agreed_list(
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
-    ) -> Result<BTreeMap<i64, Kind>, StoreError> {
-        let sql = "SELECT version, kind FROM proposal WHERE programme_id = $1 AND budget_id = $2 \
-                   AND version IS NOT NULL";
-        let rows = sqlx::query(sql)
+        currency: Currency,
+    ) -> Result<Option<List>, StoreError> {
+        let sql = "SELECT programme_id, budget_id, list FROM agreed_list \
+                   WHERE programme_id = $1 AND budget_id = $2";
+        let row = sqlx::query(sql)
             .bind(programme.to_string())
             .bind(budget.to_string())
-            .fetch_all(self.connection())
+            .fetch_optional(self.connection())
             .await?;
-        let read = |row| {
-            let row = read_row(row, ORIGIN.columns)?;
-            let mut reader = Reader::new(&ORIGIN, &row);
-            Ok((reader.number()?, reader.word(Kind::from_word)?))
-        };
-        rows.iter().map(read).collect()
+        let Some(row) = row else { return Ok(None) };
+        let row = read_row(&row, AGREED.columns)?;
+        let mut reader = Reader::new(&AGREED, &row);
+        reader.skip();
+        reader.skip();
+        Ok(Some(reader.word(|text| list_from_text(text, currency))?))
+    }
+
+    /// Keeps what is agreed with the worker, beside a list in force that is another one.
+    pub async fn put_agreed_list(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        list: &List,
+    ) -> Result<(), StoreError> {
+        let row = vec![shown(programme), shown(budget), list_text(list).into()];
+        self.put(&AGREED, &[row], OnKnown::Replace).await?;
+        Ok(())
     }
 }
 
 impl Store {
-    /// Proposals and drafts of `programme` whose time ran out at `now` or before, the oldest first.
+    /// Proposals and drafts of `programme` whose time ran out at `now` or before, those that ran out
+    /// first in front; after `after`.
     pub async fn proposals_due(
         &self,
         programme: &ProgrammeId,
         now: Timestamp,
+        after: Option<&DueProposal>,
         most: u32,
-    ) -> Result<Vec<(BudgetId, ProposalId)>, StoreError> {
-        let sql = "SELECT budget_id, proposal_id FROM proposal WHERE programme_id = $1 \
-                   AND open_until <= $2 AND state IN ('draft', 'open') \
-                   ORDER BY open_until, proposal_id LIMIT $3";
+    ) -> Result<Vec<DueProposal>, StoreError> {
+        let sql = "SELECT budget_id, proposal_id, open_until FROM proposal \
+                   WHERE programme_id = $1 AND open_until <= $2 AND state IN ('draft', 'open') \
+                   AND (open_until, proposal_id) > ($3, $4) \
+                   ORDER BY open_until, proposal_id LIMIT $5";
         let rows = sqlx::query(sql)
             .bind(programme.to_string())
             .bind(now.as_microsecond())
+            .bind(after.map_or(i64::MIN, |due| due.open_until.as_microsecond()))
+            .bind(after.map(|due| due.id.to_string()).unwrap_or_default())
             .bind(i64::from(most))
             .fetch_all(&self.readers())
             .await?;
         let read = |row| {
             let row = read_row(row, DUE.columns)?;
             let mut reader = Reader::new(&DUE, &row);
-            Ok((reader.parsed()?, reader.parsed()?))
+            Ok(DueProposal {
+                budget: reader.parsed()?,
+                id: reader.parsed()?,
+                open_until: reader.instant()?,
+            })
         };
         rows.iter().map(read).collect()
     }

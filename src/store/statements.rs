@@ -59,6 +59,7 @@ pub(crate) const PERMISSION: Table = Table {
     columns: columns![
         Key "programme_id", Key "budget_id", Key "permission_id", Text "scope", Text "currency",
         Number "cap_minor", Number "uses_left", Number "given_at", Number "ends_at",
+        Text "giver",
     ],
 };
 /// Approvals that were taken back.

@@ -77,6 +77,11 @@ impl TokenKey {
         }
     }
 
+    /// Whether it signed tokens at `made`: whoever stole a retired key makes no new ones.
+    pub(super) fn signed_at(&self, made: Timestamp) -> bool {
+        self.state != KeyState::Retired || made.duration_since(self.changed_at) <= LEEWAY
+    }
+
     /// For making signatures.
     pub(super) fn signing(&self) -> Result<EncodingKey, jsonwebtoken::errors::Error> {
         EncodingKey::from_ed_pem(self.private_pem.expose_secret().as_bytes())
@@ -152,7 +157,10 @@ pub(super) async fn rotate(store: &Store, now: Timestamp, haste: Haste) -> Resul
     tx.move_token_key(&current.id, signs, KeyState::Retired.word(), now).await?;
     tx.move_token_key(&next.id, shown, signs, now).await?;
     tx.add_token_keys(&[new]).await?;
-    let dead = now.checked_sub(LIFETIME).and_then(|dead| dead.checked_sub(LEEWAY));
+    let dead = match haste {
+        Haste::Now => Ok(now),
+        Haste::None => now.checked_sub(LIFETIME).and_then(|dead| dead.checked_sub(LEEWAY)),
+    };
     tx.forget_token_keys(dead.unwrap_or(Timestamp::MIN)).await?;
     tx.commit().await?;
     Ok(())

@@ -26,6 +26,8 @@ pub enum RefusedToken {
     UnknownKey,
     #[error("its signature does not fit")]
     Signature,
+    #[error("its key had been retired when it was made")]
+    Retired,
     /// One is missing, is not of its kind, or is of somebody else.
     #[error("its claims are not those of our tokens")]
     Claims,
@@ -106,6 +108,9 @@ impl<'t> Unchecked<'t> {
         let lives = until.duration_since(made);
         if !lives.is_positive() || lives > LIFETIME {
             return Err(RefusedToken::Claims);
+        }
+        if !key.signed_at(made) {
+            return Err(RefusedToken::Retired);
         }
         let is_early = |moment: Timestamp| moment.duration_since(now) > LEEWAY;
         let is_late = now.duration_since(until) >= LEEWAY;

@@ -16,7 +16,7 @@ use sayso::domain::limit::Limit;
 use sayso::domain::merchant::{Category, Mcc, Merchant};
 use sayso::domain::money::Money;
 use sayso::domain::period::Moment;
-use sayso::domain::permission::Permission;
+use sayso::domain::permission::{Giver, Permission};
 use sayso::domain::person::PersonState;
 use sayso::domain::pot::PotPlan;
 use sayso::domain::stream::Stream;
@@ -161,5 +161,6 @@ pub(crate) fn a_permission() -> Permission {
         uses_left: 1,
         given_at: "2026-11-23T08:00:00Z".parse().unwrap(),
         ends_at: "2026-11-23T23:59:00Z".parse().unwrap(),
+        giver: Giver::People,
     }
 }

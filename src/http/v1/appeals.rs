@@ -33,7 +33,7 @@ pub(super) fn router() -> OpenApiRouter<Edge> {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewAppeal {
-    /// `ask:ask_…` or `pause:pause_…`.
+    /// `ask:ask_…`, `pause:pause_…`, or `version:prop_…` of what a law forces.
     #[schema(min_length = 1, max_length = 200)]
     about: String,
     #[schema(nullable = false, min_length = 1, max_length = 500)]

@@ -219,8 +219,9 @@ async fn restrictions(
     _: Asked<Nothing>,
 ) -> Result<Json<ControlsBody>, ApiError> {
     let person = named(&person, "person")?;
+    let programme = api.programme(&acting.programme).await?;
     let mut tx = api.store.snapshot().await?;
-    let controls = agreements::controls(&mut tx, desk(&api), &acting, &person).await?;
+    let controls = agreements::controls(&mut tx, &programme, &acting, &person).await?;
     tx.commit().await?;
     let body = |restriction: crate::domain::history::Restriction| RestrictionBody {
         on: restriction.scope.to_string(),
@@ -271,12 +272,13 @@ async fn what_changed(
     Asked(Versions { from, to }): Asked<Versions>,
 ) -> Result<Json<WhatChanged>, ApiError> {
     let person = named(&person, "person")?;
+    let programme = api.programme(&acting.programme).await?;
     let mut tx = api.store.snapshot().await?;
     let admitted = acting.see(&mut tx, Act::SeeList, &person).await?;
     let in_force = tx.version_in_force(&admitted.programme, &admitted.budget).await?;
     let to = to.or(in_force).ok_or(ApiError::NotFound("version"))?;
     let from = from.unwrap_or(to.saturating_sub(1));
-    let found = agreements::difference(&mut tx, desk(&api), &acting, &person, from, to).await?;
+    let found = agreements::difference(&mut tx, &programme, &acting, &person, from, to).await?;
     tx.commit().await?;
     Ok(Json(WhatChanged { lines: found.lines.into_iter().map(LineBody::from).collect() }))
 }

@@ -365,7 +365,7 @@ async fn one_proposal(
     let (currency, budget) = (programme.settings.currency, &admitted.budget);
     let found = tx.proposal(&admitted.programme, budget, id, currency).await?;
     let found = found.ok_or(ApiError::NotFound("proposal"))?;
-    let difference = agreements::proposed(&mut tx, desk(&api), &acting, &person, &found.0).await?;
+    let difference = agreements::proposed(&mut tx, &programme, &acting, &person, &found.0).await?;
     tx.commit().await?;
     let terms = found.0.list.terms.iter().map(|term| TermBody::of(term, &programme)).collect();
     Ok(Json(ProposalInFull {

@@ -21,7 +21,7 @@ use crate::domain::id::{DecisionId, LookId, PersonId, PurchaseId};
 use crate::domain::merchant::Category;
 use crate::domain::money::{Currency, Money};
 use crate::domain::purchase::Purchase;
-use crate::domain::role::{Act, Role};
+use crate::domain::role::{Act, Member, Role, Tick};
 use crate::http::Edge;
 use crate::http::problem::{ApiError, FieldProblem};
 use crate::members::{Acting, Admitted};
@@ -107,7 +107,10 @@ struct CategoryTotal {
     category: String,
     name: String,
     total: MoneyBody,
-    purchases: u32,
+    /// How many; left out for those who do not see single purchases.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    purchases: Option<u32>,
 }
 
 /// Begins to read purchases. The look of somebody else is kept, in a transaction of its own, before
@@ -372,12 +375,24 @@ async fn totals(
     let since = since.map_or(Timestamp::MIN, |zoned| zoned.timestamp());
     let mut tx = api.store.snapshot().await?;
     let admitted = acting.see(&mut tx, Act::SeeTotals, &named(&person, "person")?).await?;
+    let sees_single = sees_single(&admitted.actor.member);
+    let is_whole = from.day() == 1 && (to == to.last_of_month() || to == today);
+    if !sees_single && !is_whole {
+        let what =
+            "from the first of a month to the last of one: a day of its own is a single purchase";
+        return Err(ApiError::Malformed { field: "from", what: what.to_owned() });
+    }
     let purchases = tx.purchases_since(&admitted.programme, &admitted.budget, since).await?;
     tx.commit().await?;
     let within = |purchase: &&Purchase| (from..=to).contains(&purchase.counted.on);
     let purchases: Vec<_> = purchases.iter().filter(within).collect();
     let currency = programme.settings.currency;
-    let (total, categories) = sums(&purchases, currency, &programme)?;
+    let (total, mut categories) = sums(&purchases, currency, &programme)?;
+    if !sees_single {
+        for category in &mut categories {
+            category.purchases = None;
+        }
+    }
     Ok(Json(Totals {
         person: admitted.budget.to_string(),
         from: from.to_string(),
@@ -385,6 +400,13 @@ async fn totals(
         total: total.into(),
         categories,
     }))
+}
+
+/// Whether a member sees single purchases of the person without saying why: sums over one day are
+/// nothing else.
+fn sees_single(member: &Member) -> bool {
+    member.role == Role::Person
+        || (member.role.is_chosen() && member.sees.contains(&Tick::Purchases))
 }
 
 fn day(field: &'static str, text: Option<&str>, usual: Date) -> Result<Date, ApiError> {
@@ -417,7 +439,7 @@ fn sums(
         category: category.to_string(),
         name: programme.category_name(category).to_owned(),
         total: total.into(),
-        purchases,
+        purchases: Some(purchases),
     };
     Ok((total, categories.into_iter().map(shown).collect()))
 }

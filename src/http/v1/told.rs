@@ -205,13 +205,14 @@ async fn messages(
     Ok(Json(Page::of(told, wanted, |message| message.id.to_string(), shown)))
 }
 
-/// Whose messages an account reads: staff those to staff, whoever stands beside the person theirs.
+/// Whose messages an account reads. What the person was told names single purchases, which take a
+/// reason; what duty was told may be about a worker.
 const fn read_by(role: Role) -> &'static [Recipient] {
     match role {
-        Role::Worker | Role::Duty | Role::Manager | Role::Finance | Role::Operator => {
-            &[Recipient::Worker, Recipient::Duty, Recipient::Manager]
-        }
-        Role::Auditor => Recipient::ALL,
         Role::Person | Role::Helper | Role::Advocate | Role::Planner => &[Recipient::Person],
+        Role::Worker => &[Recipient::Worker],
+        Role::Duty => &[Recipient::Worker, Recipient::Duty],
+        Role::Manager | Role::Auditor => &[Recipient::Worker, Recipient::Manager],
+        Role::Finance | Role::Operator => &[],
     }
 }

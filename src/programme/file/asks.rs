@@ -47,9 +47,9 @@ impl AskRules {
         self.silence_up_to.unwrap_or(Money::zero(currency))
     }
 
-    /// Up to how much food at a fuel station is a yes at once: ten, as usual.
+    /// Up to how much food at a fuel station is a yes at once: nothing, as usual.
     pub fn fuel_food_up_to(&self, currency: Currency) -> Money {
-        self.fuel_food_up_to.unwrap_or(of_major("10", currency))
+        self.fuel_food_up_to.unwrap_or(Money::zero(currency))
     }
 
     /// Up to how much is a yes for now: twenty, as usual.

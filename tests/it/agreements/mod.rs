@@ -2,7 +2,10 @@
 
 mod any_moves;
 mod at_once;
+mod bounds;
+mod counting;
 mod files;
+mod forced;
 mod moves;
 mod over_http;
 mod own;

@@ -1,6 +1,7 @@
 //! The demo programme with its people's accounts, and short ways to say what they do.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::date;
@@ -16,6 +17,7 @@ use sayso::domain::period::Period;
 use sayso::domain::proposal::{How, Parts, Said, Session, State};
 use sayso::domain::role::{Member, Role};
 use sayso::members::{ActError, Acting};
+use sayso::programme::directory::Programme;
 use sayso::store::{Store, Tx};
 
 use crate::support::TestDatabase;
@@ -68,6 +70,11 @@ impl Village {
 
     pub(crate) fn desk(&self) -> Desk<'_> {
         Desk { directory: self.world.app.directory(), ids: self.world.app.ids() }
+    }
+
+    /// The settings of the programme, as a handler has them at hand.
+    pub(crate) async fn programme(&self) -> Arc<Programme> {
+        self.world.app.directory().at_hand(&riverside()).await.unwrap()
     }
 
     /// `member` acts now.
@@ -182,7 +189,8 @@ impl Village {
     pub(crate) async fn controls(&self, member: &str, person: &str) -> Controls {
         let mut tx = self.store().snapshot().await.unwrap();
         let acting = self.as_(member);
-        let controls = controls(&mut tx, self.desk(), &acting, &id(person)).await.unwrap();
+        let programme = self.programme().await;
+        let controls = controls(&mut tx, &programme, &acting, &id(person)).await.unwrap();
         tx.commit().await.unwrap();
         controls
     }

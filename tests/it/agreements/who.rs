@@ -144,6 +144,13 @@ async fn somebody_with_a_link_to_the_person_decides_nothing(database: TestDataba
     let linked = village.answer("amina", "dee", proposed.proposal, Said::Yes).await;
     assert!(is_not_allowed(&linked), "{linked:?}");
     assert!(is_not_allowed(&village.propose("amina", "dee", list).await));
+    let until = village.now().checked_add(1.hour()).unwrap();
+    let pausing = village.pause("amina", "dee", until).await;
+    assert!(is_not_allowed(&pausing), "{pausing:?}");
+    let paused = village.pause("ruth", "dee", until).await.unwrap();
+    let lifted = village.lift("amina", "dee", paused).await;
+    assert!(is_not_allowed(&lifted), "{lifted:?}");
+    village.lift("ruth", "dee", paused).await.unwrap();
     village.world.check().await;
 }
 

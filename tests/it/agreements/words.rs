@@ -41,8 +41,9 @@ async fn what_changed_is_said_line_by_line(database: TestDatabase) {
     village.world.pass((7 * 24 - 1).hours());
     village.answer("dee", "dee", proposed.proposal, Said::Yes).await.unwrap();
     let mut tx = village.store().snapshot().await.unwrap();
+    let programme = village.programme().await;
     let (dee, helen, ben) = (village.as_("dee"), village.as_("helen"), village.as_("ben"));
-    let found = difference(&mut tx, village.desk(), &dee, &id("dee"), 1, 2).await.unwrap();
+    let found = difference(&mut tx, &programme, &dee, &id("dee"), 1, 2).await.unwrap();
     let lines: Vec<_> = found
         .lines
         .iter()
@@ -59,9 +60,9 @@ async fn what_changed_is_said_line_by_line(database: TestDatabase) {
             "Which pot pays first: As it was -> As you see it (same)",
         ]
     );
-    assert!(difference(&mut tx, village.desk(), &helen, &id("dee"), 1, 2).await.is_ok());
+    assert!(difference(&mut tx, &programme, &helen, &id("dee"), 1, 2).await.is_ok());
     for (who, from) in [(&ben, 1), (&dee, 9)] {
-        assert!(difference(&mut tx, village.desk(), who, &id("dee"), from, 2).await.is_err());
+        assert!(difference(&mut tx, &programme, who, &id("dee"), from, 2).await.is_err());
     }
     tx.commit().await.unwrap();
     village.world.check().await;

@@ -61,6 +61,11 @@ async fn a_person_sees_what_they_have_and_finance_sees_it_without_names(database
     assert_eq!((&totals["from"], &totals["to"]), (&json!("2026-11-01"), &json!("2026-11-23")));
     assert_eq!(totals["total"], money(12_50));
     assert_eq!(totals["categories"][0]["category"], "food");
+    // A sum over one day is a single purchase: whoever must say why they look does not get it so.
+    let day = "/v1/people/dee/totals?from=2026-11-23&to=2026-11-23";
+    assert_eq!(world.get_as("amina", day).await.status, 400);
+    assert_eq!(world.get_as("dee", day).await.json()["categories"][0]["purchases"], json!(1));
+    assert!(totals["categories"][0].get("purchases").is_none(), "{totals}");
     let before = "/v1/people/dee/totals?from=2026-10-01&to=2026-10-31";
     assert_eq!(world.get_as("amina", before).await.json()["total"], money(0));
     world.check().await;

@@ -27,6 +27,7 @@ const TABLE: &[(&str, &str)] = &[
     ("pause",            "-      -         -         -       case   duty all     -       -        -"),
     ("freeze",           "own    freeze    freeze    -       -      -    -       -       -        -"),
     ("unfreeze",         "own    -         -         -       -      -    -       -       -        -"),
+    ("report_lost",      "own    -         -         -       -      -    -       -       -        -"),
     ("ask",              "own    -         -         -       -      -    -       -       -        -"),
     ("answer_ask",       "-      -         -         -       case   duty all     -       -        -"),
     ("appeal",           "own    -         chosen    -       -      -    -       -       -        -"),

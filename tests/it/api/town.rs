@@ -189,7 +189,7 @@ pub(crate) const ROUTES: [(Route, [u16; 12]); 59] = [
     (post("/v1/people/{person}/unfreeze", "{}"),
         [200, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
     (post("/v1/people/{person}/card-lost", r#"{"card": "ic_1DemoDee00000000001"}"#),
-        [200, 404, 200, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+        [200, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
     (post("/v1/people/{person}/helpers", r#"{"name": "Hana", "role": "helper", "sees": ["list"]}"#),
         [201, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
     (post("/v1/people/{person}/helpers/{helper}", r#"{"sees": ["balance"]}"#),

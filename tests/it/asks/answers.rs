@@ -23,6 +23,7 @@ on_both_databases!(
     what_no_ok_can_lift_cannot_be_asked_for,
     three_asks_may_wait_and_one_can_be_taken_back,
     food_at_a_fuel_station_is_ok_at_once,
+    no_rule_lifts_what_the_person_set_on_themselves,
     a_block_of_ones_own_cools_first,
     somebody_who_has_left_answers_no_more,
     a_permission_that_ended_or_was_used_pays_nothing,
@@ -260,6 +261,43 @@ async fn food_at_a_fuel_station_is_ok_at_once(database: TestDatabase) {
     assert_eq!(more.state, AskState::Sent, "above the sum, somebody looks");
     let told = town.told().await;
     assert!(told.iter().any(|(to, kind, _)| to == "worker" && kind == "worker-shop-fixed"));
+    // The rule answers once, until the two have looked.
+    let small = Wish { up_to: Some(gbp(9_00)), ..shop };
+    assert_eq!(town.try_ask("dee", &small).await.unwrap().state, AskState::Sent);
+    town.world.pass((15 * 24).hours());
+    let later = Wish { up_to: Some(gbp(8_00)), ..small };
+    assert_eq!(town.try_ask("dee", &later).await.unwrap().state, AskState::Yes);
+    town.world.check().await;
+}
+
+/// What the programme's rule gives is no yes of anybody: a fuel station that the person blocked for
+/// themselves stays blocked, whenever the rule had answered.
+async fn no_rule_lifts_what_the_person_set_on_themselves(database: TestDatabase) {
+    let own = "[[person.agreement.term]]\non = { code = \"5541\" }\nanswer = \"no\"\ndecides = \"person\"\n\
+               reason = \"I do not want to.\"\nreview_on = 2027-05-01\nown_block = { cooling_days = 1 }\n\n";
+    let fixed = crate::world::DEMO.find("# Dee texted SHOP once").unwrap();
+    let after = crate::world::DEMO.find("[[person.agreement.term]]\non = \"cash\"").unwrap();
+    let file = format!("{}{own}{}", &crate::world::DEMO[..fixed], &crate::world::DEMO[after..]);
+    let town = Town::open_with(database, &crate::world::patient(&file)).await;
+    assert!(!town.world.ask(&sandwich("One", 3_80)).await.is_approved());
+    let shop = Wish { kind: AskKind::WrongGroup, ..latest(Reach::Place) };
+    assert_eq!(town.try_ask("dee", &shop).await.unwrap().state, AskState::Sent);
+    // One that the rule gave before the block was there.
+    let by_rule = sayso::domain::permission::Permission {
+        id: sayso::domain::id::PermissionId::new(town.world.app.ids().next(town.world.now())),
+        scope: Scope::Code("5541".parse().unwrap()),
+        cap: gbp(10_00),
+        uses_left: 14,
+        given_at: town.world.now(),
+        ends_at: town.world.now().checked_add((14 * 24).hours()).unwrap(),
+        giver: sayso::domain::permission::Giver::Programme,
+    };
+    let (programme, budget) = ("riverside".parse().unwrap(), "dee".parse().unwrap());
+    let mut tx = town.world.app.store().begin().await.unwrap();
+    tx.add_permission(&programme, &budget, &by_rule).await.unwrap();
+    tx.commit().await.unwrap();
+    town.world.pass((3 * 24).hours());
+    assert!(!town.world.ask(&sandwich("Two", 3_80)).await.is_approved());
     town.world.check().await;
 }
 

@@ -15,6 +15,7 @@ on_both_databases!(
     essentials_are_a_small_yes_until_somebody_has_looked,
     whoever_decided_does_not_look_again,
     a_late_look_is_told_again_and_never_becomes_a_no,
+    a_yes_for_now_comes_once,
     what_came_with_the_money_is_no_yes_for_now,
 );
 
@@ -116,6 +117,29 @@ async fn a_late_look_is_told_again_and_never_becomes_a_no(database: TestDatabase
     let all = town.world.app.store().appeals_of(&programme, &budget, None, 10).await.unwrap();
     let all: Vec<_> = all.iter().map(|appeal| appeal.id).collect();
     assert_eq!(all, [again.id, appeal.id], "and asked for again");
+    town.world.check().await;
+}
+
+/// A yes for now comes once: taken back and asked for again, it waits for somebody. An advocate takes
+/// back what they opened themselves.
+async fn a_yes_for_now_comes_once(database: TestDatabase) {
+    let town = Town::open(database).await;
+    town.refused("First").await;
+    let ask = town.ask().await;
+    town.answer("amina", ask.id, NOT_NOW).await;
+    let first = town.appeal("dee", ask.id).await.unwrap();
+    assert_eq!(first.interim, Interim::YesForNow);
+    town.put("joan", Role::Advocate, |member| member.person = Some("dee".parse().unwrap())).await;
+    let by_joan = town.take_back_appeal_as("joan", first.id).await;
+    assert!(matches!(by_joan, Err(ActError::NotAllowed(_))), "{by_joan:?}");
+    town.take_back_appeal(first.id).await.unwrap();
+    let again = town.appeal("joan", ask.id).await.unwrap();
+    assert_eq!((again.interim, again.permission), (Interim::AsItWas, None));
+    let small = Purchase { amount: 5_00, ..handset("Small") };
+    assert!(!town.world.ask(&small).await.is_approved());
+    town.take_back_appeal(again.id).await.unwrap();
+    let told = town.told().await;
+    assert_eq!(told.iter().filter(|(_, kind, _)| kind == "worker-taken-back").count(), 4);
     town.world.check().await;
 }
 

@@ -96,8 +96,8 @@ async fn a_worker_who_is_away_is_not_waited_for(database: TestDatabase) {
 }
 
 async fn silence_is_a_yes_below_the_programmes_sum_and_never_a_no(database: TestDatabase) {
-    let rule = "[asks]\nsilence_up_to = \"5.00\"\n\n[[worker]]";
-    let town = Town::open_with(database, &patient(&DEMO.replacen("[[worker]]", rule, 1))).await;
+    let rule = "[asks]\nsilence_up_to = \"5.00\"\n";
+    let town = Town::open_with(database, &patient(&DEMO.replacen("[asks]\n", rule, 1))).await;
     let mut asked = Vec::new();
     for (name, amount) in [("Small", 5_00), ("Large", 5_01)] {
         assert_eq!(town.world.ask(&parking(name, amount)).await.reason(), "category_ask");

@@ -2,6 +2,7 @@
 
 mod answers;
 mod appeals;
+mod bounds;
 mod clocks;
 mod gateways;
 mod over_http;

@@ -195,8 +195,16 @@ impl Town {
     }
 
     pub(crate) async fn take_back_appeal(&self, appeal: AppealId) -> Result<Appeal, ActError> {
+        self.take_back_appeal_as("dee", appeal).await
+    }
+
+    pub(crate) async fn take_back_appeal_as(
+        &self,
+        who: &str,
+        appeal: AppealId,
+    ) -> Result<Appeal, ActError> {
         let mut tx = self.world.app.store().begin().await?;
-        let (desk, acting) = (self.desk(), self.acting("dee"));
+        let (desk, acting) = (self.desk(), self.acting(who));
         let appeal = asks::take_back_appeal(&mut tx, desk, &acting, &dee(), appeal).await?;
         tx.commit().await?;
         Ok(appeal)

@@ -21,7 +21,7 @@ use sayso::domain::id::PermissionId;
 use sayso::domain::limit::{Committed, CounterKey, Limit};
 use sayso::domain::merchant::{Category, Mcc, Merchant, ShopKey};
 use sayso::domain::period::{Moment, Period};
-use sayso::domain::permission::Permission;
+use sayso::domain::permission::{Giver, Permission};
 use sayso::domain::person::PersonState;
 use sayso::domain::pot::{InPot, PotPlan};
 use sayso::domain::release::{Every, Release};
@@ -173,6 +173,7 @@ prop_compose! {
         cap in 1..=150_00_i64,
         uses_left in 0..3_u32,
         given_days_ago in 0..4_i64,
+        is_given in any::<bool>(),
         ends_in_hours in -1..=2_i64,
     ) -> Permission {
         let later = |hours| {
@@ -185,6 +186,7 @@ prop_compose! {
             uses_left: uses_left.into(),
             given_at: later(-24 * given_days_ago),
             ends_at: later(ends_in_hours),
+            giver: if is_given { Giver::People } else { Giver::Programme },
         }
     }
 }

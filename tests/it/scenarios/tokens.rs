@@ -276,17 +276,23 @@ async fn scenario_84_keys_rotate_and_a_retired_one_outlives_its_tokens(database:
     let other = world.another().await;
     let elsewhere = world.caller_of(&other);
     assert!(elsewhere.is_ready().await);
-    let token_of_retired =
-        async || signed(&encoded(&header(&kid)), &encoded(&claims(&world)), &pem);
-    assert_eq!(try_token(&world, &token_of_retired().await).await.status, 200);
-    world.hand().set(world.now().checked_add(SignedDuration::from_secs(629)).unwrap());
-    assert_eq!(try_token(&world, &token_of_retired().await).await.status, 200);
+    let by_retired = || signed(&encoded(&header(&kid)), &encoded(&claims(&world)), &pem);
+    let last = by_retired();
+    world.hand().set(world.now().checked_add(SignedDuration::from_secs(31)).unwrap());
+    assert_eq!(try_token(&world, &by_retired()).await.status, 401, "it signs nothing new");
+    world.hand().set(world.now().checked_add(SignedDuration::from_secs(598)).unwrap());
+    assert_eq!(try_token(&world, &last).await.status, 200, "what it signed lives on");
     world.pass(1.seconds());
-    assert_eq!(try_token(&world, &token_of_retired().await).await.status, 401);
+    assert_eq!(try_token(&world, &last).await.status, 401);
     assert!(!published().await.contains(&kid), "nobody needs it any more");
+    // A key that is not safe any more goes at once, with every token that it signed.
+    let (stolen, stolen_pem, _) = key(&world, "current").await;
+    let forged = signed(&encoded(&header(&stolen)), &encoded(&claims(&world)), &stolen_pem);
+    assert_eq!(try_token(&world, &forged).await.status, 200);
     tokens.rotate(world.now(), Haste::Now).await.unwrap();
-    assert_eq!(world.count("token_key", &format!("key_id = '{kid}'")).await, 0);
+    assert_eq!(world.count("token_key", &format!("key_id IN ('{kid}', '{stolen}')")).await, 0);
     assert_eq!(world.count("token_key", "state = 'current'").await, 1);
+    assert_eq!(try_token(&world, &forged).await.status, 401);
     other.stop().await;
     world.check().await;
 }

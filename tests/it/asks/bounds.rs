@@ -1,0 +1,33 @@
+//! What is asked about is found where it must be, however much a person was told.
+
+use sayso::asks::{About, Wish};
+use sayso::domain::ask::Reach;
+use sayso::members::ActError;
+
+use super::town::{Town, latest};
+use crate::support::TestDatabase;
+
+on_both_databases!(a_decision_that_never_was_makes_nobody_search);
+
+/// The message about a decision lies right behind it. Another one, however alike, is not looked for.
+async fn a_decision_that_never_was_makes_nobody_search(database: TestDatabase) {
+    let town = Town::open(database).await;
+    town.refused("A1").await;
+    let sql = "SELECT subject FROM message WHERE kind = 'not_paid'";
+    let real = town.world.database.rows(sql).await[0][0].clone();
+    let (never, last) = (format!("dec_{}", "0".repeat(32)), format!("msg_{}", "f".repeat(32)));
+    let sql = format!(
+        "INSERT INTO message (programme_id, message_id, budget_id, kind, subject, body, \
+         created_at, recipient, facts) SELECT programme_id, '{last}', budget_id, kind, '{never}', \
+         body, created_at, recipient, facts FROM message WHERE kind = 'not_paid'"
+    );
+    town.world.database.rows(&sql).await;
+    let about = |decision: &str| {
+        let about = About::Refusal { decision: decision.parse().ok(), reach: Reach::Place };
+        Wish { about, ..latest(Reach::Place) }
+    };
+    let searched = town.try_ask("dee", &about(&never)).await;
+    assert!(matches!(searched, Err(ActError::NotThere("purchase"))), "{searched:?}");
+    assert!(town.try_ask("dee", &about(&real)).await.is_ok());
+    town.world.check().await;
+}
