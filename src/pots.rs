@@ -17,11 +17,12 @@ use crate::domain::pot::PotPlan;
 use crate::domain::recipient::Recipient;
 use crate::domain::role::Act;
 use crate::ids::NewIds;
-use crate::ledger::book::{Book, Cause, PotBalance};
+use crate::ledger::book::{Book, Cause, LedgerError, PotBalance};
 use crate::ledger::posting::PostingKind;
 use crate::ledger::postings::moved;
 use crate::members::{ActError, Acting, Admitted};
 use crate::programme::directory::{Directory, Programme};
+use crate::record::own_pot::own_pot_text;
 use crate::record::particulars::Particulars;
 use crate::record::row::Digest;
 use crate::store::{Additions, BookWanted, Books, NewMessage, Tx, pot_plan_digest};
@@ -127,19 +128,14 @@ pub async fn open_goal(
     if parent.id != wanted.of {
         return Err(ActError::invalid("of", "a pot of your own is part of an agreed one"));
     }
-    let stream = parent.stream.clone();
+    let mut balance = PotBalance::empty(parent.stream.clone(), Money::zero(currency));
     let id = purse.free_name()?;
     let goal = Goal { of: wanted.of.clone(), name, sum, pays: false, is_closed: false };
-    let mut balance = PotBalance::empty(stream.clone(), Money::zero(currency));
     balance.own.goal = Some(goal);
     let (programme, budget) = (purse.admitted.programme.clone(), purse.admitted.budget.clone());
     tx.put_pot(&programme, &budget, &id, &balance).await?;
-    let nothing = Money::zero(currency);
-    let digest = pot_plan_digest(&programme, &budget, &id, stream.as_str(), nothing);
-    let cause = purse.cause(PostingKind::Pot, id.to_string(), digest);
-    let book = purse.book_mut()?;
-    book.pots.0.insert(id.clone(), balance);
-    book.post(cause, Vec::new())?;
+    purse.book_mut()?.pots.0.insert(id.clone(), balance);
+    purse.vouch(&id)?;
     purse.close(tx, "opened_pot", id.as_str()).await?;
     purse.shown(&id)
 }
@@ -294,10 +290,9 @@ impl<'d> Purse<'d> {
 
     fn move_money(&mut self, from: &PotId, to: &PotId, amount: Money) -> Result<(), ActError> {
         let (plan, source) = self.pot(from)?;
-        let in_pot =
-            source.in_pot(self.moment.date).map_err(crate::ledger::book::LedgerError::from)?;
-        let spendable = plan.spendable(&in_pot, self.moment.date);
-        let spendable = spendable.map_err(crate::ledger::book::LedgerError::from)?;
+        let date = self.moment.date;
+        let spendable = source.in_pot(date).and_then(|in_pot| plan.spendable(&in_pot, date));
+        let spendable = spendable.map_err(LedgerError::from)?;
         let is_closed =
             |balance: &PotBalance| balance.own.goal.as_ref().is_some_and(|goal| goal.is_closed);
         let source = End { pot: from, plan, is_closed: is_closed(source) };
@@ -316,6 +311,18 @@ impl<'d> Purse<'d> {
         if let Some(balance) = self.book_mut()?.pots.0.get_mut(pot) {
             balance.own = own;
         }
+        self.vouch(pot)
+    }
+
+    /// Has a posting say what a pot is now. It moves nothing.
+    fn vouch(&mut self, pot: &PotId) -> Result<(), ActError> {
+        let balance = self.book()?.pots.0.get(pot).ok_or(ActError::NotThere("pot"))?;
+        let Admitted { programme, budget, .. } = &self.admitted;
+        let (stream, allocated) = (balance.stream.as_str(), balance.allocated);
+        let own = own_pot_text(&balance.own);
+        let digest = pot_plan_digest(programme, budget, pot, stream, allocated, own);
+        let cause = self.cause(PostingKind::Pot, pot.to_string(), digest);
+        self.book_mut()?.post(cause, Vec::new())?;
         Ok(())
     }
 

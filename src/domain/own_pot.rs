@@ -289,15 +289,16 @@ mod tests {
         }
     }
 
+    fn end<'a>(pot: &'a PotId, plan: &'a PotPlan) -> End<'a> {
+        End { pot, plan, is_closed: false }
+    }
+
     #[test]
     fn money_moves_between_pots_of_one_stream_for_the_same_things() {
         let (week, gift) = (plan("week", "homes"), plan("gift", "gift"));
         let pets =
             PotPlan { only: Some(["pets".parse().unwrap()].into()), ..plan("pets", "homes") };
         let trip: PotId = "own-1".parse().unwrap();
-        fn end<'a>(pot: &'a PotId, plan: &'a PotPlan) -> End<'a> {
-            End { pot, plan, is_closed: false }
-        }
         let (own, from) = (end(&trip, &week), end(&week.id, &week));
         let to = |to, amount| Move::new(from, to, gbp(amount), gbp(5_00));
         let moved = to(own, 5_00).unwrap();

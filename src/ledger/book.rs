@@ -135,11 +135,13 @@ impl Pots {
     }
 
     /// Whether `transfer` goes from one pot to another one, which must be of the same stream.
-    fn is_move(&mut self, transfer: &Transfer) -> Result<bool, LedgerError> {
-        let from = self.touched(transfer.from())?.map(|(pot, known)| (pot, known.stream.clone()));
-        let to = self.touched(transfer.to())?.map(|(pot, known)| (pot, known.stream.clone()));
-        let Some(((from, stream), (to, other))) = from.zip(to) else { return Ok(false) };
-        if stream == other { Ok(from != to) } else { Err(LedgerError::AcrossStreams(from)) }
+    fn is_move(&self, transfer: &Transfer) -> Result<bool, LedgerError> {
+        let (Account::PotLeft(from), Account::PotLeft(to)) = (transfer.from(), transfer.to())
+        else {
+            return Ok(false);
+        };
+        let [stream, other] = [from, to].map(|pot| self.0.get(pot).map(|known| &known.stream));
+        if stream == other { Ok(true) } else { Err(LedgerError::AcrossStreams(from.clone())) }
     }
 
     fn touched(

@@ -23,6 +23,7 @@ use crate::ids::NewIds;
 use crate::ledger::book::{Book, Cause, LedgerError, PotBalance};
 use crate::ledger::posting::PostingKind;
 use crate::ledger::postings::loaded;
+use crate::record::own_pot::own_pot_text;
 use crate::record::row::{Digest, Value, shown};
 use crate::rules::{self, RulesError};
 use crate::store::{
@@ -411,11 +412,13 @@ impl Work<'_> {
     ) -> Result<(), LedgerError> {
         for pot in &person.pots {
             let id = &pot.plan.id;
-            if before.get(id).is_some_and(|known| known.allocated == pot.allocated) {
+            let known = before.get(id);
+            if known.is_some_and(|known| known.allocated == pot.allocated) {
                 continue;
             }
-            let stream = pot.plan.stream.as_str();
-            let digest = pot_plan_digest(&book.programme, &book.budget, id, stream, pot.allocated);
+            let (stream, allocated) = (pot.plan.stream.as_str(), pot.allocated);
+            let own = known.and_then(|known| own_pot_text(&known.own));
+            let digest = pot_plan_digest(&book.programme, &book.budget, id, stream, allocated, own);
             book.post(self.cause(PostingKind::Pot, id.to_string(), digest), Vec::new())?;
         }
         Ok(())

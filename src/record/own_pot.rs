@@ -1,4 +1,4 @@
-//! What a person made of a pot, as JSON: their own words and wishes, which no chain vouches for.
+//! What a person made of a pot, as JSON: their own words and wishes.
 
 use jiff::Timestamp;
 use jiff::civil::Date;

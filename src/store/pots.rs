@@ -1,6 +1,6 @@
 //! Pots as rows: what postings change of them, and what their people make of them.
 
-use super::statements::POT_VIEW;
+use super::statements::POT;
 use super::{StoreError, Tx};
 use crate::domain::id::{BudgetId, PotId, ProgrammeId};
 use crate::domain::money::Currency;
@@ -38,7 +38,7 @@ impl Tx {
 pub(super) fn read_pot(
     row: &[Value],
 ) -> Result<((ProgrammeId, BudgetId), PotId, PotBalance), StoreError> {
-    let mut reader = Reader::new(&POT_VIEW, row);
+    let mut reader = Reader::new(&POT, row);
     let key = (reader.parsed()?, reader.parsed()?);
     let pot = reader.parsed()?;
     let stream = reader.parsed()?;

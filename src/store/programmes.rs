@@ -10,7 +10,7 @@ use super::batch::{Batch, names, read_row};
 use super::books::read_counter;
 use super::close::{counter_row, permission_row};
 use super::pots::{pot_row, read_pot};
-use super::statements::{COUNTER, PERMISSION, POT_VIEW};
+use super::statements::{COUNTER, PERMISSION, POT};
 use super::{Dialect, Store, StoreError, Tx};
 use crate::domain::agreement::Agreement;
 use crate::domain::id::{BudgetId, ConnectionId, LoadId, PotId, ProgrammeId};
@@ -54,7 +54,7 @@ pub const POT_PLAN: Table = Table {
     name: "pot",
     columns: columns![
         Key "programme_id", Key "budget_id", Key "pot_id", Text "stream_id", Text "currency",
-        Number "allocated_minor",
+        Number "allocated_minor", Added "own",
     ],
 };
 
@@ -296,7 +296,7 @@ impl Tx {
         empty: &PotBalance,
     ) -> Result<(), StoreError> {
         let row = pot_row(programme, budget, pot, empty);
-        self.put(&POT_VIEW, &[row], OnKnown::Keep).await?;
+        self.put(&POT, &[row], OnKnown::Keep).await?;
         let sql = "UPDATE pot SET allocated_minor = $4 \
                    WHERE programme_id = $1 AND budget_id = $2 AND pot_id = $3";
         sqlx::query(sql)
@@ -399,18 +399,19 @@ impl Tx {
     ) -> Result<BTreeMap<PotId, PotBalance>, StoreError> {
         let statements = Arc::clone(&self.statements);
         let key = vec![vec![shown(programme), shown(budget)]];
-        let rows = statements.pots.fetch(self.connection(), &key, POT_VIEW.columns).await?;
+        let rows = statements.pots.fetch(self.connection(), &key, POT.columns).await?;
         rows.iter().map(|row| read_pot(row).map(|(_, pot, balance)| (pot, balance))).collect()
     }
 }
 
-/// The digest of what a pot is, apart from its balances.
+/// The digest of what a pot is, with what its person made of it and without its balances.
 pub fn pot_plan_digest(
     programme: &ProgrammeId,
     budget: &BudgetId,
     pot: &PotId,
     stream: &str,
     allocated: Money,
+    own: Option<String>,
 ) -> Digest {
     let row = vec![
         shown(programme),
@@ -419,6 +420,7 @@ pub fn pot_plan_digest(
         stream.into(),
         allocated.currency().code().into(),
         allocated.into(),
+        own.into(),
     ];
     Digest::of_row(&POT_PLAN, &row)
 }

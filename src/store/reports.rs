@@ -9,7 +9,7 @@ use sqlx::any::AnyRow;
 use super::batch::{names, read_row};
 use super::people::read_standing;
 use super::pots::read_pot;
-use super::statements::{EXCEPTION, MESSAGE, POT_VIEW};
+use super::statements::{EXCEPTION, MESSAGE, POT};
 use super::{PersonRow, Store, StoreError, Tx};
 use crate::domain::id::{BudgetId, ExceptionId, MessageId, PotId, ProgrammeId};
 use crate::domain::money::{Currency, Money};
@@ -84,12 +84,12 @@ impl Tx {
     ) -> Result<BTreeMap<BudgetId, BTreeMap<PotId, PotBalance>>, StoreError> {
         let sql = format!(
             "SELECT {} FROM pot WHERE programme_id = $1 ORDER BY budget_id, pot_id",
-            names(POT_VIEW.columns, "")
+            names(POT.columns, "")
         );
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(programme.to_string());
         let mut balances: BTreeMap<BudgetId, BTreeMap<PotId, PotBalance>> = BTreeMap::new();
         for row in rows.fetch_all(self.connection()).await? {
-            let ((_, budget), pot, balance) = read_pot(&read_row(&row, POT_VIEW.columns)?)?;
+            let ((_, budget), pot, balance) = read_pot(&read_row(&row, POT.columns)?)?;
             balances.entry(budget).or_default().insert(pot, balance);
         }
         Ok(balances)

@@ -29,16 +29,7 @@ pub const POT: Table = Table {
     columns: columns![
         Key "programme_id", Key "budget_id", Key "pot_id", Text "stream_id", Text "currency",
         Number "allocated_minor", Number "loaded_minor", Number "held_minor",
-        Number "spent_minor", Number "left_minor", Number "moved_minor",
-    ],
-};
-/// The same, with what the person made of it: their own words, which no posting vouches for.
-pub(super) const POT_VIEW: Table = Table {
-    name: "pot",
-    columns: columns![
-        Key "programme_id", Key "budget_id", Key "pot_id", Text "stream_id", Text "currency",
-        Number "allocated_minor", Number "loaded_minor", Number "held_minor",
-        Number "spent_minor", Number "left_minor", Number "moved_minor", Text "own",
+        Number "spent_minor", Number "left_minor", Number "moved_minor", Added "own",
     ],
 };
 const POT_MOVE: &[Column] = columns![
@@ -194,7 +185,7 @@ impl Statements {
             card_budgets: batch(REFERENCE_KEY, CARD_BUDGETS),
             lock_budgets: batch(BUDGET_KEY, LOCK_BUDGETS),
             books: Inquiry::new(dialect, BOOK_KEYS, books()),
-            pots: batch(BUDGET_KEY, &of_budget(&POT_VIEW)),
+            pots: batch(BUDGET_KEY, &of_budget(&POT)),
             agreements: Inquiry::new(dialect, &[AGREEMENT_KEY], agreements()),
             decisions: by_reference(&DECISION),
             withdrawals: by_reference(&WITHDRAWAL),
@@ -239,7 +230,7 @@ fn books() -> Vec<Ask> {
     vec![
         ask(0, BUDGET_VIEW, BUDGETS.to_owned()),
         ask(0, CARD_VIEW, CARDS.to_owned()),
-        ask(0, POT_VIEW.columns, of_budget(&POT_VIEW)),
+        ask(0, POT.columns, of_budget(&POT)),
         ask(0, PERMISSION.columns, of_budget(&PERMISSION)),
         ask(1, REFERENCE_KEY, by_reference("decision", REFERENCE_KEY)),
         ask(2, REFERENCE_KEY, by_reference("purchase", REFERENCE_KEY)),

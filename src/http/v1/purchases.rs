@@ -234,7 +234,8 @@ async fn purchase(
     if let Some(decision) = &decision {
         let explained = explain_one(&mut tx, &api.directory, decision).await;
         let explained = explained.map_err(|error| ApiError::Unreadable(Box::new(error)))?;
-        let is_persons = admitted.actor.member.role.has_person();
+        // What the person holds back is nobody else's.
+        let is_persons = admitted.actor.member.role == Role::Person;
         let told = if is_persons { explained.person_text } else { explained.worker_text };
         let part = |part: &crate::domain::pot::PotPart| PartBody {
             pot: part.pot.to_string(),

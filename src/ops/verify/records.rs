@@ -238,6 +238,7 @@ fn plan_digest(row: &[Value]) -> Option<Digest> {
         &POT.text(row, "pot_id").parse().ok()?,
         POT.text(row, "stream_id"),
         Money::from_minor(POT.number(row, "allocated_minor"), currency),
+        Some(POT.text(row, "own").to_owned()).filter(|own| !own.is_empty()),
     ))
 }
 

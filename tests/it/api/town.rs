@@ -190,12 +190,6 @@ pub(crate) const ROUTES: [(Route, [u16; 12]); 59] = [
         [200, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
     (post("/v1/people/{person}/card-lost", r#"{"card": "ic_1DemoDee00000000001"}"#),
         [200, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
-    (post("/v1/people/{person}/helpers", r#"{"name": "Hana", "role": "helper", "sees": ["list"]}"#),
-        [201, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
-    (post("/v1/people/{person}/helpers/{helper}", r#"{"sees": ["balance"]}"#),
-        [200, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
-    (Route { method: "DELETE", path: "/v1/people/{person}/helpers/{helper}", query: "", body: None },
-        [200, 404, 404, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
     (post("/v1/people/{person}/pots", r#"{"of": "week", "name": "Trip to my sister", "sum": 5000}"#),
         [201, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
     (post("/v1/people/{person}/moves", r#"{"from": "week", "to": "own-1", "amount": 500}"#),
@@ -208,6 +202,12 @@ pub(crate) const ROUTES: [(Route, [u16; 12]); 59] = [
         [200, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
     (post("/v1/people/{person}/pots/{pot}/close", "{}"),
         [200, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+    (post("/v1/people/{person}/helpers", r#"{"name": "Hana", "role": "helper", "sees": ["list"]}"#),
+        [201, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+    (post("/v1/people/{person}/helpers/{helper}", r#"{"sees": ["balance"]}"#),
+        [200, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
+    (Route { method: "DELETE", path: "/v1/people/{person}/helpers/{helper}", query: "", body: None },
+        [200, 404, 404, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
 ];
 
 impl Route {

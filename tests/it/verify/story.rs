@@ -16,13 +16,16 @@ use sayso::domain::presentment::{
     StandingReport,
 };
 use sayso::ids::NewIds;
+use sayso::members::Acting;
 use sayso::ops::seal;
+use sayso::pots::{NewGoal, Wish, hold_back, let_pay, move_money, open_goal};
 use sayso::programme::apply::apply;
 use sayso::programme::directory::Directory;
 use sayso::record::event::ReceivedEvent;
 use sayso::store::{Connections, Store};
 
 use crate::support::TestDatabase;
+use crate::values::pot;
 
 pub(super) const PROGRAMME: &str = "riverside";
 const RULES: &str = include_str!("../../../merchant-rules/categories.toml");
@@ -103,8 +106,27 @@ impl Story {
         self.present(desk, ANA, "late-1", Direction::Capture, 4_00).await;
         self.present(desk, ANA, "cash-1", Direction::Capture, 8_00).await;
         self.ask(desk, BOB, "food-5", 1_00, 0).await;
+        self.steer().await;
         self.ask(desk, ANA, "open-1", 11_00, 0).await;
         self.standing(desk, ANA, "gone-1", Standing::Reversed).await;
+    }
+
+    /// Ana holds money back, and moves some into a pot of her own, which pays from now on.
+    async fn steer(&self) {
+        let member = "ana".parse().unwrap();
+        let programme = PROGRAMME.parse().unwrap();
+        let (acting, ana) =
+            (Acting { programme, member, at: self.clock.now() }, "ana".parse().unwrap());
+        let (desk, [week, own]) = ((&self.directory, &self.ids), ["week", "own-1"].map(pot));
+        let boots = NewGoal { of: week.clone(), name: "Boots".to_owned(), sum: Some(40_00) };
+        let later = Wish { amount: 5_00, until: None, cooling_days: 7 };
+        let mut tx = self.store.begin().await.unwrap();
+        open_goal(&mut tx, desk, &acting, &ana, &boots).await.unwrap();
+        move_money(&mut tx, desk, &acting, &ana, (&week, &own), 30_00).await.unwrap();
+        move_money(&mut tx, desk, &acting, &ana, (&own, &week), 10_00).await.unwrap();
+        let_pay(&mut tx, desk, &acting, &ana, &own, true).await.unwrap();
+        hold_back(&mut tx, desk, &acting, &ana, &week, later).await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     pub(super) async fn apply_another(&self, programme: &str) {
