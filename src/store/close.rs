@@ -6,13 +6,13 @@ use jiff::Timestamp;
 
 use super::batch::Row;
 use super::books::{OpenBook, pot_row};
+use super::counters::counter_row;
 use super::writing::Write;
 use super::{Marked, StoreError, Tx};
 use crate::crash;
 use crate::domain::id::{
     BudgetId, ConnectionId, ExceptionId, IssuerReference, MessageId, ProgrammeId,
 };
-use crate::domain::limit::{Committed, CounterKey};
 use crate::domain::permission::Permission;
 use crate::domain::recipient::Recipient;
 use crate::record::row::{Value, shown};
@@ -209,24 +209,6 @@ impl<'a> Changed<'a> {
             self.permissions.push(permission_row(programme, budget, permission).into());
         }
     }
-}
-
-/// The row of a counter.
-pub(super) fn counter_row(
-    programme: &ProgrammeId,
-    budget: &BudgetId,
-    key: &CounterKey,
-    used: &Committed,
-) -> Vec<Value> {
-    vec![
-        shown(programme),
-        shown(budget),
-        shown(&key.scope),
-        key.period.word().into(),
-        shown(key.first_day),
-        used.amount.into(),
-        used.purchases.into(),
-    ]
 }
 
 /// The row of a permission.
