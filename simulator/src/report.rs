@@ -145,6 +145,10 @@ pub struct Report {
     pub broken: Vec<Broken>,
     /// How many balances were compared; none until they were.
     pub balances_compared: Option<usize>,
+    /// Questions that the agreement says yes to, and that there is money for.
+    pub agreed: usize,
+    /// How many of those were not paid, so that somebody would have had to ask.
+    pub agreed_not_paid: usize,
     /// How many purchases a storm planned; none for a play.
     pub purchases: Option<usize>,
     /// How long a storm took; none for a play.
@@ -189,6 +193,8 @@ impl Report {
             steps: 0,
             broken: Vec::new(),
             balances_compared: None,
+            agreed: 0,
+            agreed_not_paid: 0,
             purchases: None,
             took: None,
             differences: Vec::new(),
@@ -226,6 +232,12 @@ impl Report {
         } else {
             self.events.saturating_record(latency);
         }
+    }
+
+    /// Counts a question that the agreement says yes to.
+    pub(crate) fn count_agreed(&mut self, is_not_paid: bool) {
+        self.agreed += 1;
+        self.agreed_not_paid += usize::from(is_not_paid);
     }
 
     /// Counts one message that went an odd way.
@@ -287,6 +299,8 @@ impl Report {
             "steps": self.steps,
             "purchases": self.purchases,
             "took_ms": self.took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+            "agreed": self.agreed,
+            "agreed_not_paid": self.agreed_not_paid,
             "answers": self.answers,
             "reasons": self.reasons,
             "disturbances": self.disturbances,
@@ -318,6 +332,13 @@ impl Report {
         text.push_str("\nNot paid because\n");
         for (reason, count) in &self.reasons {
             list(&mut text, reason, *count);
+        }
+        if self.agreed > 0 {
+            let _ = writeln!(
+                text,
+                "\nOf {} questions inside the agreement, {} were not paid",
+                self.agreed, self.agreed_not_paid
+            );
         }
         if !self.disturbances.is_empty() {
             text.push_str("\nWhat went wrong on the way\n");

@@ -14,6 +14,10 @@ use crate::record::row::Digest;
 use crate::store::Tx;
 use crate::words::{News, Words};
 
+/// How many letters a quiet word has.
+const QUIET_WORD_LEAST: usize = 4;
+const QUIET_WORD_MOST: usize = 100;
+
 /// The person writes down who has their card. Nobody else can: it is theirs, and comes back when they
 /// say so; whoever keeps it safe is told.
 pub async fn hand_card(
@@ -112,8 +116,10 @@ pub async fn choose_quiet_word(
 ) -> Result<(), ActError> {
     let room = Room::enter(tx, desk, &acting.programme, &BudgetId::of(person)).await?;
     acting.admit(tx, Act::ChooseHelpers, person).await?;
-    if plain(word).chars().count() < 4 {
-        return Err(ActError::invalid("word", "choose four letters or more"));
+    let length = plain(word).chars().count();
+    if !(QUIET_WORD_LEAST..=QUIET_WORD_MOST).contains(&length) {
+        let what = format!("choose {QUIET_WORD_LEAST} to {QUIET_WORD_MOST} letters");
+        return Err(ActError::invalid("word", what));
     }
     let digest = digest(&room, word);
     Ok(tx.put_quiet_word(&room.programme_id, &room.budget, digest).await?)

@@ -59,7 +59,7 @@ impl FromRef<Edge> for Operations {
 
 /// Every address of this process.
 pub fn router(edge: Edge) -> Router {
-    let (v1, document) = v1::router().split_for_parts();
+    let ((v1, _), document) = (v1::router().split_for_parts(), document());
     Router::new()
         .merge(v1)
         .route("/openapi.json", get(async move || Json(document.clone())))

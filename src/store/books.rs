@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::agreements::{AgreementKey, Agreements};
 use super::batch::{Batch, Rows};
+use super::counters::read_counter;
 use super::people::read_standing;
 use super::pots::read_pot;
 use super::statements::{
@@ -16,9 +17,8 @@ use crate::domain::agreement::Agreement;
 use crate::domain::id::{
     BudgetId, CardToken, ConnectionId, IssuerReference, ProgrammeId, PurchaseReference,
 };
-use crate::domain::limit::{Committed, CounterKey};
-use crate::domain::money::{Currency, Money};
-use crate::domain::period::Period;
+use crate::domain::limit::CounterKey;
+use crate::domain::money::Currency;
 use crate::domain::permission::{Giver, Permission};
 use crate::domain::person::PersonState;
 use crate::ledger::book::{Book, Card, Owner, PurchaseKey};
@@ -121,11 +121,11 @@ impl Books {
     }
 
     fn add_counter(&mut self, row: &[Value]) -> Result<(), StoreError> {
-        let (place, key, (minor, purchases)) = read_counter(row)?;
-        let Some(open) = self.open.get_mut(&place) else { return Ok(()) };
-        let used = Committed { amount: Money::from_minor(minor, open.book.currency), purchases };
-        open.stored.counters.insert(key.clone());
-        open.book.counters.insert(key, used);
+        let counter = read_counter(row)?;
+        let Some(open) = self.open.get_mut(&counter.place) else { return Ok(()) };
+        let used = counter.used(open.book.currency);
+        open.stored.counters.insert(counter.key.clone());
+        open.book.counters.insert(counter.key, used);
         Ok(())
     }
 
@@ -531,18 +531,4 @@ pub(super) fn read_card_budget(row: &[Value]) -> Result<CardBudget, StoreError> 
         token: reader.parsed()?,
         budget: reader.parsed()?,
     })
-}
-
-/// Reads a counter: whose, which, and what it says in minor units and purchases.
-pub(super) fn read_counter(
-    row: &[Value],
-) -> Result<((ProgrammeId, BudgetId), CounterKey, (i64, u32)), StoreError> {
-    let mut reader = Reader::new(&COUNTER, row);
-    let place = (reader.parsed()?, reader.parsed()?);
-    let key = CounterKey {
-        scope: reader.parsed()?,
-        period: reader.word(Period::from_word)?,
-        first_day: reader.date()?,
-    };
-    Ok((place, key, (reader.number()?, reader.small()?)))
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::batch::Row;
 use super::books::OpenBook;
+use super::counters::counter_row;
 use super::pots::pot_move;
 use super::writing::Write;
 use super::{Marked, StoreError, Tx};
@@ -13,7 +14,6 @@ use crate::crash;
 use crate::domain::id::{
     BudgetId, ConnectionId, ExceptionId, IssuerReference, MessageId, ProgrammeId,
 };
-use crate::domain::limit::{Committed, CounterKey};
 use crate::domain::permission::Permission;
 use crate::domain::recipient::Recipient;
 use crate::record::row::{Value, shown};
@@ -210,24 +210,6 @@ impl<'a> Changed<'a> {
             self.permissions.push(permission_row(programme, budget, permission).into());
         }
     }
-}
-
-/// The row of a counter.
-pub(super) fn counter_row(
-    programme: &ProgrammeId,
-    budget: &BudgetId,
-    key: &CounterKey,
-    used: &Committed,
-) -> Vec<Value> {
-    vec![
-        shown(programme),
-        shown(budget),
-        shown(&key.scope),
-        key.period.word().into(),
-        shown(key.first_day),
-        used.amount.into(),
-        used.purchases.into(),
-    ]
 }
 
 /// The row of a permission.

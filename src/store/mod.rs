@@ -10,6 +10,7 @@ mod asks;
 mod batch;
 mod books;
 mod close;
+mod counters;
 mod guides;
 mod history;
 mod inquiry;

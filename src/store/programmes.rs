@@ -4,18 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sqlx::AssertSqlSafe;
 
-use super::batch::{Batch, names, read_row};
-use super::books::read_counter;
-use super::close::{counter_row, permission_row};
+use super::batch::{Batch, read_row};
+use super::close::permission_row;
 use super::pots::{pot_row, read_pot};
-use super::statements::{COUNTER, PERMISSION, POT};
+use super::statements::{PERMISSION, POT};
 use super::{Dialect, Store, StoreError, Tx};
 use crate::domain::agreement::Agreement;
 use crate::domain::id::{BudgetId, ConnectionId, LoadId, PotId, ProgrammeId};
-use crate::domain::limit::{Committed, CounterKey};
-use crate::domain::money::{Currency, Money};
+use crate::domain::money::Money;
 use crate::domain::permission::Permission;
 use crate::ledger::book::PotBalance;
 use crate::record::agreement::{AGREEMENT, TERM, agreement_rows};
@@ -347,48 +344,6 @@ impl Tx {
         let row = permission_row(programme, budget, permission);
         self.put(&PERMISSION, &[row], OnKnown::Keep).await?;
         Ok(())
-    }
-
-    /// Replaces all counters of a budget: those of terms that are no longer in force go.
-    pub async fn replace_counters(
-        &mut self,
-        programme: &ProgrammeId,
-        budget: &BudgetId,
-        counters: &BTreeMap<CounterKey, Committed>,
-    ) -> Result<(), StoreError> {
-        let sql = "DELETE FROM counter WHERE programme_id = $1 AND budget_id = $2";
-        sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .execute(self.connection())
-            .await?;
-        let row = |(key, used)| counter_row(programme, budget, key, used);
-        let rows: Vec<_> = counters.iter().map(row).collect();
-        self.put(&COUNTER, &rows, OnKnown::Keep).await?;
-        Ok(())
-    }
-
-    /// All counters of a budget. Those of periods that are over go when a version starts.
-    pub async fn counters_of(
-        &mut self,
-        programme: &ProgrammeId,
-        budget: &BudgetId,
-        currency: Currency,
-    ) -> Result<BTreeMap<CounterKey, Committed>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM counter WHERE programme_id = $1 AND budget_id = $2",
-            names(COUNTER.columns, "")
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .fetch_all(self.connection())
-            .await?;
-        let read = |row| {
-            let (_, key, (minor, purchases)) = read_counter(&read_row(row, COUNTER.columns)?)?;
-            Ok((key, Committed { amount: Money::from_minor(minor, currency), purchases }))
-        };
-        rows.iter().map(read).collect()
     }
 
     /// The pots of a budget.

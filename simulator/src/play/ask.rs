@@ -44,6 +44,9 @@ impl Player<'_> {
         let told = Told::read(connection, reply.as_ref(), &mut broken);
         let answer = told.as_ref().map_or(Answer::Unusable, |told| told.answer(amount_minor));
         broken.extend(differs(&verdict, answer, told.as_ref(), &question, &self.books.currency));
+        if !matches!(verdict, Verdict::Decline(_)) {
+            self.report.count_agreed(answer == Answer::NotPaid);
+        }
         if latency > Duration::from_millis(connection.deadline_ms) {
             broken.push(format!("answered after {} ms", latency.as_millis()));
         }

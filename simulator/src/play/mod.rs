@@ -126,7 +126,33 @@ pub async fn play(
 ) -> anyhow::Result<Outcome> {
     let programme = Programme::read(&wanted.programme)?;
     let plan = Plan::new(&programme, wanted.seed)?;
-    let mut player = Player::new(wanted, &programme, clock)?;
+    carry_out(wanted, &programme, &plan, clock, steps).await
+}
+
+/// As [`play`], but a year of everyday purchases of everybody in the programme, in which nothing goes
+/// wrong. The report says how many of them were inside the agreement, and how many of those were not
+/// paid.
+///
+/// # Errors
+/// As [`play`].
+pub async fn year(
+    wanted: &Play,
+    clock: Clock,
+    steps: mpsc::Sender<Step>,
+) -> anyhow::Result<Outcome> {
+    let programme = Programme::read(&wanted.programme)?;
+    let plan = Plan::year(&programme, wanted.seed)?;
+    carry_out(wanted, &programme, &plan, clock, steps).await
+}
+
+async fn carry_out(
+    wanted: &Play,
+    programme: &Programme,
+    plan: &Plan,
+    clock: Clock,
+    steps: mpsc::Sender<Step>,
+) -> anyhow::Result<Outcome> {
+    let mut player = Player::new(wanted, programme, clock)?;
     for planned in &plan.moves {
         let purchase = plan.purchases.get(planned.number).context("a move without its purchase")?;
         if let Some(step) = player.make(planned, purchase).await? {

@@ -6,6 +6,7 @@ mod ana;
 mod dee;
 mod femi;
 mod strangers;
+mod year;
 
 use anyhow::{Context as _, bail};
 use jiff::civil::{Date, date};
@@ -86,6 +87,21 @@ impl Plan {
     /// # Errors
     /// When the programme has nobody whom a story is about.
     pub(crate) fn new(programme: &Programme, seed: u64) -> anyhow::Result<Self> {
+        Self::told(programme, seed, |script| {
+            dee::tell(script);
+            femi::tell(script);
+            ana::tell(script);
+            if !script.plan.moves.is_empty() {
+                strangers::tell(script);
+            }
+        })
+    }
+
+    fn told(
+        programme: &Programme,
+        seed: u64,
+        tell: impl FnOnce(&mut Script<'_>),
+    ) -> anyhow::Result<Self> {
         let midnight = STORY_DAY
             .to_zoned(programme.zone.clone())
             .context("the story day has no beginning in this time zone")?
@@ -98,13 +114,10 @@ impl Plan {
             story: "",
             plan: Self { moves: Vec::new(), purchases: Vec::new() },
         };
-        dee::tell(&mut script);
-        femi::tell(&mut script);
-        ana::tell(&mut script);
+        tell(&mut script);
         if script.plan.moves.is_empty() {
             bail!("no story fits: the stories are about dee, femi and ana, with cards of Stripe's");
         }
-        strangers::tell(&mut script);
         let mut plan = script.plan;
         plan.moves.sort_by_key(|planned| planned.at);
         Ok(plan)
@@ -137,8 +150,12 @@ impl Script<'_> {
         Some(InHand { person: Some(index), card: card.clone() })
     }
 
+    fn index(&mut self, count: usize) -> usize {
+        self.rng.random_range(0..count.max(1))
+    }
+
     fn pick(&mut self, shops: &'static [Shop]) -> &'static Shop {
-        let index = self.rng.random_range(0..shops.len().max(1));
+        let index = self.index(shops.len());
         shops.get(index).or_else(|| shops.first()).unwrap_or(&crate::shops::BUS)
     }
 

@@ -34,7 +34,7 @@ pub(super) fn router() -> OpenApiRouter<Edge> {
 #[serde(deny_unknown_fields)]
 struct NewAppeal {
     /// `ask:ask_…`, `pause:pause_…`, or `version:prop_…` of what a law forces.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(pattern = "^(ask:ask|pause:pause|version:prop)_[0-9a-f]{32}$")]
     about: String,
     #[schema(nullable = false, min_length = 1, max_length = 500)]
     words: Option<String>,

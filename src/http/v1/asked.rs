@@ -16,7 +16,7 @@ use crate::record::row::{Canonical, Digest};
 /// The longest key of a request, in characters.
 const KEY_CHARS_MAX: usize = 200;
 /// The longest text that a person may send.
-const WORDS_CHARS_MAX: usize = 1000;
+const WORDS_CHARS_MAX: usize = 500;
 
 /// The parts of the address. What cannot be one is not there.
 #[derive(Debug, Clone)]
@@ -116,17 +116,29 @@ fn read_json<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, ApiError> {
     let value: Value = serde_json::from_slice(bytes)
         .map_err(|error| ApiError::Malformed { field: "body", what: plain(&error.to_string()) })?;
     let mut problems = Vec::new();
-    find_control(&value, &mut String::new(), &mut problems);
+    find_unfit(&value, &mut String::new(), &mut problems);
     if !problems.is_empty() {
         return Err(ApiError::Invalid(problems));
     }
     // From the text, not from the value: that would forget a field that comes twice.
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let pointer = error.path().iter().map(pointed).collect::<String>();
+        let mut pointer = error.path().iter().map(pointed).collect::<String>();
         let detail = plain(&error.into_inner().to_string());
+        if let Some(field) = field_of(&detail).map(|field| format!("/{}", escaped(field)))
+            && !pointer.ends_with(&field)
+        {
+            pointer.push_str(&field);
+        }
         ApiError::Invalid(vec![FieldProblem { pointer, detail }])
     })
+}
+
+/// The field that is missing, twice there, or not documented: the path ends at what it is in.
+fn field_of(detail: &str) -> Option<&str> {
+    let kinds = ["missing field `", "duplicate field `", "unknown field `"];
+    let rest = kinds.iter().find_map(|kind| detail.strip_prefix(kind))?;
+    rest.split('`').next()
 }
 
 fn pointed(segment: &serde_path_to_error::Segment) -> String {
@@ -142,32 +154,36 @@ fn escaped(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
-/// Finds texts with characters that cannot be seen: `PostgreSQL` stores no NUL, and no person types
+/// Finds what no field takes: nothing at all in the place of a value, which could mean anything; and
+/// texts with characters that cannot be seen, because `PostgreSQL` stores no NUL, and no person types
 /// the others.
-fn find_control(value: &Value, pointer: &mut String, problems: &mut Vec<FieldProblem>) {
+fn find_unfit(value: &Value, pointer: &mut String, problems: &mut Vec<FieldProblem>) {
     let length = pointer.len();
+    let mut problem = |pointer: &str, detail: &str| {
+        problems.push(FieldProblem { pointer: pointer.to_owned(), detail: detail.to_owned() });
+    };
     match value {
+        Value::Null => problem(pointer, "null means nothing here: leave it out, or say what it is"),
         Value::String(text) => {
             if text.chars().any(|c| c.is_control() && c != '\n') {
-                let detail = "it has a character that cannot be seen: take it out".to_owned();
-                problems.push(FieldProblem { pointer: pointer.clone(), detail });
+                problem(pointer, "it has a character that cannot be seen: take it out");
             }
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
                 let _ = write!(pointer, "/{index}");
-                find_control(item, pointer, problems);
+                find_unfit(item, pointer, problems);
                 pointer.truncate(length);
             }
         }
         Value::Object(fields) => {
             for (key, field) in fields {
                 let _ = write!(pointer, "/{}", escaped(key));
-                find_control(field, pointer, problems);
+                find_unfit(field, pointer, problems);
                 pointer.truncate(length);
             }
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -183,7 +199,7 @@ pub(super) fn words(field: &'static str, text: &str) -> Result<String, ApiError>
     if text.is_empty() {
         problem("write it in a few words")
     } else if text.chars().count() > WORDS_CHARS_MAX {
-        problem("it is longer than 1000 characters: shorten it")
+        problem("it is longer than 500 characters: shorten it")
     } else if text.chars().any(|c| c.is_control() && c != '\n') {
         problem("it has a character that cannot be seen: take it out")
     } else if has_card_number(text) {
@@ -275,7 +291,9 @@ mod tests {
                 other => panic!("{other:?}"),
             };
         assert_eq!(pointer(r#"{"amounts":[1,"x"]}"#), "/amounts/1");
-        assert_eq!(pointer(r#"{"amounts":[1],"amounts":[2]}"#), "");
+        assert_eq!(pointer(r#"{"amounts":[1],"amounts":[2]}"#), "/amounts");
+        assert_eq!(pointer("{}"), "/amounts");
+        assert_eq!(pointer(r#"{"amounts":null}"#), "/amounts");
         assert_eq!(pointer(r#"{"amounts":[1],"more":1}"#), "/more");
         assert_eq!(pointer(r#"{"amounts":"\u0000"}"#), "/amounts");
         assert_eq!(pointer("{"), "malformed");

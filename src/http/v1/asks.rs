@@ -75,7 +75,7 @@ struct Sum {
     #[schema(minimum = 1)]
     amount: i64,
     /// ISO 4217.
-    #[schema(min_length = 3, max_length = 3)]
+    #[schema(pattern = "^[A-Z]{3}$")]
     currency: String,
 }
 
@@ -416,6 +416,9 @@ enum NewAnswer {
     NotThisTime {
         /// `law_of_money`, `not_in_purpose`, `over_agreed_sum`, `safety_record` or
         /// `not_enough_money`.
+        #[schema(
+            pattern = "^(law_of_money|not_in_purpose|over_agreed_sum|safety_record|not_enough_money)$"
+        )]
         reason: String,
         #[schema(nullable = false, min_length = 1, max_length = 500)]
         words: Option<String>,

@@ -1,9 +1,10 @@
 //! What is documented of the API: made from the code, so that it says what is routed.
 
 use utoipa::openapi::OpenApi;
+use utoipa::openapi::schema::{AdditionalProperties, Schema};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
-    ComponentsBuilder, ContactBuilder, InfoBuilder, LicenseBuilder, OpenApiBuilder,
+    ComponentsBuilder, ContactBuilder, InfoBuilder, LicenseBuilder, OpenApiBuilder, RefOr,
     SecurityRequirement,
 };
 use utoipa::{IntoParams, IntoResponses};
@@ -43,7 +44,22 @@ pub(super) fn about() -> OpenApi {
 
 /// The whole document, as `GET /openapi.json` and `sayso openapi` give it.
 pub fn document() -> OpenApi {
-    super::router().into_openapi()
+    let mut document = super::router().into_openapi();
+    if let Some(components) = &mut document.components {
+        components.schemas.values_mut().for_each(seal);
+    }
+    document
+}
+
+/// Says that a choice between forms takes no other fields than theirs, as it does: utoipa says so of
+/// structs only.
+fn seal(schema: &mut RefOr<Schema>) {
+    let RefOr::T(Schema::OneOf(choice)) = schema else { return };
+    for form in &mut choice.items {
+        if let RefOr::T(Schema::Object(form)) = form {
+            form.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+        }
+    }
 }
 
 /// What any address may answer instead of its own answer.

@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::asked::{Asked, Nothing, Place, Sent, named};
+use super::asked::{Asked, Nothing, Place, Sent, named, words};
 use super::deed::{Deed, Done, act};
 use super::document::{KeyHeader, Problems};
 use super::people::PotBody;
@@ -55,7 +55,7 @@ struct NewHeldBack {
 #[serde(deny_unknown_fields)]
 struct NewPot {
     /// The pot that it is to be part of: it pays for the same things.
-    #[schema(min_length = 1, max_length = 60)]
+    #[schema(pattern = "^[a-z0-9][a-z0-9-]{0,59}$")]
     of: String,
     #[schema(min_length = 1, max_length = 60)]
     name: String,
@@ -80,9 +80,9 @@ struct JustSo {}
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewMove {
-    #[schema(min_length = 1, max_length = 60)]
+    #[schema(pattern = "^[a-z0-9][a-z0-9-]{0,59}$")]
     from: String,
-    #[schema(min_length = 1, max_length = 60)]
+    #[schema(pattern = "^[a-z0-9][a-z0-9-]{0,59}$")]
     to: String,
     /// In minor units.
     #[schema(minimum = 1)]
@@ -281,7 +281,7 @@ async fn open_pot(
 ) -> Result<Response, ApiError> {
     let person = named(&person, "person")?;
     let of = pot_in("of", &body.of)?;
-    let wanted = NewGoal { of, name: body.name, sum: body.sum };
+    let wanted = NewGoal { of, name: words("name", &body.name)?, sum: body.sum };
     act(&api, acting, key, Steer { person, steering: Steering::Open(wanted) }).await
 }
 

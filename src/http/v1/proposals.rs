@@ -380,6 +380,7 @@ async fn one_proposal(
 #[serde(deny_unknown_fields)]
 struct NewAnswerToChange {
     /// `yes` or `no`.
+    #[schema(pattern = "^(yes|no)$")]
     say: String,
     /// What of it is agreed; left out, all of it.
     #[schema(nullable = false)]

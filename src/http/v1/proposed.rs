@@ -49,6 +49,7 @@ pub(super) struct NewChange {
 #[serde(deny_unknown_fields)]
 pub(super) struct NewSession {
     /// `own_phone`, `own_page` or `in_person`.
+    #[schema(pattern = "^(own_phone|own_page|in_person)$")]
     how: String,
     #[schema(min_length = 1, max_length = 500)]
     place: String,
@@ -64,15 +65,19 @@ pub(super) struct NewSession {
 #[serde(deny_unknown_fields)]
 struct NewTerm {
     /// `category:food`, `code:5541`, `gate:cash`, `everything_else`, `everything`.
+    #[schema(
+        pattern = "^((category|shop):[a-z0-9-]{1,24}|code:[0-9]{4}|gate:[a-z_]{4,9}|everything|everything_else)$"
+    )]
     on: String,
     /// `yes`, `ask` or `no`.
+    #[schema(pattern = "^(yes|ask|no)$")]
     answer: String,
     #[serde(default)]
     limits: Vec<NewLimit>,
     #[schema(nullable = false)]
     hours: Option<NewHours>,
     /// `person`, `together` or `worker`; left out, together.
-    #[schema(nullable = false)]
+    #[schema(nullable = false, pattern = "^(person|together|worker)$")]
     decides: Option<String>,
     #[schema(nullable = false, min_length = 1, max_length = 500)]
     reason: Option<String>,
@@ -88,6 +93,7 @@ struct NewTerm {
 #[serde(deny_unknown_fields)]
 struct NewLimit {
     /// `purchase`, `day`, `week`, `month` or `agreement`.
+    #[schema(pattern = "^(purchase|day|week|month|agreement)$")]
     per: String,
     /// In minor units.
     #[schema(nullable = false, minimum = 0)]
@@ -99,9 +105,9 @@ struct NewLimit {
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewHours {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$")]
     from: Time,
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$")]
     to: Time,
 }
 

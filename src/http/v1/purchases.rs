@@ -122,6 +122,7 @@ async fn look(
     what: &str,
     reason: Option<&str>,
 ) -> Result<(Tx, Admitted), ApiError> {
+    let reason = reason.map(|reason| words("reason", reason)).transpose()?;
     let mut tx = api.store.snapshot().await?;
     let admitted = acting.see(&mut tx, Act::SeePurchase, person).await?;
     if admitted.actor.member.role == Role::Person {
@@ -139,12 +140,12 @@ async fn keep_look(
     acting: &Acting,
     person: &PersonId,
     what: &str,
-    reason: Option<&str>,
+    reason: Option<String>,
 ) -> Result<(), ApiError> {
     let mut tx = api.store.begin().await?;
     let admitted = acting.admit(&mut tx, Act::SeePurchase, person).await?;
     let reason = match reason {
-        Some(reason) => words("reason", reason)?,
+        Some(reason) => reason,
         None if !admitted.actor.member.role.explains_looks() => AS_TICKED.to_owned(),
         None => {
             let what = "say why you look: the person can read it";

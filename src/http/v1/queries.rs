@@ -13,7 +13,7 @@ pub(super) struct Looking {
     /// The `next_cursor` of the page before.
     pub(super) cursor: Option<String>,
     /// Why somebody else than the person looks. The person can read it.
-    #[param(max_length = 1000)]
+    #[param(min_length = 1, max_length = 500)]
     pub(super) reason: Option<String>,
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Looking {
 #[serde(deny_unknown_fields)]
 pub(super) struct LookingAtOne {
     /// Why somebody else than the person looks. The person can read it.
-    #[param(max_length = 1000)]
+    #[param(min_length = 1, max_length = 500)]
     pub(super) reason: Option<String>,
 }
 

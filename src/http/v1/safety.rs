@@ -248,7 +248,7 @@ async fn talks(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewQuietWord {
-    /// Four letters or more. Nobody can read it again, not even here.
+    /// Four letters to a hundred. Nobody can read it again, not even here.
     #[schema(min_length = 4, max_length = 100)]
     word: String,
 }

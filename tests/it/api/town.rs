@@ -8,30 +8,7 @@ use crate::world::{Answer, DEMO, World};
 pub(crate) const ACCOUNTS: [&str; 12] =
     ["dee", "femi", "hal", "hugo", "paul", "amina", "ben", "dara", "ruth", "priya", "sol", "owen"];
 
-const HELPERS: &str = r#"
-[[member]]
-id = "hal"
-human = "hal"
-name = "Hal"
-role = "helper"
-person = "dee"
-sees = ["balance", "list", "totals", "purchases", "freeze", "draft", "appeal"]
-
-[[member]]
-id = "hugo"
-human = "hugo"
-name = "Hugo"
-role = "helper"
-person = "dee"
-
-[[member]]
-id = "paul"
-human = "paul"
-name = "Paul"
-role = "planner"
-person = "dee"
-sees = ["list"]
-"#;
+const HELPERS: &str = include_str!("helpers.toml");
 
 /// The demo with helpers and a planner of Dee's.
 pub(crate) fn town() -> String {

@@ -2,6 +2,7 @@
 
 mod amina;
 mod dee;
+mod year;
 
 use std::collections::BTreeMap;
 

@@ -20,6 +20,7 @@ use sayso::domain::decide::decide;
 use sayso::domain::id::PermissionId;
 use sayso::domain::limit::{Committed, CounterKey, Limit};
 use sayso::domain::merchant::{Category, Mcc, Merchant, ShopKey};
+use sayso::domain::money::Money;
 use sayso::domain::period::{Moment, Period};
 use sayso::domain::permission::{Giver, Permission};
 use sayso::domain::person::PersonState;
@@ -474,7 +475,7 @@ proptest! {
             let pot = &facts.pots[&part.pot];
             let of = pot.part_of.as_ref().unwrap_or(&part.pot);
             let plan = holder.agreement.pots.iter().find(|plan| plan.id == *of).unwrap();
-            let wanted = pot.left.minor() - pot.held_back.map_or(0, |held| held.minor());
+            let wanted = pot.left.minor() - pot.held_back.map_or(0, Money::minor);
             prop_assert!(part.amount.minor() <= wanted);
             if let (Some(release), Some(loaded)) = (&plan.release, pot.loaded) {
                 let unreleased = release.unreleased(loaded, facts.moment.date).unwrap().minor();

@@ -198,11 +198,11 @@ async fn two_moves_at_once_move_the_money_once(database: TestDatabase) {
         let request = request.header("content-type", "application/json").body(body);
         tokio::spawn(async move { request.send().await.unwrap().status().as_u16() })
     };
-    let sent: Vec<_> = (0..6)
+    let answers: Vec<_> = (0..6)
         .map(|n| send(if n % 2 == 0 { world.app.address() } else { other.address() }, n))
         .collect();
     let mut moved = 0;
-    for answer in sent {
+    for answer in answers {
         let status = answer.await.unwrap();
         assert!([200, 409, 503].contains(&status), "{status}");
         moved += i32::from(status == 200);

@@ -1,0 +1,68 @@
+//! A year of everyday purchases: everybody buys everywhere, and nothing goes wrong on the way.
+
+use super::{Act, Plan, Script, Share};
+use crate::{
+    programme::{CardState, Programme},
+    shops::{self, Shop},
+};
+
+const DAYS: i64 = 365;
+/// How many purchases each person makes on a day: over two thousand of six people in the year.
+const A_DAY: usize = 1;
+
+/// Where people buy.
+static SHOPS: [&[Shop]; 20] = [
+    &shops::NEWSAGENTS,
+    &shops::SUPERMARKETS,
+    &shops::LAUNDERETTES,
+    &shops::VETS,
+    &shops::PHONE_SHOPS,
+    &shops::MARKET_STALLS,
+    &shops::PETROL_STATIONS,
+    &shops::CAFES,
+    &shops::DIY_SHOPS,
+    &shops::CHEMISTS,
+    &shops::TAXIS,
+    &shops::SHOE_SHOPS,
+    std::slice::from_ref(&shops::OFF_LICENCE),
+    std::slice::from_ref(&shops::UNSORTED),
+    std::slice::from_ref(&shops::BUS),
+    std::slice::from_ref(&shops::THEORY_TEST),
+    std::slice::from_ref(&shops::COURSE),
+    std::slice::from_ref(&shops::BOOKS_ONLINE),
+    std::slice::from_ref(&shops::CASH_MACHINE),
+    std::slice::from_ref(&shops::DINER_ABROAD),
+];
+
+impl Plan {
+    /// A year of everybody in the programme who has a card that works.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub(crate) fn year(programme: &Programme, seed: u64) -> anyhow::Result<Self> {
+        Self::told(programme, seed, |script| {
+            script.story = "a year";
+            for person in &programme.people {
+                let Some(card) = script.card(&person.id, CardState::Active) else { continue };
+                for day in 0..DAYS {
+                    for _ in 0..A_DAY {
+                        let (at, amount) =
+                            (script.at(day, 6, 30, 17 * 60), script.pence(80, 14_00));
+                        let kind = script.pick_kind();
+                        let shop = script.pick(kind);
+                        let number = script.plan_purchase(&card, shop);
+                        script.push(at, number, Act::Ask(amount));
+                        script.push(at + 3600, number, Act::Capture(Share::All));
+                    }
+                }
+            }
+        })
+    }
+}
+
+impl Script<'_> {
+    fn pick_kind(&mut self) -> &'static [Shop] {
+        let index = self.index(SHOPS.len());
+        SHOPS.get(index).copied().unwrap_or(&shops::NEWSAGENTS)
+    }
+}

@@ -1,0 +1,38 @@
+//! A year of purchases: of those inside the agreement none needs asking.
+
+use jiff::Timestamp;
+use sayso::ops::balances::Balances;
+use simulator::{Clock, Play, population, year};
+use tokio::sync::mpsc;
+
+use crate::support::TestDatabase;
+use crate::world::{World, patient};
+
+on_both_databases!(nobody_asks_for_what_was_agreed);
+
+/// People whose lists differ in everything that a decision looks at. The simulator reads the same file
+/// with code of its own, and says of each purchase beforehand whether it is inside.
+const PEOPLE: usize = 6;
+/// So much money that it is no reason.
+const FILL: i64 = 200;
+
+async fn nobody_asks_for_what_was_agreed(database: TestDatabase) {
+    let programme = population::populate(population::TEMPLATE, PEOPLE, FILL).unwrap();
+    let programme = patient(&programme).replace("allocated = \"", "allocated = \"1000");
+    let world = World::open_with(database, &programme).await;
+    let hand = world.hand();
+    let clock = Clock::Story(Box::new(move |unix| hand.set(Timestamp::from_second(unix).unwrap())));
+    let play = Play { gateway: world.url(""), programme, seed: 1 };
+    let (steps, nobody_listens) = mpsc::channel(1);
+    drop(nobody_listens);
+    let mut played = year(&play, clock, steps).await.unwrap();
+    let balances = Balances::read(world.app.store(), world.app.directory()).await.unwrap();
+    played.compare_balances(&balances.to_json().to_string()).unwrap();
+    let report = played.report();
+    assert!(report.is_clean(), "{}", report.to_text());
+    assert_eq!(report.agreed_not_paid, 0, "of {}", report.agreed);
+    // Both happen often: what is inside, and what is not.
+    let refused = report.answers()["not paid"];
+    assert!(report.agreed > 2_000 && refused > 100, "{}", report.to_text());
+    world.check().await;
+}
