@@ -36,7 +36,7 @@ pub async fn publish_guide(
     }
     let programme = desk.directory.in_force(&acting.programme).await?;
     let guide = parse_guide(&publication.text, &programme.rules)
-        .map_err(|error| ActError::invalid("text", error.to_string()))?;
+        .map_err(|error| ActError::invalid("content", error.to_string()))?;
     if publication.written_with.is_empty() {
         let what = "name those of its authors who have a budget: without them it is nobody's guide";
         return Err(ActError::invalid("written_with", what));

@@ -66,6 +66,15 @@ pub fn parse_guide(text: &str, rules: &MerchantRules) -> Result<Guide, RulesErro
     parse_file(GUIDE_FILE, text, Some(rules))
 }
 
+/// Reads a guide that was published, with the categories of its time.
+///
+/// # Errors
+///
+/// As [`parse_guide`].
+pub fn published_guide(text: &str) -> Result<Guide, RulesError> {
+    parse_file(GUIDE_FILE, text, None)
+}
+
 /// Reads a guide; without `rules`, its categories are taken as they are.
 pub(super) fn parse_file(
     file: &str,

@@ -17,7 +17,7 @@ use crate::domain::merchant::MerchantRules;
 
 pub use categories::{BUILT_IN_CATEGORIES, built_in, known_codes, parse};
 pub use difference::compare;
-pub use guide::{BUILT_IN_GUIDE, Guide, Paragraph, built_in_guide, parse_guide};
+pub use guide::{BUILT_IN_GUIDE, Guide, Paragraph, built_in_guide, parse_guide, published_guide};
 
 /// The file that sorts codes into categories.
 pub const CATEGORIES_FILE: &str = "categories.toml";

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use super::batch::{Batch, read_row};
 use super::{StoreError, Tx};
 use crate::domain::id::{MemberId, ProgrammeId};
-use crate::record::row::{Reader, Table, columns, shown};
+use crate::record::row::{CorruptRow, Reader, Table, columns, shown};
+use crate::rules::{Guide, published_guide};
 
 static GUIDE: Table = Table {
     name: "guide",
@@ -25,6 +26,21 @@ pub struct GuideRow {
     pub written_with: String,
     pub published_at: Timestamp,
     pub published_by: MemberId,
+}
+
+impl GuideRow {
+    /// What it says.
+    ///
+    /// # Errors
+    /// When it cannot be read, though it could when it was published.
+    pub fn guide(&self) -> Result<Guide, CorruptRow> {
+        published_guide(&self.content).map_err(|error| CorruptRow {
+            table: GUIDE.name,
+            column: "content",
+            found: error.to_string(),
+            key: self.version.to_string(),
+        })
+    }
 }
 
 impl Tx {

@@ -10,6 +10,7 @@ use utoipa_axum::routes;
 use super::Api;
 use super::asked::{Asked, Place, named};
 use super::document::Problems;
+use super::guide::guide_now;
 use super::queries::Which;
 use super::shown::MoneyBody;
 use crate::domain::agreement::{Agreement, Scope, Term};
@@ -19,6 +20,7 @@ use crate::http::Edge;
 use crate::http::problem::ApiError;
 use crate::members::Acting;
 use crate::programme::directory::Programme;
+use crate::rules::Guide;
 use crate::store::StoreError;
 
 pub(super) fn router() -> OpenApiRouter<Edge> {
@@ -71,6 +73,8 @@ pub(super) struct TermBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     cooling_days: Option<u32>,
+    /// The paragraphs of the guide that are about it.
+    guide: Vec<String>,
 }
 
 /// The most of something, in one purchase or over a time.
@@ -144,12 +148,13 @@ async fn agreement(
         Err(StoreError::Contended(_)) => return Err(ApiError::NotFound("version")),
         found => found?,
     };
+    let guide = guide_now(&mut tx, id).await?;
     tx.commit().await?;
-    Ok(Json(AgreementBody::of(&found, in_force == Some(version), &programme)))
+    Ok(Json(AgreementBody::of(&found, in_force == Some(version), &programme, &guide)))
 }
 
 impl AgreementBody {
-    pub(super) fn of(agreement: &Agreement, in_force: bool, programme: &Programme) -> Self {
+    fn of(agreement: &Agreement, in_force: bool, programme: &Programme, guide: &Guide) -> Self {
         let pot = |pot: &crate::domain::pot::PotPlan| PlannedPot {
             pot: pot.id.to_string(),
             name: pot.name.clone(),
@@ -171,14 +176,24 @@ impl AgreementBody {
             agreed_by: agreement.agreed_by.clone(),
             how: agreement.how.clone(),
             partial: agreement.partial,
-            terms: agreement.terms.iter().map(|term| TermBody::of(term, programme)).collect(),
+            terms: agreement
+                .terms
+                .iter()
+                .map(|term| TermBody::of(term, programme, guide))
+                .collect(),
             pots: agreement.pots.iter().map(pot).collect(),
         }
     }
 }
 
 impl TermBody {
-    pub(super) fn of(term: &Term, programme: &Programme) -> Self {
+    pub(super) fn of(term: &Term, programme: &Programme, guide: &Guide) -> Self {
+        let category = match term.scope() {
+            Scope::Category(category) => Some(category),
+            Scope::Code(code) => Some(programme.rules.category_of(Some(*code))),
+            Scope::Shop(_) | Scope::EverythingElse | Scope::Gate(_) | Scope::Everything => None,
+        };
+        let paragraphs = category.map(|category| guide.about(category).map(|p| p.id.clone()));
         let name = match term.scope() {
             Scope::Category(category) => Some(programme.category_name(category).to_owned()),
             Scope::Code(code) => programme.rules.code_name(*code).map(str::to_owned),
@@ -196,6 +211,7 @@ impl TermBody {
             reason: term.reason().map(str::to_owned),
             review_on: term.review_on().map(|on| on.to_string()),
             cooling_days: term.cooling_days(),
+            guide: paragraphs.map(Iterator::collect).unwrap_or_default(),
         }
     }
 }

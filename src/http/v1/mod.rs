@@ -13,6 +13,8 @@ mod asks;
 mod cards;
 mod deed;
 mod document;
+mod guide;
+mod help;
 mod helping;
 mod me;
 mod pauses;
@@ -99,6 +101,8 @@ pub(super) fn router() -> OpenApiRouter<Edge> {
         .merge(people::router())
         .merge(pots::router())
         .merge(agreement::router())
+        .merge(guide::router())
+        .merge(help::router())
         .merge(cards::router())
         .merge(helping::router())
         .merge(purchases::router())

@@ -14,6 +14,7 @@ use super::asked::{Asked, Nothing, Place, Sent, named};
 use super::asks::{Plain, some_words};
 use super::deed::{Deed, Done, act};
 use super::document::{KeyHeader, Problems};
+use super::guide::guide_now;
 use super::proposed::{ChangeWanted, NewChange, NewSession, keys, wrong};
 use super::shown::{Page, PageQuery};
 use crate::agreements::{self, Answering, Desk, Draft, Next, Outcome};
@@ -47,7 +48,7 @@ pub(super) fn desk(api: &Api) -> Desk<'_> {
 
 /// What came of a move.
 #[derive(Debug, Serialize, ToSchema)]
-struct OutcomeBody {
+pub(super) struct OutcomeBody {
     proposal: String,
     /// `waits`, `cools`, `started` or `ended`.
     next: &'static str,
@@ -366,8 +367,10 @@ async fn one_proposal(
     let found = tx.proposal(&admitted.programme, budget, id, currency).await?;
     let found = found.ok_or(ApiError::NotFound("proposal"))?;
     let difference = agreements::proposed(&mut tx, &programme, &acting, &person, &found.0).await?;
+    let guide = guide_now(&mut tx, &admitted.programme).await?;
     tx.commit().await?;
-    let terms = found.0.list.terms.iter().map(|term| TermBody::of(term, &programme)).collect();
+    let term = |term| TermBody::of(term, &programme, &guide);
+    let terms = found.0.list.terms.iter().map(term).collect();
     Ok(Json(ProposalInFull {
         proposal: ProposalBody::of(found, &acting),
         lines: difference.lines.into_iter().map(LineBody::from).collect(),

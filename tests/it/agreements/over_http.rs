@@ -2,11 +2,19 @@
 
 use serde_json::json;
 
-use super::village::{Village, at_a_phone_shop};
+use sayso::domain::agreement::Answer;
+use sayso::domain::proposal::Said;
+use sayso::rules::BUILT_IN_GUIDE;
+
+use super::village::{Village, at_a_phone_shop, category, term, with};
 use crate::support::TestDatabase;
 use crate::world::purchase;
 
-on_both_databases!(proposed_agreed_and_paid_over_the_api);
+on_both_databases!(
+    proposed_agreed_and_paid_over_the_api,
+    a_guide_is_read_where_a_list_is,
+    more_help_is_chosen_and_given_back,
+);
 
 async fn proposed_agreed_and_paid_over_the_api(database: TestDatabase) {
     let village = Village::open(database).await;
@@ -80,5 +88,55 @@ async fn proposed_agreed_and_paid_over_the_api(database: TestDatabase) {
     let lifted = village.post("ruth", &format!("/pauses/{id}/lift"), json!({})).await;
     assert_eq!(lifted.status, 200, "{lifted:?}");
     assert!(village.world.ask(&purchase("C", 1_00)).await.is_approved());
+    village.world.check().await;
+}
+
+async fn a_guide_is_read_where_a_list_is(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let world = &village.world;
+    let starter = world.get_as("dee", "/v1/guide").await.json();
+    assert_eq!((&starter["version"], &starter["written_with"]), (&json!(1), &json!([])));
+    assert_eq!(world.get_as("dee", "/v1/guide?version=1").await.status, 404, "nobody published it");
+    let content = BUILT_IN_GUIDE
+        .replace("authors = []", "authors = [\"People with a budget\", \"The outreach team\"]")
+        .replace("id = \"debts\"", "id = \"what-you-owe\"");
+    let publish = async |who: &str, with: &[&str]| {
+        world.post_as(who, "/v1/guide", &json!({"content": content, "written_with": with})).await
+    };
+    assert_eq!(publish("ruth", &[]).await.status, 422, "written without them");
+    assert_eq!(publish("amina", &["People with a budget"]).await.status, 403);
+    assert_eq!(publish("ruth", &["People with a budget"]).await.status, 201);
+    let guide = world.get_as("dee", "/v1/guide").await.json();
+    assert_eq!(guide["written_with"], json!(["People with a budget"]));
+    assert_eq!(world.get_as("amina", "/v1/guide?version=1").await.json(), guide);
+    let banks = village.in_force("dee").await.list();
+    let banks = with(&banks, term(category("banks"), Answer::Ask));
+    let proposed = village.propose("amina", "dee", banks).await.unwrap();
+    village.answer("dee", "dee", proposed.proposal, Said::Yes).await.unwrap();
+    let terms = village.get("dee", "/agreement").await["terms"].as_array().unwrap().clone();
+    let line = terms.iter().find(|term| term["on"] == "category:banks").unwrap();
+    assert_eq!(line["guide"], json!(["what-you-owe"]));
+    village.world.check().await;
+}
+
+async fn more_help_is_chosen_and_given_back(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let session = json!({"how": "own_phone", "place": "at home", "minutes": 1});
+    let together = json!({
+        "help": "together", "above": 20_00, "cooling_days": 2, "review_on": "2027-03-01",
+        "words": "I want a second look.", "session": session,
+    });
+    for (who, status) in [("amina", 403), ("dee", 200)] {
+        assert_eq!(village.post(who, "/help", together.clone()).await.status, status, "{who}");
+    }
+    assert_eq!(village.world.ask(&purchase("Dear", 20_01)).await.reason(), "over_purchase");
+    assert!(village.world.ask(&purchase("Fine", 20_00)).await.is_approved());
+    let nothing = json!({"help": "together", "above": 0, "cooling_days": 0,
+        "review_on": "2027-03-01", "words": "x", "session": session});
+    assert_eq!(village.post("dee", "/help", nothing).await.status, 422);
+    let alone = json!({"help": "alone", "words": "I can do it.", "session": session});
+    let wish = village.post("dee", "/help", alone).await;
+    assert_eq!((wish.status, &wish.json()["next"]), (200, &json!("cools")), "{wish:?}");
+    assert_eq!(village.world.ask(&purchase("Still", 20_01)).await.reason(), "over_purchase");
     village.world.check().await;
 }

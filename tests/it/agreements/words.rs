@@ -105,7 +105,7 @@ async fn a_guide_is_written_with_people_who_have_a_budget(database: TestDatabase
     };
     assert!(is_invalid(&publish("ruth", &[], &text).await, "written_with"));
     assert!(is_invalid(&publish("ruth", &["Nobody"], &text).await, "written_with"));
-    assert!(is_invalid(&publish("ruth", &["People with a budget"], "x = ").await, "text"));
+    assert!(is_invalid(&publish("ruth", &["People with a budget"], "x = ").await, "content"));
     assert!(is_not_allowed(&publish("amina", &["People with a budget"], &text).await));
     assert_eq!(publish("ruth", &["People with a budget"], &text).await.unwrap(), 1);
     assert!(is_conflict(&publish("ruth", &["People with a budget"], &text).await));

@@ -40,6 +40,11 @@ const SAME: &str = r#"{"version": 1, "words": "No change.",
 const ANSWER: &str =
     r#"{"say": "yes", "session": {"how": "own_page", "place": "the office", "minutes": 5}}"#;
 const SESSION: &str = r#"{"session": {"how": "own_page", "place": "the office", "minutes": 5}}"#;
+/// A guide that says nothing.
+const GUIDE: &str = r#"{"content": "x = 1", "written_with": ["People with a budget"]}"#;
+/// What the list says already.
+const HELP: &str = r#"{"help": "alone", "words": "I can do it.",
+    "session": {"how": "own_page", "place": "the office", "minutes": 5}}"#;
 /// A pause without a talk, which ended before it began.
 const PAUSE: &str = r#"{"reason": "No.", "talk": "talk_00000000000000000000000000000001",
     "until": "2020-01-01T00:00:00Z"}"#;
@@ -65,8 +70,10 @@ const fn post(path: &'static str, body: &'static str) -> Route {
 /// Every address, with what each of [`ACCOUNTS`] is answered there, in that order. What changes
 /// something comes last, so that it disturbs nothing.
 #[rustfmt::skip]
-pub(crate) const ROUTES: [(Route, [u16; 12]); 59] = [
+pub(crate) const ROUTES: [(Route, [u16; 12]); 62] = [
     (get("/v1/me", ""),
+        [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
+    (get("/v1/guide", ""),
         [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
     (get("/v1/people", ""),
         [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
@@ -103,6 +110,10 @@ pub(crate) const ROUTES: [(Route, [u16; 12]); 59] = [
     (get("/v1/people/{person}/pauses", ""),
         [200, 404, 403, 404, 403, 200, 404, 200, 200, 403, 403, 200]),
     // Whoever may do it hears that nothing is changed by it, or that there is no such thing.
+    (post("/v1/guide", GUIDE),
+        [403, 403, 403, 403, 403, 403, 403, 403, 422, 403, 403, 403]),
+    (post("/v1/people/{person}/help", HELP),
+        [422, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),
     (post("/v1/people/{person}/proposals", SAME),
         [422, 404, 403, 404, 403, 422, 404, 403, 422, 403, 403, 403]),
     (post("/v1/people/{person}/drafts", SAME),
