@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::telling::recipient;
 use super::{Desk, Next, Outcome, Table, Weighing, checked_session, lock, written};
 use crate::domain::change::{Key, changes};
-use crate::domain::id::{BudgetId, PersonId, ProgrammeId, ProposalId};
+use crate::domain::id::{BudgetId, HumanId, PersonId, ProgrammeId, ProposalId};
 use crate::domain::proposal::{Consent, How, MoveError, Proposal, Said, Session, Side, State};
 use crate::domain::recipient::Recipient;
 use crate::domain::role::{Act, Role};
@@ -56,13 +56,13 @@ pub async fn answer(
     let mut table = Table::open(tx, desk, acting, person, act_of).await?;
     let (mut proposal, mut consents) = table.proposal(tx, id).await?;
     let side = table.side()?;
-    let again = Table::says_again(&proposal, &consents, side, answering.said);
+    let human = table.admitted.actor.member.human.clone();
+    let again = says_again(&proposal, &mut consents, side, &human, &answering, acting.at);
     if again {
         proposal.is_open(acting.at)?;
     } else {
         let in_force = table.in_force()?.version;
-        let human = &table.admitted.actor.member.human;
-        proposal.may_answer(&consents, side, human, in_force, acting.at)?;
+        proposal.may_answer(&consents, side, &human, in_force, acting.at)?;
     }
     if proposal.base_version != table.in_force()?.version {
         return Err(MoveError::Stale.into());
@@ -85,7 +85,9 @@ pub async fn answer(
         table.close(tx, "list_refused", &subject, &words).await?;
         return Ok(Outcome { proposal: id, next });
     }
-    if !again {
+    if again {
+        tx.confirm_again(&table.admitted.programme, &proposal, side, acting.at).await?;
+    } else {
         let consent = table.consent(side, session, answering.parts);
         table.put_consent(tx, &proposal, &mut consents, consent).await?;
     }
@@ -93,6 +95,26 @@ pub async fn answer(
     let kind = if matches!(next, Next::Started(_)) { "list_started" } else { "list_agreed" };
     table.close(tx, kind, &subject, &words).await?;
     Ok(Outcome { proposal: id, next })
+}
+
+/// Whether the person says yes again to what cools: nothing starts by silence. Notes when.
+fn says_again(
+    proposal: &Proposal,
+    consents: &mut [Consent],
+    side: Side,
+    human: &HumanId,
+    answering: &Answering,
+    at: Timestamp,
+) -> bool {
+    let cools = proposal.not_before > proposal.proposed_at;
+    if side != Side::Person || answering.said != Said::Yes || !cools {
+        return false;
+    }
+    let own = consents.iter_mut().find(|c| c.side == side && c.is_yes() && c.human == *human);
+    own.is_some_and(|own| {
+        own.confirmed_at = Some(at);
+        true
+    })
 }
 
 /// Writes down what the person said when they were together, for the person to confirm. Until then
@@ -149,7 +171,7 @@ pub async fn confirm(
     let waits = consents.iter().find(|c| c.side == Side::Person && c.confirmed_at.is_none());
     let waits = waits.filter(|c| c.human == human).cloned().ok_or(MoveError::NothingToConfirm)?;
     let member = table.admitted.actor.member.id.clone();
-    let consent = Consent { member, confirmed_at: Some(acting.at), ..waits };
+    let consent = Consent { member, confirmed_at: Some(acting.at), said_at: acting.at, ..waits };
     table.put_consent(tx, &proposal, &mut consents, consent).await?;
     let next = table.settle(tx, &mut proposal, &consents, State::Open).await?;
     table.close(tx, "list_confirmed", &id.to_string(), "").await?;
@@ -190,13 +212,6 @@ pub async fn withdraw(
 }
 
 impl Table<'_> {
-    /// Whether the person says yes again to what has cooled: nothing starts by silence.
-    fn says_again(proposal: &Proposal, consents: &[Consent], side: Side, said: Said) -> bool {
-        let has_cooled = proposal.not_before > proposal.proposed_at;
-        let own = consents.iter().any(|c| c.side == Side::Person && c.is_yes());
-        side == Side::Person && said == Said::Yes && has_cooled && own
-    }
-
     /// A side whose yes it does not take is not asked.
     async fn is_asked(&self, tx: &mut Tx, proposal: &Proposal, side: Side) -> Result<(), ActError> {
         let weighing = self.weigh(tx, &proposal.list).await?;

@@ -197,6 +197,7 @@ impl<'d> Table<'d> {
 struct Weighing {
     changes: Vec<Change>,
     since_agreed: Vec<Change>,
+    own_so_far: Vec<Change>,
     manager_above: Option<Money>,
 }
 
@@ -205,6 +206,7 @@ impl Weighing {
         Self {
             changes: changes(now, next, &programme.rules),
             since_agreed: changes(agreed, next, &programme.rules),
+            own_so_far: changes(agreed, now, &programme.rules),
             manager_above: programme.settings.manager_above,
         }
     }
@@ -213,6 +215,7 @@ impl Weighing {
         Standard {
             changes: &self.changes,
             since_agreed: &self.since_agreed,
+            own_so_far: &self.own_so_far,
             manager_above: self.manager_above,
         }
     }

@@ -8,8 +8,8 @@ use crate::domain::id::{PauseId, PersonId, TalkId};
 use crate::domain::pause::{Pause, PauseError};
 use crate::domain::recipient::Recipient;
 use crate::domain::role::Act;
-use crate::ledger::book::Card;
 use crate::members::{ActError, Acting};
+use crate::programme::pausing::{begin_pause, lift_pause};
 use crate::store::Tx;
 use crate::words::{ListNews, Words};
 
@@ -65,12 +65,7 @@ pub async fn pause(
         lifted_at: None,
     };
     pause.check(&tx.pauses_of(&programme, &budget).await?)?;
-    tx.add_pause(&programme, &budget, &pause).await?;
-    let stopped = table.cards(|card| Card {
-        standing: card.standing.paused(acting.at, pause.ends_at),
-        ..card.clone()
-    });
-    tx.stand_cards(&programme, &budget, &stopped).await?;
+    begin_pause(tx, &programme, &budget, &pause).await?;
     let subject = pause.id.to_string();
     let (until, reason) = (Some(pause.ends_at), pause.reason.as_str());
     table.tell(Recipient::Person, ListNews::PauseBegun, &subject, until, reason);
@@ -92,20 +87,8 @@ pub async fn lift(
     let pauses = tx.pauses_of(&programme, &budget).await?;
     let known = pauses.iter().find(|pause| pause.id == id).ok_or(ActError::NotThere("pause"))?;
     known.lifted(acting.at)?;
-    tx.lift_pause(&programme, &budget, id, acting.at).await?;
-    let freed = table.cards(|card| Card { standing: card.standing.lifted(), ..card.clone() });
-    tx.stand_cards(&programme, &budget, &freed).await?;
+    lift_pause(tx, &programme, &budget, known, acting.at).await?;
     let subject = id.to_string();
     table.tell(Recipient::Person, ListNews::PauseLifted, &subject, None, "");
     table.close(tx, "pause_lifted", &subject, "").await
-}
-
-impl Table<'_> {
-    /// The cards of the budget that `changed` changes, as it changes them.
-    fn cards(&self, changed: impl Fn(&Card) -> Card) -> Vec<Card> {
-        let owner = self.open_book().ok().and_then(|open| open.book.owner.as_ref());
-        let cards = owner.map(|owner| owner.cards.as_slice()).unwrap_or_default();
-        let if_other = |card: &Card| Some(changed(card)).filter(|new| new != card);
-        cards.iter().filter_map(if_other).collect()
-    }
 }

@@ -59,6 +59,7 @@ impl Table<'_> {
                 Ok(Next::Waits(sides))
             }
             Err(MoveError::Cooling(from)) => {
+                proposal.cool_until(from);
                 self.change(tx, proposal, before).await?;
                 self.tell_cooling(proposal, from);
                 Ok(Next::Cools(from))

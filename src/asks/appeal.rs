@@ -10,7 +10,7 @@ use crate::domain::agreement::Scope;
 use crate::domain::appeal::{About, Appeal, AppealError, AppealState, Finding, Interim};
 use crate::domain::ask::{Ask, AskState, By, NoReason, Urgency, WORKS_FOR, helps_from};
 use crate::domain::id::{
-    AppealId, AskId, BudgetId, HumanId, PermissionId, PersonId, ProgrammeId, ProposalId,
+    AppealId, AskId, BudgetId, HumanId, PauseId, PermissionId, PersonId, ProgrammeId, ProposalId,
 };
 use crate::domain::money::Money;
 use crate::domain::period::Moment;
@@ -20,6 +20,7 @@ use crate::domain::recipient::Recipient;
 use crate::domain::role::{Act, Role};
 use crate::members::{ActError, Acting, Admitted};
 use crate::programme::forced::{Found, take_back_forced};
+use crate::programme::pausing::lift_pause;
 use crate::record::particulars::Particulars;
 use crate::store::{Tx, WaitingAppeal};
 use crate::words::{News, Particular, Who};
@@ -217,7 +218,7 @@ async fn found(tx: &mut Tx, room: &Room, id: AppealId) -> Result<Appeal, ActErro
 /// Says what came of looking again. A no that is changed is a permission from the next moment on.
 /// The yes for now ends with the answer.
 ///
-/// When it was about a pause and is changed, whoever calls lifts the pause in the same transaction.
+/// A pause that was wrong is lifted with the answer.
 pub async fn answer_appeal(
     tx: &mut Tx,
     desk: Desk<'_>,
@@ -248,6 +249,9 @@ pub async fn answer_appeal(
             "a link to this person is marked; somebody else must look",
         ));
     }
+    if let (Finding::Changed, About::Pause(id)) = (finding, before.about) {
+        lift(tx, &room, id, acting.at).await?;
+    }
     let permission = match (finding, before.about) {
         (Finding::Changed, About::Ask(id)) => Some(changed(tx, &room, desk, id, acting.at).await?),
         (Finding::Changed, About::Version(id)) => {
@@ -267,6 +271,15 @@ pub async fn answer_appeal(
     tx.move_appeal(&room.programme_id, &before, &after).await?;
     tell_answered(tx, &room, desk, &admitted, &after, permission.as_ref()).await?;
     Ok(after)
+}
+
+/// Ends a pause that nobody should have begun. One that is over by now has ended already.
+async fn lift(tx: &mut Tx, room: &Room, id: PauseId, at: Timestamp) -> Result<(), ActError> {
+    let pauses = tx.pauses_of(&room.programme_id, &room.budget).await?;
+    match pauses.iter().find(|pause| pause.id == id && pause.over_at() > at) {
+        Some(pause) => Ok(lift_pause(tx, &room.programme_id, &room.budget, pause, at).await?),
+        None => Ok(()),
+    }
 }
 
 /// What no law forced goes back to what it was, as far as it is still what was made of it.

@@ -96,6 +96,16 @@ impl CardStanding {
         }
     }
 
+    /// As whoever adds or changes a card leaves it during a pause that ends `until`: the pause is
+    /// about the person's money, not about one piece of plastic.
+    #[must_use]
+    pub fn under(self, until: Option<Timestamp>, at: Timestamp) -> Self {
+        match until {
+            Some(until) if until > at => self.paused(at, until),
+            Some(_) | None => self,
+        }
+    }
+
     /// Without a pause that is over by `at`.
     #[must_use]
     pub fn settled(self, at: Timestamp) -> Self {

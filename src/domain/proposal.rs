@@ -132,9 +132,10 @@ pub struct Consent {
     /// What of it is agreed; none for all of it.
     pub parts: Option<BTreeSet<Key>>,
     pub session: Session,
-    /// When it was confirmed that it is this human's own word. What somebody else wrote down for
-    /// them counts for nothing before.
+    /// When it was last confirmed that it is this human's own word. What somebody else wrote down
+    /// for them counts for nothing before, and what cools counts when it is said again.
     pub confirmed_at: Option<Timestamp>,
+    /// When it was said; of what was written down, when it was first confirmed.
     pub said_at: Timestamp,
 }
 
@@ -223,6 +224,14 @@ impl Proposal {
         if own.is_some_and(|c| c.side == side) { Ok(()) } else { Err(MoveError::NotYours) }
     }
 
+    /// Waits until a moment at which the person can say yes again, and as long after it as for any
+    /// answer.
+    pub fn cool_until(&mut self, from: Timestamp) {
+        self.not_before = self.not_before.max(from);
+        let until = from.checked_add(OPEN_FOR).unwrap_or(Timestamp::MAX);
+        self.open_until = self.open_until.max(until);
+    }
+
     /// The human beings who forced it, if it became a version because a law says so.
     pub fn forced_by(&self, consents: &[Consent]) -> Option<BTreeSet<HumanId>> {
         let is_forced = self.kind == Kind::Law && self.state == State::Agreed;
@@ -286,6 +295,9 @@ pub struct Standard<'a> {
     /// What differs between the list that was last agreed with the worker and the next one: what
     /// the person made stricter alone is not in it.
     pub since_agreed: &'a [Change],
+    /// What differs already between the list that was last agreed with the worker and the one in
+    /// force.
+    pub own_so_far: &'a [Change],
     /// Above this a manager joins; none if the programme has not set a sum.
     pub manager_above: Option<Money>,
 }
@@ -300,7 +312,7 @@ impl Standard<'_> {
         let mut sides = BTreeSet::from([Side::Person]);
         let together: Vec<_> =
             self.changes.iter().filter(|change| self.needs_worker(change)).collect();
-        if !together.is_empty() {
+        if !together.is_empty() || self.frees_beside() {
             sides.insert(Side::Worker);
         }
         let is_above =
@@ -347,6 +359,19 @@ impl Standard<'_> {
                 !is_within || changes_decider(agreed)
             }
         }
+    }
+
+    /// Whether something that is not touched itself is freed all the same, beyond what was agreed: a
+    /// term that the person took out because another one held as much, when that one goes too.
+    fn frees_beside(&self) -> bool {
+        let is_freed =
+            |agreed: &&Change| agreed.direction.loosens() && agreed.decided != Decider::Person;
+        let is_known = |changes: &[Change], key: &Key| changes.iter().any(|c| c.key == *key);
+        let was_freed: Vec<_> = self.own_so_far.iter().filter(is_freed).cloned().collect();
+        self.since_agreed
+            .iter()
+            .filter(is_freed)
+            .any(|freed| !is_known(self.changes, &freed.key) && !is_known(&was_freed, &freed.key))
     }
 
     /// How long the person wanted to wait before what they chose for themselves is loosened.
@@ -397,9 +422,21 @@ pub fn outcome(
     if !missing.is_empty() {
         return Ok(Outcome::Waits(missing));
     }
-    let cools = proposal.proposed_at.checked_add(standard.cooling()).unwrap_or(Timestamp::MAX);
-    let from = cools.max(proposal.not_before);
-    if at < from { Err(MoveError::Cooling(from)) } else { Ok(Outcome::Starts) }
+    // The time runs from the person's own wish, and they say it again when it has passed: what
+    // others say meanwhile or after it lifts nothing.
+    let Some(person) = yes.iter().find(|consent| consent.side == Side::Person) else {
+        return Ok(Outcome::Starts);
+    };
+    let cooling = standard.cooling();
+    if cooling.is_zero() {
+        return Ok(Outcome::Starts);
+    }
+    let from = person.said_at.checked_add(cooling).unwrap_or(Timestamp::MAX);
+    if at < from || person.confirmed_at.is_none_or(|again| again < from) {
+        Err(MoveError::Cooling(from))
+    } else {
+        Ok(Outcome::Starts)
+    }
 }
 
 /// Whether everything that somebody said no to is proposed again, in the same words of the list.

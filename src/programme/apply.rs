@@ -265,6 +265,7 @@ impl Work<'_> {
 
     async fn put_cards(&mut self, tx: &mut Tx, id: &ProgrammeId) -> Result<(), ApplyError> {
         let every = tx.every_card(id).await?;
+        let pauses = tx.pauses_on(id, self.now).await?;
         let mut cards: Vec<CardRow> = Vec::new();
         for person in &self.file.people {
             for card in &person.cards {
@@ -275,7 +276,8 @@ impl Work<'_> {
                     connection: card.connection.clone(),
                     token: card.token.clone(),
                     last_four: card.last_four.clone(),
-                    standing: standing_of(card, known, self.known.get(&budget)),
+                    standing: standing_of(card, known, self.known.get(&budget))
+                        .under(pauses.get(&budget).copied(), self.now),
                     budget,
                 });
             }

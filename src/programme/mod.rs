@@ -5,5 +5,6 @@ pub mod apply;
 pub mod directory;
 pub mod file;
 pub mod forced;
+pub mod pausing;
 pub mod show;
 pub mod version;

@@ -125,6 +125,33 @@ impl Tx {
         Ok(())
     }
 
+    /// Notes that somebody says yes again.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when they have not said yes before.
+    pub async fn confirm_again(
+        &mut self,
+        programme: &ProgrammeId,
+        proposal: &Proposal,
+        side: Side,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE consent SET confirmed_at = $5 WHERE programme_id = $1 \
+                   AND budget_id = $2 AND proposal_id = $3 AND side = $4 AND answer = 'yes' \
+                   AND confirmed_at IS NOT NULL";
+        let written = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(proposal.budget.to_string())
+            .bind(proposal.id.to_string())
+            .bind(side.word())
+            .bind(at.as_microsecond())
+            .execute(self.connection())
+            .await?
+            .rows_affected();
+        if written == 1 { Ok(()) } else { Err(StoreError::Contended("consent")) }
+    }
+
     /// The proposal called `id`, with its answers.
     pub async fn proposal(
         &mut self,

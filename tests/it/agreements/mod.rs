@@ -9,6 +9,8 @@ mod forced;
 mod moves;
 mod over_http;
 mod own;
+mod paused_cards;
+mod probes;
 mod village;
 mod who;
 mod words;

@@ -1,24 +1,12 @@
 //! The same over the JSON API, with real tokens.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::village::{Village, at_a_phone_shop};
 use crate::support::TestDatabase;
-use crate::world::{Answer, purchase};
+use crate::world::purchase;
 
 on_both_databases!(proposed_agreed_and_paid_over_the_api);
-
-impl Village {
-    async fn post(&self, who: &str, path: &str, body: Value) -> Answer {
-        self.world.post_as(who, &format!("/v1/people/dee{path}"), &body).await
-    }
-
-    async fn get(&self, who: &str, path: &str) -> Value {
-        let answer = self.world.get_as(who, &format!("/v1/people/dee{path}")).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        answer.json()
-    }
-}
 
 async fn proposed_agreed_and_paid_over_the_api(database: TestDatabase) {
     let village = Village::open(database).await;

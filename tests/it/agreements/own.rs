@@ -17,7 +17,11 @@ use crate::world::{Purchase, purchase};
 on_both_databases!(
     the_person_tightens_alone_and_takes_it_back_alone,
     no_further_than_what_was_agreed,
+    no_further_by_way_of_another_term,
+    what_the_person_decides_is_loosened_by_them_alone,
     an_own_block_cools_and_nothing_starts_by_silence,
+    an_own_block_cools_from_the_persons_own_wish,
+    an_own_block_is_lifted_by_nobody_elses_yes,
     a_worker_cannot_shorten_the_time_that_the_person_chose,
     a_shop_inside_an_own_block_is_part_of_it,
     thinking_time_above_a_sum_is_the_persons_own,
@@ -65,6 +69,70 @@ async fn no_further_than_what_was_agreed(database: TestDatabase) {
     let limit = TermDraft { answer: Answer::Yes, ..block };
     let free = with(&blocked, Term::new(limit).unwrap());
     assert_eq!(village.propose("dee", "dee", free).await.unwrap().next, Next::Started(4));
+    village.world.check().await;
+}
+
+/// Phone shops and gadgets are agreed as "ask first". Dee says no to everything, those two too by taking
+/// their lines out, and then takes the first thing back.
+async fn no_further_by_way_of_another_term(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let agreed = village.in_force("dee").await.list();
+    let no = with(&agreed, term(Scope::EverythingElse, Answer::No));
+    let no = without(&without(&no, &category("phone")), &category("gadgets"));
+    let stricter = village.propose("dee", "dee", no.clone()).await.unwrap();
+    assert_eq!(stricter.next, Next::Started(2));
+    let plain = agreed.term(&Scope::EverythingElse).unwrap().clone();
+    let back = village.propose("dee", "dee", with(&no, plain)).await.unwrap();
+    assert_eq!(back.next, Next::Waits([Side::Worker].into()), "phone shops would be free");
+    assert!(!village.world.ask(&at_a_phone_shop("A", 10_00)).await.is_approved());
+    village.withdraw("dee", "dee", back.proposal).await.unwrap();
+    let back = village.propose("dee", "dee", agreed).await.unwrap();
+    assert_eq!(back.next, Next::Started(3), "to all that was agreed, it is hers");
+    village.world.check().await;
+}
+
+async fn what_the_person_decides_is_loosened_by_them_alone(database: TestDatabase) {
+    let village = Village::open(database).await;
+    // Ana and Ben agreed that Ana decides about shopping online.
+    let before = village.in_force("ana").await.list();
+    let online = before.terms.iter().find(|term| term.scope().to_string() == "gate:online");
+    let free = without(&before, online.unwrap().scope());
+    assert_eq!(village.propose("ana", "ana", free).await.unwrap().next, Next::Started(2));
+    village.world.check().await;
+}
+
+/// Amina's proposal lies there for a week; Dee's own time begins with Dee's own word.
+async fn an_own_block_cools_from_the_persons_own_wish(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let before = village.in_force("dee").await;
+    let lifted = without(&before.list(), &category("alcohol"));
+    let proposed = village.propose("amina", "dee", lifted).await.unwrap();
+    village.world.pass((8 * 24).hours());
+    let wish = village.answer("dee", "dee", proposed.proposal, Said::Yes).await.unwrap();
+    let from = village.now().checked_add((7 * 24).hours()).unwrap();
+    assert_eq!(wish.next, Next::Cools(from));
+    village.world.pass((7 * 24).hours());
+    assert_eq!(village.in_force("dee").await, before);
+    let again = village.answer("dee", "dee", proposed.proposal, Said::Yes).await.unwrap();
+    assert_eq!(again.next, Next::Started(2));
+    village.world.check().await;
+}
+
+/// Dee wished it, and is silent since: what the others say after her time to wait lifts nothing.
+async fn an_own_block_is_lifted_by_nobody_elses_yes(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let before = village.in_force("dee").await;
+    let list =
+        with(&without(&before.list(), &category("alcohol")), term(category("phone"), Answer::Yes));
+    let wish = village.propose("dee", "dee", list).await.unwrap();
+    assert_eq!(wish.next, Next::Waits([Side::Worker].into()));
+    village.world.pass((8 * 24).hours());
+    let late = village.answer("amina", "dee", wish.proposal, Said::Yes).await.unwrap();
+    assert!(matches!(late.next, Next::Cools(_)), "{late:?}");
+    assert_eq!(village.in_force("dee").await, before);
+    assert_eq!(village.told("dee", "person").await.last().unwrap().0, "list-cools");
+    let again = village.answer("dee", "dee", wish.proposal, Said::Yes).await.unwrap();
+    assert_eq!(again.next, Next::Started(2));
     village.world.check().await;
 }
 

@@ -8,9 +8,10 @@ use jiff::civil::date;
 use sayso::agreements::{
     Answering, Controls, Desk, Outcome, Proposing, answer, controls, propose, withdraw,
 };
+use sayso::asks;
 use sayso::domain::agreement::{Agreement, Answer, Decider, Gate, Scope, Term, TermDraft};
 use sayso::domain::change::List;
-use sayso::domain::id::{BudgetId, PersonId, ProgrammeId, ProposalId};
+use sayso::domain::id::{BudgetId, PersonId, ProgrammeId, ProposalId, TalkId};
 use sayso::domain::limit::Limit;
 use sayso::domain::money::Money;
 use sayso::domain::period::Period;
@@ -19,9 +20,10 @@ use sayso::domain::role::{Member, Role};
 use sayso::members::{ActError, Acting};
 use sayso::programme::directory::Programme;
 use sayso::store::{Store, Tx};
+use serde_json::Value;
 
 use crate::support::TestDatabase;
-use crate::world::{Purchase, World, patient, purchase};
+use crate::world::{Answer as Heard, Purchase, World, patient, purchase};
 
 pub(crate) const CURRENCY: &str = "GBP";
 
@@ -193,6 +195,31 @@ impl Village {
         let controls = controls(&mut tx, &programme, &acting, &id(person)).await.unwrap();
         tx.commit().await.unwrap();
         controls
+    }
+
+    /// Ruth writes down a talk.
+    pub(crate) async fn talk(&self, person: &str) -> TalkId {
+        let (acting, person) = (self.as_("ruth"), id(person));
+        let desk = asks::Desk { directory: self.world.app.directory(), ids: self.world.app.ids() };
+        let talked = asks::Talked {
+            concern: "Someone watched her type her PIN.".to_owned(),
+            wants: "That nobody takes her money.".to_owned(),
+            consent: "She rang us herself, and agreed.".to_owned(),
+            options: "A new card comes in five days, which is too slow.".to_owned(),
+            next_step: "We go to the bank together.".to_owned(),
+        };
+        let talk = self.run(async |tx| asks::talk(tx, desk, &acting, &person, &talked).await);
+        talk.await.unwrap().id
+    }
+
+    pub(crate) async fn post(&self, who: &str, path: &str, body: Value) -> Heard {
+        self.world.post_as(who, &format!("/v1/people/dee{path}"), &body).await
+    }
+
+    pub(crate) async fn get(&self, who: &str, path: &str) -> Value {
+        let answer = self.world.get_as(who, &format!("/v1/people/dee{path}")).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
     }
 
     /// Changes an account.

@@ -4,7 +4,6 @@ use jiff::ToSpan as _;
 use sayso::agreements::{
     Draft, Next, Pausing, confirm, draft, force, lift, pause, take_up, write_down,
 };
-use sayso::asks;
 use sayso::domain::agreement::Answer;
 use sayso::domain::id::{PauseId, ProposalId, TalkId};
 use sayso::domain::proposal::{Parts, Said, Side, State};
@@ -21,6 +20,7 @@ use crate::world::{DEMO, patient, purchase};
 on_both_databases!(
     two_accounts_of_one_human_are_one,
     what_is_written_down_counts_when_it_is_confirmed,
+    what_is_written_down_is_no_yes_beside_others,
     a_manager_joins_above_a_sum,
     a_draft_does_nothing_until_somebody_makes_it_their_own,
     somebody_with_a_link_to_the_person_decides_nothing,
@@ -72,6 +72,23 @@ async fn what_is_written_down_counts_when_it_is_confirmed(database: TestDatabase
     village.write_down("amina", "dee", proposed.proposal).await.unwrap();
     let no = village.answer("dee", "dee", proposed.proposal, Said::No).await.unwrap();
     assert_eq!(no.next, Next::Ended(State::Refused));
+    village.world.check().await;
+}
+
+/// Everybody else has said yes; only the person's own word is missing.
+async fn what_is_written_down_is_no_yes_beside_others(database: TestDatabase) {
+    let file =
+        patient(DEMO).replace("country = \"GB\"", "country = \"GB\"\nmanager_above = \"50.00\"");
+    let village = Village::open_with(database, &file).await;
+    let before = village.in_force("dee").await;
+    let list = with(&before.list(), weekly(cash(), 60_00));
+    let proposed = village.propose("amina", "dee", list).await.unwrap();
+    village.write_down("amina", "dee", proposed.proposal).await.unwrap();
+    let agreed = village.answer("ruth", "dee", proposed.proposal, Said::Yes).await.unwrap();
+    assert_eq!(agreed.next, Next::Waits([Side::Person].into()));
+    assert_eq!(village.in_force("dee").await, before);
+    let agreed = village.confirm("dee", "dee", proposed.proposal).await.unwrap();
+    assert_eq!(agreed.next, Next::Started(2));
     village.world.check().await;
 }
 
@@ -338,21 +355,6 @@ impl Village {
     ) -> Result<sayso::agreements::Outcome, ActError> {
         let (acting, person) = (self.as_(member), id(person));
         self.run(async |tx| force(tx, self.desk(), &acting, &person, forcing).await).await
-    }
-
-    /// Ruth writes down a talk.
-    async fn talk(&self, person: &str) -> TalkId {
-        let (acting, person) = (self.as_("ruth"), id(person));
-        let desk = asks::Desk { directory: self.world.app.directory(), ids: self.world.app.ids() };
-        let talked = asks::Talked {
-            concern: "Someone watched her type her PIN.".to_owned(),
-            wants: "That nobody takes her money.".to_owned(),
-            consent: "She rang us herself, and agreed.".to_owned(),
-            options: "A new card comes in five days, which is too slow.".to_owned(),
-            next_step: "We go to the bank together.".to_owned(),
-        };
-        let talk = self.run(async |tx| asks::talk(tx, desk, &acting, &person, &talked).await);
-        talk.await.unwrap().id
     }
 
     async fn pause(

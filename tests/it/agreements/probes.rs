@@ -1,0 +1,79 @@
+//! What a list would say to purchases, by a reading of its own: simpler than the gateway's, so that
+//! the gateway is not its own witness.
+
+use sayso::domain::agreement::{Answer, Decider, Gate, Scope, Term};
+use sayso::domain::change::List;
+use sayso::domain::limit::Limit;
+use sayso::domain::merchant::Mcc;
+use sayso::domain::period::Period;
+use sayso::rules::built_in;
+
+/// A purchase, made so many times in one week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Probe {
+    code: &'static str,
+    is_cash: bool,
+    minor: i64,
+    times: u32,
+}
+
+impl Probe {
+    /// One for each shop, amount and number that lists here speak of differently.
+    pub(crate) fn all() -> Vec<Self> {
+        let shops =
+            [("5921", false), ("4812", false), ("7832", false), ("5411", false), ("6011", true)];
+        let mut all = Vec::new();
+        for (code, is_cash) in shops {
+            for minor in [1, 10_00, 10_01, 30_00, 30_01, 60_01, 1_000_00] {
+                for times in [1, 2, 7] {
+                    all.push(Self { code, is_cash, minor, times });
+                }
+            }
+        }
+        all
+    }
+
+    fn mcc(self) -> Mcc {
+        self.code.parse().unwrap()
+    }
+
+    /// The terms of `list` that each have to say yes: about the shop, about cash, about everything.
+    fn terms(self, list: &List) -> [Option<&Term>; 3] {
+        let term = |scope: Scope| list.terms.iter().find(|term| *term.scope() == scope);
+        let category = built_in().category_of(Some(self.mcc())).clone();
+        let shop = term(Scope::Code(self.mcc()))
+            .or_else(|| term(Scope::Category(category)))
+            .or_else(|| term(Scope::EverythingElse));
+        let cash = if self.is_cash { term(Scope::Gate(Gate::Cash)) } else { None };
+        [shop, cash, term(Scope::Everything)]
+    }
+
+    fn is_let_by(self, term: Option<&Term>) -> bool {
+        let Some(term) = term else { return true };
+        let within = |limit: &Limit| match limit {
+            Limit::PerPurchase(most) | Limit::Amount { per: Period::Day, most } => {
+                self.minor <= most.minor()
+            }
+            Limit::Amount { most, .. } => self.minor * i64::from(self.times) <= most.minor(),
+            Limit::Count { most, .. } => self.times <= *most,
+        };
+        term.answer() == Answer::Yes && term.limits().iter().all(within)
+    }
+
+    pub(crate) fn is_paid(self, list: &List) -> bool {
+        self.terms(list).into_iter().all(|term| self.is_let_by(term))
+    }
+
+    /// Whether the person alone may have it paid, where this is what two have agreed: it says so, or
+    /// lets the person decide wherever it does not.
+    pub(crate) fn is_the_persons(self, agreed: &List) -> bool {
+        let mut against = self.terms(agreed).into_iter().filter(|term| !self.is_let_by(*term));
+        against.all(|term| term.is_some_and(|term| term.decides() == Decider::Person))
+    }
+
+    /// How long the person wanted to wait before it is paid again.
+    pub(crate) fn cooling_days(self, list: &List) -> u32 {
+        let against = self.terms(list).into_iter().filter(|term| !self.is_let_by(*term));
+        against.flatten().filter_map(Term::cooling_days).max().unwrap_or(0)
+    }
+}
