@@ -381,9 +381,10 @@ impl Work<'_> {
             let is_new = before.is_none_or(|plan| plan.release != pot.plan.release);
             let balance = book.pots.0.get(id).filter(|_| is_new);
             let Some((release, balance)) = pot.plan.release.as_ref().zip(balance) else { continue };
-            let unreleased = release.unreleased(balance.loaded, today)?;
+            let put_in = balance.put_in()?;
+            let unreleased = release.unreleased(put_in, today)?;
             if balance.left.minor() < unreleased.minor() {
-                let gone = balance.loaded.checked_sub(balance.left)?;
+                let gone = put_in.checked_sub(balance.left)?;
                 self.refusals.push(format!(
                     "person {}, pot {id}: {gone} of it is gone already, more than release lets \
                      out; write at_once = \"{}\" in it, and what is left comes in stages",

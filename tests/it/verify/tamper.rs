@@ -152,26 +152,32 @@ impl Database {
         self.rows.iter().filter(|row| !is_kept(row)).cloned().collect()
     }
 
-    /// A change of one value of one row; tables are equally likely.
-    pub(super) fn change(&self, random: &mut Random) -> Change {
+    /// Changes of one value each, for ever: in turn of every column of every table that says something.
+    pub(super) fn changes(&self, mut random: Random) -> impl Iterator<Item = Change> + use<> {
         let rows = self.rows();
-        loop {
-            let table = TABLES[random.below(TABLES.len())];
-            let of_table: Vec<_> = rows.iter().filter(|row| row.table.name == table.name).collect();
-            let old = of_table[random.below(of_table.len())].clone();
-            let at = random.below(table.columns.len());
+        let columns =
+            TABLES.iter().flat_map(|table| (0..table.columns.len()).map(|at| (*table, at)));
+        columns.collect::<Vec<_>>().into_iter().cycle().filter_map(move |(table, at)| {
+            let is_said = |row: &&Stored| match &row.values[at] {
+                Value::Text(text) => !text.is_empty(),
+                Value::Number(_) => true,
+                Value::Null => false,
+            };
+            let of_table = rows.iter().filter(|row| row.table.name == table.name);
+            let said: Vec<_> = of_table.filter(is_said).collect();
+            let old = said.get(random.below(said.len().max(1))).copied()?.clone();
             let mut new = old.clone();
             match &mut new.values[at] {
-                Value::Text(text) if !text.is_empty() => *text = with_one_change(text, random),
+                Value::Text(text) => *text = with_one_change(text, &mut random),
                 Value::Number(number) => match random.below(3) {
                     0 => *number += 1,
                     1 => *number -= 1,
                     _ => *number ^= 1 << random.below(40),
                 },
-                Value::Text(_) | Value::Null => continue,
+                Value::Null => return None,
             }
-            return Change { column: table.columns[at].name, old, new };
-        }
+            Some(Change { column: table.columns[at].name, old, new })
+        })
     }
 
     /// Puts `new` in the place of `old`; says whether the database allowed it.
