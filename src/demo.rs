@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
-use simulator::{Answer, Kind, Outcome, Play, Step};
+use simulator::{Answer, Kind, Outcome, Play, SignIn, Step};
 use tokio::sync::mpsc;
 
 use crate::app::{App, AppSettings};
@@ -80,6 +80,7 @@ async fn play(
         gateway: format!("http://{}", app.address()),
         programme: PROGRAMME.to_owned(),
         seed,
+        sign_in: Some(sign_in(app).await?),
     };
     let set_time = Box::new(move |unix: i64| {
         if let Ok(at) = Timestamp::from_second(unix) {
@@ -108,6 +109,21 @@ async fn play(
         tell(format!("\nAsk why again: sayso explain {reference} --database (as above)"));
     }
     playing.await?
+}
+
+/// Lets the people of the programme act for themselves: each with a token of their own account.
+pub async fn sign_in(app: &App) -> anyhow::Result<SignIn> {
+    let programmes = app.store().programmes().await?;
+    let (programme, _) = programmes.into_iter().next().context("no programme was applied")?;
+    let (tokens, ids, clock) = (app.tokens().clone(), app.ids().clone(), app.clock().clone());
+    Ok(SignIn::new(move |member| {
+        let (tokens, ids, programme) = (tokens.clone(), ids.clone(), programme.clone());
+        let now = clock.now();
+        Box::pin(async move {
+            let issued = tokens.issue(&ids, &programme, &member.parse()?, now).await?;
+            Ok(issued.text)
+        })
+    }))
 }
 
 /// Whether there is something to see: a purchase, or money that moves after it. That the issuer

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use reqwest::header;
+use serde_json::Value;
 
 use crate::{issuers::stripe, programme::Connection};
 
@@ -69,6 +70,25 @@ impl Client {
         }
     }
 
+    /// Does something in an account's name; what came back, with its status.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub(crate) async fn act(&self, request: Request<'_>) -> anyhow::Result<(u16, Value)> {
+        let url = format!("{}{}", self.gateway, request.path);
+        let sent = self
+            .http
+            .post(&url)
+            .bearer_auth(request.token)
+            .header("idempotency-key", format!("\"{}\"", request.key))
+            .json(request.body)
+            .send()
+            .await
+            .with_context(|| format!("no answer from {url}"))?;
+        let status = sent.status().as_u16();
+        Ok((status, sent.json().await.unwrap_or_default()))
+    }
+
     /// Signs `body` as of `at` and posts it.
     ///
     /// # Errors
@@ -103,6 +123,15 @@ impl Client {
             Err(_) => Err(Lost::NoAnswer),
         })
     }
+}
+
+/// What an account asks the gateway to do.
+pub(crate) struct Request<'a> {
+    pub(crate) token: &'a str,
+    /// The key under which it is done once.
+    pub(crate) key: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) body: &'a Value,
 }
 
 async fn read(response: reqwest::Response) -> Option<Reply> {

@@ -32,5 +32,5 @@ mod shops;
 mod stories;
 pub mod storm;
 
-pub use play::{Clock, Outcome, Play, SetTime, play, year};
+pub use play::{Clock, Outcome, Play, SetTime, SignIn, Token, play, year};
 pub use report::{Answer, Kind, Moment, Report, Step};

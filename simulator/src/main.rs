@@ -13,7 +13,8 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use simulator::{
-    Clock, Play, Report,
+    Clock, Play, Report, SignIn,
+    programme::Programme,
     recorded::Format,
     storm::{Past, Storm},
 };
@@ -38,7 +39,7 @@ enum What {
 }
 
 /// Against whom, and with which chances.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct Against {
     /// Where the gateway listens: scheme, host and port.
     #[arg(long, value_name = "URL")]
@@ -130,7 +131,8 @@ async fn play(against: Against) -> anyhow::Result<ExitCode> {
             }
         }
     });
-    let play = Play { gateway: against.gateway.clone(), programme, seed: against.seed };
+    let sign_in = Some(against.sign_in(&programme)?);
+    let play = Play { gateway: against.gateway.clone(), programme, seed: against.seed, sign_in };
     let played = simulator::play(&play, Clock::Real, sender).await;
     printer.await?;
     let mut outcome = played?;
@@ -201,8 +203,35 @@ impl Against {
 
     /// What the gateway itself says it holds.
     fn balances(&self) -> anyhow::Result<String> {
+        self.ask_sayso(&["balances", "--output", "json"])
+    }
+
+    /// Signs people in with tokens that the gateway's own command makes.
+    fn sign_in(&self, programme: &str) -> anyhow::Result<SignIn> {
+        let programme = Programme::read(programme)?.id;
+        let against = self.clone();
+        Ok(SignIn::new(move |member| {
+            let arguments = ["token", "--programme", &programme, "--member", &member];
+            let token = against.ask_sayso(&arguments).map(|token| token.trim().to_owned());
+            Box::pin(std::future::ready(token))
+        }))
+    }
+
+    /// What the gateway's own command prints.
+    fn ask_sayso(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let sayso = self.sayso.clone().map_or_else(beside_us, Ok)?;
-        balances(&sayso, self.database.as_deref())
+        let mut command = Command::new(&sayso);
+        command.args(arguments);
+        if let Some(database) = &self.database {
+            command.args(["--database", database]);
+        }
+        let done = command.output().with_context(|| format!("cannot run {}", sayso.display()))?;
+        let what = arguments.first().copied().unwrap_or_default();
+        if !done.status.success() {
+            let said = String::from_utf8_lossy(&done.stderr);
+            bail!("{} {what} failed: {}", sayso.display(), said.trim());
+        }
+        String::from_utf8(done.stdout).with_context(|| format!("{what} printed no text"))
     }
 
     fn print(&self, report: &Report) -> ExitCode {
@@ -217,18 +246,4 @@ impl Against {
 fn beside_us() -> anyhow::Result<PathBuf> {
     let ours = std::env::current_exe().context("cannot find our own executable")?;
     Ok(ours.with_file_name(format!("sayso{}", std::env::consts::EXE_SUFFIX)))
-}
-
-fn balances(sayso: &Path, database: Option<&str>) -> anyhow::Result<String> {
-    let mut command = Command::new(sayso);
-    command.args(["balances", "--output", "json"]);
-    if let Some(database) = database {
-        command.args(["--database", database]);
-    }
-    let done = command.output().with_context(|| format!("cannot run {}", sayso.display()))?;
-    if !done.status.success() {
-        let said = String::from_utf8_lossy(&done.stderr);
-        bail!("{} balances failed: {}", sayso.display(), said.trim());
-    }
-    String::from_utf8(done.stdout).context("its balances are not text")
 }

@@ -45,6 +45,9 @@ impl Books {
             (CardState::Lost, Some(_)) => return told("card_lost"),
             (CardState::Unknown, _) | (_, None) => return told("unknown_card"),
         };
+        if person.is_frozen {
+            return told("frozen_self");
+        }
         if question.amount_minor == 0 {
             return Verdict::Approve; // the shop only looks whether the card is good
         }
@@ -53,9 +56,15 @@ impl Books {
             return told("funder_rule");
         }
         let now = self.local(at);
-        let terms = Applying::of(person, shop, &self.country, &now);
-        let reasons = terms.refusals(shop);
+        let mut terms = Applying::of(person, shop, &self.country, &now);
+        if self.is_allowed(index, shop, question.amount_minor) {
+            terms.matched = None;
+        }
+        let mut reasons = terms.refusals(shop);
         if !reasons.is_empty() {
+            if self.was_allowed(index, shop) {
+                reasons.insert("ok_used");
+            }
             return Verdict::Decline(reasons);
         }
         let reasons = self.limits_broken(question, index, &terms, &now);

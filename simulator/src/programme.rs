@@ -23,6 +23,16 @@ pub struct Programme {
     /// The terms of whoever has no agreement of their own.
     pub start: Vec<Term>,
     pub people: Vec<Person>,
+    pub(crate) members: Vec<Member>,
+}
+
+/// An account that somebody signs in with.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Member {
+    id: String,
+    role: String,
+    person: Option<String>,
+    worker: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -43,6 +53,7 @@ pub struct Secret {
 pub struct Person {
     pub id: String,
     pub name: String,
+    pub(crate) worker: Option<String>,
     #[serde(default)]
     pub card: Vec<Card>,
     #[serde(default)]
@@ -227,6 +238,8 @@ struct File {
     start: Start,
     #[serde(default)]
     person: Vec<Person>,
+    #[serde(default)]
+    member: Vec<Member>,
 }
 
 #[derive(Deserialize)]
@@ -278,12 +291,33 @@ impl Programme {
             never: file.stream.into_iter().map(|stream| (stream.id, stream.never)).collect(),
             start: file.start.term,
             people: file.person,
+            members: file.member,
         })
     }
 
     /// The connection of that name, if it is one that the stories can be told on.
     pub fn connection(&self, name: &str) -> Option<&Connection> {
         self.connections.iter().find(|c| c.name == name && c.issuer == "stripe")
+    }
+
+    /// The account of a person's own.
+    pub(crate) fn own_account(&self, person: &Person) -> Option<&str> {
+        self.account("person", |member| member.person.as_ref() == Some(&person.id))
+    }
+
+    /// The account of the worker who works with a person.
+    pub(crate) fn worker_of(&self, person: &Person) -> Option<&str> {
+        self.account("worker", |member| person.worker.is_some() && member.worker == person.worker)
+    }
+
+    /// The account of a manager.
+    pub(crate) fn manager(&self) -> Option<&str> {
+        self.account("manager", |_| true)
+    }
+
+    fn account(&self, role: &str, is_theirs: impl Fn(&Member) -> bool) -> Option<&str> {
+        let member = self.members.iter().find(|member| member.role == role && is_theirs(member));
+        member.map(|member| member.id.as_str())
     }
 
     pub fn person(&self, id: &str) -> Option<&Person> {

@@ -40,6 +40,13 @@ pub enum Kind {
     ChargedUnasked,
     Refunded,
     DeliveredAgain,
+    AskedFor,
+    SaidYes,
+    SaidNo,
+    Appealed,
+    LookedAt,
+    Frozen,
+    Unfrozen,
 }
 
 impl Kind {
@@ -66,6 +73,13 @@ impl fmt::Display for Kind {
             Self::ChargedUnasked => "charged unasked",
             Self::Refunded => "refunded",
             Self::DeliveredAgain => "delivered again",
+            Self::AskedFor => "asked for",
+            Self::SaidYes => "yes",
+            Self::SaidNo => "not this time",
+            Self::Appealed => "appealed",
+            Self::LookedAt => "yes after all",
+            Self::Frozen => "card stopped",
+            Self::Unfrozen => "card works",
         })
     }
 }

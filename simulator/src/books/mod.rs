@@ -38,6 +38,27 @@ pub struct Books {
     foreign: BTreeSet<usize>,
     /// Shared, because a storm keeps several books that differ in little.
     pub(crate) purchases: BTreeMap<usize, Arc<Purchase>>,
+    /// What may be bought once although the list says otherwise.
+    allowed: Vec<Allowed>,
+}
+
+/// One purchase that was agreed apart from the list.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Allowed {
+    pub(crate) person: usize,
+    pub(crate) shop: &'static Shop,
+    pub(crate) most_minor: i64,
+    pub(crate) is_used: bool,
+}
+
+impl Allowed {
+    fn is_at(&self, person: usize, shop: &Shop) -> bool {
+        self.person == person && self.shop.descriptor == shop.descriptor
+    }
+
+    fn pays(&self, person: usize, shop: &Shop, amount_minor: i64) -> bool {
+        !self.is_used && self.is_at(person, shop) && amount_minor <= self.most_minor
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +67,8 @@ pub struct PersonBook {
     pub pots: Vec<PotBook>,
     pub(crate) terms: Arc<Vec<Term>>,
     pub(crate) is_partial_agreed: bool,
+    /// Whether they have stopped their cards themselves.
+    pub(crate) is_frozen: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,12 +130,35 @@ impl Books {
             margin_percent: programme.exchange_margin_percent,
             foreign: BTreeSet::new(),
             purchases: BTreeMap::new(),
+            allowed: Vec::new(),
         })
     }
 
     /// The shop of this purchase prices in another currency, and every message about it tells so.
     pub(crate) fn price_abroad(&mut self, number: usize) {
         self.foreign.insert(number);
+    }
+
+    /// Two people agreed on one purchase.
+    pub(crate) fn allow(&mut self, allowed: Allowed) {
+        self.allowed.push(allowed);
+    }
+
+    /// Whether a purchase was agreed apart from the list, and was not made yet.
+    pub(crate) fn is_allowed(&self, person: usize, shop: &Shop, amount_minor: i64) -> bool {
+        self.allowed.iter().any(|allowed| allowed.pays(person, shop, amount_minor))
+    }
+
+    /// Whether one was agreed there, and was made.
+    pub(crate) fn was_allowed(&self, person: usize, shop: &Shop) -> bool {
+        self.allowed.iter().any(|allowed| allowed.is_used && allowed.is_at(person, shop))
+    }
+
+    /// The person stops their cards, or lets them pay again.
+    pub(crate) fn freeze(&mut self, person: usize, is_frozen: bool) {
+        if let Some(person) = self.people.get_mut(person) {
+            person.is_frozen = is_frozen;
+        }
     }
 
     /// Whether everything that a later message can touch is the same.
@@ -169,10 +215,15 @@ impl Books {
             (purchase.day, purchase.till) = (day, shop.till);
         }
         let kept_minor = purchase.margin_held_minor();
+        let amount_minor = promise.amount_minor;
         purchase.promises.push(promise);
         let more_minor = promise.amount_minor + purchase.margin_minor() - kept_minor;
         let parts = self.cover(person, shop.category, more_minor);
         self.settle(number, &parts);
+        let pays = |allowed: &&mut Allowed| allowed.pays(person, shop, amount_minor);
+        if let Some(allowed) = self.allowed.iter_mut().find(pays) {
+            allowed.is_used = true;
+        }
     }
 
     /// The issuer tells how the purchase stands; only its latest word counts.
@@ -364,6 +415,7 @@ fn person_book(programme: &Programme, person: &Person) -> anyhow::Result<PersonB
         pots: pots.collect::<anyhow::Result<_>>()?,
         terms: Arc::new(terms),
         is_partial_agreed: agreement.is_some_and(|agreement| agreement.partial),
+        is_frozen: false,
     })
 }
 

@@ -61,6 +61,7 @@ impl Player<'_> {
             Answer::Stored | Answer::Unusable => Reached::Timeout,
         };
         let played = self.played(number, purchase, at);
+        played.named.decision = told.as_ref().and_then(Told::decision).map(str::to_owned);
         played.file.answer(amount_minor, approved_minor, outcome, at);
         played.last_request =
             Some(Sent { body, amount_minor, reply: reply.map(|reply| reply.body) });

@@ -1,6 +1,7 @@
 //! Plays a plan: judges each move by the books, sends it, and compares the answer.
 
 mod ask;
+mod people;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -22,11 +23,13 @@ use crate::{
     },
     programme::{Connection, Programme},
     report::{Answer, Kind, Moment, Report, Step, money},
-    stories::{Act, Move, Plan, Planned},
+    stories::{Act, Cast, Move, Plan, Planned},
 };
+use people::Named;
+pub use people::{SignIn, Token};
 
 /// What is to be played, and against whom.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Play {
     /// The gateway's address, `http://127.0.0.1:8080`.
     pub gateway: String,
@@ -34,6 +37,8 @@ pub struct Play {
     pub programme: String,
     /// The same seed plays the same steps.
     pub seed: u64,
+    /// Signs the programme's people in; without it, only shops and the issuer play.
+    pub sign_in: Option<SignIn>,
 }
 
 /// Moves the story's clock; called with unix seconds before each message is signed and sent.
@@ -125,7 +130,8 @@ pub async fn play(
     steps: mpsc::Sender<Step>,
 ) -> anyhow::Result<Outcome> {
     let programme = Programme::read(&wanted.programme)?;
-    let plan = Plan::new(&programme, wanted.seed)?;
+    let cast = if wanted.sign_in.is_some() { Cast::WithPeople } else { Cast::Shops };
+    let plan = Plan::new(&programme, wanted.seed, cast)?;
     carry_out(wanted, &programme, &plan, clock, steps).await
 }
 
@@ -164,6 +170,7 @@ async fn carry_out(
 
 struct Player<'a> {
     seed: u64,
+    sign_in: Option<&'a SignIn>,
     programme: &'a Programme,
     clock: Clock,
     client: Client,
@@ -181,6 +188,7 @@ struct Played {
     waiting: Option<Message>,
     last_request: Option<Sent>,
     last_event: Option<Sent>,
+    named: Named,
 }
 
 /// A message as it was sent.
@@ -203,11 +211,12 @@ struct Came {
 }
 
 impl<'a> Player<'a> {
-    fn new(play: &Play, programme: &'a Programme, clock: Clock) -> anyhow::Result<Self> {
+    fn new(play: &'a Play, programme: &'a Programme, clock: Clock) -> anyhow::Result<Self> {
         let deadlines = programme.connections.iter().map(|connection| connection.deadline_ms);
         let deadline = Duration::from_millis(deadlines.min().unwrap_or(2000));
         Ok(Self {
             seed: play.seed,
+            sign_in: play.sign_in.as_ref(),
             programme,
             clock,
             client: Client::new(&play.gateway)?,
@@ -230,6 +239,7 @@ impl<'a> Player<'a> {
                 Some(self.ask(planned.number, purchase, at, amount, Kind::Raised).await?)
             }
             Act::Raise(_) => None,
+            Act::Does(deed) => self.does(planned.number, purchase, deed).await?,
             Act::AskAgain => self.ask_again(planned.number, purchase, at).await?,
             Act::Confirm
             | Act::Lower(_)
@@ -266,6 +276,7 @@ impl<'a> Player<'a> {
             waiting: None,
             last_request: None,
             last_event: None,
+            named: Named::default(),
         })
     }
 

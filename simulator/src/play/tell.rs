@@ -62,7 +62,7 @@ impl Player<'_> {
             Act::Force(amount_minor) => Some(file.force(&id, amount_minor, Link::Unlinked, at)),
             Act::Refund(share) => file.refund(&id, share, Link::Linked, at),
             Act::RefundUnlinked(amount_minor) => Some(file.refund_unlinked(&id, amount_minor, at)),
-            Act::Ask(_) | Act::AskAgain | Act::Raise(_) | Act::Repeat => None,
+            Act::Ask(_) | Act::AskAgain | Act::Raise(_) | Act::Repeat | Act::Does(_) => None,
         }
     }
 

@@ -223,7 +223,7 @@ async fn played_by(clock: Clock, seed: u64, fault: Fault) -> (Outcome, Vec<Step>
     let programme = Programme::read(DEMO).unwrap();
     let gateway = Arc::new(Mutex::new(Gateway {
         fault,
-        plan: Plan::new(&programme, seed).unwrap(),
+        plan: Plan::new(&programme, seed, Cast::Shops).unwrap(),
         books: Books::open(&programme).unwrap(),
         answers: BTreeMap::new(),
         seen: BTreeSet::new(),
@@ -239,7 +239,7 @@ async fn played_by(clock: Clock, seed: u64, fault: Fault) -> (Outcome, Vec<Step>
     });
     let (sender, mut receiver) = mpsc::channel(1000);
     let programme = DEMO.to_owned();
-    let what = Play { gateway: format!("http://{address}"), programme, seed };
+    let what = Play { gateway: format!("http://{address}"), programme, seed, sign_in: None };
     let mut outcome = play(&what, clock, sender).await.unwrap();
     let balances = gateway.lock().unwrap().balances();
     outcome.compare_balances(&balances).unwrap();
@@ -345,8 +345,12 @@ async fn a_gateway_that_books_an_event_twice_or_never_has_wrong_balances() {
 
 #[tokio::test]
 async fn a_gateway_that_is_not_there_is_an_error() {
-    let what =
-        Play { gateway: "http://127.0.0.1:1".to_owned(), programme: DEMO.to_owned(), seed: 1 };
+    let what = Play {
+        gateway: "http://127.0.0.1:1".to_owned(),
+        programme: DEMO.to_owned(),
+        seed: 1,
+        sign_in: None,
+    };
     let (sender, _receiver) = mpsc::channel(1);
     let error = play(&what, Clock::Story(Box::new(|_| {})), sender).await.unwrap_err();
     assert!(format!("{error:#}").contains("cannot reach the gateway"), "{error:#}");

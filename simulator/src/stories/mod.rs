@@ -5,6 +5,7 @@
 mod ana;
 mod dee;
 mod femi;
+mod people;
 mod strangers;
 mod year;
 
@@ -79,6 +80,36 @@ pub(crate) enum Act {
     RefundUnlinked(i64),
     /// The last event of this purchase, delivered once more.
     Repeat,
+    /// Somebody does something about it.
+    Does(Deed),
+}
+
+/// What people do about a purchase, or because of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deed {
+    /// The person asks for what was not paid.
+    Wish,
+    /// The worker says yes to it.
+    Yes,
+    /// The worker says: not this time.
+    NotThisTime,
+    /// The person wants somebody else to look at that.
+    Appeal,
+    /// The manager finds that it should have been a yes.
+    Change,
+    /// The person stops their own card,
+    Freeze,
+    /// and lets it pay again.
+    Unfreeze,
+}
+
+/// Who plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cast {
+    /// Shops and the issuer.
+    Shops,
+    /// The people of the programme too, each with an account.
+    WithPeople,
 }
 
 impl Plan {
@@ -86,13 +117,16 @@ impl Plan {
     ///
     /// # Errors
     /// When the programme has nobody whom a story is about.
-    pub(crate) fn new(programme: &Programme, seed: u64) -> anyhow::Result<Self> {
+    pub(crate) fn new(programme: &Programme, seed: u64, cast: Cast) -> anyhow::Result<Self> {
         Self::told(programme, seed, |script| {
             dee::tell(script);
             femi::tell(script);
             ana::tell(script);
             if !script.plan.moves.is_empty() {
                 strangers::tell(script);
+            }
+            if cast == Cast::WithPeople {
+                people::tell(script);
             }
         })
     }
@@ -227,7 +261,7 @@ mod tests {
 
     fn plan(seed: u64) -> Plan {
         let text = include_str!("../../../merchant-rules/demo.toml");
-        Plan::new(&Programme::read(text).unwrap(), seed).unwrap()
+        Plan::new(&Programme::read(text).unwrap(), seed, Cast::WithPeople).unwrap()
     }
 
     #[test]
@@ -262,6 +296,6 @@ mod tests {
     fn a_programme_without_the_people_of_the_stories_is_refused() {
         let text = include_str!("../../../merchant-rules/demo.toml")
             .replace("riverside-stripe\"\ntoken", "other\"\ntoken");
-        assert!(Plan::new(&Programme::read(&text).unwrap(), 1).is_err());
+        assert!(Plan::new(&Programme::read(&text).unwrap(), 1, Cast::Shops).is_err());
     }
 }

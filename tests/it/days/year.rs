@@ -22,7 +22,7 @@ async fn nobody_asks_for_what_was_agreed(database: TestDatabase) {
     let world = World::open_with(database, &programme).await;
     let hand = world.hand();
     let clock = Clock::Story(Box::new(move |unix| hand.set(Timestamp::from_second(unix).unwrap())));
-    let play = Play { gateway: world.url(""), programme, seed: 1 };
+    let play = Play { gateway: world.url(""), programme, seed: 1, sign_in: None };
     let (steps, nobody_listens) = mpsc::channel(1);
     drop(nobody_listens);
     let mut played = year(&play, clock, steps).await.unwrap();

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sayso::app::{App, AppSettings};
 use sayso::authorise::{Question, authorise};
 use sayso::clock::Clock;
-use sayso::demo::{self, DemoSettings};
+use sayso::demo::{self, DemoSettings, sign_in};
 use sayso::issuers::{Origin, Verdict};
 use sayso::ops::explain::{Explanation, Replay, explain};
 use sayso::ops::verify;
@@ -15,13 +15,14 @@ use sayso::programme::apply::{Applied, ApplyError, apply};
 use sayso::programme::show::show;
 use sayso::record::decision::Outcome;
 use serde_json::json;
-use simulator::{Play, Step};
+use simulator::{Answer, Kind, Play, Step};
 use tokio::sync::mpsc;
 
 use crate::support::TestDatabase;
 use crate::world::{ANA, CONNECTION, DEE, DEMO, Purchase, RULES, SECRET, World, an_hour, purchase};
 
 on_both_databases!(
+    what_was_refused_is_asked_for_answered_and_paid,
     a_whole_play_is_explained_as_it_was_answered,
     the_demo_is_clean_with_seed_1,
     the_demo_is_clean_with_seed_2,
@@ -41,7 +42,8 @@ async fn played(database: &TestDatabase) -> (App, Vec<Step>) {
     apply(app.store(), app.ids(), app.clock().now(), DEMO, RULES).await.unwrap();
     app.directory().refresh(app.clock().now()).await.unwrap();
     let gateway = format!("http://{}", app.address());
-    let play = Play { gateway, programme: DEMO.to_owned(), seed: 7 };
+    let sign_in = sign_in(&app).await.unwrap();
+    let play = Play { gateway, programme: DEMO.to_owned(), seed: 7, sign_in: Some(sign_in) };
     let set_time = Box::new(move |unix| hand.set(Timestamp::from_second(unix).unwrap()));
     let (sender, mut receiver) = mpsc::channel(1_000);
     let playing = simulator::play(&play, simulator::Clock::Story(set_time), sender);
@@ -56,6 +58,27 @@ async fn played(database: &TestDatabase) -> (App, Vec<Step>) {
     let outcome = outcome.unwrap();
     assert!(outcome.report().is_clean(), "{}", outcome.report().to_text());
     (app, steps)
+}
+
+/// The stories in which people do something are told to their ends.
+async fn what_was_refused_is_asked_for_answered_and_paid(database: TestDatabase) {
+    let (app, steps) = played(&database).await;
+    let told = |story: &str| -> Vec<_> {
+        let of = steps.iter().filter(|step| step.story == story && step.kind != Kind::Confirmed);
+        of.map(|step| (step.kind, step.answer)).collect()
+    };
+    let (refused, paid) = ((Kind::Purchase, Answer::NotPaid), (Kind::Purchase, Answer::Approved));
+    let done = |kind| (kind, Answer::Stored);
+    let ends = [done(Kind::Captured), done(Kind::Closed)];
+    let asked = [refused, done(Kind::AskedFor), done(Kind::SaidYes), paid];
+    assert_eq!(told("refused, asked, answered, paid"), [&asked[..], &ends].concat());
+    let no = [refused, done(Kind::AskedFor), done(Kind::SaidNo), done(Kind::Appealed)];
+    let after_all = [done(Kind::LookedAt), paid];
+    let looked_at = [&no[..], &after_all, &ends].concat();
+    assert_eq!(told("a no that somebody else looks at"), looked_at);
+    let frozen = [paid, done(Kind::Frozen), refused, done(Kind::Unfrozen)];
+    assert_eq!(told("a freeze of her own"), [&frozen[..], &ends].concat());
+    app.stop().await;
 }
 
 async fn a_question_about_somebody_elses_purchase_is_explained(database: TestDatabase) {
@@ -112,7 +135,7 @@ async fn a_question_about_somebody_elses_purchase_at_the_same_time_changes_nothi
 async fn a_whole_play_is_explained_as_it_was_answered(database: TestDatabase) {
     let (app, steps) = played(&database).await;
     // What the issuer heard, by decision: its own word and ours for it.
-    let mut heard: BTreeMap<String, (simulator::Answer, Option<String>)> = BTreeMap::new();
+    let mut heard: BTreeMap<String, (Answer, Option<String>)> = BTreeMap::new();
     for step in steps.iter().filter(|step| step.kind.is_question()) {
         let decision = step.decision.clone().unwrap();
         let told = (step.answer, step.reason.clone());
@@ -147,22 +170,21 @@ async fn a_whole_play_is_explained_as_it_was_answered(database: TestDatabase) {
                     AND d.programme_id = m.programme_id AND d.budget_id = m.budget_id \
                     AND d.decided_at = m.created_at AND d.outcome = 'declined'";
     assert_eq!(database.rows(together).await.len(), refused);
-    assert_eq!(database.rows("SELECT message_id FROM message").await.len(), refused);
+    assert_eq!(
+        database.rows("SELECT message_id FROM message WHERE kind = 'not_paid'").await.len(),
+        refused
+    );
     let proof = verify(app.store(), None).await.unwrap();
     assert!(proof.is_clean(), "{}", proof.to_text());
     app.stop().await;
 }
 
 /// What an issuer must have heard of a decision.
-fn said(explanation: &Explanation) -> (simulator::Answer, Option<String>) {
+fn said(explanation: &Explanation) -> (Answer, Option<String>) {
     match &explanation.outcome {
-        Outcome::Approved(amount) if *amount == explanation.asked => {
-            (simulator::Answer::Approved, None)
-        }
-        Outcome::Approved(amount) => (simulator::Answer::Partial(amount.minor()), None),
-        Outcome::Declined(codes) => {
-            (simulator::Answer::NotPaid, Some(codes[0].as_str().to_owned()))
-        }
+        Outcome::Approved(amount) if *amount == explanation.asked => (Answer::Approved, None),
+        Outcome::Approved(amount) => (Answer::Partial(amount.minor()), None),
+        Outcome::Declined(codes) => (Answer::NotPaid, Some(codes[0].as_str().to_owned())),
     }
 }
 
