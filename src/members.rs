@@ -13,6 +13,19 @@ use crate::programme::directory::DirectoryError;
 use crate::programme::version::StartError;
 use crate::store::{ActRow, StoreError, Tx};
 
+/// Why somebody who may do such things must leave this one to somebody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Barred {
+    #[error("it is over your own limit: pass it on, and the manager answers in the same time")]
+    OverYourLimit,
+    #[error("a link between you and this person is marked: somebody else must decide")]
+    ConflictOfInterest,
+    #[error("nobody answers their own question: somebody else does")]
+    OwnQuestion,
+    #[error("whoever decided does not look at it again: somebody else does")]
+    OwnDecision,
+}
+
 /// Why something was not done. Nothing of it was.
 #[derive(Debug, thiserror::Error)]
 pub enum ActError {
@@ -22,6 +35,9 @@ pub enum ActError {
     /// The account sees it, and may not do this to it.
     #[error("this account may not do that: {0}")]
     NotAllowed(&'static str),
+    /// The account may do such things, and must leave this one to somebody else.
+    #[error("{0}")]
+    Barred(#[from] Barred),
     /// What was sent cannot be done: the field, and what to do.
     #[error("{field}: {what}")]
     Invalid { field: &'static str, what: String },
@@ -119,7 +135,7 @@ impl Admitted {
     /// and no end of one.
     pub fn decides(&self) -> Result<(), ActError> {
         if self.actor.has_conflict(&self.subject.person) {
-            Err(ActError::NotAllowed("decide about somebody whom they have a link to"))
+            Err(Barred::ConflictOfInterest.into())
         } else {
             Ok(())
         }

@@ -27,6 +27,11 @@ use crate::store::{
 const FIRST_LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
 /// The most purchases or messages of one transaction: questions must not wait for a long one.
 const BATCH_MOST: u32 = 64;
+/// How long the answer to a request is kept for its key, as `Idempotency-Key` is documented.
+const ANSWERS_KEPT_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// The most answers that one transaction forgets, and the most transactions of one round.
+const FORGOTTEN_MOST: u32 = 500;
+const FORGETS_MOST: usize = 20;
 /// The most unconfirmed approvals that one round reads.
 const REVIEWED_MOST: u32 = 10_000;
 
@@ -43,6 +48,8 @@ pub struct Done {
     pub stepped_up: usize,
     /// Changes of a list that nobody answered in time. Nothing has changed.
     pub ended_proposals: usize,
+    /// Answers to requests whose keys are no longer known.
+    pub forgotten: usize,
 }
 
 /// Looks after one database.
@@ -71,6 +78,7 @@ impl Upkeep {
     pub async fn round(&mut self) -> Result<Done, StoreError> {
         let now = self.clock.now();
         let mut done = Done { unparked: self.book_parked(now).await, ..Done::default() };
+        done.forgotten = self.forget(now).await;
         for (programme, _) in self.store.programmes().await? {
             done.expired = done.expired.saturating_add(self.expire(&programme, now).await);
             for stepped_up in
@@ -87,6 +95,36 @@ impl Upkeep {
         }
         tell(done);
         Ok(done)
+    }
+
+    /// Forgets answers to requests, a little at a time, and revoked tokens that have run out.
+    async fn forget(&self, now: Timestamp) -> usize {
+        let mut forgotten: usize = 0;
+        for _ in 0..FORGETS_MOST {
+            match self.commit_forget(now).await {
+                Ok(count) => {
+                    let count = usize::try_from(count).unwrap_or(usize::MAX);
+                    forgotten = forgotten.saturating_add(count);
+                    if u32::try_from(count).is_ok_and(|count| count < FORGOTTEN_MOST) {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    leave(&error);
+                    break;
+                }
+            }
+        }
+        forgotten
+    }
+
+    async fn commit_forget(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let mut tx = self.store.begin().await?;
+        let before = now.checked_sub(ANSWERS_KEPT_FOR).unwrap_or(Timestamp::MIN);
+        let forgotten = tx.forget_requests(before, FORGOTTEN_MOST).await?;
+        tx.forget_revoked_tokens(now).await?;
+        tx.commit().await?;
+        Ok(forgotten)
     }
 
     async fn expire(&self, programme: &ProgrammeId, now: Timestamp) -> usize {
@@ -296,7 +334,7 @@ fn leave(error: &(dyn std::error::Error + 'static)) {
 }
 
 fn tell(done: Done) {
-    let Done { expired, unparked, unconfirmed, stepped_up, ended_proposals } = done;
+    let Done { expired, unparked, unconfirmed, stepped_up, ended_proposals, forgotten } = done;
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     metrics::counter!("sayso_expired_holds_total").increment(count(expired));
     metrics::counter!("sayso_unparked_total").increment(count(unparked));
@@ -306,6 +344,7 @@ fn tell(done: Done) {
         tracing::warn!(unconfirmed, "approvals were not confirmed: see sayso exceptions");
     }
     metrics::counter!("sayso_unanswered_changes_total").increment(count(ended_proposals));
+    metrics::counter!("sayso_forgotten_requests_total").increment(count(forgotten));
     if expired > 0 || unparked > 0 || stepped_up > 0 || ended_proposals > 0 {
         tracing::info!(expired, unparked, stepped_up, ended_proposals, "looked after");
     }

@@ -66,6 +66,8 @@ CREATE TABLE answered_request (
     PRIMARY KEY (programme_id, member_id, request_key)
 );
 
+CREATE INDEX answered_request_by_time ON answered_request (answered_at);
+
 -- Who is on duty, and who covers for a worker who is away.
 CREATE TABLE duty (
     programme_id TEXT COLLATE "C" NOT NULL,
@@ -248,6 +250,9 @@ CREATE TABLE ask (
     permission_id TEXT COLLATE "C",
     -- A yes in an emergency is looked at again the next working day.
     review_on     TEXT COLLATE "C",
+    looked_by     TEXT COLLATE "C",
+    looked_human  TEXT COLLATE "C",
+    looked_at     BIGINT,
     PRIMARY KEY (programme_id, budget_id, ask_id),
     CONSTRAINT a_no_has_a_reason_and_a_name CHECK (
         state <> 'not_this_time' OR (COALESCE(reason, '') <> '' AND answered_by IS NOT NULL)
@@ -258,6 +263,10 @@ CREATE TABLE ask (
     CONSTRAINT nobody_answers_their_own CHECK (
         answered_human IS NULL OR answered_human <> asked_human
     ),
+    CONSTRAINT somebody_else_looks_at_a_yes CHECK (
+        looked_human IS NULL OR (review_on IS NOT NULL AND looked_human <> asked_human
+            AND (answered_human IS NULL OR looked_human <> answered_human))
+    ),
     CONSTRAINT what_is_answered_is_nobodys_turn CHECK (
         (step = 'decided') = (state IN ('yes', 'yes_less', 'not_this_time', 'taken_back'))
     )
@@ -265,6 +274,9 @@ CREATE TABLE ask (
 -- Whose turn runs out next. Only what is open is in it.
 CREATE INDEX ask_waiting ON ask (programme_id, answer_by)
     WHERE state IN ('sent', 'seen', 'talk_first');
+-- What somebody has yet to look at.
+CREATE INDEX ask_to_look_at ON ask (programme_id, review_on)
+    WHERE review_on IS NOT NULL AND looked_at IS NULL;
 
 -- Somebody else than the decider looks at a no, a pause or a must-change.
 CREATE TABLE appeal (

@@ -5,13 +5,15 @@ use jiff::Timestamp;
 use super::ask::facts_of;
 use super::telling::{Telling, who};
 use super::{Desk, Room, said};
-use crate::domain::ask::{Ask, AskState, By, Given, NoReason, Reply, ReplyError, Step, helps_from};
+use crate::domain::ask::{
+    Ask, AskState, By, Given, Look, LookError, NoReason, Reply, ReplyError, Step, helps_from,
+};
 use crate::domain::id::{AskId, BudgetId, PermissionId, PersonId};
 use crate::domain::money::Money;
 use crate::domain::permission::Permission;
 use crate::domain::recipient::Recipient;
 use crate::domain::role::{Act, Role};
-use crate::members::{ActError, Acting, Admitted};
+use crate::members::{ActError, Acting, Admitted, Barred};
 use crate::record::particulars::Particulars;
 use crate::store::Tx;
 use crate::words::{News, Particular};
@@ -72,7 +74,7 @@ pub async fn see(
 ///
 /// # Errors
 ///
-/// [`ActError::NotAllowed`] over the account's own limit, with a conflict of interest, or for the own
+/// [`ActError::Barred`] over the account's own limit, with a conflict of interest, or for the own
 /// ask; [`ActError::Conflict`] when somebody was first.
 pub async fn answer(
     tx: &mut Tx,
@@ -89,9 +91,7 @@ pub async fn answer(
     }
     let cooling_days = room.cooling_days(ask);
     if admitted.actor.has_conflict(person) {
-        return Err(ActError::NotAllowed(
-            "a link to this person is marked; send it to the manager",
-        ));
+        return Err(Barred::ConflictOfInterest.into());
     }
     let is_out_of_hours = !room.working().is_open(acting.at);
     let is_emergency = admitted.actor.member.role == Role::Duty || is_out_of_hours;
@@ -117,7 +117,7 @@ pub async fn answer(
     }
     if let Some(permission) = &permission {
         check_yes(&found, permission)?;
-        tx.add_permission(&room.programme_id, &room.budget, permission).await?;
+        room.give(tx, permission).await?;
     }
     tx.move_ask(&room.programme_id, ask, &after).await?;
     tell_answered(tx, desk, &found, &after, permission.as_ref(), cooling_days).await?;
@@ -126,7 +126,7 @@ pub async fn answer(
 
 fn refusal(error: ReplyError) -> ActError {
     match error {
-        ReplyError::OwnAsk => ActError::NotAllowed("nobody answers their own question"),
+        ReplyError::OwnAsk => Barred::OwnQuestion.into(),
         ReplyError::Decided => ActError::Conflict(error.to_string()),
         ReplyError::NotUpTo => ActError::invalid("up_to", error.to_string()),
         ReplyError::NoGroup => ActError::invalid("reach", error.to_string()),
@@ -175,7 +175,7 @@ fn check_yes(found: &Before, permission: &Permission) -> Result<(), ActError> {
     }
     let most = own_limit(room, admitted);
     if most.is_some_and(|most| permission.cap.minor() > most.minor()) {
-        return Err(ActError::NotAllowed("it is over your own limit; send it to the manager"));
+        return Err(Barred::OverYourLimit.into());
     }
     Ok(())
 }
@@ -231,10 +231,42 @@ async fn tell_answered(
     let particular = Particular { at: Some(at), ..particular };
     telling.tell(Recipient::Person, news, &particular, facts_of(after));
     if let Some(on) = answer.and_then(|answer| answer.review_on) {
+        telling.own_act("to_be_looked_at", &on.to_string())?;
         let review = Particular { on: Some(on), ..telling.particular() };
         telling.tell(Recipient::Worker, News::WorkerReview, &review, facts_of(after));
     }
     Ok(telling.write(tx).await?)
+}
+
+/// Somebody else looks at a yes that was given out of hours, or by the programme's own rule. Looked
+/// at twice by the same account, it was looked at once.
+pub async fn look_at(
+    tx: &mut Tx,
+    desk: Desk<'_>,
+    acting: &Acting,
+    person: &PersonId,
+    id: AskId,
+    words: Option<&str>,
+) -> Result<Ask, ActError> {
+    let Before { room, admitted, ask, by } = before(tx, desk, acting, person, id).await?;
+    let words = said(words)?;
+    let looked = ask.answer.as_ref().and_then(|answer| answer.looked.as_ref());
+    if looked.is_some_and(|look| look.by == by) {
+        return Ok(ask);
+    }
+    if admitted.actor.has_conflict(person) {
+        return Err(Barred::ConflictOfInterest.into());
+    }
+    let after = ask.looked_at(&by, acting.at).map_err(|error| match error {
+        LookError::Nothing | LookError::Looked => ActError::Conflict(error.to_string()),
+        LookError::Own => Barred::OwnDecision.into(),
+    })?;
+    let look = Look { by, at: acting.at };
+    tx.keep_look(&room.programme_id, &ask, &look).await?;
+    let mut telling = Telling::new(&room, desk, acting.at, id.to_string());
+    telling.act(&admitted, "looked_at", words.as_deref().unwrap_or_default());
+    telling.write(tx).await?;
+    Ok(after)
 }
 
 /// Leaves the answer to the manager: over the own limit, or because of a link to the person. What

@@ -18,7 +18,7 @@ use crate::domain::permission::{Giver, Permission};
 use crate::domain::proposal::{Consent, Proposal};
 use crate::domain::recipient::Recipient;
 use crate::domain::role::{Act, Role};
-use crate::members::{ActError, Acting, Admitted};
+use crate::members::{ActError, Acting, Admitted, Barred};
 use crate::programme::forced::{Found, take_back_forced};
 use crate::programme::pausing::lift_pause;
 use crate::record::particulars::Particulars;
@@ -71,7 +71,7 @@ pub async fn appeal(
         interim => interim,
     };
     if let Some(permission) = &interim {
-        tx.add_permission(&room.programme_id, &room.budget, permission).await?;
+        room.give(tx, permission).await?;
     }
     let member = &admitted.actor.member;
     let appeal = Appeal {
@@ -245,9 +245,7 @@ pub async fn answer_appeal(
         return Ok(before);
     }
     if admitted.actor.has_conflict(person) {
-        return Err(ActError::NotAllowed(
-            "a link to this person is marked; somebody else must look",
-        ));
+        return Err(Barred::ConflictOfInterest.into());
     }
     if let (Finding::Changed, About::Pause(id)) = (finding, before.about) {
         lift(tx, &room, id, acting.at).await?;
@@ -266,7 +264,7 @@ pub async fn answer_appeal(
         tx.end_permission(&room.programme_id, &room.budget, interim, acting.at).await?;
     }
     if let Some(permission) = &permission {
-        tx.add_permission(&room.programme_id, &room.budget, permission).await?;
+        room.give(tx, permission).await?;
     }
     tx.move_appeal(&room.programme_id, &before, &after).await?;
     tell_answered(tx, &room, desk, &admitted, &after, permission.as_ref()).await?;
@@ -302,10 +300,8 @@ async fn take_back(
 
 fn refusal(error: AppealError) -> ActError {
     match error {
-        AppealError::OwnDecision => {
-            ActError::NotAllowed("whoever decided does not look at it again")
-        }
-        AppealError::OwnAppeal => ActError::NotAllowed("nobody answers their own question"),
+        AppealError::OwnDecision => Barred::OwnDecision.into(),
+        AppealError::OwnAppeal => Barred::OwnQuestion.into(),
         AppealError::Decided => ActError::Conflict(error.to_string()),
         AppealError::NoWords => ActError::invalid("words", error.to_string()),
         AppealError::NoNextStep => ActError::invalid("next_step", error.to_string()),

@@ -107,7 +107,7 @@ pub async fn ask(
     let is_ruled = tx.is_ruled(&room.programme_id, &room.budget, room.today(acting.at)).await?;
     let by_rule = food_at_a_fuel_station(&room, &ask, mcc, desk.ids).filter(|_| !is_ruled);
     if let Some((ask, permission)) = by_rule {
-        tx.add_permission(&room.programme_id, &room.budget, &permission).await?;
+        room.give(tx, &permission).await?;
         tx.add_ask(&room.programme_id, &ask).await?;
         tell_shop_fixed(tx, &room, desk, &admitted, &ask, &permission).await?;
         return Ok(ask);
@@ -323,6 +323,7 @@ fn food_at_a_fuel_station(
         up_to: Some(most),
         permission: Some(id),
         review_on: Some(room.today(ends_at)),
+        looked: None,
     };
     let scope = permission.scope.clone();
     let (state, step) = (AskState::Yes, Step::Decided);
@@ -358,6 +359,7 @@ async fn tell_shop_fixed(
     let mut telling = Telling::new(room, desk, admitted.at, ask.id.to_string());
     telling.act(admitted, "asked", ask.kind.word());
     telling.own_act("answered", "yes by the programme's rule for food at fuel stations")?;
+    telling.own_act("to_be_looked_at", &room.today(permission.ends_at).to_string())?;
     let particular = Particular {
         who: Some(who(room, Step::Worker)),
         amount: Some(permission.cap),

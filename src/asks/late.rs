@@ -43,7 +43,7 @@ pub async fn step_up(
         Late::YesBySilence => {
             let id = PermissionId::new(desk.ids.next(now));
             let (after, permission) = ask.yes_by_silence(now, id);
-            tx.add_permission(programme, &room.budget, &permission).await?;
+            room.give(tx, &permission).await?;
             tx.move_ask(programme, &ask, &after).await?;
             let mut telling = Telling::new(&room, desk, now, ask.id.to_string());
             telling.own_act("answered", "yes, because nobody answered in time")?;
@@ -62,13 +62,11 @@ pub async fn step_up(
     Ok(Some(late))
 }
 
-/// Whether the programme has said that nobody's answer is a yes here. Silence lifts neither what the
-/// person has set on themselves nor what came with the money.
+/// Whether the programme has said that nobody's answer is a yes here.
 fn silence_is_yes(room: &Room, ask: &Ask, now: Timestamp) -> bool {
     let most = room.programme.settings.asks.silence_up_to(room.currency());
-    ask.amount.minor() <= most.minor()
-        && room.cooling_days(ask).is_none()
-        && !ask.category.as_ref().is_some_and(|category| room.is_barred(category, now))
+    let is_barred = ask.category.as_ref().is_some_and(|category| room.is_barred(category, now));
+    ask.may_be_yes_by_silence(most, room.cooling_days(ask), is_barred)
 }
 
 async fn tell_late(

@@ -8,6 +8,7 @@ mod appeal;
 mod ask;
 mod late;
 mod safety;
+mod signals;
 mod telling;
 
 use std::collections::BTreeSet;
@@ -22,17 +23,19 @@ use crate::domain::ask_clock::AskClock;
 use crate::domain::id::{BudgetId, ProgrammeId, WorkerId};
 use crate::domain::merchant::Category;
 use crate::domain::money::Currency;
+use crate::domain::permission::Permission;
 use crate::domain::working_time::WorkingTime;
 use crate::ids::NewIds;
 use crate::members::ActError;
 use crate::programme::directory::{Directory, Programme};
-use crate::store::{BookWanted, Tx};
+use crate::store::{BookWanted, StoreError, Tx};
 
-pub use answer::{Answering, answer, pass_on, see, suggest};
+pub use answer::{Answering, answer, look_at, pass_on, see, suggest};
 pub use appeal::{AppealAnswering, answer_appeal, appeal, appeal_late, take_back_appeal};
 pub use ask::{About, Wish, ask, take_back};
 pub use late::step_up;
 pub use safety::{Talked, choose_quiet_word, hand_card, hear, talk};
+pub use signals::worth_a_talk;
 
 /// The most characters that somebody can say with an ask or an answer.
 const WORDS_MOST: usize = 500;
@@ -79,6 +82,13 @@ impl Room {
             agreement: owner.agreement,
             worker,
         })
+    }
+
+    /// Gives a permission, and forgets those that ended long before.
+    async fn give(&self, tx: &mut Tx, permission: &Permission) -> Result<(), StoreError> {
+        let (programme, budget) = (&self.programme_id, &self.budget);
+        tx.add_permission(programme, budget, permission).await?;
+        tx.forget_permissions(programme, budget, permission.forgets()).await
     }
 
     fn currency(&self) -> Currency {

@@ -141,6 +141,26 @@ pub struct Answer {
     pub permission: Option<PermissionId>,
     /// When an answer out of hours is looked at again.
     pub review_on: Option<Date>,
+    /// Who has looked at it then.
+    pub looked: Option<Look>,
+}
+
+/// A look at a yes that was given out of hours, or by the programme's own rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    pub by: By,
+    pub at: Timestamp,
+}
+
+/// Why there is nothing to look at for somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LookError {
+    #[error("there is nothing to look at")]
+    Nothing,
+    #[error("somebody has looked at it")]
+    Looked,
+    #[error("whoever asked or answered does not look at it")]
+    Own,
 }
 
 /// How far a yes reaches.
@@ -239,6 +259,7 @@ impl Ask {
             up_to: None,
             permission: None,
             review_on: None,
+            looked: None,
         };
         match given.reply {
             Reply::Yes { up_to, reach, ends_at } => {
@@ -267,6 +288,33 @@ impl Ask {
         }
     }
 
+    /// The ask after somebody else has looked at a yes. Nothing but that changes: a look, however
+    /// late, switches nothing off.
+    pub fn looked_at(&self, by: &By, at: Timestamp) -> Result<Self, LookError> {
+        let answer = self.answer.as_ref().filter(|answer| answer.review_on.is_some());
+        let answer = answer.ok_or(LookError::Nothing)?;
+        if answer.looked.is_some() {
+            return Err(LookError::Looked);
+        }
+        let has_answered = answer.by.as_ref().is_some_and(|by_whom| by_whom.human == by.human);
+        if has_answered || by.human == self.asked.human {
+            return Err(LookError::Own);
+        }
+        let looked = Some(Look { by: by.clone(), at });
+        Ok(Self { answer: Some(Answer { looked, ..answer.clone() }), ..self.clone() })
+    }
+
+    /// Whether nobody's answer may be a yes here, up to `most` by the programme's own word. Silence
+    /// lifts neither what the person has set on themselves nor what came with the money.
+    pub fn may_be_yes_by_silence(
+        &self,
+        most: Money,
+        cooling_days: Option<u32>,
+        is_barred: bool,
+    ) -> bool {
+        self.amount.minor() <= most.minor() && cooling_days.is_none() && !is_barred
+    }
+
     /// The yes that comes of nobody answering.
     pub fn yes_by_silence(&self, at: Timestamp, id: PermissionId) -> (Self, Permission) {
         let permission = Permission {
@@ -286,6 +334,7 @@ impl Ask {
             up_to: Some(self.amount),
             permission: Some(id),
             review_on: None,
+            looked: None,
         };
         (self.decided(AskState::Yes, answer), permission)
     }

@@ -36,5 +36,6 @@ pub mod recipient;
 pub mod release;
 pub mod role;
 pub mod safety;
+pub mod signal;
 pub mod stream;
 pub mod working_time;

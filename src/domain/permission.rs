@@ -1,6 +1,6 @@
 //! A permission: a one-off OK for something the agreement does not allow by itself.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::agreement::Scope;
 use super::id::PermissionId;
@@ -17,6 +17,9 @@ words!(
     }
 );
 
+/// How long after its end a permission is kept: longer than any hold that it allowed can be open.
+const KEPT_FOR: SignedDuration = SignedDuration::from_hours(40 * 24);
+
 /// A one-off OK, made by answering an ask, used up by an approval, handed back if it is undone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permission {
@@ -31,6 +34,13 @@ pub struct Permission {
     pub given_at: Timestamp,
     pub ends_at: Timestamp,
     pub giver: Giver,
+}
+
+impl Permission {
+    /// What ended then or before is forgotten when this one is given.
+    pub fn forgets(&self) -> Timestamp {
+        self.given_at.checked_sub(KEPT_FOR).unwrap_or(Timestamp::MIN)
+    }
 }
 
 /// Why a permission that was given does not help this purchase.

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::committer::NotStored;
 use crate::issuers::RefusedMessage;
-use crate::members::ActError;
+use crate::members::{ActError, Barred};
 use crate::ops::explain::ExplainError;
 use crate::store::StoreError;
 use crate::tokens::{RefusedToken, VerifyError};
@@ -38,8 +38,10 @@ pub enum ApiError {
     NotSignedIn,
     #[error("that token is not accepted; get a new one")]
     BadToken(#[source] RefusedToken),
-    #[error("this account may not do that")]
-    NotAllowed,
+    #[error("this account may not do that: {0}")]
+    NotAllowed(&'static str),
+    #[error("{0}")]
+    Barred(Barred),
     #[error("{field}: {what}")]
     Malformed { field: &'static str, what: String },
     #[error("the body must be JSON: send content-type: application/json")]
@@ -95,6 +97,10 @@ pub(super) struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     field: Option<String>,
+    /// What can be done instead: the last part of the address of the same thing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, examples("pass-on"))]
+    instead: Option<&'static str>,
     /// The fields of the body that are wrong, where there are any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldProblem>,
@@ -104,7 +110,8 @@ impl From<ActError> for ApiError {
     fn from(error: ActError) -> Self {
         match error {
             ActError::NotThere(what) => Self::NotFound(what),
-            ActError::NotAllowed(_) => Self::NotAllowed,
+            ActError::NotAllowed(what) => Self::NotAllowed(what),
+            ActError::Barred(why) => Self::Barred(why),
             ActError::Invalid { field, what } => Self::Invalid(vec![FieldProblem::of(field, what)]),
             ActError::Conflict(what) => Self::Conflict(what),
             ActError::Store(error) if error.is_transient() || error.is_outage() => {
@@ -148,7 +155,8 @@ impl ApiError {
             Self::Panicked => "panicked",
             Self::NotSignedIn => "not_signed_in",
             Self::BadToken(_) => "bad_token",
-            Self::NotAllowed => "not_allowed",
+            Self::NotAllowed(_) => "not_allowed",
+            Self::Barred(_) => "barred",
             Self::WrongMedia => "wrong_media",
             Self::Invalid(_) => "invalid",
             Self::Conflict(_) => "conflict",
@@ -186,7 +194,19 @@ impl ApiError {
             Self::NotSignedIn | Self::BadToken(_) => {
                 (StatusCode::UNAUTHORIZED, "/problems/not-signed-in", "Not signed in")
             }
-            Self::NotAllowed => (StatusCode::FORBIDDEN, "/problems/not-allowed", "Not allowed"),
+            Self::NotAllowed(_) => (StatusCode::FORBIDDEN, "/problems/not-allowed", "Not allowed"),
+            Self::Barred(Barred::OverYourLimit) => {
+                (StatusCode::FORBIDDEN, "/problems/over-your-limit", "Over your limit")
+            }
+            Self::Barred(Barred::ConflictOfInterest) => {
+                (StatusCode::FORBIDDEN, "/problems/conflict-of-interest", "Somebody else must")
+            }
+            Self::Barred(Barred::OwnQuestion) => {
+                (StatusCode::FORBIDDEN, "/problems/own-question", "Somebody else must")
+            }
+            Self::Barred(Barred::OwnDecision) => {
+                (StatusCode::FORBIDDEN, "/problems/own-decision", "Somebody else must")
+            }
             Self::WrongMedia => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "/problems/wrong-media", "Not JSON")
             }
@@ -223,7 +243,8 @@ impl ApiError {
             | Self::WrongMethod
             | Self::NotStored(_)
             | Self::Panicked
-            | Self::NotAllowed
+            | Self::NotAllowed(_)
+            | Self::Barred(_)
             | Self::Invalid(_)
             | Self::Conflict(_)
             | Self::TryLater(_)
@@ -231,6 +252,11 @@ impl ApiError {
             | Self::Broken(_)
             | Self::Unreadable(_) => None,
         }
+    }
+
+    /// What the account can do instead, beside the same address.
+    const fn instead(&self) -> Option<&'static str> {
+        if matches!(self, Self::Barred(Barred::OverYourLimit)) { Some("pass-on") } else { None }
     }
 
     /// What an HTTP client may do about it, where a header says so.
@@ -252,7 +278,8 @@ impl ApiError {
             | Self::Refused(_)
             | Self::NotStored(_)
             | Self::Panicked
-            | Self::NotAllowed
+            | Self::NotAllowed(_)
+            | Self::Barred(_)
             | Self::Malformed { .. }
             | Self::WrongMedia
             | Self::Invalid(_)
@@ -282,8 +309,11 @@ impl IntoResponse for ApiError {
         self.note();
         let (status, kind, title) = self.told();
         let (field, detail, remedy) = (self.field(), self.to_string(), self.remedy());
+        let instead = self.instead();
         let errors = if let Self::Invalid(errors) = self { errors } else { Vec::new() };
-        let body = Problem { r#type: kind, title, status: status.as_u16(), detail, field, errors };
+        let status_code = status.as_u16();
+        let body =
+            Problem { r#type: kind, title, status: status_code, detail, field, instead, errors };
         let content_type = HeaderValue::from_static("application/problem+json");
         let mut response =
             (status, [(header::CONTENT_TYPE, content_type)], Json(body)).into_response();

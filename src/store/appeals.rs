@@ -13,7 +13,7 @@ use crate::domain::ask::By;
 use crate::domain::id::{AppealId, BudgetId, HumanId, MemberId, PauseId, ProgrammeId};
 use crate::record::row::{CorruptRow, Reader, Table, Value, columns, shown};
 
-static APPEAL: Table = Table {
+pub(super) static APPEAL: Table = Table {
     name: "appeal",
     columns: columns![
         Key "programme_id", Key "budget_id", Key "appeal_id", Text "about", Text "decided_by",
@@ -237,7 +237,7 @@ fn humans(text: &str) -> Option<BTreeSet<HumanId>> {
     text.split(' ').map(|human| human.parse().ok()).collect()
 }
 
-fn read_appeal(row: &[Value]) -> Result<Appeal, CorruptRow> {
+pub(super) fn read_appeal(row: &[Value]) -> Result<Appeal, CorruptRow> {
     let mut reader = Reader::new(&APPEAL, row);
     reader.skip(); // the programme, which was asked for
     let budget = reader.parsed()?;

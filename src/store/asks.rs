@@ -9,7 +9,7 @@ use super::batch::{Batch, names, read_row};
 use super::reports::read_message;
 use super::statements::MESSAGE;
 use super::{MessageRow, NewMessage, Store, StoreError, Tx};
-use crate::domain::ask::{Answer, Ask, AskKind, AskState, By, NoReason, Step, Urgency};
+use crate::domain::ask::{Answer, Ask, AskKind, AskState, By, Look, NoReason, Step, Urgency};
 use crate::domain::ask_clock::Cover;
 use crate::domain::id::{
     AskId, BudgetId, DecisionId, HumanId, MemberId, MessageId, PermissionId, ProgrammeId, WorkerId,
@@ -19,7 +19,7 @@ use crate::domain::reason_code::ReasonCode;
 use crate::domain::recipient::Recipient;
 use crate::record::row::{CorruptRow, Reader, Table, Value, columns, shown};
 
-static ASK: Table = Table {
+pub(super) static ASK: Table = Table {
     name: "ask",
     columns: columns![
         Key "programme_id", Key "budget_id", Key "ask_id", Text "kind", Text "scope",
@@ -28,7 +28,7 @@ static ASK: Table = Table {
         Text "asked_human", Number "asked_at", Text "state", Text "step", Number "answer_by",
         Number "decide_by", Text "answered_by", Text "answered_human", Number "answered_at",
         Text "reason", Text "answer_words", Number "yes_minor", Text "permission_id",
-        Text "review_on",
+        Text "review_on", Text "looked_by", Text "looked_human", Number "looked_at",
     ],
 };
 static WAITING: Table =
@@ -87,6 +87,32 @@ impl Tx {
             .bind(before.state.word())
             .bind(before.step.word())
             .bind(before.answer_by.as_microsecond())
+            .execute(self.connection())
+            .await?;
+        if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Contended("ask")) }
+    }
+
+    /// Keeps the look at an ask that nobody had looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when somebody was first.
+    pub async fn keep_look(
+        &mut self,
+        programme: &ProgrammeId,
+        ask: &Ask,
+        look: &Look,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE ask SET looked_by = $4, looked_human = $5, looked_at = $6 \
+                   WHERE programme_id = $1 AND budget_id = $2 AND ask_id = $3 \
+                   AND looked_at IS NULL";
+        let done = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(ask.budget.to_string())
+            .bind(ask.id.to_string())
+            .bind(look.by.member.to_string())
+            .bind(look.by.human.to_string())
+            .bind(look.at.as_microsecond())
             .execute(self.connection())
             .await?;
         if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Contended("ask")) }
@@ -336,6 +362,7 @@ fn told_of(decision: DecisionId) -> (MessageId, MessageId) {
 fn ask_row(programme: &ProgrammeId, ask: &Ask) -> Vec<Value> {
     let answer = ask.answer.as_ref();
     let by = answer.and_then(|answer| answer.by.as_ref());
+    let looked = answer.and_then(|answer| answer.looked.as_ref());
     vec![
         shown(programme),
         shown(&ask.budget),
@@ -365,6 +392,9 @@ fn ask_row(programme: &ProgrammeId, ask: &Ask) -> Vec<Value> {
         answer.and_then(|answer| answer.up_to).into(),
         answer.and_then(|answer| answer.permission).map(|id| id.to_string()).into(),
         answer.and_then(|answer| answer.review_on).map(|date| date.to_string()).into(),
+        looked.map(|look| look.by.member.to_string()).into(),
+        looked.map(|look| look.by.human.to_string()).into(),
+        looked.map(|look| look.at).into(),
     ]
 }
 
@@ -372,7 +402,7 @@ fn ask_of(row: &AnyRow) -> Result<Ask, StoreError> {
     Ok(read_ask(&read_row(row, ASK.columns)?)?)
 }
 
-fn read_ask(row: &[Value]) -> Result<Ask, CorruptRow> {
+pub(super) fn read_ask(row: &[Value]) -> Result<Ask, CorruptRow> {
     let mut reader = Reader::new(&ASK, row);
     reader.skip(); // the programme, which was asked for
     let budget = reader.parsed()?;
@@ -409,6 +439,12 @@ fn read_ask(row: &[Value]) -> Result<Ask, CorruptRow> {
     let permission = reader.optional(Reader::parsed)?;
     let review_on = reader.optional(Reader::date)?;
     let by = member.zip(human).map(|(member, human)| By { member, human });
-    ask.answer = at.map(|at| Answer { by, at, reason, words, up_to, permission, review_on });
+    let member: Option<MemberId> = reader.optional(Reader::parsed)?;
+    let human: Option<HumanId> = reader.optional(Reader::parsed)?;
+    let who = member.zip(human).map(|(member, human)| By { member, human });
+    let look = who.zip(reader.optional(Reader::instant)?);
+    let looked = look.map(|(by, at)| Look { by, at });
+    ask.answer =
+        at.map(|at| Answer { by, at, reason, words, up_to, permission, review_on, looked });
     Ok(ask)
 }

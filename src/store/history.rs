@@ -44,11 +44,11 @@ const BEGIN: &str = "WITH RECURSIVE link AS ( \
        p.posted_at FROM link l JOIN posting p ON p.programme_id = l.programme_id \
        AND p.posting_id = l.previous_id WHERE l.posted_at >= $4) ";
 
-/// A question that was answered, or a claim: a link of the chain.
+/// A link of the chain: mostly a question that was answered, or a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BoughtLink {
     pub posting: PostingId,
-    /// The question; none for a claim.
+    /// The question; none for anything else.
     pub decision: Option<DecisionId>,
     /// The purchase that it changed, if it changed one.
     pub purchase: Option<PurchaseId>,
@@ -76,18 +76,30 @@ impl Tx {
             .bind(i64::from(most))
             .fetch_all(self.connection())
             .await?;
-        let read = |row: &AnyRow| {
-            let row = read_row(row, LINK.columns)?;
-            let mut reader = Reader::new(&LINK, &row);
-            let posting = reader.parsed()?;
-            let is_question = reader.text()? == "decision";
-            let subject = reader.text()?;
-            let decision = is_question.then(|| subject.parse()).transpose();
-            let decision = decision.map_err(|_| reader.corrupt())?;
-            let purchase = reader.optional(Reader::parsed)?;
-            Ok(BoughtLink { posting, decision, purchase, posted_at: reader.instant()? })
-        };
-        rows.iter().map(read).collect()
+        rows.iter().map(read_link).collect()
+    }
+
+    /// The links of a budget's chain back to `since`, of every kind, the newest first; and the one
+    /// before, if there is one.
+    pub async fn links_since(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        since: Timestamp,
+        most: u32,
+    ) -> Result<Vec<BoughtLink>, StoreError> {
+        let sql = format!(
+            "{BEGIN} SELECT posting_id, kind, subject, purchase_id, posted_at FROM link LIMIT $5"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(None::<String>)
+            .bind(since.as_microsecond())
+            .bind(i64::from(most))
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(read_link).collect()
     }
 
     /// The purchases of a budget that something was said about at `since` or later, without their
@@ -269,6 +281,18 @@ impl Tx {
         };
         rows.iter().map(read).collect()
     }
+}
+
+fn read_link(row: &AnyRow) -> Result<BoughtLink, StoreError> {
+    let row = read_row(row, LINK.columns)?;
+    let mut reader = Reader::new(&LINK, &row);
+    let posting = reader.parsed()?;
+    let is_question = reader.text()? == "decision";
+    let subject = reader.text()?;
+    let decision = is_question.then(|| subject.parse()).transpose();
+    let decision = decision.map_err(|_| reader.corrupt())?;
+    let purchase = reader.optional(Reader::parsed)?;
+    Ok(BoughtLink { posting, decision, purchase, posted_at: reader.instant()? })
 }
 
 /// The most identifiers of one statement.

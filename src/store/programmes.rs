@@ -346,6 +346,25 @@ impl Tx {
         Ok(())
     }
 
+    /// Forgets the permissions of a locked budget that ended then or before: a decision reads all
+    /// that a budget has.
+    pub async fn forget_permissions(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        ended_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let sql = "DELETE FROM permission WHERE programme_id = $1 AND budget_id = $2 \
+                   AND ends_at <= $3";
+        sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(ended_at.as_microsecond())
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
     /// The pots of a budget.
     pub async fn pots_of(
         &mut self,

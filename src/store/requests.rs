@@ -43,6 +43,25 @@ pub enum Claim {
 }
 
 impl Tx {
+    /// Forgets the oldest requests that were answered before `before`, at most `most` of them; says
+    /// how many they were.
+    pub async fn forget_requests(
+        &mut self,
+        before: Timestamp,
+        most: u32,
+    ) -> Result<u64, StoreError> {
+        let sql = "DELETE FROM answered_request \
+                   WHERE (programme_id, member_id, request_key) IN ( \
+                   SELECT programme_id, member_id, request_key FROM answered_request \
+                   WHERE answered_at < $1 ORDER BY answered_at LIMIT $2)";
+        let done = sqlx::query(sql)
+            .bind(before.as_microsecond())
+            .bind(i64::from(most))
+            .execute(self.connection())
+            .await?;
+        Ok(done.rows_affected())
+    }
+
     /// Claims a request. Must come before anything is locked: it may wait for the other one.
     pub async fn claim_request(
         &mut self,

@@ -130,6 +130,11 @@ impl Tx {
         let row = vec![shown(programme), token.into(), expires_at.into()];
         let add = Batch::insert_missing(self.statements.dialect, &REVOKED);
         add.execute(self.connection(), &[row]).await?;
+        self.forget_revoked_tokens(now).await
+    }
+
+    /// Forgets tokens that would have run out by `now` anyway.
+    pub async fn forget_revoked_tokens(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let sql = "DELETE FROM revoked_token WHERE expires_at < $1";
         sqlx::query(sql).bind(now.as_microsecond()).execute(self.connection()).await?;
         Ok(())

@@ -537,6 +537,14 @@ worker-quiet-word = Quiet word used. Talk safely. Do not text back about money.
 worker-card-elsewhere = One person's card is with somebody else now, as they wish. Look at it with them in two weeks.
 worker-card-back = One person wants their card back. Please see that they get it.
 
+## What may be worth a talk: the same for the person and for their worker
+
+signal-not-paid = { $times } purchases were not paid this week. The list may not fit. It may be worth a talk.
+signal-cash-pressed = Cash was tried { $times } times in a short while. It may be worth a talk.
+signal-unlike-before = This week came to { $amount }. The weeks before came to { $most } at most. It may be worth a talk.
+signal-not-used = The card was not used for { $days } days. We may have made it too hard. The money stays. It may be worth a talk.
+signal-card-elsewhere = The card has been with someone else since { $date }. It is time to look at it together.
+
 ## Changing the list
 
 # $named is no where a name does not fit.

@@ -30,6 +30,7 @@ mod list;
 mod news;
 #[expect(dead_code, reason = "the build script reads the lists in it")]
 mod phrase;
+mod signals;
 mod sms;
 #[cfg(test)]
 mod tests;

@@ -42,7 +42,7 @@ struct NewAppeal {
 
 /// An appeal.
 #[derive(Debug, Serialize, ToSchema)]
-struct AppealBody {
+pub(super) struct AppealBody {
     appeal: String,
     about: String,
     #[serde(skip_serializing_if = "Option::is_none")]

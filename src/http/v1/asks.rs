@@ -195,6 +195,10 @@ struct AnswerBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     review_on: Option<String>,
+    /// Who has looked at it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    looked_by: Option<String>,
 }
 
 impl From<Ask> for AskBody {
@@ -231,6 +235,7 @@ impl From<Answer> for AnswerBody {
             up_to: answer.up_to.map(MoneyBody::from),
             permission: answer.permission.map(|id| id.to_string()),
             review_on: answer.review_on.map(|date| date.to_string()),
+            looked_by: answer.looked.map(|look| look.by.member.to_string()),
         }
     }
 }
@@ -472,9 +477,9 @@ async fn answer_ask(
 /// Words that may be left out.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SomeWords {
+pub(super) struct SomeWords {
     #[schema(nullable = false, min_length = 1, max_length = 500)]
-    words: Option<String>,
+    pub(super) words: Option<String>,
 }
 
 /// Leave the answer to the manager

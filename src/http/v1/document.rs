@@ -100,8 +100,8 @@ pub(super) enum Problems {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "its attributes document the header")]
 pub(super) struct KeyHeader {
-    /// A key of the request's own, 1 to 200 characters. The same key gets the same answer, and what
-    /// it asks for is done once.
+    /// A key of the request's own, 1 to 200 characters. For seven days the same key gets the
+    /// same answer, and what it asks for is done once.
     #[param(
         rename = "Idempotency-Key",
         min_length = 1,

@@ -24,6 +24,7 @@ mod proposals;
 mod proposed;
 mod purchases;
 mod queries;
+mod queues;
 mod safety;
 mod shown;
 mod told;
@@ -97,6 +98,7 @@ pub(super) fn router() -> OpenApiRouter<Edge> {
         .merge(me::router())
         .merge(asks::router())
         .merge(appeals::router())
+        .merge(queues::router())
         .merge(safety::router())
         .merge(people::router())
         .merge(pots::router())

@@ -1,7 +1,7 @@
 //! The queries that some addresses take.
 
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -45,4 +45,27 @@ pub(super) struct Which {
     /// Which version; left out, it is the one in force.
     #[param(minimum = 1)]
     pub(super) version: Option<u32>,
+}
+
+/// Which page of which line.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhichLine {
+    /// `waiting` for an answer, which it is when left out; or `to_look_at`: yeses that were given out
+    /// of hours, or by the programme's own rule, and that nobody has looked at.
+    #[param(inline)]
+    pub(super) list: Option<List>,
+    /// How many items at most.
+    #[param(minimum = 1, maximum = 100)]
+    pub(super) limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    pub(super) cursor: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum List {
+    Waiting,
+    ToLookAt,
 }

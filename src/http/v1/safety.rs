@@ -18,10 +18,12 @@ use crate::asks::{self, Talked};
 use crate::domain::id::PersonId;
 use crate::domain::role::Act;
 use crate::domain::safety::{Custody, Holder, Talk};
+use crate::domain::signal::Signal;
 use crate::http::Edge;
 use crate::http::problem::{ApiError, FieldProblem};
 use crate::members::{ActError, Acting};
 use crate::store::Tx;
+use crate::words::Words;
 
 pub(super) fn router() -> OpenApiRouter<Edge> {
     OpenApiRouter::default()
@@ -29,6 +31,7 @@ pub(super) fn router() -> OpenApiRouter<Edge> {
         .routes(routes!(talks, talk))
         .routes(routes!(choose_quiet_word))
         .routes(routes!(text))
+        .routes(routes!(signals))
 }
 
 /// Who has the card.
@@ -334,4 +337,43 @@ async fn text(
     let text =
         some_words(Some(&body.text).filter(|text| !text.trim().is_empty()).map(String::as_str))?;
     act(&api, acting, key, Hear { person, text: text.unwrap_or_default() }).await
+}
+
+/// What may be worth a talk. Nothing was stopped by it.
+#[derive(Debug, Serialize, ToSchema)]
+struct Signals {
+    signals: Vec<SignalBody>,
+}
+
+/// Something that may be worth a talk.
+#[derive(Debug, Serialize, ToSchema)]
+struct SignalBody {
+    /// `not_paid`, `cash_pressed`, `unlike_before`, `not_used` or `card_elsewhere`.
+    kind: &'static str,
+    words: String,
+}
+
+/// What may be worth a talk
+///
+/// Found when it is read, and never a reason not to pay. The person reads the same.
+#[utoipa::path(
+    get, path = "/people/{person}/signals", tag = "safety", params(("person" = String, Path)),
+    responses((status = 200, body = Signals), Problems)
+)]
+async fn signals(
+    State(api): State<Api>,
+    acting: Acting,
+    Place(person): Place<String>,
+    _: Asked<Nothing>,
+) -> Result<Json<Signals>, ApiError> {
+    let person = named(&person, "person")?;
+    let programme = api.programme(&acting.programme).await?;
+    let mut tx = api.store.snapshot().await?;
+    let found = asks::worth_a_talk(&mut tx, desk(&api), &acting, &person).await?;
+    tx.commit().await?;
+    let body = |signal: Signal| SignalBody {
+        kind: signal.kind().word(),
+        words: Words::english().signal(&signal, programme.zone()),
+    };
+    Ok(Json(Signals { signals: found.into_iter().map(body).collect() }))
 }

@@ -51,6 +51,28 @@ fn news_is_one_text_message_that_the_person_can_read() {
 }
 
 #[test]
+fn signals_are_short_and_blame_nobody() {
+    use crate::domain::signal::Signal;
+    let since = "2026-09-30T11:45:00Z".parse().unwrap();
+    for signal in [
+        Signal::NotPaid { times: 12 },
+        Signal::CashPressed { times: 3 },
+        Signal::UnlikeBefore { this_week: gbp(WORST), most_before: gbp(WORST) },
+        Signal::NotUsed { days: 30 },
+        Signal::CardElsewhere { since },
+    ] {
+        let text = Words::english().signal(&signal, &london());
+        assert!(text.ends_with('.') && !text.contains(['{', '\n', '!']), "{text}");
+        for sentence in sentences(&text) {
+            assert!(sentence.split_whitespace().count() <= 15, "{sentence}");
+        }
+        for word in text.to_lowercase().split(|letter: char| !letter.is_alphanumeric()) {
+            assert!(!BANNED.iter().any(|banned| word.starts_with(banned)), "{word:?} in: {text}");
+        }
+    }
+}
+
+#[test]
 fn an_answer_is_told_with_who_how_much_and_until_when() {
     let zone = london();
     let dee = some_particular(&zone, "Amina", 85_00);

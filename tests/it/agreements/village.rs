@@ -365,7 +365,7 @@ pub(crate) fn is_conflict<T>(done: &Result<T, ActError>) -> bool {
 }
 
 pub(crate) fn is_not_allowed<T>(done: &Result<T, ActError>) -> bool {
-    matches!(done, Err(ActError::NotAllowed(_)))
+    matches!(done, Err(ActError::NotAllowed(_) | ActError::Barred(_)))
 }
 
 pub(crate) fn is_not_there<T>(done: &Result<T, ActError>) -> bool {

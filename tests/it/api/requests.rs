@@ -1,5 +1,6 @@
 //! A request is answered once for its key, and what was not done is not kept.
 
+use jiff::ToSpan as _;
 use serde_json::json;
 
 use crate::support::TestDatabase;
@@ -9,6 +10,7 @@ on_both_databases!(
     a_request_is_answered_once_for_its_key,
     many_at_once_with_one_key_do_it_once,
     a_failed_request_is_not_kept,
+    a_key_is_forgotten_after_seven_days,
 );
 
 const FREEZE: &str = "/v1/people/dee/freeze";
@@ -89,5 +91,45 @@ async fn a_failed_request_is_not_kept(database: TestDatabase) {
     assert_eq!((wrong.status, &wrong.json()["errors"][0]["pointer"]), (422, &json!("/card")));
     assert_eq!(world.count("answered_request", "1 = 1").await, 0);
     assert_eq!(post("{}").await.status, 200);
+    world.check().await;
+}
+
+async fn a_key_is_forgotten_after_seven_days(database: TestDatabase) {
+    let world = World::open(database).await;
+    let freeze = async || {
+        let dee = world.token("dee").await;
+        world.call(reqwest::Method::POST, FREEZE, &dee, Some("one"), Some("{}")).await
+    };
+    let first = freeze().await;
+    for number in 0..3 {
+        let key = format!("more-{number}");
+        let (path, dee) = ("/v1/people/dee/quiet-word", world.token("dee").await);
+        let body = Some("{\"word\": \"bus 23\"}");
+        assert_eq!(
+            world.call(reqwest::Method::POST, path, &dee, Some(&key), body).await.status,
+            200
+        );
+        let (programme, until) = ("riverside".parse().unwrap(), world.now() + 10.minutes());
+        let mut tx = world.app.store().begin().await.unwrap();
+        tx.revoke_token(&programme, &format!("tok-{number}"), until, world.now()).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    world.pass((7 * 24).hours());
+    assert_eq!(world.upkeep().await.forgotten, 0);
+    assert_eq!(world.count("revoked_token", "1 = 1").await, 0);
+    assert_eq!(freeze().await, first, "the key is known");
+    assert_eq!(world.count("act", "kind = 'froze'").await, 1);
+    // In batches, of which each is a few.
+    world.pass(1.second());
+    let mut forgotten = 0;
+    for most in [1, 1, 100] {
+        let mut tx = world.app.store().begin().await.unwrap();
+        let before = world.now() - (7 * 24).hours();
+        forgotten += tx.forget_requests(before, most).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    assert_eq!(forgotten, 4);
+    assert_eq!(world.count("answered_request", "1 = 1").await, 0);
+    assert_eq!(freeze().await.status, 200);
     world.check().await;
 }

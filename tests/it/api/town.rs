@@ -70,7 +70,7 @@ const fn post(path: &'static str, body: &'static str) -> Route {
 /// Every address, with what each of [`ACCOUNTS`] is answered there, in that order. What changes
 /// something comes last, so that it disturbs nothing.
 #[rustfmt::skip]
-pub(crate) const ROUTES: [(Route, [u16; 12]); 62] = [
+pub(crate) const ROUTES: [(Route, [u16; 12]); 66] = [
     (get("/v1/me", ""),
         [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
     (get("/v1/guide", ""),
@@ -163,6 +163,14 @@ pub(crate) const ROUTES: [(Route, [u16; 12]); 62] = [
     (get("/v1/people/{person}/custody", ""),
         [200, 404, 403, 404, 403, 200, 404, 200, 200, 403, 403, 200]),
     (get("/v1/people/{person}/talks", ""),
+        [200, 404, 403, 404, 403, 200, 404, 200, 200, 403, 403, 200]),
+    (get("/v1/asks", ""),
+        [403, 403, 403, 403, 403, 200, 200, 200, 200, 403, 403, 403]),
+    (get("/v1/appeals", ""),
+        [403, 403, 403, 403, 403, 200, 200, 200, 200, 403, 403, 403]),
+    (post("/v1/people/{person}/asks/{ask}/looked-at", "{}"),
+        [403, 404, 403, 404, 403, 404, 404, 404, 404, 403, 403, 403]),
+    (get("/v1/people/{person}/signals", ""),
         [200, 404, 403, 404, 403, 200, 404, 200, 200, 403, 403, 200]),
     (post("/v1/people/{person}/custody", r#"{"holder": "kept_safe", "name": "The office"}"#),
         [201, 404, 403, 404, 403, 403, 404, 403, 403, 403, 403, 403]),

@@ -77,7 +77,7 @@ async fn whoever_decided_does_not_look_again(database: TestDatabase) {
     let appeal = town.appeal("dee", ask.id).await.unwrap();
     for who in ["amina", "aminata", "deborah"] {
         let own = town.look(who, appeal.id, None).await;
-        assert!(matches!(own, Err(ActError::NotAllowed(_))), "{who}: {own:?}");
+        assert!(matches!(own, Err(ActError::Barred(_))), "{who}: {own:?}");
     }
     // The database itself keeps it so.
     let mut connection = town.world.database.connect().await;

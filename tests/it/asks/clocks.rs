@@ -4,17 +4,18 @@ use jiff::{Span, ToSpan as _};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
-use sayso::domain::ask::{Ask, AskState, Reply, Step};
+use sayso::domain::ask::{Ask, AskState, OPEN_MOST, Reply, Step};
 
 use super::town::{NOT_NOW, Town, YES, handset, is_open, latest, parking};
 use crate::support::TestDatabase;
-use crate::world::{DEMO, patient};
+use crate::world::{DEMO, Purchase, patient, purchase};
 
 on_both_databases!(
     an_ask_that_nobody_answers_steps_up_and_everybody_is_told,
     essentials_are_answered_the_same_day,
     a_worker_who_is_away_is_not_waited_for,
     silence_is_a_yes_below_the_programmes_sum_and_never_a_no,
+    silence_lifts_no_block_of_ones_own,
     two_gateways_step_up_once,
     one_bad_row_stops_no_other,
     no_ask_is_beyond_its_clock,
@@ -112,6 +113,28 @@ async fn silence_is_a_yes_below_the_programmes_sum_and_never_a_no(database: Test
     assert_eq!(small.answer.unwrap().by, None);
     assert_eq!((large.state, large.step), (AskState::Sent, Step::Manager));
     assert!(town.world.ask(&parking("Again", 5_00)).await.is_approved());
+    town.world.check().await;
+}
+
+async fn silence_lifts_no_block_of_ones_own(database: TestDatabase) {
+    let rule = "[asks]\nsilence_up_to = \"50.00\"\n";
+    let town = Town::open_with(database, &patient(&DEMO.replacen("[asks]\n", rule, 1))).await;
+    let beer = |id: &str| Purchase {
+        mcc: "5921".into(),
+        shop: "OFFLICENCE".to_owned(),
+        ..purchase(id, 8_00)
+    };
+    assert_eq!(town.world.ask(&beer("A")).await.reason(), "category_off");
+    let own = town.ask().await;
+    town.refused_parking("Park", 3_00).await;
+    let other = town.ask().await;
+    for _ in 0..80 {
+        town.world.pass(1.hour());
+        town.world.upkeep().await;
+    }
+    assert_eq!(town.now(other.id).await.state, AskState::Yes);
+    assert_eq!(town.now(own.id).await.state, AskState::Sent, "only a human being can say yes");
+    assert_eq!(town.world.ask(&beer("B")).await.reason(), "category_off");
     town.world.check().await;
 }
 
@@ -244,6 +267,8 @@ async fn check(town: &Town, script: &[Move]) {
     let now = town.world.now();
     let (programme, budget) = ("riverside".parse().unwrap(), "dee".parse().unwrap());
     let asks = town.world.app.store().asks_of(&programme, &budget, None, 1000).await.unwrap();
+    let waiting = asks.iter().filter(|ask| is_open(ask.state)).count();
+    assert!(waiting <= OPEN_MOST, "{script:?}: {waiting}");
     for ask in asks {
         if is_open(ask.state) {
             assert!(ask.answer_by > now, "{script:?}: {ask:?}");

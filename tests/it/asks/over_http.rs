@@ -1,12 +1,16 @@
 //! The same over the JSON API, with real tokens.
 
+use sayso::domain::role::Role;
 use serde_json::{Value, json};
 
 use super::town::{Town, handset};
 use crate::support::TestDatabase;
 use crate::world::Answer;
 
-on_both_databases!(refused_asked_answered_and_paid_over_the_api);
+on_both_databases!(
+    refused_asked_answered_and_paid_over_the_api,
+    whoever_must_leave_it_to_somebody_else_hears_why_and_what_to_do,
+);
 
 /// Calls the API as `who`.
 async fn call(town: &Town, who: &str, method: reqwest::Method, path: &str, body: Value) -> Answer {
@@ -83,5 +87,45 @@ async fn refused_asked_answered_and_paid_over_the_api(database: TestDatabase) {
         messages["data"].as_array().unwrap().iter().map(|m| m["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds.first(), Some(&"appeal-yes"));
     assert!(kinds.iter().all(|kind| !kind.starts_with("worker")), "{kinds:?}");
+    town.world.check().await;
+}
+
+async fn whoever_must_leave_it_to_somebody_else_hears_why_and_what_to_do(database: TestDatabase) {
+    let town = Town::open(database).await;
+    town.put("amina", Role::Worker, |amina| amina.answer_limit_minor = Some(78_99)).await;
+    town.put("ben", Role::Manager, |ben| ben.conflicts.push("dee".parse().unwrap())).await;
+    town.put("dee-works", Role::Manager, |dee| dee.human = "dee".parse().unwrap()).await;
+    town.refused("First").await;
+    let ask = post(&town, "dee", "/asks", json!({"purchase": "latest"})).await.json();
+    let place = format!("/asks/{}", ask["ask"].as_str().unwrap());
+    let yes = json!({"answer": "yes"});
+    let barred = async |who: &str, path: &str, body: &Value| {
+        let answer = post(&town, who, path, body.clone()).await;
+        assert_eq!(answer.status, 403, "{answer:?}");
+        let problem = answer.json();
+        assert!(!problem["detail"].as_str().unwrap().is_empty());
+        (problem["type"].as_str().unwrap().to_owned(), problem["instead"].clone())
+    };
+    let to = format!("{place}/answer");
+    let told = |kind: &str, instead: Value| (format!("/problems/{kind}"), instead);
+    let over = barred("amina", &to, &yes).await;
+    assert_eq!(over, told("over-your-limit", json!("pass-on")));
+    let link = barred("ben", &to, &yes).await;
+    assert_eq!(link, told("conflict-of-interest", Value::Null));
+    let own = barred("dee-works", &to, &yes).await;
+    assert_eq!(own, told("own-question", Value::Null));
+    // What is offered is there.
+    let instead = format!("{place}/{}", over.1.as_str().unwrap());
+    let passed = post(&town, "amina", &instead, json!({})).await;
+    assert_eq!(passed.json()["step"], "manager");
+    assert_eq!(get(&town, "dee", &place).await.json()["answer_by"], ask["answer_by"]);
+    let no = json!({"answer": "not_this_time", "reason": "not_in_purpose"});
+    assert_eq!(post(&town, "ruth", &to, no).await.status, 200);
+    let about = json!({"about": format!("ask:{}", ask["ask"].as_str().unwrap())});
+    let appeal = post(&town, "dee", "/appeals", about).await.json();
+    let place = format!("/appeals/{}/outcome", appeal["appeal"].as_str().unwrap());
+    let changed = json!({"outcome": "changed", "words": "It is a fair wish."});
+    let own = barred("ruth", &place, &changed).await;
+    assert_eq!(own, told("own-decision", Value::Null));
     town.world.check().await;
 }

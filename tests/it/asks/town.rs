@@ -299,7 +299,7 @@ pub(crate) fn is_conflict(result: &Result<Ask, ActError>) -> bool {
 }
 
 pub(crate) fn is_not_allowed(result: &Result<Ask, ActError>) -> bool {
-    matches!(result, Err(ActError::NotAllowed(_)))
+    matches!(result, Err(ActError::NotAllowed(_) | ActError::Barred(_)))
 }
 
 /// Whether an ask still waits.

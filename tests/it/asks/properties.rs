@@ -1,0 +1,202 @@
+//! What holds for every ask and every appeal, whoever does what: over random values, without a clock
+//! or a database.
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use proptest::sample::select;
+use sayso::domain::agreement::Scope;
+use sayso::domain::appeal::{self, Appeal, AppealState, Finding, Interim};
+use sayso::domain::ask::{
+    Answer, Ask, AskKind, AskState, By, Given, NoReason, Reach, Reply, Step, Urgency,
+    WORKS_FOR_MOST,
+};
+use sayso::domain::ask_clock::{AskClock, Cover, Late};
+use sayso::domain::id::{AppealId, AskId, PermissionId};
+use sayso::domain::money::Money;
+use sayso::domain::working_time::{WorkingHours, WorkingTime};
+
+fn gbp(minor: i64) -> Money {
+    Money::from_minor(minor, "GBP".parse().unwrap())
+}
+
+fn at(hours: i64) -> Timestamp {
+    let monday: Timestamp = "2026-11-23T09:00:00Z".parse().unwrap();
+    monday + SignedDuration::from_hours(hours)
+}
+
+/// An account of one of three human beings, who may have two.
+fn somebody() -> impl Strategy<Value = By> {
+    let member = select(vec!["dee", "dee-works", "amina", "ruth"]);
+    member.prop_map(|member| By {
+        member: member.parse().unwrap(),
+        human: member.split('-').next().unwrap().parse().unwrap(),
+    })
+}
+
+fn any_ask() -> impl Strategy<Value = Ask> {
+    let state = select(AskState::ALL.to_vec());
+    let step = select(vec![Step::Worker, Step::Cover, Step::Manager]);
+    let urgency = select(Urgency::ALL.to_vec());
+    let looked = (any::<bool>(), somebody());
+    let values = (somebody(), state, step, urgency, 1..500_00_i64, 1..100_i64, looked);
+    values.prop_map(|(asked, state, step, urgency, amount, hours, (is_to_look_at, by))| {
+        let is_open = matches!(state, AskState::Sent | AskState::Seen | AskState::TalkFirst);
+        let answer = Answer {
+            by: Some(by),
+            at: at(1),
+            reason: None,
+            words: None,
+            up_to: None,
+            permission: None,
+            review_on: is_to_look_at.then_some(jiff::civil::date(2026, 11, 24)),
+            looked: None,
+        };
+        Ask {
+            id: AskId::new(uuid::Uuid::nil()),
+            budget: "dee".parse().unwrap(),
+            kind: AskKind::OneTime,
+            scope: Scope::EverythingElse,
+            category: None,
+            place: None,
+            amount: gbp(amount),
+            decision: None,
+            refused_for: None,
+            words: None,
+            urgency,
+            asked,
+            asked_at: at(0),
+            state,
+            step: if is_open { step } else { Step::Decided },
+            answer_by: at(hours.min(3)),
+            decide_by: at(hours),
+            answer: (!is_open).then_some(answer),
+        }
+    })
+}
+
+fn any_reply() -> impl Strategy<Value = Reply> {
+    let sum = prop_oneof![Just(None), (-5_00..600_00_i64).prop_map(|minor| Some(gbp(minor)))];
+    let ends = prop_oneof![Just(None), (-10..1000_i64).prop_map(|hours| Some(at(hours)))];
+    let reach = select(vec![Reach::Place, Reach::Group]);
+    prop_oneof![
+        (sum, reach, ends).prop_map(|(up_to, reach, ends_at)| Reply::Yes { up_to, reach, ends_at }),
+        select(NoReason::ALL.to_vec()).prop_map(Reply::NotThisTime),
+        (-10..120_i64).prop_map(|hours| Reply::TalkFirst { by: at(hours) }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn nobody_answers_their_own_and_no_no_is_without_a_reason_and_a_name(
+        ask in any_ask(), by in somebody(), reply in any_reply(), hours in 0..200_i64,
+        cooling_days in proptest::option::of(0..30_u32),
+    ) {
+        let given = Given {
+            by: by.clone(),
+            reply: &reply,
+            words: None,
+            at: at(hours),
+            permission: PermissionId::new(uuid::Uuid::nil()),
+            cooling_days,
+            review_on: None,
+        };
+        let Ok((after, permission)) = ask.answered(&given) else { return Ok(()) };
+        prop_assert!(ask.is_open(), "what is decided stays decided");
+        prop_assert_ne!(&by.human, &ask.asked.human);
+        let answer = after.answer.as_ref().unwrap();
+        prop_assert_eq!(answer.by.as_ref(), Some(&by));
+        prop_assert_eq!(answer.reason.is_some(), after.state == AskState::NotThisTime);
+        prop_assert_eq!(after.is_open(), after.state == AskState::TalkFirst);
+        if after.is_open() {
+            prop_assert!(after.answer_by > at(hours) && after.answer_by <= after.decide_by);
+        }
+        let is_yes = matches!(after.state, AskState::Yes | AskState::YesLess);
+        prop_assert_eq!(permission.is_some(), is_yes);
+        if let Some(permission) = permission {
+            let cooled = SignedDuration::from_hours(24 * i64::from(cooling_days.unwrap_or(0)));
+            prop_assert!(permission.cap.is_positive());
+            prop_assert!(permission.cap.minor() <= ask.amount.minor());
+            prop_assert!(permission.ends_at > at(hours) + cooled);
+            prop_assert!(permission.ends_at <= at(hours) + cooled + WORKS_FOR_MOST);
+        }
+    }
+
+    #[test]
+    fn nobody_looks_at_their_own_yes_and_a_look_changes_nothing_else(
+        ask in any_ask(), by in somebody(),
+    ) {
+        let Ok(after) = ask.looked_at(&by, at(50)) else { return Ok(()) };
+        let answer = ask.answer.clone().unwrap();
+        prop_assert_ne!(&by.human, &ask.asked.human);
+        prop_assert_ne!(&by.human, &answer.by.as_ref().unwrap().human);
+        prop_assert!(answer.review_on.is_some());
+        let unlooked = Answer { looked: None, ..after.answer.clone().unwrap() };
+        prop_assert_eq!(&Ask { answer: Some(unlooked), ..after.clone() }, &ask);
+        prop_assert!(after.looked_at(&by, at(51)).is_err(), "once");
+    }
+
+    #[test]
+    fn whoever_decided_or_wants_it_does_not_look_again(
+        decided in somebody(), opened in somebody(), by in somebody(), words in "[ a-z]{0,4}",
+        next_step in proptest::option::of("[ a-z]{0,4}"), state in select(AppealState::ALL.to_vec()),
+    ) {
+        let appeal = Appeal {
+            id: AppealId::new(uuid::Uuid::nil()),
+            budget: "dee".parse().unwrap(),
+            about: appeal::About::Ask(AskId::new(uuid::Uuid::nil())),
+            decided_by: [decided.human.clone()].into(),
+            words: None,
+            opened: opened.clone(),
+            opened_at: at(0),
+            interim: Interim::AsItWas,
+            permission: None,
+            answer_by: at(3),
+            state,
+            outcome: None,
+        };
+        let finding = match &next_step {
+            Some(next_step) => Finding::Kept { next_step },
+            None => Finding::Changed,
+        };
+        let Ok(after) = appeal.answered(&by, finding, &words, at(1), None) else { return Ok(()) };
+        prop_assert!(appeal.is_open() && !after.is_open());
+        prop_assert!(by.human != decided.human && by.human != opened.human);
+        let outcome = after.outcome.unwrap();
+        prop_assert!(!outcome.words.trim().is_empty());
+        let has_next_step = outcome.next_step.is_some_and(|step| !step.trim().is_empty());
+        prop_assert_eq!(has_next_step, after.state == AppealState::Kept);
+    }
+
+    #[test]
+    fn silence_is_a_yes_only_after_the_last_step_and_only_where_it_may_be(
+        ask in any_ask(), now in 0..200_i64, most in 0..500_00_i64, is_barred: bool,
+        cooling_days in proptest::option::of(0..30_u32), worker_is_away: bool, on_duty: bool,
+    ) {
+        let zone = TimeZone::get("Europe/London").unwrap();
+        let hours = WorkingHours::default();
+        let clock = AskClock {
+            working: WorkingTime { hours: &hours, zone: &zone },
+            answer_within: SignedDuration::from_hours(3),
+        };
+        let cover = Cover { worker_is_away, somebody_is_on_duty: on_duty };
+        let may_be = ask.may_be_yes_by_silence(gbp(most), cooling_days, is_barred);
+        match clock.late(&ask, at(now), cover, may_be) {
+            Late::YesBySilence => {
+                prop_assert!(at(now) >= ask.decide_by && ask.step == Step::Manager);
+                prop_assert!(ask.amount.minor() <= most);
+                prop_assert!(cooling_days.is_none() && !is_barred);
+                let id = PermissionId::new(uuid::Uuid::nil());
+                let (after, permission) = ask.yes_by_silence(at(now), id);
+                prop_assert_eq!(after.answer.unwrap().by, None);
+                prop_assert_eq!((permission.cap, permission.uses_left), (ask.amount, 1));
+            }
+            // Whatever else follows, somebody has a moment that is still to come.
+            Late::StepUp { answer_by, step } => {
+                prop_assert!(step != Step::Worker && step != Step::Decided);
+                prop_assert!(answer_by > at(now), "{:?}", answer_by);
+            }
+            Late::TellAgain { answer_by } => prop_assert!(answer_by > at(now)),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What may be worth a talk: found when somebody reads it, and never a reason not to pay.
+
+use jiff::ToSpan as _;
+use sayso::domain::signal::SignalKind;
+
+use super::town::{Town, handset};
+use crate::support::{TestDatabase, project};
+use crate::world::{World, purchase};
+
+on_both_databases!(what_is_worth_a_talk_is_told_and_stops_nothing);
+
+async fn signals(world: &World, who: &str) -> Vec<(String, String)> {
+    let told = world.get_as(who, "/v1/people/dee/signals").await.json();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let signals = told["signals"].as_array().unwrap();
+    signals.iter().map(|signal| (text(&signal["kind"]), text(&signal["words"]))).collect()
+}
+
+async fn kinds(world: &World) -> Vec<String> {
+    signals(world, "amina").await.into_iter().map(|(kind, _)| kind).collect()
+}
+
+async fn what_is_worth_a_talk_is_told_and_stops_nothing(database: TestDatabase) {
+    let town = Town::open(database).await;
+    let world = &town.world;
+    assert_eq!(kinds(world).await, Vec::<String>::new());
+    for name in ["One", "Two", "Three"] {
+        assert!(!world.ask(&handset(name)).await.is_approved());
+    }
+    assert_eq!(kinds(world).await, Vec::<String>::new());
+    assert!(!world.ask(&handset("Four")).await.is_approved());
+    let told = signals(world, "amina").await;
+    assert_eq!(
+        told,
+        [(
+            SignalKind::NotPaid.word().to_owned(),
+            "4 purchases were not paid this week. The list may not fit. It may be worth a talk."
+                .to_owned()
+        )]
+    );
+    assert_eq!(signals(world, "dee").await, told, "the person reads the same");
+    assert!(world.ask(&purchase("Bread", 1_00)).await.is_approved());
+    // Next week, somebody leans on Dee.
+    world.set_time("2026-12-01T18:00:00Z");
+    for name in ["A", "B", "C"] {
+        let cash = crate::world::Purchase { mcc: "6011".into(), ..purchase(name, 10_00) };
+        world.ask(&cash).await;
+        world.pass(20.minutes());
+    }
+    assert_eq!(kinds(world).await, ["cash_pressed"]);
+    assert!(world.ask(&purchase("Milk", 1_00)).await.is_approved());
+    // Nothing for 30 days: the last purchase was on the 1st.
+    world.set_time("2026-12-31T12:00:00Z");
+    assert_eq!(kinds(world).await, Vec::<String>::new());
+    world.set_time("2027-01-01T12:00:00Z");
+    assert_eq!(kinds(world).await, ["not_used"]);
+    assert!(world.ask(&purchase("Again", 1_00)).await.is_approved());
+    assert_eq!(kinds(world).await, Vec::<String>::new());
+    town.world.check().await;
+}
+
+/// Whoever decides, books or looks after a decision does not even know the word.
+#[test]
+fn no_decision_knows_a_signal() {
+    let mut looked_at = 0;
+    for place in ["src/domain/decide.rs", "src/authorise", "src/committer", "src/ledger"] {
+        let path = project().join(place);
+        let files = match std::fs::read_dir(&path) {
+            Ok(folder) => folder.map(|entry| entry.unwrap().path()).collect(),
+            Err(_) => vec![path],
+        };
+        for file in files {
+            let text = std::fs::read_to_string(&file).unwrap();
+            assert!(!text.contains("domain::signal"), "{}", file.display());
+            assert!(!text.contains("super::signal"), "{}", file.display());
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at > 10);
+}
