@@ -23,4 +23,5 @@ mod repeats;
 mod stages;
 mod tenants;
 mod tokens;
+mod unreadable;
 mod upkeep;

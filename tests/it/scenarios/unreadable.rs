@@ -1,0 +1,77 @@
+//! What the rules stand on cannot be read: one person hears in time that it is our fault, and nobody
+//! else notices.
+
+use serde_json::json;
+use sqlx::{Connection as _, Executor as _};
+
+use crate::support::TestDatabase;
+use crate::world::{ANA, DEMO, Purchase, World, patient, purchase};
+
+on_both_databases!(
+    scenario_56_rules_that_cannot_be_read_are_our_fault_for_one_person_alone,
+    a_one_time_ok_pays_once_however_many_ask_at_once,
+);
+
+/// Dee has a one-time OK for a phone shop, up to £79.
+fn with_an_ok() -> String {
+    let femi = "[[person]]\nid = \"femi\"";
+    let ok = format!(
+        "[[person.permission]]\non = {{ category = \"phone\" }}\nup_to = \"79.00\"\nuses = 1\n\
+         from = 2026-11-22T07:00:00Z\nends = 2026-11-30T00:00:00Z\n\n{femi}"
+    );
+    patient(&DEMO.replacen(femi, &ok, 1))
+}
+
+async fn meddle(world: &World, sql: &'static str) {
+    let mut connection = world.database.connect().await;
+    let done = connection.execute(sql).await.unwrap();
+    assert_eq!(done.rows_affected(), 1, "{sql}");
+    connection.close().await.unwrap();
+}
+
+async fn scenario_56_rules_that_cannot_be_read_are_our_fault_for_one_person_alone(
+    database: TestDatabase,
+) {
+    let world = World::open_with(database, &with_an_ok()).await;
+    let was = world.figures("dee").await;
+    meddle(&world, "UPDATE permission SET scope = 'nonsense' WHERE budget_id = 'dee'").await;
+    let caller = world.caller();
+    let anas = |number| Purchase { card: ANA.to_owned(), ..purchase(&format!("Ana{number}"), 10) };
+    // All at once, so that some share a batch with what cannot be read.
+    let asked = (0..12).map(|number| {
+        let (caller, is_dees) = (caller.clone(), number % 3 == 0);
+        let bought = if is_dees { purchase(&format!("Dee{number}"), 10) } else { anas(number) };
+        tokio::spawn(async move { (is_dees, caller.ask(&bought).await) })
+    });
+    for asked in asked.collect::<Vec<_>>() {
+        let (is_dees, answer) = asked.await.unwrap();
+        let reason = if is_dees { "our_fault" } else { "" };
+        assert_eq!((answer.is_approved(), answer.reason().as_str()), (!is_dees, reason));
+    }
+    assert_eq!(world.figures("dee").await, was, "nothing is held");
+    meddle(&world, "UPDATE permission SET scope = 'category:phone' WHERE budget_id = 'dee'").await;
+    assert!(world.ask(&purchase("Mended", 10)).await.is_approved());
+    world.check().await;
+}
+
+/// What was used between another question's facts and its commit is not there any more.
+async fn a_one_time_ok_pays_once_however_many_ask_at_once(database: TestDatabase) {
+    let world = World::open_with(database, &with_an_ok()).await;
+    let other = world.another().await;
+    let callers = [world.caller(), world.caller_of(&other)];
+    let asked = (0..16).map(|number: usize| {
+        let caller = callers[number % 2].clone();
+        let phone = Purchase { mcc: json!("4812"), ..purchase(&format!("Phone{number}"), 5_00) };
+        tokio::spawn(async move { caller.ask(&phone).await })
+    });
+    let mut answers = Vec::new();
+    for asked in asked.collect::<Vec<_>>() {
+        answers.push(asked.await.unwrap());
+    }
+    let paid = answers.iter().filter(|answer| answer.is_approved()).count();
+    assert_eq!(paid, 1);
+    let refused = answers.iter().filter(|answer| !answer.is_approved());
+    assert!(refused.clone().all(|answer| answer.reason() == "ok_used"), "{answers:?}");
+    other.stop().await;
+    world.check().await;
+}
