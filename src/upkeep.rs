@@ -97,17 +97,17 @@ impl Upkeep {
         Ok(done)
     }
 
-    /// Forgets answers to requests, a little at a time, and revoked tokens that have run out.
+    /// Forgets answers to requests, a little at a time, and revoked tokens that have run out. Where there are none it only reads: nothing
+    /// keeps the writer that tills wait for.
     async fn forget(&self, now: Timestamp) -> usize {
+        let before = now.checked_sub(ANSWERS_KEPT_FOR).unwrap_or(Timestamp::MIN);
         let mut forgotten: usize = 0;
         for _ in 0..FORGETS_MOST {
-            match self.commit_forget(now).await {
+            match self.forget_some(before, now).await {
+                Ok(0) => break,
                 Ok(count) => {
                     let count = usize::try_from(count).unwrap_or(usize::MAX);
                     forgotten = forgotten.saturating_add(count);
-                    if u32::try_from(count).is_ok_and(|count| count < FORGOTTEN_MOST) {
-                        break;
-                    }
                 }
                 Err(error) => {
                     leave(&error);
@@ -118,9 +118,11 @@ impl Upkeep {
         forgotten
     }
 
-    async fn commit_forget(&self, now: Timestamp) -> Result<u64, StoreError> {
+    async fn forget_some(&self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        if !self.store.has_to_forget(before, now).await? {
+            return Ok(0);
+        }
         let mut tx = self.store.begin().await?;
-        let before = now.checked_sub(ANSWERS_KEPT_FOR).unwrap_or(Timestamp::MIN);
         let forgotten = tx.forget_requests(before, FORGOTTEN_MOST).await?;
         tx.forget_revoked_tokens(now).await?;
         tx.commit().await?;

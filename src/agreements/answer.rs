@@ -55,6 +55,7 @@ pub async fn answer(
 ) -> Result<Outcome, ActError> {
     let mut table = Table::open(tx, desk, acting, person, act_of).await?;
     let (mut proposal, mut consents) = table.proposal(tx, id).await?;
+    table.freshen(tx, &mut proposal).await?;
     let side = table.side()?;
     let human = table.admitted.actor.member.human.clone();
     let again = says_again(&proposal, &mut consents, side, &human, &answering, acting.at);

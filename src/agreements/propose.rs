@@ -149,8 +149,12 @@ impl Table<'_> {
         let currency = self.programme.settings.currency;
         let at = self.admitted.at;
         let waiting = tx.open_proposals(programme, budget, currency).await?;
-        let is_in_the_way =
-            |other: &&Proposal| other.state_at(at) == State::Open && other.kind == kind;
+        let in_force = self.in_force()?.version;
+        // What was written for another version starts nothing as it is.
+        let is_in_the_way = |other: &&Proposal| {
+            let is_stale = other.base_version != in_force && kind == Kind::Together;
+            other.state_at(at) == State::Open && other.kind == kind && !is_stale
+        };
         match waiting.iter().find(is_in_the_way) {
             Some(other) => Err(ActError::Conflict(format!(
                 "another change waits for an answer: {}; it must end first",

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Table, Weighing};
 use crate::domain::agreement::Agreement;
-use crate::domain::change::{Change, List, changes};
+use crate::domain::change::{Change, Key, List, changes};
 use crate::domain::id::ProposalId;
 use crate::domain::proposal::{self, Consent, Kind, MoveError, OPEN_FOR, Proposal, Side, State};
 use crate::domain::recipient::Recipient;
@@ -157,6 +157,44 @@ impl Table<'_> {
         Ok((names, hows.join(" ")))
     }
 
+    /// What a proposal wants, on top of `list` instead of the version that it was written for; none
+    /// when it does not go on.
+    async fn going_on(
+        &self,
+        tx: &mut Tx,
+        other: &Proposal,
+        list: &List,
+    ) -> Result<Option<List>, ActError> {
+        let (programme, budget) = (&self.admitted.programme, &self.admitted.budget);
+        let (rules, currency) = (&self.programme.rules, self.programme.settings.currency);
+        let base = tx.read_agreement(programme, budget, other.base_version, currency).await?.list();
+        let theirs = keys(&changes(&base, &other.list, rules));
+        let rebased = list.with(&other.list, &theirs);
+        let goes_on = match other.kind {
+            Kind::Own => theirs.is_disjoint(&keys(&changes(&base, list, rules))),
+            Kind::Law => only_tightens(&changes(list, &rebased, rules)),
+            Kind::Together => false,
+        };
+        Ok(goes_on.then_some(rebased))
+    }
+
+    /// A version that nobody proposed has started meanwhile, as from the programme's file: what was
+    /// about something else goes on.
+    pub(super) async fn freshen(
+        &self,
+        tx: &mut Tx,
+        proposal: &mut Proposal,
+    ) -> Result<(), ActError> {
+        let now = self.in_force()?;
+        if proposal.base_version != now.version
+            && let Some(rebased) = self.going_on(tx, proposal, &now.list()).await?
+        {
+            proposal.list = rebased;
+            proposal.base_version = now.version;
+        }
+        Ok(())
+    }
+
     /// What else waited was about the version before. What the person wants for themselves goes on
     /// if it is about something else, and what a law forces if it still only makes the list stricter;
     /// everything else ends, and whoever was asked is told.
@@ -170,22 +208,12 @@ impl Table<'_> {
         let currency = self.programme.settings.currency;
         let version = started.version.unwrap_or(started.base_version);
         let now = self.in_force()?.list();
-        let keys: BTreeSet<_> = weighing.changes.iter().map(|change| change.key.clone()).collect();
-        let list = now.with(&started.list, &keys);
+        let list = now.with(&started.list, &keys(&weighing.changes));
         for mut other in tx.open_proposals(&programme, &budget, currency).await? {
             if other.id == started.id {
                 continue;
             }
-            let rules = &self.programme.rules;
-            let theirs = changes(&now, &other.list, rules);
-            let theirs: BTreeSet<_> = theirs.into_iter().map(|change| change.key).collect();
-            let rebased = list.with(&other.list, &theirs);
-            let goes_on = match other.kind {
-                Kind::Own => theirs.is_disjoint(&keys),
-                Kind::Law => only_tightens(&changes(&list, &rebased, rules)),
-                Kind::Together => false,
-            };
-            if goes_on {
+            if let Some(rebased) = self.going_on(tx, &other, &list).await? {
                 other.list = rebased;
                 other.base_version = version;
             } else {
@@ -199,6 +227,10 @@ impl Table<'_> {
         }
         Ok(())
     }
+}
+
+fn keys(changes: &[Change]) -> BTreeSet<Key> {
+    changes.iter().map(|change| change.key.clone()).collect()
 }
 
 fn only_tightens(changes: &[Change]) -> bool {

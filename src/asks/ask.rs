@@ -104,8 +104,11 @@ pub async fn ask(
     let mcc = subject.mcc;
     let asked = Asked { kind: wish.kind, words, subject, cover };
     let ask = asked.begin(&room, &admitted, desk.ids);
-    let is_ruled = tx.is_ruled(&room.programme_id, &room.budget, room.today(acting.at)).await?;
-    let by_rule = food_at_a_fuel_station(&room, &ask, mcc, desk.ids).filter(|_| !is_ruled);
+    let by_rule = food_at_a_fuel_station(&room, &ask, mcc, desk.ids);
+    let by_rule = match by_rule {
+        Some(by_rule) if !is_ruled(tx, &room, acting.at).await? => Some(by_rule),
+        Some(_) | None => None,
+    };
     if let Some((ask, permission)) = by_rule {
         room.give(tx, &permission).await?;
         tx.add_ask(&room.programme_id, &ask).await?;
@@ -283,6 +286,12 @@ impl Asked {
             answer: None,
         }
     }
+}
+
+/// Whether the rule has answered, and the day to look at that has not come.
+async fn is_ruled(tx: &mut Tx, room: &Room, at: Timestamp) -> Result<bool, ActError> {
+    let since = at.checked_sub(FUEL_FOOD_FOR * 2).unwrap_or(Timestamp::MIN);
+    Ok(tx.is_ruled(&room.programme_id, &room.budget, since, room.today(at)).await?)
 }
 
 /// The programme's own answer to "that shop is in the wrong group" at a fuel station: they sell food

@@ -310,8 +310,11 @@ impl Purchase<'_> {
     /// What the person holds back of the pots that may pay.
     fn held_back(&self) -> Result<Money, MoneyError> {
         let currency = self.request.amount.currency();
-        let held = |(_, _, pot): (&PotPlan, &PotId, &InPot)| pot.held_back;
-        Money::sum(currency, self.payers().filter_map(held))
+        let held = |(_, _, pot): (&PotPlan, &PotId, &InPot)| {
+            pot.held_back.map(|held| held.least(pot.left))
+        };
+        let held: Result<Vec<_>, _> = self.payers().filter_map(held).collect();
+        Money::sum(currency, held?)
     }
 
     /// Step 6: what can be spent of the pots that may pay.

@@ -11,6 +11,9 @@ use super::pot::PotPlan;
 /// The most days that a wish to take held money back can have to wait.
 pub const COOLING_DAYS_MOST: u32 = 365;
 
+/// How long after the time to wait somebody can say again that they want it back.
+const SAID_AGAIN_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
+
 /// What the person made of one pot.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OwnPot {
@@ -108,11 +111,16 @@ impl HeldBack {
             || self.cooling_days < other.cooling_days
     }
 
-    /// The person wants it back, at this moment.
+    /// The person wants it back, at this moment. They say so again within a week after their time
+    /// to wait: a wish that lay ready for longer would make that time worth nothing.
     pub fn take_back(&self, at: Timestamp) -> TakenBack {
-        let asked_at = self.asked_at.unwrap_or(at);
         let cooling = SignedDuration::from_hours(i64::from(self.cooling_days).saturating_mul(24));
-        let from = asked_at.checked_add(cooling).unwrap_or(Timestamp::MAX);
+        let ends = |asked_at: Timestamp| asked_at.checked_add(cooling).unwrap_or(Timestamp::MAX);
+        let is_alive = |asked_at: &Timestamp| {
+            at < ends(*asked_at).checked_add(SAID_AGAIN_WITHIN).unwrap_or(Timestamp::MAX)
+        };
+        let asked_at = self.asked_at.filter(is_alive).unwrap_or(at);
+        let from = ends(asked_at);
         if at >= from {
             TakenBack::Free
         } else {

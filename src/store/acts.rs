@@ -72,23 +72,39 @@ impl Tx {
     }
 }
 
+/// Who reads what was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActsReader {
+    Person,
+    /// They read nothing of what the person does with their own pots.
+    SomebodyElse,
+}
+
 impl Store {
     /// What was done about a budget, the newest first; those before `before`, if it is named.
     pub async fn acts(
         &self,
         programme: &ProgrammeId,
         budget: &BudgetId,
+        reader: ActsReader,
         before: Option<ActId>,
         most: u32,
     ) -> Result<Vec<ActRow>, StoreError> {
         let sql = "SELECT programme_id, budget_id, act_id, member_id, kind, subject, detail, \
                    acted_at FROM act WHERE programme_id = $1 AND budget_id = $2 \
-                   AND act_id < COALESCE($3, 'act_g') ORDER BY act_id DESC LIMIT $4";
+                   AND act_id < COALESCE($3, 'act_g') \
+                   AND ($5 = 'person' OR kind NOT IN ('held_back', 'took_back')) \
+                   ORDER BY act_id DESC LIMIT $4";
+        let reader = match reader {
+            ActsReader::Person => "person",
+            ActsReader::SomebodyElse => "",
+        };
         let rows = sqlx::query(sql)
             .bind(programme.to_string())
             .bind(budget.to_string())
             .bind(before.map(|id| id.to_string()))
             .bind(i64::from(most))
+            .bind(reader)
             .fetch_all(&self.readers())
             .await?;
         rows.iter().map(|row| Ok(read_act(&read_row(row, ACT.columns)?)?)).collect()

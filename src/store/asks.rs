@@ -157,21 +157,25 @@ impl Tx {
         rows.iter().map(ask_of).collect()
     }
 
-    /// Whether the programme's own rule has answered an ask about a shop in the wrong group, and the
-    /// day on which two look at it has not come.
+    /// Whether since `since` the programme's own rule has answered an ask about a shop in the wrong
+    /// group, and the day on which two look at it has not come.
     pub async fn is_ruled(
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
+        since: Timestamp,
         today: Date,
     ) -> Result<bool, StoreError> {
         let sql = "SELECT ask_id FROM ask WHERE programme_id = $1 AND budget_id = $2 \
                    AND kind = 'wrong_group' AND state = 'yes' AND answered_by IS NULL \
-                   AND review_on > $3 LIMIT 1";
+                   AND review_on > $3 AND ask_id >= $4 LIMIT 1";
+        let millisecond = u128::try_from(since.as_millisecond()).unwrap_or(0);
         let row = sqlx::query(sql)
             .bind(programme.to_string())
             .bind(budget.to_string())
             .bind(today.to_string())
+            // A UUIDv7 begins with 48 bits of milliseconds.
+            .bind(AskId::new(uuid::Uuid::from_u128(millisecond << 80)).to_string())
             .fetch_optional(self.connection())
             .await?;
         Ok(row.is_some())

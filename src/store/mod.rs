@@ -41,7 +41,7 @@ use std::sync::Arc;
 use sqlx::any::AnyConnectOptions;
 use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transaction};
 
-pub use self::acts::{ActRow, LookRow};
+pub use self::acts::{ActRow, ActsReader, LookRow};
 pub use self::agreements::Agreements;
 pub use self::appeals::WaitingAppeal;
 pub use self::asks::WaitingAsk;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::batch::{Batch, read_row};
-use super::{StoreError, Tx};
+use super::{Store, StoreError, Tx};
 use crate::domain::id::{MemberId, ProgrammeId};
 use crate::record::row::{Digest, Reader, Table, columns, shown};
 
@@ -40,6 +40,21 @@ pub enum Claim {
     Other,
     /// Another transaction is answering it. This one cannot go on.
     Running,
+}
+
+impl Store {
+    /// Whether there are requests that were answered before `before`, or revoked tokens that have run
+    /// out by `now`.
+    pub async fn has_to_forget(
+        &self,
+        before: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sql = "SELECT request_key FROM answered_request WHERE answered_at < $1 \
+                   UNION ALL SELECT token_id FROM revoked_token WHERE expires_at < $2 LIMIT 1";
+        let query = sqlx::query(sql).bind(before.as_microsecond()).bind(now.as_microsecond());
+        Ok(query.fetch_optional(&self.readers()).await?.is_some())
+    }
 }
 
 impl Tx {

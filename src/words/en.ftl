@@ -295,7 +295,10 @@ no-money =
         }
        *[no] Reply NEXT to see when more money comes.
     }
-    .worker = { $person } had { $left } for this, { $gap } too little. { $amount } was not paid.
+    .worker = { $holds-back ->
+        [yes] There was not enough for this. { $amount } was not paid.
+       *[no] { $person } had { $left } for this, { $gap } too little. { $amount } was not paid.
+    }
     .finance = The pots that may pay had { $left }, { $gap } too little. { $amount } asked, nothing held.
 
 not-yet =
@@ -304,7 +307,7 @@ not-yet =
         [yes] Pay { $left } or less, or wait until then.
        *[no] You can try again then.
     }
-    .worker = { $person } had { $left } for this. { $comes } more comes on { $on }. { $amount } was not paid.
+    .worker = There was not enough for this yet. { $comes } more comes on { $on }. { $amount } was not paid.
     .finance = The pots that may pay had { $left } released; { $comes } follows on { $on }. { $amount } asked, nothing held.
 
 ## Not the person's doing

@@ -75,7 +75,7 @@ struct PurchaseBody {
     line: PurchaseLine,
     /// What happened, in words for whoever reads it.
     words: String,
-    /// What the person can do next, when it was not paid.
+    /// What the person can do next, when it was not paid; theirs to read.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     next: Option<String>,
@@ -237,12 +237,16 @@ async fn purchase(
         let explained = explained.map_err(|error| ApiError::Unreadable(Box::new(error)))?;
         // What the person holds back is nobody else's.
         let is_persons = admitted.actor.member.role == Role::Person;
-        let told = if is_persons { explained.person_text } else { explained.worker_text };
+        let (told, next) = if is_persons {
+            (explained.person_text, explained.next_text)
+        } else {
+            (explained.worker_text, None)
+        };
         let part = |part: &crate::domain::pot::PotPart| PartBody {
             pot: part.pot.to_string(),
             amount: part.amount.into(),
         };
-        words = (told, explained.next_text, explained.parts.iter().map(part).collect());
+        words = (told, next, explained.parts.iter().map(part).collect());
     }
     let withdrawn = withdrawn(&mut tx, decision.as_slice()).await?;
     tx.commit().await?;

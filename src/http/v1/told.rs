@@ -19,7 +19,7 @@ use crate::domain::role::{Act, Role};
 use crate::http::Edge;
 use crate::http::problem::ApiError;
 use crate::members::{Acting, Admitted};
-use crate::store::{ActRow, LookRow, MessageRow, Tx};
+use crate::store::{ActRow, ActsReader, LookRow, MessageRow, Tx};
 
 pub(super) fn router() -> OpenApiRouter<Edge> {
     OpenApiRouter::default()
@@ -126,7 +126,10 @@ async fn timeline(
     let (wanted, before) = (page.wanted()?, page.after()?);
     let admitted = admitted(&api, &acting, &person).await?;
     let more = wanted.saturating_add(1);
-    let acts = api.store.acts(&admitted.programme, &admitted.budget, before, more).await?;
+    let is_persons = admitted.actor.member.role == Role::Person;
+    let reader = if is_persons { ActsReader::Person } else { ActsReader::SomebodyElse };
+    let (programme, budget) = (&admitted.programme, &admitted.budget);
+    let acts = api.store.acts(programme, budget, reader, before, more).await?;
     let mut tx = api.store.snapshot().await?;
     let names = names(&mut tx, &acting, acts.iter().map(|act| &act.member)).await?;
     tx.commit().await?;

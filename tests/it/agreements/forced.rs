@@ -21,6 +21,7 @@ use crate::world::{DEMO, Purchase, patient, purchase};
 on_both_databases!(
     somebody_else_than_the_two_looks_at_what_a_law_forces,
     what_else_changes_stops_no_law,
+    what_was_taken_back_comes_back_with_nothing_else,
     only_who_has_heard_of_a_change_is_told_that_it_ended,
 );
 
@@ -48,6 +49,35 @@ async fn somebody_else_than_the_two_looks_at_what_a_law_forces(database: TestDat
     assert_eq!((now.version, &now.agreed_by), (4, &vec!["Dora".to_owned()]));
     assert_eq!(now.list(), without(&forced_list, &category("pubs")), "what was there before holds");
     assert!(village.world.ask(&at_a_pub("Free")).await.is_approved());
+    village.world.check().await;
+}
+
+/// A wish that cools and another law go on when a law is taken back, each as what it is about alone.
+async fn what_was_taken_back_comes_back_with_nothing_else(database: TestDatabase) {
+    let village = Village::open(database).await;
+    village.change_member("dora", |dora| dora.role = Role::Manager).await;
+    let free = without(&village.in_force("dee").await.list(), &category("alcohol"));
+    let wish = village.propose("dee", "dee", free).await.unwrap();
+    assert!(matches!(wish.next, Next::Cools(_)), "{wish:?}");
+    let pubs = force_no(&village, "pubs").await;
+    village.answer("ruth", "dee", pubs, Said::Yes).await.unwrap();
+    let fun = force_no(&village, "fun").await;
+    let opened = appeal(&village, About::Version(pubs)).await.unwrap();
+    look(&village, "dora", &opened).await.unwrap();
+    // The worker said yes to "no fun" when pubs were no news.
+    let less = with(&village.in_force("dee").await.list(), weekly(cash(), 5_00));
+    village.propose("dee", "dee", less).await.unwrap();
+    let less = village.in_force("dee").await.list();
+    village.answer("ruth", "dee", fun, Said::Yes).await.unwrap();
+    let no_fun = with(&less, term(category("fun"), Answer::No));
+    assert_eq!(village.in_force("dee").await.list(), no_fun);
+    let more = with(&no_fun, weekly(cash(), 30_00));
+    village.propose("amina", "dee", more).await.unwrap();
+    village.world.pass((7 * 24).hours());
+    let again = village.answer("dee", "dee", wish.proposal, Said::Yes).await.unwrap();
+    assert!(matches!(again.next, Next::Started(_)), "{again:?}");
+    let now = village.in_force("dee").await.list();
+    assert_eq!(now, without(&no_fun, &category("alcohol")));
     village.world.check().await;
 }
 
@@ -104,7 +134,11 @@ async fn last_told(village: &Village, recipient: &str) -> String {
 
 /// Amina records that a law allows no pubs.
 async fn force_no_pubs(village: &Village) -> ProposalId {
-    let list = with(&village.in_force("dee").await.list(), term(category("pubs"), Answer::No));
+    force_no(village, "pubs").await
+}
+
+async fn force_no(village: &Village, kind: &str) -> ProposalId {
+    let list = with(&village.in_force("dee").await.list(), term(category(kind), Answer::No));
     let (amina, forcing) = (village.as_("amina"), proposing(list, Parts::Whole));
     let forced =
         village.run(async |tx| force(tx, village.desk(), &amina, &id("dee"), forcing).await).await;

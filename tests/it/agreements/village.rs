@@ -19,7 +19,7 @@ use sayso::domain::proposal::{How, Parts, Said, Session, State};
 use sayso::domain::role::{Member, Role};
 use sayso::members::{ActError, Acting};
 use sayso::programme::directory::Programme;
-use sayso::store::{Store, Tx};
+use sayso::store::{ActsReader, Store, Tx};
 use serde_json::Value;
 
 use crate::support::TestDatabase;
@@ -244,7 +244,11 @@ impl Village {
 
     /// What was done about `person`, the oldest first: who and what.
     pub(crate) async fn acts(&self, person: &str) -> Vec<(String, String)> {
-        let acts = self.store().acts(&riverside(), &budget(person), None, 100).await.unwrap();
+        let acts = self
+            .store()
+            .acts(&riverside(), &budget(person), ActsReader::Person, None, 100)
+            .await
+            .unwrap();
         acts.into_iter().rev().map(|act| (act.member.to_string(), act.kind)).collect()
     }
 }

@@ -8,7 +8,7 @@ use sayso::domain::id::{AppealId, AskId, PersonId};
 use sayso::domain::recipient::Recipient;
 use sayso::domain::role::{Member, MemberState, Role};
 use sayso::members::{ActError, Acting};
-use sayso::store::{DutyRow, Store};
+use sayso::store::{ActsReader, DutyRow, Store};
 
 use crate::support::TestDatabase;
 use crate::world::{Answer, DEMO, Purchase, World, patient, purchase};
@@ -238,7 +238,13 @@ impl Town {
     /// What was done, the newest last.
     pub(crate) async fn acts(&self) -> Vec<(String, String)> {
         let (programme, budget) = ("riverside".parse().unwrap(), "dee".parse().unwrap());
-        let acts = self.world.app.store().acts(&programme, &budget, None, 100).await.unwrap();
+        let acts = self
+            .world
+            .app
+            .store()
+            .acts(&programme, &budget, ActsReader::Person, None, 100)
+            .await
+            .unwrap();
         acts.into_iter().rev().map(|act| (act.member.to_string(), act.kind)).collect()
     }
 }

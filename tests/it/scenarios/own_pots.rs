@@ -87,6 +87,16 @@ async fn what_is_held_back_is_not_spent_until_its_day_and_nobody_else_sees_it(
     assert!(restrictions.status == 200 && !restrictions.body.contains("held"), "{restrictions:?}");
     let read = world.get_as("amina", "/v1/people/dee/messages").await;
     assert!(!read.body.contains("hold"), "{read:?}");
+    let timeline = world.get_as("amina", "/v1/people/dee/timeline").await;
+    assert!(timeline.status == 200 && !timeline.body.contains("held"), "{timeline:?}");
+    assert!(world.get_as("dee", "/v1/people/dee/timeline").await.body.contains("held_back"));
+    let over = world.ask(&purchase("Again", 10_00)).await;
+    for (who, is_told) in [("amina", false), ("dee", true)] {
+        let path = format!("/v1/people/dee/purchases/{}?reason=Help", over.decision());
+        let read = world.get_as(who, &path).await;
+        assert_eq!(read.status, 200, "{read:?}");
+        assert_eq!(read.body.contains("3.90") || read.body.contains("hold"), is_told, "{read:?}");
+    }
     // It ends at midnight of where the person lives, without anybody.
     world.set_time("2026-11-25T04:59:59Z");
     assert_eq!(answered(&world, "TooSoon", 1).await, "no_money");
@@ -117,6 +127,11 @@ async fn held_money_that_the_person_chose_to_wait_for_is_there_when_they_say_it_
     assert_eq!(answered(&world, "Waits", 4_00).await, "no_money");
     world.set_time("2026-11-25T08:00:00Z");
     assert_eq!(answered(&world, "Silence", 4_00).await, "no_money", "silence takes nothing back");
+    // A wish that is not said again within a week begins its wait anew.
+    world.set_time("2026-12-02T08:00:00Z");
+    let late = done(&world, "pots/week/take-back", json!({})).await;
+    assert_eq!(late["held_back"]["asked_at"], "2026-12-02T08:00:00Z");
+    world.set_time("2026-12-04T08:00:00Z");
     let free = done(&world, "pots/week/take-back", json!({})).await;
     assert_eq!((&free["spendable"], free.get("held_back")), (&pounds(63_90), None));
     assert_eq!(answered(&world, "Free", 63_90).await, "");
