@@ -12,7 +12,7 @@ use super::Api;
 use super::asked::{Asked, Nothing, Place, Sent, named, words};
 use super::deed::{Deed, Done, act};
 use super::document::{KeyHeader, Problems};
-use super::proposals::{OutcomeBody, desk};
+use super::proposals::{ChangeOutcome, desk};
 use super::proposed::{NewSession, wrong};
 use crate::agreements::{Help, choose_help};
 use crate::domain::id::PersonId;
@@ -69,7 +69,7 @@ impl Deed for ChooseHelp {
         let (words, session) = (self.words.clone(), self.session.clone());
         let chosen =
             choose_help(tx, desk(api), acting, &self.person, self.help, words, session).await?;
-        Ok(Done::ok(&OutcomeBody::from(chosen)))
+        Ok(Done::ok(&ChangeOutcome::from(chosen)))
     }
 }
 
@@ -79,7 +79,7 @@ impl Deed for ChooseHelp {
 #[utoipa::path(
     post, path = "/people/{person}/help", tag = "agreement",
     params(("person" = String, Path), KeyHeader), request_body = NewHelp,
-    responses((status = 200, body = OutcomeBody), Problems)
+    responses((status = 200, body = ChangeOutcome), Problems)
 )]
 async fn choose(
     State(api): State<Api>,

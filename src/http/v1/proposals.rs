@@ -48,7 +48,7 @@ pub(super) fn desk(api: &Api) -> Desk<'_> {
 
 /// What came of a move.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct OutcomeBody {
+pub(super) struct ChangeOutcome {
     proposal: String,
     /// `waits`, `cools`, `started` or `ended`.
     next: &'static str,
@@ -64,7 +64,7 @@ pub(super) struct OutcomeBody {
     version: Option<u32>,
 }
 
-impl From<Outcome> for OutcomeBody {
+impl From<Outcome> for ChangeOutcome {
     fn from(outcome: Outcome) -> Self {
         let body = |next| Self {
             proposal: outcome.proposal.to_string(),
@@ -254,7 +254,7 @@ impl Deed for MoveList {
             Move::Confirm(id) => agreements::confirm(tx, desk, acting, person, *id).await?,
             Move::Withdraw(id) => agreements::withdraw(tx, desk, acting, person, *id).await?,
         };
-        let body = OutcomeBody::from(outcome);
+        let body = ChangeOutcome::from(outcome);
         let is_new = matches!(to, Move::Propose(_) | Move::Counter(..) | Move::Force(_));
         Ok(if is_new { Done::created(&body) } else { Done::ok(&body) })
     }
@@ -310,7 +310,7 @@ struct Drafted {
 #[utoipa::path(
     post, path = "/people/{person}/proposals", tag = "agreement",
     params(("person" = String, Path), KeyHeader), request_body = NewChange,
-    responses((status = 201, body = OutcomeBody), Problems)
+    responses((status = 201, body = ChangeOutcome), Problems)
 )]
 async fn propose(
     State(api): State<Api>,
@@ -410,7 +410,7 @@ impl NewAnswerToChange {
 #[utoipa::path(
     post, path = "/people/{person}/proposals/{proposal}/answer", tag = "agreement",
     params(("person" = String, Path), ("proposal" = String, Path), KeyHeader),
-    request_body = NewAnswerToChange, responses((status = 200, body = OutcomeBody), Problems)
+    request_body = NewAnswerToChange, responses((status = 200, body = ChangeOutcome), Problems)
 )]
 async fn answer(
     State(api): State<Api>,
@@ -427,7 +427,7 @@ async fn answer(
 #[utoipa::path(
     post, path = "/people/{person}/proposals/{proposal}/counter", tag = "agreement",
     params(("person" = String, Path), ("proposal" = String, Path), KeyHeader),
-    request_body = NewChange, responses((status = 201, body = OutcomeBody), Problems)
+    request_body = NewChange, responses((status = 201, body = ChangeOutcome), Problems)
 )]
 async fn counter(
     State(api): State<Api>,
@@ -454,7 +454,7 @@ struct WrittenDown {
 #[utoipa::path(
     post, path = "/people/{person}/proposals/{proposal}/written-down", tag = "agreement",
     params(("person" = String, Path), ("proposal" = String, Path), KeyHeader),
-    request_body = WrittenDown, responses((status = 200, body = OutcomeBody), Problems)
+    request_body = WrittenDown, responses((status = 200, body = ChangeOutcome), Problems)
 )]
 async fn write_down(
     State(api): State<Api>,
@@ -477,7 +477,7 @@ async fn write_down(
 #[utoipa::path(
     post, path = "/people/{person}/proposals/{proposal}/confirm", tag = "agreement",
     params(("person" = String, Path), ("proposal" = String, Path), KeyHeader),
-    request_body = Plain, responses((status = 200, body = OutcomeBody), Problems)
+    request_body = Plain, responses((status = 200, body = ChangeOutcome), Problems)
 )]
 async fn confirm(
     State(api): State<Api>,
@@ -494,7 +494,7 @@ async fn confirm(
 #[utoipa::path(
     post, path = "/people/{person}/proposals/{proposal}/withdraw", tag = "agreement",
     params(("person" = String, Path), ("proposal" = String, Path), KeyHeader),
-    request_body = Plain, responses((status = 200, body = OutcomeBody), Problems)
+    request_body = Plain, responses((status = 200, body = ChangeOutcome), Problems)
 )]
 async fn withdraw(
     State(api): State<Api>,
@@ -535,7 +535,7 @@ struct TakenUp {
 #[utoipa::path(
     post, path = "/people/{person}/proposals/{proposal}/take-up", tag = "agreement",
     params(("person" = String, Path), ("proposal" = String, Path), KeyHeader),
-    request_body = TakenUp, responses((status = 200, body = OutcomeBody), Problems)
+    request_body = TakenUp, responses((status = 200, body = ChangeOutcome), Problems)
 )]
 async fn take_up(
     State(api): State<Api>,
@@ -554,7 +554,7 @@ async fn take_up(
 #[utoipa::path(
     post, path = "/people/{person}/forced-changes", tag = "agreement",
     params(("person" = String, Path), KeyHeader), request_body = NewChange,
-    responses((status = 201, body = OutcomeBody), Problems)
+    responses((status = 201, body = ChangeOutcome), Problems)
 )]
 async fn force(
     State(api): State<Api>,

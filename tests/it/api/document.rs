@@ -158,3 +158,18 @@ async fn what_is_sent_wrongly_is_refused_as_documented() {
     assert_eq!(world.count("look", "1 = 1").await, 0);
     world.check().await;
 }
+
+/// Of two forms with one name only one would be documented, for both.
+#[test]
+fn every_form_has_a_name_of_its_own() {
+    let mut known = BTreeSet::new();
+    for entry in std::fs::read_dir("src/http/v1").unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        for form in text.split("ToSchema)]").skip(1) {
+            let mut words = form.split_whitespace().skip_while(|w| !["struct", "enum"].contains(w));
+            let name = words.nth(1).unwrap().split('<').next().unwrap().to_owned();
+            assert!(known.insert(name.clone()), "two forms are called {name}");
+        }
+    }
+    assert!(known.len() > 50, "{known:?}");
+}
