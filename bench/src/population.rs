@@ -96,7 +96,7 @@ fn copies(people: u32) -> Vec<String> {
         of(
             "pot",
             "t.programme_id, 'p' || i, t.pot_id, t.stream_id, t.currency, t.allocated_minor, \
-             t.loaded_minor, t.held_minor, t.spent_minor, t.left_minor",
+             t.loaded_minor, t.held_minor, t.spent_minor, t.left_minor, t.moved_minor, t.own",
             "budget_id",
         ),
     ]
@@ -240,4 +240,23 @@ on = "everything_else"
 answer = "yes"
 "#
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The schema grows, and the copies must grow with it.
+    #[tokio::test]
+    async fn a_population_with_a_past_is_made_in_the_schema_of_today() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("bench.db").display());
+        populate(&url, Population { people: 4, postings: 20 }).await.unwrap();
+        let mut connection = AnyConnection::connect(&url).await.unwrap();
+        for (table, count) in [("pot", 8), ("budget", 4)] {
+            let sql = format!("SELECT COUNT(*) FROM {table} WHERE budget_id LIKE 'p%'");
+            let counted = sqlx::query_scalar::<_, i64>(AssertSqlSafe(sql));
+            assert_eq!(counted.fetch_one(&mut connection).await.unwrap(), count, "{table}");
+        }
+    }
 }
