@@ -90,9 +90,7 @@ pub async fn answer(
         return Ok(ask.clone());
     }
     let cooling_days = room.cooling_days(ask);
-    if admitted.actor.has_conflict(person) {
-        return Err(Barred::ConflictOfInterest.into());
-    }
+    admitted.decides()?;
     let is_out_of_hours = !room.working().is_open(acting.at);
     let is_emergency = admitted.actor.member.role == Role::Duty || is_out_of_hours;
     let given = Given {
@@ -254,9 +252,7 @@ pub async fn look_at(
     if looked.is_some_and(|look| look.by == by) {
         return Ok(ask);
     }
-    if admitted.actor.has_conflict(person) {
-        return Err(Barred::ConflictOfInterest.into());
-    }
+    admitted.decides()?;
     let after = ask.looked_at(&by, acting.at).map_err(|error| match error {
         LookError::Nothing | LookError::Looked => ActError::Conflict(error.to_string()),
         LookError::Own => Barred::OwnDecision.into(),

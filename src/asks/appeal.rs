@@ -244,9 +244,7 @@ pub async fn answer_appeal(
     if before.was_answered_so(&by, state) {
         return Ok(before);
     }
-    if admitted.actor.has_conflict(person) {
-        return Err(Barred::ConflictOfInterest.into());
-    }
+    admitted.decides()?;
     if let (Finding::Changed, About::Pause(id)) = (finding, before.about) {
         lift(tx, &room, id, acting.at).await?;
     }

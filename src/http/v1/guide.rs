@@ -20,7 +20,7 @@ use crate::http::Edge;
 use crate::http::problem::ApiError;
 use crate::members::{ActError, Acting};
 use crate::rules::{Guide, Paragraph, built_in_guide};
-use crate::store::{GuideRow, Tx};
+use crate::store::{GuideRow, StoreError, Tx};
 use crate::tokens::RefusedToken;
 
 pub(super) fn router() -> OpenApiRouter<Edge> {
@@ -82,8 +82,7 @@ impl GuideBody {
 /// The guide that a programme goes by now.
 pub(super) async fn guide_now(tx: &mut Tx, programme: &ProgrammeId) -> Result<Guide, ActError> {
     let published = tx.guide(programme, None).await?;
-    let guide =
-        published.map(|row| row.guide()).transpose().map_err(crate::store::StoreError::from)?;
+    let guide = published.map(|row| row.guide()).transpose().map_err(StoreError::from)?;
     Ok(guide.unwrap_or_else(|| built_in_guide().clone()))
 }
 
@@ -104,7 +103,7 @@ async fn guide(
     actor.ok_or(ApiError::BadToken(RefusedToken::Ended))?;
     match (published, which.version) {
         (Some(row), _) => {
-            let guide = row.guide().map_err(crate::store::StoreError::from)?;
+            let guide = row.guide().map_err(StoreError::from)?;
             Ok(Json(GuideBody::of(&guide, Some(&row))))
         }
         (None, None) => Ok(Json(GuideBody::of(built_in_guide(), None))),
