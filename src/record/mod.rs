@@ -13,4 +13,5 @@ pub mod own_pot;
 pub mod particulars;
 pub mod proposal;
 pub mod purchase;
+mod purchase_extra;
 pub mod row;
