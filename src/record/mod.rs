@@ -5,6 +5,7 @@
 //! that the ledger's chain can vouch for it.
 
 pub mod agreement;
+pub mod answer;
 pub mod decision;
 mod dispute;
 pub mod event;
@@ -14,4 +15,5 @@ pub mod particulars;
 pub mod proposal;
 pub mod purchase;
 mod purchase_extra;
+pub mod reason;
 pub mod row;
