@@ -26,4 +26,5 @@ mod stages;
 mod tenants;
 mod tokens;
 mod unreadable;
+mod upgrade;
 mod upkeep;
