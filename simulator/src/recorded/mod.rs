@@ -92,7 +92,7 @@ pub fn text(bytes: &[u8]) -> anyhow::Result<String> {
         _ => {
             let read = str::from_utf8(bytes).map_err(|error| {
                 let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
-                let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+                let line = before.split(|byte| *byte == b'\n').count();
                 anyhow::anyhow!("line {line} is not UTF-8: save the file as \"CSV UTF-8\"")
             });
             Ok(read?.to_owned())
@@ -422,8 +422,9 @@ fn outcome(desk: &mut Desk<'_>, amount: Option<i64>) -> Option<Outcome> {
         return Some(Outcome::Refunded(None));
     }
     desk.read("result", |text| match text.to_lowercase().as_str() {
-        "refunded" | "refund" if is_back => Ok(Outcome::Refunded(None)),
-        "approved" | "authorised" | "authorized" if is_back => Ok(Outcome::Refunded(None)),
+        "refunded" | "refund" | "approved" | "authorised" | "authorized" if is_back => {
+            Ok(Outcome::Refunded(None))
+        }
         "approved" | "authorised" | "authorized" => Ok(Outcome::Approved),
         "declined" | "refused" if is_back => Err("money back is never declined: leave the row out"),
         "declined" | "refused" => Ok(Outcome::Declined),

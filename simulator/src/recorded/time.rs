@@ -70,6 +70,9 @@ pub(super) fn read(
     order: Option<DateOrder>,
     zone: &TimeZone,
 ) -> Result<Read, &'static str> {
+    const TWICE: &str =
+        "that hour is there twice or never where clocks change: write it with its zone";
+
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(Read { at, is_local: false });
     }
@@ -93,8 +96,6 @@ pub(super) fn read(
             zone.to_ambiguous_timestamp(local).unambiguous().ok()
         }
     };
-    const TWICE: &str =
-        "that hour is there twice or never where clocks change: write it with its zone";
     at.map(|at| Read { at, is_local: !is_utc }).ok_or(TWICE)
 }
 
@@ -219,8 +220,7 @@ fn begins_with_digit(text: &str) -> bool {
 /// The number of a month by its English name, or the beginning of it.
 fn month(word: &str) -> Option<i16> {
     let word = if word == "sept" { "sep" } else { word };
-    let is_begun = |month: &&str| word.len() >= 3 && month.starts_with(word);
-    let place = MONTHS.iter().position(|month| is_begun(&month))?;
+    let place = MONTHS.iter().position(|month| word.len() >= 3 && month.starts_with(word))?;
     i16::try_from(place + 1).ok()
 }
 
