@@ -1,15 +1,30 @@
 //! Which tills are one shop to people: the simulator's own reading of names.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
 use sha2::{Digest as _, Sha256};
 
 use crate::shops::Shop;
+
+/// What was found for each descriptor and name: asked for many times in one decision.
+static RANKS: Mutex<BTreeMap<&str, BTreeMap<String, Option<usize>>>> = Mutex::new(BTreeMap::new());
 
 impl Shop {
     /// How sure it is that a list that names the shop `name` means this one: 0 is the surest, none
     /// that it does not.
     pub(crate) fn rank_of(&self, name: &str) -> Option<usize> {
-        let (ours, theirs) = (bare(self.descriptor)?, bare(name)?);
-        (ours == theirs).then_some(0)
+        let mut ranks = RANKS.lock().unwrap_or_else(PoisonError::into_inner);
+        let ranks = ranks.entry(self.descriptor).or_default();
+        if let Some(known) = ranks.get(name) {
+            return *known;
+        }
+        let both = bare(self.descriptor).zip(bare(name));
+        let rank = both.filter(|(ours, theirs)| ours == theirs).map(|_| 0);
+        ranks.insert(name.to_owned(), rank);
+        rank
     }
 
     /// As [`Shop::rank_of`], of a list that has the digest of a name in place of the name.

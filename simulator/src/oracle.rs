@@ -114,6 +114,7 @@ impl Books {
     pub(crate) fn allowed_for(&self, question: &Question, at: i64) -> Option<usize> {
         let index = question.person?;
         let person = self.people.get(index)?;
+        self.allowed(index, at).next()?;
         let now = self.local(at);
         let terms = Applying::of(person, question.shop, &self.home, &now);
         let objections = self.objections(question, index, &terms, &now);
