@@ -153,6 +153,9 @@ impl Tx {
         self.write(&s.update_permissions, &changes.permissions, "permission").await?;
         self.write(&s.insert_messages, &messages, "message").await?;
         s.insert_exceptions.execute(self.connection(), &notes).await?;
+        if !notes.is_empty() {
+            crash::reach("exception");
+        }
         s.settle_exceptions.execute(self.connection(), &settled).await?;
         let parked: Vec<_> = additions.parked.iter().map(parked_row).collect();
         self.write(&s.insert_parked, &parked, "parked").await?;
