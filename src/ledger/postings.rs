@@ -270,15 +270,30 @@ impl<'a> Transfers<'a> {
         self.purchase.suspense = self.purchase.suspense.checked_sub(gained)?;
         self.move_money(Account::Suspense, Account::Exchange, gained)?;
         self.move_money(Account::Exchange, left.clone(), gained)?;
-        // It is taken out again only as far as the pot still has it.
-        let spent = is.saturating_sub(wanted)?.least(self.pots.left(&pot, is.currency()))?;
-        let kept = self.give_back(&Account::Suspense, spent)?;
-        let returned = spent.checked_sub(kept)?;
+        // What was gained is a refund after all: of the pot's own part first, which moves nothing;
+        // beyond that only as far as the pot still has it.
+        let surplus = is.saturating_sub(wanted)?;
+        let own = self.refund_part(&pot, surplus)?;
+        let rest = surplus.checked_sub(own)?.least(self.pots.left(&pot, is.currency()))?;
+        let kept = self.give_back(&Account::Suspense, rest)?;
+        let returned = own.checked_add(rest)?.checked_sub(kept)?;
         self.move_money(left, Account::Exchange, returned)?;
         self.move_money(Account::Exchange, Account::Suspense, returned)?;
         let amount = is.checked_add(gained)?.checked_sub(returned)?;
         self.purchase.exchange = amount.is_positive().then_some(PotPart { pot, amount });
         Ok(gained.is_positive() || returned.is_positive())
+    }
+
+    /// Gives up to `most` back to one pot from what is kept aside, as far as the pot paid for it;
+    /// returns how much.
+    fn refund_part(&mut self, pot: &PotId, most: Money) -> Result<Money, LedgerError> {
+        let hold = self.purchase.holds.iter_mut().find(|hold| hold.pot == *pot);
+        let Some(hold) = hold else { return Ok(Money::zero(most.currency())) };
+        let part = most.least(hold.spent()?)?;
+        hold.refunded = hold.refunded.checked_add(part)?;
+        let (left, _) = sides(pot);
+        self.move_money(Account::Suspense, left, part)?;
+        Ok(part)
     }
 
     /// A refund that came before its capture finds its way once the capture is there.

@@ -151,6 +151,7 @@ fn misfit_detail(misfit: Misfit, shape: &Shape<'_>) -> String {
     let what = match misfit {
         Misfit::Card => "its card is another person's than that of",
         Misfit::Shop => "its shop is another one than that of",
+        Misfit::Currency => "its merchant's currency is another one than that of",
     };
     let place = match shape.link {
         Link::MisfitMoved => format!("booked on {}, which it fits", shape.purchase),

@@ -7,7 +7,7 @@ use super::shape::Shape;
 use crate::domain::excess::usual_excess;
 use crate::domain::id::{BudgetId, CardToken, ProgrammeId, PurchaseReference};
 use crate::domain::merchant::{Mcc, Merchant, ShopKey};
-use crate::domain::money::{Money, MoneyError};
+use crate::domain::money::{Currency, Money, MoneyError};
 use crate::domain::presentment::Direction;
 use crate::domain::purchase::Purchase;
 use crate::ledger::book::PurchaseKey;
@@ -36,6 +36,8 @@ pub(super) enum Misfit {
     /// The card is another person's.
     Card,
     Shop,
+    /// The merchant claims in another currency than before, and in neither is the card.
+    Currency,
 }
 
 /// A shop as far as claims are compared with purchases.
@@ -93,6 +95,8 @@ pub(super) struct Named {
     pub(super) budget: BudgetId,
     pub(super) card: Option<CardToken>,
     pub(super) shop: ShopMark,
+    /// In which the merchant has claimed, if it is not that of the card.
+    pub(super) foreign: Option<Currency>,
 }
 
 impl Named {
@@ -101,6 +105,7 @@ impl Named {
             budget: purchase.budget.clone(),
             card: Some(purchase.card.clone()),
             shop: ShopMark::of_purchase(purchase),
+            foreign: foreign_of(purchase),
         }
     }
 
@@ -111,6 +116,7 @@ impl Named {
             budget: owner.cloned().unwrap_or_else(BudgetId::house),
             card: about.map(|about| about.card.clone()),
             shop: about.map(|about| ShopMark::of_merchant(&about.merchant)).unwrap_or_default(),
+            foreign: foreign_claim(shape),
         }
     }
 }
@@ -125,7 +131,23 @@ pub(super) fn misfit(shape: &Shape<'_>, named: &Named, owner: Option<&BudgetId>)
         return Some(Misfit::Card);
     }
     let claimed = ShopMark::of_merchant(&about.merchant);
-    (!named.shop.may_be(&claimed)).then_some(Misfit::Shop)
+    if !named.shop.may_be(&claimed) {
+        return Some(Misfit::Shop);
+    }
+    let is_other = named.foreign.zip(foreign_claim(shape)).is_some_and(|(one, two)| one != two);
+    is_other.then_some(Misfit::Currency)
+}
+
+/// The merchant's own currency of what was captured, if it is not that of the card.
+fn foreign_of(purchase: &Purchase) -> Option<Currency> {
+    purchase.merchant_sums.map(|sums| sums.captured.currency())
+}
+
+/// The merchant's own currency of a claim, if it is not that of the card.
+fn foreign_claim(shape: &Shape<'_>) -> Option<Currency> {
+    let claim = shape.presentment()?;
+    let theirs = claim.about.merchant_amount?.currency();
+    Some(theirs).filter(|theirs| *theirs != claim.amount.currency())
 }
 
 /// A claim that does not fit the purchase that it names, and where else it may belong.
@@ -179,7 +201,7 @@ impl LifecycleContext<'_> {
         if let (Some(only), None) = (only.next(), only.next()) {
             return Ok(Some(shape.on(only.clone())));
         }
-        if elsewhere.misfit == Misfit::Shop && self.may_stay(shape) {
+        if elsewhere.misfit != Misfit::Card && self.may_stay(shape) {
             return Ok(Some(Shape { link: Link::MisfitKept, ..shape.clone() }));
         }
         Ok(shape.on_its_own())
@@ -210,7 +232,8 @@ impl LifecycleContext<'_> {
 fn could_take(purchase: &Purchase, shape: &Shape<'_>) -> Result<bool, MoneyError> {
     let (Some(claim), Some(about)) = (shape.presentment(), shape.about) else { return Ok(false) };
     let is_same = ShopMark::of_purchase(purchase).is_same(&ShopMark::of_merchant(&about.merchant));
-    if !is_same || purchase.currency != claim.amount.currency() {
+    let is_other = foreign_of(purchase).zip(foreign_claim(shape)).is_some_and(|(a, b)| a != b);
+    if !is_same || is_other || purchase.currency != claim.amount.currency() {
         return Ok(false);
     }
     let most = match claim.direction {

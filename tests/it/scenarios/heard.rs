@@ -107,7 +107,7 @@ async fn a_capture_beyond_a_one_time_ok_is_told(database: TestDatabase) {
             "INSERT INTO permission (programme_id, budget_id, permission_id, scope, currency, \
              cap_minor, uses_left, given_at, ends_at, giver) VALUES ('riverside', 'dee', \
              'okay_0000000000000000000000000000000{number}', 'category:phone', 'GBP', 2000, 1, \
-             {given_at}, {ends_at}, 'worker')"
+             {given_at}, {ends_at}, 'people')"
         );
         sqlx::query(sqlx::AssertSqlSafe(permission)).execute(&mut connection).await.unwrap();
         let bought = Purchase { mcc: json!("4812"), ..purchase(&format!("Ok{number}"), 15_00) };

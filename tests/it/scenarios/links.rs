@@ -15,6 +15,7 @@ on_both_databases!(
     a_capture_of_another_shop_is_paid_by_the_pots_for_it,
     a_capture_of_another_persons_card_is_theirs,
     names_that_clearing_spells_otherwise_fit,
+    a_refund_in_a_third_currency_is_kept_aside,
     it_does_not_matter_whether_messages_come_together,
 );
 
@@ -292,6 +293,28 @@ async fn names_that_clearing_spells_otherwise_fit(database: TestDatabase) {
     }
     assert_eq!(world.exceptions().await, [""; 0]);
     assert_eq!(spent(&world, POTS).await, [0; 3]);
+    world.check().await;
+}
+
+async fn a_refund_in_a_third_currency_is_kept_aside(database: TestDatabase) {
+    let world = World::open_with(database, &file()).await;
+    let priced = |mut message: Value, currency: &str, minor: i64| {
+        message["data"]["object"]["merchant_currency"] = json!(currency);
+        message["data"]["object"]["merchant_amount"] = json!(minor);
+        message
+    };
+    let bought = at_tesco("Euros", 20_00);
+    hold(&world, &bought).await;
+    let at = world.now();
+    world.tell(&priced(bought.captured(at, "one", 20_00), "eur", -23_40)).await;
+    world.tell(&priced(bought.refunded(at, "dollars", 5_00), "usd", 6_60)).await;
+    assert_eq!(spent(&world, POTS).await, [20_00, 0, 0]);
+    assert_eq!(world.exposure_and_suspense().await, (0, 5_00));
+    // In euros, or in pounds at the shop's own rate, it is the purchase's.
+    world.tell(&priced(bought.refunded(at, "euros", 5_00), "eur", 5_85)).await;
+    world.tell(&priced(bought.refunded(at, "pounds", 5_00), "gbp", 5_00)).await;
+    assert_eq!(spent(&world, POTS).await, [10_00, 0, 0]);
+    assert_eq!(world.exceptions().await, ["link_does_not_fit"]);
     world.check().await;
 }
 
