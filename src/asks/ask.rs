@@ -11,12 +11,13 @@ use crate::domain::ask::{
 use crate::domain::ask_clock::Cover;
 use crate::domain::authorisation::AuthorisationRequest;
 use crate::domain::id::{AskId, BudgetId, DecisionId, PermissionId, PersonId};
-use crate::domain::merchant::{Category, Mcc, ShopKey};
+use crate::domain::merchant::{Category, Mcc, Merchant};
 use crate::domain::money::Money;
 use crate::domain::permission::{Giver, Permission};
 use crate::domain::reason_code::ReasonCode;
 use crate::domain::recipient::Recipient;
 use crate::domain::role::Act;
+use crate::domain::shop_table::ShopTable;
 use crate::ids::NewIds;
 use crate::members::{ActError, Acting, Admitted};
 use crate::record::decision::{Outcome, RecordedDecision};
@@ -157,7 +158,7 @@ async fn subject(
     let mut subject = match &wish.about {
         About::Refusal { decision, reach } => refused(tx, room, *decision, *reach).await?,
         About::Shop { name } => {
-            let key = ShopKey::from_name(name);
+            let key = room.programme.rules.shops().key_of(name);
             let key = key.ok_or_else(|| ActError::invalid("shop", "write the name of the shop"))?;
             Subject { place: said(Some(name))?, ..from_nothing(room, Scope::Shop(key), None) }
         }
@@ -216,7 +217,7 @@ async fn refused(
     let category = room.programme.rules.category_of(request.merchant.mcc()).clone();
     let place = Some(request.merchant.name().to_owned()).filter(|name| !name.is_empty());
     Ok(Subject {
-        scope: scope(&request, lifted, &category, reach),
+        scope: scope(room.programme.rules.shops(), &request.merchant, lifted, &category, reach),
         category: Some(category),
         place,
         amount: whole(&recorded, &request)?,
@@ -227,16 +228,16 @@ async fn refused(
 }
 
 fn scope(
-    request: &AuthorisationRequest,
+    shops: &ShopTable,
+    merchant: &Merchant,
     lifted: ReasonCode,
     category: &Category,
     reach: Reach,
 ) -> Scope {
-    let shop = request.merchant.shop_key();
-    match (lifted, reach, shop, request.merchant.mcc()) {
+    match (lifted, reach, shops.scope_of(merchant), merchant.mcc()) {
         // Every machine has a name of its own.
         (ReasonCode::CashOff, ..) => Scope::Gate(Gate::Cash),
-        (_, Reach::Place, Some(shop), _) => Scope::Shop(shop),
+        (_, Reach::Place, Some(shop), _) => shop,
         (_, Reach::Place, None, Some(code)) => Scope::Code(code),
         (_, Reach::Place | Reach::Group, ..) => Scope::Category(category.clone()),
     }

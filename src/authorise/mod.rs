@@ -11,9 +11,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::domain::agreement::Agreement;
+use crate::domain::agreement::{Agreement, Scope, Term};
 use crate::domain::authorisation::{
-    Approval, AuthorisationRequest, Continues, Decision, Facts, Holder,
+    Approval, AuthorisationRequest, Continues, Decision, Facts, Holder, KnownShop,
 };
 use crate::domain::decide::decide;
 use crate::domain::id::{
@@ -29,6 +29,7 @@ use crate::domain::pot::InPot;
 use crate::domain::purchase::{Beginning, Place, Promise, PromiseState, Purchase};
 use crate::domain::reason::DeclineReason;
 use crate::domain::recipient::Recipient;
+use crate::domain::shop::ShopKey;
 use crate::ids::NewIds;
 use crate::issuers::Told;
 use crate::ledger::book::{Book, Cause, LedgerError, PurchaseKey};
@@ -385,8 +386,23 @@ impl Desk<'_> {
             counters: touched.map(|(key, used)| (key.clone(), *used)).collect(),
             holder,
             category: fresh.category.clone(),
+            also: self.programme.rules.kinds_of(request.merchant.mcc()).also.to_vec(),
+            shop: Some(self.known_shop()),
             continues: continues(open)?,
         })
+    }
+
+    /// Which shop it is, as far as the list and the permissions name it: so that the facts stay
+    /// short, and the same answer follows from them when the name was erased.
+    fn known_shop(&self) -> KnownShop {
+        let terms = self.book.agreement().map_or(&[][..], |agreement| &agreement.terms);
+        let scopes =
+            terms.iter().map(Term::scope).chain(self.book.permissions.iter().map(|p| &p.scope));
+        let named: Vec<ShopKey> = scopes.flat_map(Scope::shops).collect();
+        KnownShop {
+            identity: self.counted.shop.only(|key| named.contains(key)),
+            table: self.programme.rules.shops().version().to_owned(),
+        }
     }
 
     /// What is in each pot for a purchase; what `open` holds beyond what was asked of it is free for

@@ -11,13 +11,14 @@ use super::id::{
     CardToken, ConnectionId, IssuerReference, PermissionId, PotId, ProgrammeId, PurchaseReference,
 };
 use super::limit::{Committed, CounterKey};
-use super::merchant::{Category, Merchant};
+use super::merchant::{Category, Kinds, Merchant};
 use super::money::{Currency, Money, MoneyError};
 use super::period::Moment;
 use super::permission::Permission;
 use super::person::PersonState;
 use super::pot::{InPot, PotPart};
 use super::reason::DeclineReason;
+use super::shop::ShopIdentity;
 use super::stream::Stream;
 
 /// The issuer asks: may this be spent?
@@ -110,6 +111,10 @@ pub struct Facts {
     pub holder: Option<Holder>,
     /// The category of the merchant's code, by the merchant rules of the programme.
     pub category: Category,
+    /// What else a shop with that code may sell.
+    pub also: Vec<Category>,
+    /// Which shop it is; none for a question that was decided before there was a table of shops.
+    pub shop: Option<KnownShop>,
     /// Permissions about this purchase, in the order in which they were given.
     pub permissions: Vec<Permission>,
     /// The counters of the terms that this purchase touches; a missing one counts nothing.
@@ -121,6 +126,16 @@ pub struct Facts {
     pub margin: Money,
     /// Whether an earlier question about the same purchase was approved.
     pub continues: Continues,
+}
+
+/// Which shop a purchase was at, as the table of shops said at the time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownShop {
+    /// The keys by which the agreement or a permission knows the shop. What else it is known by
+    /// changes nothing.
+    pub identity: ShopIdentity,
+    /// The version of the table.
+    pub table: String,
 }
 
 /// Whether a question is about a purchase that already counts.
@@ -139,6 +154,19 @@ pub enum Continues {
 }
 
 impl Facts {
+    /// All that the shop may sell.
+    pub fn kinds(&self) -> Kinds<'_> {
+        Kinds { category: &self.category, also: &self.also }
+    }
+
+    /// By what the shop of `request` is known.
+    pub fn shop_of(&self, request: &AuthorisationRequest) -> ShopIdentity {
+        match &self.shop {
+            Some(known) => known.identity.clone(),
+            None => ShopIdentity::of([request.merchant.shop_key()]),
+        }
+    }
+
     /// The day on which the purchase counts: today, or the day on which it began.
     pub const fn counted_on(&self) -> Date {
         match self.continues {

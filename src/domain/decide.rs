@@ -17,6 +17,7 @@ use super::person::PersonState;
 use super::pot::{InPot, PotPlan, Source, drain};
 use super::reason::DeclineReason;
 use super::release::Coming;
+use super::shop::ShopIdentity;
 
 /// Decides `request` from `facts`.
 ///
@@ -39,7 +40,8 @@ pub fn decide(request: &AuthorisationRequest, facts: &Facts) -> Decision {
     if request.amount.is_zero() {
         return if reasons.is_empty() { nothing_to_hold(request) } else { decline(reasons) };
     }
-    let purchase = Purchase { request, facts, holder };
+    let shop = facts.shop_of(request);
+    let purchase = Purchase { request, facts, holder, shop };
     purchase.judge(&reasons).unwrap_or_else(|_| {
         // Sums that do not fit 64 bits are more than any pot holds.
         reasons.push(purchase.more_than_any_pot());
@@ -96,13 +98,14 @@ struct Purchase<'a> {
     request: &'a AuthorisationRequest,
     facts: &'a Facts,
     holder: &'a Holder,
+    shop: ShopIdentity,
 }
 
 impl Purchase<'_> {
     fn judge(&self, standing: &[DeclineReason]) -> Result<Decision, MoneyError> {
         let mut reasons = standing.to_vec();
         reasons.extend(self.law());
-        let matched = self.holder.agreement.matched(self.request, &self.facts.category);
+        let matched = self.matched();
         let scope = matched.map_or(Scope::EverythingElse, |term| term.scope().clone());
         let mut objections = self.list(matched);
         objections.extend(self.limits(matched, &scope)?);
@@ -133,9 +136,14 @@ impl Purchase<'_> {
 
     /// Step 2: what each stream may never buy. Nothing lifts it.
     fn law(&self) -> Option<DeclineReason> {
-        let (streams, category) = (&self.facts.programme.streams, &self.facts.category);
-        let barred = self.holder.agreement.is_barred(streams, category, self.facts.moment.date);
-        barred.then(|| DeclineReason::FunderRule { category: category.clone() })
+        let (streams, kinds) = (&self.facts.programme.streams, self.facts.kinds());
+        let barred = self.holder.agreement.barred(streams, kinds, self.facts.moment.date)?;
+        Some(DeclineReason::FunderRule { category: barred.clone() })
+    }
+
+    /// The term that the purchase falls under.
+    fn matched(&self) -> Option<&Term> {
+        self.holder.agreement.matched(self.request, &self.shop, self.facts.kinds())
     }
 
     /// Step 3: what the agreement says about the shop and about the way of paying.
@@ -146,10 +154,18 @@ impl Purchase<'_> {
     }
 
     fn shop_objection(&self, term: &Term) -> Option<Objection> {
-        let category = self.facts.category.clone();
+        let category = match term.scope() {
+            Scope::Category(category) => category.clone(),
+            Scope::Shop(_)
+            | Scope::OneShop(..)
+            | Scope::Code(_)
+            | Scope::EverythingElse
+            | Scope::Gate(_)
+            | Scope::Everything => self.facts.category.clone(),
+        };
         let reason = match (term.answer(), term.scope()) {
             (Answer::Yes, _) => return None,
-            (_, Scope::Shop(_) | Scope::Code(_)) => DeclineReason::PlaceOff,
+            (_, Scope::Shop(_) | Scope::OneShop(..) | Scope::Code(_)) => DeclineReason::PlaceOff,
             (_, _) if category == Category::unsorted() => DeclineReason::Unsorted,
             (Answer::Ask, _) => DeclineReason::CategoryAsk { category },
             (Answer::No, _) => DeclineReason::CategoryOff { category },
@@ -189,6 +205,7 @@ impl Purchase<'_> {
             .filter_map(|gate| agreement.gate(gate));
         let counted = Counted::new(
             self.request,
+            self.shop.clone(),
             self.facts.counted_on(),
             &self.facts.category,
             country,
@@ -283,10 +300,10 @@ impl Purchase<'_> {
     }
 
     fn is_about(&self, permission: &Permission) -> bool {
-        let agreement = &self.holder.agreement;
-        let matched = agreement.matched(self.request, &self.facts.category);
+        let matched = self.matched();
         let counted = Counted::new(
             self.request,
+            self.shop.clone(),
             self.facts.counted_on(),
             &self.facts.category,
             &self.facts.programme.country,
@@ -300,7 +317,7 @@ impl Purchase<'_> {
     fn payers(&self) -> impl Iterator<Item = (&PotPlan, &PotId, &InPot)> {
         let (pots, date) = (&self.facts.pots, self.facts.moment.date);
         let streams = &self.facts.programme.streams;
-        let order = self.holder.agreement.drain_order(streams, &self.facts.category, date);
+        let order = self.holder.agreement.drain_order(streams, self.facts.kinds(), date);
         order.into_iter().flat_map(move |plan| {
             let own = pots.iter().filter(|(_, pot)| pot.part_of.as_ref() == Some(&plan.id));
             own.chain(pots.get_key_value(&plan.id)).map(move |(id, pot)| (plan, id, pot))

@@ -4,9 +4,10 @@ use jiff::civil::Date;
 
 use super::agreement::{Agreement, Gate, Scope};
 use super::authorisation::{AuthorisationRequest, Presence, PurchaseKind};
-use super::merchant::{Category, Mcc, ShopKey};
+use super::merchant::{Category, Mcc};
 use super::money::{Money, MoneyError};
 use super::period::Period;
+use super::shop::ShopIdentity;
 
 /// The most that a term allows. Amounts and counts are never negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,8 @@ impl Committed {
 pub struct Counted {
     /// The local day on which it counts, whatever happens to it later.
     pub on: Date,
-    pub shop: Option<ShopKey>,
+    /// By what the shop is known.
+    pub shop: ShopIdentity,
     pub mcc: Option<Mcc>,
     pub category: Category,
     pub kind: PurchaseKind,
@@ -76,9 +78,10 @@ pub enum Abroad {
 }
 
 impl Counted {
-    /// What is counted of `request`, in a programme of `country`, under the term `matched`.
+    /// What is counted of `request` at `shop`, in a programme of `country`, under the term `matched`.
     pub fn new(
         request: &AuthorisationRequest,
+        shop: ShopIdentity,
         on: Date,
         category: &Category,
         country: &str,
@@ -87,7 +90,7 @@ impl Counted {
         let abroad = request.passes(Gate::Abroad, country);
         Self {
             on,
-            shop: request.merchant.shop_key(),
+            shop,
             mcc: request.merchant.mcc(),
             category: category.clone(),
             kind: request.kind,
@@ -101,7 +104,8 @@ impl Counted {
     /// Whether `scope` is about this purchase.
     pub fn is_within(&self, scope: &Scope) -> bool {
         match scope {
-            Scope::Shop(shop) => self.shop.as_ref() == Some(shop),
+            Scope::Shop(shop) => self.shop.is(shop),
+            Scope::OneShop(name, number) => self.shop.is(name) || self.shop.is(number),
             Scope::Code(code) => self.mcc == Some(*code),
             Scope::Category(category) => *category == self.category,
             Scope::EverythingElse => self.matched == Scope::EverythingElse,

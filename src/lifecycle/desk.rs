@@ -6,6 +6,7 @@ use super::LifecycleError;
 use super::shape::Shape;
 use crate::domain::dispute::DisputeReport;
 use crate::domain::id::{ExceptionId, PostingId, PotId};
+use crate::domain::merchant::Kinds;
 use crate::domain::money::{Money, MoneyError};
 use crate::domain::period::Moment;
 use crate::domain::pot::{PotPart, Source, drain};
@@ -232,8 +233,10 @@ impl Desk<'_> {
         let Some(owner) = &self.book.owner else { return Vec::new() };
         let Some(purchase) = self.book.purchases.get(&shape.key()) else { return Vec::new() };
         let streams = &self.programme.settings.streams;
-        let category = &purchase.counted.category;
-        let order = owner.agreement.drain_order(streams, category, cause.moment.date);
+        let counted = &purchase.counted;
+        let also = self.programme.rules.kinds_of(counted.mcc).also;
+        let kinds = Kinds { category: &counted.category, also };
+        let order = owner.agreement.drain_order(streams, kinds, cause.moment.date);
         let left = |pot| self.book.pots.left(pot, self.book.currency);
         // A claim is owed: pots of the person's own come last, whether they pay now or not.
         let pots = &self.book.pots.0;

@@ -49,10 +49,12 @@ impl Programme {
         agreement: Option<&Agreement>,
         moment: Moment,
     ) -> Counted {
-        let category = self.rules.category_of(request.merchant.mcc());
-        let matched = agreement.and_then(|agreement| agreement.matched(request, category));
+        let kinds = self.rules.kinds_of(request.merchant.mcc());
+        let shop = self.rules.shops().identify(&request.merchant);
+        let matched = agreement.and_then(|agreement| agreement.matched(request, &shop, kinds));
         let scope = matched.map_or(Scope::EverythingElse, |term| term.scope().clone());
-        Counted::new(request, moment.date, category, &self.settings.country, scope)
+        let country = &self.settings.country;
+        Counted::new(request, shop, moment.date, kinds.category, country, scope)
     }
 
     /// The programme's time zone.

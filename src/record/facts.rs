@@ -9,7 +9,9 @@ use jiff::civil::{Date, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::agreement::Agreement;
-use crate::domain::authorisation::{Continues, Facts, Holder, ProgrammeFacts, ProgrammeState};
+use crate::domain::authorisation::{
+    Continues, Facts, Holder, KnownShop, ProgrammeFacts, ProgrammeState,
+};
 use crate::domain::card::CardState;
 use crate::domain::id::PotId;
 use crate::domain::limit::{Committed, CounterKey};
@@ -41,6 +43,14 @@ pub struct FactsRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     holder: Option<HolderRecord>,
     category: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    also: Vec<String>,
+    /// The version of the table of shops, and the keys by which a term or a permission knows the
+    /// shop, separated by spaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shops: Option<String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    shop: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     permissions: Vec<PermissionRecord>,
     /// Scope, period, first day, amount, purchases.
@@ -115,6 +125,9 @@ impl FactsRecord {
             paused: facts.programme.state == ProgrammeState::Paused,
             holder,
             category: facts.category.to_string(),
+            also: facts.also.iter().map(Category::to_string).collect(),
+            shops: facts.shop.as_ref().map(|known| known.table.clone()),
+            shop: facts.shop.as_ref().map(|known| known.identity.to_string()).unwrap_or_default(),
             permissions: facts.permissions.iter().map(permission_record).collect(),
             counters: facts.counters.iter().map(counter).collect(),
             left: facts.pots.iter().map(|(id, pot)| (id.to_string(), pot.left.minor())).collect(),
@@ -181,6 +194,14 @@ impl FactsRecord {
             programme,
             holder,
             category: known("category", &self.category, |c| Category::parse(c).ok())?,
+            also: self.also()?,
+            shop: match &self.shops {
+                Some(table) => Some(KnownShop {
+                    identity: known("shop", &self.shop, |text| text.parse().ok())?,
+                    table: table.clone(),
+                }),
+                None => None,
+            },
             permissions: permissions.collect::<Result<_, _>>()?,
             counters: self.counters(currency)?,
             pots: self.pots(currency)?,
@@ -194,6 +215,10 @@ impl FactsRecord {
                 None => Continues::Nothing,
             },
         })
+    }
+
+    fn also(&self) -> Result<Vec<Category>, UnreadableFacts> {
+        self.also.iter().map(|text| known("also", text, |c| Category::parse(c).ok())).collect()
     }
 
     fn pots(&self, currency: Currency) -> Result<BTreeMap<PotId, InPot>, UnreadableFacts> {

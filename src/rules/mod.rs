@@ -1,12 +1,14 @@
 //! Merchant rules as people write them, turned into the domain's rules.
 //!
-//! A programme's folder may hold `categories.toml` (which shop counts as what) and `guide.toml`
-//! (what the money is for). Every problem in them has its file, its line and what to do about it.
+//! A programme's folder may hold `categories.toml` (which shop counts as what), `shops.toml` (which
+//! shop is meant by what tills print) and `guide.toml` (what the money is for). Every problem in them
+//! has its file, its line and what to do about it.
 
 mod categories;
 mod difference;
 mod guide;
 mod page;
+mod shops;
 
 use std::fmt;
 use std::path::Path;
@@ -14,15 +16,19 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::merchant::MerchantRules;
+use crate::domain::shop_table::ShopTable;
 
 pub use categories::{BUILT_IN_CATEGORIES, built_in, known_codes, parse};
 pub use difference::compare;
 pub use guide::{BUILT_IN_GUIDE, Guide, Paragraph, built_in_guide, parse_guide, published_guide};
+pub use shops::{BUILT_IN_SHOPS, built_in_shops, parse_shops, with_own_shops};
 
 /// The file that sorts codes into categories.
 pub const CATEGORIES_FILE: &str = "categories.toml";
 /// The file that holds the spending guide.
 pub const GUIDE_FILE: &str = "guide.toml";
+/// The file that says which shop is meant by what tills print.
+pub const SHOPS_FILE: &str = "shops.toml";
 
 /// One thing that is wrong in a file: where, what, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,6 +109,9 @@ pub fn check(files: &[(&str, &str)]) -> Result<Summary, RulesError> {
                 };
                 guide::parse_file(name, text, rules).map(|guide| guide_sentence(name, &guide))
             }
+            (SHOPS_FILE, _) => {
+                shops::parse_file(name, text).map(|table| shops_sentence(name, &table))
+            }
             (other, _) if is_toml(other) => programme_sentence(name, text),
             _ => continue,
         };
@@ -112,7 +121,10 @@ pub fn check(files: &[(&str, &str)]) -> Result<Summary, RulesError> {
         }
     }
     if summary.files.is_empty() && problems.is_empty() {
-        let text = format!("nothing to check here: there is no {CATEGORIES_FILE} or {GUIDE_FILE}");
+        let text = format!(
+            "nothing to check here: there is no {CATEGORIES_FILE}, {SHOPS_FILE} or \
+             {GUIDE_FILE}"
+        );
         problems.push(Problem { file: CATEGORIES_FILE.to_owned(), line: 1, text });
     }
     if problems.is_empty() { Ok(summary) } else { Err(RulesError { problems }) }
@@ -133,6 +145,18 @@ fn categories_sentence(name: &str, rules: &MerchantRules) -> String {
     format!("{name}: {codes} codes in {categories} categories{same}")
 }
 
+fn shops_sentence(name: &str, table: &ShopTable) -> String {
+    let list = table.list();
+    let (shops, firms) = (list.shops.len(), list.facilitators.len());
+    let prints: usize = list.shops.iter().map(|shop| shop.prints.len()).sum();
+    let same = if table.version() == built_in_shops().version() {
+        ", as they come with Sayso"
+    } else {
+        ""
+    };
+    format!("{name}: {shops} shops by {prints} printed lines, {firms} payment firms{same}")
+}
+
 fn guide_sentence(name: &str, guide: &Guide) -> String {
     let (version, paragraphs) = (guide.version, guide.paragraphs.len());
     let authors = if guide.authors.is_empty() { "; its authors are not named yet" } else { "" };
@@ -147,8 +171,8 @@ fn programme_sentence(name: &str, text: &str) -> Result<String, RulesError> {
             return Some(format!("{name}: a programme file, checked by `sayso programme apply`"));
         }
         let text = format!(
-            "this is neither {CATEGORIES_FILE} nor {GUIDE_FILE} nor a programme file; give it the \
-             right name, a [programme] table, or take it away"
+            "this is neither {CATEGORIES_FILE} nor {SHOPS_FILE} nor {GUIDE_FILE} nor a programme \
+             file; give it the right name, a [programme] table, or take it away"
         );
         page.problem(1, text);
         None

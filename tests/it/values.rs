@@ -80,6 +80,8 @@ pub(crate) fn some_facts() -> Facts {
             agreement: Arc::new(an_agreement()),
         }),
         category: category("food"),
+        also: Vec::new(),
+        shop: None,
         permissions: Vec::new(),
         counters: BTreeMap::new(),
         pots: BTreeMap::from([(pot("week"), gbp(60_00).into())]),

@@ -388,6 +388,9 @@ fn scope(scope: &Scope, shop_name: Option<&str>) -> String {
             Some(name) => format!("{{ shop = {} }}", quoted(name)),
             None => format!("{{ shop_key = {} }}", quoted(&key.to_string())),
         },
+        Scope::OneShop(name, number) => {
+            format!("{{ shop_key = {} }}", quoted(&format!("{name}+{number}")))
+        }
         Scope::Code(code) => format!("{{ code = {} }}", quoted(&code.to_string())),
         Scope::Category(category) => format!("{{ category = {} }}", quoted(category.as_str())),
         Scope::EverythingElse => quoted(EVERYTHING_ELSE),

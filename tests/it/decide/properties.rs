@@ -19,13 +19,14 @@ use sayso::domain::card::CardState;
 use sayso::domain::decide::decide;
 use sayso::domain::id::PermissionId;
 use sayso::domain::limit::{Committed, CounterKey, Limit};
-use sayso::domain::merchant::{Category, Mcc, Merchant, ShopKey};
+use sayso::domain::merchant::{Category, Mcc, Merchant};
 use sayso::domain::money::Money;
 use sayso::domain::period::{Moment, Period};
 use sayso::domain::permission::{Giver, Permission};
 use sayso::domain::person::PersonState;
 use sayso::domain::pot::{InPot, PotPlan};
 use sayso::domain::release::{Every, Release};
+use sayso::domain::shop::ShopKey;
 use sayso::domain::stream::Stream;
 use sayso::record::facts::{FactsRecord, Versions};
 

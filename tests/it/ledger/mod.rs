@@ -24,6 +24,7 @@ use sayso::domain::person::PersonState;
 use sayso::domain::pot::{Source, drain};
 use sayso::domain::presentment::{Position, Standing};
 use sayso::domain::purchase::{IssuerWord, Place, Promise, PromiseState, Purchase};
+use sayso::domain::shop::ShopIdentity;
 use sayso::ledger::account::Account;
 use sayso::ledger::book::{Book, Cause, LedgerError, Owner, PotBalance, Pots, PurchaseKey};
 use sayso::ledger::posting::{Head, PostingKind, Transfer};
@@ -430,7 +431,7 @@ fn a_purchase(name: &str) -> Purchase {
         currency: gbp(0).currency(),
         counted: Counted {
             on: today.checked_sub(SignedDuration::from_hours(24 * days_ago)).unwrap(),
-            shop: a_request().merchant.shop_key(),
+            shop: ShopIdentity::of([a_request().merchant.shop_key()]),
             mcc: a_request().merchant.mcc(),
             category: category("food"),
             kind: PurchaseKind::Purchase,
