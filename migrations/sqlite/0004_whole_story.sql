@@ -1,0 +1,5 @@
+-- The story of a purchase: what a decision answered, and what became of the purchase. Rows from
+-- before have nothing in these columns, and are digested as they were.
+
+-- Decisions: every reason with its parameters, or what each pot gave.
+ALTER TABLE decision ADD COLUMN answer TEXT;
