@@ -10,7 +10,7 @@ use crate::domain::ask::{
 };
 use crate::domain::ask_clock::Cover;
 use crate::domain::authorisation::AuthorisationRequest;
-use crate::domain::id::{AskId, BudgetId, DecisionId, PermissionId, PersonId};
+use crate::domain::id::{AskId, BudgetId, DecisionId, PermissionId, PersonId, PurchaseId};
 use crate::domain::merchant::{Category, Mcc, Merchant};
 use crate::domain::money::Money;
 use crate::domain::permission::{Giver, Permission};
@@ -53,6 +53,10 @@ pub enum About {
     },
     Shop {
         name: String,
+    },
+    /// The shop of a purchase that was paid.
+    Bought {
+        purchase: PurchaseId,
     },
     Group {
         category: Category,
@@ -162,6 +166,7 @@ async fn subject(
             let key = key.ok_or_else(|| ActError::invalid("shop", "write the name of the shop"))?;
             Subject { place: said(Some(name))?, ..from_nothing(room, Scope::Shop(key), None) }
         }
+        About::Bought { purchase } => bought(tx, room, *purchase).await?,
         About::Group { category } if room.programme.rules.get(category).is_none() => {
             return Err(ActError::invalid("group", "there is no such group"));
         }
@@ -180,6 +185,20 @@ async fn subject(
         return Err(ActError::invalid("up_to", "say up to how much, above nothing"));
     }
     Ok(subject)
+}
+
+/// The shop of a purchase of this person.
+async fn bought(tx: &mut Tx, room: &Room, purchase: PurchaseId) -> Result<Subject, ActError> {
+    let found = tx.purchases_with(&room.programme_id, &[purchase]).await?.pop();
+    let found = found.filter(|found| found.budget == room.budget);
+    let found = found.ok_or(ActError::NotThere("purchase"))?;
+    let (counted, place) = (&found.counted, found.place.name.clone());
+    let shops = room.programme.rules.shops();
+    let scope = shops.scope_of_bought(&counted.shop, counted.mcc, place.as_deref());
+    let scope =
+        scope.ok_or_else(|| ActError::invalid("bought", "nobody knows that shop's name"))?;
+    let category = Some(counted.category.clone());
+    Ok(Subject { place, mcc: counted.mcc, ..from_nothing(room, scope, category) })
 }
 
 fn from_nothing(room: &Room, scope: Scope, category: Option<Category>) -> Subject {

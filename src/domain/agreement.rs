@@ -271,6 +271,12 @@ impl Term {
         Ok(Self { scope, answer, limits, hours, decides, reason, review_on, cooling_days })
     }
 
+    /// The same term about `scope`, which is one shop as its own is.
+    #[must_use]
+    pub fn about(self, scope: Scope) -> Self {
+        Self { scope, ..self }
+    }
+
     /// What the term is about.
     pub const fn scope(&self) -> &Scope {
         &self.scope

@@ -262,6 +262,38 @@ impl ShopTable {
         }
     }
 
+    /// As [`Self::scope_of`], of a shop at which something was bought: by what it was `known` when the
+    /// purchase began, and by what its till printed then.
+    pub fn scope_of_bought(
+        &self,
+        known: &ShopIdentity,
+        mcc: Option<Mcc>,
+        printed: Option<&str>,
+    ) -> Option<Scope> {
+        let printed = printed.unwrap_or_default();
+        let named = self.identify(&Merchant::new(mcc, printed));
+        if let Some(first) = named.first().filter(|key| self.by_name.contains_key(key)) {
+            return Some(Scope::Shop(first));
+        }
+        let first = known.first().or_else(|| named.first())?;
+        let other = known.keys().last().filter(|last| {
+            **last != first && Some(**last) != ShopKey::from_name(printed) && !printed.is_empty()
+        });
+        Some(other.map_or(Scope::Shop(first), |number| Scope::OneShop(first, *number)))
+    }
+
+    /// By what a shop is known now at which something was bought: what it was `known` by then, and
+    /// what the table says of what its till printed.
+    pub fn identify_bought(
+        &self,
+        known: &ShopIdentity,
+        mcc: Option<Mcc>,
+        printed: Option<&str>,
+    ) -> ShopIdentity {
+        let now = self.identify(&Merchant::new(mcc, printed.unwrap_or_default()));
+        ShopIdentity::of(now.keys().iter().chain(known.keys()).copied().map(Some))
+    }
+
     /// The shop that is known by `key`: by its name in the table, or as its lines begin.
     pub fn with_key(&self, key: &ShopKey) -> Option<&Shop> {
         let index = self.by_name.get(key).or_else(|| self.by_print.get(key))?;

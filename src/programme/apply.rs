@@ -16,16 +16,17 @@ use super::version::{StartError, start_version};
 use crate::domain::agreement::Agreement;
 use crate::domain::card::CardStanding;
 use crate::domain::id::{BudgetId, PermissionId, PostingId, PotId, ProgrammeId};
-use crate::domain::merchant::{Category, MerchantRules};
+use crate::domain::merchant::{Category, Merchant, MerchantRules};
 use crate::domain::period::Moment;
 use crate::domain::permission::{Giver, Permission};
+use crate::domain::shop_table::{Shop, ShopTable};
 use crate::ids::NewIds;
 use crate::ledger::book::{Book, Cause, LedgerError, PotBalance};
 use crate::ledger::posting::PostingKind;
 use crate::ledger::postings::loaded;
 use crate::record::own_pot::own_pot_text;
 use crate::record::row::{Digest, Value, shown};
-use crate::rules::{self, RulesError};
+use crate::rules::{self, RulesError, RulesTexts};
 use crate::store::{
     Additions, BookWanted, CardRow, LOAD, PersonRow, ProgrammeRow, SecretRow, Store, StoreError,
     Tx, pot_plan_digest,
@@ -77,23 +78,26 @@ pub async fn apply(
     ids: &NewIds,
     now: Timestamp,
     text: &str,
-    rules_text: &str,
+    rules: impl Into<RulesTexts<'_>> + Send,
 ) -> Result<Applied, ApplyError> {
-    let rules = rules::parse(rules_text).map_err(ApplyError::Rules)?;
+    let texts = rules.into();
+    let rules = rules::read(texts, &[]).map_err(ApplyError::Rules)?;
     let file = file::parse(text, &rules).map_err(ApplyError::File)?;
+    let rules = rules::read(texts, &file.settings.shops).map_err(ApplyError::Rules)?;
     let mut tx = store.begin().await?;
     let mut work = Work {
         file: &file,
         rules: &rules,
         ids,
         now,
-        refusals: Vec::new(),
+        refusals: shops_that_are_missed(rules.shops(), &file.settings.shops),
         settings_before: None,
+        shops_before: None,
         known: BTreeMap::new(),
     };
     tx.lock_programme(&file.settings.id).await?;
     let secrets = work.secrets(&store.secrets(Timestamp::MIN).await?);
-    let version = work.put_settings(&mut tx, rules_text, store).await?;
+    let version = work.put_settings(&mut tx, texts, store).await?;
     work.put_people(&mut tx, &secrets).await?;
     work.refusals.extend(accounts::put(&mut tx, &file).await?);
     let mut applied = Applied {
@@ -122,6 +126,8 @@ struct Work<'a> {
     refusals: Vec<String>,
     /// The settings and the people as the file said them when it was applied last.
     settings_before: Option<Settings>,
+    /// The table of shops that it went by; none if there was none.
+    shops_before: Option<MerchantRules>,
     known: BTreeMap<BudgetId, Person>,
 }
 
@@ -168,7 +174,7 @@ impl Work<'_> {
     async fn put_settings(
         &mut self,
         tx: &mut Tx,
-        rules_text: &str,
+        texts: RulesTexts<'_>,
         store: &Store,
     ) -> Result<u32, ApplyError> {
         let file = self.file;
@@ -183,7 +189,13 @@ impl Work<'_> {
             let every = |_: &Category| true;
             let before = file::parse_settings(&row.settings, &every).map_err(ApplyError::File)?;
             let before = &*self.settings_before.insert(before);
-            if row.settings == settings && row.rules == rules_text {
+            let shops = row.shops.as_deref();
+            if shops.is_some() {
+                let texts = RulesTexts { categories: &row.rules, shops };
+                // Rules of an older release may not be read any more: then the names stand as written.
+                self.shops_before = rules::read(texts, &before.shops).ok();
+            }
+            if row.settings == settings && row.rules == texts.categories && shops == texts.shops {
                 return Ok(row.version);
             }
             if before.currency != self.file.settings.currency {
@@ -195,7 +207,12 @@ impl Work<'_> {
             }
         }
         let version = in_force.unwrap_or(0).saturating_add(1);
-        let row = ProgrammeRow { version, settings, rules: rules_text.to_owned() };
+        let row = ProgrammeRow {
+            version,
+            settings,
+            rules: texts.categories.to_owned(),
+            shops: texts.shops.map(str::to_owned),
+        };
         let id = self.settings().id.clone();
         tx.put_programme(&id, &row, self.now).await?;
         Ok(version)
@@ -313,7 +330,7 @@ impl Work<'_> {
             tx.put_pot(&programme, &budget, &pot.plan.id, &empty).await?;
         }
         for draft in &person.permissions {
-            let permission = permission(&programme, &budget, draft);
+            let permission = permission(&programme, &budget, draft, self.rules.shops());
             tx.add_permission(&programme, &budget, &permission).await?;
         }
         let wanted = BookWanted {
@@ -432,21 +449,29 @@ impl Work<'_> {
     fn changed_agreement(&mut self, book: &Book, person: &Person) -> Option<Agreement> {
         let today = Moment::new(self.now, &self.settings().zone).date;
         let now = book.agreement();
-        let next = agreement_of(person, self.settings(), now, today);
-        let Some(now) = now else { return Some(next) };
+        let shops = self.rules.shops();
+        let next = agreement_of(person, self.settings(), now, today, Some(shops));
+        let Some(now) = now else { return self.new_list(next) };
         if (Agreement { version: now.version, ..next.clone() }) == *now {
             return None;
         }
         let before = self.known.get(&book.budget).zip(self.settings_before.as_ref());
-        let Some((before, settings)) = before else { return Some(next) };
-        let last = agreement_of(before, settings, Some(now), today);
+        let Some((before, settings)) = before else { return self.new_list(next) };
+        // As it stands in the file: whichever shop a name means by now, the list is unchanged.
+        let written = agreement_of(person, self.settings(), Some(now), today, None);
+        let written_last = agreement_of(before, settings, Some(now), today, None);
+        if written == written_last {
+            return None;
+        }
+        let shops = self.shops_before.as_ref().map(MerchantRules::shops);
+        let last = agreement_of(before, settings, Some(now), today, shops);
         let is_in_force = (Agreement { version: now.version, ..last.clone() }) == *now;
         // While somebody's own list is in force, a new start list is not about them.
         let is_start = before.agreement.is_none() && person.agreement.is_none();
         if is_in_force {
-            return Some(next);
+            return self.new_list(next);
         }
-        if next == last || (is_start && next.pots == last.pots) {
+        if is_start && next.pots == last.pots {
             return None;
         }
         self.refusals.push(format!(
@@ -459,6 +484,24 @@ impl Work<'_> {
             self.settings().id
         ));
         None
+    }
+
+    /// Refuses a list with two terms about one shop, whose names may differ.
+    fn new_list(&mut self, next: Agreement) -> Option<Agreement> {
+        let mut seen = BTreeSet::new();
+        for term in &next.terms {
+            if !seen.insert(term.scope()) {
+                let shop = term.scope().shops().next();
+                let shop = shop.and_then(|key| self.rules.shops().with_key(&key));
+                self.refusals.push(format!(
+                    "person {}: two terms of their list are about {}; keep one",
+                    next.budget,
+                    shop.map_or("the same shop", |shop| &shop.name)
+                ));
+                return None;
+            }
+        }
+        Some(next)
     }
 
     /// Posts a load that was not posted before; says whether it was new.
@@ -499,12 +542,32 @@ impl Work<'_> {
     }
 }
 
-/// What `person` says is agreed, as the version after `now`.
+/// The shops of the programme's own whose lines are taken for another shop.
+fn shops_that_are_missed(shops: &ShopTable, own: &[Shop]) -> Vec<String> {
+    let mut missed = Vec::new();
+    for shop in own {
+        for print in &shop.prints {
+            let found = shops.recognise(&Merchant::new(None, print.words()));
+            if found.is_none_or(|found| found.name != shop.name) {
+                let other = found.map_or("a seller behind a payment firm", |found| &found.name);
+                let name = &shop.name;
+                missed.push(format!(
+                    "shop {name}: \"{print}\" is taken for {other}; write more of it"
+                ));
+            }
+        }
+    }
+    missed
+}
+
+/// What `person` says is agreed, as the version after `now`: about the shops that `shops` knows by
+/// the names of the file, or as the names stand there.
 pub(super) fn agreement_of(
     person: &Person,
     settings: &Settings,
     now: Option<&Agreement>,
     today: Date,
+    shops: Option<&ShopTable>,
 ) -> Agreement {
     let start = AgreementDraft {
         agreed_on: now.map_or(today, |agreement| agreement.agreed_on),
@@ -522,7 +585,13 @@ pub(super) fn agreement_of(
         agreed_by: draft.agreed_by.clone(),
         how: draft.how.clone(),
         partial: draft.partial,
-        terms: terms.iter().map(|listed| listed.term.clone()).collect(),
+        terms: terms
+            .iter()
+            .map(|listed| match shops {
+                Some(shops) => listed.resolved(shops),
+                None => listed.term.clone(),
+            })
+            .collect(),
         pots: person.pots.iter().map(|pot| pot.plan.clone()).collect(),
     }
 }
@@ -558,7 +627,12 @@ fn person_row(person: &Person) -> PersonRow {
 
 /// A permission of a file. Without an identifier of its own it gets one from what it says, so that
 /// applying the file again gives no second one.
-fn permission(programme: &ProgrammeId, budget: &BudgetId, draft: &PermissionDraft) -> Permission {
+fn permission(
+    programme: &ProgrammeId,
+    budget: &BudgetId,
+    draft: &PermissionDraft,
+    shops: &ShopTable,
+) -> Permission {
     let said = format!(
         "{programme}/{budget}/{}/{}/{}/{}",
         draft.scope, draft.up_to, draft.from, draft.ends
@@ -572,7 +646,7 @@ fn permission(programme: &ProgrammeId, budget: &BudgetId, draft: &PermissionDraf
         draft.id.unwrap_or(PermissionId::new(uuid::Builder::from_custom_bytes(bytes).into_uuid()));
     Permission {
         id,
-        scope: draft.scope.clone(),
+        scope: draft.resolved(shops),
         cap: draft.up_to,
         uses_left: i64::from(draft.uses),
         given_at: draft.from,

@@ -18,7 +18,7 @@ use crate::domain::merchant::{Category, MerchantRules};
 use crate::domain::period::Moment;
 use crate::domain::stream::Stream;
 use crate::issuers::Issuer;
-use crate::rules::{self, RulesError};
+use crate::rules::{self, RulesError, RulesTexts};
 use crate::store::{Agreements, CardOwners, Store, StoreError};
 
 /// One version of a programme's settings. Never changes.
@@ -267,7 +267,8 @@ impl Directory {
         let row = row.ok_or_else(|| DirectoryError::NoSuchProgramme(id.clone()))?;
         let settings = parse_settings(&row.settings, &|_: &Category| true)
             .map_err(|problems| DirectoryError::Settings { programme: id.clone(), problems })?;
-        let rules = rules::parse(&row.rules)
+        let texts = RulesTexts { categories: &row.rules, shops: row.shops.as_deref() };
+        let rules = rules::read(texts, &settings.shops)
             .map_err(|problems| DirectoryError::Rules { programme: id.clone(), problems })?;
         let streams = Arc::new(settings.streams.clone());
         let programme = Arc::new(Programme { version: row.version, settings, rules, streams });

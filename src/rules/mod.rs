@@ -12,11 +12,12 @@ mod shops;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::merchant::MerchantRules;
-use crate::domain::shop_table::ShopTable;
+use crate::domain::shop_table::{Shop, ShopTable};
 
 pub use categories::{BUILT_IN_CATEGORIES, built_in, known_codes, parse};
 pub use difference::compare;
@@ -29,6 +30,36 @@ pub const CATEGORIES_FILE: &str = "categories.toml";
 pub const GUIDE_FILE: &str = "guide.toml";
 /// The file that says which shop is meant by what tills print.
 pub const SHOPS_FILE: &str = "shops.toml";
+
+/// The texts that the merchant rules of a programme are read from.
+#[derive(Debug, Clone, Copy)]
+pub struct RulesTexts<'a> {
+    pub categories: &'a str,
+    /// None: the table of shops that comes with Sayso.
+    pub shops: Option<&'a str>,
+}
+
+impl<'a> From<&'a str> for RulesTexts<'a> {
+    /// Categories, with the table of shops that comes with Sayso.
+    fn from(categories: &'a str) -> Self {
+        Self { categories, shops: Some(BUILT_IN_SHOPS) }
+    }
+}
+
+/// Reads merchant rules, with the shops of a programme's `own` before those of the table.
+///
+/// # Errors
+///
+/// Every problem of the first text that has any.
+pub fn read(texts: RulesTexts<'_>, own: &[Shop]) -> Result<MerchantRules, RulesError> {
+    let rules = parse(texts.categories)?;
+    let table = match texts.shops {
+        Some(text) if text != BUILT_IN_SHOPS => Arc::new(parse_shops(text)?),
+        Some(_) | None => Arc::clone(built_in_shops()),
+    };
+    let table = if own.is_empty() { table } else { Arc::new(with_own_shops(&table, own)) };
+    Ok(rules.with_shops(table))
+}
 
 /// One thing that is wrong in a file: where, what, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
