@@ -3,23 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use jiff::civil::Date;
 use secrecy::ExposeSecret as _;
-use sha2::{Digest as _, Sha256};
 
 use super::accounts;
-use super::file::{
-    self, AgreementDraft, FileProblems, Load, PermissionDraft, Person, ProgrammeFile, SecretValue,
-    Settings,
+use super::file::{self, FileProblems, Load, Person, ProgrammeFile, SecretValue, Settings};
+use super::listed::{
+    agreement_of, as_named_in, permission, person_row, shops_that_are_missed, standing_of,
 };
 use super::version::{StartError, start_version};
 use crate::domain::agreement::Agreement;
-use crate::domain::card::CardStanding;
-use crate::domain::id::{BudgetId, PermissionId, PostingId, PotId, ProgrammeId};
-use crate::domain::merchant::{Category, Merchant, MerchantRules};
+use crate::domain::id::{BudgetId, PostingId, PotId, ProgrammeId};
+use crate::domain::merchant::{Category, MerchantRules};
 use crate::domain::period::Moment;
-use crate::domain::permission::{Giver, Permission};
-use crate::domain::shop_table::{Shop, ShopTable};
 use crate::ids::NewIds;
 use crate::ledger::book::{Book, Cause, LedgerError, PotBalance};
 use crate::ledger::posting::PostingKind;
@@ -28,8 +23,8 @@ use crate::record::own_pot::own_pot_text;
 use crate::record::row::{Digest, Value, shown};
 use crate::rules::{self, RulesError, RulesTexts};
 use crate::store::{
-    Additions, BookWanted, CardRow, LOAD, PersonRow, ProgrammeRow, SecretRow, Store, StoreError,
-    Tx, pot_plan_digest,
+    Additions, BookWanted, CardRow, LOAD, ProgrammeRow, SecretRow, Store, StoreError, Tx,
+    pot_plan_digest,
 };
 
 /// Why a file was not applied. Nothing of it was.
@@ -92,7 +87,6 @@ pub async fn apply(
         now,
         refusals: shops_that_are_missed(rules.shops(), &file.settings.shops),
         settings_before: None,
-        shops_before: None,
         known: BTreeMap::new(),
     };
     tx.lock_programme(&file.settings.id).await?;
@@ -126,8 +120,6 @@ struct Work<'a> {
     refusals: Vec<String>,
     /// The settings and the people as the file said them when it was applied last.
     settings_before: Option<Settings>,
-    /// The table of shops that it went by; none if there was none.
-    shops_before: Option<MerchantRules>,
     known: BTreeMap<BudgetId, Person>,
 }
 
@@ -189,13 +181,10 @@ impl Work<'_> {
             let every = |_: &Category| true;
             let before = file::parse_settings(&row.settings, &every).map_err(ApplyError::File)?;
             let before = &*self.settings_before.insert(before);
-            let shops = row.shops.as_deref();
-            if shops.is_some() {
-                let texts = RulesTexts { categories: &row.rules, shops };
-                // Rules of an older release may not be read any more: then the names stand as written.
-                self.shops_before = rules::read(texts, &before.shops).ok();
-            }
-            if row.settings == settings && row.rules == texts.categories && shops == texts.shops {
+            let is_same = row.settings == settings
+                && row.rules == texts.categories
+                && row.shops.as_deref() == texts.shops;
+            if is_same {
                 return Ok(row.version);
             }
             if before.currency != self.file.settings.currency {
@@ -459,12 +448,11 @@ impl Work<'_> {
         let Some((before, settings)) = before else { return self.new_list(next) };
         // As it stands in the file: whichever shop a name means by now, the list is unchanged.
         let written = agreement_of(person, self.settings(), Some(now), today, None);
-        let written_last = agreement_of(before, settings, Some(now), today, None);
-        if written == written_last {
+        let last = agreement_of(before, settings, Some(now), today, None);
+        if written == last {
             return None;
         }
-        let shops = self.shops_before.as_ref().map(MerchantRules::shops);
-        let last = agreement_of(before, settings, Some(now), today, shops);
+        let last = as_named_in(now, last, before.terms(&settings.start));
         let is_in_force = (Agreement { version: now.version, ..last.clone() }) == *now;
         // While somebody's own list is in force, a new start list is not about them.
         let is_start = before.agreement.is_none() && person.agreement.is_none();
@@ -539,118 +527,5 @@ impl Work<'_> {
         book.post(cause, loaded(&stream, pot, load.amount))?;
         tx.add_load(row).await?;
         Ok(true)
-    }
-}
-
-/// The shops of the programme's own whose lines are taken for another shop.
-fn shops_that_are_missed(shops: &ShopTable, own: &[Shop]) -> Vec<String> {
-    let mut missed = Vec::new();
-    for shop in own {
-        for print in &shop.prints {
-            let found = shops.recognise(&Merchant::new(None, print.words()));
-            if found.is_none_or(|found| found.name != shop.name) {
-                let other = found.map_or("a seller behind a payment firm", |found| &found.name);
-                let name = &shop.name;
-                missed.push(format!(
-                    "shop {name}: \"{print}\" is taken for {other}; write more of it"
-                ));
-            }
-        }
-    }
-    missed
-}
-
-/// What `person` says is agreed, as the version after `now`: about the shops that `shops` knows by
-/// the names of the file, or as the names stand there.
-pub(super) fn agreement_of(
-    person: &Person,
-    settings: &Settings,
-    now: Option<&Agreement>,
-    today: Date,
-    shops: Option<&ShopTable>,
-) -> Agreement {
-    let start = AgreementDraft {
-        agreed_on: now.map_or(today, |agreement| agreement.agreed_on),
-        agreed_by: Vec::new(),
-        how: "The programme's start list.".to_owned(),
-        partial: false,
-        terms: Vec::new(),
-    };
-    let draft = person.agreement.as_ref().unwrap_or(&start);
-    let terms = person.terms(&settings.start);
-    Agreement {
-        budget: BudgetId::of(&person.id),
-        version: now.map_or(1, |agreement| agreement.version.saturating_add(1)),
-        agreed_on: draft.agreed_on,
-        agreed_by: draft.agreed_by.clone(),
-        how: draft.how.clone(),
-        partial: draft.partial,
-        terms: terms
-            .iter()
-            .map(|listed| match shops {
-                Some(shops) => listed.resolved(shops),
-                None => listed.term.clone(),
-            })
-            .collect(),
-        pots: person.pots.iter().map(|pot| pot.plan.clone()).collect(),
-    }
-}
-
-/// What becomes of a card that the file speaks of: what happened to it since the file was applied
-/// last stays, unless the file has changed its mind.
-fn standing_of(
-    card: &file::Card,
-    known: Option<&CardRow>,
-    before: Option<&Person>,
-) -> CardStanding {
-    let told = before.and_then(|person| {
-        let same = |c: &&file::Card| c.connection == card.connection && c.token == card.token;
-        person.cards.iter().find(same).map(|card| card.state)
-    });
-    match known {
-        Some(known) if told == Some(card.state) || known.standing.lasting_state() == card.state => {
-            known.standing
-        }
-        Some(_) | None => CardStanding::lasting(card.state),
-    }
-}
-
-fn person_row(person: &Person) -> PersonRow {
-    PersonRow {
-        budget: BudgetId::of(&person.id),
-        name: person.name.clone(),
-        worker: person.worker.to_string(),
-        state: person.state,
-        plan: file::write_person(person),
-    }
-}
-
-/// A permission of a file. Without an identifier of its own it gets one from what it says, so that
-/// applying the file again gives no second one.
-fn permission(
-    programme: &ProgrammeId,
-    budget: &BudgetId,
-    draft: &PermissionDraft,
-    shops: &ShopTable,
-) -> Permission {
-    let said = format!(
-        "{programme}/{budget}/{}/{}/{}/{}",
-        draft.scope, draft.up_to, draft.from, draft.ends
-    );
-    let digest = Sha256::digest(said.as_bytes());
-    let mut bytes = [0; 16];
-    for (target, source) in bytes.iter_mut().zip(digest) {
-        *target = source;
-    }
-    let id =
-        draft.id.unwrap_or(PermissionId::new(uuid::Builder::from_custom_bytes(bytes).into_uuid()));
-    Permission {
-        id,
-        scope: draft.resolved(shops),
-        cap: draft.up_to,
-        uses_left: i64::from(draft.uses),
-        given_at: draft.from,
-        ends_at: draft.ends,
-        giver: Giver::People,
     }
 }

@@ -4,10 +4,11 @@
 use jiff::Timestamp;
 
 use super::accounts;
-use super::apply::{ApplyError, agreement_of};
+use super::apply::ApplyError;
 use super::file::{
     self, AgreementDraft, ListedTerm, Person, ProgrammeFile, Secret, SecretValue, Settings,
 };
+use super::listed::agreement_of;
 use crate::domain::agreement::{Agreement, Scope, Term};
 use crate::domain::id::ProgrammeId;
 use crate::domain::merchant::Category;

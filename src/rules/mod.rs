@@ -238,12 +238,20 @@ mod tests {
         let files = [
             ("README.md", "# x"),
             ("categories.toml", BUILT_IN_CATEGORIES),
+            ("shops.toml", BUILT_IN_SHOPS),
             ("guide.toml", BUILT_IN_GUIDE),
             ("demo.toml", PROGRAMME),
         ];
         let paragraphs = built_in_guide().paragraphs.len();
+        let shops = built_in_shops().list();
         let expected = [
             "categories.toml: 932 codes in 36 categories, as they come with Sayso".to_owned(),
+            format!(
+                "shops.toml: {} shops by {} printed lines, {} payment firms, as they come with Sayso",
+                shops.shops.len(),
+                shops.shops.iter().map(|shop| shop.prints.len()).sum::<usize>(),
+                shops.facilitators.len()
+            ),
             format!(
                 "guide.toml: guide version 1, {paragraphs} paragraphs; its authors are not named \
                  yet"
@@ -277,13 +285,18 @@ mod tests {
         let guide = changed(BUILT_IN_GUIDE, "version = 1", "version = \"one\"");
         let files = [
             ("categories.toml", categories.as_str()),
+            ("shops.toml", "shops = 1"),
             ("guide.toml", guide.as_str()),
             ("guides.toml", "version = 1"),
             ("demo.toml", "[programme\n"),
         ];
         let error = check(&files).unwrap_err();
         let named: Vec<&str> = error.problems.iter().map(|problem| problem.file.as_str()).collect();
-        assert_eq!(named, ["categories.toml", "guide.toml", "guides.toml", "demo.toml"], "{error}");
+        assert_eq!(
+            named,
+            ["categories.toml", "shops.toml", "guide.toml", "guides.toml", "demo.toml"],
+            "{error}"
+        );
     }
 
     #[test]

@@ -59,7 +59,7 @@ fn version(text: &str) -> String {
 
 pub(super) fn parse_file(file: &str, text: &str) -> Result<ShopTable, RulesError> {
     let mut page = Page::new(file, text);
-    let list = page.table().and_then(|table| {
+    let table = page.table().map(|table| {
         let fields = ["ignore", "facilitator", "shop"];
         let root = page.entry("the file", 1, &table, &fields);
         let mut seen = Seen::default();
@@ -74,9 +74,9 @@ pub(super) fn parse_file(file: &str, text: &str) -> Result<ShopTable, RulesError
         let list = ShopList { ignore, facilitators, shops };
         let table = ShopTable::new(list, version(text));
         seen.each_reaches_its_shop(&mut page, &table);
-        Some(table)
+        table
     });
-    page.finish(list)
+    page.finish(table)
 }
 
 /// A beginning of lines, with its line in the file and the shop that it belongs to.
@@ -137,18 +137,13 @@ fn facilitator<'t>(
 fn shop<'t>(page: &mut Page<'t>, seen: &mut Seen, entry: &Entry<'_, 't>) -> Option<Shop> {
     let name = page.text(entry, "name");
     if let Some(name) = &name {
-        match ShopKey::from_name(&name.value) {
-            Some(key) => {
-                if let Some(first) = seen.names.insert(key, name.line) {
-                    let text =
-                        format!("{:?} is the shop of line {first} too; keep one", name.value);
-                    page.problem(name.line, text);
-                }
-            }
-            None => {
-                let text = format!("{:?} has neither letters nor digits", name.value);
-                page.problem(name.line, text);
-            }
+        let key = ShopKey::from_name(&name.value);
+        if key.is_none() {
+            page.problem(name.line, format!("{:?} has neither letters nor digits", name.value));
+        }
+        if let Some(first) = key.and_then(|key| seen.names.insert(key, name.line)) {
+            let text = format!("{:?} is the shop of line {first} too; keep one", name.value);
+            page.problem(name.line, text);
         }
     }
     let kind = page.optional_text(entry, "kind").map(|kind| {
@@ -257,6 +252,7 @@ impl Seen {
                     known.shop, known.line
                 );
                 page.problem(*line, text);
+                continue;
             }
             let words = value.words();
             if value.is_open() && !words.contains(' ') && words.chars().count() < OPEN_CHARS_MIN {
@@ -338,4 +334,198 @@ impl Seen {
 fn begins_with(words: &str, print: &Print) -> bool {
     let rest = words.strip_prefix(print.words());
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::tests::{changed, line_with};
+
+    const TEXT: &str = "\
+ignore = [\"ltd\", \"stores\"]
+
+[[facilitator]]
+name = \"PayPal\"
+prints = [\"paypal\"]
+
+[[shop]]
+name = \"Boots\"
+prints = [\"boots uk *\"]
+never = [\"boots opticians *\"]
+codes = [\"5912\"]
+
+[[shop]]
+name = \"Tesco\"
+prints = [\"tesco *\"]
+network_ids = [\"0042\"]
+
+[[shop]]
+name = \"Tesco Bank\"
+prints = [\"tesco bank *\"]
+not_codes = [\"5411\"]
+";
+
+    fn problems(from: &str, to: &str) -> Vec<(usize, String)> {
+        let error = parse_shops(&changed(TEXT, from, to)).unwrap_err();
+        error.problems.into_iter().map(|problem| (problem.line, problem.text)).collect()
+    }
+
+    #[test]
+    fn the_table_that_comes_with_sayso_is_in_order() {
+        let table = parse_shops(BUILT_IN_SHOPS).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(&table, &**built_in_shops());
+        assert_eq!(table.version().len(), VERSION_CHARS);
+        // Every shop is found by its own name.
+        for shop in &table.list().shops {
+            let found = table.recognise(&Merchant::new(None, &shop.name));
+            assert_eq!(found.map(|found| &found.name), Some(&shop.name));
+            let key = ShopKey::from_name(&shop.name).unwrap();
+            assert_eq!(table.key_of(&shop.name), Some(key), "{}", shop.name);
+        }
+    }
+
+    #[test]
+    fn each_mistake_is_named_once_with_its_line() {
+        assert!(parse_shops(TEXT).is_ok());
+        let at = |needle| line_with(TEXT, needle);
+        let tesco = at("\"tesco *\"");
+        for (from, to, line, words) in [
+            (
+                "\"Tesco Bank\"",
+                "\"TESCO\"",
+                at("\"Tesco Bank\""),
+                format!("\"TESCO\" is the shop of line {} too; keep one", at("\"Tesco\"")),
+            ),
+            (
+                "\"tesco bank *\"",
+                "\"tesco\"",
+                at("\"tesco bank *\""),
+                format!("\"tesco\" is a line of Tesco on line {tesco}; keep one"),
+            ),
+            (
+                "\"tesco *\"]",
+                "\"tesco *\", \"tesco express\"]",
+                tesco,
+                format!(
+                    "\"tesco express\" is never needed: \"tesco *\" on line {tesco} takes its \
+                     lines; take it out"
+                ),
+            ),
+            (
+                "\"tesco *\"",
+                "\"t *\"",
+                tesco,
+                "\"t *\" takes too many lines; write more of it".to_owned(),
+            ),
+            (
+                "\"boots uk *\"",
+                "\"paypal shoes\"",
+                at("boots uk"),
+                "\"paypal shoes\" is read as a seller behind PayPal; give that one star = true"
+                    .to_owned(),
+            ),
+            (
+                "\"boots opticians *\"",
+                "\"shoes *\"",
+                at("boots opticians"),
+                "\"shoes *\" is no line that Boots would take; take it out".to_owned(),
+            ),
+            (
+                "\"tesco *\"",
+                "\"te*sco\"",
+                tesco,
+                "\"te*sco\" is no printed line: a star stands at its end alone, behind a space"
+                    .to_owned(),
+            ),
+            (
+                "codes = [\"5912\"]",
+                "codes = [\"5912\"]\nnot_codes = [\"5912\"]",
+                at("codes = [\"5912\"]") + 1,
+                "5912 is one of codes and of not_codes; keep one".to_owned(),
+            ),
+            (
+                "codes = [\"5912\"]",
+                "codes = [\"1234\"]",
+                at("codes = [\"5912\"]"),
+                "\"1234\" is not a known code".to_owned(),
+            ),
+            (
+                "not_codes = [\"5411\"]",
+                "network_ids = [\"0042\"]",
+                at("not_codes"),
+                format!("0042 is listed on line {} and again here; keep one", at("0042")),
+            ),
+            (
+                "network_ids = [\"0042\"]",
+                "kind = \"market\"",
+                at("0042"),
+                "kind is \"market\"; it can be shop, marketplace, taxi, apps".to_owned(),
+            ),
+            (
+                "network_ids = [\"0042\"]",
+                "print = [\"t\"]",
+                at("0042"),
+                "\"print\" is not a field of a shop; the fields are name, kind, prints, never, \
+                 codes, not_codes, network_ids"
+                    .to_owned(),
+            ),
+            (
+                "\"ltd\"",
+                "\"ltd plc\"",
+                1,
+                "\"ltd plc\" is not one plain word; write each word on its own".to_owned(),
+            ),
+        ] {
+            let found = problems(from, to);
+            assert_eq!(found, [(line, words)], "{to:?}");
+        }
+    }
+
+    #[test]
+    fn shops_of_a_programmes_own_go_first_and_make_another_version() {
+        let table = parse_shops(TEXT).unwrap();
+        let own = Shop {
+            name: "tesco".to_owned(),
+            kind: ShopKind::Shop,
+            prints: vec![Print::parse("boots uk *").unwrap()],
+            never: Vec::new(),
+            codes: BTreeSet::new(),
+            not_codes: BTreeSet::new(),
+            network_ids: BTreeSet::new(),
+        };
+        let with = with_own_shops(&table, &[own]);
+        let shop_of =
+            |line: &str| with.recognise(&Merchant::new(None, line)).map(|shop| shop.name.clone());
+        assert_eq!(shop_of("BOOTS UK 12").as_deref(), Some("tesco"));
+        assert_eq!(shop_of("TESCO PFS 12"), None, "it took the place of the one that was there");
+        assert_ne!(with.version(), table.version());
+    }
+
+    proptest::proptest! {
+        /// Whatever is cut out of the file, reading it gives a table or problems and never stops.
+        #[test]
+        fn a_damaged_table_is_read_without_harm(from in 0_usize..500, length in 1_usize..200) {
+            let kept = TEXT.char_indices().filter(|(at, _)| !(from..from + length).contains(at));
+            let text: String = kept.map(|(_, c)| c).collect();
+            if let Err(error) = parse_shops(&text) {
+                proptest::prop_assert!(!error.problems.is_empty());
+            }
+        }
+
+        /// Whatever a till prints, it is one shop or none, and the same one each time.
+        #[test]
+        fn any_line_is_read_without_harm(line: String, city: String, number: String) {
+            let merchant =
+                Merchant::new(None, &line).in_city(&city).with_network_id(&number);
+            let table = built_in_shops();
+            let known = table.identify(&merchant);
+            proptest::prop_assert_eq!(&known, &table.identify(&merchant));
+            proptest::prop_assert!(known.keys().len() <= 3);
+            proptest::prop_assert_eq!(known.to_string().parse(), Ok(known.clone()));
+            if let Some(scope) = table.scope_of(&merchant) {
+                proptest::prop_assert!(scope.shops().all(|key| known.is(&key)));
+                proptest::prop_assert_eq!(scope.to_string().parse(), Ok(scope.clone()));
+            }
+        }
+    }
 }

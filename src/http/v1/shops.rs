@@ -42,7 +42,7 @@ pub(super) fn router() -> OpenApiRouter<Edge> {
 
 /// Where a person bought lately.
 #[derive(Debug, Serialize, ToSchema)]
-struct Shops {
+struct BoughtAt {
     person: String,
     /// How many purchases were looked at, the newest first.
     looked_at: usize,
@@ -104,14 +104,14 @@ struct MetLine {
 #[utoipa::path(
     get, path = "/people/{person}/shops", tag = "purchases",
     params(("person" = String, Path), LookingAtOne),
-    responses((status = 200, body = Shops), Problems)
+    responses((status = 200, body = BoughtAt), Problems)
 )]
 async fn shops(
     State(api): State<Api>,
     acting: Acting,
     Place(person): Place<String>,
     Asked(asked): Asked<LookingAtOne>,
-) -> Result<Json<Shops>, ApiError> {
+) -> Result<Json<BoughtAt>, ApiError> {
     let person = named(&person, "person")?;
     let programme = api.programme(&acting.programme).await?;
     let (mut tx, admitted) = look(&api, &acting, &person, "shops", asked.reason.as_deref()).await?;
@@ -127,7 +127,7 @@ async fn shops(
         }
     }
     let lines = known.iter().filter_map(|(_, purchases)| line(&programme, purchases).transpose());
-    Ok(Json(Shops {
+    Ok(Json(BoughtAt {
         person: admitted.budget.to_string(),
         looked_at: purchases.len(),
         shops: lines.collect::<Result<_, _>>()?,

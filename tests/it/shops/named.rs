@@ -97,7 +97,7 @@ async fn a_term_names_a_shop_by_its_name_or_by_a_purchase(database: TestDatabase
     let bakery = shops["shops"][1]["bought"].clone();
     let no = |name: &str, value: &Value| {
         json!({name: value, "answer": "no", "reason": "Dee asked for this.",
-               "review_on": "2027-02-16"})
+               "review_on": "2027-02-16", "cooling_days": 7})
     };
     let change = |version: u32, set: Value| {
         json!({"version": version, "set": [set], "words": "Not there.",
