@@ -6,3 +6,12 @@ ALTER TABLE decision ADD COLUMN answer TEXT;
 
 -- Settings: the table of shops that they go by; none where it is the one that came with the gateway.
 ALTER TABLE programme_version ADD COLUMN shops_digest TEXT REFERENCES rules (digest);
+
+-- Purchases: what a cash machine took for itself, as text; nothing where it took nothing.
+ALTER TABLE purchase ADD COLUMN atm_fee_minor TEXT;
+
+-- Permissions: what purchases hold of which nothing was captured, how many were captured, and at
+-- which shops they are. Nothing for those that were given before: nobody counted.
+ALTER TABLE permission ADD COLUMN open_minor INTEGER;
+ALTER TABLE permission ADD COLUMN captured_count INTEGER;
+ALTER TABLE permission ADD COLUMN open_at TEXT;

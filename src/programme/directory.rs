@@ -14,8 +14,9 @@ use crate::domain::agreement::{Agreement, Scope};
 use crate::domain::authorisation::{AuthorisationRequest, ProgrammeFacts};
 use crate::domain::id::{ConnectionId, ProgrammeId, WorkerId};
 use crate::domain::limit::Counted;
-use crate::domain::merchant::{Category, MerchantRules};
+use crate::domain::merchant::{Category, Merchant, MerchantRules};
 use crate::domain::period::Moment;
+use crate::domain::shop_table::ShopKind;
 use crate::domain::stream::Stream;
 use crate::issuers::Issuer;
 use crate::rules::{self, RulesError, RulesTexts};
@@ -37,12 +38,13 @@ impl Programme {
             version: self.version,
             state: self.settings.state,
             currency: self.settings.currency,
-            country: self.settings.country.clone(),
+            home: self.settings.home.clone(),
             streams: Arc::clone(&self.streams),
         }
     }
 
-    /// What `request` counts as under `agreement`, if it is a new purchase.
+    /// What `request` counts as under `agreement`, if it is a new purchase: on the day on which the
+    /// issuer says that it was bought.
     pub fn counted(
         &self,
         request: &AuthorisationRequest,
@@ -53,8 +55,14 @@ impl Programme {
         let shop = self.rules.shops().identify(&request.merchant);
         let matched = agreement.and_then(|agreement| agreement.matched(request, &shop, kinds));
         let scope = matched.map_or(Scope::EverythingElse, |term| term.scope().clone());
-        let country = &self.settings.country;
-        Counted::new(request, shop, moment.date, kinds.category, country, scope)
+        let on = moment.day_of(request.bought_at, self.zone());
+        Counted::new(request, shop, on, kinds.category, &self.settings.home, scope)
+    }
+
+    /// Whether `merchant` is an app shop, which sends its bills from another country whoever buys.
+    pub fn is_app_bill(&self, merchant: &Merchant) -> bool {
+        let shop = self.rules.shops().recognise(merchant);
+        shop.is_some_and(|shop| shop.kind == ShopKind::Apps)
     }
 
     /// The programme's time zone.

@@ -8,7 +8,7 @@ use crate::domain::agreement::{Agreement, Scope, Term};
 use crate::domain::card::CardStanding;
 use crate::domain::id::{BudgetId, PermissionId, ProgrammeId};
 use crate::domain::merchant::Merchant;
-use crate::domain::permission::{Giver, Permission};
+use crate::domain::permission::{Giver, Permission, Uses};
 use crate::domain::shop_table::{Shop, ShopTable};
 use crate::store::{CardRow, PersonRow};
 
@@ -137,5 +137,6 @@ pub(super) fn permission(
         given_at: draft.from,
         ends_at: draft.ends,
         giver: Giver::People,
+        uses: Some(Uses::none(draft.up_to.currency())),
     }
 }
