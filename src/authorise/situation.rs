@@ -56,7 +56,7 @@ impl Told<'_> {
             category_name: programme.category_name(&facts.category),
             is_sensitive: programme.rules.is_sensitive(&facts.category),
             hides_card,
-            is_app_bill: programme.is_app_bill(&request.merchant),
+            is_app_bill: false,
             till: request.till(),
             payable: reasons.payable,
             card_last_four: &card.last_four,

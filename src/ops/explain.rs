@@ -275,7 +275,7 @@ impl Telling<'_> {
             category_name: programme.category_name(&facts.category),
             is_sensitive: programme.rules.is_sensitive(&facts.category),
             hides_card: *hides_card,
-            is_app_bill: programme.is_app_bill(&request.merchant),
+            is_app_bill: false,
             till: request.till(),
             payable: match decision {
                 Decision::Approve(_) => None,

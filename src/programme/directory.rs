@@ -14,7 +14,7 @@ use crate::domain::agreement::{Agreement, Scope};
 use crate::domain::authorisation::{AuthorisationRequest, ProgrammeFacts};
 use crate::domain::id::{ConnectionId, ProgrammeId, WorkerId};
 use crate::domain::limit::Counted;
-use crate::domain::merchant::{Category, Merchant, MerchantRules};
+use crate::domain::merchant::{Category, MerchantRules};
 use crate::domain::period::Moment;
 use crate::domain::stream::Stream;
 use crate::issuers::Issuer;
@@ -55,12 +55,6 @@ impl Programme {
         let scope = matched.map_or(Scope::EverythingElse, |term| term.scope().clone());
         let on = moment.day_of(request.bought_at, self.zone());
         Counted::new(request, on, category, &self.settings.home, scope)
-    }
-
-    /// Whether `merchant` is an app shop, which sends its bills from another country whoever buys.
-    pub fn is_app_bill(&self, merchant: &Merchant) -> bool {
-        let _ = merchant;
-        false
     }
 
     /// The programme's time zone.
