@@ -39,7 +39,7 @@ pub fn decide(request: &AuthorisationRequest, facts: &Facts) -> Decision {
         Decision::Decline(reasons) if gives_parts(facts) => {
             Decision::Decline(Reasons { payable: payable(request, facts, &reasons), ..reasons })
         }
-        decision => decision,
+        decision @ (Decision::Approve(_) | Decision::Decline(_)) => decision,
     }
 }
 
@@ -335,9 +335,9 @@ impl Purchase<'_> {
         let mut judged: Vec<(&Term, &Counted)> =
             matched.into_iter().chain(gates).map(|term| (term, &now)).collect();
         if let Some(begun) = &self.facts.begun_as {
-            let is_its_own = |term: &&Term| match term.scope() {
-                Scope::Gate(gate) => begun.is_within(&Scope::Gate(*gate)),
-                about => *about == begun.matched,
+            let is_its_own = |term: &&Term| {
+                let is_gate = matches!(term.scope(), Scope::Gate(_));
+                *term.scope() == begun.matched || (is_gate && begun.is_within(term.scope()))
             };
             let is_new =
                 |term: &&Term| !judged.iter().any(|(known, _)| known.scope() == term.scope());
