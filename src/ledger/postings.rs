@@ -273,8 +273,9 @@ impl<'a> Transfers<'a> {
         // What was gained is a refund after all: of the pot's own part first, which moves nothing;
         // beyond that only as far as the pot still has it.
         let surplus = is.saturating_sub(wanted)?;
+        let available = self.pots.left(&pot, is.currency());
         let own = self.refund_part(&pot, surplus)?;
-        let rest = surplus.checked_sub(own)?.least(self.pots.left(&pot, is.currency()))?;
+        let rest = surplus.checked_sub(own)?.least(available)?;
         let kept = self.give_back(&Account::Suspense, rest)?;
         let returned = own.checked_add(rest)?.checked_sub(kept)?;
         self.move_money(left, Account::Exchange, returned)?;
