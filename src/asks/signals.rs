@@ -10,7 +10,7 @@ use crate::domain::role::Act;
 use crate::domain::signal::{Seen, Signal, Tried, seen_from, signals, unused_from};
 use crate::members::{ActError, Acting};
 use crate::record::decision::{Outcome, RecordedDecision};
-use crate::store::Tx;
+use crate::store::{ChainLink, Tx};
 
 /// The most links of a chain that are read: more than ten a day for five weeks.
 const LINKS_MOST: u32 = 500;
@@ -32,7 +32,7 @@ pub async fn worth_a_talk(
     let since = begins(seen_from(today));
     let links = tx.links_since(&admitted.programme, budget, since, LINKS_MOST).await?;
     let unused_from = begins(unused_from(today));
-    let ids: Vec<_> = links.iter().filter_map(|link| link.decision).collect();
+    let ids: Vec<_> = links.iter().filter_map(ChainLink::decision).collect();
     let decisions = tx.decisions_with(&admitted.programme, &ids).await?;
     let tried: Vec<_> = decisions.iter().map(|decision| tried(decision, zone)).collect();
     let pots = tx.pots_of(&admitted.programme, budget).await?;

@@ -128,6 +128,7 @@ pub async fn authorise(
         answers.remember(request, content, told);
         answered.push(Answered { told, is_conflict: false });
     }
+    tx.group_messages(&mut additions).await?;
     tx.close_books(&books.all(), &additions).await?;
     tx.discard((books, additions));
     Ok(answered)
@@ -489,6 +490,7 @@ impl Desk<'_> {
             created_at: facts.moment.at,
             recipient: Recipient::Person,
             facts: situation::particulars(request, decision, reason),
+            matter: Some(situation::matter(request, reason, facts.moment.at)),
         });
     }
 }

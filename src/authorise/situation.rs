@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::domain::authorisation::{AuthorisationRequest, Facts};
 use crate::domain::card::CardState;
 use crate::domain::id::{DecisionId, WorkerId};
+use crate::domain::matter::Refusal;
 use crate::domain::reason::DeclineReason;
 use crate::ledger::book::{Book, Card};
 use crate::programme::directory::Programme;
 use crate::record::particulars::Particulars;
+use crate::record::row::Digest;
+use crate::store::Matter;
 use crate::words::{Situation, Words};
 
 /// What the words about a purchase that is not paid were made from, and which decision it was:
@@ -25,6 +30,24 @@ pub(super) fn particulars(
         .money("amount", request.amount)
         .reason(reason)
         .to_text()
+}
+
+/// What the refusal is about: a shop that tries the same card again is told of once.
+pub(super) fn matter(
+    request: &AuthorisationRequest,
+    reason: &DeclineReason,
+    at: Timestamp,
+) -> Matter {
+    let shop = request.merchant.shop_key().map(|key| key.to_string());
+    let code = request.merchant.mcc().map(|mcc| mcc.to_string());
+    let refusal = Refusal {
+        card: &request.card,
+        shop: &shop.or(code).unwrap_or_default(),
+        reason: reason.code().as_str(),
+        presence: request.presence,
+        amount: request.amount,
+    };
+    Matter { digest: Digest::of_text(&refusal.matter()), since: refusal.since(at) }
 }
 
 /// The text message about a purchase that is not paid; none when nobody has the card.

@@ -59,6 +59,18 @@ pub struct StandingReport {
     pub position: Position,
     /// Why the issuer's latest answer to the shop was not ours, in its own word; none if it was.
     pub without_us: Option<&'static str>,
+    /// Every question that was answered so far, whoever answered it; the first one first.
+    pub answers: Vec<IssuerAnswer>,
+}
+
+/// What the shop was answered to one question, as the issuer tells it later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuerAnswer {
+    pub is_approved: bool,
+    /// What was asked.
+    pub amount: Money,
+    /// Who decided and why, in the issuer's own word.
+    pub reason: Option<String>,
 }
 
 /// How an authorisation stands at the issuer.

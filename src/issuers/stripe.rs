@@ -9,6 +9,7 @@ use super::{Origin, RefusedMessage, Reply, Told, Verdict};
 use crate::domain::authorisation::{AuthorisationRequest, PartialAmounts, Presence, PurchaseKind};
 use crate::domain::dispute::{DisputeReport, Funds, Outcome};
 use crate::domain::id::{CardToken, IssuerReference, PurchaseReference};
+use crate::domain::issuer_refusal::IssuerRefusal;
 use crate::domain::merchant::{Mcc, Merchant};
 use crate::domain::money::{Currency, Money};
 use crate::domain::presentment::{
@@ -197,6 +198,15 @@ fn standing(
         standing,
         position: Position { at, answers, over: u8::from(is_over), reference: event.clone() },
         without_us: about.request_history.last().and_then(without_us),
+        answers: about
+            .request_history
+            .iter()
+            .map(|a| crate::domain::presentment::IssuerAnswer {
+                is_approved: a.approved,
+                amount: Money::from_minor(a.amount, currency),
+                reason: a.reason.clone(),
+            })
+            .collect(),
     })))
 }
 
@@ -212,6 +222,27 @@ fn without_us(last: &wire::AnsweredRequest) -> Option<&'static str> {
     ];
     let reason = last.reason.as_deref()?;
     REASONS.into_iter().find(|known| *known == reason)
+}
+
+/// Why a question was refused, by Stripe's own word for it. None where the answer was ours.
+///
+/// The words: "Request history reasons" of an Issuing authorisation in Stripe's documentation.
+pub(super) fn refusal(reason: Option<&str>) -> Option<IssuerRefusal> {
+    Some(match reason.unwrap_or_default() {
+        "webhook_declined" | "webhook_approved" => return None,
+        "verification_failed" => IssuerRefusal::Mismatch,
+        "pin_blocked" => IssuerRefusal::PinBlocked,
+        "account_disabled" | "card_canceled" | "card_expired" | "card_inactive"
+        | "cardholder_blocked" | "cardholder_inactive" => IssuerRefusal::CardNotActive,
+        "cardholder_verification_required" | "insecure_authorization_method" => {
+            IssuerRefusal::OtherWay
+        }
+        "suspected_fraud" => IssuerRefusal::Suspicion,
+        "insufficient_funds" => IssuerRefusal::NoMoneyThere,
+        "not_allowed" | "spending_controls" => IssuerRefusal::Rule,
+        "webhook_error" | "webhook_timeout" => IssuerRefusal::OurFault,
+        _ => IssuerRefusal::Unknown,
+    })
 }
 
 /// What the merchant has claimed, by the authorization's own list.

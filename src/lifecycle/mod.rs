@@ -5,6 +5,7 @@ mod desk;
 mod disputes;
 mod expiry;
 mod shape;
+mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -20,6 +20,7 @@ use crate::ledger::book::Card;
 use crate::programme::directory::{Directory, DirectoryError, Programme};
 use crate::record::decision::{Outcome, RecordedDecision, content_digest};
 use crate::record::facts::{FactsRecord, UnreadableFacts, Versions};
+use super::purchases::ListError;
 use crate::store::{PersonRow, Store, StoreError, Tx};
 use crate::words::{Audience, Situation, Words};
 
@@ -43,6 +44,19 @@ pub enum ExplainError {
     },
     #[error("the recorded question of decision {0} cannot be read")]
     Question(DecisionId),
+    #[error("the purchase cannot be told of")]
+    Purchase(#[source] Box<ListError>),
+}
+
+impl ExplainError {
+    /// Why the purchase beside the decisions cannot be explained.
+    pub(super) fn list(error: ListError) -> Self {
+        match error {
+            ListError::Store(error) => Self::Store(error),
+            ListError::Explain(error) => *error,
+            ListError::Money(_) => Self::Purchase(Box::new(error)),
+        }
+    }
 }
 
 /// One decision, made again.

@@ -7,7 +7,9 @@ pub mod explain;
 pub mod health;
 pub mod loss;
 pub mod metrics;
+pub mod purchases;
 mod seal;
+pub mod story;
 mod table;
 mod verify;
 

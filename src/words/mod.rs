@@ -23,11 +23,13 @@ use crate::domain::reason::DeclineReason;
 
 pub use list::{ChangeLine, ListNews, ListParticular, Names};
 pub use news::{News, Particular, Who};
+pub use notices::StoryEnd;
 use phrase::Phrase;
 
 mod format;
 mod list;
 mod news;
+mod notices;
 #[expect(dead_code, reason = "the build script reads the lists in it")]
 mod phrase;
 mod signals;

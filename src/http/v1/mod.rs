@@ -16,6 +16,7 @@ mod document;
 mod guide;
 mod help;
 mod helping;
+mod looking;
 mod me;
 mod pauses;
 mod people;
@@ -28,6 +29,7 @@ mod queues;
 mod safety;
 mod shown;
 mod told;
+mod totals;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,6 +110,7 @@ pub(super) fn router() -> OpenApiRouter<Edge> {
         .merge(cards::router())
         .merge(helping::router())
         .merge(purchases::router())
+        .merge(totals::router())
         .merge(told::router())
         .merge(proposals::router())
         .merge(pauses::router());
