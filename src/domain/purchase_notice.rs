@@ -15,29 +15,60 @@ pub enum PurchaseNotice {
     /// The card company refused it.
     RefusedByIssuer(IssuerRefused),
     /// Money is kept aside again that had been given back.
-    Kept { amount: Money },
+    Kept {
+        amount: Money,
+    },
     /// Money is kept aside, and we approved none or not all of it.
-    KeptWithoutUs { amount: Money },
+    KeptWithoutUs {
+        amount: Money,
+    },
     /// Less is kept aside than before.
-    Lowered { keeps: Money, freed: Money },
+    Lowered {
+        keeps: Money,
+        freed: Money,
+    },
     /// The shop gave it up.
-    GivenBack { freed: Money },
+    GivenBack {
+        freed: Money,
+    },
     /// Its time ran out.
-    RanOut { freed: Money },
+    RanOut {
+        freed: Money,
+    },
     /// The shop took less than was held, and takes no more.
-    TookLess { took: Money, freed: Money },
+    TookLess {
+        took: Money,
+        freed: Money,
+    },
     /// The shop took more than it had asked for.
-    TookMore { took: Money, asked: Money },
+    TookMore {
+        took: Money,
+        asked: Money,
+    },
     /// The shop took money that was not held for it any more, or that we never approved.
-    PaidAfterAll { took: Money },
+    PaidAfterAll {
+        took: Money,
+    },
     /// Money is gone, or kept aside, by a card that was stopped.
-    StoppedCardPaid { amount: Money },
-    MoneyBack { amount: Money },
+    StoppedCardPaid {
+        amount: Money,
+    },
+    MoneyBack {
+        amount: Money,
+    },
     /// It came back, and nobody knows for which purchase.
-    MoneyAside { amount: Money },
-    DisputeOpened { amount: Money },
-    DisputeWon { amount: Money },
-    DisputeLost { amount: Money },
+    MoneyAside {
+        amount: Money,
+    },
+    DisputeOpened {
+        amount: Money,
+    },
+    DisputeWon {
+        amount: Money,
+    },
+    DisputeLost {
+        amount: Money,
+    },
 }
 
 /// What else is known when a message about a purchase is booked.

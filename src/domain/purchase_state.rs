@@ -66,9 +66,7 @@ impl PurchaseState {
             | Self::PartlyGivenBack
             | Self::Disputed
             | Self::Lost => PurchaseOutcome::Paid,
-            Self::GivenBack | Self::Won | Self::RefundWithoutPurchase => {
-                PurchaseOutcome::GivenBack
-            }
+            Self::GivenBack | Self::Won | Self::RefundWithoutPurchase => PurchaseOutcome::GivenBack,
             Self::Expired => PurchaseOutcome::Expired,
         }
     }

@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::domain::authorisation::AuthorisationRequest;
-use crate::domain::issuer_refusal::IssuerRefusal;
 use crate::domain::id::{ConnectionId, DecisionId, ProgrammeId};
+use crate::domain::issuer_refusal::IssuerRefusal;
 use crate::domain::money::Money;
 use crate::domain::presentment::IssuerEvent;
 use crate::domain::reason_code::ReasonCode;

@@ -232,8 +232,12 @@ pub(super) fn refusal(reason: Option<&str>) -> Option<IssuerRefusal> {
         "webhook_declined" | "webhook_approved" => return None,
         "verification_failed" => IssuerRefusal::Mismatch,
         "pin_blocked" => IssuerRefusal::PinBlocked,
-        "account_disabled" | "card_canceled" | "card_expired" | "card_inactive"
-        | "cardholder_blocked" | "cardholder_inactive" => IssuerRefusal::CardNotActive,
+        "account_disabled"
+        | "card_canceled"
+        | "card_expired"
+        | "card_inactive"
+        | "cardholder_blocked"
+        | "cardholder_inactive" => IssuerRefusal::CardNotActive,
         "cardholder_verification_required" | "insecure_authorization_method" => {
             IssuerRefusal::OtherWay
         }

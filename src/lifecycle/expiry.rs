@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::LifecycleError;
+use super::tell::tell;
 use crate::domain::id::{ExceptionId, PostingId};
 use crate::domain::period::Moment;
 use crate::domain::purchase::Purchase;
@@ -63,10 +64,15 @@ pub async fn expire(
             subject,
             moment: Moment::new(now, programme.zone()),
         };
+        let before = opened.book.purchases.get(&open.key).cloned();
         opened.book.change(&open.key, cause, |purchase, pots| {
             purchase.expire();
             settled(purchase, pots, &[])
         })?;
+        let after = opened.book.purchases.get(&open.key);
+        if let Some((before, after)) = before.as_ref().zip(after) {
+            tell(&opened.book, programme, ids, (before, after), (now, &[]), &mut additions)?;
+        }
     }
     tx.close_books(&books.all(), &additions).await?;
     Ok(expired.len())

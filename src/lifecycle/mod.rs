@@ -24,6 +24,7 @@ use desk::Desk;
 pub use disputes::book_parked;
 pub use expiry::expire;
 use shape::Shape;
+use tell::{OurAnswers, tell};
 
 /// Why messages could not be booked. Nothing of them has been written.
 #[derive(Debug, thiserror::Error)]
@@ -106,12 +107,22 @@ async fn work(
         Desk { book: &mut open.book, programme, ids }.add_purchase(shape);
     }
     load_counters(tx, tasks, &mut books).await?;
-    for Task { shape, budget } in tasks {
+    let ours = OurAnswers::read(tx, tasks).await?;
+    for task in tasks {
+        let Task { shape, budget } = task;
         let Some(open) = books.get_mut(&shape.event.programme, budget) else { continue };
         let Some(programme) = programmes.get(&shape.event.programme) else { continue };
+        let before = open.book.purchases.get(&shape.key()).cloned();
         let mut desk = Desk { book: &mut open.book, programme, ids };
         desk.book(shape, &mut booked, &mut additions)?;
+        let after = open.book.purchases.get(&shape.key());
+        if let Some((before, after)) = before.as_ref().zip(after) {
+            let refused = ours.refused(task, before, programme);
+            let now = (shape.booked_at, refused.as_slice());
+            tell(&open.book, programme, ids, (before, after), now, &mut additions)?;
+        }
     }
+    tx.group_messages(&mut additions).await?;
     tx.close_books(&books.all(), &additions).await?;
     Ok(())
 }

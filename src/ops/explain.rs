@@ -7,6 +7,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::purchases::ListError;
 use crate::domain::authorisation::{AuthorisationRequest, Decision, Facts};
 use crate::domain::card::CardState;
 use crate::domain::decide::decide;
@@ -20,7 +21,6 @@ use crate::ledger::book::Card;
 use crate::programme::directory::{Directory, DirectoryError, Programme};
 use crate::record::decision::{Outcome, RecordedDecision, content_digest};
 use crate::record::facts::{FactsRecord, UnreadableFacts, Versions};
-use super::purchases::ListError;
 use crate::store::{PersonRow, Store, StoreError, Tx};
 use crate::words::{Audience, Situation, Words};
 

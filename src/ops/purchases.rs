@@ -354,21 +354,16 @@ async fn add_refusals(
         let promised = purchase.promised()?;
         story.refused = Some(match told {
             Some((asked, why)) => IssuerRefused { asked, why, is_after_our_yes },
-            None => IssuerRefused {
-                asked: promised,
-                why: IssuerRefusal::Unknown,
-                is_after_our_yes,
-            },
+            None => {
+                IssuerRefused { asked: promised, why: IssuerRefusal::Unknown, is_after_our_yes }
+            }
         });
     }
     Ok(())
 }
 
 /// What a message says was refused last, and why.
-fn last_refusal(
-    issuer: Issuer,
-    text: &str,
-) -> Option<(Money, IssuerRefusal)> {
+fn last_refusal(issuer: Issuer, text: &str) -> Option<(Money, IssuerRefusal)> {
     let event = issuer.decode_event(text.as_bytes()).ok()?;
     match event.body {
         EventBody::Standing(report) => {
@@ -427,7 +422,8 @@ impl PurchaseStory {
         let nothing = Money::zero(programme.settings.currency);
         let approved = self.answers.iter().filter(|a| matches!(a.outcome, Outcome::Approved(_)));
         let sum = Money::sum(nothing.currency(), approved.map(|answer| answer.asked));
-        let largest = |one: Money, other: Money| if one.minor() < other.minor() { other } else { one };
+        let largest =
+            |one: Money, other: Money| if one.minor() < other.minor() { other } else { one };
         match (sum, self.answers.last(), &self.purchase) {
             (Ok(sum), ..) if sum.is_positive() => sum,
             (_, Some(refused), _) => refused.asked,

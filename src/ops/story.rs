@@ -116,7 +116,8 @@ fn decisive(story: &PurchaseStory) -> Option<&RecordedDecision> {
     match story.state {
         PurchaseState::NotPaid if story.refused.is_none() => story.answers.last(),
         PurchaseState::Checked => {
-            let is_check = |answer: &&RecordedDecision| matches!(answer.outcome, Outcome::Approved(_));
+            let is_check =
+                |answer: &&RecordedDecision| matches!(answer.outcome, Outcome::Approved(_));
             story.answers.iter().rev().find(is_check)
         }
         // Of several, each would tell its own sum.
@@ -153,7 +154,9 @@ fn ends(story: &PurchaseStory, programme: &Programme) -> Result<Vec<StoryEnd>, L
     };
     use crate::domain::dispute::Outcome as Found;
     let end = match story.state {
-        PurchaseState::NotPaid => return Ok(story.refused.map(StoryEnd::RefusedByIssuer).into_iter().collect()),
+        PurchaseState::NotPaid => {
+            return Ok(story.refused.map(StoryEnd::RefusedByIssuer).into_iter().collect());
+        }
         PurchaseState::Checked => return Ok(Vec::new()),
         PurchaseState::TakenBack => StoryEnd::TakenBack,
         PurchaseState::Held => held(purchase, programme)?,

@@ -12,7 +12,7 @@ use super::{MessageRow, NewMessage, Store, StoreError, Tx};
 use crate::domain::ask::{Answer, Ask, AskKind, AskState, By, Look, NoReason, Step, Urgency};
 use crate::domain::ask_clock::Cover;
 use crate::domain::id::{
-    AskId, BudgetId, DecisionId, HumanId, MemberId, MessageId, PermissionId, ProgrammeId, WorkerId,
+    AskId, BudgetId, HumanId, MemberId, MessageId, PermissionId, ProgrammeId, WorkerId,
 };
 use crate::domain::money::Currency;
 use crate::domain::reason_code::ReasonCode;

@@ -27,8 +27,7 @@ static LINK: Table = Table {
     name: "posting",
     columns: columns![Key "posting_id", Text "kind", Text "subject", Text "purchase_id", Number "posted_at"],
 };
-static FIRST_LINK: Table =
-    Table { name: "first_link", columns: columns![Key "posting_id"] };
+static FIRST_LINK: Table = Table { name: "first_link", columns: columns![Key "posting_id"] };
 static VERSION: Table = Table { name: "budget", columns: columns![Number "agreement_version"] };
 static PERSON: Table = Table {
     name: "person",
@@ -206,8 +205,7 @@ impl Tx {
         let mut texts = BTreeMap::new();
         for row in &rows {
             let mut reader = Reader::new(&ISSUER_EVENT, row);
-            let key: ReferenceKey =
-                (reader.parsed()?, reader.parsed()?, reader.text()?.to_owned());
+            let key: ReferenceKey = (reader.parsed()?, reader.parsed()?, reader.text()?.to_owned());
             if let Some(Value::Text(text)) = ISSUER_EVENT.value(row, "body") {
                 texts.insert(key, text.clone());
             }

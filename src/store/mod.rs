@@ -50,9 +50,9 @@ pub use self::books::{BookWanted, Books, CardBudget, Expected, OpenBook, Referen
 pub use self::close::{Additions, Matter, NewMessage, Note, Parked};
 pub use self::guides::GuideRow;
 pub use self::history::{ChainLink, PurchaseName};
-pub use self::matters::MatterKey;
 use self::mark::Mark;
 pub use self::mark::{Marked, Standing};
+pub use self::matters::MatterKey;
 pub use self::members::DutyRow;
 pub use self::owners::{CardKey, CardOwners};
 pub use self::people::{CardRow, PersonRow};

@@ -98,10 +98,8 @@ const QUESTIONS_KEY: &[Column] = columns![
 const MATTER_KEY: &[Column] = columns![
     Key "programme_id", Key "budget_id", Key "matter", Number "since",
 ];
-pub(super) const MATTER: Table = Table {
-    name: "message",
-    columns: columns![Key "programme_id", Key "budget_id", Key "matter"],
-};
+pub(super) const MATTER: Table =
+    Table { name: "message", columns: columns![Key "programme_id", Key "budget_id", Key "matter"] };
 const COUNTER_KEY: &[Column] = columns![
     Key "programme_id", Key "budget_id", Key "scope", Key "period", Key "first_day",
 ];

@@ -19,24 +19,56 @@ pub enum StoryEnd {
     /// Our approval came too late.
     TakenBack,
     /// Money is kept aside for it until a date, if there is one.
-    Held { amount: Money, until: Option<Date> },
+    Held {
+        amount: Money,
+        until: Option<Date>,
+    },
     /// Less is kept aside than was asked.
-    Lowered { amount: Money, rest: Money },
-    Taken { amount: Money },
+    Lowered {
+        amount: Money,
+        rest: Money,
+    },
+    Taken {
+        amount: Money,
+    },
     /// The shop gave it up.
-    NotTaken { amount: Money },
-    RanOut { amount: Money },
-    HeldWithoutUs { amount: Money },
-    TakenWithoutUs { amount: Money },
+    NotTaken {
+        amount: Money,
+    },
+    RanOut {
+        amount: Money,
+    },
+    HeldWithoutUs {
+        amount: Money,
+    },
+    TakenWithoutUs {
+        amount: Money,
+    },
     /// This much of what was taken came back.
-    CameBack { took: Money, amount: Money },
+    CameBack {
+        took: Money,
+        amount: Money,
+    },
     /// It came back, and nothing had been taken.
-    MoneyBack { amount: Money },
+    MoneyBack {
+        amount: Money,
+    },
     /// It came back, and belongs to no purchase.
-    Aside { amount: Money },
-    Disputed { took: Money, amount: Money },
-    Won { took: Money, amount: Money },
-    Lost { took: Money, amount: Money },
+    Aside {
+        amount: Money,
+    },
+    Disputed {
+        took: Money,
+        amount: Money,
+    },
+    Won {
+        took: Money,
+        amount: Money,
+    },
+    Lost {
+        took: Money,
+        amount: Money,
+    },
 }
 
 impl PurchaseNotice {

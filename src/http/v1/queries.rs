@@ -3,20 +3,6 @@
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Looking {
-    /// How many items at most.
-    #[param(minimum = 1, maximum = 100)]
-    pub(super) limit: Option<u32>,
-    /// The `next_cursor` of the page before.
-    pub(super) cursor: Option<String>,
-    /// Why somebody else than the person looks. The person can read it.
-    #[param(min_length = 1, max_length = 500)]
-    pub(super) reason: Option<String>,
-}
-
 /// Which of the purchases.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -117,7 +117,10 @@ pub(super) fn day(field: &'static str, text: Option<&str>, usual: Date) -> Resul
 }
 
 /// Reads a day of a query, if there is one.
-pub(super) fn day_if_any(field: &'static str, text: Option<&str>) -> Result<Option<Date>, ApiError> {
+pub(super) fn day_if_any(
+    field: &'static str,
+    text: Option<&str>,
+) -> Result<Option<Date>, ApiError> {
     let Some(text) = text else { return Ok(None) };
     let is_plain = text.len() == 10;
     let date = text.parse::<Date>().ok().filter(|_| is_plain);

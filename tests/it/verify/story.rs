@@ -167,7 +167,7 @@ impl Story {
         };
         let purchase = purchase.parse().unwrap();
         let report =
-            StandingReport { purchase, about: about(card), standing, position, without_us: None };
+            StandingReport { purchase, about: about(card), standing, position, without_us: None, answers: Vec::new() };
         self.book(desk, EventBody::Standing(Box::new(report))).await;
     }
 
