@@ -1,6 +1,9 @@
 -- The story of a purchase: what a decision answered, and what became of the purchase. Rows from
 -- before have nothing in these columns, and are digested as they were.
 
+-- Decisions: every reason with its parameters, or what each pot gave.
+ALTER TABLE decision ADD COLUMN answer TEXT;
+
 -- Messages: what they are about, where several of one matter are one message.
 ALTER TABLE message ADD COLUMN matter TEXT;
 CREATE INDEX message_of_matter ON message (programme_id, budget_id, matter, created_at)

@@ -15,7 +15,7 @@ use crate::domain::agreement::Agreement;
 use crate::domain::authorisation::{
     Approval, AuthorisationRequest, Continues, Decision, Facts, Holder,
 };
-use crate::domain::decide::decide;
+use crate::domain::decide::{VERSION, decide};
 use crate::domain::id::{
     BudgetId, ConnectionId, DecisionId, ExceptionId, IssuerReference, MessageId, PermissionId,
     PostingId, PotId, ProgrammeId, PurchaseId, PurchaseReference,
@@ -378,6 +378,7 @@ impl Desk<'_> {
         let about = about.into_iter().filter(counts);
         let is_known = holder.is_some();
         Ok(Facts {
+            rules_version: VERSION,
             moment,
             programme: self.programme.facts(),
             pots: if is_known { self.in_pots(open, moment.date)? } else { BTreeMap::new() },

@@ -103,6 +103,9 @@ pub enum PartialAmounts {
 /// All that one decision depends on, read in one database transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
+    /// The version of the rules of decision that judge them: [`VERSION`](super::decide::VERSION)
+    /// when they were gathered.
+    pub rules_version: u32,
     /// When the question arrived, in the programme's time zone.
     pub moment: Moment,
     pub programme: ProgrammeFacts,

@@ -18,7 +18,14 @@ use super::pot::{InPot, PotPlan, Source, drain};
 use super::reason::DeclineReason;
 use super::release::Coming;
 
-/// Decides `request` from `facts`.
+/// The version of the rules below. Facts carry the version that decided, so that a decision of any
+/// year is explained by the rules of its year: a change that can change an answer, or the order of
+/// its reasons, gets a new version and leaves the old ones as they are.
+///
+/// 1: limits refuse the whole purchase.
+pub const VERSION: u32 = 1;
+
+/// Decides `request` from `facts`, by the rules of the version that the facts carry.
 ///
 /// Pure: no clock, no randomness, no I/O, so that every decision can be replayed from its facts.
 /// The checks run in the order in which a person would want to hear of them, and all of them run:

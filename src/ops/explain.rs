@@ -1,5 +1,6 @@
-//! Why a purchase was decided as it was: the recorded facts are read back, the decision is made
-//! again from them, and both must be the same.
+//! Why a purchase was decided as it was. What is told comes from the recorded answer; beside it the
+//! recorded facts are decided again, by the version of the rules that decided, and both must be the
+//! same.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +11,7 @@ use serde_json::json;
 use super::purchases::ListError;
 use crate::domain::authorisation::{AuthorisationRequest, Decision, Facts};
 use crate::domain::card::CardState;
-use crate::domain::decide::decide;
+use crate::domain::decide::{VERSION, decide};
 use crate::domain::id::{
     BudgetId, ConnectionId, DecisionId, IssuerReference, PotId, ProgrammeId, PurchaseReference,
     WorkerId,
@@ -59,7 +60,7 @@ impl ExplainError {
     }
 }
 
-/// One decision, made again.
+/// One decision, as it was recorded and as it replays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     pub id: DecisionId,
@@ -89,6 +90,8 @@ pub struct Explanation {
     pub messages: Vec<String>,
     /// Whether our approval came too late and was taken back.
     pub is_withdrawn: bool,
+    /// The version of the rules that decided.
+    pub rules_version: u32,
     pub replay: Replay,
 }
 
@@ -142,7 +145,10 @@ pub async fn explain_one(
     };
     let versions = Versions { programme: programme.facts(), agreement };
     let facts = record.facts(versions).map_err(unreadable)?;
-    let decision = decide(&request, &facts);
+    let replayed = decide(&request, &facts);
+    let replay = compare(recorded, &request, &facts, &replayed);
+    // Decisions of early versions did not record their answer with all that it carries.
+    let decision = recorded.recorded_answer().unwrap_or(replayed);
     let owner = tx.person(&recorded.programme, &recorded.budget).await?;
     let cards = tx.cards_of(&recorded.programme, &recorded.budget).await?;
     let telling = Telling { request: &request, facts: &facts, programme: &programme };
@@ -175,30 +181,38 @@ pub async fn explain_one(
         finance_text: texts.finance,
         messages: messages.into_iter().map(|message| message.body).collect(),
         is_withdrawn: !withdrawn.is_empty(),
-        replay: compare(recorded, &request, &decision),
+        rules_version: facts.rules_version,
+        replay,
     })
 }
 
 fn compare(
     recorded: &RecordedDecision,
     request: &AuthorisationRequest,
-    decision: &Decision,
+    facts: &Facts,
+    replayed: &Decision,
 ) -> Replay {
-    let permission = match decision {
+    let version = facts.rules_version;
+    let permission = match replayed {
         Decision::Approve(approval) => approval.permission,
         Decision::Decline(_) => None,
     };
     // Erased merchant text is part of what the digest was made of.
     let is_same_question =
         recorded.merchant.is_none() || content_digest(request) == recorded.content;
-    let outcome = Outcome::of(decision);
+    let outcome = Outcome::of(replayed);
+    let answer = recorded.recorded_answer();
     if !is_same_question {
         Replay::Differs("the recorded question is not the one that was decided".to_owned())
+    } else if version > VERSION {
+        Replay::Differs(format!("decided by version {version} of the rules, which is newer"))
     } else if outcome != recorded.outcome {
         let (was, now) = (in_words(&recorded.outcome), in_words(&outcome));
         Replay::Differs(format!("recorded as {was}, but the recorded facts lead to {now}"))
     } else if permission != recorded.permission {
         Replay::Differs("another permission would be used up".to_owned())
+    } else if answer.is_some_and(|answer| answer != *replayed) {
+        Replay::Differs("the recorded answer carries other figures".to_owned())
     } else {
         Replay::Same
     }
@@ -313,6 +327,7 @@ impl Explanation {
             "finance_text": self.finance_text,
             "messages": self.messages,
             "withdrawn": self.is_withdrawn,
+            "rules_version": self.rules_version,
             "replay": replay,
             "difference": difference,
         })
@@ -349,7 +364,13 @@ impl fmt::Display for Explanation {
             writeln!(f, "  message   {message}")?;
         }
         match &self.replay {
-            Replay::Same => writeln!(f, "  replay    the same answer"),
+            Replay::Same => {
+                writeln!(
+                    f,
+                    "  replay    the same answer, by version {} of the rules",
+                    self.rules_version
+                )
+            }
             Replay::Differs(difference) => writeln!(f, "  replay    DIFFERENT: {difference}"),
         }
     }

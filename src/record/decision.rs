@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::answer::{answer_text, read_approval, read_decline};
 use super::facts::FactsRecord;
 use super::row::{Canonical, CorruptRow, Digest, Reader, Table, Value, columns, shown};
 use crate::domain::authorisation::{
@@ -25,7 +26,7 @@ pub const DECISION: Table = Table {
         Text "budget_id", Text "purchase_reference", Text "content", Text "question",
         Erasable "merchant", Text "merchant_digest", Text "facts", Text "outcome", Text "reasons",
         Text "currency", Number "asked_minor", Number "approved_minor", Text "permission_id",
-        Number "decided_at",
+        Number "decided_at", Added "answer",
     ],
 };
 
@@ -49,6 +50,9 @@ pub struct RecordedDecision {
     pub question: String,
     pub merchant: Option<String>,
     pub facts: String,
+    /// Reasons with their parameters, or what each pot gave. Decisions of early versions have none:
+    /// only a replay tells it.
+    pub answer: Option<String>,
 }
 
 /// What was decided.
@@ -165,6 +169,7 @@ impl NewDecision<'_> {
             approved.into(),
             permission.into(),
             facts.moment.at.into(),
+            answer_text(decision).into(),
         ]
     }
 }
@@ -190,6 +195,7 @@ pub fn read_decision(row: &[Value]) -> Result<RecordedDecision, CorruptRow> {
     let approved = reader.optional(|r| r.money(currency))?;
     let permission = reader.optional(Reader::parsed)?;
     let decided_at = reader.instant()?;
+    let answer = reader.optional(Reader::text)?.map(str::to_owned);
     let outcome = match (outcome.as_str(), approved, reasons) {
         ("approved", Some(amount), None) => Outcome::Approved(amount),
         ("declined", None, Some(codes)) => Outcome::Declined(codes),
@@ -210,6 +216,7 @@ pub fn read_decision(row: &[Value]) -> Result<RecordedDecision, CorruptRow> {
         question,
         merchant,
         facts,
+        answer,
     })
 }
 
@@ -219,6 +226,16 @@ fn codes(text: &str) -> Option<Vec<ReasonCode>> {
 }
 
 impl RecordedDecision {
+    /// The answer with all that it carries, as it was recorded. None when it was not recorded, or
+    /// cannot be read.
+    pub fn recorded_answer(&self) -> Option<Decision> {
+        let text = self.answer.as_deref()?;
+        match &self.outcome {
+            Outcome::Approved(amount) => read_approval(text, *amount, self.permission),
+            Outcome::Declined(_) => read_decline(text),
+        }
+    }
+
     /// The question as it was asked, for a replay. Erased merchant text stays empty; the shop's key
     /// is not rebuilt from it, so a term about one shop needs the text.
     pub fn request(&self) -> Option<AuthorisationRequest> {

@@ -32,6 +32,9 @@ pub enum UnreadableFacts {
 /// Facts as stored. Short names: a row of facts is to stay under 1 KB.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct FactsRecord {
+    /// The version of the rules that decided. Left out, it is the first.
+    #[serde(default = "first_rules", skip_serializing_if = "is_first_rules")]
+    rules: u32,
     at: Timestamp,
     date: Date,
     time: Time,
@@ -65,6 +68,15 @@ pub struct FactsRecord {
     so_far: Option<(i64, Date)>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     anothers: bool,
+}
+
+const fn first_rules() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes what it skips by reference")]
+const fn is_first_rules(rules: &u32) -> bool {
+    *rules == first_rules()
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -108,6 +120,7 @@ impl FactsRecord {
             (scope, period, key.first_day, used.amount.minor(), used.purchases)
         };
         Self {
+            rules: facts.rules_version,
             at: facts.moment.at,
             date: facts.moment.date,
             time: facts.moment.time,
@@ -139,6 +152,11 @@ impl FactsRecord {
     pub fn to_text(&self) -> String {
         // A struct of strings and numbers always serialises.
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The version of the rules that decided.
+    pub const fn rules_version(&self) -> u32 {
+        self.rules
     }
 
     /// The version of the programme's settings that was in force.
@@ -177,6 +195,7 @@ impl FactsRecord {
         };
         let permissions = self.permissions.iter().map(|record| permission(record, currency));
         Ok(Facts {
+            rules_version: self.rules,
             moment: self.moment(),
             programme,
             holder,

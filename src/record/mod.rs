@@ -5,6 +5,7 @@
 //! that the ledger's chain can vouch for it.
 
 pub mod agreement;
+pub mod answer;
 pub mod decision;
 mod dispute;
 pub mod event;
@@ -13,4 +14,5 @@ pub mod own_pot;
 pub mod particulars;
 pub mod proposal;
 pub mod purchase;
+pub mod reason;
 pub mod row;

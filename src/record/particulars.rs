@@ -2,8 +2,9 @@
 //! pages that show more than a text message may.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use super::reason::{money_value, reason_map};
 use crate::domain::money::Money;
 use crate::domain::reason::DeclineReason;
 
@@ -30,8 +31,7 @@ impl Particulars {
     /// Adds an amount.
     #[must_use]
     pub fn money(self, name: &str, money: Money) -> Self {
-        let currency = money.currency().code();
-        self.value(name, json!({"minor": money.minor(), "currency": currency}))
+        self.value(name, money_value(money))
     }
 
     /// Adds an instant.
@@ -42,54 +42,9 @@ impl Particulars {
 
     /// Adds what a reason carries, and its code as `reason`.
     #[must_use]
-    pub fn reason(self, reason: &DeclineReason) -> Self {
-        let named = self.text("reason", reason.code().as_str());
-        match reason {
-            DeclineReason::FunderRule { category }
-            | DeclineReason::CategoryOff { category }
-            | DeclineReason::CategoryAsk { category } => named.text("category", category.as_str()),
-            DeclineReason::OutsideHours { hours } => {
-                named.text("from", hours.from.to_string()).text("to", hours.to.to_string())
-            }
-            DeclineReason::OkOver { ended_at } => named.instant("ended_at", *ended_at),
-            DeclineReason::OkSmall { cap } => named.money("cap", *cap),
-            DeclineReason::OverPurchase { limit } => named.money("limit", *limit),
-            DeclineReason::OverPeriod { period, limit, left, until } => named
-                .text("period", period.word())
-                .money("limit", *limit)
-                .money("left", *left)
-                .optional("until", until.map(|date| date.to_string())),
-            DeclineReason::TooMany { period, limit, until } => named
-                .text("period", period.word())
-                .value("limit", json!(limit))
-                .optional("until", until.map(|date| date.to_string())),
-            DeclineReason::NoMoney { left, gap, held_back } => {
-                let named = named.money("left", *left).money("gap", *gap);
-                if held_back.is_zero() { named } else { named.money("held_back", *held_back) }
-            }
-            DeclineReason::NotYet { left, comes, on } => {
-                named.money("left", *left).money("comes", *comes).text("on", on.to_string())
-            }
-            DeclineReason::UnknownCard
-            | DeclineReason::NotStarted
-            | DeclineReason::FrozenSelf
-            | DeclineReason::FrozenStaff
-            | DeclineReason::CardLost
-            | DeclineReason::OldCard
-            | DeclineReason::Expired
-            | DeclineReason::Ended
-            | DeclineReason::Paused
-            | DeclineReason::OtherCurrency
-            | DeclineReason::PlaceOff
-            | DeclineReason::Unsorted
-            | DeclineReason::CashOff
-            | DeclineReason::CashBackOff
-            | DeclineReason::OnlineOff
-            | DeclineReason::AbroadOff
-            | DeclineReason::OkUsed
-            | DeclineReason::Conflict
-            | DeclineReason::OurFault => named,
-        }
+    pub fn reason(mut self, reason: &DeclineReason) -> Self {
+        self.0.extend(reason_map(reason));
+        self
     }
 
     /// The parameters as one line of JSON.

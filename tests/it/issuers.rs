@@ -295,6 +295,7 @@ fn standing(
         standing,
         position: Position { at: now(), answers, over, reference },
         without_us,
+        answers: Vec::new(),
     };
     event(number, kind, EventBody::Standing(Box::new(report)))
 }

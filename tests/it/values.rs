@@ -11,6 +11,7 @@ use sayso::domain::authorisation::{
     ProgrammeState, PurchaseKind,
 };
 use sayso::domain::card::CardState;
+use sayso::domain::decide::VERSION;
 use sayso::domain::id::{PermissionId, PotId, StreamId};
 use sayso::domain::limit::Limit;
 use sayso::domain::merchant::{Category, Mcc, Merchant};
@@ -66,6 +67,7 @@ pub(crate) fn a_request() -> AuthorisationRequest {
 /// Food, an active card, an agreement that allows everything, and £60.00 in one pot.
 pub(crate) fn some_facts() -> Facts {
     Facts {
+        rules_version: VERSION,
         moment: monday_morning(),
         programme: ProgrammeFacts {
             version: 1,

@@ -1,6 +1,7 @@
 //! The decision: its reasons and their order, limits, permissions, and which pots pay.
 
 mod calendar;
+mod golden;
 mod limits;
 mod order;
 mod permissions;

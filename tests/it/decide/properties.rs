@@ -61,7 +61,7 @@ fn some_categories() -> impl Strategy<Value = BTreeSet<Category>> {
 }
 
 prop_compose! {
-    fn any_request()(
+    pub(super) fn any_request()(
         minor in 1..=120_00_i64,
         cash_back in prop_oneof![Just(0), 1..=60_00_i64],
         kind in select(vec![PurchaseKind::Purchase, PurchaseKind::Cash]),
@@ -202,7 +202,7 @@ fn any_counters() -> impl Strategy<Value = BTreeMap<CounterKey, Committed>> {
 }
 
 prop_compose! {
-    fn any_facts()(
+    pub(super) fn any_facts()(
         (card, person, state) in (
             prop_oneof![9 => Just(CardState::Active), 1 => select(CardState::ALL.as_slice())],
             prop_oneof![19 => Just(PersonState::Active), 1 => Just(PersonState::Ended)],

@@ -27,7 +27,7 @@ use crate::values::{
     some_facts, yes,
 };
 
-type Case = (AuthorisationRequest, Facts, Vec<DeclineReason>);
+pub(super) type Case = (AuthorisationRequest, Facts, Vec<DeclineReason>);
 
 fn card(state: CardState) -> Facts {
     facts_with(|facts| facts.holder.as_mut().unwrap().card = state)
@@ -220,7 +220,8 @@ fn not_yet() -> DeclineReason {
     DeclineReason::NotYet { left: gbp(9_99), comes: gbp(9_99), on: Date::constant(2026, 11, 24) }
 }
 
-fn cases() -> Vec<Case> {
+/// Every reason with its smallest cause.
+pub(super) fn cases() -> Vec<Case> {
     [about_the_card(), about_the_shop(), about_permissions_limits_and_money()].concat()
 }
 

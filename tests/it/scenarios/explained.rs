@@ -30,6 +30,7 @@ on_both_databases!(
     a_file_with_ten_mistakes_lists_ten_and_changes_nothing,
     what_is_shown_applies_again_without_a_change,
     a_question_about_somebody_elses_purchase_is_explained,
+    what_is_told_later_is_what_was_recorded,
     a_question_about_somebody_elses_purchase_at_the_same_time_changes_nothing,
 );
 
@@ -91,6 +92,50 @@ async fn a_question_about_somebody_elses_purchase_is_explained(database: TestDat
     let explained = explain(world.app.store(), world.app.directory(), &answer.decision()).await;
     assert_eq!(explained.unwrap()[0].replay, Replay::Same);
     world.check().await;
+}
+
+/// The reason and what it carries come from the record: a replay only checks them. Decisions from
+/// before the record had them are told by their replay.
+async fn what_is_told_later_is_what_was_recorded(database: TestDatabase) {
+    let world = World::open(database).await;
+    let refused = world.ask(&purchase("Dear", 999_00)).await;
+    assert_eq!(refused.reason(), "no_money");
+    let paid = world.ask(&purchase("Cheap", 1_00)).await;
+    let explained = async |answer: &crate::world::Answer| {
+        let (store, directory) = (world.app.store(), world.app.directory());
+        explain(store, directory, &answer.decision()).await.unwrap().remove(0)
+    };
+    let (before, bought) = (explained(&refused).await, explained(&paid).await);
+    assert_eq!((&before.replay, &bought.replay), (&Replay::Same, &Replay::Same));
+    let answers = world.database.rows("SELECT answer FROM decision ORDER BY decided_at").await;
+    let answer: serde_json::Value = serde_json::from_str(&answers[0][0]).unwrap();
+    let reason = answer["reasons"][0].clone();
+    assert_eq!(reason["reason"], "no_money");
+    let left = reason["left"]["minor"].as_i64().unwrap();
+    assert_eq!(reason["gap"], json!({"minor": 999_00 - left, "currency": "GBP"}));
+
+    let mut meddling = world.database.connect().await;
+    let other = answers[0][0].replace(&format!(":{left},"), ":1234,");
+    for (answer, text, replay) in [
+        (
+            format!("'{other}'"),
+            "£12.34",
+            Replay::Differs("the recorded answer carries other figures".to_owned()),
+        ),
+        ("NULL".to_owned(), before.person_text.as_str(), Replay::Same),
+    ] {
+        let sql = format!("UPDATE decision SET answer = {answer} WHERE outcome = 'declined'");
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut meddling).await.unwrap();
+        let told = explained(&refused).await;
+        assert!(told.person_text.contains(text), "{}", told.person_text);
+        assert_eq!(told.replay, replay);
+    }
+    let sql = "UPDATE decision SET answer = NULL WHERE outcome = 'approved'";
+    sqlx::query(sql).execute(&mut meddling).await.unwrap();
+    let told = explained(&paid).await;
+    assert_eq!((told.parts, told.replay), (bought.parts, Replay::Same));
+    sqlx::Connection::close(meddling).await.unwrap();
+    world.app.stop().await;
 }
 
 /// Both are decided in one transaction: what the purchase holds must not count twice for its owner.
