@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use super::Desk;
 use crate::domain::authorisation::PurchaseKind;
 use crate::domain::id::PersonId;
+use crate::domain::matter::{Refusal, shop_of};
 use crate::domain::role::Act;
 use crate::domain::signal::{Seen, Signal, Tried, seen_from, signals, unused_from};
 use crate::members::{ActError, Acting};
@@ -51,9 +52,19 @@ pub async fn worth_a_talk(
 fn tried(decision: &RecordedDecision, zone: &TimeZone) -> Tried {
     let request = decision.request();
     let is_cash = |kind| kind == PurchaseKind::Cash;
+    let matter = match (&decision.outcome, &request) {
+        (Outcome::Declined(codes), Some(request)) => {
+            let reason = codes.first().map_or("", |code| code.as_str());
+            let shop = shop_of(request);
+            let refusal = Refusal::of(request, &shop, reason);
+            Some((refusal.matter(), refusal.within()))
+        }
+        (Outcome::Declined(_) | Outcome::Approved(_), _) => None,
+    };
     Tried {
         at: decision.decided_at,
         on: zone.to_datetime(decision.decided_at).date(),
+        matter,
         is_cash: request.is_some_and(|r| is_cash(r.kind) || r.cash_back.is_positive()),
         paid: match decision.outcome {
             Outcome::Approved(amount) => Some(amount),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::domain::authorisation::{AuthorisationRequest, Facts};
 use crate::domain::card::CardState;
 use crate::domain::id::{DecisionId, WorkerId};
-use crate::domain::matter::Refusal;
+use crate::domain::matter::{Refusal, shop_of};
 use crate::domain::reason::DeclineReason;
 use crate::ledger::book::{Book, Card};
 use crate::programme::directory::Programme;
@@ -38,15 +38,8 @@ pub(super) fn matter(
     reason: &DeclineReason,
     at: Timestamp,
 ) -> Matter {
-    let shop = request.merchant.shop_key().map(|key| key.to_string());
-    let code = request.merchant.mcc().map(|mcc| mcc.to_string());
-    let refusal = Refusal {
-        card: &request.card,
-        shop: &shop.or(code).unwrap_or_default(),
-        reason: reason.code().as_str(),
-        presence: request.presence,
-        amount: request.amount,
-    };
+    let shop = shop_of(request);
+    let refusal = Refusal::of(request, &shop, reason.code().as_str());
     Matter { digest: Digest::of_text(&refusal.matter()), since: refusal.since(at) }
 }
 

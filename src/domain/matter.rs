@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::authorisation::Presence;
+use super::authorisation::{AuthorisationRequest, Presence};
 use super::id::CardToken;
 use super::money::Money;
 
@@ -24,7 +24,20 @@ pub struct Refusal<'a> {
     pub amount: Money,
 }
 
-impl Refusal<'_> {
+/// The shop of a question as a matter knows it: by its name, or by the code of its kind.
+pub fn shop_of(request: &AuthorisationRequest) -> String {
+    let shop = request.merchant.shop_key().map(|key| key.to_string());
+    let code = || request.merchant.mcc().map(|mcc| mcc.to_string());
+    shop.or_else(code).unwrap_or_default()
+}
+
+impl<'a> Refusal<'a> {
+    /// What `request` was refused for.
+    pub const fn of(request: &'a AuthorisationRequest, shop: &'a str, reason: &'a str) -> Self {
+        let AuthorisationRequest { card, presence, amount, .. } = request;
+        Self { card, shop, reason, presence: *presence, amount: *amount }
+    }
+
     /// Equal for refusals of one matter, as far as they are near enough in time.
     pub fn matter(&self) -> String {
         let Self { card, shop, reason, presence, amount } = self;

@@ -1,6 +1,7 @@
 //! What operators, auditors and finance need to know: health, counts, balances, exceptions, why a
 //! decision was made, the proof of the ledger, and seals.
 
+pub mod activity;
 pub mod balances;
 pub mod exceptions;
 pub mod explain;

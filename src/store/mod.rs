@@ -3,6 +3,7 @@
 //! A database future is never dropped half-way: whoever starts a [`Tx`] runs it to its end in a
 //! task of its own (sqlx 0.9 can leave a pooled connection inside a half-begun transaction).
 
+mod activity;
 mod acts;
 mod agreements;
 mod appeals;
@@ -42,6 +43,7 @@ use std::sync::Arc;
 use sqlx::any::AnyConnectOptions;
 use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transaction};
 
+pub use self::activity::LoadedRow;
 pub use self::acts::{ActRow, ActsReader, LookRow};
 pub use self::agreements::Agreements;
 pub use self::appeals::WaitingAppeal;

@@ -6,6 +6,7 @@
 //! the store; what writes is a [`Deed`](deed::Deed).
 
 mod acting;
+mod activity;
 mod agreement;
 mod appeals;
 mod asked;
@@ -103,6 +104,7 @@ pub(super) fn router() -> OpenApiRouter<Edge> {
         .merge(queues::router())
         .merge(safety::router())
         .merge(people::router())
+        .merge(activity::router())
         .merge(pots::router())
         .merge(agreement::router())
         .merge(guide::router())

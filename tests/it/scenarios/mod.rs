@@ -22,6 +22,7 @@ mod processes;
 mod repeats;
 mod stages;
 mod tenants;
+mod told;
 mod tokens;
 mod unreadable;
 mod upkeep;
