@@ -4,6 +4,22 @@
 -- Decisions: every reason with its parameters, or what each pot gave.
 ALTER TABLE decision ADD COLUMN answer TEXT COLLATE "C";
 
+-- ------------------------------------------------------------------------- what few purchases have --
+
+-- JSON: what limits got back, captures that belong elsewhere, gains by exchange, what was unusual.
+-- Null for most purchases, and for those from before.
+ALTER TABLE purchase ADD COLUMN extra TEXT COLLATE "C";
+
+-- ------------------------------------------------------------------------------ what to look at --
+
+-- The purchase or the message that an exception is about, and the message that explained it: such
+-- an exception is kept, and shown no more.
+ALTER TABLE exception ADD COLUMN about TEXT COLLATE "C";
+ALTER TABLE exception ADD COLUMN settled_at BIGINT;
+ALTER TABLE exception ADD COLUMN settled_by TEXT COLLATE "C";
+
+-- ------------------------------------------------------------------------- lists and messages --
+
 -- Messages: what they are about, where several of one matter are one message.
 ALTER TABLE message ADD COLUMN matter TEXT COLLATE "C";
 CREATE INDEX message_of_matter ON message (programme_id, budget_id, matter, created_at)

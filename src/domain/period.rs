@@ -2,7 +2,7 @@
 
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan as _};
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 /// The moment a message arrived, with the local date and time that were true there and then.
 ///
@@ -21,6 +21,17 @@ impl Moment {
         let local = zone.to_datetime(at);
         Self { at, date: local.date(), time: local.time() }
     }
+}
+
+/// How long after a purchase its day still counts, however late it is told.
+const TOLD_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// The local day on which a purchase counts that is first heard of at `heard`: the day on which it
+/// was made by the issuer's clock, unless that is more than seven days ago, in the future, or not
+/// told.
+pub fn day_of_purchase(bought_at: Option<Timestamp>, heard: Moment, zone: &TimeZone) -> Date {
+    let is_recent = |at: &Timestamp| *at <= heard.at && heard.at.duration_since(*at) <= TOLD_WITHIN;
+    bought_at.filter(is_recent).map_or(heard.date, |at| zone.to_datetime(at).date())
 }
 
 /// A span of the calendar over which a limit counts.
@@ -136,6 +147,23 @@ mod tests {
         ] {
             assert_eq!(Period::Month.first_day(day), first);
             assert_eq!(Period::Month.last_day(day), Some(last));
+        }
+    }
+
+    #[test]
+    fn a_purchase_counts_on_its_own_day_for_seven_days() {
+        let heard = moment("2026-11-24T00:03:00Z", &london());
+        for (bought_at, expected) in [
+            (None, date(2026, 11, 24)),
+            (Some("2026-11-23T23:58:00Z"), date(2026, 11, 23)),
+            (Some("2026-11-24T00:03:00Z"), date(2026, 11, 24)),
+            (Some("2026-11-24T00:03:01Z"), date(2026, 11, 24)),
+            (Some("2026-11-25T00:00:00Z"), date(2026, 11, 24)),
+            (Some("2026-11-17T00:03:00Z"), date(2026, 11, 17)),
+            (Some("2026-11-17T00:02:59Z"), date(2026, 11, 24)),
+        ] {
+            let bought_at = bought_at.map(|text| text.parse().unwrap());
+            assert_eq!(day_of_purchase(bought_at, heard, &london()), expected, "{bought_at:?}");
         }
     }
 

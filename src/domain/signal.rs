@@ -129,16 +129,18 @@ fn not_paid(seen: &Seen<'_>) -> Option<Signal> {
 fn matters(mut refused: Vec<&Tried>) -> usize {
     refused.sort_by_key(|tried| tried.at);
     let mut begun: BTreeMap<&str, Timestamp> = BTreeMap::new();
-    let is_new = |tried: &&&Tried| {
-        let Some((matter, within)) = &tried.matter else { return true };
-        let is_same = |first: &Timestamp| tried.at.duration_since(*first) < *within;
-        let is_known = begun.get(matter.as_str()).is_some_and(is_same);
-        if !is_known {
+    let mut count = 0_usize;
+    for tried in refused {
+        let known = tried.matter.as_ref().is_some_and(|(matter, within)| {
+            let first = begun.get(matter.as_str());
+            first.is_some_and(|first| tried.at.duration_since(*first) < *within)
+        });
+        if let Some((matter, _)) = tried.matter.as_ref().filter(|_| !known) {
             begun.insert(matter, tried.at);
         }
-        !is_known
-    };
-    refused.iter().filter(is_new).count()
+        count = count.saturating_add(usize::from(!known));
+    }
+    count
 }
 
 fn cash_pressed(seen: &Seen<'_>) -> Option<Signal> {

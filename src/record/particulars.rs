@@ -69,5 +69,9 @@ pub fn money_of(facts: &str, name: &str, currency: Currency) -> Option<Money> {
     let facts: Map<String, Value> = serde_json::from_str(facts).ok()?;
     let amount = facts.get(name)?;
     let is_same = amount.get("currency")?.as_str()? == currency.code();
-    amount.get("minor")?.as_i64().filter(|_| is_same).map(|minor| Money::from_minor(minor, currency))
+    amount
+        .get("minor")?
+        .as_i64()
+        .filter(|_| is_same)
+        .map(|minor| Money::from_minor(minor, currency))
 }

@@ -38,10 +38,8 @@ impl Tx {
     ) -> Result<Vec<LoadedRow>, StoreError> {
         let sql = "SELECT pot_id, amount_minor, loaded_at FROM load \
                    WHERE programme_id = $1 AND budget_id = $2 ORDER BY loaded_at, pot_id LIMIT $3";
-        let query = sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(LOADS_MOST);
+        let query =
+            sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string()).bind(LOADS_MOST);
         let mut loads = Vec::new();
         for row in query.fetch_all(self.connection()).await? {
             let row = read_row(&row, LOADED.columns)?;

@@ -94,12 +94,12 @@ fn count(
     sums: &mut BTreeMap<CounterKey, Used>,
 ) -> Result<(), MoneyError> {
     let (purchase, counted) = (&read.purchase, &read.purchase.counted);
-    let committed = purchase.committed()?;
-    if !committed.is_positive() {
+    if !purchase.committed()?.is_positive() {
         return Ok(());
     }
+    let counted_amount = purchase.counted_amount()?;
     for (scope, period) in kept.iter().filter(|(scope, _)| counted.is_within(scope)) {
-        let amount = counted.amount_in(scope, committed)?;
+        let amount = counted.amount_in(scope, counted_amount)?;
         let (sum, purchases) = sums.entry(counted.counter(scope, *period)).or_default();
         *sum = sum.saturating_add(i128::from(amount.minor()));
         *purchases = purchases.saturating_add(1);
@@ -142,7 +142,11 @@ fn begun_since_the_agreement(
             continue;
         }
         let counted = &read.purchase.counted;
-        let within = kept.iter().filter(|(scope, _)| counted.is_within(scope));
+        // A purchase that was told of on a later day begins no counter of a period before that.
+        let heard_on = read.purchase.heard_on.unwrap_or(counted.on);
+        let within = kept.iter().filter(|(scope, period)| {
+            counted.is_within(scope) && period.first_day(heard_on) == period.first_day(counted.on)
+        });
         keys.extend(within.map(|(scope, period)| counted.counter(scope, *period)));
     }
     keys

@@ -36,7 +36,8 @@ async fn activity(world: &World, who: &str, limit: usize) -> Vec<String> {
 
 async fn money_that_is_added_moved_held_back_and_let_out_is_listed_once(database: TestDatabase) {
     let week = "allocated = \"3120.00\"\n";
-    let release = r#"release = { at_once = "30.00", amount = "20.00", every = "week", from = 2026-11-30 }"#;
+    let release =
+        r#"release = { at_once = "30.00", amount = "20.00", every = "week", from = 2026-11-30 }"#;
     let file = town().replacen(week, &format!("{week}{release}\n"), 1);
     let world = World::open_with(database, &file).await;
     let dee = async |path: &str, body: Value| {

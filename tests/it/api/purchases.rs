@@ -59,7 +59,14 @@ fn more(purchase: &Purchase, amount: i64) -> Purchase {
 
 /// The issuer refused it by itself: `asked` was never held.
 fn refused(purchase: &Purchase, world: &World, reason: &str, asked: i64) -> Value {
-    let standing = Standing { name: reason, status: "closed", approved: false, reason, amount: asked, answers: 1 };
+    let standing = Standing {
+        name: reason,
+        status: "closed",
+        approved: false,
+        reason,
+        amount: asked,
+        answers: 1,
+    };
     let mut event = purchase.standing("created", world.now(), &standing);
     event["data"]["object"]["amount"] = json!(0);
     event
@@ -95,7 +102,14 @@ async fn live(world: &World) {
     for answers in 0..3 {
         assert!(!world.ask(&Purchase { answers, ..rug.clone() }).await.is_approved());
     }
-    let declined = Standing { name: "no", status: "closed", approved: false, reason: "webhook_declined", amount: 0, answers: 3 };
+    let declined = Standing {
+        name: "no",
+        status: "closed",
+        approved: false,
+        reason: "webhook_declined",
+        amount: 0,
+        answers: 3,
+    };
     world.tell(&rug.standing("created", world.now(), &declined)).await;
     // The same, and nobody says anything.
     let lamp = at("LAMP", 9_000_00);
@@ -170,8 +184,7 @@ async fn each_purchase_is_one_line_on_however_many_pages(database: TestDatabase)
     let [held, spent, _] = world.figures("dee").await;
     assert_eq!(sum(&all, "held"), held);
     let back = sum(&all, "refunded");
-    let aside: i64 =
-        all.iter().filter_map(|line| line["aside"]["amount"].as_i64()).sum();
+    let aside: i64 = all.iter().filter_map(|line| line["aside"]["amount"].as_i64()).sum();
     assert_eq!(sum(&all, "spent") - back + aside, spent);
     let totals = world.get_as("dee", "/v1/people/dee/totals").await.json();
     assert_eq!(totals["total"], money(held + spent));
@@ -185,7 +198,11 @@ async fn each_purchase_is_one_line_on_however_many_pages(database: TestDatabase)
         }
         let words = one["words"].as_str().unwrap();
         let is_paid = ["paid", "held"].map(Value::from).contains(&line["state"]);
-        assert_eq!(words.starts_with("£") && words.contains(" at "), is_paid && line["place"] != "HOTEL", "{words}");
+        assert_eq!(
+            words.starts_with("£") && words.contains(" at "),
+            is_paid && line["place"] != "HOTEL",
+            "{words}"
+        );
         assert!(words.ends_with('.') && words.len() > 20, "{words}");
     }
     world.check().await;
@@ -254,7 +271,9 @@ async fn purchases_from_before_are_one_line_too(database: TestDatabase) {
         ),
     };
     connection.execute(drop).await.unwrap();
-    for (table, column) in [("posting", "purchase_id"), ("purchase", "purchase_id"), ("hold", "purchase_id")] {
+    for (table, column) in
+        [("posting", "purchase_id"), ("purchase", "purchase_id"), ("hold", "purchase_id")]
+    {
         let sql = format!(
             "UPDATE {table} SET {column} = 'pur_f' || SUBSTR({column}, 6) WHERE {column} IS NOT NULL"
         );

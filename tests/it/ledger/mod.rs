@@ -22,9 +22,10 @@ use sayso::domain::margin::{Margin, MarginPercent};
 use sayso::domain::money::Money;
 use sayso::domain::period::Period;
 use sayso::domain::person::PersonState;
+use sayso::domain::position::{MessageKind, Position};
 use sayso::domain::pot::{Source, drain};
-use sayso::domain::presentment::{Position, Standing};
-use sayso::domain::purchase::{IssuerWord, Place, Promise, PromiseState, Purchase};
+use sayso::domain::presentment::Standing;
+use sayso::domain::purchase::{Anomalies, IssuerWord, Place, Promise, PromiseState, Purchase};
 use sayso::ledger::account::Account;
 use sayso::ledger::book::{Book, Cause, LedgerError, Owner, PotBalance, Pots, PurchaseKey};
 use sayso::ledger::posting::{Head, PostingKind, Transfer};
@@ -455,6 +456,13 @@ fn a_purchase(name: &str) -> Purchase {
         disputed: gbp(0),
         recovered: gbp(0),
         expires_at: None,
+        limit_back: gbp(0),
+        captured_elsewhere: gbp(0),
+        exchange: None,
+        merchant_sums: None,
+        most_held: gbp(0),
+        anomalies: Anomalies::default(),
+        heard_on: None,
     }
 }
 
@@ -463,7 +471,8 @@ fn word(standing: Standing, second: i64, answers: u32, event: &str) -> IssuerWor
     let at = monday_morning().at.checked_add(SignedDuration::from_secs(second)).unwrap();
     let over = u8::from(!matches!(standing, Standing::Open { .. }));
     let reference = event.parse().unwrap();
-    IssuerWord { standing, position: Position { at, answers, over, reference } }
+    let kind = MessageKind::Updated;
+    IssuerWord { standing, position: Position { at, kind, answers, listed: 0, over, reference } }
 }
 
 /// What the issuer says about the one dispute of a purchase, `second` seconds after the question.
@@ -481,7 +490,14 @@ fn report(
         amount: gbp(minor),
         outcome,
         funds,
-        position: Position { at, answers: 0, over, reference: event.parse().unwrap() },
+        position: Position {
+            at,
+            kind: MessageKind::Updated,
+            answers: 0,
+            listed: 0,
+            over,
+            reference: event.parse().unwrap(),
+        },
     }
 }
 

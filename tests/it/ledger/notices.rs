@@ -141,11 +141,7 @@ fn what_is_usual_stays_silent_and_the_rest_is_told_once() {
             S::ApprovedWithoutUs,
         ),
         ("capture 20", vec![N::PaidAfterAll { took: p(20) }], S::ApprovedWithoutUs),
-        (
-            "ask 20, open 20, open 55",
-            vec![N::KeptWithoutUs { amount: p(35) }],
-            S::Held,
-        ),
+        ("ask 20, open 20, open 55", vec![N::KeptWithoutUs { amount: p(35) }], S::Held),
         (
             "ask 20, open 20, capture 20, refund 5",
             vec![N::MoneyBack { amount: p(5) }],
@@ -199,7 +195,8 @@ fn what_is_usual_stays_silent_and_the_rest_is_told_once() {
 
 #[test]
 fn a_card_that_is_stopped_and_paid_with_is_told_as_that_unless_we_had_said_yes() {
-    for (said, is_told) in [("capture 20", true), ("open 20", true), ("ask 20, capture 20", false)] {
+    for (said, is_told) in [("capture 20", true), ("open 20", true), ("ask 20, capture 20", false)]
+    {
         let mut life = Life::new();
         for (second, said) in (0..).zip(said.split(", ")) {
             life.is_card_stopped = said != "ask 20";
@@ -298,8 +295,12 @@ fn answers_alone_say_how_it_stands() {
         desk.purchase(NAME).clone()
     };
     assert_eq!(state_of(&[A::Withdrawn], Some(&withdrawn)), Ok(S::TakenBack));
-    let refused = IssuerRefused { asked: gbp(1), why: IssuerRefusal::Rule, is_after_our_yes: false };
+    let refused =
+        IssuerRefused { asked: gbp(1), why: IssuerRefusal::Rule, is_after_our_yes: false };
     let around = Around { refused: &[refused], is_card_stopped: false };
     let known = a_purchase(NAME);
-    assert_eq!(notices(&known, &known, around).unwrap(), [PurchaseNotice::RefusedByIssuer(refused)]);
+    assert_eq!(
+        notices(&known, &known, around).unwrap(),
+        [PurchaseNotice::RefusedByIssuer(refused)]
+    );
 }

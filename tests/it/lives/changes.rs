@@ -6,8 +6,9 @@ use sayso::domain::authorisation::{AuthorisationRequest, PartialAmounts, Presenc
 use sayso::domain::dispute::{DisputeReport, Funds, Outcome};
 use sayso::domain::merchant::{Mcc, Merchant};
 use sayso::domain::money::Money;
+use sayso::domain::position::{MessageKind, Position};
 use sayso::domain::presentment::{
-    Change, Direction, EventBody, HoldChange, IssuerEvent, Position, Presentment, PurchaseReport,
+    Change, Direction, EventBody, HoldChange, IssuerEvent, Presentment, PurchaseReport,
 };
 
 use super::message::{A_MONTH_PASSES, Answer, Groups, MARK, Message, Said, Tongue};
@@ -129,7 +130,9 @@ impl Teller {
             presence: Presence::InPerson,
             cash_back: gbp(0),
             merchant_currency: None,
+            merchant_amount: None,
             merchant: self.merchant(),
+            bought_at: None,
         }
     }
 
@@ -180,7 +183,9 @@ impl Teller {
             funds,
             position: Position {
                 at: self.begun.checked_add(minutes.minutes()).unwrap(),
+                kind: MessageKind::Updated,
                 answers: 0,
+                listed: 0,
                 over: u8::from(outcome != Outcome::Open),
                 reference: format!("{}_{}", self.purchase, self.said).parse().unwrap(),
             },

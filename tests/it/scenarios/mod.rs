@@ -22,7 +22,7 @@ mod processes;
 mod repeats;
 mod stages;
 mod tenants;
-mod told;
 mod tokens;
+mod told;
 mod unreadable;
 mod upkeep;

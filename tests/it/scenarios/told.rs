@@ -157,9 +157,7 @@ async fn a_shop_that_tries_again_and_again_is_one_message_and_one_matter(databas
     world.check().await;
 }
 
-async fn a_frozen_card_that_is_paid_with_is_told_to_the_person_and_to_duty(
-    database: TestDatabase,
-) {
+async fn a_frozen_card_that_is_paid_with_is_told_to_the_person_and_to_duty(database: TestDatabase) {
     let world = World::open(database).await;
     let before = purchase("Before", 5_00);
     assert!(world.ask(&before).await.is_approved());
