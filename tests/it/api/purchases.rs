@@ -203,7 +203,7 @@ async fn each_purchase_is_one_line_on_however_many_pages(database: TestDatabase)
             is_paid && line["place"] != "HOTEL",
             "{words}"
         );
-        assert!(words.ends_with('.') && words.len() > 20, "{words}");
+        assert!(words.ends_with('.') && words.len() > 12, "{words}");
     }
     world.check().await;
 }
