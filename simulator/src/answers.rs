@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::{client::Reply, oracle::Verdict, programme::Connection, report::Answer};
+use crate::{client::Reply, currency, oracle::Verdict, programme::Connection, report::Answer};
 
 /// The answer to a question, as Stripe reads it.
 #[derive(Debug, Clone, Deserialize)]
@@ -41,9 +41,9 @@ impl Told {
             .ok()
     }
 
-    /// What it comes to on a question for `asked_minor`.
-    pub(crate) fn answer(&self, asked_minor: i64) -> Answer {
-        match (self.approved, self.amount) {
+    /// What it comes to on a question for `asked_minor` of `currency`.
+    pub(crate) fn answer(&self, asked_minor: i64, currency: &str) -> Answer {
+        match (self.approved, self.amount.map(|theirs| currency::from_stripe(theirs, currency))) {
             (false, _) => Answer::NotPaid,
             (true, Some(part)) if part != asked_minor => Answer::Partial(part),
             (true, _) => Answer::Approved,

@@ -21,6 +21,9 @@ mod balances;
 pub mod books;
 mod categories;
 mod client;
+mod currency;
+mod differences;
+mod identity;
 mod issuers;
 mod oracle;
 mod play;
@@ -32,5 +35,6 @@ mod shops;
 mod stories;
 pub mod storm;
 
+pub use differences::Differences;
 pub use play::{Clock, Outcome, Play, SetTime, SignIn, Token, play, year};
 pub use report::{Answer, Kind, Moment, Report, Step};

@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use simulator::{
     Clock, Play, Report, SignIn,
     programme::Programme,
-    recorded::Format,
+    recorded::{self, Format},
     storm::{Past, Storm},
 };
 use tokio::sync::mpsc;
@@ -121,6 +121,7 @@ async fn main() -> ExitCode {
 
 async fn play(against: Against) -> anyhow::Result<ExitCode> {
     against.tell_seed();
+    against.tell_what_is_not_modelled()?;
     let programme = against.programme()?;
     let output = against.output;
     let (sender, mut steps) = mpsc::channel(64);
@@ -147,6 +148,7 @@ async fn storm(arguments: StormArguments) -> anyhow::Result<ExitCode> {
     let StormArguments { against, purchases, connections, rate, recorded, skip_bad, outages } =
         arguments;
     against.tell_seed();
+    against.tell_what_is_not_modelled()?;
     let recorded = recorded.map(|file| past(&file, skip_bad)).transpose()?;
     let storm = Storm {
         gateway: against.gateway.clone(),
@@ -172,7 +174,9 @@ fn past(file: &Path, skips_bad: bool) -> anyhow::Result<Past> {
         Some("jsonl") => Format::JsonLines,
         _ => bail!("{} is neither .csv nor .jsonl", file.display()),
     };
-    Ok(Past { text: read(file)?, format, skips_bad })
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let text = recorded::text(&bytes).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(Past { text, format, skips_bad })
 }
 
 fn population(arguments: &PopulationArguments) -> anyhow::Result<ExitCode> {
@@ -195,6 +199,14 @@ impl Against {
             Output::Text => println!("seed {}", self.seed),
             Output::Json => eprintln!("seed {}", self.seed),
         }
+    }
+
+    /// Names what the books do not know of the programme, before anything is sent.
+    fn tell_what_is_not_modelled(&self) -> anyhow::Result<()> {
+        for note in Programme::read(&self.programme()?)?.notes {
+            eprintln!("{note}");
+        }
+        Ok(())
     }
 
     fn programme(&self) -> anyhow::Result<String> {

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use jiff::{Zoned, civil::Date};
+use jiff::{
+    Zoned,
+    civil::{Date, Time},
+};
 
 use crate::{
-    books::{Books, PersonBook, Purchase},
-    programme::{CardState, Limit, Narrow, Per, Scope, Term, Wide, Word},
+    books::{About, Allowed, Books, PersonBook, Purchase},
+    programme::{CardState, Home, Hours, Limit, Narrow, Per, Scope, Term, Wide, Word},
     shops::{Shop, Till},
 };
 
@@ -39,39 +42,34 @@ impl Books {
     pub(crate) fn judge(&self, question: &Question, at: i64) -> Verdict {
         let told = |reason| Verdict::Decline(BTreeSet::from([reason]));
         let known = question.person.and_then(|index| Some((index, self.people.get(index)?)));
-        let (index, person) = match (question.card, known) {
-            (CardState::Active, Some(known)) => known,
-            (CardState::Replaced, Some(_)) => return told("old_card"),
-            (CardState::Lost, Some(_)) => return told("card_lost"),
-            (CardState::Unknown, _) | (_, None) => return told("unknown_card"),
+        let (index, person) = match (known, question.card.refusal()) {
+            (None, _) => return told("unknown_card"),
+            (Some(_), Some(reason)) => return told(reason),
+            (Some(known), None) => known,
         };
         if person.is_frozen {
             return told("frozen_self");
+        }
+        if person.is_ended {
+            return told("ended");
+        }
+        if self.is_paused {
+            return told("paused");
         }
         if question.amount_minor == 0 {
             return Verdict::Approve; // the shop only looks whether the card is good
         }
         let shop = question.shop;
-        if is_unlawful(person, shop.category) {
+        let now = self.local(at);
+        if is_unlawful(person, shop.category, now.date()) {
             return told("funder_rule");
         }
-        let now = self.local(at);
-        let mut terms = Applying::of(person, shop, &self.country, &now);
-        if self.is_allowed(index, shop, question.amount_minor) {
-            terms.matched = None;
+        let terms = Applying::of(person, shop, &self.home, &now);
+        let objections = self.objections(question, index, &terms, &now);
+        if !objections.is_empty() && self.allowed_for(question, at).is_none() {
+            return Verdict::Decline(self.reasons(question, &objections, at));
         }
-        let mut reasons = terms.refusals(shop);
-        if !reasons.is_empty() {
-            if self.was_allowed(index, shop) {
-                reasons.insert("ok_used");
-            }
-            return Verdict::Decline(reasons);
-        }
-        let reasons = self.limits_broken(question, index, &terms, &now);
-        if !reasons.is_empty() {
-            return Verdict::Decline(reasons);
-        }
-        let parts = self.cover(index, shop.category, question.amount_minor);
+        let parts = self.cover(index, shop.category, question.amount_minor, now.date());
         let kept = self.purchases.get(&question.number).map_or(0, |p| p.margin_held_minor());
         let covered = parts.iter().map(|(_, part)| part).sum::<i64>() + kept;
         if covered >= question.amount_minor {
@@ -79,23 +77,109 @@ impl Books {
         } else if covered > 0 && question.is_amount_controllable && person.is_partial_agreed {
             Verdict::Part(covered)
         } else {
-            told("no_money")
+            let pots = self.eligible(index, shop.category, now.date()).into_iter();
+            let mut pots = pots.filter_map(|pot| person.pots.get(pot));
+            let comes = pots.any(|pot| pot.has_more_to_come(now.date()));
+            told(if comes { "not_yet" } else { "no_money" })
         }
     }
 
-    fn limits_broken(
+    /// What the list and its limits have against it.
+    fn objections<'a>(
         &self,
         question: &Question,
         person: usize,
-        terms: &Applying<'_>,
+        terms: &Applying<'a>,
         now: &Zoned,
+    ) -> Vec<Objection<'a>> {
+        let mut objections = terms.refusals(question.shop);
+        objections.extend(self.limits_broken(question, person, terms, now));
+        objections
+    }
+
+    /// What may be told of these: what is nearest to the shop, or why an OK does not help.
+    fn reasons(
+        &self,
+        question: &Question,
+        objections: &[Objection<'_>],
+        at: i64,
     ) -> BTreeSet<&'static str> {
+        let first = objections.iter().map(|objection| objection.check).min();
+        let nearest = objections.iter().filter(|objection| Some(objection.check) == first);
+        let reasons = nearest.map(|objection| objection.reason);
+        reasons.chain(self.why_not_allowed(question, at)).collect()
+    }
+
+    /// The number of the OK that lifts all that the list has against it, if there is one.
+    pub(crate) fn allowed_for(&self, question: &Question, at: i64) -> Option<usize> {
+        let index = question.person?;
+        let person = self.people.get(index)?;
+        self.allowed(index, at).next()?;
+        let now = self.local(at);
+        let terms = Applying::of(person, question.shop, &self.home, &now);
+        let objections = self.objections(question, index, &terms, &now);
+        if objections.is_empty() {
+            return None;
+        }
+        let whole = self.whole_minor(question);
+        let mut given = self
+            .allowed(index, at)
+            .filter(|(_, allowed)| self.is_allowed_about(person, question.shop, &allowed.about));
+        let lifts = |(number, allowed): &(usize, &Allowed)| {
+            self.uses(*number) < allowed.uses
+                && at < allowed.ends
+                && whole <= allowed.most_minor
+                && objections.iter().all(|objection| objection.has_cooled(allowed.from, at))
+        };
+        given.find(lifts).map(|(number, _)| number)
+    }
+
+    /// Why the latest OK about it is none any more.
+    fn why_not_allowed(&self, question: &Question, at: i64) -> Option<&'static str> {
+        let index = question.person?;
+        let person = self.people.get(index)?;
+        let about = |(_, allowed): &(usize, &Allowed)| {
+            self.is_allowed_about(person, question.shop, &allowed.about)
+        };
+        let (number, allowed) = self.allowed(index, at).filter(about).last()?;
+        if self.uses(number) >= allowed.uses {
+            Some("ok_used")
+        } else if at >= allowed.ends {
+            Some("ok_over")
+        } else if self.whole_minor(question) > allowed.most_minor {
+            Some("ok_small")
+        } else {
+            None
+        }
+    }
+
+    /// What the purchase comes to with what was approved of it before.
+    fn whole_minor(&self, question: &Question) -> i64 {
+        let open = self.purchases.get(&question.number);
+        question.amount_minor + open.map_or(0, |purchase| purchase.committed_minor())
+    }
+
+    fn is_allowed_about(&self, person: &PersonBook, shop: &Shop, about: &About) -> bool {
+        match about {
+            About::Shop(agreed) => agreed.is_same_as(shop),
+            About::Scope(scope) => self.is_within(person, scope, shop, shop.till),
+        }
+    }
+
+    fn limits_broken<'a>(
+        &self,
+        question: &Question,
+        person: usize,
+        terms: &Applying<'a>,
+        now: &Zoned,
+    ) -> Vec<Objection<'a>> {
         let open = self.purchases.get(&question.number).filter(|p| p.committed_minor() > 0);
         let already = open.map_or(0, |purchase| purchase.committed_minor());
         // All of a purchase counts on one day, increments of a later day included.
         let day = open.map_or(now.date(), |purchase| purchase.day);
-        let mut reasons = BTreeSet::new();
+        let mut broken = Vec::new();
         for term in terms.all() {
+            let mut object = |reason| broken.push(Objection { check: Check::Limits, reason, term });
             for limit in &term.limits {
                 let (amount, count) = if limit.per == Per::Purchase {
                     (already, 0)
@@ -103,20 +187,17 @@ impl Books {
                     self.counted(person, term, limit, day)
                 };
                 if limit.amount.is_some_and(|most| amount + question.amount_minor > most.0) {
-                    reasons.insert(match limit.per {
+                    object(match limit.per {
                         Per::Purchase => "over_purchase",
                         Per::Day | Per::Week | Per::Month | Per::Agreement => "over_period",
                     });
-                    if question.shop.category == "unsorted" {
-                        reasons.insert("unsorted_ask");
-                    }
                 }
                 if open.is_none() && limit.count.is_some_and(|most| count + 1 > most) {
-                    reasons.insert("too_many");
+                    object("too_many");
                 }
             }
         }
-        reasons
+        broken
     }
 
     /// What has been used of a limit in its period: the amount, and how many purchases.
@@ -137,24 +218,65 @@ impl Books {
     }
 
     fn covers(&self, person: &PersonBook, term: &Term, purchase: &Purchase) -> bool {
-        let shop = purchase.shop;
-        match &term.on {
-            Scope::Narrow(narrow) => is_about(narrow, shop),
+        self.is_within(person, &term.on, purchase.shop, purchase.till)
+    }
+
+    fn is_within(&self, person: &PersonBook, scope: &Scope, shop: &Shop, till: Till) -> bool {
+        match scope {
+            Scope::Narrow(narrow) => rank(narrow, shop).is_some(),
             Scope::Wide(Wide::Everything | Wide::Hours) => true,
             Scope::Wide(Wide::EverythingElse) => most_specific(person, shop).is_none(),
             Scope::Wide(Wide::Cash) => shop.category == "cash",
             Scope::Wide(Wide::CashBack) => false,
-            Scope::Wide(Wide::Online) => purchase.till == Till::Online,
-            Scope::Wide(Wide::Abroad) => shop.country != self.country,
+            Scope::Wide(Wide::Online) => till == Till::Online,
+            Scope::Wide(Wide::Abroad) => self.home.is_abroad(shop.country),
+        }
+    }
+}
+
+/// Something that the list has against a purchase.
+struct Objection<'a> {
+    check: Check,
+    reason: &'static str,
+    term: &'a Term,
+}
+
+/// In the order in which they are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Check {
+    List,
+    Limits,
+}
+
+impl Objection<'_> {
+    /// Whether an OK of then lifts it: a block of one's own outlasts it for some days.
+    fn has_cooled(&self, given_at: i64, at: i64) -> bool {
+        const DAY: i64 = 86_400;
+        self.term.own_block.is_none_or(|block| at >= given_at + block.cooling_days * DAY)
+    }
+}
+
+impl CardState {
+    /// Why a card of that state pays for nothing.
+    const fn refusal(self) -> Option<&'static str> {
+        match self {
+            Self::Active => None,
+            Self::NotStarted => Some("not_started"),
+            Self::FrozenByPerson => Some("frozen_self"),
+            Self::FrozenByStaff => Some("frozen_staff"),
+            Self::Lost => Some("card_lost"),
+            Self::Replaced => Some("old_card"),
+            Self::Expired => Some("expired"),
+            Self::Unknown => Some("unknown_card"),
         }
     }
 }
 
 /// Whether the law forbids it to every pot that was agreed for it, or to every pot when none was.
-fn is_unlawful(person: &PersonBook, category: &str) -> bool {
+fn is_unlawful(person: &PersonBook, category: &str, date: Date) -> bool {
     let agreed: Vec<_> = person.pots.iter().filter(|pot| pot.is_agreed_for(category)).collect();
     let asked = if agreed.is_empty() { person.pots.iter().collect() } else { agreed };
-    !asked.is_empty() && asked.iter().all(|pot| pot.is_barred(category))
+    !asked.is_empty() && asked.iter().all(|pot| pot.is_barred(category, date))
 }
 
 /// The terms that have a say in one purchase.
@@ -165,7 +287,7 @@ struct Applying<'a> {
 }
 
 impl<'a> Applying<'a> {
-    fn of(person: &'a PersonBook, shop: &Shop, country: &str, now: &Zoned) -> Self {
+    fn of(person: &'a PersonBook, shop: &Shop, home: &Home, now: &Zoned) -> Self {
         let wide =
             |wanted: Wide| person.terms.iter().filter(move |term| term.on == Scope::Wide(wanted));
         let mut gates = Vec::new();
@@ -175,12 +297,13 @@ impl<'a> Applying<'a> {
         if shop.till == Till::Online {
             gates.extend(wide(Wide::Online));
         }
-        if shop.country != country {
+        if home.is_abroad(shop.country) {
             gates.extend(wide(Wide::Abroad));
         }
-        gates.extend(wide(Wide::Hours).filter(|term| {
-            term.hours.is_some_and(|hours| now.time() < hours.from || now.time() >= hours.to)
-        }));
+        gates.extend(
+            wide(Wide::Hours)
+                .filter(|term| term.hours.is_some_and(|hours| !hours.contain(now.time()))),
+        );
         Self {
             matched: most_specific(person, shop).or_else(|| wide(Wide::EverythingElse).next()),
             gates,
@@ -193,56 +316,65 @@ impl<'a> Applying<'a> {
         self.matched.into_iter().chain(gates)
     }
 
-    fn refusals(&self, shop: &Shop) -> BTreeSet<&'static str> {
+    fn refusals(&self, shop: &Shop) -> Vec<Objection<'a>> {
         let refused = |term: &&Term| matches!(term.answer, Some(Word::Ask | Word::No));
-        let mut reasons: BTreeSet<_> = self
-            .gates
-            .iter()
-            .copied()
-            .filter(refused)
-            .filter_map(|term| match term.on {
-                Scope::Wide(Wide::Cash | Wide::CashBack) => Some("cash_off"),
-                Scope::Wide(Wide::Online) => Some("online_off"),
-                Scope::Wide(Wide::Abroad) => Some("abroad_off"),
-                Scope::Wide(Wide::Hours) => Some("hours"),
-                Scope::Wide(Wide::Everything | Wide::EverythingElse) | Scope::Narrow(_) => None,
-            })
-            .collect();
-        if let Some(term) = self.matched.filter(refused) {
-            reasons.insert(match (&term.on, term.answer) {
-                (Scope::Narrow(Narrow::Shop(_)), _) => "place_off",
-                (_, Some(Word::Ask)) if shop.category == "unsorted" => "unsorted_ask",
+        let gates = self.gates.iter().copied().filter(refused).filter_map(|term| {
+            let reason = match term.on {
+                Scope::Wide(Wide::Cash) => "cash_off",
+                Scope::Wide(Wide::CashBack) => "cash_back_off",
+                Scope::Wide(Wide::Online) => "online_off",
+                Scope::Wide(Wide::Abroad) => "abroad_off",
+                Scope::Wide(Wide::Hours) => "hours",
+                Scope::Wide(Wide::Everything | Wide::EverythingElse) | Scope::Narrow(_) => {
+                    return None;
+                }
+            };
+            Some((reason, term))
+        });
+        let matched = self.matched.filter(refused).map(|term| {
+            let reason = match (&term.on, term.answer) {
+                (Scope::Narrow(Narrow::Shop(_) | Narrow::ShopKey(_) | Narrow::Code(_)), _) => {
+                    "place_off"
+                }
+                (_, _) if shop.category == "unsorted" => "unsorted",
                 (_, Some(Word::Ask)) => "category_ask",
                 (_, Some(Word::Yes | Word::No) | None) => "category_off",
-            });
+            };
+            (reason, term)
+        });
+        let all = gates.chain(matched);
+        all.map(|(reason, term)| Objection { check: Check::List, reason, term }).collect()
+    }
+}
+
+impl Hours {
+    /// Whether a time of day is within them; hours that end before they begin run over midnight.
+    fn contain(self, time: Time) -> bool {
+        if self.from <= self.to {
+            time >= self.from && time < self.to
+        } else {
+            time >= self.from || time < self.to
         }
-        reasons
     }
 }
 
 /// The term for this shop, else this code, else this category.
 fn most_specific<'a>(person: &'a PersonBook, shop: &Shop) -> Option<&'a Term> {
     let rank = |term: &Term| match &term.on {
-        Scope::Narrow(narrow) if is_about(narrow, shop) => Some(match narrow {
-            Narrow::Shop(_) => 0,
-            Narrow::Code(_) => 1,
-            Narrow::Category(_) => 2,
-        }),
-        Scope::Narrow(_) | Scope::Wide(_) => None,
+        Scope::Narrow(narrow) => rank(narrow, shop),
+        Scope::Wide(_) => None,
     };
-    person
-        .terms
-        .iter()
-        .filter_map(|term| Some((rank(term)?, term)))
-        .min_by_key(|t| t.0)
-        .map(|t| t.1)
+    let ranked = person.terms.iter().filter_map(|term| Some((rank(term)?, term)));
+    ranked.min_by_key(|(rank, _)| *rank).map(|(_, term)| term)
 }
 
-fn is_about(narrow: &Narrow, shop: &Shop) -> bool {
+/// How near to the shop a term is: the less the nearer; none when it is about others.
+fn rank(narrow: &Narrow, shop: &Shop) -> Option<(usize, usize)> {
     match narrow {
-        Narrow::Shop(name) => name.eq_ignore_ascii_case(shop.descriptor),
-        Narrow::Code(code) => code == shop.code,
-        Narrow::Category(category) => category == shop.category,
+        Narrow::Shop(name) => shop.rank_of(name).map(|rank| (0, rank)),
+        Narrow::ShopKey(key) => shop.rank_of_key(key).map(|rank| (0, rank)),
+        Narrow::Code(code) => (code == shop.code).then_some((1, 0)),
+        Narrow::Category(category) => (category == shop.category).then_some((2, 0)),
     }
 }
 
@@ -263,7 +395,11 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{programme::Programme, shops};
+    use crate::{
+        books::Promise,
+        programme::{OwnBlock, Programme},
+        shops,
+    };
 
     const NOON: i64 = 1_795_435_200; // Monday 2026-11-23 12:00 in London
 
@@ -368,5 +504,121 @@ mod tests {
         let mut fixed = ask(1, &shops::SHOE_SHOPS[0], 38_00);
         fixed.is_amount_controllable = false;
         assert_eq!(books.judge(&fixed, NOON), no("no_money"));
+    }
+
+    /// The demo with more lines in its `[programme]`, and more at its end.
+    fn changed(head: &str, rest: &str) -> Books {
+        let text = include_str!("../../merchant-rules/demo.toml");
+        let text = text.replacen("[programme]", &format!("[programme]\n{head}"), 1);
+        Books::open(&Programme::read(&format!("{text}\n{rest}")).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_card_a_person_or_a_programme_that_is_stopped_pays_for_nothing() {
+        use CardState::{
+            Active, Expired, FrozenByPerson, FrozenByStaff, Lost, NotStarted, Replaced, Unknown,
+        };
+        let mut books = demo();
+        for (card, reason) in [
+            (NotStarted, "not_started"),
+            (FrozenByPerson, "frozen_self"),
+            (FrozenByStaff, "frozen_staff"),
+            (Lost, "card_lost"),
+            (Replaced, "old_card"),
+            (Expired, "expired"),
+            (Unknown, "unknown_card"),
+        ] {
+            let question = Question { card, ..ask(0, &shops::NEWSAGENTS[0], 1_00) };
+            assert_eq!(books.judge(&question, NOON), no(reason));
+        }
+        let check = Question { card: Active, ..ask(0, &shops::STREAMING, 0) };
+        books.is_paused = true;
+        assert_eq!(books.judge(&check, NOON), no("paused"));
+        books.people[0].is_ended = true;
+        assert_eq!(books.judge(&check, NOON), no("ended"));
+    }
+
+    #[test]
+    fn more_than_one_country_may_be_home() {
+        let at = |country: &'static str| -> &'static Shop {
+            Box::leak(Box::new(Shop { country, ..shops::DINER_ABROAD }))
+        };
+        let verdict = |books: &Books, country| books.judge(&ask(1, at(country), 2_00), NOON);
+        let home = changed("home_countries = [\"JE\", \"PT\"]", "");
+        let far = changed("unknown_country = \"abroad\"", "");
+        for (country, at_home, far_away) in [
+            ("GB", Verdict::Approve, Verdict::Approve),
+            ("PT", Verdict::Approve, no("abroad_off")),
+            ("FR", no("abroad_off"), no("abroad_off")),
+            ("", Verdict::Approve, no("abroad_off")),
+            ("GBR", Verdict::Approve, no("abroad_off")),
+        ] {
+            assert_eq!(verdict(&home, country), at_home, "{country}");
+            assert_eq!(verdict(&far, country), far_away, "{country}");
+        }
+    }
+
+    #[test]
+    fn an_ok_of_the_file_is_for_so_many_purchases_of_so_much_until_it_ends() {
+        let mut books = changed(
+            "",
+            "[[person.permission]]\non = { category = \"hobbies\" }\nup_to = \"9.00\"\nuses = 1\n\
+             from = 2026-11-23T11:00:00Z\nends = 2026-11-23T13:00:00Z\n",
+        );
+        let mut terms = (*books.people[2].terms).clone();
+        terms.push(Term {
+            on: Scope::Narrow(Narrow::Category("hobbies".to_owned())),
+            answer: Some(Word::No),
+            limits: Vec::new(),
+            hours: None,
+            own_block: None,
+        });
+        books.people[2].terms = Arc::new(terms);
+        let off = |also: &'static str| Verdict::Decline(BTreeSet::from(["category_off", also]));
+        let gift = |number, amount| Question { number, ..ask(2, &shops::GIFT_SHOP, amount) };
+        assert_eq!(books.judge(&gift(1, 9_00), NOON - 4000), no("category_off"));
+        assert_eq!(books.judge(&gift(1, 9_01), NOON), off("ok_small"));
+        assert_eq!(books.judge(&gift(1, 9_00), NOON + 3600), off("ok_over"));
+        assert_eq!(books.judge(&gift(1, 9_00), NOON), Verdict::Approve);
+        let allowed = books.allowed_for(&gift(1, 9_00), NOON);
+        let promise = Promise { question: 0, amount_minor: 9_00, allowed };
+        books.approve(1, (2, &shops::GIFT_SHOP), promise, NOON);
+        books.capture(1, (2, &shops::GIFT_SHOP), 9_00, NOON);
+        assert_eq!(books.judge(&gift(2, 1_00), NOON), off("ok_used"));
+        let mut own = (*books.people[2].terms).clone();
+        own.last_mut().unwrap().own_block = Some(OwnBlock { cooling_days: 1 });
+        books.people[2].terms = Arc::new(own);
+        books.purchases.clear();
+        assert_eq!(books.judge(&gift(3, 1_00), NOON), no("category_off"), "it has not cooled");
+    }
+
+    #[test]
+    fn hours_may_run_over_midnight() {
+        let time = |hour| Time::new(hour, 0, 0, 0).unwrap();
+        let night = Hours { from: time(22), to: time(6) };
+        let day = Hours { from: time(6), to: time(22) };
+        for (hour, is_night) in [(21, false), (22, true), (0, true), (5, true), (6, false)] {
+            assert_eq!((night.contain(time(hour)), day.contain(time(hour))), (is_night, !is_night));
+        }
+    }
+
+    #[test]
+    fn money_that_is_still_to_come_is_not_there_yet() {
+        let mut books = demo();
+        let release = crate::programme::Release {
+            at_once: crate::programme::Minor(0),
+            amount: crate::programme::Minor(10_00),
+            every: crate::programme::Every::Day,
+            from: crate::stories::STORY_DAY,
+        };
+        let ana = &mut books.people[2];
+        ana.terms = Arc::default();
+        ana.pots[0].release = Some(Arc::new(release));
+        let bus =
+            |amount| Question { is_amount_controllable: false, ..ask(2, &shops::BUS, amount) };
+        assert_eq!(books.judge(&bus(10_00), NOON), Verdict::Approve);
+        assert_eq!(books.judge(&bus(10_01), NOON), no("not_yet"));
+        assert_eq!(books.judge(&bus(45_00), NOON + 4 * 86_400), Verdict::Approve);
+        assert_eq!(books.judge(&bus(45_01), NOON + 4 * 86_400), no("no_money"));
     }
 }

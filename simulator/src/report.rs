@@ -9,6 +9,8 @@ use std::{
 use hdrhistogram::Histogram;
 use serde::{Serialize, Serializer};
 
+use crate::{currency, differences::Differences};
+
 /// A point in time, and how the people of the story would say it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Moment {
@@ -168,9 +170,13 @@ pub struct Report {
     /// How long a storm took; none for a play.
     pub took: Option<Duration>,
     /// Where answers differ from what came of purchases of the past: news, and no fault.
-    pub differences: Vec<String>,
-    /// Recorded purchases that could not be read.
+    pub differences: Differences,
+    /// Recorded rows that could not be read.
     pub skipped: usize,
+    /// Why they could not be read, once for each kind.
+    pub left_out: Vec<String>,
+    /// What was taken for granted, of the file and of the programme.
+    pub notes: Vec<String>,
     /// Broken expectations beyond those that are listed.
     more_broken: usize,
     /// How often messages went which odd way.
@@ -211,8 +217,10 @@ impl Report {
             agreed_not_paid: 0,
             purchases: None,
             took: None,
-            differences: Vec::new(),
+            differences: Differences::default(),
             skipped: 0,
+            left_out: Vec::new(),
+            notes: Vec::new(),
             more_broken: 0,
             disturbances: BTreeMap::new(),
             answers: BTreeMap::new(),
@@ -318,8 +326,10 @@ impl Report {
             "answers": self.answers,
             "reasons": self.reasons,
             "disturbances": self.disturbances,
-            "differences": self.differences,
+            "differences": self.differences.to_json(),
             "skipped": self.skipped,
+            "left_out": self.left_out,
+            "notes": self.notes,
             "deadline_ms": u64::try_from(self.deadline.as_millis()).unwrap_or(u64::MAX),
             "question_latency": self.question_latency(),
             "event_latency": self.event_latency(),
@@ -360,15 +370,20 @@ impl Report {
         for (disturbance, count) in &self.disturbances {
             let _ = writeln!(text, "  {disturbance:<44} {count:>6}");
         }
+        if !self.notes.is_empty() {
+            text.push_str("\nTaken for granted\n");
+        }
+        for note in &self.notes {
+            let _ = writeln!(text, "  {note}");
+        }
         if self.skipped > 0 {
-            let _ = writeln!(text, "\n{} rows could not be read and were left out", self.skipped);
+            let rows = counted(self.skipped, "row");
+            let _ = writeln!(text, "\n{rows} could not be read and were left out");
         }
-        if !self.differences.is_empty() {
-            let _ = writeln!(text, "\n{} answers differ from the past", self.differences.len());
+        for kind in &self.left_out {
+            let _ = writeln!(text, "  {kind}");
         }
-        for difference in &self.differences {
-            let _ = writeln!(text, "  {difference}");
-        }
+        text.push_str(&self.differences.to_text());
         let _ = writeln!(text, "\nTime to answer (deadline {} ms)", self.deadline.as_millis());
         for (name, latency) in
             [("questions", self.question_latency()), ("events", self.event_latency())]
@@ -427,12 +442,23 @@ fn milliseconds(microseconds: u64) -> String {
     format!("{}.{:02} ms", microseconds / 1000, microseconds % 1000 / 10)
 }
 
-/// An amount in words of the currency: "£48.00", "EUR 48.00".
+/// An amount in words of the currency: "£48.00", "EUR 48.00", "JPY 4800".
 pub fn money(amount_minor: i64, currency: &str) -> String {
     let sign = if amount_minor < 0 { "-" } else { "" };
     let amount = amount_minor.unsigned_abs();
     let symbol = if currency == "GBP" { "£".to_owned() } else { format!("{currency} ") };
-    format!("{sign}{symbol}{}.{:02}", amount / 100, amount % 100)
+    let decimals = currency::decimals(currency);
+    let unit = 10_u64.pow(decimals);
+    if decimals == 0 {
+        return format!("{sign}{symbol}{amount}");
+    }
+    let width = usize::try_from(decimals).unwrap_or_default();
+    format!("{sign}{symbol}{}.{:0width$}", amount / unit, amount % unit)
+}
+
+/// "1 row", "2 rows".
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 impl fmt::Display for Step {

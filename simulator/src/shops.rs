@@ -15,7 +15,29 @@ pub(crate) struct Shop {
     pub(crate) category: &'static str,
     pub(crate) city: &'static str,
     pub(crate) country: &'static str,
+    /// The network's own name of it; empty when the network tells none.
+    pub(crate) network_id: &'static str,
     pub(crate) till: Till,
+}
+
+/// Stands for a network's name that is made from the descriptor.
+const OF_ITS_OWN: &str = "*";
+
+/// What messages tell as the network's own name of the shop.
+pub(crate) fn network_id(shop: &Shop) -> Option<String> {
+    match shop.network_id {
+        "" => None,
+        OF_ITS_OWN => Some(digits(shop.descriptor)),
+        given => Some(given.to_owned()),
+    }
+}
+
+/// Twelve digits that are always the same of the same text.
+pub(crate) fn digits(text: &str) -> String {
+    let digits = text.bytes().fold(0_u64, |sum, byte| {
+        sum.wrapping_mul(131).wrapping_add(u64::from(byte)) % 1_000_000_000_000
+    });
+    format!("{digits:012}")
 }
 
 /// Where the card was used.
@@ -33,8 +55,8 @@ const fn shop(
     slug: &'static str,
     category: &'static str,
 ) -> Shop {
-    let (city, country, till) = ("LONDON", "GB", Till::Counter);
-    Shop { name, descriptor, code, slug, category, city, country, till }
+    let (city, country, network_id, till) = ("LONDON", "GB", OF_ITS_OWN, Till::Counter);
+    Shop { name, descriptor, code, slug, category, city, country, network_id, till }
 }
 
 const fn online(shop: Shop) -> Shop {

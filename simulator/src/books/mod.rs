@@ -4,6 +4,8 @@
 //! each purchase remembers what it drew from which pot, what was said about it, and on which local
 //! day it counts.
 
+mod allowed;
+mod pot;
 mod purchase;
 
 use std::{
@@ -12,13 +14,15 @@ use std::{
 };
 
 use anyhow::Context as _;
-use jiff::{Timestamp, Zoned, tz::TimeZone};
+use jiff::{Timestamp, Zoned, civil::Date, tz::TimeZone};
 
 use crate::{
-    programme::{Person, Programme, Term},
+    programme::{Home, Person, PersonState, Programme, Term},
     shops::{Shop, Till},
 };
 
+pub(crate) use allowed::{About, Allowed};
+pub use pot::PotBook;
 pub(crate) use purchase::{Draw, Promise, Purchase, Word};
 
 /// All that must be true of one programme.
@@ -32,7 +36,8 @@ pub struct Books {
     /// Money back that belongs to no purchase.
     pub suspense_minor: i64,
     pub(crate) zone: TimeZone,
-    pub(crate) country: String,
+    pub(crate) home: Home,
+    pub(crate) is_paused: bool,
     margin_percent: i64,
     /// The purchases that shops price in another currency.
     foreign: BTreeSet<usize>,
@@ -40,25 +45,6 @@ pub struct Books {
     pub(crate) purchases: BTreeMap<usize, Arc<Purchase>>,
     /// What may be bought once although the list says otherwise.
     allowed: Vec<Allowed>,
-}
-
-/// One purchase that was agreed apart from the list.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Allowed {
-    pub(crate) person: usize,
-    pub(crate) shop: &'static Shop,
-    pub(crate) most_minor: i64,
-    pub(crate) is_used: bool,
-}
-
-impl Allowed {
-    fn is_at(&self, person: usize, shop: &Shop) -> bool {
-        self.person == person && self.shop.descriptor == shop.descriptor
-    }
-
-    fn pays(&self, person: usize, shop: &Shop, amount_minor: i64) -> bool {
-        !self.is_used && self.is_at(person, shop) && amount_minor <= self.most_minor
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,39 +55,8 @@ pub struct PersonBook {
     pub(crate) is_partial_agreed: bool,
     /// Whether they have stopped their cards themselves.
     pub(crate) is_frozen: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PotBook {
-    pub pot: Arc<str>,
-    pub name: Arc<str>,
-    pub allocated_minor: i64,
-    pub loaded_minor: i64,
-    pub held_minor: i64,
-    pub spent_minor: i64,
-    pub(crate) is_emergency: bool,
-    pub(crate) only: Option<Arc<Vec<String>>>,
-    pub(crate) never: Arc<Vec<String>>,
-}
-
-impl PotBook {
-    pub fn left_minor(&self) -> i64 {
-        self.loaded_minor - self.held_minor - self.spent_minor
-    }
-
-    /// The law of the money: what the stream may never buy.
-    pub(crate) fn is_barred(&self, category: &str) -> bool {
-        self.never.iter().any(|never| never == category)
-    }
-
-    /// Whether the pot was agreed for the category, whatever the law says.
-    pub(crate) fn is_agreed_for(&self, category: &str) -> bool {
-        self.only.as_ref().is_none_or(|only| only.iter().any(|name| name == category))
-    }
-
-    fn is_for(&self, category: &str) -> bool {
-        !self.is_barred(category) && self.is_agreed_for(category)
-    }
+    /// Whether they take part no longer.
+    pub(crate) is_ended: bool,
 }
 
 impl Books {
@@ -118,6 +73,10 @@ impl Books {
     /// # Errors
     /// As [`Books::open`].
     pub(crate) fn open_for(programme: &Programme, people: &[Person]) -> anyhow::Result<Self> {
+        let allowed = people.iter().enumerate().flat_map(|(index, person)| {
+            person.permission.iter().map(move |permission| Allowed::of_file(index, permission))
+        });
+        let allowed = allowed.collect();
         let people = people.iter().map(|person| person_book(programme, person));
         Ok(Self {
             programme: programme.id.clone(),
@@ -126,32 +85,18 @@ impl Books {
             exposure_minor: 0,
             suspense_minor: 0,
             zone: programme.zone.clone(),
-            country: programme.country.clone(),
+            home: programme.home.clone(),
+            is_paused: programme.is_paused,
             margin_percent: programme.exchange_margin_percent,
             foreign: BTreeSet::new(),
             purchases: BTreeMap::new(),
-            allowed: Vec::new(),
+            allowed,
         })
     }
 
     /// The shop of this purchase prices in another currency, and every message about it tells so.
     pub(crate) fn price_abroad(&mut self, number: usize) {
         self.foreign.insert(number);
-    }
-
-    /// Two people agreed on one purchase.
-    pub(crate) fn allow(&mut self, allowed: Allowed) {
-        self.allowed.push(allowed);
-    }
-
-    /// Whether a purchase was agreed apart from the list, and was not made yet.
-    pub(crate) fn is_allowed(&self, person: usize, shop: &Shop, amount_minor: i64) -> bool {
-        self.allowed.iter().any(|allowed| allowed.pays(person, shop, amount_minor))
-    }
-
-    /// Whether one was agreed there, and was made.
-    pub(crate) fn was_allowed(&self, person: usize, shop: &Shop) -> bool {
-        self.allowed.iter().any(|allowed| allowed.is_used && allowed.is_at(person, shop))
     }
 
     /// The person stops their cards, or lets them pay again.
@@ -169,18 +114,43 @@ impl Books {
             && self.purchases == other.purchases
     }
 
-    /// Which pots would pay, in order: ordinary pots first, and emergency pots only when those
-    /// cannot cover it. Covers less than `amount_minor` when there is less.
+    /// Which pots would pay on `date`, in order: ordinary pots first, and emergency pots only when
+    /// those cannot cover it. Covers less than `amount_minor` when there is less.
     pub(crate) fn cover(
         &self,
         person: usize,
         category: &str,
         amount_minor: i64,
+        date: Date,
+    ) -> Vec<(usize, i64)> {
+        let spendable = |pot: &PotBook| pot.spendable_minor(date);
+        self.drain(person, category, amount_minor, date, spendable)
+    }
+
+    /// As [`Books::cover`], for what is owed: from all that is left, let out or not.
+    fn cover_owed(
+        &self,
+        person: usize,
+        category: &str,
+        amount_minor: i64,
+        date: Date,
+    ) -> Vec<(usize, i64)> {
+        self.drain(person, category, amount_minor, date, PotBook::left_minor)
+    }
+
+    fn drain(
+        &self,
+        person: usize,
+        category: &str,
+        amount_minor: i64,
+        date: Date,
+        available: impl Fn(&PotBook) -> i64,
     ) -> Vec<(usize, i64)> {
         let mut rest = amount_minor;
         let mut parts = Vec::new();
-        for pot in self.eligible(person, category) {
-            let part = self.left_minor(person, pot).min(rest);
+        for pot in self.eligible(person, category, date) {
+            let book = self.people.get(person).and_then(|person| person.pots.get(pot));
+            let part = book.map_or(0, &available).min(rest);
             if part > 0 {
                 parts.push((pot, part));
                 rest -= part;
@@ -190,14 +160,12 @@ impl Books {
     }
 
     /// The pots that may pay for the category, in the order in which they do.
-    fn eligible(&self, person: usize, category: &str) -> Vec<usize> {
+    pub(crate) fn eligible(&self, person: usize, category: &str, date: Date) -> Vec<usize> {
         let Some(person) = self.people.get(person) else { return Vec::new() };
-        let of_kind = |is_emergency: bool| {
-            let pots = person.pots.iter().enumerate();
-            pots.filter(move |(_, pot)| pot.is_emergency == is_emergency && pot.is_for(category))
-                .map(|(index, _)| index)
-        };
-        of_kind(false).chain(of_kind(true)).collect()
+        let pots = person.pots.iter().enumerate();
+        let mut pots: Vec<_> = pots.filter(|(_, pot)| pot.is_for(category, date)).collect();
+        pots.sort_by_key(|(_, pot)| (pot.is_emergency, !pot.drains_first));
+        pots.into_iter().map(|(index, _)| index).collect()
     }
 
     /// Money is kept aside for question number `question` of a purchase. One of which nothing is
@@ -213,17 +181,14 @@ impl Books {
         let purchase = self.purchase(number, (person, shop), shop.till, at);
         if purchase.committed_minor() == 0 {
             (purchase.day, purchase.till) = (day, shop.till);
+            purchase.forget_allowed();
         }
         let kept_minor = purchase.margin_held_minor();
         let amount_minor = promise.amount_minor;
         purchase.promises.push(promise);
-        let more_minor = promise.amount_minor + purchase.margin_minor() - kept_minor;
-        let parts = self.cover(person, shop.category, more_minor);
+        let more_minor = amount_minor + purchase.margin_minor() - kept_minor;
+        let parts = self.cover(person, shop.category, more_minor, day);
         self.settle(number, &parts);
-        let pays = |allowed: &&mut Allowed| allowed.pays(person, shop, amount_minor);
-        if let Some(allowed) = self.allowed.iter_mut().find(pays) {
-            allowed.is_used = true;
-        }
     }
 
     /// The issuer tells how the purchase stands; only its latest word counts.
@@ -237,7 +202,8 @@ impl Books {
         let purchase = self.purchase(number, (person, shop), shop.till, at);
         purchase.hear(word);
         let missing = purchase.wanted_minor() - purchase.held_minor();
-        let parts = self.cover(person, shop.category, missing);
+        let date = self.local(at).date();
+        let parts = self.cover_owed(person, shop.category, missing, date);
         self.settle(number, &parts);
     }
 
@@ -258,7 +224,7 @@ impl Books {
             self.shift(number, draw.pot, -part, part);
             rest -= part;
         }
-        for (pot, left) in self.own_and_eligible(number) {
+        for (pot, left) in self.own_and_eligible(number, at) {
             let part = self.left_minor(person, pot).min(left).min(rest);
             self.shift(number, pot, 0, part);
             rest -= part;
@@ -269,7 +235,7 @@ impl Books {
         let waiting_minor = std::mem::take(&mut purchase.waiting_minor);
         self.suspense_minor -= waiting_minor;
         self.give_back(number, waiting_minor);
-        let parts = self.own_and_eligible(number);
+        let parts = self.own_and_eligible(number, at);
         self.settle(number, &parts);
     }
 
@@ -284,7 +250,7 @@ impl Books {
     ) {
         self.purchase(number, (person, shop), clearing_till(shop), at);
         self.give_back(number, amount_minor);
-        let mut parts = self.own_and_eligible(number);
+        let mut parts = self.own_and_eligible(number, at);
         let own = self.purchases.get(&number).map_or(0, |purchase| purchase.draws.len());
         parts.truncate(own);
         self.settle(number, &parts);
@@ -313,10 +279,11 @@ impl Books {
     }
 
     /// What is left in the pots that the purchase has drawn from, then in all that may pay for it.
-    fn own_and_eligible(&self, number: usize) -> Vec<(usize, i64)> {
+    fn own_and_eligible(&self, number: usize, at: i64) -> Vec<(usize, i64)> {
         let Some(purchase) = self.purchases.get(&number) else { return Vec::new() };
         let own = purchase.draws.iter().map(|draw| draw.pot);
-        let eligible = self.eligible(purchase.person, purchase.shop.category);
+        let date = self.local(at).date();
+        let eligible = self.eligible(purchase.person, purchase.shop.category, date);
         own.chain(eligible).map(|pot| (pot, self.left_minor(purchase.person, pot))).collect()
     }
 
@@ -392,8 +359,8 @@ impl Books {
 
 fn person_book(programme: &Programme, person: &Person) -> anyhow::Result<PersonBook> {
     let pots = person.pot.iter().map(|pot| {
-        let never = programme
-            .never
+        let stream = programme
+            .streams
             .get(&pot.stream)
             .with_context(|| format!("pot {} has no stream {}", pot.id, pot.stream))?;
         Ok(PotBook {
@@ -405,17 +372,22 @@ fn person_book(programme: &Programme, person: &Person) -> anyhow::Result<PersonB
             spent_minor: 0,
             is_emergency: pot.emergency,
             only: pot.only.clone().map(Arc::new),
-            never: Arc::new(never.clone()),
+            never: Arc::new(stream.never.clone()),
+            ends_on: stream.ends_on,
+            drains_first: stream.drains_first,
+            release: pot.release.clone().map(Arc::new),
         })
     });
     let agreement = person.agreement.as_ref();
-    let terms = agreement.map_or(&programme.start, |agreement| &agreement.term).clone();
+    let own = agreement.map(|agreement| &agreement.term).filter(|terms| !terms.is_empty());
+    let terms = own.unwrap_or(&programme.start).clone();
     Ok(PersonBook {
         person: person.id.clone(),
         pots: pots.collect::<anyhow::Result<_>>()?,
         terms: Arc::new(terms),
         is_partial_agreed: agreement.is_some_and(|agreement| agreement.partial),
         is_frozen: false,
+        is_ended: person.state == PersonState::Ended,
     })
 }
 

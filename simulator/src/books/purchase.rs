@@ -34,6 +34,8 @@ pub(crate) struct Promise {
     /// The number of the question: 0 for the first.
     pub(crate) question: usize,
     pub(crate) amount_minor: i64,
+    /// The number of the OK without which it would not have been.
+    pub(crate) allowed: Option<usize>,
 }
 
 /// The issuer's snapshot of a purchase. Ordered by when the issuer made it, whenever it arrives.
@@ -83,6 +85,18 @@ impl Purchase {
     pub(super) fn hear(&mut self, word: Word) {
         if self.word.as_ref().is_none_or(|known| *known < word) {
             self.word = Some(word);
+        }
+    }
+
+    /// Whether any of it was approved by the OK of that number.
+    pub(super) fn uses(&self, allowed: usize) -> bool {
+        self.promises.iter().any(|promise| promise.allowed == Some(allowed))
+    }
+
+    /// It begins anew: what was approved before, and given back, has used nothing.
+    pub(super) fn forget_allowed(&mut self) {
+        for promise in &mut self.promises {
+            promise.allowed = None;
         }
     }
 

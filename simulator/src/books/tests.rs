@@ -26,7 +26,7 @@ impl Books {
         at: i64,
     ) {
         let question = self.purchases.get(&number).map_or(0, |known| known.promises.len());
-        self.approve(number, (person, shop), Promise { question, amount_minor }, at);
+        self.approve(number, (person, shop), Promise { question, amount_minor, allowed: None }, at);
     }
 
     /// The issuer keeps only this much aside from now on.
@@ -87,9 +87,10 @@ fn an_over_capture_takes_the_pot_then_exposure() {
 #[test]
 fn emergency_money_is_the_last_and_only_for_its_categories() {
     let mut books = demo();
-    assert_eq!(books.cover(DEE, "food", 63_90), [(2, 63_90)]);
-    assert_eq!(books.cover(DEE, "food", 70_00), [(2, 63_90), (3, 6_10)]);
-    assert_eq!(books.cover(DEE, "clothes", 70_00), [(2, 63_90)]);
+    let date = crate::stories::STORY_DAY;
+    assert_eq!(books.cover(DEE, "food", 63_90, date), [(2, 63_90)]);
+    assert_eq!(books.cover(DEE, "food", 70_00, date), [(2, 63_90), (3, 6_10)]);
+    assert_eq!(books.cover(DEE, "clothes", 70_00, date), [(2, 63_90)]);
     books.hold(1, DEE, &shops::NEWSAGENTS[0], 70_00, 0);
     assert_eq!(pots(&books, DEE)[3], (6_10, 0, 13_90));
 }

@@ -115,6 +115,11 @@ impl File {
         }
     }
 
+    /// What a message says was there before it.
+    fn amount_before(&self, before_minor: i64) -> Value {
+        json!({ "amount": self.authorisation.theirs(before_minor) })
+    }
+
     /// What became of the questions since it was last told; none when nothing did.
     pub(crate) fn confirm(&mut self, at: i64) -> Option<Message> {
         let history = &self.authorisation.history;
@@ -123,7 +128,7 @@ impl File {
         self.confirmed = history.len();
         if !is_first {
             let raised = if last.outcome.is_approved() { last.amount_minor } else { 0 };
-            let previous = json!({ "amount": self.authorisation.amount_minor - raised });
+            let previous = self.amount_before(self.authorisation.amount_minor - raised);
             return Some(self.updated(Kind::Confirmed, last.amount_minor, previous, at));
         }
         if !last.outcome.is_approved() {
@@ -148,7 +153,7 @@ impl File {
         }
         self.authorisation.amount_minor = before - less;
         self.approved_minor = self.approved_minor.min(self.authorisation.amount_minor);
-        Some(self.updated(Kind::Lowered, less, json!({ "amount": before }), at))
+        Some(self.updated(Kind::Lowered, less, self.amount_before(before), at))
     }
 
     /// The final amount of an estimate, as at a fuel pump: nobody is asked again.
@@ -160,7 +165,7 @@ impl File {
         self.authorisation.amount_minor = total_minor;
         self.approved_minor = total_minor;
         let more = total_minor - before;
-        Some(self.updated(Kind::RaisedUnasked, more, json!({ "amount": before }), at))
+        Some(self.updated(Kind::RaisedUnasked, more, self.amount_before(before), at))
     }
 
     /// The shop gives all of it back before claiming anything.
@@ -183,7 +188,8 @@ impl File {
         if status == Status::Reversed {
             self.approved_minor = self.captured_minor;
         }
-        let previous = json!({ "amount": before, "status": "pending" });
+        let before_theirs = self.authorisation.theirs(before);
+        let previous = json!({ "amount": before_theirs, "status": "pending" });
         Some(self.updated(kind, before, previous, at))
     }
 

@@ -8,7 +8,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::shops::{Shop, Till};
+use crate::{
+    currency,
+    shops::{self, Shop, Till},
+};
 
 /// The header that carries [`signature`].
 pub(crate) const SIGNATURE_HEADER: &str = "stripe-signature";
@@ -119,7 +122,7 @@ impl Authorisation {
     /// The object of `issuing_authorization.request`: the money is in `pending_request`.
     pub(crate) fn request(&self, amount_minor: i64) -> Value {
         let pending = json!({
-            "amount": amount_minor,
+            "amount": self.theirs(amount_minor),
             "amount_details": no_details(),
             "currency": self.currency,
             "is_amount_controllable": self.is_amount_controllable,
@@ -139,9 +142,16 @@ impl Authorisation {
         self.history.iter().any(|answered| answered.outcome.is_approved())
     }
 
+    /// The amount in the units in which Stripe writes it.
+    pub(crate) fn theirs(&self, amount_minor: i64) -> i64 {
+        let code = self.currency.to_ascii_uppercase();
+        currency::at_stripe(amount_minor, &code).unwrap_or(amount_minor)
+    }
+
     /// The amount as the shop's till shows it.
     fn priced(&self, amount_minor: i64) -> i64 {
-        self.priced_in.map_or(amount_minor, |foreign| amount_minor * foreign.per_hundred / 100)
+        let theirs = self.theirs(amount_minor);
+        self.priced_in.map_or(theirs, |foreign| theirs * foreign.per_hundred / 100)
     }
 
     fn merchant_currency(&self) -> &str {
@@ -151,7 +161,7 @@ impl Authorisation {
     fn object(&self, pending_request: &Value) -> Value {
         let presence = if self.shop.till == Till::Online { "not_present" } else { "present" };
         json!({
-            "id": self.id, "object": "issuing.authorization", "amount": self.amount_minor,
+            "id": self.id, "object": "issuing.authorization", "amount": self.theirs(self.amount_minor),
             "amount_details": no_details(), "approved": self.is_approved(),
             "authorization_method": method(self.shop), "balance_transactions": [],
             "card": self.card_object(), "card_presence": presence, "cardholder": self.cardholder,
@@ -187,7 +197,7 @@ impl Authorisation {
 
     fn entry(&self, answered: &Answered) -> Value {
         json!({
-            "amount": answered.amount_minor, "amount_details": no_details(),
+            "amount": self.theirs(answered.amount_minor), "amount_details": no_details(),
             "approved": answered.outcome.is_approved(), "authorization_code": "S498162",
             "created": answered.at, "currency": self.currency,
             "merchant_amount": self.priced(answered.amount_minor),
@@ -270,7 +280,7 @@ impl Authorisation {
         };
         let processed = Timestamp::from_second(at).unwrap_or_default();
         json!({
-            "id": id, "object": "issuing.transaction", "amount": signed,
+            "id": id, "object": "issuing.transaction", "amount": self.theirs(signed),
             "amount_details": no_details(),
             "authorization": match link { Link::Linked => Some(&self.id), Link::Unlinked => None },
             "balance_transaction": format!("txn_{}", id.trim_start_matches("ipi_")),
@@ -292,10 +302,7 @@ impl Authorisation {
 
     /// The network's own number: digits, the same in every message about this purchase.
     fn network_id(&self) -> String {
-        let digits = self.id.bytes().fold(0_u64, |sum, byte| {
-            sum.wrapping_mul(131).wrapping_add(u64::from(byte)) % 1_000_000_000_000
-        });
-        format!("416{digits:012}")
+        format!("416{}", shops::digits(&self.id))
     }
 }
 
@@ -322,7 +329,7 @@ fn merchant_data(shop: &Shop) -> Value {
         .then(|| format!("https://{}", shop.descriptor.to_ascii_lowercase()));
     json!({
         "category": shop.slug, "category_code": shop.code, "city": shop.city,
-        "country": shop.country, "name": shop.descriptor, "network_id": "1234567890",
+        "country": shop.country, "name": shop.descriptor, "network_id": shops::network_id(shop),
         "postal_code": "EC1A1BB", "state": null, "tax_id": null, "terminal_id": "99999999",
         "url": url,
     })
@@ -331,7 +338,6 @@ fn merchant_data(shop: &Shop) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shops;
 
     const REQUEST: &str = include_str!("../../tests/fixtures/stripe/authorisation_request.json");
     const INCREMENT: &str =

@@ -42,7 +42,9 @@ impl Player<'_> {
             self.client.post(connection, Door::Authorisations, at, &body).await?;
         let mut broken = Vec::new();
         let told = Told::read(connection, reply.as_ref(), &mut broken);
-        let answer = told.as_ref().map_or(Answer::Unusable, |told| told.answer(amount_minor));
+        let answer = told
+            .as_ref()
+            .map_or(Answer::Unusable, |told| told.answer(amount_minor, &self.books.currency));
         broken.extend(differs(&verdict, answer, told.as_ref(), &question, &self.books.currency));
         if !matches!(verdict, Verdict::Decline(_)) {
             self.report.count_agreed(answer == Answer::NotPaid);
@@ -52,7 +54,9 @@ impl Player<'_> {
         }
         let approved_minor = answer.approved_minor(amount_minor);
         if let Some(person) = question.person.filter(|_| approved_minor > 0) {
-            let promise = Promise { question: question_number, amount_minor: approved_minor };
+            let allowed = self.books.allowed_for(&question, at);
+            let promise =
+                Promise { question: question_number, amount_minor: approved_minor, allowed };
             self.books.approve(number, (person, purchase.shop), promise, at);
         }
         let outcome = match answer {
@@ -83,7 +87,9 @@ impl Player<'_> {
             self.client.post(connection, Door::Authorisations, at, &last.body).await?;
         let mut broken = Vec::new();
         let told = Told::read(connection, reply.as_ref(), &mut broken);
-        let answer = told.as_ref().map_or(Answer::Unusable, |told| told.answer(last.amount_minor));
+        let answer = told
+            .as_ref()
+            .map_or(Answer::Unusable, |told| told.answer(last.amount_minor, &self.books.currency));
         let second = reply.map(|reply| reply.body);
         if second != last.reply {
             let was = last.reply.unwrap_or_default();

@@ -239,7 +239,7 @@ impl<'a> Player<'a> {
                 Some(self.ask(planned.number, purchase, at, amount, Kind::Raised).await?)
             }
             Act::Raise(_) => None,
-            Act::Does(deed) => self.does(planned.number, purchase, deed).await?,
+            Act::Does(deed) => self.does(planned.number, purchase, deed, at).await?,
             Act::AskAgain => self.ask_again(planned.number, purchase, at).await?,
             Act::Confirm
             | Act::Lower(_)

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Came, Player};
 use crate::{
-    books::Allowed,
+    books::{About, Allowed},
     client::Request,
     programme::Person,
     report::{Answer, Kind},
@@ -70,6 +70,7 @@ impl<'a> Player<'a> {
         number: usize,
         purchase: &Planned,
         deed: Deed,
+        at: i64,
     ) -> anyhow::Result<Option<Came>> {
         let Some(person) = purchase.person else { return Ok(None) };
         let Some(whose) = self.programme.people.get(person) else { return Ok(None) };
@@ -88,7 +89,7 @@ impl<'a> Player<'a> {
         let mut broken = Vec::new();
         if is_done {
             self.remember(number, &answer);
-            self.book_deed(number, person, purchase, deed);
+            self.book_deed(number, (person, purchase), deed, at);
         } else {
             broken.push(format!("{path} as {who} was answered {status}: {answer}"));
         }
@@ -146,15 +147,23 @@ impl<'a> Player<'a> {
     }
 
     /// Writes into the books what was done.
-    fn book_deed(&mut self, number: usize, person: usize, purchase: &Planned, deed: Deed) {
+    fn book_deed(
+        &mut self,
+        number: usize,
+        (person, purchase): (usize, &Planned),
+        deed: Deed,
+        at: i64,
+    ) {
         match deed {
             Deed::Yes | Deed::Change => {
                 let most_minor = self.asked_minor(number);
                 self.books.allow(Allowed {
                     person,
-                    shop: purchase.shop,
+                    about: About::Shop(purchase.shop),
                     most_minor,
-                    is_used: false,
+                    uses: 1,
+                    from: at,
+                    ends: i64::MAX,
                 });
             }
             Deed::Freeze => self.books.freeze(person, true),

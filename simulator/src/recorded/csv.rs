@@ -1,11 +1,25 @@
-//! Comma-separated rows, as RFC 4180 describes them.
+//! Separated rows, as RFC 4180 describes them, and as spreadsheets write them.
 
 /// One row, and the line on which it begins, counted from 1.
 pub(super) type Row = (usize, Vec<String>);
 
-/// The rows of `text`. A quoted field may hold commas, line ends and doubled quotes; empty lines
-/// are passed over.
-pub(super) fn rows(text: &str) -> Vec<Row> {
+/// What may stand between two fields.
+const SEPARATORS: [char; 4] = [',', ';', '\t', '|'];
+
+/// The separator under which the heading of `text` has the most of `columns`.
+pub(super) fn separator(text: &str, columns: &[&str]) -> char {
+    let known = |separator: &char| {
+        let heading = rows(text, *separator).into_iter().next().map_or(Vec::new(), |row| row.1);
+        let folded = heading.iter().map(|name| super::folded(name));
+        folded.filter(|name| columns.contains(&name.as_str())).count()
+    };
+    // Of equals the first.
+    SEPARATORS.into_iter().rev().max_by_key(known).unwrap_or(',')
+}
+
+/// The rows of `text`. A quoted field may hold separators, line ends and doubled quotes; empty lines
+/// are passed over, and so is the line `sep=;` with which spreadsheets name the separator.
+pub(super) fn rows(text: &str, separator: char) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut reader = Reader { line: 1, begun: 1, fields: Vec::new(), field: String::new() };
     let mut is_quoted = false;
@@ -19,13 +33,17 @@ pub(super) fn rows(text: &str) -> Vec<Row> {
             }
             '"' if is_quoted || reader.field.is_empty() => is_quoted = !is_quoted,
             _ if is_quoted => reader.field.push(character),
-            ',' => reader.end_field(),
+            _ if character == separator => reader.end_field(),
             '\r' if characters.peek() == Some(&'\n') => {}
             '\n' => rows.extend(reader.end_row()),
             _ => reader.field.push(character),
         }
     }
     rows.extend(reader.end_row());
+    let names_separator = |row: &Row| row.0 == 1 && row.1.concat().trim().len() <= 5;
+    if rows.first().is_some_and(|row| names_separator(row) && row.1.concat().starts_with("sep=")) {
+        rows.remove(0);
+    }
     rows
 }
 
@@ -41,11 +59,12 @@ impl Reader {
         self.fields.push(std::mem::take(&mut self.field));
     }
 
+    /// None for a row with nothing in it.
     fn end_row(&mut self) -> Option<Row> {
         self.end_field();
         let fields = std::mem::take(&mut self.fields);
         let begun = std::mem::replace(&mut self.begun, self.line);
-        (fields != [""]).then_some((begun, fields))
+        fields.iter().any(|field| !field.trim().is_empty()).then_some((begun, fields))
     }
 }
 
@@ -53,12 +72,31 @@ impl Reader {
 mod tests {
     use super::*;
 
+    fn wanted(rows: &[(usize, [&str; 2])]) -> Vec<Row> {
+        rows.iter().map(|(line, fields)| (*line, fields.map(str::to_owned).to_vec())).collect()
+    }
+
     #[test]
     fn quotes_hold_commas_lines_and_quotes() {
-        let text = "a,b\r\n\"x, \"\"y\"\"\",\"two\nlines\"\n\n,last";
-        let wanted: [(usize, [&str; 2]); 3] =
-            [(1, ["a", "b"]), (2, ["x, \"y\"", "two\nlines"]), (5, ["", "last"])];
-        let wanted = wanted.map(|(line, fields)| (line, fields.map(str::to_owned).to_vec()));
-        assert_eq!(rows(text), wanted);
+        let text = "a,b\r\n\"x, \"\"y\"\"\",\"two\nlines\"\n\n,last\n,\n";
+        let all = [(1, ["a", "b"]), (2, ["x, \"y\"", "two\nlines"]), (5, ["", "last"])];
+        assert_eq!(rows(text, ','), wanted(&all));
+    }
+
+    #[test]
+    fn the_separator_is_the_one_under_which_the_heading_makes_sense() {
+        let columns = ["time", "amount"];
+        for (text, separator) in [
+            ("Time,Amount\n1,2", ','),
+            ("time;AMOUNT;note, if any\n1;2;3", ';'),
+            ("sep=;\ntime;amount\n1;2", ';'),
+            (" time \t\"amount\"\n1\t2", '\t'),
+            ("time|amount\n1|2", '|'),
+            ("neither", ','),
+        ] {
+            assert_eq!(super::separator(text, &columns), separator, "{text}");
+        }
+        let rows = rows("sep=;\ntime;amount\n1;2", ';');
+        assert_eq!(rows, wanted(&[(2, ["time", "amount"]), (3, ["1", "2"])]));
     }
 }

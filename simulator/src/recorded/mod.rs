@@ -1,24 +1,35 @@
 //! A programme's own past: purchases as they were recorded, read from a file, to be asked about
-//! again.
+//! again. What can be read in one way only is read; everything else is named before anything is sent.
 
+mod amount;
+mod countries;
 mod csv;
+mod problem;
+mod refunds;
+mod time;
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
     categories::Categories,
-    programme::{Card, Minor, Programme},
+    currency,
+    programme::{Card, Programme},
     shops::{Shop, Till},
 };
+use amount::DecimalMark;
+use problem::Problem;
+use time::DateOrder;
 
-/// The columns that every row needs; `country` may stand beside them.
-const COLUMNS: [&str; 7] = ["time", "card", "amount", "currency", "mcc", "merchant", "result"];
-/// The most problems that are named at once.
-const NAMED_MOST: usize = 20;
+/// The columns that every row needs.
+const NEEDED: [&str; 7] = ["time", "card", "amount", "currency", "mcc", "merchant", "result"];
+/// The columns that may stand beside them.
+const OPTIONAL: [&str; 3] = ["country", "online", "network_id"];
+/// Stands for the columns of a row that is wrong as a whole.
+const ALL: &str = "(the whole row)";
 
 /// How the file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +40,7 @@ pub enum Format {
     JsonLines,
 }
 
-/// One purchase of the past.
+/// One row of the past.
 #[derive(Debug, Clone)]
 pub(crate) struct Recorded {
     /// Where it stands in the file.
@@ -38,9 +49,19 @@ pub(crate) struct Recorded {
     /// Index into the programme's people.
     pub(crate) person: usize,
     pub(crate) card: Card,
+    /// Never below nothing.
     pub(crate) amount_minor: i64,
     pub(crate) shop: &'static Shop,
-    pub(crate) was_approved: bool,
+    pub(crate) outcome: Outcome,
+}
+
+/// What came of it then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Approved,
+    Declined,
+    /// Money back, for the purchase of the row with that place in time; none when none fits.
+    Refunded(Option<usize>),
 }
 
 /// What was read.
@@ -49,240 +70,367 @@ pub(crate) struct Past {
     /// In order of time.
     pub(crate) rows: Vec<Recorded>,
     pub(crate) skipped: usize,
+    /// Why rows were left out, once for each kind.
+    pub(crate) left_out: Vec<String>,
+    /// What was taken for granted.
+    pub(crate) notes: Vec<String>,
 }
 
-/// What is wrong with one row, and what to do.
-struct Problem {
-    line: usize,
-    column: &'static str,
-    what: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}, column {}: {}", self.line, self.column, self.what)
+/// The text of a file: UTF-8 with or without its mark, or UTF-16 with it.
+///
+/// # Errors
+/// When it is in another encoding, naming the first line that shows it.
+pub fn text(bytes: &[u8]) -> anyhow::Result<String> {
+    let wide = |from: fn([u8; 2]) -> u16| {
+        let units: Vec<_> =
+            bytes.as_chunks::<2>().0.iter().skip(1).map(|pair| from(*pair)).collect();
+        String::from_utf16(&units).context("it begins as UTF-16 does, and is not")
+    };
+    match bytes {
+        [0xff, 0xfe, ..] => wide(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => wide(u16::from_be_bytes),
+        _ => {
+            let read = str::from_utf8(bytes).map_err(|error| {
+                let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
+                let line = before.split(|byte| *byte == b'\n').count();
+                anyhow::anyhow!("line {line} is not UTF-8: save the file as \"CSV UTF-8\"")
+            });
+            Ok(read?.to_owned())
+        }
     }
 }
 
 /// Reads a file of recorded purchases.
 ///
 /// # Errors
-/// When a row cannot be read, naming each; unless `skips_bad`, which leaves such rows out.
+/// When a row cannot be read, naming every kind of problem with its rows; unless `skips_bad`, which
+/// leaves such rows out.
 pub(crate) fn read(
     text: &str,
     format: Format,
     programme: &Programme,
     skips_bad: bool,
 ) -> anyhow::Result<Past> {
-    let mut desk = Reader::new(programme)?;
+    let all = fields(text.trim_start_matches('\u{feff}'), format)?;
+    let mut reader = Reader::new(programme, &all)?;
     let mut rows = Vec::new();
     let mut problems = Vec::new();
-    for (line, fields) in fields(text, format) {
-        match fields.and_then(|fields| desk.read(line, &fields)) {
-            Ok(row) => rows.push(row),
-            Err(problem) => problems.push(problem),
+    let mut bad = 0;
+    for (line, fields) in &all {
+        let mut found = Vec::new();
+        let row = match fields {
+            Ok(fields) => reader.read(*line, fields, &mut found),
+            Err(problem) => {
+                found.push(problem.clone());
+                None
+            }
+        };
+        match row.filter(|_| found.is_empty()) {
+            Some(row) => rows.push(row),
+            None => bad += 1,
         }
+        problems.extend(found);
     }
-    if !problems.is_empty() && !skips_bad {
-        let named = problems.iter().take(NAMED_MOST).map(ToString::to_string);
-        let named = named.collect::<Vec<_>>().join("\n");
+    let left_out = problem::told(&problems);
+    if bad > 0 && !skips_bad {
         bail!(
-            "{} of {} rows cannot be read; nothing was sent:\n{named}\nMend them, or leave them out \
+            "{bad} of {} rows cannot be read; nothing was sent:\n  {}\nMend them, or leave them out \
              with --skip-bad",
-            problems.len(),
-            problems.len() + rows.len()
+            all.len(),
+            left_out.join("\n  ")
         );
     }
     if rows.is_empty() {
-        bail!("the file has no purchase that can be read");
+        let why = left_out.join("\n  ");
+        bail!(
+            "the file has no purchase that can be read{}{why}",
+            if bad > 0 { ":\n  " } else { "" }
+        );
     }
-    rows.sort_by_key(|row| row.at);
-    Ok(Past { rows, skipped: problems.len() })
+    let mut notes = Vec::new();
+    if reader.local_times > 0 {
+        let zone = programme.zone.iana_name().unwrap_or_default();
+        let local = reader.local_times;
+        notes.push(format!("{local} times say no zone: read in the programme's, {zone}"));
+    }
+    // Of what has the same time money comes back last.
+    rows.sort_by_key(|row| (row.at, matches!(row.outcome, Outcome::Refunded(_))));
+    notes.extend(refunds::link(&mut rows));
+    Ok(Past { rows, skipped: bad, left_out, notes })
 }
 
 type Fields = BTreeMap<String, String>;
+type Row = (usize, Result<Fields, Problem>);
 
 /// The fields of each row by the name of their column, with the row's line.
-fn fields(text: &str, format: Format) -> Vec<(usize, Result<Fields, Problem>)> {
+fn fields(text: &str, format: Format) -> anyhow::Result<Vec<Row>> {
     match format {
         Format::Csv => {
-            let mut rows = csv::rows(text).into_iter();
-            let Some((_, heading)) = rows.next() else { return Vec::new() };
-            let columns: Vec<_> = heading.iter().map(|name| name.trim().to_owned()).collect();
-            let by_column = |fields: Vec<String>| columns.iter().cloned().zip(fields).collect();
-            rows.map(|(line, fields)| (line, Ok(by_column(fields)))).collect()
+            let known = [NEEDED.as_slice(), &OPTIONAL].concat();
+            let separator = csv::separator(text, &known);
+            let mut rows = csv::rows(text, separator).into_iter();
+            let heading = rows.next().map_or(Vec::new(), |(_, heading)| heading);
+            let columns = columns(&heading)?;
+            Ok(rows.map(|(line, fields)| (line, by_column(line, &columns, fields))).collect())
         }
         Format::JsonLines => {
             let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-            lines.map(|(number, line)| (number, object(number, line))).collect()
+            Ok(lines.map(|(number, line)| (number, object(number, line))).collect())
         }
     }
+}
+
+/// The names of the columns, whatever their case.
+fn columns(heading: &[String]) -> anyhow::Result<Vec<String>> {
+    let columns: Vec<_> = heading.iter().map(|name| folded(name)).collect();
+    let count = |wanted: &str| columns.iter().filter(|name| *name == wanted).count();
+    let missing: Vec<_> = NEEDED.into_iter().filter(|name| count(name) == 0).collect();
+    if !missing.is_empty() {
+        let has = columns.join(", ");
+        bail!("line 1: the heading has no column {}; it has {has}", missing.join(", "));
+    }
+    let mut known = NEEDED.into_iter().chain(OPTIONAL);
+    if let Some(twice) = known.find(|name| count(name) > 1) {
+        bail!("line 1: the heading has more than one column {twice}");
+    }
+    Ok(columns)
+}
+
+/// The name of a column, as it is compared.
+fn folded(name: &str) -> String {
+    name.trim().trim_start_matches('\u{feff}').to_lowercase().replace([' ', '-'], "_")
+}
+
+fn by_column(line: usize, columns: &[String], fields: Vec<String>) -> Result<Fields, Problem> {
+    let beyond = fields.get(columns.len()..).unwrap_or_default();
+    if beyond.iter().any(|field| !field.trim().is_empty()) {
+        let what =
+            "it has more fields than the heading: put quotes around text that holds separators";
+        return Err(Problem { line, column: ALL, what: what.to_owned(), text: String::new() });
+    }
+    Ok(columns.iter().cloned().zip(fields).collect())
 }
 
 fn object(line: usize, text: &str) -> Result<Fields, Problem> {
     let read: Result<BTreeMap<String, Value>, _> = serde_json::from_str(text);
-    let object = read.map_err(|error| Problem {
+    let object = read.map_err(|_| Problem {
         line,
-        column: "all of them",
-        what: format!("{error}: write one JSON object a line"),
+        column: ALL,
+        what: "this is no JSON object: write one a line".to_owned(),
+        text: text.to_owned(),
     })?;
     let text = |value: Value| match value {
         Value::String(ref text) => text.clone(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            value.to_string()
-        }
+        Value::Null => String::new(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     };
-    Ok(object.into_iter().map(|(name, value)| (name, text(value))).collect())
+    Ok(object.into_iter().map(|(name, value)| (folded(&name), text(value))).collect())
 }
 
 struct Reader<'a> {
     programme: &'a Programme,
     categories: Categories,
     cards: BTreeMap<&'a str, (usize, &'a Card)>,
-    /// Shops that were met, by code, name and country.
-    shops: BTreeMap<(String, String, String), &'static Shop>,
+    /// Shops that were met.
+    shops: BTreeMap<Seen, &'static Shop>,
+    dates: Option<DateOrder>,
+    decimals: Option<DecimalMark>,
+    local_times: usize,
+}
+
+/// What tells one shop from another in a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Seen {
+    code: String,
+    name: String,
+    country: String,
+    network_id: String,
+    is_online: bool,
+}
+
+/// One row, and what is wrong with it.
+struct Desk<'a> {
+    line: usize,
+    fields: &'a Fields,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl<'a> Desk<'a> {
+    /// What stands in a column; none when nothing does.
+    fn optional(&self, column: &str) -> Option<&'a str> {
+        self.fields.get(column).map(|text| text.trim()).filter(|text| !text.is_empty())
+    }
+
+    /// What stands in a column that every row needs.
+    fn needed(&mut self, column: &'static str) -> Option<&'a str> {
+        let text = self.optional(column);
+        if text.is_none() {
+            self.complain(column, "it is empty, and every row needs it", "");
+        }
+        text
+    }
+
+    fn complain(&mut self, column: &'static str, what: impl Into<String>, text: &str) {
+        let (line, text) = (self.line, text.to_owned());
+        self.problems.push(Problem { line, column, what: what.into(), text });
+    }
+
+    /// What `read` makes of a column that every row needs.
+    fn read<T, W: Into<String>>(
+        &mut self,
+        column: &'static str,
+        read: impl FnOnce(&str) -> Result<T, W>,
+    ) -> Option<T> {
+        let text = self.needed(column)?;
+        read(text).map_err(|what| self.complain(column, what, text)).ok()
+    }
 }
 
 impl<'a> Reader<'a> {
-    fn new(programme: &'a Programme) -> anyhow::Result<Self> {
+    fn new(programme: &'a Programme, rows: &[Row]) -> anyhow::Result<Self> {
         let people = programme.people.iter().enumerate();
         let cards = people.flat_map(|(index, person)| {
             person.card.iter().map(move |card| (card.token.as_str(), (index, card)))
         });
         let cards = cards.filter(|(_, (_, card))| programme.connection(&card.connection).is_some());
+        let column = |name: &'static str| {
+            let fields = rows.iter().filter_map(|(_, fields)| fields.as_ref().ok());
+            fields.filter_map(move |fields| fields.get(name)).map(|text| text.trim())
+        };
         Ok(Self {
             programme,
             categories: Categories::built_in()?,
             cards: cards.collect(),
             shops: BTreeMap::new(),
+            dates: DateOrder::of_column(column("time")),
+            decimals: DecimalMark::of_column(column("amount")),
+            local_times: 0,
         })
     }
 
-    fn read(&mut self, line: usize, fields: &Fields) -> Result<Recorded, Problem> {
-        let problem = |column, what: String| Problem { line, column, what };
-        let mut texts = BTreeMap::new();
-        for column in COLUMNS {
-            let text = fields.get(column).map(|text| text.trim()).filter(|text| !text.is_empty());
-            let what = || format!("it is missing: every row needs {}", COLUMNS.join(", "));
-            texts.insert(column, text.ok_or_else(|| problem(column, what()))?);
-        }
-        let text = |column| texts.get(column).copied().unwrap_or_default();
-        let at = text("time").parse::<Timestamp>().map_err(|_| {
-            let what = format!("{:?} is no time: write it like 2026-11-23T08:30:00Z", text("time"));
-            problem("time", what)
-        })?;
-        let (person, card) = self.cards.get(text("card")).copied().ok_or_else(|| {
-            let what = format!("{:?} is nobody's card in the programme file", text("card"));
-            problem("card", what)
-        })?;
-        let amount = Minor::read(text("amount")).ok_or_else(|| {
-            let what = format!("{:?} is no amount: write it like 12.50", text("amount"));
-            problem("amount", what)
-        })?;
-        if !text("currency").eq_ignore_ascii_case(&self.programme.currency) {
-            let ours = &self.programme.currency;
-            let what = format!("{:?}: the cards are in {ours}", text("currency"));
-            return Err(problem("currency", what));
-        }
-        let mcc = text("mcc");
-        if mcc.len() != 4 || !mcc.bytes().all(|byte| byte.is_ascii_digit()) {
-            let what = format!("{mcc:?} is no merchant category code: write four digits");
-            return Err(problem("mcc", what));
-        }
-        let was_approved = match text("result") {
-            "approved" => true,
-            "declined" => false,
-            other => {
-                let what = format!("{other:?}: write approved or declined");
-                return Err(problem("result", what));
+    fn read(
+        &mut self,
+        line: usize,
+        fields: &Fields,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Recorded> {
+        let mut desk = Desk { line, fields, problems };
+        let programme = self.programme;
+        let code = programme.currency.as_str();
+        let time = desk.read("time", |text| time::read(text, self.dates, &programme.zone));
+        let card = desk.read("card", |text| {
+            self.cards.get(text).copied().ok_or("this is nobody's card in the programme file")
+        });
+        let amount = desk.read("amount", |text| {
+            let amount = amount::read(text, code, self.decimals)?;
+            let is_sayable = currency::at_stripe(amount, code).is_some();
+            if is_sayable { Ok(amount) } else { Err("this is finer than the issuer can say") }
+        });
+        desk.read("currency", |text| {
+            let is_ours = amount::is_unit(text, code);
+            if is_ours { Ok(()) } else { Err(format!("the cards are in {code}")) }
+        });
+        let mcc = desk.read("mcc", mcc);
+        let merchant = desk.needed("merchant");
+        let country = match desk.optional("country").map(|text| (text, countries::code(text))) {
+            None => Some(programme.home.country()),
+            Some((text, None)) => {
+                desk.complain("country", "this is no country: write its code, as GB", text);
+                None
             }
+            Some((_, code)) => code,
         };
-        let country = fields.get("country").map_or("", |country| country.trim());
-        let country = if country.is_empty() { &self.programme.country } else { country }.to_owned();
-        let card = card.clone();
-        let shop = self.shop(mcc, text("merchant"), country);
-        Ok(Recorded { line, at, person, card, amount_minor: amount.0, shop, was_approved })
+        let online = match desk.optional("online").map(|text| (text, is_yes(text))) {
+            None => Some(false),
+            Some((text, None)) => {
+                desk.complain("online", "write yes or no", text);
+                None
+            }
+            Some((_, is_online)) => is_online,
+        };
+        let outcome = outcome(&mut desk, amount);
+        let seen = Seen {
+            code: mcc?,
+            name: merchant?.to_owned(),
+            country: country?.to_owned(),
+            network_id: desk.optional("network_id").unwrap_or_default().to_owned(),
+            is_online: online?,
+        };
+        let ((person, card), time) = (card?, time?);
+        self.local_times += usize::from(time.is_local);
+        Some(Recorded {
+            line,
+            at: time.at,
+            person,
+            card: card.clone(),
+            amount_minor: amount?.abs(),
+            shop: self.shop(seen),
+            outcome: outcome?,
+        })
     }
 
-    /// The shop of that code and name, made when it is first met. It lives as long as the process:
-    /// there are as many as the file names.
-    fn shop(&mut self, code: &str, name: &str, country: String) -> &'static Shop {
-        let categories = &self.categories;
-        let key = (code.to_owned(), name.to_owned(), country);
-        let make = |(code, name, country): &(String, String, String)| {
-            let keep = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
-            let category = categories.of(code);
-            let shop = Shop {
-                name: keep(name),
-                descriptor: keep(name),
-                code: keep(code),
-                slug: "",
-                category: keep(category),
-                city: "",
-                country: keep(country),
-                till: if category == "cash" { Till::CashMachine } else { Till::Counter },
-            };
-            let shop: &'static Shop = Box::leak(Box::new(shop));
-            shop
-        };
-        if let Some(known) = self.shops.get(&key) {
+    /// The shop, made when it is first met. It lives as long as the process: there are as many as the
+    /// file names.
+    fn shop(&mut self, seen: Seen) -> &'static Shop {
+        if let Some(known) = self.shops.get(&seen) {
             return known;
         }
-        let shop = make(&key);
-        self.shops.insert(key, shop);
+        let keep = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
+        let category = self.categories.of(&seen.code);
+        let shop = Shop {
+            name: keep(&seen.name),
+            descriptor: keep(&seen.name),
+            code: keep(&seen.code),
+            slug: "",
+            category: keep(category),
+            city: "",
+            country: keep(&seen.country),
+            network_id: keep(&seen.network_id),
+            till: match (category, seen.is_online) {
+                ("cash", _) => Till::CashMachine,
+                (_, true) => Till::Online,
+                (_, false) => Till::Counter,
+            },
+        };
+        let shop: &'static Shop = Box::leak(Box::new(shop));
+        self.shops.insert(seen, shop);
         shop
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A code of four digits. Spreadsheets drop a nought in front and put one behind: 742, 5411.0.
+fn mcc(text: &str) -> Result<String, &'static str> {
+    let digits = text.strip_suffix(".0").unwrap_or(text);
+    let is_code =
+        [3, 4].contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let what = "this is no merchant category code: write four digits";
+    is_code.then(|| format!("{digits:0>4}")).ok_or(what)
+}
 
-    const DEE: &str = "ic_1DemoDee00000000001";
-
-    fn programme() -> Programme {
-        Programme::read(include_str!("../../../merchant-rules/demo.toml")).unwrap()
-    }
-
-    fn table(rows: &[&str]) -> String {
-        let rows = rows.iter().map(|row| row.replace("DEE", DEE));
-        let heading = "time,card,amount,currency,mcc,merchant,result".to_owned();
-        std::iter::once(heading).chain(rows).collect::<Vec<_>>().join("\n")
-    }
-
-    #[test]
-    fn rows_of_either_format_say_the_same() {
-        let csv = table(&["2026-11-02T09:00:00Z,DEE,12.50,GBP,5411,\"Grocer, Bow\",approved"]);
-        let json = format!(
-            "{{\"time\": \"2026-11-02T09:00:00Z\", \"card\": \"{DEE}\", \"amount\": \"12.50\", \
-             \"currency\": \"gbp\", \"mcc\": 5411, \"merchant\": \"Grocer, Bow\", \
-             \"result\": \"approved\"}}"
-        );
-        for (text, format) in [(csv, Format::Csv), (json, Format::JsonLines)] {
-            let past = read(&text, format, &programme(), false).unwrap();
-            let row = &past.rows[0];
-            assert_eq!((row.amount_minor, row.shop.category), (12_50, "food"));
-            assert_eq!((row.shop.name, row.was_approved), ("Grocer, Bow", true));
-        }
-    }
-
-    #[test]
-    fn a_row_that_cannot_be_read_is_named_and_nothing_is_sent() {
-        let good = "2026-11-02T09:00:00Z,DEE,12.50,GBP,5411,Grocer,approved";
-        for (bad, wanted) in [
-            (good.replace("12.50", "\"12,50\""), "line 3, column amount: \"12,50\" is no amount"),
-            (good.replace("DEE", "ic_1Other"), "line 3, column card: \"ic_1Other\" is nobody's"),
-            (good.replace("GBP", "EUR"), "line 3, column currency: \"EUR\""),
-            (good.replace("5411", "541"), "line 3, column mcc: \"541\""),
-            (good.replace("approved", "yes"), "line 3, column result: \"yes\""),
-            (good.replace("2026-11-02T", "yesterday "), "line 3, column time: "),
-            (good.replace("Grocer", ""), "line 3, column merchant: it is missing"),
-        ] {
-            let text = table(&[good, &bad]);
-            let error = read(&text, Format::Csv, &programme(), false).unwrap_err().to_string();
-            assert!(error.contains(wanted), "{error}");
-            let past = read(&text, Format::Csv, &programme(), true).unwrap();
-            assert_eq!((past.rows.len(), past.skipped), (1, 1));
-        }
+fn is_yes(text: &str) -> Option<bool> {
+    match text.to_lowercase().as_str() {
+        "yes" | "y" | "true" | "1" | "online" => Some(true),
+        "no" | "n" | "false" | "0" | "in person" | "in_person" => Some(false),
+        _ => None,
     }
 }
+
+/// What came of the row. Below nothing it is money back, which nobody declines.
+fn outcome(desk: &mut Desk<'_>, amount: Option<i64>) -> Option<Outcome> {
+    let is_back = amount.is_some_and(|amount| amount < 0);
+    if is_back && desk.optional("result").is_none() {
+        return Some(Outcome::Refunded(None));
+    }
+    desk.read("result", |text| match text.to_lowercase().as_str() {
+        "refunded" | "refund" | "approved" | "authorised" | "authorized" if is_back => {
+            Ok(Outcome::Refunded(None))
+        }
+        "approved" | "authorised" | "authorized" => Ok(Outcome::Approved),
+        "declined" | "refused" if is_back => Err("money back is never declined: leave the row out"),
+        "declined" | "refused" => Ok(Outcome::Declined),
+        _ => Err("write approved or declined"),
+    })
+}
+
+#[cfg(test)]
+mod tests;

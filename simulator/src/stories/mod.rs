@@ -148,6 +148,7 @@ impl Plan {
             story: "",
             plan: Self { moves: Vec::new(), purchases: Vec::new() },
         };
+        programme.check_prices()?;
         tell(&mut script);
         if script.plan.moves.is_empty() {
             bail!("no story fits: the stories are about dee, femi and ana, with cards of Stripe's");

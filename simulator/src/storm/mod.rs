@@ -29,6 +29,7 @@ use worlds::Worlds;
 use crate::{
     balances,
     books::Books,
+    differences::Difference,
     play::Clock,
     programme::{Connection, Programme},
     recorded::{self, Format},
@@ -167,8 +168,8 @@ impl Weather {
         }
     }
 
-    fn differ(&self, what: String) {
-        lock(&self.report).differences.push(what);
+    fn differ(&self, difference: &Difference<'_>) {
+        lock(&self.report).differences.add(difference);
     }
 
     fn note(&self, what: &'static str) {
@@ -215,15 +216,7 @@ fn moment(programme: &Programme, slot: usize) -> anyhow::Result<i64> {
 pub async fn storm(wanted: &Storm, clock: Clock) -> anyhow::Result<Aftermath> {
     let is_story = matches!(clock, Clock::Story(_));
     let weather = Arc::new(Weather::new(wanted, clock)?);
-    let plan = match &wanted.recorded {
-        Some(past) => {
-            let past = recorded::read(&past.text, past.format, &weather.programme, past.skips_bad)?;
-            lock(&weather.report).skipped = past.skipped;
-            Plan::of_past(past.rows)
-        }
-        None => Plan::new(&weather.programme, wanted.seed, wanted.purchases)?,
-    };
-    lock(&weather.report).purchases = Some(plan.purchases);
+    let plan = plan(wanted, &weather)?;
     let shoppers = plan.scripts.into_iter().map(|s| Shopper::new(Arc::clone(&weather), s));
     let mut shoppers = shoppers.collect::<anyhow::Result<Vec<_>>>()?;
     let slots = if is_story { 0..SLOTS } else { SLOTS - 1..SLOTS };
@@ -244,4 +237,22 @@ pub async fn storm(wanted: &Storm, clock: Clock) -> anyhow::Result<Aftermath> {
     let mut report = weather.report.into_inner().unwrap_or_else(PoisonError::into_inner);
     report.took = Some(weather.started.elapsed());
     Ok(Aftermath { report, programme: weather.programme, worlds })
+}
+
+/// What is going to be tried; tells the report what of it could not be, or was taken for granted.
+fn plan(wanted: &Storm, weather: &Weather) -> anyhow::Result<Plan> {
+    let programme = &weather.programme;
+    let mut report = lock(&weather.report);
+    report.notes.extend(programme.notes.iter().cloned());
+    let plan = if let Some(past) = &wanted.recorded {
+        let past = recorded::read(&past.text, past.format, programme, past.skips_bad)?;
+        report.skipped = past.skipped;
+        report.left_out = past.left_out;
+        report.notes.extend(past.notes);
+        Plan::of_past(past.rows)
+    } else {
+        Plan::new(programme, wanted.seed, wanted.purchases)?
+    };
+    report.purchases = Some(plan.purchases);
+    Ok(plan)
 }

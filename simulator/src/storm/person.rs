@@ -21,6 +21,7 @@ use crate::{
     answers::Told,
     books::Books,
     client::{Door, Reply},
+    differences::Difference,
     issuers::{
         file::{File, Message, News},
         stripe::{self, Authorisation, Link, Reached, Status},
@@ -173,7 +174,13 @@ impl Shopper {
             Act::Refund(share) => file.refund(&id, share, Link::Linked, at),
             Act::RefundUnlinked(amount) => Some(file.refund_unlinked(&id, amount, at)),
         };
-        let Some(message) = message else { return Ok(None) };
+        let Some(message) = message else {
+            let is_of_past = self.life(planned.life)?.past.is_some();
+            if is_of_past && matches!(planned.act, Act::Refund(_)) {
+                self.weather.note("money back for what was not paid this time");
+            }
+            return Ok(None);
+        };
         let mut ready = self.event(planned.life, message, planned.way)?;
         match planned.way {
             Way::Never => {
@@ -314,17 +321,17 @@ impl Shopper {
     fn compare_with_past(&self, ready: &Ready, came: &Came) {
         let Some(life) = self.script.lives.get(ready.life) else { return };
         let Some(past) = life.past else { return };
-        let was = if past.was_approved { "approved" } else { "declined" };
         let is_approved = came.answer.approved_minor(ready.amount_minor) > 0;
         if came.answer != Answer::Unusable && is_approved != past.was_approved {
-            let reason = came.reason.as_deref().unwrap_or_default();
-            self.weather.differ(format!(
-                "line {}: {} at {} was {was}, and is {} now {reason}",
-                past.line,
-                money(ready.amount_minor, &self.weather.programme.currency),
-                life.shop.name,
-                came.answer,
-            ));
+            self.weather.differ(&Difference {
+                line: past.line,
+                shop: life.shop.name,
+                amount_minor: ready.amount_minor,
+                currency: &self.weather.programme.currency,
+                was_approved: past.was_approved,
+                answer: came.answer,
+                reason: came.reason.as_deref(),
+            });
         }
     }
 
@@ -417,7 +424,11 @@ impl Shopper {
     }
 
     fn most_of_all(&self, life: &Life) -> i64 {
-        let parts = self.worlds.one().map(|books| books.cover(0, life.shop.category, i64::MAX));
+        let today = |books: &Books| books.local(self.weather.now()).date();
+        let parts = self
+            .worlds
+            .one()
+            .map(|books| books.cover(0, life.shop.category, i64::MAX, today(books)));
         let all: i64 = parts.iter().flatten().map(|(_, part)| part).sum();
         (all * 6 / 10).max(1)
     }
@@ -559,7 +570,7 @@ async fn deliver_one(
         broken.push(format!("answered after {} ms", asked.took.as_millis()));
     }
     let answer = match &told {
-        Some(told) if !is_our_fault => told.answer(ready.amount_minor),
+        Some(told) if !is_our_fault => told.answer(ready.amount_minor, &weather.programme.currency),
         Some(_) | None => Answer::Unusable,
     };
     let reason = told.as_ref().and_then(Told::reason).map(str::to_owned);

@@ -10,7 +10,7 @@ use super::lives::{self, Numbers};
 use crate::{
     issuers::{file::Share, stripe::Foreign},
     programme::{Card, CardState, Programme},
-    recorded::Recorded,
+    recorded::{Outcome, Recorded},
     shops::Shop,
 };
 
@@ -54,12 +54,12 @@ pub(super) struct Life {
     /// What the issuer does when no answer comes: approve without us, or decline.
     pub(super) approves_without_us: bool,
     /// What came of it in the past, if it is one of the past.
-    pub(super) past: Option<Outcome>,
+    pub(super) past: Option<Before>,
 }
 
 /// What came of a purchase of the past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Outcome {
+pub(super) struct Before {
     /// Where it was recorded.
     pub(super) line: usize,
     pub(super) was_approved: bool,
@@ -136,6 +136,7 @@ impl Plan {
     /// # Errors
     /// When nobody has one.
     pub(super) fn new(programme: &Programme, seed: u64, purchases: usize) -> anyhow::Result<Self> {
+        programme.check_prices()?;
         let mut rng = StdRng::seed_from_u64(seed);
         let shoppers: Vec<_> = (0..programme.people.len())
             .filter(|index| !cards(programme, *index).is_empty())
@@ -162,36 +163,62 @@ impl Plan {
 
 impl Plan {
     /// Asks about recorded purchases again, in the order in which they were made. What is approved
-    /// is claimed at once.
+    /// is claimed at once, and money back comes when it came then.
     pub(super) fn of_past(rows: Vec<Recorded>) -> Self {
-        let purchases = rows.len();
         let mut scripts: BTreeMap<usize, Script> = BTreeMap::new();
-        for (number, row) in rows.into_iter().enumerate() {
+        // Where each row's purchase stands in its person's script.
+        let mut places: Vec<usize> = Vec::with_capacity(rows.len());
+        let mut purchases = 0;
+        for row in rows {
             let person = row.person;
             let script = scripts.entry(person).or_insert_with(|| Script {
                 person,
                 lives: Vec::new(),
                 moves: Vec::new(),
             });
-            let life = script.lives.len();
-            script.lives.push(Life {
-                number,
-                turn: number,
-                story: "recorded",
-                card: row.card,
-                shop: row.shop,
-                is_amount_controllable: false,
-                priced_in: None,
-                approves_without_us: false,
-                past: Some(Outcome { line: row.line, was_approved: row.was_approved }),
-            });
-            let ask = Act::Ask(Amount::Exactly(row.amount_minor));
-            for act in [ask, Act::Confirm, Act::Capture(Share::All), Act::Close] {
+            let amount = row.amount_minor;
+            let of = match row.outcome {
+                Outcome::Refunded(Some(of)) => places.get(of).copied(),
+                Outcome::Refunded(None) | Outcome::Approved | Outcome::Declined => None,
+            };
+            let life = of.unwrap_or(script.lives.len());
+            places.push(life);
+            let acts: &[Act] = match row.outcome {
+                Outcome::Refunded(_) if of.is_some() => &[Act::Refund(Share::Exactly(amount))],
+                Outcome::Refunded(_) => &[Act::RefundUnlinked(amount)],
+                Outcome::Approved | Outcome::Declined => {
+                    let ask = Act::Ask(Amount::Exactly(amount));
+                    &[ask, Act::Confirm, Act::Capture(Share::All), Act::Close]
+                }
+            };
+            if of.is_none() {
+                let was_approved = row.outcome == Outcome::Approved;
+                let past = Some(Before { line: row.line, was_approved });
+                script.lives.push(Life { past, ..Life::recorded(purchases, row.card, row.shop) });
+                purchases += 1;
+            }
+            for act in acts.iter().copied() {
                 let (slot, way, is_with_next) = (0, Way::Plain, false);
                 script.moves.push(Move { slot, life, act, way, is_with_next });
             }
         }
         Self { scripts: scripts.into_values().collect(), purchases }
+    }
+}
+
+impl Life {
+    fn recorded(number: usize, card: Card, shop: &'static Shop) -> Self {
+        Self {
+            number,
+            turn: number,
+            story: "recorded",
+            card,
+            shop,
+            is_amount_controllable: false,
+            priced_in: None,
+            approves_without_us: false,
+            past: None,
+        }
     }
 }
 

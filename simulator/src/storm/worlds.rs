@@ -148,7 +148,8 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
 impl Books {
     fn promise(&mut self, question: &Question, sequence: usize, approved_minor: i64, at: i64) {
         if let Some(person) = question.person.filter(|_| approved_minor > 0) {
-            let promise = Promise { question: sequence, amount_minor: approved_minor };
+            let allowed = self.allowed_for(question, at);
+            let promise = Promise { question: sequence, amount_minor: approved_minor, allowed };
             self.approve(question.number, (person, question.shop), promise, at);
         }
     }

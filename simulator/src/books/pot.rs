@@ -1,0 +1,143 @@
+//! One pot in the books: its money, and what that may buy, and when.
+
+use std::sync::Arc;
+
+use jiff::{Span, civil::Date};
+
+use crate::programme::{Every, Release};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PotBook {
+    pub pot: Arc<str>,
+    pub name: Arc<str>,
+    pub allocated_minor: i64,
+    pub loaded_minor: i64,
+    pub held_minor: i64,
+    pub spent_minor: i64,
+    pub(crate) is_emergency: bool,
+    pub(crate) only: Option<Arc<Vec<String>>>,
+    pub(crate) never: Arc<Vec<String>>,
+    /// The last day on which its money can be spent.
+    pub(crate) ends_on: Option<Date>,
+    pub(crate) drains_first: bool,
+    pub(crate) release: Option<Arc<Release>>,
+}
+
+impl PotBook {
+    pub fn left_minor(&self) -> i64 {
+        self.loaded_minor - self.held_minor - self.spent_minor
+    }
+
+    /// What of it can be spent on `date`.
+    pub(crate) fn spendable_minor(&self, date: Date) -> i64 {
+        (self.left_minor() - self.unreleased_minor(date)).max(0)
+    }
+
+    /// What of all that was put in comes later.
+    fn unreleased_minor(&self, date: Date) -> i64 {
+        let released = self.release.as_ref().map(|release| release.released_minor(date));
+        released.map_or(0, |released| (self.loaded_minor - released).max(0))
+    }
+
+    /// Whether more of it comes by itself, beyond what was let out or has gone.
+    pub(crate) fn has_more_to_come(&self, date: Date) -> bool {
+        let gone = self.held_minor + self.spent_minor;
+        let released = self.release.as_ref().map(|release| release.released_minor(date));
+        released.is_some_and(|released| released.max(gone) < self.loaded_minor)
+    }
+
+    /// The law of the money: what the stream may never buy, and until when it may buy anything.
+    pub(crate) fn is_barred(&self, category: &str, date: Date) -> bool {
+        let is_past = self.ends_on.is_some_and(|last| date > last);
+        is_past || self.never.iter().any(|never| never == category)
+    }
+
+    /// Whether the pot was agreed for the category, whatever the law says.
+    pub(crate) fn is_agreed_for(&self, category: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only.iter().any(|name| name == category))
+    }
+
+    pub(crate) fn is_for(&self, category: &str, date: Date) -> bool {
+        !self.is_barred(category, date) && self.is_agreed_for(category)
+    }
+}
+
+impl Release {
+    /// All that was let out until `date`, that day included: counted stage by stage.
+    fn released_minor(&self, date: Date) -> i64 {
+        let mut stages = 0;
+        while self.stage(stages).is_some_and(|begins| begins <= date) {
+            stages += 1;
+        }
+        self.at_once.0 + stages * self.amount.0
+    }
+
+    /// The day on which the stage begins that comes after so many others.
+    fn stage(&self, others: i64) -> Option<Date> {
+        let span = match self.every {
+            Every::Day => Span::new().try_days(others),
+            Every::Week => Span::new().try_weeks(others),
+            Every::Month => Span::new().try_months(others),
+        };
+        self.from.checked_add(span.ok()?).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::programme::Minor;
+
+    fn pot(every: Every, from: Date) -> PotBook {
+        let release = Release { at_once: Minor(5_00), amount: Minor(20_00), every, from };
+        PotBook {
+            pot: "pot".into(),
+            name: "pot".into(),
+            allocated_minor: 100_00,
+            loaded_minor: 50_00,
+            held_minor: 0,
+            spent_minor: 0,
+            is_emergency: false,
+            only: None,
+            never: Arc::default(),
+            ends_on: Some(date(2027, 12, 31)),
+            drains_first: false,
+            release: Some(Arc::new(release)),
+        }
+    }
+
+    #[test]
+    fn money_comes_in_stages_until_all_of_it_is_there() {
+        let weekly = pot(Every::Week, date(2027, 1, 4));
+        for (day, spendable) in [
+            (date(2027, 1, 3), 5_00),
+            (date(2027, 1, 4), 25_00),
+            (date(2027, 1, 10), 25_00),
+            (date(2027, 1, 11), 45_00),
+            (date(2027, 1, 18), 50_00),
+        ] {
+            assert_eq!(weekly.spendable_minor(day), spendable, "{day}");
+            assert_eq!(weekly.has_more_to_come(day), spendable < 50_00, "{day}");
+        }
+        let monthly = pot(Every::Month, date(2027, 1, 31));
+        assert_eq!(monthly.spendable_minor(date(2027, 2, 27)), 25_00);
+        assert_eq!(monthly.spendable_minor(date(2027, 2, 28)), 45_00);
+    }
+
+    #[test]
+    fn a_claim_takes_what_is_not_let_out_yet_and_the_next_stage_fills_that() {
+        let spent = PotBook { spent_minor: 30_00, ..pot(Every::Day, date(2027, 1, 4)) };
+        assert_eq!(spent.left_minor(), 20_00);
+        assert_eq!(spent.spendable_minor(date(2027, 1, 4)), 0);
+        assert_eq!(spent.spendable_minor(date(2027, 1, 5)), 15_00);
+    }
+
+    #[test]
+    fn a_stream_that_has_ended_pays_for_nothing() {
+        let pot = pot(Every::Day, date(2027, 1, 4));
+        assert!(pot.is_for("food", date(2027, 12, 31)));
+        assert!(!pot.is_for("food", date(2028, 1, 1)));
+    }
+}

@@ -1,0 +1,142 @@
+//! Which fields of a programme file the books know; what else is there may change what is paid.
+
+use toml::{Table, Value};
+
+/// A table by its place in the file, and the fields that are known there.
+const KNOWN: [(&str, &[&str]); 20] = [
+    (
+        "",
+        &[
+            "programme",
+            "hours",
+            "asks",
+            "worker",
+            "connection",
+            "stream",
+            "start",
+            "person",
+            "member",
+            "duty",
+        ],
+    ),
+    (
+        "programme",
+        &[
+            "id",
+            "name",
+            "time_zone",
+            "currency",
+            "country",
+            "exchange_margin_percent",
+            "home_countries",
+            "unknown_country",
+            "manager_above",
+            "paused",
+        ],
+    ),
+    ("hours", &["days", "from", "to"]),
+    (
+        "asks",
+        &[
+            "answer_hours",
+            "silence_up_to",
+            "fuel_food_up_to",
+            "interim_up_to",
+            "worker_up_to",
+            "duty_up_to",
+        ],
+    ),
+    ("worker", &["id", "name", "phone"]),
+    ("connection", &["name", "issuer", "api_version", "deadline_ms", "answer_within_ms", "secret"]),
+    ("connection.secret", &["name", "value", "until"]),
+    ("stream", &["id", "name", "funder", "never", "ends_on", "drains_first"]),
+    ("start", &["term"]),
+    ("start.term", TERM),
+    ("start.term.limits", LIMIT),
+    (
+        "person",
+        &["id", "name", "worker", "phone", "state", "card", "pot", "agreement", "permission"],
+    ),
+    ("person.card", &["connection", "token", "last_four", "state"]),
+    ("person.pot", &["id", "name", "stream", "allocated", "emergency", "only", "release", "loads"]),
+    ("person.pot.release", &["at_once", "amount", "every", "from"]),
+    ("person.pot.loads", &["id", "amount"]),
+    ("person.agreement", &["agreed_on", "agreed_by", "how", "partial", "term"]),
+    ("person.agreement.term", TERM),
+    ("person.agreement.term.limits", LIMIT),
+    ("person.permission", &["id", "on", "up_to", "uses", "from", "ends"]),
+];
+const TERM: &[&str] =
+    &["on", "hours", "answer", "limits", "decides", "own_block", "reason", "review_on"];
+const LIMIT: &[&str] = &["per", "amount", "count"];
+/// What nothing that is paid depends on, whatever is in it.
+const OF_NO_MATTER: [&str; 2] = ["member", "duty"];
+/// What is read as a whole where it stands.
+const WHOLE: [&str; 3] = ["on", "hours", "own_block"];
+
+/// The amounts of a programme file, in major units as text.
+const AMOUNTS: [&str; 4] = ["amount", "allocated", "up_to", "at_once"];
+
+/// Tells every field that is not known, once for each place.
+pub(super) fn unknown(file: &Table) -> Vec<String> {
+    let mut told = Vec::new();
+    look("", file, &mut told);
+    told.sort();
+    told.dedup();
+    told
+}
+
+fn look(place: &str, table: &Table, told: &mut Vec<String>) {
+    let Some((_, known)) = KNOWN.iter().find(|(known, _)| *known == place) else { return };
+    for (key, value) in table {
+        let inner = if place.is_empty() { key.clone() } else { format!("{place}.{key}") };
+        if !known.contains(&key.as_str()) {
+            let what = "is a field that these books do not know: what it changes is not expected";
+            told.push(format!("{inner} {what}"));
+        } else if !OF_NO_MATTER.contains(&inner.as_str()) && !is_whole(&inner, key) {
+            match value {
+                Value::Table(table) => look(&inner, table, told),
+                Value::Array(items) => {
+                    let tables = items.iter().filter_map(Value::as_table);
+                    tables.for_each(|table| look(&inner, table, told));
+                }
+                Value::String(_)
+                | Value::Integer(_)
+                | Value::Float(_)
+                | Value::Boolean(_)
+                | Value::Datetime(_) => {}
+            }
+        }
+    }
+}
+
+fn is_whole(place: &str, key: &str) -> bool {
+    place != "hours" && WHOLE.contains(&key)
+}
+
+/// Writes every amount in minor units of the currency `code`.
+///
+/// # Errors
+/// The first amount that is none.
+pub(super) fn in_minor_units(value: &mut Value, code: &str) -> anyhow::Result<()> {
+    match value {
+        Value::Table(table) => {
+            for (key, value) in table.iter_mut() {
+                if let (true, Value::String(text)) = (AMOUNTS.contains(&key.as_str()), &*value) {
+                    let minor = crate::currency::read_major(text, code);
+                    let what = || anyhow::anyhow!("{key}: {text:?} is not an amount of {code}");
+                    *value = Value::Integer(minor.ok_or_else(what)?);
+                } else {
+                    in_minor_units(value, code)?;
+                }
+            }
+            Ok(())
+        }
+        Value::Array(items) => items.iter_mut().try_for_each(|item| in_minor_units(item, code)),
+        Value::String(_)
+        | Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_) => Ok(()),
+    }
+}

@@ -1,0 +1,46 @@
+//! Which purchase each refund of the past belongs to.
+
+use super::{Outcome, Recorded};
+use crate::report::counted;
+
+/// Gives every refund the nearest purchase before it that fits: of the same person, at the same shop,
+/// and with that much still to be given back. Tells what was found.
+pub(super) fn link(rows: &mut [Recorded]) -> Option<String> {
+    let mut rest: Vec<i64> = rows.iter().map(paid_minor).collect();
+    let (mut linked, mut all) = (0, 0);
+    for place in 0..rows.len() {
+        let Some(refund) = rows.get(place) else { continue };
+        if !matches!(refund.outcome, Outcome::Refunded(_)) {
+            continue;
+        }
+        all += 1;
+        let amount = refund.amount_minor;
+        let before = rows.iter().zip(&rest).enumerate().take(place).rev();
+        let mut fitting = before.filter(|(_, (row, rest))| {
+            let is_theirs = row.person == refund.person && row.shop.is_same_as(refund.shop);
+            is_theirs && **rest >= amount && amount > 0
+        });
+        let of = fitting.next().map(|(place, _)| place);
+        if let Some(rest) = of.and_then(|place| rest.get_mut(place)) {
+            *rest -= amount;
+            linked += 1;
+        }
+        if let Some(refund) = rows.get_mut(place) {
+            refund.outcome = Outcome::Refunded(of);
+        }
+    }
+    (all > 0).then(|| {
+        let refunds = counted(all, "refund");
+        format!(
+            "{refunds}: {linked} of an earlier purchase at the same shop, {} of none",
+            all - linked
+        )
+    })
+}
+
+fn paid_minor(row: &Recorded) -> i64 {
+    match row.outcome {
+        Outcome::Approved => row.amount_minor,
+        Outcome::Declined | Outcome::Refunded(_) => 0,
+    }
+}
