@@ -76,6 +76,9 @@ pub struct IssuerAnswer {
     pub amount: Money,
     /// Who decided and why, in the issuer's own word.
     pub reason: Option<String>,
+    /// Whether the issuer says that it went by no answer of ours, because it had none in time or
+    /// could not pay.
+    pub is_without_us: bool,
 }
 
 /// How an authorisation stands at the issuer.

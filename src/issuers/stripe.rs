@@ -234,7 +234,21 @@ fn answer(told: &wire::AnsweredRequest, currency: Currency) -> IssuerAnswer {
         is_approved: told.approved,
         amount: amount.unwrap_or(Money::zero(currency)),
         reason: told.reason.clone(),
+        is_without_us: told.reason.as_deref().is_some_and(is_without_us),
     }
+}
+
+/// Whether the answer that the shop got was none of ours, by Stripe's own word. What Stripe or the
+/// network refuse before asking us is none of our business, but its own money running out is.
+fn is_without_us(reason: &str) -> bool {
+    const REASONS: [&str; 5] = [
+        "webhook_timeout",
+        "webhook_error",
+        "network_fallback",
+        "stripe_internal_error",
+        "insufficient_funds",
+    ];
+    REASONS.contains(&reason)
 }
 
 /// When an object was made; none when the message does not tell it as a time.

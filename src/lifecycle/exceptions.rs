@@ -183,6 +183,8 @@ fn differs(purchase: &Purchase, sequence: u32, answer: &IssuerAnswer) -> Option<
     match (answer.is_approved, is_promised) {
         (true, false) if answer.amount.is_positive() => Some("approved, and not by us"),
         (false, true) => Some("refused, and we had approved it"),
+        (true, _) if answer.is_without_us => Some("approved, and not because of our answer"),
+        (false, false) if answer.is_without_us => Some("refused, and not because of our answer"),
         (true, _) | (false, false) => None,
     }
 }

@@ -66,8 +66,12 @@ impl ShopMark {
     /// Whether one shop may have sent both: names differ between authorisation and clearing.
     pub(super) fn may_be(&self, other: &Self) -> bool {
         let is_nameless = self.key.is_none() || other.key.is_none();
-        let has_word = self.first_word.is_some() && self.first_word == other.first_word;
-        is_nameless || self.is_same(other) || (self.mcc == other.mcc && has_word)
+        // A name that was erased cannot be compared.
+        let may_share_a_word = match (&self.first_word, &other.first_word) {
+            (Some(one), Some(other)) => one == other,
+            (None, _) | (_, None) => true,
+        };
+        is_nameless || self.is_same(other) || (self.mcc == other.mcc && may_share_a_word)
     }
 
     /// Whether both are the same shop for certain.

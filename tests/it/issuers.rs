@@ -385,6 +385,8 @@ fn add_what_every_message_tells(event: &mut IssuerEvent, body: &str) {
                 is_approved: entry["approved"].as_bool().unwrap(),
                 amount: gbp(entry["amount"].as_i64().unwrap()),
                 reason: entry["reason"].as_str().map(str::to_owned),
+                is_without_us: ["insufficient_funds", "network_fallback"]
+                    .contains(&entry["reason"].as_str().unwrap_or_default()),
             };
             let history = object["request_history"].as_array().unwrap();
             report.answers = history.iter().map(answer).collect();

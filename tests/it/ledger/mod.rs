@@ -297,6 +297,7 @@ impl Desk {
         let given_back = sum(|p| p.refunded) + sum(|p| p.disputed) + sum(|p| p.recovered);
         assert_eq!(of(clearing), sum(|p| p.captured) - given_back);
         assert_eq!(of(Account::Disputed), sum(|p| p.disputed));
+        assert_eq!(of(Account::Exchange), 0, "gains by exchange go through");
         assert_eq!(accounts.values().sum::<i64>(), 0);
     }
 
@@ -305,8 +306,12 @@ impl Desk {
         let transfers = postings.iter().flat_map(|posting| &posting.entry.transfers);
         let own = Account::PotLeft(id.clone());
         let by = |transfer: &Transfer| match (transfer.from(), transfer.to()) {
-            (Account::StreamFunds(_) | Account::PotLeft(_), to) if *to == own => 1,
-            (from, Account::PotLeft(_)) if *from == own => -1,
+            (Account::StreamFunds(_) | Account::PotLeft(_) | Account::Exchange, to)
+                if *to == own =>
+            {
+                1
+            }
+            (from, Account::PotLeft(_) | Account::Exchange) if *from == own => -1,
             (_, _) => 0,
         };
         transfers.map(|transfer| by(transfer) * transfer.amount().minor()).sum()
@@ -332,24 +337,34 @@ impl Desk {
             }
             let given_back = purchase.refunded.minor() + purchase.recovered.minor();
             let spent: i64 = purchase.holds.iter().map(|h| h.spent().unwrap().minor()).sum();
+            let exchange = purchase.exchange.as_ref().map_or(0, |part| part.amount.minor());
             assert_eq!(
-                spent + purchase.exposure.minor() - purchase.suspense.minor(),
+                spent + purchase.exposure.minor() - purchase.suspense.minor() - exchange,
                 purchase.captured.minor() - given_back,
                 "{purchase:?}"
             );
-            let excess = given_back - purchase.captured.minor();
+            let excess = given_back - purchase.captured.minor() - exchange;
             assert_eq!(purchase.suspense.minor(), excess.max(0), "{purchase:?}");
+            let most = purchase.margin.on(purchase.captured).unwrap().minor();
+            assert!((0..=most).contains(&exchange), "{purchase:?}");
+            assert_eq!(
+                purchase.limit_back.minor(),
+                given_back.min(purchase.captured.minor()),
+                "limits follow the money: {purchase:?}"
+            );
         }
     }
 
-    /// Counters are the sum of what is committed, and the number of purchases of which anything is.
+    /// Counters are the sum of what is committed and has not come back, and the number of purchases
+    /// of which anything is committed.
     fn check_counters(&self) {
         for (key, used) in &self.book.counters {
             let mut expected = Committed::nothing(gbp(0));
             for purchase in self.book.purchases.values() {
                 let committed = purchase.committed().unwrap();
                 if purchase.counted.counts_in(key) && committed.is_positive() {
-                    let part = purchase.counted.amount_in(&key.scope, committed).unwrap();
+                    let net = committed.checked_sub(purchase.limit_back).unwrap();
+                    let part = purchase.counted.amount_in(&key.scope, net).unwrap();
                     expected.amount = expected.amount.checked_add(part).unwrap();
                     expected.purchases += 1;
                 }

@@ -35,6 +35,12 @@ fn say(life: &Life, card: &str, begun: Timestamp) -> Option<Groups> {
     Some(script.iter().map(&mut say_group).collect())
 }
 
+const NAME: &str = "TEST GROCER 123";
+
+fn merchant(code: &str, name: &str) -> Merchant {
+    Merchant::new(Mcc::parse(code).ok(), name).in_country("GB")
+}
+
 struct Teller {
     purchase: String,
     card: String,
@@ -77,7 +83,7 @@ impl Teller {
     }
 
     fn merchant(&self) -> Merchant {
-        Merchant::new(Mcc::parse(self.shop).ok(), "TEST GROCER 123").in_country("GB")
+        merchant(self.shop, NAME)
     }
 
     fn kind(&self) -> PurchaseKind {
@@ -143,10 +149,12 @@ impl Teller {
 
     fn claim(&self, words: Words<'_>, direction: Direction) -> EventBody {
         let purchase = (!words.says("unlinked")).then(|| self.purchase.parse().unwrap());
+        let (code, name) = words.other_shop(self.shop, NAME);
+        let about = PurchaseReport { merchant: merchant(code, name), ..self.about() };
         EventBody::Presentment(Box::new(Presentment {
             reference: self.claim_name().parse().unwrap(),
             purchase,
-            about: self.about(),
+            about,
             direction,
             amount: gbp(words.amount()),
             releases: words.after("releases").map(|rest| gbp(minor(rest))),
