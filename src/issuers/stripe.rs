@@ -270,9 +270,7 @@ pub(super) fn refusal(reason: Option<&str>) -> Option<IssuerRefusal> {
         | "card_inactive"
         | "cardholder_blocked"
         | "cardholder_inactive" => IssuerRefusal::CardNotActive,
-        "cardholder_verification_required" | "insecure_authorization_method" => {
-            IssuerRefusal::OtherWay
-        }
+        "cardholder_verification_required" | wire::INSECURE_METHOD => IssuerRefusal::OtherWay,
         "suspected_fraud" => IssuerRefusal::Suspicion,
         "insufficient_funds" => IssuerRefusal::NoMoneyThere,
         "not_allowed" | "spending_controls" => IssuerRefusal::Rule,

@@ -279,22 +279,6 @@ impl Tx {
         Ok(purchases)
     }
 
-    /// The purchase with the issuer's own identifier, if there is one.
-    pub async fn purchase_named(
-        &mut self,
-        programme: &ProgrammeId,
-        connection: &ConnectionId,
-        reference: &PurchaseReference,
-    ) -> Result<Option<Purchase>, StoreError> {
-        let key = vec![vec![shown(programme), shown(connection), shown(reference)]];
-        let statements = Arc::clone(&self.statements);
-        let rows = statements.purchases.fetch(self.connection(), &key, PURCHASE.columns).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let mut purchases = vec![read_purchase(row)?];
-        self.add_holds(programme, &mut purchases).await?;
-        Ok(purchases.pop())
-    }
-
     /// The decisions with these identifiers.
     pub async fn decisions_with(
         &mut self,
