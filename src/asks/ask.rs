@@ -199,12 +199,11 @@ async fn refused(
     decision: Option<DecisionId>,
     reach: Reach,
 ) -> Result<Subject, ActError> {
-    let decision = match decision {
-        Some(decision) => Some(decision),
-        None => {
-            let told = tx.latest_refusal(&room.programme_id, &room.budget).await?;
-            told.and_then(|told| told.subject.parse().ok())
-        }
+    let decision = if decision.is_some() {
+        decision
+    } else {
+        let told = tx.latest_refusal(&room.programme_id, &room.budget).await?;
+        told.and_then(|told| told.subject.parse().ok())
     };
     // Of a shop that tried again and again, the first try alone was told.
     let recorded = tx.decisions_with(&room.programme_id, decision.as_slice()).await?.pop();

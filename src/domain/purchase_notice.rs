@@ -3,7 +3,7 @@
 //! end of a hold that was claimed.
 
 use super::dispute::{Dispute, Outcome};
-use super::issuer_refusal::{IssuerRefusal, IssuerRefused};
+use super::issuer_refusal::IssuerRefused;
 use super::money::{Money, MoneyError};
 use super::presentment::Standing;
 use super::purchase::Purchase;
@@ -180,8 +180,8 @@ impl PurchaseNotice {
         matches!(self, Self::StoppedCardPaid { .. })
     }
 
-    /// Whether it says that we failed.
-    pub const fn is_our_fault(&self) -> bool {
-        matches!(self, Self::RefusedByIssuer(refused) if matches!(refused.why, IssuerRefusal::OurFault))
+    /// What the issuer refused, if it is about that.
+    pub const fn refused(&self) -> Option<IssuerRefused> {
+        if let Self::RefusedByIssuer(refused) = self { Some(*refused) } else { None }
     }
 }

@@ -92,7 +92,7 @@ pub fn state_of(
     match purchase {
         Some(purchase) if purchase.captured.is_positive() => taken(purchase),
         Some(purchase) => not_taken(answers, purchase),
-        None => Ok(only_answered(answers)),
+        None => Ok(only_answered(answers).unwrap_or(PurchaseState::NotPaid)),
     }
 }
 
@@ -149,15 +149,13 @@ fn not_taken(answers: &[OurAnswer], purchase: &Purchase) -> Result<PurchaseState
         _ if is_withdrawn => PurchaseState::TakenBack,
         Some(Standing::Expired) => PurchaseState::Expired,
         Some(Standing::Open { .. } | Standing::Closed { .. } | Standing::Reversed) | None => {
-            match only_answered(answers) {
+            if is_nothing(purchase, answers) {
                 // An authorisation that was never about money.
-                _ if is_nothing(purchase, answers) => PurchaseState::Checked,
-                state @ (PurchaseState::Checked | PurchaseState::NotPaid)
-                    if !is_ever_held(purchase, promised) =>
-                {
-                    state
-                }
-                _ => PurchaseState::GivenBack,
+                PurchaseState::Checked
+            } else if is_ever_held(purchase, promised) {
+                PurchaseState::GivenBack
+            } else {
+                only_answered(answers).unwrap_or(PurchaseState::GivenBack)
             }
         }
     })
@@ -173,13 +171,16 @@ fn is_nothing(purchase: &Purchase, answers: &[OurAnswer]) -> bool {
     is_check && purchase.holds.is_empty() && !answers.contains(&OurAnswer::Declined)
 }
 
-fn only_answered(answers: &[OurAnswer]) -> PurchaseState {
+/// How it stands by our answers alone; none without any.
+fn only_answered(answers: &[OurAnswer]) -> Option<PurchaseState> {
     let is = |wanted| answers.contains(&wanted);
     if is(OurAnswer::Checked) {
-        PurchaseState::Checked
-    } else if is(OurAnswer::Withdrawn) && !is(OurAnswer::Declined) {
-        PurchaseState::TakenBack
+        Some(PurchaseState::Checked)
+    } else if is(OurAnswer::Declined) {
+        Some(PurchaseState::NotPaid)
+    } else if is(OurAnswer::Withdrawn) {
+        Some(PurchaseState::TakenBack)
     } else {
-        PurchaseState::NotPaid
+        None
     }
 }

@@ -172,16 +172,13 @@ fn facts(notice: &PurchaseNotice, purchase: &Purchase) -> String {
         Some(other) => facts.money("other", other),
         None => facts,
     };
-    match notice {
-        PurchaseNotice::RefusedByIssuer(refused) => facts.text("why", refused.why.word()),
-        _ => facts,
-    }
-    .to_text()
+    let why = notice.refused().map(|refused| refused.why.word());
+    facts.optional("why", why).to_text()
 }
 
 /// A card company that refuses the same again and again is one matter, like a refusal of ours.
 fn matter(notice: &PurchaseNotice, purchase: &Purchase, at: Timestamp) -> Option<Matter> {
-    let PurchaseNotice::RefusedByIssuer(refused) = notice else { return None };
+    let refused = notice.refused()?;
     let counted = &purchase.counted;
     let shop = counted.shop.as_ref().map(ToString::to_string);
     let code = counted.mcc.map(|mcc| mcc.to_string());

@@ -172,7 +172,12 @@ fn told_by(transfer: &Transfer, at: Timestamp) -> Option<Activity> {
     let (kind, from) = match transfer.from() {
         Account::StreamFunds(_) => (ActivityKind::Added, None),
         Account::PotLeft(from) => (ActivityKind::Moved, Some(from.clone())),
-        _ => return None,
+        Account::PotHeld(_)
+        | Account::Clearing(_)
+        | Account::Exposure
+        | Account::Suspense
+        | Account::Disputed
+        | Account::Exchange => return None,
     };
     Some(Activity { kind, at, amount: transfer.amount(), pot: pot.clone(), from })
 }

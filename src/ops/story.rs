@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::explain::{Explanation, explain_one};
 use super::purchases::{ListError, PurchaseStory, Whose, story};
+use crate::domain::dispute::Outcome as Found;
 use crate::domain::id::WorkerId;
 use crate::domain::money::Money;
 use crate::domain::pot::PotPart;
@@ -152,7 +153,6 @@ fn ends(story: &PurchaseStory, programme: &Programme) -> Result<Vec<StoryEnd>, L
         let found = purchase.disputes.iter().filter(move |dispute| dispute.outcome.0 == outcome);
         Money::sum(purchase.currency, found.map(|dispute| dispute.amount))
     };
-    use crate::domain::dispute::Outcome as Found;
     let end = match story.state {
         PurchaseState::NotPaid => {
             return Ok(story.refused.map(StoryEnd::RefusedByIssuer).into_iter().collect());

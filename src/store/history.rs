@@ -101,10 +101,7 @@ impl Tx {
         since: Timestamp,
         most: u32,
     ) -> Result<Vec<ChainLink>, StoreError> {
-        let sql = format!(
-            "{BEGIN} SELECT posting_id, kind, subject, purchase_id, posted_at FROM link LIMIT $5"
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
+        let rows = sqlx::query(AssertSqlSafe(walk()))
             .bind(programme.to_string())
             .bind(budget.to_string())
             .bind(before.map(|id| id.to_string()))
@@ -244,10 +241,7 @@ impl Tx {
         budget: &BudgetId,
         since: Timestamp,
     ) -> Result<Vec<Purchase>, StoreError> {
-        let sql = format!(
-            "{BEGIN} SELECT DISTINCT purchase_id FROM link WHERE purchase_id IS NOT NULL AND posted_at >= $4"
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
+        let rows = sqlx::query(AssertSqlSafe(changed_since()))
             .bind(programme.to_string())
             .bind(budget.to_string())
             .bind(None::<String>)
@@ -294,7 +288,6 @@ impl Tx {
         Ok(decisions)
     }
 
-    /// No index serves `programme_id || ''`: so that only the one by identifier can be taken.
     async fn rows_with<I: std::fmt::Display>(
         &mut self,
         programme: &ProgrammeId,
@@ -305,13 +298,7 @@ impl Tx {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let places: Vec<_> = (2..).take(ids.len()).map(|place| format!("${place}")).collect();
-        let sql = format!(
-            "SELECT {} FROM {} WHERE programme_id || '' = $1 AND {column} IN ({})",
-            names(table.columns, ""),
-            table.name,
-            places.join(", ")
-        );
+        let sql = with_ids(table, column, ids.len());
         let mut query = sqlx::query(AssertSqlSafe(sql)).bind(programme.to_string());
         for id in ids {
             query = query.bind(id.to_string());
@@ -399,6 +386,40 @@ impl Tx {
         };
         rows.iter().map(read).collect()
     }
+}
+
+/// Links of a chain, the newest first.
+fn walk() -> String {
+    format!("{BEGIN} SELECT posting_id, kind, subject, purchase_id, posted_at FROM link LIMIT $5")
+}
+
+/// The purchases that something was said about since an instant.
+fn changed_since() -> String {
+    format!(
+        "{BEGIN} SELECT DISTINCT purchase_id FROM link \
+         WHERE purchase_id IS NOT NULL AND posted_at >= $4"
+    )
+}
+
+/// No index serves `programme_id || ''`: so that only the one by identifier can be taken.
+fn with_ids(table: &Table, column: &str, many: usize) -> String {
+    let places: Vec<_> = (2..).take(many).map(|place| format!("${place}")).collect();
+    format!(
+        "SELECT {} FROM {} WHERE programme_id || '' = $1 AND {column} IN ({})",
+        names(table.columns, ""),
+        table.name,
+        places.join(", ")
+    )
+}
+
+/// The statements of lists, each with values to plan it with.
+pub(super) fn looking() -> Vec<(&'static str, String, &'static [&'static str])> {
+    vec![
+        ("links", walk(), &["''", "''", "''", "0", "1"]),
+        ("changed_since", changed_since(), &["''", "''", "''", "0"]),
+        ("decisions_with", with_ids(&DECISION, "decision_id", 2), &["''", "''", "''"]),
+        ("purchases_with", with_ids(&PURCHASE, "purchase_id", 2), &["''", "''", "''"]),
+    ]
 }
 
 fn read_link(row: &AnyRow) -> Result<ChainLink, StoreError> {

@@ -3,18 +3,21 @@
 use std::collections::BTreeSet;
 
 use jiff::ToSpan as _;
+use sayso::issuers::Issuer;
+use sayso::record::event::ReceivedEvent;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Executor as _};
 
 use super::town::{data, money, town};
 use crate::support::{DatabaseKind, TestDatabase};
-use crate::world::{APPROVED, Purchase, Standing, World, purchase};
+use crate::world::{APPROVED, CONNECTION, Purchase, Standing, World, purchase};
 
 on_both_databases!(
     each_purchase_is_one_line_on_however_many_pages,
     what_the_card_company_refused_is_listed_and_explained,
     purchases_from_before_are_one_line_too,
     the_list_is_filtered_by_state_kind_and_day,
+    a_page_reads_no_more_than_so_many_links,
 );
 
 const PATH: &str = "/v1/people/dee/purchases";
@@ -236,6 +239,12 @@ async fn what_the_card_company_refused_is_listed_and_explained(database: TestDat
         assert_eq!((&json["state"], &json["person_text"]), (&json!("not_paid"), &one["words"]));
         assert!(told[0].to_string().contains("not_paid (refused_by_issuer, did_not_match)"));
     }
+    let explained = std::process::Command::new(env!("CARGO_BIN_EXE_sayso"))
+        .args(["explain", &pin.id, "--database", &world.database.url])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(explained.stdout).unwrap();
+    assert!(explained.status.success() && text.contains("The card company said no."), "{text}");
     // Refused although we had said yes.
     let late = at("LATE", 6_00);
     assert!(world.ask(&late).await.is_approved());
@@ -332,5 +341,38 @@ async fn the_list_is_filtered_by_state_kind_and_day(database: TestDatabase) {
         let refused = world.get_as("dee", &format!("{PATH}?{query}")).await;
         assert_eq!(refused.status, 400, "{query}");
     }
+    world.check().await;
+}
+
+/// A purchase of which there is very much to tell: a page that finds nothing says where to go on.
+async fn a_page_reads_no_more_than_so_many_links(database: TestDatabase) {
+    const MESSAGES: usize = 1_100;
+
+    let world = World::open_with(database, &town()).await;
+    assert!(world.ask(&at("FIRST", 1_00)).await.is_approved());
+    let hotel = at("HOTEL", 2_00);
+    assert!(world.ask(&hotel).await.is_approved());
+    let events: Vec<_> = (0..MESSAGES)
+        .map(|n| {
+            let event = holds(&hotel, &world, &format!("again{n}"), 2_00, 1).to_string();
+            ReceivedEvent {
+                programme: "riverside".parse().unwrap(),
+                connection: CONNECTION.parse().unwrap(),
+                event: Issuer::Stripe.decode_event(event.as_bytes()).unwrap(),
+                text: event,
+                received_at: world.now(),
+            }
+        })
+        .collect();
+    let (store, ids) = (world.app.store(), world.app.ids());
+    for some in events.chunks(100) {
+        let mut tx = store.begin().await.unwrap();
+        sayso::lifecycle::book(&mut tx, world.app.directory(), ids, some).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    let page = world.get_as("dee", &format!("{PATH}?limit=1")).await;
+    assert_eq!(data(&page), Vec::<Value>::new());
+    assert!(page.json()["next_cursor"].is_string());
+    assert_eq!(states(&lines(&world, 1, "").await), ["HOTEL: held", "FIRST: held"]);
     world.check().await;
 }
