@@ -32,6 +32,10 @@ pub fn settled(
 ) -> Result<Vec<Transfer>, LedgerError> {
     let mut transfers = Transfers::new(purchase, pots);
     transfers.settle(parts)?;
+    // The message may have told that the merchant's currency is another one.
+    if transfers.settle_exchange()? {
+        transfers.settle_from(&[])?;
+    }
     Ok(transfers.list)
 }
 
@@ -252,14 +256,14 @@ impl<'a> Transfers<'a> {
     }
 
     /// Brings what another exchange rate explains from what is kept aside into the pot that paid, or
-    /// back when captures have become more meanwhile.
-    fn settle_exchange(&mut self) -> Result<(), LedgerError> {
+    /// back when captures have become more meanwhile. Says whether anything moved.
+    fn settle_exchange(&mut self) -> Result<bool, LedgerError> {
         let wanted = self.purchase.wanted_exchange()?;
         let known = self.purchase.exchange.clone();
         let is = known.as_ref().map_or(Money::zero(self.purchase.currency), |part| part.amount);
         let paid = self.purchase.holds.iter().find(|hold| hold.captured.is_positive());
         let Some(pot) = known.map(|part| part.pot).or(paid.map(|hold| hold.pot.clone())) else {
-            return Ok(());
+            return Ok(false);
         };
         let gained = wanted.saturating_sub(is)?.least(self.purchase.suspense)?;
         let (left, _) = sides(&pot);
@@ -274,7 +278,7 @@ impl<'a> Transfers<'a> {
         self.move_money(Account::Exchange, Account::Suspense, returned)?;
         let amount = is.checked_add(gained)?.checked_sub(returned)?;
         self.purchase.exchange = amount.is_positive().then_some(PotPart { pot, amount });
-        Ok(())
+        Ok(gained.is_positive() || returned.is_positive())
     }
 
     /// A refund that came before its capture finds its way once the capture is there.

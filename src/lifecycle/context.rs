@@ -240,7 +240,8 @@ impl LifecycleContext<'_> {
             }
             match direction {
                 Direction::Capture => {
-                    remember_kind(purchase, other_kind);
+                    // Of a claim that does not fit, its link is the news.
+                    remember_kind(purchase, other_kind.filter(|_| shape.link == Link::Fits));
                     purchase.remember_capture(*amount);
                     let anomalies = &mut purchase.anomalies;
                     anomalies.is_declined |= shape.is_declined;

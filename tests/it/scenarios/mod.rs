@@ -27,4 +27,5 @@ mod tenants;
 mod tokens;
 mod told;
 mod unreadable;
+mod upgrade;
 mod upkeep;
