@@ -113,18 +113,7 @@ fn taken_back(
     (ids, now): (&NewIds, Timestamp),
 ) -> NewMessage {
     let pot_names = BTreeMap::new();
-    let situation = Situation {
-        person_name: "",
-        worker_name: "",
-        amount: decision.asked,
-        place: None,
-        category_name: "",
-        is_sensitive: true,
-        card_last_four: "",
-        new_card_last_four: None,
-        zone: programme.zone(),
-        pot_names: &pot_names,
-    };
+    let situation = Situation::bare(decision.asked, programme.zone(), &pot_names);
     NewMessage {
         id: MessageId::new(ids.next(now)),
         programme: book.programme.clone(),

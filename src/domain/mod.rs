@@ -18,6 +18,7 @@ pub mod excess;
 pub mod finding;
 pub mod history;
 pub mod hold;
+pub mod home;
 pub mod id;
 pub mod issuer_refusal;
 pub mod limit;

@@ -4,6 +4,9 @@ use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
+/// How late the issuer may tell of something that still counts on the day on which it happened.
+const TOLD_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
+
 /// The moment a message arrived, with the local date and time that were true there and then.
 ///
 /// Resolved once, on arrival, with the time zone data bundled in the program; stored with the
@@ -21,17 +24,22 @@ impl Moment {
         let local = zone.to_datetime(at);
         Self { at, date: local.date(), time: local.time() }
     }
+
+    /// The local day on which something counts that arrives at this moment, and that the issuer
+    /// says happened at `happened_at`: limits and totals follow the day of the purchase.
+    ///
+    /// It is the day on which it happened if that is within the last seven days, and the day of
+    /// arrival if the issuer says nothing, an earlier time, or one that is still to come. Everything
+    /// else (hours, the card's state, stages of a pot) goes by the moment of arrival.
+    pub fn day_of(&self, happened_at: Option<Timestamp>, zone: &TimeZone) -> Date {
+        let is_fair = |at: &Timestamp| *at <= self.at && self.at.duration_since(*at) <= TOLD_WITHIN;
+        happened_at.filter(is_fair).map_or(self.date, |at| zone.to_datetime(at).date())
+    }
 }
 
-/// How long after a purchase its day still counts, however late it is told.
-const TOLD_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
-
-/// The local day on which a purchase counts that is first heard of at `heard`: the day on which it
-/// was made by the issuer's clock, unless that is more than seven days ago, in the future, or not
-/// told.
-pub fn day_of_purchase(bought_at: Option<Timestamp>, heard: Moment, zone: &TimeZone) -> Date {
-    let is_recent = |at: &Timestamp| *at <= heard.at && heard.at.duration_since(*at) <= TOLD_WITHIN;
-    bought_at.filter(is_recent).map_or(heard.date, |at| zone.to_datetime(at).date())
+/// The earliest local day on which anything may count that arrives on `today`.
+pub fn earliest_day(today: Date) -> Date {
+    today.checked_sub(8.days()).unwrap_or(Date::MIN)
 }
 
 /// A span of the calendar over which a limit counts.
@@ -121,6 +129,27 @@ mod tests {
     }
 
     #[test]
+    fn what_happened_before_midnight_counts_on_that_day_for_a_week() {
+        let told = moment("2026-11-24T00:00:30Z", &london());
+        for (happened_at, day) in [
+            (None, date(2026, 11, 24)),
+            (Some("2026-11-24T00:00:30Z"), date(2026, 11, 24)),
+            (Some("2026-11-23T23:58:00Z"), date(2026, 11, 23)),
+            (Some("2026-11-17T00:00:30Z"), date(2026, 11, 17)),
+            (Some("2026-11-17T00:00:29Z"), date(2026, 11, 24)),
+            (Some("2026-11-24T00:00:31Z"), date(2026, 11, 24)),
+        ] {
+            let at = happened_at.map(|at| at.parse().unwrap());
+            assert_eq!(told.day_of(at, &london()), day, "{happened_at:?}");
+        }
+        // The day is the programme's own: in Sydney it had begun long before.
+        let sydney = TimeZone::get("Australia/Sydney").unwrap();
+        let told = moment("2026-11-23T13:10:00Z", &sydney);
+        let at = Some("2026-11-23T12:50:00Z".parse().unwrap());
+        assert_eq!((told.date, told.day_of(at, &sydney)), (date(2026, 11, 24), date(2026, 11, 23)));
+    }
+
+    #[test]
     fn scenario_42_every_clock_change_of_ten_years_starts_a_new_day_once() {
         for name in ["Europe/London", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"] {
             let zone = TimeZone::get(name).unwrap();
@@ -147,23 +176,6 @@ mod tests {
         ] {
             assert_eq!(Period::Month.first_day(day), first);
             assert_eq!(Period::Month.last_day(day), Some(last));
-        }
-    }
-
-    #[test]
-    fn a_purchase_counts_on_its_own_day_for_seven_days() {
-        let heard = moment("2026-11-24T00:03:00Z", &london());
-        for (bought_at, expected) in [
-            (None, date(2026, 11, 24)),
-            (Some("2026-11-23T23:58:00Z"), date(2026, 11, 23)),
-            (Some("2026-11-24T00:03:00Z"), date(2026, 11, 24)),
-            (Some("2026-11-24T00:03:01Z"), date(2026, 11, 24)),
-            (Some("2026-11-25T00:00:00Z"), date(2026, 11, 24)),
-            (Some("2026-11-17T00:03:00Z"), date(2026, 11, 17)),
-            (Some("2026-11-17T00:02:59Z"), date(2026, 11, 24)),
-        ] {
-            let bought_at = bought_at.map(|text| text.parse().unwrap());
-            assert_eq!(day_of_purchase(bought_at, heard, &london()), expected, "{bought_at:?}");
         }
     }
 

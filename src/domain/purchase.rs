@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use jiff::civil::Date;
 use sha2::{Digest as _, Sha256};
 
 use super::card::CardState;
@@ -75,8 +74,6 @@ pub struct Purchase {
     /// The largest total that a snapshot of an open authorisation showed.
     pub most_held: Money,
     pub anomalies: Anomalies,
-    /// The local day on which it was first heard of, if it counts on an earlier one.
-    pub heard_on: Option<Date>,
 }
 
 /// What was captured and refunded in the merchant's own currency.
@@ -200,7 +197,6 @@ impl Purchase {
             merchant_sums: None,
             most_held: nothing,
             anomalies: Anomalies::default(),
-            heard_on: None,
         }
     }
 

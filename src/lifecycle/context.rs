@@ -43,7 +43,6 @@ impl LifecycleContext<'_> {
         match self.book.purchases.get_mut(&key) {
             Some(known) if known.is_untouched() => {
                 known.begin_anew(begun.counted, begun.margin.percent());
-                known.heard_on = begun.heard_on;
             }
             Some(_) => {}
             None => drop(self.book.purchases.insert(key, begun)),

@@ -9,7 +9,7 @@ use crate::domain::authorisation::{AuthorisationRequest, PartialAmounts};
 use crate::domain::id::{IssuerReference, PostingId, PurchaseId, PurchaseReference};
 use crate::domain::limit::Counted;
 use crate::domain::money::{Currency, Money};
-use crate::domain::period::{Moment, day_of_purchase};
+use crate::domain::period::Moment;
 use crate::domain::presentment::{EventBody, Presentment, PurchaseReport};
 use crate::domain::purchase::{Beginning, Place, Purchase};
 use crate::ids::NewIds;
@@ -130,7 +130,7 @@ impl<'a> Shape<'a> {
     /// A purchase that is known from this message only; none from a dispute.
     pub(super) fn new_purchase(&self, book: &Book, programme: &Programme) -> Option<Purchase> {
         let about = self.about?;
-        let mut begun = Purchase::begin(Beginning {
+        Some(Purchase::begin(Beginning {
             // The list of purchases tells by it which link of the chain is the first.
             id: PurchaseId::new(self.posting.uuid()),
             budget: book.budget.clone(),
@@ -141,10 +141,7 @@ impl<'a> Shape<'a> {
             counted: self.counted(about, book, programme),
             place: Place::new(about.merchant.name()),
             margin: programme.settings.exchange_margin,
-        });
-        let today = Moment::new(self.event.received_at, programme.zone()).date;
-        begun.heard_on = Some(today).filter(|today| *today != begun.counted.on);
-        Some(begun)
+        }))
     }
 
     /// What the purchase counts as: as if it had been asked about when it was bought.
@@ -163,15 +160,17 @@ impl<'a> Shape<'a> {
             sequence: 0,
             card: about.card.clone(),
             amount: nothing,
+            bought_at: about.bought_at,
             cash_back: about.cash_back,
+            atm_fee: nothing,
             transaction_amount: nothing,
+            has_unread_price: false,
             kind: about.kind,
             presence: about.presence,
             partial: PartialAmounts::NotAllowed,
             merchant: about.merchant.clone(),
         };
-        let mut moment = Moment::new(self.event.received_at, programme.zone());
-        moment.date = day_of_purchase(about.bought_at, moment, programme.zone());
+        let moment = Moment::new(self.event.received_at, programme.zone());
         programme.counted(&request, book.agreement(), moment)
     }
 }

@@ -86,17 +86,10 @@ impl LifecycleContext<'_> {
         let card = self.book.card(&after.connection, &after.card);
         let is_card_stopped = card.is_some_and(|card| card.standing.at(at).is_stopped());
         let pot_names = BTreeMap::new();
+        let zone = self.programme.zone();
         let situation = Situation {
             person_name: &owner.name,
-            worker_name: "",
-            amount: after.captured,
-            place: None,
-            category_name: "",
-            is_sensitive: true,
-            card_last_four: card.map_or("", |card| card.last_four.as_str()),
-            new_card_last_four: None,
-            zone: self.programme.zone(),
-            pot_names: &pot_names,
+            ..Situation::bare(after.captured, zone, &pot_names)
         };
         let words = Words::english();
         for notice in notices(before, after, Around { refused, is_card_stopped })? {

@@ -84,14 +84,8 @@ pub async fn words_of(
     let situation = Situation {
         person_name: owner.as_ref().map_or("", |owner| &owner.name),
         worker_name: worker.as_ref().map_or("", |worker| programme.worker_name(worker)),
-        amount: story.asked(programme),
         place: Some(place.as_str()).filter(|place| !place.is_empty()),
-        category_name: "",
-        is_sensitive: true,
-        card_last_four: "",
-        new_card_last_four: None,
-        zone: programme.zone(),
-        pot_names: &pot_names,
+        ..Situation::bare(story.asked(programme), programme.zone(), &pot_names)
     };
     let catalogue = Words::english();
     let tell = |first: Option<&String>, audience| {

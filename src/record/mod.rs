@@ -17,3 +17,4 @@ pub mod purchase;
 mod purchase_extra;
 pub mod reason;
 pub mod row;
+pub mod uses;

@@ -27,7 +27,8 @@ pub const PURCHASE: Table = Table {
         Number "lowered_minor",
         Number "captured_minor", Number "refunded_minor", Number "exposure_minor",
         Number "suspense_minor", Text "disputes", Number "disputed_minor",
-        Number "recovered_minor", Number "expires_at", Added "exchange_margin", Added "extra",
+        Number "recovered_minor", Number "expires_at", Added "exchange_margin",
+        Added "atm_fee_minor", Added "extra",
     ],
 };
 
@@ -82,6 +83,10 @@ pub fn purchase_row(programme: &ProgrammeId, purchase: &Purchase) -> Vec<Value> 
         purchase.recovered.into(),
         purchase.expires_at.into(),
         margin_text(purchase.margin).into(),
+        Some(counted.atm_fee)
+            .filter(|fee| !fee.is_zero())
+            .map(|fee| fee.minor().to_string())
+            .into(),
         extra_text(purchase).into(),
     ]
 }
@@ -105,6 +110,7 @@ pub fn read_purchase(row: &[Value]) -> Result<Purchase, CorruptRow> {
         presence: reader.word(Presence::from_word)?,
         abroad: reader.word(abroad_from_word)?,
         cash_back: reader.money(currency)?,
+        atm_fee: Money::zero(currency),
         matched: reader.parsed()?,
     };
     let name = reader.optional(Reader::text)?.map(str::to_owned);
@@ -143,8 +149,10 @@ pub fn read_purchase(row: &[Value]) -> Result<Purchase, CorruptRow> {
         merchant_sums: None,
         most_held: nothing,
         anomalies: Anomalies::default(),
-        heard_on: None,
     };
+    if let Some(fee) = reader.optional(Reader::parsed)? {
+        purchase.counted.atm_fee = Money::from_minor(fee, currency);
+    }
     if let Some(extra) = reader.optional(Reader::text)? {
         add_extra(&mut purchase, extra).ok_or_else(|| reader.corrupt())?;
     }

@@ -41,8 +41,6 @@ struct Extra {
     other_kind: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     largest_captures: Vec<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    heard_on: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
@@ -76,7 +74,6 @@ pub(super) fn extra_text(purchase: &Purchase) -> Option<String> {
         stopped_card: anomalies.stopped_card.map(|state| state.word().to_owned()),
         other_kind: anomalies.other_kind.map(|mcc| mcc.to_string()),
         largest_captures: anomalies.largest_captures.iter().map(|c| c.minor()).collect(),
-        heard_on: purchase.heard_on.map(|day| day.to_string()),
     };
     // A struct of texts and numbers always serialises.
     (extra != Extra::default()).then(|| serde_json::to_string(&extra).unwrap_or_default())
@@ -116,7 +113,6 @@ pub(super) fn add_extra(purchase: &mut Purchase, text: &str) -> Option<()> {
         other_kind: read(extra.other_kind.as_deref(), |text| Mcc::parse(text).ok())?,
         largest_captures: extra.largest_captures.iter().map(|minor| money(*minor)).collect(),
     };
-    purchase.heard_on = read(extra.heard_on.as_deref(), |text| text.parse().ok())?;
     // Another spelling of the same content would be another digest.
     (extra_text(purchase).as_deref() == Some(text)).then_some(())
 }

@@ -18,6 +18,7 @@ use crate::domain::id::{
 use crate::domain::permission::Permission;
 use crate::domain::recipient::Recipient;
 use crate::record::row::{Canonical, Digest, Value, shown};
+use crate::record::uses::open_at_text;
 
 /// Rows of what happened, written beside the books that they changed.
 #[derive(Debug, Default)]
@@ -164,6 +165,9 @@ impl Tx {
         self.write(&s.update_permissions, &changes.permissions, "permission").await?;
         self.write(&s.insert_messages, &messages, "message").await?;
         s.insert_exceptions.execute(self.connection(), &notes).await?;
+        if !notes.is_empty() {
+            crash::reach("exception");
+        }
         s.settle_exceptions.execute(self.connection(), &settled).await?;
         let parked: Vec<_> = additions.parked.iter().map(parked_row).collect();
         self.write(&s.insert_parked, &parked, "parked").await?;
@@ -280,6 +284,9 @@ pub(super) fn permission_row(
         permission.given_at.into(),
         permission.ends_at.into(),
         permission.giver.word().into(),
+        permission.uses.as_ref().map(|uses| uses.open).into(),
+        permission.uses.as_ref().map(|uses| uses.captured).into(),
+        permission.uses.as_ref().map(|uses| open_at_text(&uses.open_at)).into(),
     ]
 }
 

@@ -70,7 +70,7 @@ pub struct Authorization {
     /// `present` or `not_present`.
     #[serde(default, deserialize_with = "text_if_any")]
     pub card_presence: Option<String>,
-    /// Unix seconds.
+    /// When it was bought, in Unix seconds.
     #[serde(default, deserialize_with = "number_if_any")]
     pub created: Option<i64>,
     pub currency: String,

@@ -142,11 +142,7 @@ fn begun_since_the_agreement(
             continue;
         }
         let counted = &read.purchase.counted;
-        // A purchase that was told of on a later day begins no counter of a period before that.
-        let heard_on = read.purchase.heard_on.unwrap_or(counted.on);
-        let within = kept.iter().filter(|(scope, period)| {
-            counted.is_within(scope) && period.first_day(heard_on) == period.first_day(counted.on)
-        });
+        let within = kept.iter().filter(|(scope, _)| counted.is_within(scope));
         keys.extend(within.map(|(scope, period)| counted.counter(scope, *period)));
     }
     keys

@@ -454,6 +454,7 @@ fn a_purchase(name: &str) -> Purchase {
             presence: Presence::InPerson,
             abroad: Abroad::No,
             cash_back,
+            atm_fee: gbp(0),
             matched: Scope::Category(category("food")),
         },
         place: Place::new("Corner Shop 12"),
@@ -477,7 +478,6 @@ fn a_purchase(name: &str) -> Purchase {
         merchant_sums: None,
         most_held: gbp(0),
         anomalies: Anomalies::default(),
-        heard_on: None,
     }
 }
 
