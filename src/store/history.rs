@@ -417,8 +417,8 @@ pub(super) fn looking() -> Vec<(&'static str, String, &'static [&'static str])> 
     vec![
         ("links", walk(), &["''", "''", "''", "0", "1"]),
         ("changed_since", changed_since(), &["''", "''", "''", "0"]),
-        ("decisions_with", with_ids(&DECISION, "decision_id", 2), &["''", "''", "''"]),
-        ("purchases_with", with_ids(&PURCHASE, "purchase_id", 2), &["''", "''", "''"]),
+        ("decisions_with", with_ids(&DECISION, "decision_id", 1), &["''", "''"]),
+        ("purchases_with", with_ids(&PURCHASE, "purchase_id", 1), &["''", "''"]),
     ]
 }
 

@@ -3,6 +3,7 @@
 
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
+use super::batch::arguments;
 use super::{Dialect, Store, StoreError, Tx, history};
 
 /// The plan of one statement.
@@ -62,10 +63,7 @@ impl Store {
         let mut plans = Vec::new();
         for (statement, sql, passed) in self.statements.looking() {
             // What a connection keeps is a plan without values: so it is asked for one.
-            let arguments = match self.dialect {
-                Dialect::Sqlite => passed.len(),
-                Dialect::Postgres => passed.iter().map(|set| set.len()).sum(),
-            };
+            let arguments = passed.iter().map(|set| arguments(self.dialect, set)).sum();
             let nothing = vec!["'{}'"; arguments];
             let steps = self.steps(&mut tx, sql, &nothing).await?;
             plans.push(Plan { statement, steps });

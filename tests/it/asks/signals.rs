@@ -29,7 +29,7 @@ async fn what_is_worth_a_talk_is_told_and_stops_nothing(database: TestDatabase) 
         assert!(!world.ask(&at(name)).await.is_approved());
     }
     // The same card at the same till, for the same sum: it is the same matter.
-    let again = crate::world::Purchase { shop: "Three".to_owned(), ..handset("Again") };
+    let again = crate::world::Purchase { shop: "Three".to_owned(), ..handset("ThreeAgain") };
     assert!(!world.ask(&again).await.is_approved());
     assert_eq!(kinds(world).await, Vec::<String>::new());
     assert!(!world.ask(&at("Four")).await.is_approved());
