@@ -1,7 +1,6 @@
 //! What may be worth a talk, read from the end of the person's chain when somebody looks.
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::Desk;
 use crate::domain::authorisation::PurchaseKind;
@@ -10,6 +9,7 @@ use crate::domain::matter::{Refusal, shop_of};
 use crate::domain::role::Act;
 use crate::domain::signal::{Seen, Signal, Tried, seen_from, signals, unused_from};
 use crate::members::{ActError, Acting};
+use crate::programme::directory::Programme;
 use crate::record::decision::{Outcome, RecordedDecision};
 use crate::store::{ChainLink, Tx};
 
@@ -35,7 +35,7 @@ pub async fn worth_a_talk(
     let unused_from = begins(unused_from(today));
     let ids: Vec<_> = links.iter().filter_map(ChainLink::decision).collect();
     let decisions = tx.decisions_with(&admitted.programme, &ids).await?;
-    let tried: Vec<_> = decisions.iter().map(|decision| tried(decision, zone)).collect();
+    let tried: Vec<_> = decisions.iter().map(|decision| tried(decision, &programme)).collect();
     let pots = tx.pots_of(&admitted.programme, budget).await?;
     let custody = tx.custody(&admitted.programme, budget).await?;
     let is_all = u32::try_from(links.len()).is_ok_and(|count| count < LINKS_MOST);
@@ -49,13 +49,15 @@ pub async fn worth_a_talk(
     }))
 }
 
-fn tried(decision: &RecordedDecision, zone: &TimeZone) -> Tried {
+fn tried(decision: &RecordedDecision, programme: &Programme) -> Tried {
+    let zone = programme.zone();
     let request = decision.request();
     let is_cash = |kind| kind == PurchaseKind::Cash;
     let matter = match (&decision.outcome, &request) {
         (Outcome::Declined(codes), Some(request)) => {
             let reason = codes.first().map_or("", |code| code.as_str());
-            let shop = shop_of(request);
+            let identity = programme.rules.shops().identify(&request.merchant);
+            let shop = shop_of(&identity, request.merchant.mcc());
             let refusal = Refusal::of(request, &shop, reason);
             Some((refusal.matter(), refusal.within()))
         }

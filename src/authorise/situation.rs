@@ -9,6 +9,7 @@ use crate::domain::card::CardState;
 use crate::domain::id::{DecisionId, WorkerId};
 use crate::domain::matter::{Refusal, shop_of};
 use crate::domain::reason::DeclineReason;
+use crate::domain::shop::ShopIdentity;
 use crate::ledger::book::{Book, Card};
 use crate::programme::directory::Programme;
 use crate::record::particulars::Particulars;
@@ -35,10 +36,11 @@ pub(super) fn particulars(
 /// What the refusal is about: a shop that tries the same card again is told of once.
 pub(super) fn matter(
     request: &AuthorisationRequest,
+    shop: &ShopIdentity,
     reason: &DeclineReason,
     at: Timestamp,
 ) -> Matter {
-    let shop = shop_of(request);
+    let shop = shop_of(shop, request.merchant.mcc());
     let refusal = Refusal::of(request, &shop, reason.code().as_str());
     Matter { digest: Digest::of_text(&refusal.matter()), since: refusal.since(at) }
 }

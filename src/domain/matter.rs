@@ -5,7 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::authorisation::{AuthorisationRequest, Presence};
 use super::id::CardToken;
+use super::merchant::Mcc;
 use super::money::Money;
+use super::shop::ShopIdentity;
 
 /// A shop that charges by itself tries again for days; a person who stands at a till does not.
 const REMOTE_WITHIN: SignedDuration = SignedDuration::from_hours(24);
@@ -24,11 +26,11 @@ pub struct Refusal<'a> {
     pub amount: Money,
 }
 
-/// The shop of a question as a matter knows it: by its name, or by the code of its kind.
-pub fn shop_of(request: &AuthorisationRequest) -> String {
-    let shop = request.merchant.shop_key().map(|key| key.to_string());
-    let code = || request.merchant.mcc().map(|mcc| mcc.to_string());
-    shop.or_else(code).unwrap_or_default()
+/// A shop as a matter knows it: by its surest key, or by the code of its kind.
+pub fn shop_of(shop: &ShopIdentity, mcc: Option<Mcc>) -> String {
+    let key = shop.first().map(|key| key.to_string());
+    let code = || mcc.map(|mcc| mcc.to_string());
+    key.or_else(code).unwrap_or_default()
 }
 
 impl<'a> Refusal<'a> {

@@ -10,7 +10,7 @@ use super::context::LifecycleContext;
 use super::shape::Shape;
 use crate::domain::id::MessageId;
 use crate::domain::issuer_refusal::IssuerRefused;
-use crate::domain::matter::Refusal;
+use crate::domain::matter::{Refusal, shop_of};
 use crate::domain::money::MoneyError;
 use crate::domain::presentment::{EventBody, StandingReport};
 use crate::domain::purchase::{PromiseState, Purchase};
@@ -173,11 +173,9 @@ fn facts(notice: &PurchaseNotice, purchase: &Purchase) -> String {
 fn matter(notice: &PurchaseNotice, purchase: &Purchase, at: Timestamp) -> Option<Matter> {
     let refused = notice.refused()?;
     let counted = &purchase.counted;
-    let shop = counted.shop.as_ref().map(ToString::to_string);
-    let code = counted.mcc.map(|mcc| mcc.to_string());
     let refusal = Refusal {
         card: &purchase.card,
-        shop: &shop.or(code).unwrap_or_default(),
+        shop: &shop_of(&counted.shop, counted.mcc),
         reason: &format!("issuer:{}", refused.why.word()),
         presence: counted.presence,
         amount: refused.asked,

@@ -28,6 +28,7 @@ mod purchases;
 mod queries;
 mod queues;
 mod safety;
+mod shops;
 mod shown;
 mod told;
 mod totals;
@@ -113,6 +114,7 @@ pub(super) fn router() -> OpenApiRouter<Edge> {
         .merge(helping::router())
         .merge(purchases::router())
         .merge(totals::router())
+        .merge(shops::router())
         .merge(told::router())
         .merge(proposals::router())
         .merge(pauses::router());

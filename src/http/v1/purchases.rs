@@ -192,7 +192,11 @@ async fn purchase(
 }
 
 /// The purchase of this budget that `id` names.
-async fn find(tx: &mut Tx, admitted: &Admitted, id: &str) -> Result<PurchaseName, ApiError> {
+pub(super) async fn find(
+    tx: &mut Tx,
+    admitted: &Admitted,
+    id: &str,
+) -> Result<PurchaseName, ApiError> {
     let (programme, budget) = (&admitted.programme, &admitted.budget);
     let found = if let Ok(id) = id.parse::<DecisionId>() {
         let found = tx.decisions_with(programme, &[id]).await?.pop();

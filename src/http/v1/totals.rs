@@ -145,6 +145,6 @@ fn sums(
     Ok((total, categories.into_iter().map(shown).collect()))
 }
 
-fn broken(error: MoneyError) -> ApiError {
+pub(super) fn broken(error: MoneyError) -> ApiError {
     ActError::from(LedgerError::from(error)).into()
 }
