@@ -141,6 +141,7 @@ async fn tell(
         created_at: admitted.at,
         recipient,
         facts: Particulars::default().text("by", member.id.as_str()).to_text(),
+        matter: None,
     };
     let to_person = to_person.map(|news| message(news, Recipient::Person));
     let messages: Vec<_> =

@@ -164,6 +164,7 @@ async fn tell(
         created_at: admitted.at,
         recipient: Recipient::Person,
         facts: Particulars::default().text("name", member.name.as_str()).to_text(),
+        matter: None,
     };
     Ok(tx.add_messages(&[message]).await?)
 }

@@ -350,6 +350,7 @@ impl<'d> Purse<'d> {
             created_at: self.admitted.at,
             recipient: Recipient::Person,
             facts: facts.optional("at", at.map(|at| at.to_string())).to_text(),
+            matter: None,
         });
     }
 

@@ -29,3 +29,24 @@ ALTER TABLE purchase ADD COLUMN extra TEXT COLLATE "C";
 ALTER TABLE exception ADD COLUMN about TEXT COLLATE "C";
 ALTER TABLE exception ADD COLUMN settled_at BIGINT;
 ALTER TABLE exception ADD COLUMN settled_by TEXT COLLATE "C";
+
+-- ------------------------------------------------------------------------- lists and messages --
+
+-- Messages: what they are about, where several of one matter are one message.
+ALTER TABLE message ADD COLUMN matter TEXT COLLATE "C";
+CREATE INDEX message_of_matter ON message (programme_id, budget_id, matter, created_at)
+    WHERE matter IS NOT NULL;
+
+-- Purchases whose identifier is not that of the posting that began them: they are from before. The
+-- list of purchases begins each of them at this link of the chain. Nothing is ever added.
+CREATE TABLE first_link (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    posting_id   TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, posting_id)
+);
+INSERT INTO first_link (programme_id, posting_id)
+    SELECT p.programme_id, p.posting_id FROM posting p
+    JOIN (SELECT programme_id, budget_id, purchase_id, MIN(seq) AS seq FROM posting
+          WHERE purchase_id IS NOT NULL GROUP BY programme_id, budget_id, purchase_id) f
+      ON f.programme_id = p.programme_id AND f.budget_id = p.budget_id AND f.seq = p.seq
+    WHERE SUBSTR(p.posting_id, 5) <> SUBSTR(p.purchase_id, 5);

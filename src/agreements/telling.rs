@@ -39,6 +39,7 @@ impl Table<'_> {
             created_at: self.admitted.at,
             recipient,
             facts: facts.to_text(),
+            matter: None,
         });
     }
 
@@ -129,6 +130,7 @@ pub(super) fn run_out_messages(
             created_at: at,
             recipient: recipient(*side),
             facts: Particulars::default().to_text(),
+            matter: None,
         }
     };
     sides.iter().map(message).collect()

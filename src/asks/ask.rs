@@ -22,7 +22,7 @@ use crate::ids::NewIds;
 use crate::members::{ActError, Acting, Admitted};
 use crate::record::decision::{Outcome, RecordedDecision};
 use crate::record::facts::FactsRecord;
-use crate::record::particulars::{Particulars, text_of};
+use crate::record::particulars::Particulars;
 use crate::store::Tx;
 use crate::words::{News, Particular, Words};
 
@@ -211,21 +211,23 @@ fn cannot(room: &Room, why: CannotAsk) -> ActError {
     ActError::invalid("about", Words::english().cannot_ask(why, room.worker_name()))
 }
 
-/// Everything about a purchase that was not paid. It is found by what the person was told.
+/// Everything about a purchase that was not paid: the one of `decision`, or the latest of which the
+/// person was told.
 async fn refused(
     tx: &mut Tx,
     room: &Room,
     decision: Option<DecisionId>,
     reach: Reach,
 ) -> Result<Subject, ActError> {
-    let told = tx.refusal_told(&room.programme_id, &room.budget, decision).await?;
-    let told = told.ok_or(ActError::NotThere("purchase"))?;
-    let key = text_of(&told.facts, "connection")
-        .and_then(|connection| connection.parse().ok())
-        .zip(text_of(&told.facts, "reference").and_then(|reference| reference.parse().ok()));
-    let (connection, reference) = key.ok_or(ActError::NotThere("purchase"))?;
-    let keys = [(room.programme_id.clone(), connection, reference)];
-    let recorded = tx.recorded_decisions(&keys).await?.into_iter().next();
+    let decision = if decision.is_some() {
+        decision
+    } else {
+        let told = tx.latest_refusal(&room.programme_id, &room.budget).await?;
+        told.and_then(|told| told.subject.parse().ok())
+    };
+    // Of a shop that tried again and again, the first try alone was told.
+    let recorded = tx.decisions_with(&room.programme_id, decision.as_slice()).await?.pop();
+    let recorded = recorded.filter(|recorded| recorded.budget == room.budget);
     let recorded = recorded.ok_or(ActError::NotThere("purchase"))?;
     let codes = match &recorded.outcome {
         Outcome::Declined(codes) => codes,

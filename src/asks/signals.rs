@@ -1,16 +1,17 @@
 //! What may be worth a talk, read from the end of the person's chain when somebody looks.
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::Desk;
 use crate::domain::authorisation::PurchaseKind;
 use crate::domain::id::PersonId;
+use crate::domain::matter::{Refusal, shop_of};
 use crate::domain::role::Act;
 use crate::domain::signal::{Seen, Signal, Tried, seen_from, signals, unused_from};
 use crate::members::{ActError, Acting};
+use crate::programme::directory::Programme;
 use crate::record::decision::{Outcome, RecordedDecision};
-use crate::store::Tx;
+use crate::store::{ChainLink, Tx};
 
 /// The most links of a chain that are read: more than ten a day for five weeks.
 const LINKS_MOST: u32 = 500;
@@ -32,9 +33,9 @@ pub async fn worth_a_talk(
     let since = begins(seen_from(today));
     let links = tx.links_since(&admitted.programme, budget, since, LINKS_MOST).await?;
     let unused_from = begins(unused_from(today));
-    let ids: Vec<_> = links.iter().filter_map(|link| link.decision).collect();
+    let ids: Vec<_> = links.iter().filter_map(ChainLink::decision).collect();
     let decisions = tx.decisions_with(&admitted.programme, &ids).await?;
-    let tried: Vec<_> = decisions.iter().map(|decision| tried(decision, zone)).collect();
+    let tried: Vec<_> = decisions.iter().map(|decision| tried(decision, &programme)).collect();
     let pots = tx.pots_of(&admitted.programme, budget).await?;
     let custody = tx.custody(&admitted.programme, budget).await?;
     let is_all = u32::try_from(links.len()).is_ok_and(|count| count < LINKS_MOST);
@@ -48,12 +49,24 @@ pub async fn worth_a_talk(
     }))
 }
 
-fn tried(decision: &RecordedDecision, zone: &TimeZone) -> Tried {
+fn tried(decision: &RecordedDecision, programme: &Programme) -> Tried {
+    let zone = programme.zone();
     let request = decision.request();
     let is_cash = |kind| kind == PurchaseKind::Cash;
+    let matter = match (&decision.outcome, &request) {
+        (Outcome::Declined(codes), Some(request)) => {
+            let reason = codes.first().map_or("", |code| code.as_str());
+            let identity = programme.rules.shops().identify(&request.merchant);
+            let shop = shop_of(&identity, request.merchant.mcc());
+            let refusal = Refusal::of(request, &shop, reason);
+            Some((refusal.matter(), refusal.within()))
+        }
+        (Outcome::Declined(_) | Outcome::Approved(_), _) => None,
+    };
     Tried {
         at: decision.decided_at,
         on: zone.to_datetime(decision.decided_at).date(),
+        matter,
         is_cash: request.is_some_and(|r| is_cash(r.kind) || r.cash_back.is_positive()),
         paid: match decision.outcome {
             Outcome::Approved(amount) => Some(amount),

@@ -91,6 +91,7 @@ impl<'a> Telling<'a> {
             created_at: self.at,
             recipient,
             facts: facts.to_text(),
+            matter: None,
         });
     }
 

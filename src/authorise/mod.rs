@@ -133,6 +133,7 @@ pub async fn authorise(
         answers.remember(request, content, told);
         answered.push(Answered { told, is_conflict: false });
     }
+    tx.group_messages(&mut additions).await?;
     tx.close_books(&books.all(), &additions).await?;
     tx.discard((books, additions));
     Ok(answered)
@@ -590,7 +591,7 @@ impl Desk<'_> {
         decision: DecisionId,
         reasons: &Reasons,
     ) {
-        let Self { book, programme, hides_card, .. } = self;
+        let Self { book, programme, counted, hides_card, .. } = self;
         let told = situation::Told { book, programme, request, facts, hides_card: *hides_card };
         let Some(body) = told.text_message(reasons) else { return };
         self.additions.messages.push(NewMessage {
@@ -603,6 +604,12 @@ impl Desk<'_> {
             created_at: facts.moment.at,
             recipient: Recipient::Person,
             facts: situation::particulars(request, decision, &reasons.first),
+            matter: Some(situation::matter(
+                request,
+                &counted.shop,
+                &reasons.first,
+                facts.moment.at,
+            )),
         });
     }
 }

@@ -2,13 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::domain::authorisation::{AuthorisationRequest, Facts, Reasons};
 use crate::domain::card::CardState;
 use crate::domain::id::{DecisionId, WorkerId};
+use crate::domain::matter::{Refusal, shop_of};
 use crate::domain::reason::DeclineReason;
+use crate::domain::shop::ShopIdentity;
 use crate::ledger::book::{Book, Card};
 use crate::programme::directory::Programme;
 use crate::record::particulars::Particulars;
+use crate::record::row::Digest;
+use crate::store::Matter;
 use crate::words::{Situation, Words};
 
 /// What the words about a purchase that is not paid were made from, and which decision it was:
@@ -25,6 +31,18 @@ pub(super) fn particulars(
         .money("amount", request.amount)
         .reason(reason)
         .to_text()
+}
+
+/// What the refusal is about: a shop that tries the same card again is told of once.
+pub(super) fn matter(
+    request: &AuthorisationRequest,
+    shop: &ShopIdentity,
+    reason: &DeclineReason,
+    at: Timestamp,
+) -> Matter {
+    let shop = shop_of(shop, request.merchant.mcc());
+    let refusal = Refusal::of(request, &shop, reason.code().as_str());
+    Matter { digest: Digest::of_text(&refusal.matter()), since: refusal.since(at) }
 }
 
 /// A purchase that is not paid, and all that its words need.

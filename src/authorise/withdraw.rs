@@ -1,22 +1,27 @@
 //! Taking an approval back whose answer came too late: the issuer was told no.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::answers::{key, key_of};
 use super::{AuthoriseError, Question, budgets, reference_text, wanted};
-use crate::domain::id::PostingId;
+use crate::domain::id::{MessageId, PostingId};
 use crate::domain::period::Moment;
+use crate::domain::presentment::Standing;
 use crate::domain::purchase::{PromiseState, Purchase};
+use crate::domain::reason::DeclineReason;
+use crate::domain::recipient::Recipient;
 use crate::ids::NewIds;
-use crate::ledger::book::Cause;
+use crate::ledger::book::{Book, Cause};
 use crate::ledger::posting::PostingKind;
 use crate::ledger::postings::settled;
-use crate::programme::directory::Directory;
-use crate::record::decision::Outcome;
+use crate::programme::directory::{Directory, Programme};
+use crate::record::decision::{Outcome, RecordedDecision};
+use crate::record::particulars::Particulars;
 use crate::record::row::{Digest, shown};
-use crate::store::{Additions, Tx, WITHDRAWAL};
+use crate::store::{Additions, NewMessage, Tx, WITHDRAWAL};
+use crate::words::{Situation, Words};
 
 /// Gives back what the approvals of `late` hold, and writes that they were withdrawn beside the
 /// unchanged decisions. Repeats of the question are then answered as our fault.
@@ -81,14 +86,50 @@ pub async fn withdraw(
         };
         let sequence = decision.request().map(|request| request.sequence);
         let key = (decision.connection.clone(), decision.purchase.clone());
+        // An issuer that has told that it was refused was heard of.
+        let is_told = open.book.purchases.get(&key).is_some_and(is_declined);
         open.book.change(&key, cause, |purchase, pots| {
             take_back(purchase, sequence);
             settled(purchase, pots, &[])
         })?;
+        if !is_told && open.book.owner.is_some() {
+            additions.messages.push(taken_back(&open.book, programme, decision, (ids, now)));
+        }
         additions.withdrawals.push(row);
     }
     tx.close_books(&books.all(), &additions).await?;
     Ok(())
+}
+
+fn is_declined(purchase: &Purchase) -> bool {
+    purchase.word.as_ref().is_some_and(|word| word.standing == Standing::Declined)
+}
+
+/// What the person hears: it was not paid, and that is our fault.
+fn taken_back(
+    book: &Book,
+    programme: &Programme,
+    decision: &RecordedDecision,
+    (ids, now): (&NewIds, Timestamp),
+) -> NewMessage {
+    let pot_names = BTreeMap::new();
+    let situation = Situation::bare(decision.asked, programme.zone(), &pot_names);
+    NewMessage {
+        id: MessageId::new(ids.next(now)),
+        programme: book.programme.clone(),
+        budget: book.budget.clone(),
+        kind: "taken_back",
+        subject: decision.id.to_string(),
+        body: Words::english().text_message(&DeclineReason::OurFault, &situation),
+        created_at: now,
+        recipient: Recipient::Person,
+        facts: Particulars::default()
+            .text("decision", decision.id.to_string())
+            .money("amount", decision.asked)
+            .reason(&DeclineReason::OurFault)
+            .to_text(),
+        matter: None,
+    }
 }
 
 const fn is_hold(outcome: &Outcome) -> bool {

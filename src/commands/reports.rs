@@ -4,7 +4,8 @@ use super::{Common, Ending, Failure, Output, json, result, talk};
 use crate::clock::Clock;
 use crate::ops::balances::Balances;
 use crate::ops::exceptions;
-use crate::ops::explain::{Explanation, Replay, explain as explanations_of};
+use crate::ops::explain::{ExplainError, Explanation, Replay, explain as explanations_of};
+use crate::ops::story::{ToldStory, stories};
 use crate::ops::verify as prove;
 use crate::programme::directory::Directory;
 
@@ -25,17 +26,28 @@ pub(super) async fn balances(common: &Common) -> Result<Ending, Failure> {
 
 pub(super) async fn explain(common: &Common, id: &str) -> Result<Ending, Failure> {
     let store = common.existing_store().await?;
-    let explanations = explanations_of(&store, &Directory::new(store.clone()), id).await;
+    let directory = Directory::new(store.clone());
+    let explanations = explanations_of(&store, &directory, id).await;
+    let stories = stories(&store, &directory, id).await;
     store.close().await;
-    let explanations = explanations.map_err(|error| Failure::of(&error))?;
+    let stories = stories.map_err(|error| Failure::of(&error))?;
+    let explanations = match explanations {
+        // A purchase that we were never asked about has no decision.
+        Err(ExplainError::NotFound(_)) if !stories.is_empty() => Vec::new(),
+        explanations => explanations.map_err(|error| Failure::of(&error))?,
+    };
     match common.output {
         Output::Json => {
             let decisions: Vec<_> = explanations.iter().map(Explanation::to_json).collect();
-            json(&serde_json::json!({ "decisions": decisions }))?;
+            let purchases: Vec<_> = stories.iter().map(ToldStory::to_json).collect();
+            json(&serde_json::json!({ "decisions": decisions, "purchases": purchases }))?;
         }
         Output::Text => {
             for explanation in &explanations {
                 result(explanation)?;
+            }
+            for story in &stories {
+                result(story)?;
             }
         }
     }

@@ -298,6 +298,15 @@ reference!(IssuerReference);
 reference!(PurchaseReference);
 reference!(CardToken);
 
+impl PurchaseReference {
+    /// Between which references its questions are, the end excluded: every adapter names a question
+    /// `{purchase}/{number}`.
+    pub fn questions(&self) -> (String, String) {
+        // `0` follows `/` in ASCII.
+        (format!("{self}/"), format!("{self}0"))
+    }
+}
+
 impl IssuerReference {
     /// The identifier of one question about a purchase, 0 for the first: issuers that number none
     /// get it from the number of answers that the purchase had by then.

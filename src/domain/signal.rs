@@ -2,6 +2,8 @@
 //! anyway; they are kept nowhere, and no decision is made from one. None of them knows in what kind
 //! of shop anything was bought.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
@@ -10,7 +12,7 @@ use super::period::Period;
 use super::role::words;
 use super::safety::Custody;
 
-/// So many purchases of one local week that were not paid are many.
+/// So many purchases of one local week that were not paid are many; one that is tried again is one.
 const MANY_NOT_PAID: usize = 4;
 /// So many questions for cash, paid or not, within [`PRESSED_WITHIN`] may be somebody who leans on the
 /// person. Two are a machine that was tried again.
@@ -37,7 +39,7 @@ words!(
 /// Something that may be worth a talk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// So many purchases of this local week were not paid: the list may not fit.
+    /// So many matters of this local week were not paid: the list may not fit.
     NotPaid { times: usize },
     /// Cash was asked for so many times in a short while.
     CashPressed { times: usize },
@@ -50,13 +52,15 @@ pub enum Signal {
 }
 
 /// A question about a purchase, with the local day on which it came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tried {
     pub at: Timestamp,
     pub on: Date,
     pub is_cash: bool,
     /// What was paid; none if it was not.
     pub paid: Option<Money>,
+    /// What the refusal is about, and how long another one is still the same; none if it was paid.
+    pub matter: Option<(String, SignedDuration)>,
 }
 
 /// What is known of the last weeks of one person.
@@ -115,8 +119,28 @@ fn this_week<'a>(seen: &Seen<'a>) -> impl Iterator<Item = &'a Tried> {
 }
 
 fn not_paid(seen: &Seen<'_>) -> Option<Signal> {
-    let times = this_week(seen).filter(|tried| tried.paid.is_none()).count();
+    let refused = this_week(seen).filter(|tried| tried.paid.is_none());
+    let times = matters(refused.collect());
     (times >= MANY_NOT_PAID).then_some(Signal::NotPaid { times })
+}
+
+/// How many matters these are: a shop that tries the same card again and again is one, from its first
+/// try on for as long as another try is still the same.
+fn matters(mut refused: Vec<&Tried>) -> usize {
+    refused.sort_by_key(|tried| tried.at);
+    let mut begun: BTreeMap<&str, Timestamp> = BTreeMap::new();
+    let mut count = 0_usize;
+    for tried in refused {
+        let known = tried.matter.as_ref().is_some_and(|(matter, within)| {
+            let first = begun.get(matter.as_str());
+            first.is_some_and(|first| tried.at.duration_since(*first) < *within)
+        });
+        if let Some((matter, _)) = tried.matter.as_ref().filter(|_| !known) {
+            begun.insert(matter, tried.at);
+        }
+        count = count.saturating_add(usize::from(!known));
+    }
+    count
 }
 
 fn cash_pressed(seen: &Seen<'_>) -> Option<Signal> {
@@ -185,7 +209,7 @@ mod tests {
     fn tried(on: Date, minute: i8, is_cash: bool, paid: Option<i64>) -> Tried {
         let at = on.at(12, 0, 0, 0).to_zoned(TimeZone::UTC).unwrap().timestamp();
         let at = at.checked_add(i64::from(minute).minutes()).unwrap();
-        Tried { at, on, is_cash, paid: paid.map(gbp) }
+        Tried { at, on, is_cash, paid: paid.map(gbp), matter: None }
     }
 
     fn found(tried: &[Tried]) -> Vec<SignalKind> {
@@ -203,6 +227,28 @@ mod tests {
         assert_eq!(found(&week), [], "the fifth was paid");
         week.push(not_paid(date(2026, 11, 25)));
         assert_eq!(found(&week), [SignalKind::NotPaid]);
+    }
+
+    #[test]
+    fn a_shop_that_tries_again_within_a_day_is_one_matter() {
+        let day = SignedDuration::from_hours(24);
+        let on = date(2026, 11, 24);
+        let again = |minute, shop: &str| Tried {
+            matter: Some((shop.to_owned(), day)),
+            ..tried(on, minute, false, None)
+        };
+        let night: Vec<_> = (0..8).map(|n| again(n, "a")).collect();
+        assert_eq!(found(&night), [], "eight tries of one shop");
+        let shops: Vec<_> = ["a", "b", "c", "d"].into_iter().map(|shop| again(0, shop)).collect();
+        assert_eq!(found(&shops), [SignalKind::NotPaid], "four shops");
+        // Each day that it goes on is another matter, from its first try on.
+        let days: Vec<_> = (0..4)
+            .map(|n| {
+                let at = night[0].at.checked_add(day * n).unwrap();
+                Tried { at, ..night[0].clone() }
+            })
+            .collect();
+        assert_eq!(found(&days), [SignalKind::NotPaid]);
     }
 
     #[test]

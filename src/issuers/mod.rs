@@ -16,6 +16,7 @@ use secrecy::SecretString;
 
 use crate::domain::authorisation::AuthorisationRequest;
 use crate::domain::id::{ConnectionId, DecisionId, ProgrammeId};
+use crate::domain::issuer_refusal::IssuerRefusal;
 use crate::domain::money::Money;
 use crate::domain::presentment::IssuerEvent;
 use crate::domain::reason_code::ReasonCode;
@@ -96,6 +97,13 @@ impl Issuer {
     pub fn decode_event(self, body: &[u8]) -> Result<IssuerEvent, RefusedMessage> {
         match self {
             Self::Stripe => stripe::decode_event(body),
+        }
+    }
+
+    /// Why a question was refused, by the issuer's own word; none if the answer was ours.
+    pub fn refusal(self, reason: Option<&str>) -> Option<IssuerRefusal> {
+        match self {
+            Self::Stripe => stripe::refusal(reason),
         }
     }
 

@@ -9,6 +9,7 @@ use super::{Origin, RefusedMessage, Reply, Told, Verdict};
 use crate::domain::authorisation::{AuthorisationRequest, PartialAmounts, Presence, PurchaseKind};
 use crate::domain::dispute::{DisputeReport, Funds, Outcome};
 use crate::domain::id::{CardToken, IssuerReference, PurchaseReference};
+use crate::domain::issuer_refusal::IssuerRefusal;
 use crate::domain::merchant::{Mcc, Merchant};
 use crate::domain::money::{Currency, Money};
 use crate::domain::position::{MessageKind, Position};
@@ -259,6 +260,29 @@ fn is_without_us(reason: &str) -> bool {
 /// When an object was made; none when the message does not tell it as a time.
 fn made_at(created: Option<i64>) -> Option<Timestamp> {
     Timestamp::from_second(created?).ok()
+}
+
+/// Why a question was refused, by Stripe's own word for it. None where the answer was ours.
+///
+/// The words: "Request history reasons" of an Issuing authorisation in Stripe's documentation.
+pub(super) fn refusal(reason: Option<&str>) -> Option<IssuerRefusal> {
+    Some(match reason.unwrap_or_default() {
+        "webhook_declined" | "webhook_approved" => return None,
+        "verification_failed" => IssuerRefusal::Mismatch,
+        "pin_blocked" => IssuerRefusal::PinBlocked,
+        "account_disabled"
+        | "card_canceled"
+        | "card_expired"
+        | "card_inactive"
+        | "cardholder_blocked"
+        | "cardholder_inactive" => IssuerRefusal::CardNotActive,
+        "cardholder_verification_required" | wire::INSECURE_METHOD => IssuerRefusal::OtherWay,
+        "suspected_fraud" => IssuerRefusal::Suspicion,
+        "insufficient_funds" => IssuerRefusal::NoMoneyThere,
+        "not_allowed" | "spending_controls" => IssuerRefusal::Rule,
+        "webhook_error" | "webhook_timeout" => IssuerRefusal::OurFault,
+        _ => IssuerRefusal::Unknown,
+    })
 }
 
 /// What the merchant has claimed, by the authorization's own list.

@@ -104,6 +104,8 @@ impl LifecycleContext<'_> {
         self.note_findings(&change, additions)?;
         self.note_answers(&change, shape, additions);
         self.note_presentment(&change, shape, additions);
+        let refused = self.refused(shape, before);
+        self.tell(&change, &refused, additions)?;
         Ok(())
     }
 

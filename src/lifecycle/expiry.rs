@@ -88,7 +88,9 @@ impl LifecycleContext<'_> {
         if let Some((kind, detail)) = given_up(before) {
             additions.note(self.note(&change, kind, about(after), detail));
         }
-        self.note_findings(&change, additions)
+        self.note_findings(&change, additions)?;
+        self.tell(&change, &[], additions)?;
+        Ok(())
     }
 }
 

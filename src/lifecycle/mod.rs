@@ -9,6 +9,7 @@ mod exceptions;
 mod expiry;
 mod links;
 mod shape;
+mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use duplicates::{BookedPresentments, Repetition, compare};
 pub use expiry::expire;
 use links::{Elsewhere, Link, Misfit, Named, candidates, misfit};
 use shape::Shape;
+use tell::find_our_refusals;
 
 /// Why messages could not be booked. Nothing of them has been written.
 #[derive(Debug, thiserror::Error)]
@@ -173,6 +175,7 @@ async fn work(
     let mut booked = BookedPresentments::new(stored);
     let mut books = tx.open_books(&wanted(tasks), directory.agreements()).await?;
     tell_declined(tx, tasks, &books).await?;
+    find_our_refusals(tx, tasks).await?;
     let programmes = directory.versions(&books.versions).await?;
     let mut ledger = Ledger { books: &mut books, programmes: &programmes, ids };
     for Task { shape, budget, elsewhere } in &*tasks {
@@ -200,6 +203,7 @@ async fn work(
             Some(elsewhere) => ledger.book_elsewhere(task, elsewhere, &mut additions)?,
         }
     }
+    tx.group_messages(&mut additions).await?;
     tx.close_books(&books.all(), &additions).await?;
     Ok(())
 }

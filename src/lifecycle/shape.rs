@@ -1,5 +1,7 @@
 //! What a later message is about, whatever its kind.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::links::{Link, Misfit};
@@ -39,6 +41,8 @@ pub(super) struct Shape<'a> {
     pub(super) misfit: Option<Misfit>,
     /// Whether we declined the only question that is known about the purchase.
     pub(super) is_declined: bool,
+    /// Which of the questions that a snapshot says were refused we declined ourselves.
+    pub(super) our_refusals: BTreeSet<u32>,
 }
 
 impl<'a> Shape<'a> {
@@ -89,6 +93,7 @@ impl<'a> Shape<'a> {
             link: Link::Fits,
             misfit: None,
             is_declined: false,
+            our_refusals: BTreeSet::new(),
         }
     }
 

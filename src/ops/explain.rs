@@ -8,6 +8,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::purchases::ListError;
 use crate::domain::authorisation::{AuthorisationRequest, Decision, Facts};
 use crate::domain::card::CardState;
 use crate::domain::decide::{VERSION, decide};
@@ -45,6 +46,19 @@ pub enum ExplainError {
     },
     #[error("the recorded question of decision {0} cannot be read")]
     Question(DecisionId),
+    #[error("the purchase cannot be told of")]
+    Purchase(#[source] Box<ListError>),
+}
+
+impl ExplainError {
+    /// Why the purchase beside the decisions cannot be explained.
+    pub(super) fn list(error: ListError) -> Self {
+        match error {
+            ListError::Store(error) => Self::Store(error),
+            ListError::Explain(error) => *error,
+            ListError::Money(_) => Self::Purchase(Box::new(error)),
+        }
+    }
 }
 
 /// One decision, as it was recorded and as it replays.

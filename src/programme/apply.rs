@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
 use super::accounts;
+use super::added::money_added;
 use super::file::{self, FileProblems, Load, Person, ProgrammeFile, SecretValue, Settings};
 use super::listed::{
     agreement_of, as_named_in, permission, person_row, shops_that_are_missed, standing_of,
@@ -14,6 +15,7 @@ use super::version::{StartError, start_version};
 use crate::domain::agreement::Agreement;
 use crate::domain::id::{BudgetId, PostingId, PotId, ProgrammeId};
 use crate::domain::merchant::{Category, MerchantRules};
+use crate::domain::money::Money;
 use crate::domain::period::Moment;
 use crate::ids::NewIds;
 use crate::ledger::book::{Book, Cause, LedgerError, PotBalance};
@@ -340,13 +342,21 @@ impl Work<'_> {
             start_version(tx, book, &agreement, None, self.rules, self.ids, moment).await?;
             applied.agreements = applied.agreements.saturating_add(1);
         }
+        // Somebody who is new here hears of their money from a person.
+        let is_known = self.known.contains_key(&budget);
+        let mut added = Money::zero(self.settings().currency);
         for pot in &person.pots {
             for load in &pot.loads {
-                let is_new = self.post_load(tx, book, &pot.plan.id, load).await?;
-                applied.loads = applied.loads.saturating_add(usize::from(is_new));
+                if self.post_load(tx, book, &pot.plan.id, load).await? {
+                    applied.loads = applied.loads.saturating_add(1);
+                    added = added.checked_add(load.amount).map_err(LedgerError::from)?;
+                }
             }
         }
-        tx.close_books(&books.all(), &Additions::default()).await?;
+        let is_told = is_known && added.is_positive();
+        let messages = is_told.then(|| money_added(self.ids, self.now, &programme, &budget, added));
+        let messages = messages.into_iter().collect();
+        tx.close_books(&books.all(), &Additions { messages, ..Additions::default() }).await?;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Programmes: their files, how a file is applied, and what is kept of them in memory.
 
 mod accounts;
+mod added;
 pub mod apply;
 pub mod directory;
 pub mod file;

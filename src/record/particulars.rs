@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::reason::{money_value, reason_map};
-use crate::domain::money::Money;
+use crate::domain::money::{Currency, Money};
 use crate::domain::reason::DeclineReason;
 
 /// Parameters of a message, in the order in which they were added.
@@ -62,4 +62,16 @@ impl Particulars {
 pub fn text_of(facts: &str, name: &str) -> Option<String> {
     let facts: Map<String, Value> = serde_json::from_str(facts).ok()?;
     facts.get(name)?.as_str().map(str::to_owned)
+}
+
+/// One amount among stored parameters, if it is in this currency.
+pub fn money_of(facts: &str, name: &str, currency: Currency) -> Option<Money> {
+    let facts: Map<String, Value> = serde_json::from_str(facts).ok()?;
+    let amount = facts.get(name)?;
+    let is_same = amount.get("currency")?.as_str()? == currency.code();
+    amount
+        .get("minor")?
+        .as_i64()
+        .filter(|_| is_same)
+        .map(|minor| Money::from_minor(minor, currency))
 }

@@ -12,7 +12,7 @@ use super::{MessageRow, NewMessage, Store, StoreError, Tx};
 use crate::domain::ask::{Answer, Ask, AskKind, AskState, By, Look, NoReason, Step, Urgency};
 use crate::domain::ask_clock::Cover;
 use crate::domain::id::{
-    AskId, BudgetId, DecisionId, HumanId, MemberId, MessageId, PermissionId, ProgrammeId, WorkerId,
+    AskId, BudgetId, HumanId, MemberId, MessageId, PermissionId, ProgrammeId, WorkerId,
 };
 use crate::domain::money::Currency;
 use crate::domain::reason_code::ReasonCode;
@@ -215,33 +215,20 @@ impl Tx {
         Ok(())
     }
 
-    /// What the person was told about a purchase that was not paid: the one of `decision`, or the
-    /// latest.
-    pub async fn refusal_told(
+    /// What the person was told of the latest purchase that was not paid.
+    pub async fn latest_refusal(
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
-        decision: Option<DecisionId>,
     ) -> Result<Option<MessageRow>, StoreError> {
-        let (order, from, to) = match decision {
-            Some(decision) => {
-                let (from, to) = told_of(decision);
-                ("", from.to_string(), to.to_string())
-            }
-            None => (" DESC", String::new(), "msg_g".to_owned()),
-        };
         let sql = format!(
             "SELECT {} FROM message WHERE programme_id = $1 AND budget_id = $2 \
-             AND message_id > $3 AND message_id < $4 AND kind = 'not_paid' \
-             AND ($5 = '' OR subject = $5) ORDER BY message_id{order} LIMIT 1",
+             AND kind = 'not_paid' ORDER BY message_id DESC LIMIT 1",
             names(MESSAGE.columns, "")
         );
         let row = sqlx::query(AssertSqlSafe(sql))
             .bind(programme.to_string())
             .bind(budget.to_string())
-            .bind(from)
-            .bind(to)
-            .bind(decision.map(|id| id.to_string()).unwrap_or_default())
             .fetch_optional(self.connection())
             .await?;
         row.as_ref().map(read_message).transpose()
@@ -351,16 +338,6 @@ impl Store {
             .await?;
         rows.iter().map(read_message).collect()
     }
-}
-
-/// Between which identifiers the message about a decision is: it is made right after it, and both
-/// begin with the time. So whoever names a decision that there never was makes nobody search.
-fn told_of(decision: DecisionId) -> (MessageId, MessageId) {
-    const WITHIN_MS: u128 = 60_000;
-    // A UUIDv7 begins with 48 bits of milliseconds.
-    let made = decision.uuid().as_u128();
-    let id = |number: u128| MessageId::new(uuid::Uuid::from_u128(number));
-    (id(made), id(made.saturating_add(WITHIN_MS << 80)))
 }
 
 fn ask_row(programme: &ProgrammeId, ask: &Ask) -> Vec<Value> {

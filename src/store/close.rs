@@ -17,7 +17,7 @@ use crate::domain::id::{
 };
 use crate::domain::permission::Permission;
 use crate::domain::recipient::Recipient;
-use crate::record::row::{Canonical, Value, shown};
+use crate::record::row::{Canonical, Digest, Value, shown};
 use crate::record::uses::open_at_text;
 
 /// Rows of what happened, written beside the books that they changed.
@@ -64,6 +64,17 @@ pub struct NewMessage {
     pub recipient: Recipient,
     /// What the words were made from: JSON.
     pub facts: String,
+    /// Several messages of one matter within a while are one.
+    pub matter: Option<Matter>,
+}
+
+/// What a message is about, so that one of the same matter need not be sent again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matter {
+    /// Says nothing of what it was made from.
+    pub digest: Digest,
+    /// Since when an earlier message about it will do.
+    pub since: Timestamp,
 }
 
 /// Something that somebody has to look at.
@@ -290,6 +301,7 @@ pub(super) fn message_row(message: &NewMessage) -> Vec<Value> {
         message.created_at.into(),
         message.recipient.word().into(),
         message.facts.as_str().into(),
+        message.matter.as_ref().map(|matter| matter.digest.to_string()).into(),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! What one person bought, and what holds for them: read from the end of their chain backwards, so
 //! that a page costs the same after a year.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -9,15 +9,17 @@ use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
 use super::batch::{names, read_row};
-use super::{PersonRow, StoreError, Tx};
+use super::{PersonRow, ReferenceKey, StoreError, Tx};
 use crate::domain::id::{
-    BudgetId, ConnectionId, DecisionId, PersonId, PostingId, ProgrammeId, PurchaseId,
-    PurchaseReference, WorkerId,
+    BudgetId, ConnectionId, DecisionId, IssuerReference, PersonId, PostingId, ProgrammeId,
+    PurchaseId, PurchaseReference, WorkerId,
 };
 use crate::domain::person::PersonState;
 use crate::domain::purchase::Purchase;
 use crate::domain::role::Whose;
+use crate::ledger::posting::{JOURNAL, PostingKind, Transfer, read_transfer};
 use crate::record::decision::{DECISION, RecordedDecision, read_decision};
+use crate::record::event::ISSUER_EVENT;
 use crate::record::purchase::{HOLD, PURCHASE, read_hold, read_purchase};
 use crate::record::row::{Reader, Table, Value, columns, shown};
 
@@ -25,11 +27,15 @@ static LINK: Table = Table {
     name: "posting",
     columns: columns![Key "posting_id", Text "kind", Text "subject", Text "purchase_id", Number "posted_at"],
 };
+static FIRST_LINK: Table = Table { name: "first_link", columns: columns![Key "posting_id"] };
 static VERSION: Table = Table { name: "budget", columns: columns![Number "agreement_version"] };
 static PERSON: Table = Table {
     name: "person",
     columns: columns![Key "person_id", Text "name", Text "worker_id", Text "state"],
 };
+
+/// A purchase by the issuer's own identifier.
+pub type PurchaseName = (ProgrammeId, ConnectionId, PurchaseReference);
 
 /// Where walking begins: behind a link that was seen, or at the head of the chain.
 const BEGIN: &str = "WITH RECURSIVE link AS ( \
@@ -44,39 +50,35 @@ const BEGIN: &str = "WITH RECURSIVE link AS ( \
        p.posted_at FROM link l JOIN posting p ON p.programme_id = l.programme_id \
        AND p.posting_id = l.previous_id WHERE l.posted_at >= $4) ";
 
-/// A link of the chain: mostly a question that was answered, or a claim.
+/// A link of a budget's chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BoughtLink {
+pub struct ChainLink {
     pub posting: PostingId,
-    /// The question; none for anything else.
-    pub decision: Option<DecisionId>,
+    pub kind: PostingKind,
+    /// What it books, by its own key.
+    pub subject: String,
     /// The purchase that it changed, if it changed one.
     pub purchase: Option<PurchaseId>,
     pub posted_at: Timestamp,
 }
 
+impl ChainLink {
+    /// The question that it answers; none of anything else.
+    pub fn decision(&self) -> Option<DecisionId> {
+        if self.kind == PostingKind::Decision { self.subject.parse().ok() } else { None }
+    }
+}
+
 impl Tx {
-    /// The questions and claims of a budget, the newest first; those before `before`, if it is named.
-    pub async fn bought(
+    /// Links of a budget's chain, the newest first: those before `before`, if it is named.
+    pub async fn links_before(
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
         before: Option<PostingId>,
         most: u32,
-    ) -> Result<Vec<BoughtLink>, StoreError> {
-        let sql = format!(
-            "{BEGIN} SELECT posting_id, kind, subject, purchase_id, posted_at FROM link \
-             WHERE kind IN ('decision', 'capture') LIMIT $5"
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(programme.to_string())
-            .bind(budget.to_string())
-            .bind(before.map(|id| id.to_string()))
-            .bind(i64::MIN)
-            .bind(i64::from(most))
-            .fetch_all(self.connection())
-            .await?;
-        rows.iter().map(read_link).collect()
+    ) -> Result<Vec<ChainLink>, StoreError> {
+        self.walk(programme, budget, before, Timestamp::MIN, most).await
     }
 
     /// The links of a budget's chain back to `since`, of every kind, the newest first; and the one
@@ -87,19 +89,148 @@ impl Tx {
         budget: &BudgetId,
         since: Timestamp,
         most: u32,
-    ) -> Result<Vec<BoughtLink>, StoreError> {
-        let sql = format!(
-            "{BEGIN} SELECT posting_id, kind, subject, purchase_id, posted_at FROM link LIMIT $5"
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
+    ) -> Result<Vec<ChainLink>, StoreError> {
+        self.walk(programme, budget, None, since, most).await
+    }
+
+    async fn walk(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        before: Option<PostingId>,
+        since: Timestamp,
+        most: u32,
+    ) -> Result<Vec<ChainLink>, StoreError> {
+        let rows = sqlx::query(AssertSqlSafe(walk()))
             .bind(programme.to_string())
             .bind(budget.to_string())
-            .bind(None::<String>)
+            .bind(before.map(|id| id.to_string()))
             .bind(since.as_microsecond())
             .bind(i64::from(most))
             .fetch_all(self.connection())
             .await?;
         rows.iter().map(read_link).collect()
+    }
+
+    /// Which of `postings` began a purchase from before purchases were named by their posting.
+    pub async fn first_links(
+        &mut self,
+        programme: &ProgrammeId,
+        postings: &[PostingId],
+    ) -> Result<BTreeSet<PostingId>, StoreError> {
+        let keys: Vec<_> = postings.iter().map(|id| vec![shown(programme), shown(id)]).collect();
+        let statements = Arc::clone(&self.statements);
+        let rows =
+            statements.first_links.fetch(self.connection(), &keys, FIRST_LINK.columns).await?;
+        rows.iter().map(|row| Ok(Reader::new(&FIRST_LINK, row).parsed()?)).collect()
+    }
+
+    /// The transfers of each of `postings`, in their order.
+    pub async fn transfers_of(
+        &mut self,
+        programme: &ProgrammeId,
+        postings: &[PostingId],
+    ) -> Result<BTreeMap<PostingId, Vec<Transfer>>, StoreError> {
+        let keys: Vec<_> = postings.iter().map(|id| vec![shown(programme), shown(id)]).collect();
+        let statements = Arc::clone(&self.statements);
+        let rows = statements.transfers.fetch(self.connection(), &keys, JOURNAL.columns).await?;
+        let mut found: BTreeMap<PostingId, Vec<_>> = BTreeMap::new();
+        for row in &rows {
+            let (posting, transfer) = read_transfer(row)?;
+            if let Ok(posting) = posting.parse() {
+                found.entry(posting).or_default().push(transfer);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Our answers to all questions about these purchases, whoever's they were; the oldest first.
+    pub async fn answers_of(
+        &mut self,
+        purchases: &[PurchaseName],
+    ) -> Result<Vec<RecordedDecision>, StoreError> {
+        let key = |(programme, connection, purchase): &PurchaseName| {
+            let (first, end) = purchase.questions();
+            vec![shown(programme), shown(connection), first.into(), end.into()]
+        };
+        let keys: Vec<_> = purchases.iter().map(key).collect();
+        let statements = Arc::clone(&self.statements);
+        let rows = statements.questions.fetch(self.connection(), &keys, DECISION.columns).await?;
+        let mut answers = Vec::new();
+        for row in &rows {
+            let answer = read_decision(row)?;
+            let name =
+                (answer.programme.clone(), answer.connection.clone(), answer.purchase.clone());
+            // A purchase may be called as another one's question.
+            if purchases.contains(&name) {
+                answers.push(answer);
+            }
+        }
+        answers.sort_by_key(|answer| (answer.decided_at, answer.id));
+        Ok(answers)
+    }
+
+    /// The purchases with the issuers' own identifiers, as far as they are known, with their holds.
+    pub async fn purchases_named(
+        &mut self,
+        programme: &ProgrammeId,
+        names: &[PurchaseName],
+    ) -> Result<Vec<Purchase>, StoreError> {
+        let key = |(programme, connection, reference): &PurchaseName| {
+            vec![shown(programme), shown(connection), shown(reference)]
+        };
+        let keys: Vec<_> = names.iter().map(key).collect();
+        let statements = Arc::clone(&self.statements);
+        let rows = statements.purchases.fetch(self.connection(), &keys, PURCHASE.columns).await?;
+        let purchases: Result<Vec<_>, _> = rows.iter().map(|row| read_purchase(row)).collect();
+        let mut purchases = purchases?;
+        self.add_holds(programme, &mut purchases).await?;
+        Ok(purchases)
+    }
+
+    /// The texts of issuers' messages, as far as they are kept and not erased.
+    pub async fn event_texts(
+        &mut self,
+        keys: &[(ProgrammeId, ConnectionId, IssuerReference)],
+    ) -> Result<BTreeMap<ReferenceKey, String>, StoreError> {
+        let key = |(programme, connection, reference): &(_, _, _)| {
+            vec![shown(programme), shown(connection), shown(reference)]
+        };
+        let keys: Vec<_> = keys.iter().map(key).collect();
+        let statements = Arc::clone(&self.statements);
+        let rows = statements.events.fetch(self.connection(), &keys, ISSUER_EVENT.columns).await?;
+        let mut texts = BTreeMap::new();
+        for row in &rows {
+            let mut reader = Reader::new(&ISSUER_EVENT, row);
+            let key: ReferenceKey = (reader.parsed()?, reader.parsed()?, reader.text()?.to_owned());
+            if let Some(Value::Text(text)) = ISSUER_EVENT.value(row, "body") {
+                texts.insert(key, text.clone());
+            }
+        }
+        Ok(texts)
+    }
+
+    /// The purchases that `id` names: by our identifier, or by the issuer's. For an operator: it
+    /// reads the whole table.
+    pub async fn purchases_called(
+        &mut self,
+        id: &str,
+    ) -> Result<Vec<(ProgrammeId, Purchase)>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM purchase WHERE purchase_id = $1 OR reference = $1 \
+             ORDER BY programme_id, connection_id, reference LIMIT $2",
+            names(PURCHASE.columns, "")
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(id.to_owned()).bind(CALLED_MOST);
+        let mut found = Vec::new();
+        for row in query.fetch_all(self.connection()).await? {
+            let row = read_row(&row, PURCHASE.columns)?;
+            let programme: ProgrammeId = Reader::new(&PURCHASE, &row).parsed()?;
+            let mut purchases = vec![read_purchase(&row)?];
+            self.add_holds(&programme, &mut purchases).await?;
+            found.extend(purchases.into_iter().map(|purchase| (programme.clone(), purchase)));
+        }
+        Ok(found)
     }
 
     /// The purchases of a budget that something was said about at `since` or later, without their
@@ -110,10 +241,7 @@ impl Tx {
         budget: &BudgetId,
         since: Timestamp,
     ) -> Result<Vec<Purchase>, StoreError> {
-        let sql = format!(
-            "{BEGIN} SELECT DISTINCT purchase_id FROM link WHERE purchase_id IS NOT NULL AND posted_at >= $4"
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
+        let rows = sqlx::query(AssertSqlSafe(changed_since()))
             .bind(programme.to_string())
             .bind(budget.to_string())
             .bind(None::<String>)
@@ -145,22 +273,6 @@ impl Tx {
         Ok(purchases)
     }
 
-    /// The purchase with the issuer's own identifier, if there is one.
-    pub async fn purchase_named(
-        &mut self,
-        programme: &ProgrammeId,
-        connection: &ConnectionId,
-        reference: &PurchaseReference,
-    ) -> Result<Option<Purchase>, StoreError> {
-        let key = vec![vec![shown(programme), shown(connection), shown(reference)]];
-        let statements = Arc::clone(&self.statements);
-        let rows = statements.purchases.fetch(self.connection(), &key, PURCHASE.columns).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let mut purchases = vec![read_purchase(row)?];
-        self.add_holds(programme, &mut purchases).await?;
-        Ok(purchases.pop())
-    }
-
     /// The decisions with these identifiers.
     pub async fn decisions_with(
         &mut self,
@@ -176,7 +288,6 @@ impl Tx {
         Ok(decisions)
     }
 
-    /// No index serves `programme_id || ''`: so that only the one by identifier can be taken.
     async fn rows_with<I: std::fmt::Display>(
         &mut self,
         programme: &ProgrammeId,
@@ -187,13 +298,7 @@ impl Tx {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let places: Vec<_> = (2..).take(ids.len()).map(|place| format!("${place}")).collect();
-        let sql = format!(
-            "SELECT {} FROM {} WHERE programme_id || '' = $1 AND {column} IN ({})",
-            names(table.columns, ""),
-            table.name,
-            places.join(", ")
-        );
+        let sql = with_ids(table, column, ids.len());
         let mut query = sqlx::query(AssertSqlSafe(sql)).bind(programme.to_string());
         for id in ids {
             query = query.bind(id.to_string());
@@ -283,17 +388,53 @@ impl Tx {
     }
 }
 
-fn read_link(row: &AnyRow) -> Result<BoughtLink, StoreError> {
+/// Links of a chain, the newest first.
+fn walk() -> String {
+    format!("{BEGIN} SELECT posting_id, kind, subject, purchase_id, posted_at FROM link LIMIT $5")
+}
+
+/// The purchases that something was said about since an instant.
+fn changed_since() -> String {
+    format!(
+        "{BEGIN} SELECT DISTINCT purchase_id FROM link \
+         WHERE purchase_id IS NOT NULL AND posted_at >= $4"
+    )
+}
+
+/// No index serves `programme_id || ''`: so that only the one by identifier can be taken.
+fn with_ids(table: &Table, column: &str, many: usize) -> String {
+    let places: Vec<_> = (2..).take(many).map(|place| format!("${place}")).collect();
+    format!(
+        "SELECT {} FROM {} WHERE programme_id || '' = $1 AND {column} IN ({})",
+        names(table.columns, ""),
+        table.name,
+        places.join(", ")
+    )
+}
+
+/// The statements of lists, each with values to plan it with.
+pub(super) fn looking() -> Vec<(&'static str, String, &'static [&'static str])> {
+    vec![
+        ("links", walk(), &["''", "''", "''", "0", "1"]),
+        ("changed_since", changed_since(), &["''", "''", "''", "0"]),
+        ("decisions_with", with_ids(&DECISION, "decision_id", 1), &["''", "''"]),
+        ("purchases_with", with_ids(&PURCHASE, "purchase_id", 1), &["''", "''"]),
+    ]
+}
+
+fn read_link(row: &AnyRow) -> Result<ChainLink, StoreError> {
     let row = read_row(row, LINK.columns)?;
     let mut reader = Reader::new(&LINK, &row);
-    let posting = reader.parsed()?;
-    let is_question = reader.text()? == "decision";
-    let subject = reader.text()?;
-    let decision = is_question.then(|| subject.parse()).transpose();
-    let decision = decision.map_err(|_| reader.corrupt())?;
-    let purchase = reader.optional(Reader::parsed)?;
-    Ok(BoughtLink { posting, decision, purchase, posted_at: reader.instant()? })
+    Ok(ChainLink {
+        posting: reader.parsed()?,
+        kind: reader.word(PostingKind::from_word)?,
+        subject: reader.text()?.to_owned(),
+        purchase: reader.optional(Reader::parsed)?,
+        posted_at: reader.instant()?,
+    })
 }
 
 /// The most identifiers of one statement.
 const IDS_MOST: usize = 200;
+/// The most purchases that one identifier can find.
+const CALLED_MOST: i64 = 50;

@@ -3,6 +3,7 @@
 //! A database future is never dropped half-way: whoever starts a [`Tx`] runs it to its end in a
 //! task of its own (sqlx 0.9 can leave a pooled connection inside a half-begun transaction).
 
+mod activity;
 mod acts;
 mod agreements;
 mod appeals;
@@ -15,6 +16,7 @@ mod guides;
 mod history;
 mod inquiry;
 mod mark;
+mod matters;
 mod members;
 mod owners;
 mod pauses;
@@ -41,6 +43,7 @@ use std::sync::Arc;
 use sqlx::any::AnyConnectOptions;
 use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transaction};
 
+pub use self::activity::LoadedRow;
 pub use self::acts::{ActRow, ActsReader, LookRow};
 pub use self::agreements::Agreements;
 pub use self::appeals::WaitingAppeal;
@@ -48,11 +51,12 @@ pub use self::asks::WaitingAsk;
 pub use self::books::{
     BookWanted, Books, CardBudget, Expected, OpenBook, ReferenceKey, StoredPresentment,
 };
-pub use self::close::{Additions, NewMessage, Note, Parked, Settled, exception_id};
+pub use self::close::{Additions, Matter, NewMessage, Note, Parked, Settled, exception_id};
 pub use self::guides::GuideRow;
-pub use self::history::BoughtLink;
+pub use self::history::{ChainLink, PurchaseName};
 use self::mark::Mark;
 pub use self::mark::{Marked, Standing};
+pub use self::matters::MatterKey;
 pub use self::members::DutyRow;
 pub use self::owners::{CardKey, CardOwners};
 pub use self::people::{CardRow, PersonRow};

@@ -3,7 +3,8 @@
 
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
-use super::{Dialect, Store, StoreError};
+use super::batch::arguments;
+use super::{Dialect, Store, StoreError, Tx, history};
 
 /// The plan of one statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,14 +36,19 @@ fn is_walk_of_sqlite(step: &str) -> bool {
     let is_argument = step.starts_with("SCAN jsonb_each");
     // The answers to the questions of an inquiry.
     let is_answer = step.starts_with("SCAN q");
-    is_table && !(is_by_key || is_of_programme || is_argument || is_answer)
+    // A chain that is walked, link by link.
+    let is_chain = ["SCAN link", "SCAN l"].contains(&step);
+    let is_by_id = step.contains("_by_id (");
+    let is_known = is_argument || is_answer || is_chain || is_by_id;
+    is_table && !(is_by_key || is_of_programme || is_known)
 }
 
 /// An index that is read without a condition is read from one end to the other.
 fn is_walk_of_postgres(step: &str, next: &str) -> bool {
     let is_index = step.contains("Index Scan") || step.contains("Index Only Scan");
     let condition = next.trim_start().strip_prefix("Index Cond: ");
-    let is_by_key = condition.is_some_and(|condition| condition.contains(" AND "));
+    let is_by_id = step.contains("_by_id ") && condition.is_some();
+    let is_by_key = condition.is_some_and(|condition| condition.contains(" AND ")) || is_by_id;
     let is_of_programme = step.contains("programme_pkey") && condition.is_some();
     step.contains("Seq Scan")
         || step.contains("Bitmap")
@@ -56,30 +62,44 @@ impl Store {
         let mut tx = self.begin().await?;
         let mut plans = Vec::new();
         for (statement, sql, passed) in self.statements.looking() {
-            let steps = match self.dialect {
-                Dialect::Sqlite => {
-                    let mut query = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")));
-                    for _ in passed {
-                        query = query.bind("[]");
-                    }
-                    let steps = query.fetch_all(tx.connection()).await?;
-                    steps.iter().map(|step| step.try_get("detail")).collect::<Result<_, _>>()?
-                }
-                Dialect::Postgres => {
-                    // What a connection keeps is a plan without values: so it is asked for one.
-                    let prepare = format!("PREPARE looking AS {sql}");
-                    tx.connection().execute(AssertSqlSafe(prepare)).await?;
-                    let arguments: Vec<_> = passed.iter().flat_map(|set| set.iter()).collect();
-                    let nothing = vec!["'{}'"; arguments.len()].join(", ");
-                    let explain = format!("EXPLAIN EXECUTE looking ({nothing})");
-                    let steps = tx.connection().fetch_all(AssertSqlSafe(explain)).await?;
-                    tx.connection().execute("DEALLOCATE looking").await?;
-                    steps.iter().map(|step| step.try_get(0)).collect::<Result<_, _>>()?
-                }
-            };
+            // What a connection keeps is a plan without values: so it is asked for one.
+            let arguments = passed.iter().map(|set| arguments(self.dialect, set)).sum();
+            let nothing = vec!["'{}'"; arguments];
+            let steps = self.steps(&mut tx, sql, &nothing).await?;
+            plans.push(Plan { statement, steps });
+        }
+        for (statement, sql, values) in history::looking() {
+            let steps = self.steps(&mut tx, &sql, values).await?;
             plans.push(Plan { statement, steps });
         }
         Ok(plans)
+    }
+
+    /// How the database would run `sql`, with `values` in the place of what it is passed.
+    async fn steps(
+        &self,
+        tx: &mut Tx,
+        sql: &str,
+        values: &[&str],
+    ) -> Result<Vec<String>, StoreError> {
+        match self.dialect {
+            Dialect::Sqlite => {
+                let mut query = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")));
+                for _ in values {
+                    query = query.bind("[]");
+                }
+                let steps = query.fetch_all(tx.connection()).await?;
+                Ok(steps.iter().map(|step| step.try_get("detail")).collect::<Result<_, _>>()?)
+            }
+            Dialect::Postgres => {
+                let prepare = format!("PREPARE looking AS {sql}");
+                tx.connection().execute(AssertSqlSafe(prepare)).await?;
+                let explain = format!("EXPLAIN EXECUTE looking ({})", values.join(", "));
+                let steps = tx.connection().fetch_all(AssertSqlSafe(explain)).await?;
+                tx.connection().execute("DEALLOCATE looking").await?;
+                Ok(steps.iter().map(|step| step.try_get(0)).collect::<Result<_, _>>()?)
+            }
+        }
     }
 }
 

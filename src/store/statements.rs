@@ -73,7 +73,7 @@ pub(crate) const MESSAGE: Table = Table {
     name: "message",
     columns: columns![
         Key "programme_id", Key "message_id", Text "budget_id", Text "kind", Text "subject",
-        Text "body", Number "created_at", Text "recipient", Text "facts",
+        Text "body", Number "created_at", Text "recipient", Text "facts", Added "matter",
     ],
 };
 pub(crate) const EXCEPTION: Table = Table {
@@ -98,6 +98,16 @@ const BUDGET_KEY: &[Column] = columns![Key "programme_id", Key "budget_id"];
 const REFERENCE_KEY: &[Column] = columns![Key "programme_id", Key "connection_id", Key "reference"];
 const AGREEMENT_KEY: &[Column] = columns![Key "programme_id", Key "budget_id", Number "version"];
 const PURCHASE_KEY: &[Column] = columns![Key "programme_id", Key "purchase_id"];
+const POSTING_KEY: &[Column] = columns![Key "programme_id", Key "posting_id"];
+/// The questions of one purchase: between two references.
+const QUESTIONS_KEY: &[Column] = columns![
+    Key "programme_id", Key "connection_id", Text "first_reference", Text "end_reference",
+];
+const MATTER_KEY: &[Column] = columns![
+    Key "programme_id", Key "budget_id", Key "matter", Number "since",
+];
+pub(super) const MATTER: Table =
+    Table { name: "message", columns: columns![Key "programme_id", Key "budget_id", Key "matter"] };
 const COUNTER_KEY: &[Column] = columns![
     Key "programme_id", Key "budget_id", Key "scope", Key "period", Key "first_day",
 ];
@@ -123,6 +133,11 @@ pub(super) struct Statements {
     /// Agreements, and their terms.
     pub(super) agreements: Inquiry,
     pub(super) decisions: Batch,
+    /// All questions of a purchase.
+    pub(super) questions: Batch,
+    pub(super) first_links: Batch,
+    pub(super) transfers: Batch,
+    pub(super) matters: Batch,
     pub(super) withdrawals: Batch,
     pub(super) purchases: Batch,
     pub(super) holds: Batch,
@@ -172,6 +187,10 @@ impl Statements {
             inquiry("agreements", &self.agreements),
             batch("pots", &self.pots),
             batch("decisions", &self.decisions),
+            batch("questions", &self.questions),
+            batch("first_links", &self.first_links),
+            batch("transfers", &self.transfers),
+            batch("matters", &self.matters),
             batch("withdrawals", &self.withdrawals),
             batch("purchases", &self.purchases),
             batch("holds", &self.holds),
@@ -200,6 +219,10 @@ impl Statements {
             pots: batch(BUDGET_KEY, &of_budget(&POT)),
             agreements: Inquiry::new(dialect, &[AGREEMENT_KEY], agreements()),
             decisions: by_reference(&DECISION),
+            questions: batch(QUESTIONS_KEY, &questions()),
+            first_links: batch(POSTING_KEY, FIRST_LINKS),
+            transfers: batch(POSTING_KEY, &transfers()),
+            matters: batch(MATTER_KEY, MATTERS),
             withdrawals: by_reference(&WITHDRAWAL),
             purchases: by_reference(&PURCHASE),
             holds: batch(PURCHASE_KEY, &holds()),
@@ -324,6 +347,33 @@ const MOVE_HEADS: &str = "\
     head_hash = r.head_hash \
     {from budget: budget.programme_id = r.programme_id AND budget.budget_id = r.budget_id \
     AND budget.head_seq = r.old_seq}";
+
+const FIRST_LINKS: &str = "\
+    SELECT t.posting_id FROM {rows} \
+    {find first_link t: t.programme_id = r.programme_id AND t.posting_id = r.posting_id}";
+
+const MATTERS: &str = "\
+    SELECT DISTINCT r.programme_id, r.budget_id, r.matter FROM {rows} \
+    {find message t: t.programme_id = r.programme_id AND t.budget_id = r.budget_id \
+    AND t.matter = r.matter AND t.created_at > r.since}";
+
+/// A question is named by its purchase and its number, so those of one purchase lie together.
+fn questions() -> String {
+    format!(
+        "SELECT {} FROM {{rows}} {{find decision t: t.programme_id = r.programme_id \
+         AND t.connection_id = r.connection_id AND t.reference >= r.first_reference \
+         AND t.reference < r.end_reference}}",
+        names(DECISION.columns, "t.")
+    )
+}
+
+fn transfers() -> String {
+    format!(
+        "SELECT {} FROM {{rows}} {{find journal t: t.programme_id = r.programme_id \
+         AND t.posting_id = r.posting_id}}",
+        names(JOURNAL.columns, "t.")
+    )
+}
 
 fn by_reference(table: &str, columns: &[Column]) -> String {
     format!(

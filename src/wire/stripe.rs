@@ -7,6 +7,9 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+/// Why a question was refused: the card was not read safely enough.
+pub const INSECURE_METHOD: &str = "insecure_authorization_method";
+
 /// The `type` of the question that waits for an answer.
 pub const AUTHORIZATION_REQUEST: &str = "issuing_authorization.request";
 /// The `type` of the first snapshot of an authorization.

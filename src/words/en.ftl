@@ -479,6 +479,116 @@ money-back =
     .worker = { $person } got { $amount } back from a shop.
     .finance = { $amount } refunded.
 
+money-aside =
+    .person = A shop sent { $amount } back. We are finding out which purchase it was for.
+    .worker = A shop sent { $amount } back to { $person }. It fits no purchase yet.
+    .finance = { $amount } refunded, kept in suspense.
+
+hold-lowered =
+    .person = The shop now keeps { $amount } aside. You can spend the other { $rest } again.
+    .worker = A shop keeps { $amount } of { $person }'s money aside, { $rest } less than before.
+    .finance = { $amount } still held, { $rest } released.
+
+hold-ran-out =
+    .person = The shop did not take { $amount } in time. You can spend it again.
+    .worker = A shop did not take { $amount } in time. { $person } can spend it again.
+    .finance = { $amount } released: the hold ran out.
+
+took-less =
+    .person = The shop took { $amount }. You can spend the other { $rest } again.
+    .worker = A shop took { $amount } of { $person }'s money. The other { $rest } can be spent again.
+    .finance = { $amount } captured, { $rest } released.
+
+took-more =
+    .person = The shop took { $amount } in all. It asked for { $rest } first. Reply CALL if this is wrong.
+    .worker = A shop took { $amount } of { $person }'s money. It asked for { $rest } first.
+    .finance = { $amount } captured, { $rest } asked.
+
+kept-without-us =
+    .person = A shop keeps { $amount } of your money aside. It did not ask us first. Reply CALL if this is wrong.
+    .worker = A shop keeps { $amount } of { $person }'s money aside. We were not asked.
+    .finance = { $amount } held without our approval.
+
+paid-after-all =
+    .person = A shop took { $amount }. We had not said yes to it. Reply CALL if this is wrong.
+    .worker = A shop took { $amount } of { $person }'s money. We had not said yes to it.
+    .finance = { $amount } captured without an approval of ours.
+
+stopped-card-paid =
+    .person = { $amount } was paid with a card that is stopped. We are looking into it. Reply CALL to talk.
+    .worker = { $amount } of { $person }'s money was paid with a card that is stopped.
+    .finance = { $amount } captured or held on a card that is stopped.
+
+# To whoever is on duty: nothing about a person.
+duty-stopped-card-paid = Somebody paid with a card that is stopped. Please look at it today.
+
+dispute-opened =
+    .person = The card company now looks at whether { $amount } was right. You will hear from us.
+    .worker = { $person } says that { $amount } is wrong. The card company looks at it.
+    .finance = { $amount } disputed.
+
+dispute-won =
+    .person = The card company says that you were right. You get { $amount } back.
+    .worker = The card company says that { $person } was right about { $amount }.
+    .finance = Dispute about { $amount } won.
+
+dispute-lost =
+    .person = The card company looked at it. The shop keeps the { $amount }. Reply CALL to talk.
+    .worker = The card company says that the shop keeps the { $amount } that { $person } asked about.
+    .finance = Dispute about { $amount } lost.
+
+# $why is what the card company said. $asked-us is yes when we had said yes to it.
+issuer-refused =
+    .person = { $why ->
+        [did_not_match] The card company said no. The PIN or a number did not match.
+        [pin_blocked] The card company said no. The PIN was wrong too often.
+        [card_not_active] The card company said no. Your card is not switched on there.
+        [other_way] The card company said no. It wants to be more sure that it is you.
+        [suspicion] The card company stopped it to keep your money safe.
+        [no_money_there] The card company said no. It is not about you or your money.
+        [rule] The card company has a rule against this.
+       *[unknown] { $asked-us ->
+            [yes] We said yes, but the card company said no.
+           *[no] The card company said no. It did not ask us.
+        }
+    }
+    .worker = { $asked-us ->
+        [yes] We said yes to { $amount } for { $person }, but the card company said no.
+       *[no] The card company said no to { $amount } for { $person }, and did not ask us.
+    }
+    .finance = { $asked-us ->
+        [yes] { $amount } approved by us, refused by the issuer ({ $why }), nothing held.
+       *[no] { $amount } refused by the issuer before we were asked ({ $why }), nothing held.
+    }
+issuer-refused-next = { $why ->
+    [did_not_match] You can try again. Or reply CALL and we will help you.
+    [other_way] You can try again with the card in the machine and your PIN.
+    [pin_blocked] Reply CALL and we will help you with it.
+    [card_not_active] Reply CALL and we will help you with it.
+    [suspicion] Reply CALL and we will help you with it.
+    [no_money_there] Your money is safe. Reply CALL to talk.
+    [rule] Reply CALL to talk.
+   *[unknown] You can try again. Or reply CALL to talk.
+}
+# Before why, on a page.
+not-paid-at-all =
+    .person = { $place-told ->
+        [yes] Not paid: { $amount } at { $place }. No money was taken.
+       *[no] Not paid: { $amount }. No money was taken.
+    }
+    .worker = { $amount } was not paid.
+    .finance = { $amount } asked, nothing held.
+# Before what became of it, on a page.
+asked-for =
+    .person = { $place-told ->
+        [yes] { $place } asked for { $amount }.
+       *[no] A shop asked for { $amount }.
+    }
+    .worker = A shop asked { $person } for { $amount }.
+    .finance = { $amount } asked.
+
+money-added = { $amount } was added to your money. Reply BAL to see what you can spend now.
+
 ## Names, money, dates and times
 
 some-worker = your worker

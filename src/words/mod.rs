@@ -23,11 +23,13 @@ use crate::domain::reason::DeclineReason;
 
 pub use list::{ChangeLine, ListNews, ListParticular, Names};
 pub use news::{News, Particular, Who};
+pub use notices::StoryEnd;
 use phrase::Phrase;
 
 mod format;
 mod list;
 mod news;
+mod notices;
 #[expect(dead_code, reason = "the build script reads the lists in it")]
 mod phrase;
 mod signals;
@@ -83,6 +85,33 @@ pub struct Situation<'a> {
     pub zone: &'a TimeZone,
     /// What the person's pots are called: "pets", "your week".
     pub pot_names: &'a BTreeMap<PotId, String>,
+}
+
+impl<'a> Situation<'a> {
+    /// A purchase of which little more than the sum is told: for texts that name no shop, no kind of
+    /// shop and no card.
+    pub const fn bare(
+        amount: Money,
+        zone: &'a TimeZone,
+        pot_names: &'a BTreeMap<PotId, String>,
+    ) -> Self {
+        Self {
+            person_name: "",
+            worker_name: "",
+            amount,
+            place: None,
+            category_name: "",
+            is_sensitive: true,
+            hides_card: true,
+            is_app_bill: false,
+            till: Till::Nobody,
+            payable: None,
+            card_last_four: "",
+            new_card_last_four: None,
+            zone,
+            pot_names,
+        }
+    }
 }
 
 /// What happens to a purchase after it was approved.

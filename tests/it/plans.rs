@@ -13,6 +13,9 @@ async fn no_statement_walks_through_a_programme(database: TestDatabase) {
     let store = Store::open(&database.url, Connections::default()).await.unwrap();
     let plans = store.plans().await.unwrap();
     assert!(plans.len() > 10);
+    for listed in ["questions", "first_links", "transfers", "matters", "links", "decisions_with"] {
+        assert!(plans.iter().any(|plan| plan.statement == listed), "{listed}");
+    }
     for plan in plans {
         assert_eq!(plan.walk(store.dialect()), None, "{plan:#?}");
     }

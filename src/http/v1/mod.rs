@@ -6,6 +6,7 @@
 //! the store; what writes is a [`Deed`](deed::Deed).
 
 mod acting;
+mod activity;
 mod agreement;
 mod appeals;
 mod asked;
@@ -16,6 +17,7 @@ mod document;
 mod guide;
 mod help;
 mod helping;
+mod looking;
 mod me;
 mod pauses;
 mod people;
@@ -29,6 +31,7 @@ mod safety;
 mod shops;
 mod shown;
 mod told;
+mod totals;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,6 +105,7 @@ pub(super) fn router() -> OpenApiRouter<Edge> {
         .merge(queues::router())
         .merge(safety::router())
         .merge(people::router())
+        .merge(activity::router())
         .merge(pots::router())
         .merge(agreement::router())
         .merge(guide::router())
@@ -109,6 +113,7 @@ pub(super) fn router() -> OpenApiRouter<Edge> {
         .merge(cards::router())
         .merge(helping::router())
         .merge(purchases::router())
+        .merge(totals::router())
         .merge(shops::router())
         .merge(told::router())
         .merge(proposals::router())

@@ -3,10 +3,11 @@
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
+/// Which of the purchases.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Looking {
+pub(super) struct LookingFor {
     /// How many items at most.
     #[param(minimum = 1, maximum = 100)]
     pub(super) limit: Option<u32>,
@@ -15,6 +16,16 @@ pub(super) struct Looking {
     /// Why somebody else than the person looks. The person can read it.
     #[param(min_length = 1, max_length = 500)]
     pub(super) reason: Option<String>,
+    /// Only those of this state, or of this outcome.
+    pub(super) state: Option<String>,
+    /// Only those of this kind of shop: the word of a category.
+    pub(super) category: Option<String>,
+    /// Only those that count on this day or later.
+    #[param(format = Date)]
+    pub(super) from: Option<String>,
+    /// Only those that count on this day or earlier.
+    #[param(format = Date)]
+    pub(super) to: Option<String>,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

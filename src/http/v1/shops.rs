@@ -13,15 +13,18 @@ use utoipa_axum::routes;
 use super::Api;
 use super::asked::{Asked, Place, named, words};
 use super::document::Problems;
+use super::looking::look;
 use super::proposed::wrong;
-use super::purchases::{broken, find, look};
+use super::purchases::find;
 use super::queries::{LookingAtOne, Meeting};
 use super::shown::MoneyBody;
+use super::totals::broken;
 use crate::domain::agreement::Scope;
 use crate::domain::id::PurchaseId;
 use crate::domain::limit::Counted;
 use crate::domain::money::Money;
 use crate::domain::purchase::Purchase;
+use crate::domain::purchase_state::cost;
 use crate::domain::role::Act;
 use crate::domain::shop::ShopIdentity;
 use crate::domain::shop_table::ShopTable;
@@ -31,8 +34,8 @@ use crate::members::{Acting, Admitted};
 use crate::programme::directory::Programme;
 use crate::store::Tx;
 
-/// How far back it is looked: so many questions and claims.
-const LOOKED_AT_MOST: u32 = 300;
+/// How far back it is looked: so many links of the chain.
+const LOOKED_AT_MOST: u32 = 600;
 /// How many purchases of one change may name shops.
 const NAMED_MOST: usize = 20;
 
@@ -251,13 +254,17 @@ async fn shop_of(
     id: &str,
 ) -> Result<Scope, ApiError> {
     let table = programme.rules.shops();
-    let scope = match find(tx, admitted, id).await? {
-        (_, Some(purchase)) => scope_of(table, &purchase),
-        (Some(decision), None) => {
-            let merchant = decision.request().map(|request| request.merchant);
+    let name = find(tx, admitted, id).await?;
+    let is_theirs = |purchase: &Purchase| purchase.budget == admitted.budget;
+    let purchases = tx.purchases_named(&name.0, std::slice::from_ref(&name)).await?;
+    let scope = match purchases.into_iter().find(is_theirs) {
+        Some(purchase) => scope_of(table, &purchase),
+        None => {
+            let answers = tx.answers_of(std::slice::from_ref(&name)).await?;
+            let answer = answers.into_iter().find(|answer| answer.budget == admitted.budget);
+            let merchant = answer.and_then(|answer| answer.request()).map(|asked| asked.merchant);
             merchant.and_then(|merchant| table.scope_of(&merchant))
         }
-        (None, None) => None,
     };
     scope.ok_or(ApiError::NotFound("shop"))
 }
@@ -281,7 +288,7 @@ fn name_of(programme: &Programme, scope: &Scope) -> Option<String> {
 /// The purchases of late, the newest first.
 async fn bought(tx: &mut Tx, admitted: &Admitted) -> Result<Vec<Purchase>, ApiError> {
     let (programme, budget) = (&admitted.programme, &admitted.budget);
-    let links = tx.bought(programme, budget, None, LOOKED_AT_MOST).await?;
+    let links = tx.links_before(programme, budget, None, LOOKED_AT_MOST).await?;
     let mut ids: Vec<PurchaseId> = Vec::new();
     for id in links.iter().filter_map(|link| link.purchase) {
         if !ids.contains(&id) {
@@ -296,8 +303,7 @@ async fn bought(tx: &mut Tx, admitted: &Admitted) -> Result<Vec<Purchase>, ApiEr
 fn sum(programme: &Programme, purchases: &[&Purchase]) -> Result<Money, ApiError> {
     let mut sum = Money::zero(programme.settings.currency);
     for purchase in purchases.iter().filter(|purchase| !purchase.is_untouched()) {
-        let amount = purchase.committed().map_err(broken)?;
-        let amount = amount.checked_sub(purchase.refunded).map_err(broken)?;
+        let amount = cost(purchase).map_err(broken)?;
         sum = sum.checked_add(amount).map_err(broken)?;
     }
     Ok(sum)

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -61,11 +62,10 @@ impl<T> Page<T> {
     }
 }
 
-impl<T> Page<Option<T>> {
-    /// Leaves out what has nothing to show.
-    pub(super) fn without_none(self) -> Page<T> {
-        let Self { data, next_cursor } = self;
-        Page { data: data.into_iter().flatten().collect(), next_cursor }
+impl<T> Page<T> {
+    /// A page of `data`; `next` is where the next one begins.
+    pub(super) fn behind(data: Vec<T>, next: Option<String>) -> Self {
+        Self { data, next_cursor: next.map(|key| BASE64_URL_SAFE_NO_PAD.encode(key)) }
     }
 }
 
@@ -109,4 +109,21 @@ pub(super) fn after<T: std::str::FromStr>(cursor: Option<&str>) -> Result<Option
     let key = text.and_then(|text| text.parse().ok());
     let what = || "use the next_cursor of the page before".to_owned();
     key.map(Some).ok_or_else(|| ApiError::Malformed { field: "cursor", what: what() })
+}
+
+/// Reads a day of a query; left out, it is `usual`.
+pub(super) fn day(field: &'static str, text: Option<&str>, usual: Date) -> Result<Date, ApiError> {
+    Ok(day_if_any(field, text)?.unwrap_or(usual))
+}
+
+/// Reads a day of a query, if there is one.
+pub(super) fn day_if_any(
+    field: &'static str,
+    text: Option<&str>,
+) -> Result<Option<Date>, ApiError> {
+    let Some(text) = text else { return Ok(None) };
+    let is_plain = text.len() == 10;
+    let date = text.parse::<Date>().ok().filter(|_| is_plain);
+    let what = || "write it like 2026-11-23".to_owned();
+    date.map(Some).ok_or_else(|| ApiError::Malformed { field, what: what() })
 }

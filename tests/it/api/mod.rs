@@ -1,8 +1,10 @@
 //! The JSON API, over real HTTP.
 
 mod accounts;
+mod activity;
 mod document;
 mod people;
+mod purchases;
 mod requests;
 mod roles;
 pub(crate) mod town;

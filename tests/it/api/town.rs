@@ -70,7 +70,7 @@ const fn post(path: &'static str, body: &'static str) -> Route {
 /// Every address, with what each of [`ACCOUNTS`] is answered there, in that order. What changes
 /// something comes last, so that it disturbs nothing.
 #[rustfmt::skip]
-pub(crate) const ROUTES: [(Route, [u16; 12]); 70] = [
+pub(crate) const ROUTES: [(Route, [u16; 12]); 71] = [
     (get("/v1/me", ""),
         [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
     (get("/v1/guide", ""),
@@ -78,6 +78,8 @@ pub(crate) const ROUTES: [(Route, [u16; 12]); 70] = [
     (get("/v1/people", ""),
         [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
     (get("/v1/people/{person}", ""),
+        [200, 404, 200, 404, 403, 200, 404, 200, 200, 200, 403, 200]),
+    (get("/v1/people/{person}/activity", ""),
         [200, 404, 200, 404, 403, 200, 404, 200, 200, 200, 403, 200]),
     (get("/v1/people/{person}/agreement", ""),
         [200, 404, 200, 404, 200, 200, 404, 200, 200, 403, 403, 200]),

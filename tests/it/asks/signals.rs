@@ -24,11 +24,15 @@ async fn what_is_worth_a_talk_is_told_and_stops_nothing(database: TestDatabase) 
     let town = Town::open(database).await;
     let world = &town.world;
     assert_eq!(kinds(world).await, Vec::<String>::new());
+    let at = |name: &str| crate::world::Purchase { shop: name.to_owned(), ..handset(name) };
     for name in ["One", "Two", "Three"] {
-        assert!(!world.ask(&handset(name)).await.is_approved());
+        assert!(!world.ask(&at(name)).await.is_approved());
     }
+    // The same card at the same till, for the same sum: it is the same matter.
+    let again = crate::world::Purchase { shop: "Three".to_owned(), ..handset("ThreeAgain") };
+    assert!(!world.ask(&again).await.is_approved());
     assert_eq!(kinds(world).await, Vec::<String>::new());
-    assert!(!world.ask(&handset("Four")).await.is_approved());
+    assert!(!world.ask(&at("Four")).await.is_approved());
     let told = signals(world, "amina").await;
     assert_eq!(
         told,

@@ -1,6 +1,7 @@
 //! The book of one budget: what each event posts, and what holds after any events in any order.
 
 mod events;
+mod notices;
 mod order;
 mod postings;
 mod properties;

@@ -90,6 +90,8 @@ async fn scenario_07_an_approval_that_nobody_heard_is_withdrawn(database: TestDa
     }
     assert_eq!(world.count("decision", "outcome = 'approved'").await, 2, "recorded, and unchanged");
     assert_eq!(world.figure("dee", "held").await, 0);
+    let fault = "body LIKE '%This was our fault.%'";
+    assert_eq!(world.count("message", fault).await, 2, "each is told, with the withdrawal");
     let repeats = [world.ask(&slow[0]).await, world.ask(&slow[1]).await];
     for (repeat, bought) in repeats.iter().zip(&slow) {
         assert!(is_our_fault(repeat) && !repeat.decision().is_empty(), "{repeat:?}");
@@ -104,6 +106,9 @@ async fn scenario_07_an_approval_that_nobody_heard_is_withdrawn(database: TestDa
     world.prove().await;
     world.tell(&slow[1].captured(world.now(), "c", 7_00)).await;
     world.tell(&slow[1].over(world.now(), "closed")).await;
+    assert_eq!(world.count("message", fault).await, 2, "the issuer's word for it is no news");
+    assert_eq!(world.count("message", "kind = 'kept-without-us'").await, 1);
+    assert_eq!(world.count("message", "true").await, 3);
     assert_eq!(world.figure("dee", "held").await, 0);
     assert_eq!(world.figure("dee", "spent").await, 7_00);
     world.check().await;

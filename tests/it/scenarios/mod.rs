@@ -26,6 +26,7 @@ mod repeats;
 mod stages;
 mod tenants;
 mod tokens;
+mod told;
 mod unreadable;
 mod upgrade;
 mod upkeep;

@@ -1,0 +1,33 @@
+//! What a person hears of money that was added.
+
+use jiff::Timestamp;
+
+use crate::domain::id::{BudgetId, MessageId, ProgrammeId};
+use crate::domain::money::Money;
+use crate::domain::recipient::Recipient;
+use crate::ids::NewIds;
+use crate::record::particulars::Particulars;
+use crate::store::NewMessage;
+use crate::words::Words;
+
+/// The one message about all the money that one file brings somebody.
+pub(super) fn money_added(
+    ids: &NewIds,
+    now: Timestamp,
+    programme: &ProgrammeId,
+    budget: &BudgetId,
+    added: Money,
+) -> NewMessage {
+    NewMessage {
+        id: MessageId::new(ids.next(now)),
+        programme: programme.clone(),
+        budget: budget.clone(),
+        kind: "money-added",
+        subject: budget.to_string(),
+        body: Words::english().money_added(added),
+        created_at: now,
+        recipient: Recipient::Person,
+        facts: Particulars::default().money("amount", added).to_text(),
+        matter: None,
+    }
+}

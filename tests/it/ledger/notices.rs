@@ -1,0 +1,306 @@
+//! What a person hears of a purchase after the answer, and how it then stands: lives in order, and
+//! the same in every order.
+
+use sayso::domain::dispute::Outcome;
+use sayso::domain::issuer_refusal::{IssuerRefusal, IssuerRefused};
+use sayso::domain::presentment::Standing;
+use sayso::domain::purchase::Purchase;
+use sayso::domain::purchase_notice::{Around, PurchaseNotice, notices};
+use sayso::domain::purchase_state::{OurAnswer, PurchaseState, state_of};
+
+use super::{Desk, a_purchase, closed, open, report, word};
+use crate::values::gbp;
+
+/// One purchase, with everything that the person has heard of it.
+struct Life {
+    desk: Desk,
+    heard: Vec<PurchaseNotice>,
+    asked: u32,
+    is_card_stopped: bool,
+}
+
+const NAME: &str = "p";
+
+impl Life {
+    fn new() -> Self {
+        let mut desk = Desk::new(&[("week", 300_00)]);
+        desk.add(NAME);
+        Self { desk, heard: Vec::new(), asked: 0, is_card_stopped: false }
+    }
+
+    /// What happens, in words; `second` is the issuer's clock.
+    fn happens(&mut self, said: &str, second: i64) {
+        let (verb, rest) = said.split_once(' ').unwrap_or((said, "0"));
+        let minor = rest.parse::<i64>().unwrap() * 100;
+        let before = self.desk.purchase(NAME).clone();
+        let answers = self.asked;
+        let event = format!("evt_{second}");
+        let hear = |life: &mut Self, standing| {
+            life.desk.hear(NAME, word(standing, second, answers, &event));
+        };
+        let mut refused = Vec::new();
+        match verb {
+            "ask" => {
+                self.desk.approve(NAME, self.asked, minor);
+                self.asked += 1;
+                return;
+            }
+            "open" => hear(self, open(gbp(minor))),
+            "closed" => hear(self, closed(minor)),
+            "reversed" => hear(self, Standing::Reversed),
+            "expired" => hear(self, Standing::Expired),
+            "declined" => {
+                let is_after_our_yes = self.asked > 0;
+                let why = IssuerRefusal::Mismatch;
+                refused.push(IssuerRefused { asked: gbp(minor), why, is_after_our_yes });
+                let answers = self.asked.max(1);
+                self.desk.hear(NAME, word(Standing::Declined, second, answers, &event));
+            }
+            "capture" => drop(self.desk.capture(NAME, minor)),
+            "refund" => drop(self.desk.refund(NAME, minor)),
+            "disputed" => self.dispute(Outcome::Open, minor, second),
+            "won" => self.dispute(Outcome::Won, minor, second),
+            "lost" => self.dispute(Outcome::Lost, minor, second),
+            "silence" => self.desk.expire(40),
+            "euro" => drop(self.desk.hear_currency(NAME)),
+            _ => panic!("{said}"),
+        }
+        let around = Around { refused: &refused, is_card_stopped: self.is_card_stopped };
+        let heard = notices(&before, self.desk.purchase(NAME), around).unwrap();
+        self.heard.extend(heard);
+    }
+
+    fn dispute(&mut self, outcome: Outcome, minor: i64, second: i64) {
+        let event = format!("evt_{second}");
+        self.desk.dispute(NAME, &report((outcome, None), minor, second, &event));
+    }
+
+    fn state(&self) -> PurchaseState {
+        let answers = vec![OurAnswer::Approved; usize::try_from(self.asked).unwrap()];
+        state_of(&answers, Some(self.desk.purchase(NAME))).unwrap()
+    }
+}
+
+fn lived(said: &str) -> Life {
+    let mut life = Life::new();
+    for (second, said) in (0..).zip(said.split(", ")) {
+        life.happens(said, second);
+    }
+    life
+}
+
+#[test]
+fn what_is_usual_stays_silent_and_the_rest_is_told_once() {
+    use PurchaseNotice as N;
+    use PurchaseState as S;
+    let p = |pounds: i64| gbp(pounds * 100);
+    let lives: [(&str, Vec<N>, S); 27] = [
+        ("ask 20", vec![], S::Held),
+        ("ask 20, open 20, capture 20, closed 20", vec![], S::Paid),
+        ("ask 20, open 20, ask 5, open 25, capture 25, closed 25", vec![], S::Paid),
+        ("ask 60, open 60, capture 20, capture 25, capture 15, closed 60", vec![], S::Paid),
+        ("ask 60, open 60, capture 20", vec![], S::Paid),
+        ("ask 20, open 12", vec![N::Lowered { keeps: p(12), freed: p(8) }], S::Lowered),
+        ("ask 20, open 20, reversed", vec![N::GivenBack { freed: p(20) }], S::GivenBack),
+        ("ask 20, open 20, expired", vec![N::RanOut { freed: p(20) }], S::Expired),
+        ("ask 20, open 20, silence", vec![N::RanOut { freed: p(20) }], S::Expired),
+        (
+            "ask 50, open 50, capture 20, reversed",
+            vec![N::TookLess { took: p(20), freed: p(30) }],
+            S::Paid,
+        ),
+        (
+            "ask 100, open 100, capture 35, closed 35",
+            vec![N::TookLess { took: p(35), freed: p(65) }],
+            S::Paid,
+        ),
+        (
+            "ask 20, open 20, capture 24, closed 24",
+            vec![N::TookMore { took: p(24), asked: p(20) }],
+            S::Paid,
+        ),
+        (
+            "ask 20, open 20, capture 20, closed 20, capture 20",
+            vec![N::PaidAfterAll { took: p(20) }],
+            S::Paid,
+        ),
+        (
+            "ask 20, open 20, expired, capture 20",
+            vec![N::RanOut { freed: p(20) }, N::PaidAfterAll { took: p(20) }],
+            S::Paid,
+        ),
+        (
+            "ask 20, open 20, reversed, open 18",
+            vec![N::GivenBack { freed: p(20) }, N::Kept { amount: p(18) }],
+            S::Lowered,
+        ),
+        ("open 20", vec![N::KeptWithoutUs { amount: p(20) }], S::ApprovedWithoutUs),
+        (
+            "open 20, capture 12, capture 8, closed 20",
+            vec![N::KeptWithoutUs { amount: p(20) }],
+            S::ApprovedWithoutUs,
+        ),
+        ("capture 20", vec![N::PaidAfterAll { took: p(20) }], S::ApprovedWithoutUs),
+        ("ask 20, open 20, open 55", vec![N::KeptWithoutUs { amount: p(35) }], S::Held),
+        (
+            "ask 20, open 20, capture 20, refund 5",
+            vec![N::MoneyBack { amount: p(5) }],
+            S::PartlyGivenBack,
+        ),
+        (
+            "ask 20, open 20, capture 20, refund 5, refund 15",
+            vec![N::MoneyBack { amount: p(5) }, N::MoneyBack { amount: p(15) }],
+            S::GivenBack,
+        ),
+        ("refund 20", vec![N::MoneyAside { amount: p(20) }], S::RefundWithoutPurchase),
+        (
+            "ask 20, open 20, capture 20, disputed 20, won 20",
+            vec![N::DisputeOpened { amount: p(20) }, N::DisputeWon { amount: p(20) }],
+            S::Won,
+        ),
+        (
+            "ask 20, open 20, capture 20, disputed 20, lost 20",
+            vec![N::DisputeOpened { amount: p(20) }, N::DisputeLost { amount: p(20) }],
+            S::Lost,
+        ),
+        (
+            "ask 20, open 20, capture 20, disputed 20",
+            vec![N::DisputeOpened { amount: p(20) }],
+            S::Disputed,
+        ),
+        (
+            "declined 20",
+            vec![N::RefusedByIssuer(IssuerRefused {
+                asked: p(20),
+                why: IssuerRefusal::Mismatch,
+                is_after_our_yes: false,
+            })],
+            S::NotPaid,
+        ),
+        (
+            "ask 20, declined 20",
+            vec![N::RefusedByIssuer(IssuerRefused {
+                asked: p(20),
+                why: IssuerRefusal::Mismatch,
+                is_after_our_yes: true,
+            })],
+            S::NotPaid,
+        ),
+    ];
+    for (said, heard, state) in lives {
+        let life = lived(said);
+        assert_eq!((life.heard.clone(), life.state()), (heard, state), "{said}");
+    }
+}
+
+#[test]
+fn a_card_that_is_stopped_and_paid_with_is_told_as_that_unless_we_had_said_yes() {
+    for (said, is_told) in [("capture 20", true), ("open 20", true), ("ask 20, capture 20", false)]
+    {
+        let mut life = Life::new();
+        for (second, said) in (0..).zip(said.split(", ")) {
+            life.is_card_stopped = said != "ask 20";
+            life.happens(said, second);
+        }
+        let stopped = PurchaseNotice::StoppedCardPaid { amount: gbp(20_00) };
+        assert_eq!(life.heard, if is_told { vec![stopped] } else { vec![] }, "{said}");
+        assert!(life.heard.iter().all(PurchaseNotice::is_for_duty));
+    }
+}
+
+/// 7 % is kept for the rate: what the rate explains is no news, and what it does not is.
+#[test]
+fn a_claim_at_another_rate_is_no_news() {
+    assert_eq!(lived("ask 20, euro, open 20, capture 21, closed 21").heard, []);
+    assert_eq!(lived("ask 20, euro, open 20, capture 19, closed 19").heard, []);
+    assert_eq!(lived("ask 20, euro, open 20, capture 22, closed 22").heard.len(), 1);
+}
+
+/// Messages come in any order, and each may come twice: nothing is told twice, and it stands the same.
+#[test]
+fn no_order_tells_anything_twice() {
+    for said in [
+        "open 20, capture 20, closed 20",
+        "open 20, open 12, capture 12",
+        "open 50, capture 20, reversed",
+        "open 60, capture 20, capture 25, closed 45",
+        "open 20, capture 20, refund 5",
+        "open 20, capture 20, disputed 20, won 20",
+        "open 20, expired, capture 20",
+    ] {
+        let said: Vec<_> = (1..).zip(said.split(", ")).collect();
+        let mut ends = Vec::new();
+        for order in orders(&said) {
+            let mut life = Life::new();
+            let asked = said.iter().map(|(_, said)| said).find(|said| said.starts_with("open"));
+            life.happens(&asked.unwrap().replace("open", "ask"), 0);
+            for (second, said) in &order {
+                life.happens(said, *second);
+                let is_snapshot = ["open", "closed", "reversed", "expired", "disputed", "won"];
+                // What is no claim may be told again.
+                if is_snapshot.iter().any(|word| said.starts_with(word)) {
+                    life.happens(said, *second);
+                }
+            }
+            let mut told = life.heard.clone();
+            told.dedup();
+            for (n, one) in life.heard.iter().enumerate() {
+                assert!(!life.heard[..n].contains(one), "{order:?}: {:?}", life.heard);
+            }
+            ends.push((life.state(), order));
+        }
+        assert!(ends.iter().all(|(state, _)| *state == ends[0].0), "{ends:#?}");
+    }
+}
+
+fn orders<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
+    let Some((first, rest)) = items.split_first() else { return vec![vec![]] };
+    let mut all = Vec::new();
+    for order in orders(rest) {
+        for at in 0..=order.len() {
+            let mut order = order.clone();
+            order.insert(at, first.clone());
+            all.push(order);
+        }
+    }
+    all
+}
+
+/// A claim that nobody asked about stands, and what we refused stands, without a message.
+#[test]
+fn answers_alone_say_how_it_stands() {
+    use OurAnswer as A;
+    use PurchaseState as S;
+    for (answers, state) in [
+        (vec![A::Declined], S::NotPaid),
+        (vec![A::Declined, A::Declined], S::NotPaid),
+        (vec![A::Checked], S::Checked),
+        (vec![A::Withdrawn], S::TakenBack),
+        (vec![A::Withdrawn, A::Declined], S::NotPaid),
+    ] {
+        assert_eq!(state_of(&answers, None), Ok(state), "{answers:?}");
+    }
+    let told = |standing: Standing, answers: &[OurAnswer]| {
+        let purchase = Purchase { word: Some(word(standing, 1, 1, "evt_1")), ..a_purchase(NAME) };
+        state_of(answers, Some(&purchase)).unwrap()
+    };
+    assert_eq!(told(Standing::Declined, &[A::Declined]), S::NotPaid);
+    assert_eq!(told(open(gbp(0)), &[A::Checked]), S::Checked);
+    assert_eq!(told(closed(0), &[A::Checked]), S::Checked);
+    assert_eq!(told(closed(0), &[A::Declined]), S::NotPaid);
+    let withdrawn = {
+        let mut desk = Desk::new(&[("week", 50_00)]);
+        desk.approve(NAME, 0, 20_00);
+        desk.withdraw(NAME, 0);
+        desk.purchase(NAME).clone()
+    };
+    assert_eq!(state_of(&[A::Withdrawn], Some(&withdrawn)), Ok(S::TakenBack));
+    let refused =
+        IssuerRefused { asked: gbp(1), why: IssuerRefusal::Rule, is_after_our_yes: false };
+    let around = Around { refused: &[refused], is_card_stopped: false };
+    let known = a_purchase(NAME);
+    assert_eq!(
+        notices(&known, &known, around).unwrap(),
+        [PurchaseNotice::RefusedByIssuer(refused)]
+    );
+}
