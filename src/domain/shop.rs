@@ -31,12 +31,12 @@ impl ShopKey {
     /// Makes the key of the number that a network gives a shop of one kind. No name has this key:
     /// no name holds a control character.
     ///
-    /// `None` without a number that tells anything: a text of zeros is what tills print for none.
+    /// `None` without a number that tells anything: `0000000` and `1234567890` are what tills send that
+    /// have none.
     pub fn of_network(network_id: &str, mcc: Option<Mcc>) -> Option<Self> {
         let number = network_id.trim();
-        let tells = number.chars().any(|c| c.is_alphanumeric() && c != '0');
         let code = mcc.map(Mcc::number).unwrap_or_default();
-        tells.then(|| {
+        (!is_placeholder(number)).then(|| {
             Self(Sha256::digest(format!("network\u{0}{code:04}\u{0}{number}").as_bytes()).into())
         })
     }
@@ -68,6 +68,19 @@ impl fmt::Debug for ShopKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ShopKey({self})")
     }
+}
+
+/// Whether a number of a network is none: without letters and digits, one digit over and over, or the
+/// digits in their order.
+fn is_placeholder(number: &str) -> bool {
+    let mut signs = number.chars().filter(|c| c.is_alphanumeric());
+    let Some(first) = signs.next() else { return true };
+    let is_one_digit = number.len() > 1 && first.is_ascii_digit() && signs.all(|c| c == first);
+    let in_order = |digits: &str| number.len() >= 6 && digits.starts_with(number);
+    first == '0' && number.len() == 1
+        || is_one_digit
+        || in_order("12345678901234567890")
+        || in_order("01234567890123456789")
 }
 
 /// Upper-cases a shop's name and keeps its letters, with one space between words: branch numbers
@@ -222,8 +235,11 @@ mod tests {
         assert_ne!(key, ShopKey::of_network("000123400", None));
         assert_ne!(key, ShopKey::of_network("000123401", mcc));
         assert_ne!(key, ShopKey::from_name("000123400"));
-        for nothing in ["", "  ", "000000000", "0-0", "---"] {
+        for nothing in ["", "  ", "0", "000000000", "0-0", "---", "999999999", "1234567890"] {
             assert_eq!(ShopKey::of_network(nothing, mcc), None, "{nothing:?}");
+        }
+        for number in ["1", "7788", "111000", "123457", "12345", "PP0001", "A"] {
+            assert!(ShopKey::of_network(number, mcc).is_some(), "{number}");
         }
     }
 

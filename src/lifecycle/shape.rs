@@ -12,7 +12,7 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::period::Moment;
 use crate::domain::presentment::{EventBody, Presentment, PurchaseReport};
 use crate::domain::purchase::{Beginning, Place, Purchase};
-use crate::domain::shop::ShopIdentity;
+use crate::domain::shop::{ShopIdentity, ShopKey};
 use crate::ids::NewIds;
 use crate::ledger::book::{Book, PurchaseKey};
 use crate::programme::directory::{Directory, Programme};
@@ -71,7 +71,11 @@ impl<'a> Shape<'a> {
         if let Some(about) = self.about {
             let programme = directory.latest(&self.event.programme);
             let shops = programme.as_ref().map_or(built_in_shops().as_ref(), |p| p.rules.shops());
-            self.shop = shops.identify(&about.merchant);
+            let (shop, merchant) = (shops.identify(&about.merchant), &about.merchant);
+            // A till that two shops of the table share makes them no one shop.
+            let number = ShopKey::of_network(merchant.network_id(), merchant.mcc());
+            let is_known = shops.recognise(merchant).is_some();
+            self.shop = shop.only(|key| !is_known || Some(*key) != number);
         }
         self
     }

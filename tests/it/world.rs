@@ -503,6 +503,9 @@ impl Purchase {
         object["card"] = json!(self.card);
         object["merchant_data"]["category_code"] = self.mcc.clone();
         object["merchant_data"]["name"] = json!(self.shop);
+        if let Some(number) = &self.network_id {
+            object["merchant_data"]["network_id"] = json!(number);
+        }
         event
     }
 }

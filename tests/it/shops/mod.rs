@@ -1,5 +1,6 @@
 //! Shops as people mean them, whatever their tills print.
 
+mod claims;
 mod lists;
 mod named;
 mod oks;

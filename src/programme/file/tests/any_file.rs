@@ -30,7 +30,7 @@ fn a_scope() -> impl Strategy<Value = (Scope, Option<String>)> {
         (Scope::Shop(key), (!erased).then_some(name))
     });
     let gates = [Gate::Cash, Gate::CashBack, Gate::Online, Gate::Abroad, Gate::Hours];
-    let one_shop = ("[A-Z][a-z]{0,10}", "[1-9][0-9]{3,8}").prop_map(|(name, number)| {
+    let one_shop = ("[A-Z][a-z]{0,10}", "[A-Z][0-9]{3,8}").prop_map(|(name, number)| {
         let number = ShopKey::of_network(&number, None).unwrap();
         (Scope::OneShop(ShopKey::from_name(&name).unwrap(), number), None)
     });
