@@ -37,6 +37,24 @@ impl Shop {
     pub(crate) fn is_same_as(&self, other: &Self) -> bool {
         self.rank_of(other.descriptor).is_some()
     }
+
+    /// Whether one shop may have sent both: names differ between a till and its claims.
+    pub(crate) fn may_be(&self, other: &Self) -> bool {
+        let first = |shop: &Self| first_word(shop.descriptor);
+        let is_alike =
+            self.code == other.code && first(self).is_some() && first(self) == first(other);
+        bare(self.descriptor).is_none()
+            || bare(other.descriptor).is_none()
+            || self.is_same_as(other)
+            || is_alike
+    }
+}
+
+/// The letters of the first word that has any, in capitals.
+fn first_word(text: &str) -> Option<String> {
+    let upper = text.to_uppercase();
+    let letters = |word: &str| word.chars().filter(|c| c.is_alphabetic()).collect::<String>();
+    upper.split_whitespace().map(letters).find(|word| !word.is_empty())
 }
 
 /// The letters of a name in capitals, or its digits when it has no letters; none when it has neither.

@@ -202,6 +202,11 @@ pub(crate) static CASH_MACHINE: Shop = Shop {
     till: Till::CashMachine,
     ..shop("Cash machine", "ATM BOW ROAD", "6011", "automated_cash_disburse", "cash")
 };
+pub(crate) static NEXT_DOOR: Shop = Shop {
+    city: "DUBLIN",
+    country: "IE",
+    ..shop("Liffey Books", "LIFFEY BOOKS", "5942", "book_stores", "learning")
+};
 pub(crate) static DINER_ABROAD: Shop = Shop {
     city: "LISBOA",
     country: "PT",
