@@ -67,7 +67,7 @@ impl Books {
         }
         let shop = question.shop;
         let now = self.local(at);
-        if is_unlawful(person, shop.category, now.date()) {
+        if is_unlawful(person, shop, now.date()) {
             return told("funder_rule");
         }
         let terms = Applying::of(person, shop, &self.home, &now);
@@ -86,7 +86,7 @@ impl Books {
         let Some(most) = most else {
             return Verdict::Decline(self.reasons(question, &objections, at));
         };
-        let parts = self.cover(index, shop.category, most, now.date());
+        let parts = self.cover(index, shop, most, now.date());
         let kept = self.purchases.get(&question.number).map_or(0, |p| p.margin_held_minor());
         let covered = (parts.iter().map(|(_, part)| part).sum::<i64>() + kept).min(most);
         if covered >= asked {
@@ -96,7 +96,7 @@ impl Books {
         } else if most < asked {
             Verdict::Decline(self.reasons(question, &objections, at))
         } else {
-            let pots = self.eligible(index, shop.category, now.date()).into_iter();
+            let pots = self.eligible(index, shop, now.date()).into_iter();
             let mut pots = pots.filter_map(|pot| person.pots.get(pot));
             let comes = pots.any(|pot| pot.has_more_to_come(now.date()));
             told(if comes { "not_yet" } else { "no_money" })
@@ -256,7 +256,9 @@ impl Books {
         match scope {
             Scope::Narrow(narrow) => rank(narrow, shop).is_some(),
             Scope::Wide(Wide::Everything | Wide::Hours) => true,
-            Scope::Wide(Wide::EverythingElse) => most_specific(person, shop).is_none(),
+            Scope::Wide(Wide::EverythingElse) => {
+                matched(person, shop).is_none_or(|term| term.on == *scope)
+            }
             Scope::Wide(Wide::Cash) => shop.category == "cash",
             Scope::Wide(Wide::CashBack) => false,
             Scope::Wide(Wide::Online) => till == Till::Online,
@@ -311,10 +313,11 @@ impl CardState {
 }
 
 /// Whether the law forbids it to every pot that was agreed for it, or to every pot when none was.
-fn is_unlawful(person: &PersonBook, category: &str, date: Date) -> bool {
-    let agreed: Vec<_> = person.pots.iter().filter(|pot| pot.is_agreed_for(category)).collect();
+fn is_unlawful(person: &PersonBook, shop: &Shop, date: Date) -> bool {
+    let agreed: Vec<_> =
+        person.pots.iter().filter(|pot| pot.is_agreed_for(shop.category)).collect();
     let asked = if agreed.is_empty() { person.pots.iter().collect() } else { agreed };
-    !asked.is_empty() && asked.iter().all(|pot| pot.is_barred(category, date))
+    !asked.is_empty() && asked.iter().all(|pot| pot.is_barred(shop, date))
 }
 
 /// The terms that have a say in one purchase.
@@ -342,11 +345,7 @@ impl<'a> Applying<'a> {
             wide(Wide::Hours)
                 .filter(|term| term.hours.is_some_and(|hours| !hours.contain(now.time()))),
         );
-        Self {
-            matched: most_specific(person, shop).or_else(|| wide(Wide::EverythingElse).next()),
-            gates,
-            everything: wide(Wide::Everything).collect(),
-        }
+        Self { matched: matched(person, shop), gates, everything: wide(Wide::Everything).collect() }
     }
 
     fn all(&self) -> impl Iterator<Item = &'a Term> {
@@ -396,6 +395,33 @@ impl Hours {
             time >= self.from || time < self.to
         }
     }
+}
+
+/// The term that a purchase falls under: the nearest, or one about what the shop is too, where that is
+/// stricter and none names the shop or its code.
+fn matched<'a>(person: &'a PersonBook, shop: &Shop) -> Option<&'a Term> {
+    let mut wide = person.terms.iter();
+    let nearest = most_specific(person, shop)
+        .or_else(|| wide.find(|term| term.on == Scope::Wide(Wide::EverythingElse)));
+    let is_named = nearest.is_some_and(|term| match &term.on {
+        Scope::Narrow(narrow) => !matches!(narrow, Narrow::Category(_)),
+        Scope::Wide(_) => false,
+    });
+    if is_named {
+        return nearest;
+    }
+    let strictness = |term: &&Term| match term.answer {
+        Some(Word::No) => 2,
+        Some(Word::Ask) => 1,
+        Some(Word::Yes) | None => 0,
+    };
+    let is_also = |term: &&Term| match &term.on {
+        Scope::Narrow(Narrow::Category(category)) => shop.also.contains(&category.as_str()),
+        Scope::Narrow(_) | Scope::Wide(_) => false,
+    };
+    let strictest = person.terms.iter().filter(is_also).max_by_key(strictness);
+    let usual = nearest.as_ref().map_or(0, strictness);
+    strictest.filter(|term| strictness(term) > usual).or(nearest)
 }
 
 /// The term for this shop, else this code, else this category.
@@ -745,6 +771,19 @@ mod tests {
         books.people[2].terms = Arc::new(own);
         books.purchases.clear();
         assert_eq!(books.verdict(&gift(3, 1_00), NOON), no("category_off"), "it has not cooled");
+    }
+
+    #[test]
+    fn a_casino_with_rooms_is_a_hotel_and_gambling() {
+        let casino: &'static Shop =
+            Box::leak(Box::new(Shop { code: "7011", also: &["gambling"], ..shops::HOTEL }));
+        let mut books = demo();
+        assert_eq!(books.verdict(&ask(1, casino, 5_00), NOON), no("funder_rule"));
+        for pot in &mut books.people[0].pots {
+            pot.never = Arc::default();
+        }
+        assert_eq!(books.verdict(&ask(0, casino, 5_00), NOON), no("category_off"), "as agreed");
+        assert_eq!(books.verdict(&ask(0, &shops::HOTEL, 5_00), NOON), Verdict::Approve);
     }
 
     #[test]

@@ -157,36 +157,36 @@ impl Books {
     pub(crate) fn cover(
         &self,
         person: usize,
-        category: &str,
+        shop: &Shop,
         amount_minor: i64,
         date: Date,
     ) -> Vec<(usize, i64)> {
         let spendable = |pot: &PotBook| pot.spendable_minor(date);
-        self.drain(person, category, amount_minor, date, spendable)
+        self.drain(person, shop, amount_minor, date, spendable)
     }
 
     /// As [`Books::cover`], for what is owed: from all that is left, let out or not.
     fn cover_owed(
         &self,
         person: usize,
-        category: &str,
+        shop: &Shop,
         amount_minor: i64,
         date: Date,
     ) -> Vec<(usize, i64)> {
-        self.drain(person, category, amount_minor, date, PotBook::left_minor)
+        self.drain(person, shop, amount_minor, date, PotBook::left_minor)
     }
 
     fn drain(
         &self,
         person: usize,
-        category: &str,
+        shop: &Shop,
         amount_minor: i64,
         date: Date,
         available: impl Fn(&PotBook) -> i64,
     ) -> Vec<(usize, i64)> {
         let mut rest = amount_minor;
         let mut parts = Vec::new();
-        for pot in self.eligible(person, category, date) {
+        for pot in self.eligible(person, shop, date) {
             let book = self.people.get(person).and_then(|person| person.pots.get(pot));
             let part = book.map_or(0, &available).min(rest);
             if part > 0 {
@@ -197,11 +197,11 @@ impl Books {
         parts
     }
 
-    /// The pots that may pay for the category, in the order in which they do.
-    pub(crate) fn eligible(&self, person: usize, category: &str, date: Date) -> Vec<usize> {
+    /// The pots that may pay at the shop, in the order in which they do.
+    pub(crate) fn eligible(&self, person: usize, shop: &Shop, date: Date) -> Vec<usize> {
         let Some(person) = self.people.get(person) else { return Vec::new() };
         let pots = person.pots.iter().enumerate();
-        let mut pots: Vec<_> = pots.filter(|(_, pot)| pot.is_for(category, date)).collect();
+        let mut pots: Vec<_> = pots.filter(|(_, pot)| pot.is_for(shop, date)).collect();
         pots.sort_by_key(|(_, pot)| (pot.is_emergency, !pot.drains_first));
         pots.into_iter().map(|(index, _)| index).collect()
     }
@@ -232,7 +232,7 @@ impl Books {
         let amount_minor = promise.amount_minor;
         purchase.promises.push(promise);
         let more_minor = amount_minor + purchase.margin_minor() - kept_minor;
-        let parts = self.cover(person, shop.category, more_minor, today);
+        let parts = self.cover(person, shop, more_minor, today);
         self.settle(number, &parts);
     }
 
@@ -248,7 +248,7 @@ impl Books {
         purchase.hear(word);
         let missing = purchase.wanted_minor() - purchase.held_minor();
         let today = self.local(when.heard).date();
-        let parts = self.cover_owed(person, shop.category, missing, today);
+        let parts = self.cover_owed(person, shop, missing, today);
         self.settle(number, &parts);
     }
 
@@ -380,7 +380,7 @@ impl Books {
         let Some(purchase) = self.purchases.get(&number) else { return Vec::new() };
         let own = purchase.draws.iter().map(|draw| draw.pot);
         let date = self.local(at).date();
-        let eligible = self.eligible(purchase.person, purchase.shop.category, date);
+        let eligible = self.eligible(purchase.person, purchase.shop, date);
         own.chain(eligible).map(|pot| (pot, self.left_minor(purchase.person, pot))).collect()
     }
 

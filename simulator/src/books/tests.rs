@@ -99,9 +99,9 @@ fn an_over_capture_takes_the_pot_then_exposure() {
 fn emergency_money_is_the_last_and_only_for_its_categories() {
     let mut books = demo();
     let date = crate::stories::STORY_DAY;
-    assert_eq!(books.cover(DEE, "food", 63_90, date), [(2, 63_90)]);
-    assert_eq!(books.cover(DEE, "food", 70_00, date), [(2, 63_90), (3, 6_10)]);
-    assert_eq!(books.cover(DEE, "clothes", 70_00, date), [(2, 63_90)]);
+    assert_eq!(books.cover(DEE, &shops::NEWSAGENTS[0], 63_90, date), [(2, 63_90)]);
+    assert_eq!(books.cover(DEE, &shops::NEWSAGENTS[0], 70_00, date), [(2, 63_90), (3, 6_10)]);
+    assert_eq!(books.cover(DEE, &shops::SHOE_SHOPS[0], 70_00, date), [(2, 63_90)]);
     books.hold(1, DEE, &shops::NEWSAGENTS[0], 70_00, 0);
     assert_eq!(pots(&books, DEE)[3], (6_10, 0, 13_90));
 }

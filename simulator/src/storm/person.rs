@@ -465,10 +465,8 @@ impl Shopper {
 
     fn most_of_all(&self, life: &Life) -> i64 {
         let today = |books: &Books| books.local(self.weather.now()).date();
-        let parts = self
-            .worlds
-            .one()
-            .map(|books| books.cover(0, life.shop.category, i64::MAX, today(books)));
+        let parts =
+            self.worlds.one().map(|books| books.cover(0, life.shop, i64::MAX, today(books)));
         let all: i64 = parts.iter().flatten().map(|(_, part)| part).sum();
         (all * 6 / 10).max(1)
     }
