@@ -72,8 +72,11 @@ impl Books {
         }
         let terms = Applying::of(person, shop, &self.home, &now);
         let objections = self.objections(question, index, &terms, at);
-        let may_part =
-            |part: i64| part > 0 && question.is_amount_controllable && person.is_partial_agreed;
+        let may_part = |part: i64| {
+            // A machine that hands out nothing takes no fee.
+            let is_worth_it = part > question.fee_minor;
+            is_worth_it && question.is_amount_controllable && person.is_partial_agreed
+        };
         let asked = question.amount_minor;
         let most = if objections.is_empty() || self.allowed_for(question, at).is_some() {
             Some(asked)
@@ -647,6 +650,17 @@ mod tests {
         assert_eq!(cash(21_75, 1_75), Verdict::Approve);
         assert_eq!(cash(21_76, 1_75), no("over_period"));
         assert_eq!(cash(20_01, 0), no("over_period"));
+        let mut books = demo();
+        books.people[0].is_partial_agreed = true;
+        let part = |books: &Books, amount| {
+            let question = Question { fee_minor: 1_75, ..ask(0, &shops::CASH_MACHINE, amount) };
+            books.verdict(&question, NOON)
+        };
+        assert_eq!(part(&books, 31_75), Verdict::Part(21_75));
+        books.hold(1, 0, &shops::CASH_MACHINE, 19_99, NOON);
+        assert_eq!(part(&books, 31_75), Verdict::Part(1_76));
+        books.hold(2, 0, &shops::CASH_MACHINE, 1, NOON);
+        assert_eq!(part(&books, 31_75), no("over_period"), "a fee for nothing");
     }
 
     #[test]

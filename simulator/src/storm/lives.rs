@@ -42,7 +42,10 @@ pub(super) fn tell(teller: &mut Teller<'_>, number: usize, has_second: bool) -> 
         108..110 => nobodys_card(teller, number),
         110..112 => charged_although_refused(teller, number),
         112..116 => hasty(teller, number),
-        137..140 => tried_again(teller, number),
+        132..137 if has_second => {
+            tried_again(teller, number);
+            return Numbers::Two;
+        }
         116..119 => told_after_the_claim(teller, number),
         119..122 => refunded_at_another_rate(teller, number),
         122..125 => bought_and_brought_back(teller, number),
@@ -398,14 +401,18 @@ fn bought_and_brought_back(teller: &mut Teller<'_>, number: usize) {
     teller.say(life, Act::Refund(share));
 }
 
-/// The shop tries a few times, and takes one of them or none.
+/// The shop tries twice, and takes one of them or none.
 fn tried_again(teller: &mut Teller<'_>, number: usize) {
     let shop = teller.pick(&[&shops::DIY_SHOPS[0], &shops::DIY_SHOPS[1], &shops::DINER_ABROAD]);
-    let amount = teller.pence(3_00, 16_00);
     let shop = shop.unwrap_or(&shops::DIY_SHOPS[0]);
-    let life = buy_at(teller, number, "tried again and again", shop, amount);
-    if teller.chance(2) {
-        teller.wait(3);
+    let mut tries = Vec::new();
+    for number in [number, number + 1] {
+        let amount = teller.pence(3_00, 14_00);
+        tries.push(buy_at(teller, number, "tried twice", shop, amount));
+        teller.wait(1);
+    }
+    for life in tries {
+        teller.wait(2);
         let act = if teller.chance(2) { Act::Reverse } else { Act::Capture(Share::All) };
         teller.say(life, act);
     }
