@@ -14,7 +14,7 @@ use crate::domain::id::{
 };
 use crate::domain::money::Money;
 use crate::domain::period::Moment;
-use crate::domain::permission::{Giver, Permission};
+use crate::domain::permission::{Giver, Permission, Uses};
 use crate::domain::proposal::{Consent, Proposal};
 use crate::domain::recipient::Recipient;
 use crate::domain::role::{Act, Role};
@@ -206,7 +206,8 @@ fn one_time(
     ends_at: Timestamp,
 ) -> Permission {
     let (id, giver) = (PermissionId::new(desk.ids.next(at)), Giver::Programme);
-    Permission { id, scope, cap, uses_left: 1, given_at: at, ends_at, giver }
+    let uses = Some(Uses::none(cap.currency()));
+    Permission { id, scope, cap, uses_left: 1, given_at: at, ends_at, giver, uses }
 }
 
 /// An appeal before somebody who acts about it.

@@ -13,7 +13,7 @@ use crate::domain::authorisation::AuthorisationRequest;
 use crate::domain::id::{AskId, BudgetId, DecisionId, PermissionId, PersonId};
 use crate::domain::merchant::{Category, Mcc, ShopKey};
 use crate::domain::money::Money;
-use crate::domain::permission::{Giver, Permission};
+use crate::domain::permission::{Giver, Permission, Uses};
 use crate::domain::reason_code::ReasonCode;
 use crate::domain::recipient::Recipient;
 use crate::domain::role::Act;
@@ -323,6 +323,7 @@ fn food_at_a_fuel_station(
         given_at: at,
         ends_at,
         giver: Giver::Programme,
+        uses: Some(Uses::none(most.currency())),
     };
     let answer = Answer {
         by: None,

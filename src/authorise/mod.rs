@@ -5,33 +5,34 @@ mod answers;
 mod situation;
 mod withdraw;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::domain::agreement::Agreement;
+use crate::domain::agreement::{Agreement, Scope};
 use crate::domain::authorisation::{
-    Approval, AuthorisationRequest, Continues, Decision, Facts, Holder,
+    Approval, AuthorisationRequest, Continues, Decision, Facts, Holder, Reasons,
 };
+use crate::domain::card::CardState;
 use crate::domain::decide::{VERSION, decide};
 use crate::domain::id::{
     BudgetId, ConnectionId, DecisionId, ExceptionId, IssuerReference, MessageId, PermissionId,
     PostingId, PotId, ProgrammeId, PurchaseId, PurchaseReference,
 };
-use crate::domain::limit::Counted;
-use crate::domain::margin::Margin;
+use crate::domain::limit::{Counted, CounterKey};
+use crate::domain::margin::{Margin, MarginPercent};
 use crate::domain::money::Money;
 use crate::domain::period::Moment;
 use crate::domain::permission::Permission;
 use crate::domain::pot::InPot;
 use crate::domain::purchase::{Beginning, Place, Promise, PromiseState, Purchase};
-use crate::domain::reason::DeclineReason;
 use crate::domain::recipient::Recipient;
 use crate::ids::NewIds;
 use crate::issuers::Told;
-use crate::ledger::book::{Book, Cause, LedgerError, PurchaseKey};
+use crate::ledger::book::{Book, Cause, LedgerError, PurchaseKey, Usage};
 use crate::ledger::posting::PostingKind;
 use crate::ledger::postings::settled;
 use crate::programme::directory::{Directory, DirectoryError, Programme};
@@ -103,6 +104,7 @@ pub async fn authorise(
     let counted = counted(questions, &budgets, &programmes, &books, guesses)?;
     load_counters(tx, questions, &budgets, &counted, &mut books).await?;
 
+    let elsewhere = cards_elsewhere(tx, questions, &budgets, &books).await?;
     let mut additions = Additions::default();
     let mut answered = Vec::with_capacity(questions.len());
     for ((question, budget), counted) in questions.iter().zip(&budgets).zip(counted) {
@@ -123,7 +125,9 @@ pub async fn authorise(
             return Err(AuthoriseError::NoHouse(request.programme.clone()));
         };
         let book = &mut open.book;
-        let mut desk = Desk { book, programme, counted, ids, additions: &mut additions };
+        let hides_card = elsewhere.iter().any(|(p, b)| (p, b) == (&request.programme, budget));
+        let mut desk =
+            Desk { book, programme, counted, ids, additions: &mut additions, hides_card };
         let told = desk.decide(question, content, is_elsewhere)?;
         answers.remember(request, content, told);
         answered.push(Answered { told, is_conflict: false });
@@ -241,12 +245,37 @@ async fn load_counters(
         let request = &question.request;
         let Some(open) = books.get(&request.programme, budget) else { continue };
         let Some(owner) = &open.book.owner else { continue };
-        let open = open_purchase(&open.book, request);
-        let counted = open.map_or(fresh, |purchase| &purchase.counted);
-        let touched = counted.counters(&owner.agreement).into_iter();
-        keys.extend(touched.map(|key| (request.programme.clone(), budget.clone(), key)));
+        let begun = open_purchase(&open.book, request).map(|purchase| &purchase.counted);
+        for counted in touched(fresh, begun) {
+            let touched = counted.counters(&owner.agreement).into_iter();
+            keys.extend(touched.map(|key| (request.programme.clone(), budget.clone(), key)));
+        }
     }
     tx.load_counters(&keys, books).await
+}
+
+/// The budgets whose card somebody else has, as far as a text may name a card: looked for only where
+/// a card was lost, replaced or has expired.
+async fn cards_elsewhere(
+    tx: &mut Tx,
+    questions: &[Question],
+    budgets: &[BudgetId],
+    books: &Books,
+) -> Result<BTreeSet<(ProgrammeId, BudgetId)>, StoreError> {
+    let mut elsewhere = BTreeSet::new();
+    for (question, budget) in questions.iter().zip(budgets) {
+        let request = &question.request;
+        let open = books.get(&request.programme, budget);
+        let card = open.and_then(|open| open.book.card(&request.connection, &request.card));
+        let state = card.map(|card| card.standing.at(question.arrived_at));
+        if state.is_some_and(CardState::is_told_by_ending) {
+            let custody = tx.custody(&request.programme, budget).await?;
+            if custody.is_some_and(|custody| custody.is_elsewhere()) {
+                elsewhere.insert((request.programme.clone(), budget.clone()));
+            }
+        }
+    }
+    Ok(elsewhere)
 }
 
 fn purchase_key(request: &AuthorisationRequest) -> PurchaseKey {
@@ -267,6 +296,18 @@ fn open_purchase<'a>(book: &'a Book, request: &AuthorisationRequest) -> Option<&
 }
 
 /// Whether the question is about a purchase that counts already.
+/// What a question touches counters as. More of an open purchase counts as that purchase, and is
+/// judged by what the shop says now too: on the day on which the purchase counts.
+fn touched<'a>(fresh: &'a Counted, begun: Option<&'a Counted>) -> Vec<Cow<'a, Counted>> {
+    match begun {
+        None => vec![Cow::Borrowed(fresh)],
+        Some(begun) => {
+            let now = Counted { on: begun.on, ..fresh.clone() };
+            vec![Cow::Borrowed(begun), Cow::Owned(now)]
+        }
+    }
+}
+
 fn continues(open: Option<&Purchase>) -> Result<Continues, LedgerError> {
     let Some(purchase) = open else { return Ok(Continues::Nothing) };
     let so_far = purchase.committed()?;
@@ -307,6 +348,8 @@ struct Desk<'a> {
     counted: Counted,
     ids: &'a NewIds,
     additions: &'a mut Additions,
+    /// Somebody else has the card: no text names one.
+    hides_card: bool,
 }
 
 impl Desk<'_> {
@@ -348,7 +391,7 @@ impl Desk<'_> {
             Decision::Approve(_) => self.book.post(cause, Vec::new())?,
             Decision::Decline(reasons) => {
                 self.book.post(cause, Vec::new())?;
-                self.tell(request, &facts, id, &reasons.first);
+                self.tell(request, &facts, id, reasons);
             }
         }
         Ok(answers::told(id, &decision, request.amount))
@@ -363,31 +406,80 @@ impl Desk<'_> {
         });
         let open = open_purchase(self.book, request);
         let fresh = &self.counted;
-        let counted = open.map_or(fresh, |purchase| &purchase.counted);
-        let touched = self.book.counters.iter().filter(|(key, _)| counted.counts_in(key));
-        let used = open.map(Purchase::permissions).transpose()?.unwrap_or_default();
-        let about = self.book.permissions.iter().filter(|p| fresh.is_within(&p.scope));
-        // What this purchase has used already serves all of it.
-        let own = |p: &Permission| p.uses_left.saturating_add(i64::from(used.contains(&p.id)));
-        let about = about.map(|p| Permission { uses_left: own(p), ..p.clone() });
-        // Of those that help no more, only the latest can be told of.
-        let about: Vec<_> = about.filter(|p| p.given_at <= moment.at).collect();
-        let latest = about.last().map(|p| p.id);
-        let counts = |p: &Permission| p.is_live(moment.at) || Some(p.id) == latest;
-        let about = about.into_iter().filter(counts);
-        let is_known = holder.is_some();
+        let begun = open.map(|purchase| &purchase.counted);
+        let (touched, is_known) = (touched(fresh, begun), holder.is_some());
+        let counts = |key: &CounterKey| touched.iter().any(|counted| counted.counts_in(key));
+        let counters = self.book.counters.iter().filter(|(key, _)| counts(key));
+        let (permissions, held_here) =
+            if is_known { self.permissions(open, moment)? } else { Default::default() };
+        let home = &self.programme.settings.home;
+        let is_placed = request.merchant.country().is_some();
         Ok(Facts {
             rules_version: VERSION,
             moment,
             programme: self.programme.facts(),
             pots: if is_known { self.in_pots(open, moment.date)? } else { BTreeMap::new() },
             margin: self.margin(request, open.is_some()),
-            permissions: if is_known { about.collect() } else { Vec::new() },
-            counters: touched.map(|(key, used)| (key.clone(), *used)).collect(),
+            exchange: self.exchange(request, open),
+            permissions,
+            held_here,
+            counters: counters.map(|(key, used)| (key.clone(), *used)).collect(),
             holder,
+            counts_on: fresh.on,
             category: fresh.category.clone(),
+            unknown_country: (!is_placed).then_some(home.unknown),
             continues: continues(open)?,
+            begun_as: begun.cloned(),
         })
+    }
+
+    /// The permissions about this purchase, and those of them whose open holds are all at its shop.
+    fn permissions(
+        &self,
+        open: Option<&Purchase>,
+        moment: Moment,
+    ) -> Result<(Vec<Permission>, BTreeSet<PermissionId>), LedgerError> {
+        let fresh = &self.counted;
+        let is_within = |scope: &Scope| {
+            fresh.is_within(scope) || open.is_some_and(|open| open.counted.is_within(scope))
+        };
+        let used = open.map(Usage::of).transpose()?;
+        let (mut about, mut here) = (Vec::new(), BTreeSet::new());
+        for known in &self.book.permissions {
+            if known.given_at > moment.at || !is_within(&known.scope) {
+                continue;
+            }
+            let mut permission = known.clone();
+            if let Some(used) = used.as_ref().filter(|used| used.uses(known.id)) {
+                // What this purchase has used already serves all of it.
+                permission.uses_left = permission.uses_left.saturating_add(1);
+                if let Some(uses) = &mut permission.uses {
+                    uses.take(&used.shop, used.open)?;
+                }
+            }
+            if let Some(uses) = &mut permission.uses {
+                let shops = std::mem::take(&mut uses.open_at);
+                if !shops.is_empty() && shops.keys().all(|shop| fresh.is_at(shop)) {
+                    here.insert(known.id);
+                }
+            }
+            about.push(permission);
+        }
+        // Of those that help no more, only the latest can be told of.
+        let latest = about.last().map(|p| p.id);
+        about.retain(|p| p.is_live(moment.at) || Some(p.id) == latest);
+        here.retain(|id| about.iter().any(|p| p.id == *id));
+        Ok((about, here))
+    }
+
+    /// By how much the price may have moved since a permission was given.
+    fn exchange(&self, request: &AuthorisationRequest, open: Option<&Purchase>) -> MarginPercent {
+        if request.has_foreign_price() {
+            let agreed = self.programme.settings.exchange_margin;
+            open.map_or(agreed, |purchase| purchase.margin.percent())
+        } else {
+            MarginPercent::NONE
+        }
     }
 
     /// What is in each pot for a purchase; what `open` holds beyond what was asked of it is free for
@@ -417,7 +509,9 @@ impl Desk<'_> {
             Some(purchase) => purchase.margin.agreed_anew(agreed),
             None => Margin::agreed(agreed),
         };
-        margin.hear(request.transaction_amount.currency(), currency);
+        if request.has_foreign_price() {
+            margin = margin.held();
+        }
         // A question in another currency than the programme's is declined.
         if !margin.is_held() || request.amount.currency() != currency {
             return Money::zero(currency);
@@ -448,7 +542,9 @@ impl Desk<'_> {
         }
         let promise = promise(request, approval.amount, approval.permission);
         self.book.change(&key, cause, |purchase, pots| {
-            purchase.hear_currency(request.transaction_amount.currency());
+            if request.has_foreign_price() {
+                purchase.margin = purchase.margin.held();
+            }
             purchase.promises.push(promise);
             settled(purchase, pots, &approval.parts)
         })
@@ -474,12 +570,11 @@ impl Desk<'_> {
         request: &AuthorisationRequest,
         facts: &Facts,
         decision: DecisionId,
-        reason: &DeclineReason,
+        reasons: &Reasons,
     ) {
-        let Some(body) = situation::text_message(self.book, self.programme, request, facts, reason)
-        else {
-            return;
-        };
+        let Self { book, programme, hides_card, .. } = self;
+        let told = situation::Told { book, programme, request, facts, hides_card: *hides_card };
+        let Some(body) = told.text_message(reasons) else { return };
         self.additions.messages.push(NewMessage {
             id: MessageId::new(self.ids.next(facts.moment.at)),
             programme: self.book.programme.clone(),
@@ -489,7 +584,7 @@ impl Desk<'_> {
             body,
             created_at: facts.moment.at,
             recipient: Recipient::Person,
-            facts: situation::particulars(request, decision, reason),
+            facts: situation::particulars(request, decision, &reasons.first),
         });
     }
 }

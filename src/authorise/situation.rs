@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::authorisation::{AuthorisationRequest, Facts};
+use crate::domain::authorisation::{AuthorisationRequest, Facts, Reasons};
 use crate::domain::card::CardState;
 use crate::domain::id::{DecisionId, WorkerId};
 use crate::domain::reason::DeclineReason;
@@ -27,33 +27,43 @@ pub(super) fn particulars(
         .to_text()
 }
 
-/// The text message about a purchase that is not paid; none when nobody has the card.
-pub(super) fn text_message(
-    book: &Book,
-    programme: &Programme,
-    request: &AuthorisationRequest,
-    facts: &Facts,
-    reason: &DeclineReason,
-) -> Option<String> {
-    let owner = book.owner.as_ref()?;
-    let card = book.card(&request.connection, &request.card)?;
-    let worker = owner.worker.parse::<WorkerId>().ok();
-    let worker_name = worker.as_ref().map_or("", |worker| programme.worker_name(worker));
-    let is_good = |c: &&Card| c.standing.at(facts.moment.at) == CardState::Active;
-    let other = owner.cards.iter().filter(is_good).find(|c| c.token != card.token);
-    let pot_names: BTreeMap<_, _> =
-        owner.agreement.pots.iter().map(|pot| (pot.id.clone(), pot.name.clone())).collect();
-    let situation = Situation {
-        person_name: &owner.name,
-        worker_name,
-        amount: request.amount,
-        place: None,
-        category_name: programme.category_name(&facts.category),
-        is_sensitive: programme.rules.is_sensitive(&facts.category),
-        card_last_four: &card.last_four,
-        new_card_last_four: other.map(|card| card.last_four.as_str()),
-        zone: programme.zone(),
-        pot_names: &pot_names,
-    };
-    Some(Words::english().text_message(reason, &situation))
+/// A purchase that is not paid, and all that its words need.
+pub(super) struct Told<'a> {
+    pub(super) book: &'a Book,
+    pub(super) programme: &'a Programme,
+    pub(super) request: &'a AuthorisationRequest,
+    pub(super) facts: &'a Facts,
+    pub(super) hides_card: bool,
+}
+
+impl Told<'_> {
+    /// The text message about it; none when nobody has the card.
+    pub(super) fn text_message(&self, reasons: &Reasons) -> Option<String> {
+        let Self { book, programme, request, facts, hides_card } = *self;
+        let owner = book.owner.as_ref()?;
+        let card = book.card(&request.connection, &request.card)?;
+        let worker = owner.worker.parse::<WorkerId>().ok();
+        let worker_name = worker.as_ref().map_or("", |worker| programme.worker_name(worker));
+        let is_good = |c: &&Card| c.standing.at(facts.moment.at) == CardState::Active;
+        let other = owner.cards.iter().filter(is_good).find(|c| c.token != card.token);
+        let pot_names: BTreeMap<_, _> =
+            owner.agreement.pots.iter().map(|pot| (pot.id.clone(), pot.name.clone())).collect();
+        let situation = Situation {
+            person_name: &owner.name,
+            worker_name,
+            amount: request.amount,
+            place: None,
+            category_name: programme.category_name(&facts.category),
+            is_sensitive: programme.rules.is_sensitive(&facts.category),
+            hides_card,
+            is_app_bill: programme.is_app_bill(&request.merchant),
+            till: request.till(),
+            payable: reasons.payable,
+            card_last_four: &card.last_four,
+            new_card_last_four: other.map(|card| card.last_four.as_str()),
+            zone: programme.zone(),
+            pot_names: &pot_names,
+        };
+        Some(Words::english().text_message(&reasons.first, &situation))
+    }
 }

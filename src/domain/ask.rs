@@ -10,7 +10,7 @@ use super::agreement::{Agreement, Gate, Scope, Term};
 use super::id::{AskId, BudgetId, DecisionId, HumanId, MemberId, PermissionId};
 use super::merchant::{Category, MerchantRules};
 use super::money::Money;
-use super::permission::{Giver, Permission};
+use super::permission::{Giver, Permission, Uses};
 use super::reason_code::ReasonCode;
 use super::role::words;
 
@@ -325,6 +325,7 @@ impl Ask {
             given_at: at,
             ends_at: at.checked_add(WORKS_FOR).unwrap_or(Timestamp::MAX),
             giver: Giver::Programme,
+            uses: Some(Uses::none(self.amount.currency())),
         };
         let answer = Answer {
             by: None,
@@ -396,6 +397,7 @@ fn permission(
         given_at: given.at,
         ends_at,
         giver: Giver::People,
+        uses: Some(Uses::none(cap.currency())),
     })
 }
 
@@ -453,6 +455,7 @@ pub fn askable(reasons: &[ReasonCode]) -> Result<ReasonCode, CannotAsk> {
             | R::AbroadOff
             | R::Hours
             | R::OkUsed
+            | R::OkHeld
             | R::OkOver
             | R::OkSmall
             | R::OverPurchase

@@ -1,17 +1,20 @@
 //! A question of an issuer, what is known when it is asked, and the answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::agreement::{Agreement, Gate, Scope};
 use super::card::CardState;
+use super::home::{Home, UnknownCountry};
 use super::id::{
     CardToken, ConnectionId, IssuerReference, PermissionId, PotId, ProgrammeId, PurchaseReference,
 };
-use super::limit::{Committed, CounterKey};
-use super::merchant::{Category, Merchant};
+use super::limit::{Committed, Counted, CounterKey};
+use super::margin::MarginPercent;
+use super::merchant::{Category, Mcc, Merchant};
 use super::money::{Currency, Money, MoneyError};
 use super::period::Moment;
 use super::permission::Permission;
@@ -34,10 +37,17 @@ pub struct AuthorisationRequest {
     pub card: CardToken,
     /// What is asked *in addition* to what earlier answers already hold. Billing amount.
     pub amount: Money,
+    /// When the issuer says that it was bought; none when it does not say. No part of what is
+    /// asked: a repeat may say another time.
+    pub bought_at: Option<Timestamp>,
     /// The part of `amount` that is cash handed out with a purchase.
     pub cash_back: Money,
-    /// What the merchant asked in its own currency.
+    /// The part of `amount` that a cash machine takes for itself: it is no cash.
+    pub atm_fee: Money,
+    /// What the merchant asked in its own currency; `amount` where nobody here can read that.
     pub transaction_amount: Money,
+    /// Whether the merchant asked in another currency in which nobody here can read its price.
+    pub has_unread_price: bool,
     pub kind: PurchaseKind,
     pub presence: Presence,
     pub partial: PartialAmounts,
@@ -111,19 +121,31 @@ pub struct Facts {
     pub programme: ProgrammeFacts,
     /// The card and who holds it; none for a card we do not know.
     pub holder: Option<Holder>,
+    /// The local day on which a new purchase counts in limits: that of the purchase, if the issuer
+    /// says when it was. See [`Moment::day_of`].
+    pub counts_on: Date,
     /// The category of the merchant's code, by the merchant rules of the programme.
     pub category: Category,
+    /// What the shop was taken for because its country is not known.
+    pub unknown_country: Option<UnknownCountry>,
     /// Permissions about this purchase, in the order in which they were given.
     pub permissions: Vec<Permission>,
+    /// Those whose open holds are all at this shop.
+    pub held_here: BTreeSet<PermissionId>,
     /// The counters of the terms that this purchase touches; a missing one counts nothing.
     pub counters: BTreeMap<CounterKey, Committed>,
     /// What is in each pot for this purchase; what the purchase itself holds beyond what was asked
     /// of it is part of what is left.
     pub pots: BTreeMap<PotId, InPot>,
-    /// What is to be held beyond what is asked, where there is so much.
+    /// What is to be held beyond what is asked if all of it is approved, where there is so much.
     pub margin: Money,
+    /// The programme's margin for what a price in another currency may move by; none where the
+    /// price is in ours. A permission covers so much more.
+    pub exchange: MarginPercent,
     /// Whether an earlier question about the same purchase was approved.
     pub continues: Continues,
+    /// What an open purchase counts as since it began; none for a new one. Version 1 did not know.
+    pub begun_as: Option<Counted>,
 }
 
 /// Whether a question is about a purchase that already counts.
@@ -142,10 +164,10 @@ pub enum Continues {
 }
 
 impl Facts {
-    /// The day on which the purchase counts: today, or the day on which it began.
+    /// The day on which the purchase counts: its own, or that on which an open one began.
     pub const fn counted_on(&self) -> Date {
         match self.continues {
-            Continues::Nothing | Continues::Anothers => self.moment.date,
+            Continues::Nothing | Continues::Anothers => self.counts_on,
             Continues::Open { counted_on, .. } => counted_on,
         }
     }
@@ -157,8 +179,7 @@ pub struct ProgrammeFacts {
     pub version: u32,
     pub state: ProgrammeState,
     pub currency: Currency,
-    /// The country in which a purchase is not abroad: ISO 3166 alpha-2.
-    pub country: String,
+    pub home: Home,
     pub streams: Arc<Vec<Stream>>,
 }
 
@@ -206,6 +227,8 @@ pub struct Approval {
 pub struct Reasons {
     pub first: DeclineReason,
     pub others: Vec<DeclineReason>,
+    /// What would be paid at the same place, if nothing but amounts is in the way.
+    pub payable: Option<Money>,
 }
 
 impl Approval {
@@ -220,14 +243,14 @@ impl Approval {
 impl Reasons {
     /// One reason alone.
     pub const fn only(reason: DeclineReason) -> Self {
-        Self { first: reason, others: Vec::new() }
+        Self { first: reason, others: Vec::new(), payable: None }
     }
 
     /// Keeps the order of `reasons`; none if there are none.
     pub fn from_list(reasons: Vec<DeclineReason>) -> Option<Self> {
         let mut reasons = reasons.into_iter();
         let first = reasons.next()?;
-        Some(Self { first, others: reasons.collect() })
+        Some(Self { first, others: reasons.collect(), payable: None })
     }
 
     /// All reasons, the told one first.
@@ -236,14 +259,42 @@ impl Reasons {
     }
 }
 
+/// Where somebody stands who pays less than was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Till {
+    /// A fuel pump that asks for more than anybody wants, and takes no other sum.
+    Pump,
+    /// A shop where somebody can be asked for two payments.
+    Counter,
+    /// On a page, by phone, at a cash machine: there is nobody to ask.
+    Nobody,
+}
+
 impl AuthorisationRequest {
-    /// Whether `gate` applies to this purchase, in a programme of `country`.
-    pub fn passes(&self, gate: Gate, country: &str) -> bool {
+    /// Where the person stands who pays.
+    pub fn till(&self) -> Till {
+        /// Automated fuel dispensers (ISO 18245).
+        const PUMP: u16 = 5542;
+
+        match (self.merchant.mcc().map(Mcc::number), self.kind, self.presence) {
+            (Some(PUMP), _, _) => Till::Pump,
+            (_, PurchaseKind::Purchase, Presence::InPerson) => Till::Counter,
+            (_, _, _) => Till::Nobody,
+        }
+    }
+
+    /// Whether the merchant asks in another currency than the card is billed in.
+    pub fn has_foreign_price(&self) -> bool {
+        self.has_unread_price || self.transaction_amount.currency() != self.amount.currency()
+    }
+
+    /// Whether `gate` applies to this purchase, in a programme that is at `home` there.
+    pub fn passes(&self, gate: Gate, home: &Home) -> bool {
         match gate {
             Gate::Cash => self.kind == PurchaseKind::Cash,
             Gate::CashBack => self.cash_back.is_positive(),
             Gate::Online => self.presence == Presence::Remote,
-            Gate::Abroad => self.merchant.country().is_some_and(|here| here != country),
+            Gate::Abroad => home.is_abroad(self.merchant.country()),
             Gate::Hours => true,
         }
     }

@@ -44,6 +44,15 @@ impl CardState {
         }
     }
 
+    /// Whether the words about a card that cannot pay in this state name a card by its last four
+    /// digits: its own, or that which takes its place.
+    pub const fn is_told_by_ending(self) -> bool {
+        match self {
+            Self::Lost | Self::Replaced | Self::Expired => true,
+            Self::Active | Self::NotStarted | Self::FrozenByPerson | Self::FrozenByStaff => false,
+        }
+    }
+
     /// Reads a stored word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.word() == word)

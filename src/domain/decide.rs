@@ -12,18 +12,21 @@ use super::id::{PermissionId, PotId};
 use super::limit::{Committed, Counted, Limit};
 use super::merchant::Category;
 use super::money::{Money, MoneyError};
-use super::permission::{Giver, Permission, PermissionGap};
+use super::permission::{Giver, Needed, Permission, PermissionGap};
 use super::person::PersonState;
-use super::pot::{InPot, PotPlan, Source, drain};
+use super::pot::{InPot, PotPart, PotPlan, Source, drain};
 use super::reason::DeclineReason;
 use super::release::Coming;
 
 /// The version of the rules below. Facts carry the version that decided, so that a decision of any
 /// year is explained by the rules of its year: a change that can change an answer, or the order of
-/// its reasons, gets a new version and leaves the old ones as they are.
+/// its reasons, gets a new version and leaves the old ones as they are. What depends on facts that
+/// an old record does not have needs no branch: without them the answer is the old one.
 ///
-/// 1: limits refuse the whole purchase.
-pub const VERSION: u32 = 1;
+/// 1. Limits refuse the whole purchase.
+/// 2. Where the issuer and the till take a part, limits on amounts give a part as money does. A
+///    refusal says how much would be paid at the same place.
+pub const VERSION: u32 = 2;
 
 /// Decides `request` from `facts`, by the rules of the version that the facts carry.
 ///
@@ -31,6 +34,47 @@ pub const VERSION: u32 = 1;
 /// The checks run in the order in which a person would want to hear of them, and all of them run:
 /// the first reason is told, the others are kept.
 pub fn decide(request: &AuthorisationRequest, facts: &Facts) -> Decision {
+    match judge(request, facts) {
+        Decision::Decline(reasons) if gives_parts(facts) => {
+            Decision::Decline(Reasons { payable: payable(request, facts, &reasons), ..reasons })
+        }
+        decision => decision,
+    }
+}
+
+const fn gives_parts(facts: &Facts) -> bool {
+    facts.rules_version >= 2
+}
+
+/// The most that would be paid at the same place, if nothing but amounts is in the way.
+fn payable(request: &AuthorisationRequest, facts: &Facts, reasons: &Reasons) -> Option<Money> {
+    // A permission lifts limits, as far as it goes.
+    let is_permitted = matches!(reasons.first, DeclineReason::OkSmall { .. });
+    let mut most = request.amount;
+    for reason in reasons.iter() {
+        if let DeclineReason::OkSmall { cap: left }
+        | DeclineReason::NoMoney { left, .. }
+        | DeclineReason::NotYet { left, .. } = reason
+        {
+            most = most.least(*left).ok()?;
+        } else if let DeclineReason::OverPurchase { limit: left }
+        | DeclineReason::OverPeriod { left, .. } = reason
+            && !is_permitted
+        {
+            most = most.least(*left).ok()?;
+        }
+    }
+    if most == request.amount {
+        return None;
+    }
+    let cash_back = request.cash_back.least(most).ok()?;
+    let less = AuthorisationRequest { amount: most, cash_back, ..request.clone() };
+    let is_paid = most.is_positive()
+        && matches!(judge(&less, facts), Decision::Approve(approval) if approval.amount == most);
+    is_paid.then_some(most)
+}
+
+fn judge(request: &AuthorisationRequest, facts: &Facts) -> Decision {
     if facts.continues == Continues::Anothers {
         // The issuer names a purchase of somebody else: nothing about it can be right.
         return Decision::Decline(Reasons::only(DeclineReason::Conflict));
@@ -96,6 +140,16 @@ struct Objection {
     reason: DeclineReason,
     /// Set by the person on themselves: how many days it outlasts their wish to lift it.
     cooling_days: Option<u32>,
+    /// How much of what is asked it leaves; none where no part helps.
+    leaves: Option<Money>,
+}
+
+/// Whether a permission lifts what there is against a purchase.
+enum Lift {
+    Nothing,
+    By(PermissionId),
+    /// None was given, or it does not help, for this reason.
+    No(Option<DeclineReason>),
 }
 
 /// One purchase of a known card, in the programme's currency, above zero.
@@ -113,29 +167,94 @@ impl Purchase<'_> {
         let scope = matched.map_or(Scope::EverythingElse, |term| term.scope().clone());
         let mut objections = self.list(matched);
         objections.extend(self.limits(matched, &scope)?);
-        let permission = self.permission(&mut objections)?;
+        let lift = self.lift(&objections)?;
+        let most = match lift {
+            Lift::Nothing | Lift::By(_) => Some(self.request.amount),
+            Lift::No(_) => self.part_within(&objections)?,
+        };
+        if let Some(most) = most.filter(|_| reasons.is_empty())
+            && let Some((amount, parts)) = self.paid(most)?
+        {
+            let permission = match lift {
+                Lift::By(permission) => Some(permission),
+                Lift::Nothing | Lift::No(_) => None,
+            };
+            return Ok(Decision::Approve(Approval { amount, parts, matched: scope, permission }));
+        }
+        match lift {
+            Lift::Nothing => {}
+            Lift::By(_) => objections.clear(),
+            Lift::No(gap) => reasons.extend(gap),
+        }
         reasons.extend(objections.into_iter().map(|objection| objection.reason));
+        reasons.extend(self.money()?);
+        Ok(decline(reasons))
+    }
 
-        let wanted = self.request.amount.checked_add(self.facts.margin)?;
-        let parts = drain(wanted, &self.sources()?)?;
-        let held = Money::sum(self.request.amount.currency(), parts.iter().map(|p| p.amount))?;
+    /// The largest part that limits on amounts leave, where a part may be paid: the least that any
+    /// of them leaves. None when something else is against the purchase.
+    fn part_within(&self, objections: &[Objection]) -> Result<Option<Money>, MoneyError> {
+        if !gives_parts(self.facts) {
+            return Ok(None);
+        }
+        let mut most = self.request.amount;
+        for objection in objections {
+            let Some(leaves) = objection.leaves else { return Ok(None) };
+            most = most.least(leaves)?;
+        }
+        Ok(Some(most).filter(|most| self.may_pay_part(*most)))
+    }
+
+    /// What is approved of up to `most`, and from which pots; none when there is too little.
+    fn paid(&self, most: Money) -> Result<Option<(Money, Vec<PotPart>)>, MoneyError> {
+        let parts = drain(most.checked_add(self.margin(most)?)?, &self.sources()?)?;
         // Nobody is sent away for a margin: of that, whatever there is.
-        let amount = self.request.amount.least(held)?;
-        let gap = self.request.amount.checked_sub(amount)?;
-        if gap.is_positive() && !self.may_pay_part(amount) {
-            let held_back = self.held_back()?;
-            reasons.push(match self.next_money()? {
-                // What the person holds back is nearer than what comes some other day.
-                Some(Coming { amount: comes, on }) if held_back.minor() < gap.minor() => {
-                    DeclineReason::NotYet { left: amount, comes, on }
-                }
-                Some(_) | None => DeclineReason::NoMoney { left: amount, gap, held_back },
-            });
+        let amount = most.least(self.sum(&parts)?)?;
+        let is_enough = amount == self.request.amount || self.may_pay_part(amount);
+        Ok(is_enough.then_some((amount, parts)))
+    }
+
+    /// What is to be held beyond `amount`, which is all that is asked or a part of it.
+    fn margin(&self, amount: Money) -> Result<Money, MoneyError> {
+        let whole = self.facts.margin;
+        let rest = self.request.amount.checked_sub(amount)?;
+        if rest.is_zero() {
+            return Ok(whole);
         }
-        if !reasons.is_empty() {
-            return Ok(decline(reasons));
+        match self.facts.continues {
+            Continues::Nothing | Continues::Anothers => {
+                whole.least(self.facts.exchange.of(amount)?)
+            }
+            // Of what came before, all of it; never less than is held in the end.
+            Continues::Open { .. } => {
+                let less = self.facts.exchange.of(rest)?;
+                let one = Money::from_minor(i64::from(less.is_positive()), less.currency());
+                whole.saturating_sub(less.checked_sub(one)?)
+            }
         }
-        Ok(Decision::Approve(Approval { amount, parts, matched: scope, permission }))
+    }
+
+    fn sum(&self, parts: &[PotPart]) -> Result<Money, MoneyError> {
+        Money::sum(self.request.amount.currency(), parts.iter().map(|part| part.amount))
+    }
+
+    /// Step 6: why the pots that may pay cannot pay all that is asked, or a part that is taken.
+    fn money(&self) -> Result<Option<DeclineReason>, MoneyError> {
+        let wanted = self.request.amount.checked_add(self.facts.margin)?;
+        let held = self.sum(&drain(wanted, &self.sources()?)?)?;
+        let left = self.request.amount.least(held)?;
+        let gap = self.request.amount.checked_sub(left)?;
+        if !gap.is_positive() || self.may_pay_part(left) {
+            return Ok(None);
+        }
+        let held_back = self.held_back()?;
+        Ok(Some(match self.next_money()? {
+            // What the person holds back is nearer than what comes some other day.
+            Some(Coming { amount: comes, on }) if held_back.minor() < gap.minor() => {
+                DeclineReason::NotYet { left, comes, on }
+            }
+            Some(_) | None => DeclineReason::NoMoney { left, gap, held_back },
+        }))
     }
 
     /// Step 2: what each stream may never buy. Nothing lifts it.
@@ -161,13 +280,12 @@ impl Purchase<'_> {
             (Answer::Ask, _) => DeclineReason::CategoryAsk { category },
             (Answer::No, _) => DeclineReason::CategoryOff { category },
         };
-        Some(Objection { reason, cooling_days: term.cooling_days() })
+        Some(Objection { reason, cooling_days: term.cooling_days(), leaves: None })
     }
 
     fn gate_objection(&self, gate: Gate) -> Option<Objection> {
         let term = self.holder.agreement.gate(gate)?;
-        if term.answer() == Answer::Yes || !self.request.passes(gate, &self.facts.programme.country)
-        {
+        if term.answer() == Answer::Yes || !self.request.passes(gate, &self.facts.programme.home) {
             return None;
         }
         let reason = match gate {
@@ -183,63 +301,88 @@ impl Purchase<'_> {
                 DeclineReason::OutsideHours { hours }
             }
         };
-        Some(Objection { reason, cooling_days: term.cooling_days() })
+        Some(Objection { reason, cooling_days: term.cooling_days(), leaves: None })
     }
 
     /// Step 5: the limits of the matched term, of the gates it passes, and on everything.
+    ///
+    /// More of an open purchase counts in what the purchase counts in since it began, and is another
+    /// kind of purchase only by what the shop says now: it is judged by both.
     fn limits(&self, matched: Option<&Term>, scope: &Scope) -> Result<Vec<Objection>, MoneyError> {
         let agreement = &self.holder.agreement;
-        let country = &self.facts.programme.country;
+        let home = &self.facts.programme.home;
         let gates = Gate::ALL
             .into_iter()
-            .filter(|gate| self.request.passes(*gate, country))
+            .filter(|gate| self.request.passes(*gate, home))
             .filter_map(|gate| agreement.gate(gate));
-        let counted = Counted::new(
-            self.request,
-            self.facts.counted_on(),
-            &self.facts.category,
-            country,
-            scope.clone(),
-        );
+        let now = self.counted(scope.clone());
+        let mut judged: Vec<(&Term, &Counted)> =
+            matched.into_iter().chain(gates).map(|term| (term, &now)).collect();
+        if let Some(begun) = &self.facts.begun_as {
+            let is_its_own = |term: &&Term| match term.scope() {
+                Scope::Gate(gate) => begun.is_within(&Scope::Gate(*gate)),
+                about => *about == begun.matched,
+            };
+            let is_new =
+                |term: &&Term| !judged.iter().any(|(known, _)| known.scope() == term.scope());
+            let own: Vec<_> = agreement.terms.iter().filter(is_its_own).filter(is_new).collect();
+            judged.extend(own.into_iter().map(|term| (term, begun)));
+        }
+        judged.extend(agreement.everything().map(|term| (term, &now)));
         let mut objections = Vec::new();
-        for term in matched.into_iter().chain(gates).chain(agreement.everything()) {
+        for (term, counted) in judged {
             for limit in term.limits() {
-                if let Some(reason) = self.over(term, limit, &counted)? {
-                    objections.push(Objection { reason, cooling_days: term.cooling_days() });
-                }
+                let over = self.over(term, limit, counted)?;
+                objections.extend(over.map(|(reason, leaves)| Objection {
+                    reason,
+                    cooling_days: term.cooling_days(),
+                    leaves,
+                }));
             }
         }
         Ok(objections)
     }
 
+    /// What this request counts as by itself, under the term of this scope.
+    fn counted(&self, matched: Scope) -> Counted {
+        let (on, category) = (self.facts.counted_on(), &self.facts.category);
+        Counted::new(self.request, on, category, &self.facts.programme.home, matched)
+    }
+
+    /// Why `limit` is in the way, if it is, and how much of what is asked it leaves.
     fn over(
         &self,
         term: &Term,
         limit: &Limit,
         counted: &Counted,
-    ) -> Result<Option<DeclineReason>, MoneyError> {
-        let amount = counted.amount_in(term.scope(), self.request.amount)?;
+    ) -> Result<Option<(DeclineReason, Option<Money>)>, MoneyError> {
+        let scope = term.scope();
+        let amount = counted.amount_in(scope, self.request.amount)?;
         let used = |period| {
-            let key = counted.counter(term.scope(), period);
+            let key = counted.counter(scope, period);
             self.facts.counters.get(&key).copied().unwrap_or(Committed::nothing(amount))
         };
         let reason = match *limit {
             Limit::PerPurchase(most) => {
-                let whole = counted.amount_in(term.scope(), self.whole()?)?;
+                let whole = counted.amount_in(scope, self.whole()?)?;
                 let over = whole.minor() > most.minor();
-                over.then_some(DeclineReason::OverPurchase { limit: most })
+                let left = most.saturating_sub(whole.checked_sub(amount)?)?;
+                let leaves = Some(counted.amount_out(scope, left)?);
+                over.then_some((DeclineReason::OverPurchase { limit: most }, leaves))
             }
             Limit::Amount { per, most } => {
                 let left = most.saturating_sub(used(per).amount)?;
                 let until = per.last_day(counted.on);
                 let over = amount.minor() > left.minor();
-                over.then_some(DeclineReason::OverPeriod { period: per, limit: most, left, until })
+                let leaves = Some(counted.amount_out(scope, left)?);
+                let reason = DeclineReason::OverPeriod { period: per, limit: most, left, until };
+                over.then_some((reason, leaves))
             }
             Limit::Count { per, most } => {
                 let is_new = self.facts.continues == Continues::Nothing;
                 let until = per.last_day(counted.on);
                 let over = is_new && used(per).purchases >= most;
-                over.then_some(DeclineReason::TooMany { period: per, limit: most, until })
+                over.then_some((DeclineReason::TooMany { period: per, limit: most, until }, None))
             }
         };
         Ok(reason)
@@ -256,50 +399,45 @@ impl Purchase<'_> {
     /// Step 4: a live permission lifts what the list and its limits object to, up to its cap for
     /// the whole purchase.
     ///
-    /// It never lifts a block that the person set on themselves and that has not cooled. Returns
-    /// the permission that is used up; tells the nearest gap when one was given but does not help.
-    fn permission(
-        &self,
-        objections: &mut Vec<Objection>,
-    ) -> Result<Option<PermissionId>, MoneyError> {
+    /// It never lifts a block that the person set on themselves and that has not cooled. Says the
+    /// permission that is used, or the nearest gap when one was given but does not help.
+    fn lift(&self, objections: &[Objection]) -> Result<Lift, MoneyError> {
         if objections.is_empty() {
-            return Ok(None);
+            return Ok(Lift::Nothing);
         }
         let whole = self.whole()?;
         let at = self.facts.moment.at;
+        let covers = |permission: &Permission| {
+            permission.covers(&Needed {
+                whole,
+                at,
+                exchange: self.facts.exchange,
+                is_same_shop: self.facts.held_here.contains(&permission.id),
+            })
+        };
         let is_given = |p: &&Permission| p.given_at <= at && self.is_about(p);
         let given: Vec<_> = self.facts.permissions.iter().filter(is_given).collect();
         let live = given.iter().find(|p| {
-            p.covers(whole, at).is_ok()
-                && objections.iter().all(|objection| has_cooled(objection, p, at))
+            covers(p).is_ok() && objections.iter().all(|objection| has_cooled(objection, p, at))
         });
         if let Some(permission) = live {
-            objections.clear();
-            return Ok(Some(permission.id));
+            return Ok(Lift::By(permission.id));
         }
-        let gap = given.last().and_then(|p| p.covers(whole, at).err());
-        if let Some(gap) = gap {
-            let reason = match gap {
-                PermissionGap::Used => DeclineReason::OkUsed,
-                PermissionGap::Over { ended_at } => DeclineReason::OkOver { ended_at },
-                PermissionGap::TooSmall { cap } => DeclineReason::OkSmall { cap },
-            };
-            objections.insert(0, Objection { reason, cooling_days: None });
-        }
-        Ok(None)
+        let gap = given.last().and_then(|p| covers(p).err());
+        Ok(Lift::No(gap.map(|gap| match gap {
+            PermissionGap::Used => DeclineReason::OkUsed,
+            PermissionGap::Held { held } => DeclineReason::OkHeld { held },
+            PermissionGap::Over { ended_at } => DeclineReason::OkOver { ended_at },
+            PermissionGap::TooSmall { cap } => DeclineReason::OkSmall { cap },
+        })))
     }
 
     fn is_about(&self, permission: &Permission) -> bool {
-        let agreement = &self.holder.agreement;
-        let matched = agreement.matched(self.request, &self.facts.category);
-        let counted = Counted::new(
-            self.request,
-            self.facts.counted_on(),
-            &self.facts.category,
-            &self.facts.programme.country,
-            matched.map_or(Scope::EverythingElse, |term| term.scope().clone()),
-        );
-        counted.is_within(&permission.scope)
+        let matched = self.holder.agreement.matched(self.request, &self.facts.category);
+        let matched = matched.map_or(Scope::EverythingElse, |term| term.scope().clone());
+        let began_within =
+            self.facts.begun_as.as_ref().is_some_and(|begun| begun.is_within(&permission.scope));
+        began_within || self.counted(matched).is_within(&permission.scope)
     }
 
     /// The pots that may pay and what is in them, in the order in which they drain: those of the
@@ -324,7 +462,7 @@ impl Purchase<'_> {
         Money::sum(currency, held?)
     }
 
-    /// Step 6: what can be spent of the pots that may pay.
+    /// What can be spent of the pots that may pay.
     fn sources(&self) -> Result<Vec<Source>, MoneyError> {
         let source = |(plan, id, pot): (&PotPlan, &PotId, &InPot)| {
             let available = plan.spendable(pot, self.facts.moment.date)?;

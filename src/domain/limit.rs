@@ -4,6 +4,7 @@ use jiff::civil::Date;
 
 use super::agreement::{Agreement, Gate, Scope};
 use super::authorisation::{AuthorisationRequest, Presence, PurchaseKind};
+use super::home::Home;
 use super::merchant::{Category, Mcc, ShopKey};
 use super::money::{Money, MoneyError};
 use super::period::Period;
@@ -64,6 +65,8 @@ pub struct Counted {
     pub presence: Presence,
     pub abroad: Abroad,
     pub cash_back: Money,
+    /// What a cash machine takes for itself: it is no cash.
+    pub atm_fee: Money,
     /// The term that it fell under.
     pub matched: Scope,
 }
@@ -76,15 +79,15 @@ pub enum Abroad {
 }
 
 impl Counted {
-    /// What is counted of `request`, in a programme of `country`, under the term `matched`.
+    /// What is counted of `request`, in a programme that is at `home` there, under the term `matched`.
     pub fn new(
         request: &AuthorisationRequest,
         on: Date,
         category: &Category,
-        country: &str,
+        home: &Home,
         matched: Scope,
     ) -> Self {
-        let abroad = request.passes(Gate::Abroad, country);
+        let abroad = request.passes(Gate::Abroad, home);
         Self {
             on,
             shop: request.merchant.shop_key(),
@@ -94,8 +97,20 @@ impl Counted {
             presence: request.presence,
             abroad: if abroad { Abroad::Yes } else { Abroad::No },
             cash_back: request.cash_back,
+            atm_fee: request.atm_fee,
             matched,
         }
+    }
+
+    /// What the shop is known by, as text; empty if nothing is known of it.
+    pub fn shop_text(&self) -> String {
+        self.shop.as_ref().map(ToString::to_string).unwrap_or_default()
+    }
+
+    /// Whether this is at the shop that is known by `text`: of a shop of which nothing is known,
+    /// nobody can tell.
+    pub fn is_at(&self, text: &str) -> bool {
+        !text.is_empty() && self.shop_text() == text
     }
 
     /// Whether `scope` is about this purchase.
@@ -137,12 +152,27 @@ impl Counted {
         self.is_within(&key.scope) && key.period.first_day(self.on) == key.first_day
     }
 
-    /// How much of a purchase of `amount` counts in `scope`: for cash back, the cash only.
-    pub fn amount_in(&self, scope: &Scope, amount: Money) -> Result<Money, MoneyError> {
-        if *scope == Scope::Gate(Gate::CashBack) {
-            amount.least(self.cash_back)
+    /// How much a purchase may come to of which `counted` may count in `scope`.
+    pub fn amount_out(&self, scope: &Scope, counted: Money) -> Result<Money, MoneyError> {
+        if *scope == Scope::Gate(Gate::Cash) {
+            counted.checked_add(self.atm_fee)
         } else {
-            Ok(amount)
+            Ok(counted)
+        }
+    }
+
+    /// How much of a purchase of `amount` counts in `scope`: in the gates for cash, the cash only.
+    /// Everywhere else a machine's own fee counts too.
+    pub fn amount_in(&self, scope: &Scope, amount: Money) -> Result<Money, MoneyError> {
+        match scope {
+            Scope::Gate(Gate::CashBack) => amount.least(self.cash_back),
+            Scope::Gate(Gate::Cash) => amount.saturating_sub(self.atm_fee),
+            Scope::Gate(Gate::Online | Gate::Abroad | Gate::Hours)
+            | Scope::Shop(_)
+            | Scope::Code(_)
+            | Scope::Category(_)
+            | Scope::EverythingElse
+            | Scope::Everything => Ok(amount),
         }
     }
 }

@@ -24,7 +24,7 @@ impl MarginPercent {
     }
 
     /// So much of `asked`, rounded up to a whole minor unit.
-    fn of(self, asked: Money) -> Result<Money, MoneyError> {
+    pub(super) fn of(self, asked: Money) -> Result<Money, MoneyError> {
         let hundredths = i128::from(asked.minor()).checked_mul(i128::from(self.0));
         let rounded_up = hundredths.and_then(|sum| sum.checked_add(99)?.checked_div(100));
         let minor = rounded_up.and_then(|minor| i64::try_from(minor).ok());

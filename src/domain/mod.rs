@@ -16,6 +16,7 @@ pub mod decide;
 pub mod dispute;
 pub mod history;
 pub mod hold;
+pub mod home;
 pub mod id;
 pub mod limit;
 pub mod margin;

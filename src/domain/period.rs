@@ -2,7 +2,10 @@
 
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan as _};
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
+
+/// How late the issuer may tell of something that still counts on the day on which it happened.
+const TOLD_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The moment a message arrived, with the local date and time that were true there and then.
 ///
@@ -21,6 +24,22 @@ impl Moment {
         let local = zone.to_datetime(at);
         Self { at, date: local.date(), time: local.time() }
     }
+
+    /// The local day on which something counts that arrives at this moment, and that the issuer
+    /// says happened at `happened_at`: limits and totals follow the day of the purchase.
+    ///
+    /// It is the day on which it happened if that is within the last seven days, and the day of
+    /// arrival if the issuer says nothing, an earlier time, or one that is still to come. Everything
+    /// else (hours, the card's state, stages of a pot) goes by the moment of arrival.
+    pub fn day_of(&self, happened_at: Option<Timestamp>, zone: &TimeZone) -> Date {
+        let is_fair = |at: &Timestamp| *at <= self.at && self.at.duration_since(*at) <= TOLD_WITHIN;
+        happened_at.filter(is_fair).map_or(self.date, |at| zone.to_datetime(at).date())
+    }
+}
+
+/// The earliest local day on which anything may count that arrives on `today`.
+pub fn earliest_day(today: Date) -> Date {
+    today.checked_sub(8.days()).unwrap_or(Date::MIN)
 }
 
 /// A span of the calendar over which a limit counts.
@@ -107,6 +126,27 @@ mod tests {
         ] {
             assert_eq!(moment(instant, &london()).date, expected, "{instant}");
         }
+    }
+
+    #[test]
+    fn what_happened_before_midnight_counts_on_that_day_for_a_week() {
+        let told = moment("2026-11-24T00:00:30Z", &london());
+        for (happened_at, day) in [
+            (None, date(2026, 11, 24)),
+            (Some("2026-11-24T00:00:30Z"), date(2026, 11, 24)),
+            (Some("2026-11-23T23:58:00Z"), date(2026, 11, 23)),
+            (Some("2026-11-17T00:00:30Z"), date(2026, 11, 17)),
+            (Some("2026-11-17T00:00:29Z"), date(2026, 11, 24)),
+            (Some("2026-11-24T00:00:31Z"), date(2026, 11, 24)),
+        ] {
+            let at = happened_at.map(|at| at.parse().unwrap());
+            assert_eq!(told.day_of(at, &london()), day, "{happened_at:?}");
+        }
+        // The day is the programme's own: in Sydney it had begun long before.
+        let sydney = TimeZone::get("Australia/Sydney").unwrap();
+        let told = moment("2026-11-23T13:10:00Z", &sydney);
+        let at = Some("2026-11-23T12:50:00Z".parse().unwrap());
+        assert_eq!((told.date, told.day_of(at, &sydney)), (date(2026, 11, 24), date(2026, 11, 23)));
     }
 
     #[test]

@@ -45,6 +45,11 @@ pub enum DeclineReason {
     },
     /// A permission was given, and has been used.
     OkUsed,
+    /// A permission was given, and earlier holds leave too little of it. None of them was captured:
+    /// it may come back.
+    OkHeld {
+        held: Money,
+    },
     /// A permission was given, and its time has run out.
     OkOver {
         ended_at: Timestamp,
@@ -110,6 +115,7 @@ impl DeclineReason {
             Self::AbroadOff => ReasonCode::AbroadOff,
             Self::OutsideHours { .. } => ReasonCode::Hours,
             Self::OkUsed => ReasonCode::OkUsed,
+            Self::OkHeld { .. } => ReasonCode::OkHeld,
             Self::OkOver { .. } => ReasonCode::OkOver,
             Self::OkSmall { .. } => ReasonCode::OkSmall,
             Self::OverPurchase { .. } => ReasonCode::OverPurchase,

@@ -50,6 +50,7 @@ reason_codes! {
     AbroadOff => "abroad_off",
     Hours => "hours",
     OkUsed => "ok_used",
+    OkHeld => "ok_held",
     OkOver => "ok_over",
     OkSmall => "ok_small",
     OverPurchase => "over_purchase",

@@ -37,6 +37,11 @@ pub struct Custody {
 }
 
 impl Custody {
+    /// Whether somebody else than the person has the card.
+    pub fn is_elsewhere(&self) -> bool {
+        self.holder != Holder::Person
+    }
+
     /// Whether it is to be looked at again on `today`. A late look takes nothing away.
     pub fn is_due(&self, today: Date) -> bool {
         self.review_on.is_some_and(|on| on <= today)

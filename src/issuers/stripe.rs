@@ -54,9 +54,12 @@ pub(super) fn decode_authorisation(
         Ok(part)
     };
     let cash_back = part("cashback_amount", asked.amount_details.and_then(|d| d.cashback_amount))?;
-    part("atm_fee", asked.amount_details.and_then(|d| d.atm_fee))?;
+    let atm_fee = part("atm_fee", asked.amount_details.and_then(|d| d.atm_fee))?;
     let transaction_amount = transaction_amount(&asked.merchant_currency, asked.merchant_amount)?;
-    if amount.is_zero() && asked.merchant_amount != 0 {
+    let theirs = &asked.merchant_currency;
+    let is_foreign = !theirs.is_empty() && !theirs.eq_ignore_ascii_case(currency.code());
+    // What is worth nothing in ours (one yen, 50 rupiah) is how a shop abroad checks a card.
+    if amount.is_zero() && asked.merchant_amount != 0 && !is_foreign {
         let what = "nothing is asked for, but the shop asks for money";
         return Err(RefusedMessage::malformed("data.object.pending_request.amount", what));
     }
@@ -71,8 +74,11 @@ pub(super) fn decode_authorisation(
         sequence,
         card: reference("data.object.card.id", &about.card.id)?,
         amount,
+        bought_at: about.created.and_then(|second| Timestamp::from_second(second).ok()),
         cash_back,
+        atm_fee,
         transaction_amount: transaction_amount.unwrap_or(amount),
+        has_unread_price: is_foreign && transaction_amount.is_none(),
         kind: if amount.is_zero() { PurchaseKind::Verification } else { kind_of(&merchant) },
         presence: presence(about.card_presence.as_deref(), about.authorization_method.as_deref()),
         // Also at a fuel pump (5542): where the amount is not ours to set, Stripe ignores one.
@@ -324,17 +330,21 @@ fn money(field: &str, amount: i64, currency: Currency) -> Result<Money, RefusedM
     if amount < 0 {
         return Err(RefusedMessage::malformed(field, "it is below zero"));
     }
-    let (theirs, ours) = (their_exponent(currency), currency.exponent());
     if amount % their_step(currency) != 0 {
         let what = format!("it is finer than {} goes", currency.code());
         return Err(RefusedMessage::malformed(field, what));
     }
-    amount
-        .checked_mul(power_of_ten(ours.saturating_sub(theirs)))
-        .map(|minor| minor / power_of_ten(theirs.saturating_sub(ours)))
-        .filter(|minor| *minor <= AMOUNT_MINOR_MAX)
+    in_our_units(amount, currency)
         .map(|minor| Money::from_minor(minor, currency))
         .ok_or_else(|| RefusedMessage::malformed(field, "it is above 1,000,000,000.00"))
+}
+
+/// Stripe's minor units in ours; none above what one message may be about.
+fn in_our_units(amount: i64, currency: Currency) -> Option<i64> {
+    let (theirs, ours) = (their_exponent(currency), currency.exponent());
+    let minor = amount.checked_mul(power_of_ten(ours.saturating_sub(theirs)))?;
+    let minor = minor / power_of_ten(theirs.saturating_sub(ours));
+    (minor <= AMOUNT_MINOR_MAX).then_some(minor)
 }
 
 /// The amount in Stripe's minor units, cut to what the currency allows there: never more than ours.
@@ -374,17 +384,19 @@ const fn power_of_ten(exponent: u32) -> i64 {
     10_i64.saturating_pow(exponent)
 }
 
-/// What the shop asked in its own currency; none where that cannot be read exactly.
+/// What the shop asked in its own currency; none where that cannot be read.
 ///
 /// Nothing but a margin comes of it, so a currency that nobody here knows must not cost a person
-/// the purchase: the billing amount then stands in its place.
+/// the purchase: the billing amount then stands in its place. Stripe's own steps are no rule for it:
+/// a shop in Kuwait asks for 1.005.
 fn transaction_amount(code: &str, amount: i64) -> Result<Option<Money>, RefusedMessage> {
     const FIELD: &str = "data.object.pending_request.merchant_amount";
 
     if amount < 0 {
         return Err(RefusedMessage::malformed(FIELD, "it is below zero"));
     }
-    Ok(currency(FIELD, code).and_then(|currency| money(FIELD, amount, currency)).ok())
+    let Ok(currency) = currency(FIELD, code) else { return Ok(None) };
+    Ok(in_our_units(amount, currency).map(|minor| Money::from_minor(minor, currency)))
 }
 
 /// Cash handed out, in a message about what has happened: it counts whatever its sign.

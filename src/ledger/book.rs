@@ -17,7 +17,7 @@ use crate::domain::id::{
 use crate::domain::limit::{Committed, CounterKey};
 use crate::domain::money::{Currency, Money, MoneyError};
 use crate::domain::own_pot::OwnPot;
-use crate::domain::period::Moment;
+use crate::domain::period::{Moment, earliest_day};
 use crate::domain::permission::Permission;
 use crate::domain::person::PersonState;
 use crate::domain::pot::InPot;
@@ -192,6 +192,33 @@ pub struct Owner {
     pub cards: Vec<Card>,
 }
 
+/// What one purchase makes of the permissions that it uses.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Usage {
+    permissions: BTreeSet<PermissionId>,
+    /// What it has committed as long as nothing of it was captured.
+    pub open: Option<Money>,
+    /// What its shop is known by, as text.
+    pub shop: String,
+}
+
+impl Usage {
+    /// What `purchase` makes of them as it is now.
+    pub fn of(purchase: &Purchase) -> Result<Self, MoneyError> {
+        let permissions = purchase.permissions()?;
+        if permissions.is_empty() {
+            return Ok(Self::default());
+        }
+        let open = if purchase.captured.is_zero() { Some(purchase.committed()?) } else { None };
+        Ok(Self { permissions, open, shop: purchase.counted.shop_text() })
+    }
+
+    /// Whether it uses `permission`.
+    pub fn uses(&self, permission: PermissionId) -> bool {
+        self.permissions.contains(&permission)
+    }
+}
+
 /// One budget, locked.
 #[derive(Debug)]
 pub struct Book {
@@ -295,12 +322,12 @@ impl Book {
         let purchase = self.purchases.get_mut(key);
         let purchase = purchase.ok_or_else(|| LedgerError::NoSuchPurchase(key.1.clone()))?;
         let before = purchase.committed()?;
-        let used_before = purchase.permissions()?;
+        let used_before = Usage::of(purchase)?;
         let transfers = act(purchase, &mut self.pots)?;
         purchase.live_on(cause.moment.at)?;
         let purchase = purchase.clone();
         self.count(&purchase, before, purchase.committed()?, cause.moment.date)?;
-        self.use_permissions(&used_before, &purchase.permissions()?);
+        self.use_permissions(&used_before, &Usage::of(&purchase)?)?;
         let row = purchase_row(&self.programme, &purchase);
         let holds = hold_rows(&self.programme, &purchase);
         let digest = purchase_digest(&row, &holds);
@@ -351,9 +378,10 @@ impl Book {
         for key in purchase.counted.counters(&owner.agreement) {
             let was = purchase.counted.amount_in(&key.scope, before)?;
             let is = purchase.counted.amount_in(&key.scope, after)?;
-            let is_current = key.period.first_day(today) == key.first_day;
+            let is_current = key.first_day >= key.period.first_day(earliest_day(today));
             let known = self.counters.get(&key).copied();
-            // A counter of an earlier period that was never kept is not begun in hindsight.
+            // What may still be told has a counter since the version started that keeps it, if it
+            // counts anything. One of an earlier period is not begun in hindsight.
             let Some(used) = known.or(is_current.then_some(Committed::nothing(after))) else {
                 continue;
             };
@@ -371,17 +399,29 @@ impl Book {
 
     /// A permission is used once by each purchase that it allowed, and given back when nothing of
     /// the purchase is left.
-    fn use_permissions(&mut self, before: &BTreeSet<PermissionId>, after: &BTreeSet<PermissionId>) {
+    fn use_permissions(&mut self, before: &Usage, after: &Usage) -> Result<(), LedgerError> {
         for permission in &mut self.permissions {
+            let (was, is) = (before.uses(permission.id), after.uses(permission.id));
+            if (was, before) == (is, after) || !(was || is) {
+                continue;
+            }
             let left = permission.uses_left;
-            permission.uses_left =
-                match (before.contains(&permission.id), after.contains(&permission.id)) {
-                    (false, true) => left.saturating_sub(1),
-                    (true, false) => left.saturating_add(1),
-                    (true, true) | (false, false) => continue,
-                };
+            permission.uses_left = match (was, is) {
+                (false, true) => left.saturating_sub(1),
+                (true, false) => left.saturating_add(1),
+                (true, true) | (false, false) => left,
+            };
+            if let Some(uses) = &mut permission.uses {
+                if was {
+                    uses.take(&before.shop, before.open)?;
+                }
+                if is {
+                    uses.add(&after.shop, after.open)?;
+                }
+            }
             self.changes.permissions.insert(permission.id);
         }
+        Ok(())
     }
 
     /// The card with `token`, if it is this budget's.

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::domain::authorisation::{AuthorisationRequest, Decision, Facts};
 use crate::domain::card::CardState;
 use crate::domain::decide::{VERSION, decide};
+use crate::domain::home::UnknownCountry;
 use crate::domain::id::{
     BudgetId, ConnectionId, DecisionId, IssuerReference, PotId, ProgrammeId, PurchaseReference,
     WorkerId,
@@ -76,6 +77,8 @@ pub struct Explanation {
     pub messages: Vec<String>,
     /// Whether our approval came too late and was taken back.
     pub is_withdrawn: bool,
+    /// What the shop was taken for, because its country is not known.
+    pub unknown_country: Option<UnknownCountry>,
     /// The version of the rules that decided.
     pub rules_version: u32,
     pub replay: Replay,
@@ -137,7 +140,8 @@ pub async fn explain_one(
     let decision = recorded.recorded_answer().unwrap_or(replayed);
     let owner = tx.person(&recorded.programme, &recorded.budget).await?;
     let cards = tx.cards_of(&recorded.programme, &recorded.budget).await?;
-    let telling = Telling { request: &request, facts: &facts, programme: &programme };
+    let hides_card = hides_card(tx, recorded, &facts).await?;
+    let telling = Telling { request: &request, facts: &facts, programme: &programme, hides_card };
     let texts = telling.texts(&decision, owner.as_ref(), &cards);
     let messages = tx.messages_about(&recorded.programme, &id.to_string()).await?;
     let key = (recorded.programme.clone(), recorded.connection.clone(), recorded.reference.clone());
@@ -167,9 +171,24 @@ pub async fn explain_one(
         finance_text: texts.finance,
         messages: messages.into_iter().map(|message| message.body).collect(),
         is_withdrawn: !withdrawn.is_empty(),
+        unknown_country: facts.unknown_country,
         rules_version: facts.rules_version,
         replay,
     })
+}
+
+/// Whether a text about this decision may name no card, because somebody else has it.
+async fn hides_card(
+    tx: &mut Tx,
+    recorded: &RecordedDecision,
+    facts: &Facts,
+) -> Result<bool, StoreError> {
+    let state = facts.holder.as_ref().map(|holder| holder.card);
+    if !state.is_some_and(CardState::is_told_by_ending) {
+        return Ok(false);
+    }
+    let custody = tx.custody(&recorded.programme, &recorded.budget).await?;
+    Ok(custody.is_some_and(|custody| custody.is_elsewhere()))
 }
 
 fn compare(
@@ -223,6 +242,7 @@ struct Telling<'a> {
     request: &'a AuthorisationRequest,
     facts: &'a Facts,
     programme: &'a Programme,
+    hides_card: bool,
 }
 
 struct Texts {
@@ -234,7 +254,7 @@ struct Texts {
 
 impl Telling<'_> {
     fn texts(&self, decision: &Decision, owner: Option<&PersonRow>, cards: &[Card]) -> Texts {
-        let Self { request, facts, programme } = self;
+        let Self { request, facts, programme, hides_card } = self;
         let worker = owner.and_then(|owner| owner.worker.parse::<WorkerId>().ok());
         let is_used =
             |card: &&Card| card.connection == request.connection && card.token == request.card;
@@ -254,6 +274,13 @@ impl Telling<'_> {
             place: Some(request.merchant.name()).filter(|name| !name.is_empty()),
             category_name: programme.category_name(&facts.category),
             is_sensitive: programme.rules.is_sensitive(&facts.category),
+            hides_card: *hides_card,
+            is_app_bill: programme.is_app_bill(&request.merchant),
+            till: request.till(),
+            payable: match decision {
+                Decision::Approve(_) => None,
+                Decision::Decline(reasons) => reasons.payable,
+            },
             card_last_four: used.map_or("", |card| &card.last_four),
             new_card_last_four: other.map(|card| card.last_four.as_str()),
             zone: programme.zone(),
@@ -313,6 +340,7 @@ impl Explanation {
             "finance_text": self.finance_text,
             "messages": self.messages,
             "withdrawn": self.is_withdrawn,
+            "unknown_country": self.unknown_country.map(UnknownCountry::word),
             "rules_version": self.rules_version,
             "replay": replay,
             "difference": difference,
@@ -326,6 +354,10 @@ impl fmt::Display for Explanation {
         writeln!(f, "{}  {}", self.id, self.at)?;
         writeln!(f, "  asked     {} by {place}, of {}", in_major(self.asked), self.person)?;
         writeln!(f, "  question  {} ({} of {})", self.reference, self.connection, self.programme)?;
+        if let Some(taken_for) = self.unknown_country {
+            let taken_for = taken_for.word();
+            writeln!(f, "            the shop's country is not known: taken for {taken_for}")?;
+        }
         writeln!(f, "  answer    {}", in_words(&self.outcome))?;
         for part in &self.parts {
             writeln!(f, "            {} from {}", in_major(part.amount), part.pot)?;

@@ -18,7 +18,7 @@ use crate::domain::card::CardStanding;
 use crate::domain::id::{BudgetId, PermissionId, PostingId, PotId, ProgrammeId};
 use crate::domain::merchant::{Category, MerchantRules};
 use crate::domain::period::Moment;
-use crate::domain::permission::{Giver, Permission};
+use crate::domain::permission::{Giver, Permission, Uses};
 use crate::ids::NewIds;
 use crate::ledger::book::{Book, Cause, LedgerError, PotBalance};
 use crate::ledger::posting::PostingKind;
@@ -578,5 +578,6 @@ fn permission(programme: &ProgrammeId, budget: &BudgetId, draft: &PermissionDraf
         given_at: draft.from,
         ends_at: draft.ends,
         giver: Giver::People,
+        uses: Some(Uses::none(draft.up_to.currency())),
     }
 }

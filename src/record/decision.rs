@@ -85,8 +85,13 @@ struct QuestionRecord {
     amount: i64,
     #[serde(default, skip_serializing_if = "is_zero")]
     cash_back: i64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    atm_fee: i64,
     transaction_currency: String,
     transaction_amount: i64,
+    /// The shop's own price could not be read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    price_unread: bool,
     kind: String,
     presence: String,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -232,11 +237,12 @@ impl RecordedDecision {
         let text = self.answer.as_deref()?;
         match &self.outcome {
             Outcome::Approved(amount) => read_approval(text, *amount, self.permission),
-            Outcome::Declined(_) => read_decline(text),
+            Outcome::Declined(_) => read_decline(text, self.asked),
         }
     }
 
-    /// The question as it was asked, for a replay. Erased merchant text stays empty; the shop's key
+    /// The question as it was asked, for a replay: without the time of the purchase, of which the
+    /// facts keep the day. Erased merchant text stays empty; the shop's key
     /// is not rebuilt from it, so a term about one shop needs the text.
     pub fn request(&self) -> Option<AuthorisationRequest> {
         let question: QuestionRecord = serde_json::from_str(&self.question).ok()?;
@@ -260,11 +266,14 @@ impl RecordedDecision {
             sequence: question.sequence,
             card: question.card.parse().ok()?,
             amount: Money::from_minor(question.amount, currency),
+            bought_at: None,
             cash_back: Money::from_minor(question.cash_back, currency),
+            atm_fee: Money::from_minor(question.atm_fee, currency),
             transaction_amount: Money::from_minor(
                 question.transaction_amount,
                 transaction_currency,
             ),
+            has_unread_price: question.price_unread,
             kind: PurchaseKind::from_word(&question.kind)?,
             presence: Presence::from_word(&question.presence)?,
             partial: if question.partial {
@@ -287,8 +296,10 @@ fn question_text(request: &AuthorisationRequest) -> String {
         currency: request.amount.currency().code().to_owned(),
         amount: request.amount.minor(),
         cash_back: request.cash_back.minor(),
+        atm_fee: request.atm_fee.minor(),
         transaction_currency: request.transaction_amount.currency().code().to_owned(),
         transaction_amount: request.transaction_amount.minor(),
+        price_unread: request.has_unread_price,
         kind: request.kind.word().to_owned(),
         presence: request.presence.word().to_owned(),
         partial: request.partial == PartialAmounts::Allowed,

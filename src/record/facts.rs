@@ -1,7 +1,7 @@
 //! The facts of a decision as JSON: immutable things by identifier and version, changing things by
 //! value, so that the decision can be replayed for ever.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -9,14 +9,18 @@ use jiff::civil::{Date, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::agreement::Agreement;
-use crate::domain::authorisation::{Continues, Facts, Holder, ProgrammeFacts, ProgrammeState};
+use crate::domain::authorisation::{
+    Continues, Facts, Holder, Presence, ProgrammeFacts, ProgrammeState, PurchaseKind,
+};
 use crate::domain::card::CardState;
-use crate::domain::id::PotId;
-use crate::domain::limit::{Committed, CounterKey};
-use crate::domain::merchant::Category;
+use crate::domain::home::UnknownCountry;
+use crate::domain::id::{PermissionId, PotId};
+use crate::domain::limit::{Abroad, Committed, Counted, CounterKey};
+use crate::domain::margin::MarginPercent;
+use crate::domain::merchant::{Category, Mcc, ShopKey};
 use crate::domain::money::{Currency, Money};
 use crate::domain::period::{Moment, Period};
-use crate::domain::permission::{Giver, Permission};
+use crate::domain::permission::{Giver, Permission, Uses};
 use crate::domain::person::PersonState;
 use crate::domain::pot::InPot;
 
@@ -44,6 +48,12 @@ pub struct FactsRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     holder: Option<HolderRecord>,
     category: String,
+    /// The day on which it counts, where that is not the day of arrival.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    counts_on: Option<Date>,
+    /// What the shop was taken for, where its country is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unknown_country: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     permissions: Vec<PermissionRecord>,
     /// Scope, period, first day, amount, purchases.
@@ -64,8 +74,14 @@ pub struct FactsRecord {
     /// What was to be held beyond what is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     margin: Option<i64>,
+    /// How many hundredths a price in another currency may move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exchange: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     so_far: Option<(i64, Date)>,
+    /// What an open purchase counts as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    begun_as: Option<CountedRecord>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     anothers: bool,
 }
@@ -97,6 +113,39 @@ struct PermissionRecord {
     /// Left out, somebody gave it by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     giver: Option<String>,
+    /// What purchases hold of which nothing was captured; left out where it was not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    open: Option<i64>,
+    /// Of how many purchases something was captured.
+    #[serde(default, skip_serializing_if = "is_none_captured")]
+    captured: u32,
+    /// All that is open is at this shop.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    here: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct CountedRecord {
+    on: Date,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shop: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mcc: Option<String>,
+    category: String,
+    kind: String,
+    presence: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    abroad: bool,
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    cash_back: i64,
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    atm_fee: i64,
+    matched: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes what it skips by reference")]
+const fn is_nothing(minor: &i64) -> bool {
+    *minor == 0
 }
 
 /// The immutable things that facts name by version, found again for a replay.
@@ -128,13 +177,21 @@ impl FactsRecord {
             paused: facts.programme.state == ProgrammeState::Paused,
             holder,
             category: facts.category.to_string(),
-            permissions: facts.permissions.iter().map(permission_record).collect(),
+            counts_on: Some(facts.counts_on).filter(|day| *day != facts.moment.date),
+            unknown_country: facts.unknown_country.map(|taken| taken.word().to_owned()),
+            permissions: facts
+                .permissions
+                .iter()
+                .map(|p| permission_record(p, facts.held_here.contains(&p.id)))
+                .collect(),
             counters: facts.counters.iter().map(counter).collect(),
             left: facts.pots.iter().map(|(id, pot)| (id.to_string(), pot.left.minor())).collect(),
             loaded: sums(&facts.pots, |pot| pot.loaded),
             held_back: sums(&facts.pots, |pot| pot.held_back),
             own: facts.pots.iter().filter_map(part_of).collect(),
             margin: Some(facts.margin.minor()).filter(|minor| *minor != 0),
+            exchange: Some(facts.exchange.number()).filter(|percent| *percent != 0),
+            begun_as: facts.begun_as.as_ref().map(counted_record),
             so_far: match facts.continues {
                 Continues::Nothing | Continues::Anothers => None,
                 Continues::Open { so_far, counted_on } => Some((so_far.minor(), counted_on)),
@@ -200,10 +257,15 @@ impl FactsRecord {
             programme,
             holder,
             category: known("category", &self.category, |c| Category::parse(c).ok())?,
+            counts_on: self.counts_on.unwrap_or(self.date),
+            unknown_country: self.unknown_country()?,
             permissions: permissions.collect::<Result<_, _>>()?,
+            held_here: self.held_here()?,
             counters: self.counters(currency)?,
             pots: self.pots(currency)?,
             margin: Money::from_minor(self.margin.unwrap_or(0), currency),
+            exchange: self.exchange()?,
+            begun_as: self.begun_as.as_ref().map(|begun| counted(begun, currency)).transpose()?,
             continues: match self.so_far {
                 _ if self.anothers => Continues::Anothers,
                 Some((minor, counted_on)) => {
@@ -213,6 +275,23 @@ impl FactsRecord {
                 None => Continues::Nothing,
             },
         })
+    }
+
+    /// What the shop was taken for, if its country was not known.
+    pub fn unknown_country(&self) -> Result<Option<UnknownCountry>, UnreadableFacts> {
+        let word = self.unknown_country.as_deref();
+        word.map(|word| known("unknown_country", word, UnknownCountry::from_word)).transpose()
+    }
+
+    fn held_here(&self) -> Result<BTreeSet<PermissionId>, UnreadableFacts> {
+        let here = self.permissions.iter().filter(|record| record.here);
+        here.map(|record| known("permission", &record.id, |text| text.parse().ok())).collect()
+    }
+
+    fn exchange(&self) -> Result<MarginPercent, UnreadableFacts> {
+        let percent = self.exchange.unwrap_or_default();
+        MarginPercent::new(percent)
+            .ok_or_else(|| UnreadableFacts::Value { field: "exchange", found: percent.to_string() })
     }
 
     fn pots(&self, currency: Currency) -> Result<BTreeMap<PotId, InPot>, UnreadableFacts> {
@@ -264,7 +343,44 @@ fn part_of((id, pot): (&PotId, &InPot)) -> Option<(String, String)> {
     Some((id.to_string(), pot.part_of.as_ref()?.to_string()))
 }
 
-fn permission_record(permission: &Permission) -> PermissionRecord {
+fn counted_record(counted: &Counted) -> CountedRecord {
+    CountedRecord {
+        on: counted.on,
+        shop: counted.shop.as_ref().map(ToString::to_string),
+        mcc: counted.mcc.map(|mcc| mcc.to_string()),
+        category: counted.category.to_string(),
+        kind: counted.kind.word().to_owned(),
+        presence: counted.presence.word().to_owned(),
+        abroad: counted.abroad == Abroad::Yes,
+        cash_back: counted.cash_back.minor(),
+        atm_fee: counted.atm_fee.minor(),
+        matched: counted.matched.to_string(),
+    }
+}
+
+fn counted(record: &CountedRecord, currency: Currency) -> Result<Counted, UnreadableFacts> {
+    let shop = record.shop.as_deref();
+    let mcc = record.mcc.as_deref();
+    Ok(Counted {
+        on: record.on,
+        shop: shop.map(|key| known("shop", key, |key| ShopKey::parse(key).ok())).transpose()?,
+        mcc: mcc.map(|mcc| known("mcc", mcc, |mcc| Mcc::parse(mcc).ok())).transpose()?,
+        category: known("category", &record.category, |c| Category::parse(c).ok())?,
+        kind: known("kind", &record.kind, PurchaseKind::from_word)?,
+        presence: known("presence", &record.presence, Presence::from_word)?,
+        abroad: if record.abroad { Abroad::Yes } else { Abroad::No },
+        cash_back: Money::from_minor(record.cash_back, currency),
+        atm_fee: Money::from_minor(record.atm_fee, currency),
+        matched: known("matched", &record.matched, |text| text.parse().ok())?,
+    })
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes what it skips by reference")]
+const fn is_none_captured(purchases: &u32) -> bool {
+    *purchases == 0
+}
+
+fn permission_record(permission: &Permission, is_here: bool) -> PermissionRecord {
     PermissionRecord {
         id: permission.id.to_string(),
         scope: permission.scope.to_string(),
@@ -275,6 +391,9 @@ fn permission_record(permission: &Permission) -> PermissionRecord {
         giver: Some(permission.giver)
             .filter(|giver| *giver != Giver::People)
             .map(|giver| giver.word().to_owned()),
+        open: permission.uses.as_ref().map(|uses| uses.open.minor()),
+        captured: permission.uses.as_ref().map_or(0, |uses| uses.captured),
+        here: is_here,
     }
 }
 
@@ -293,6 +412,11 @@ fn permission(
             Some(word) => known("giver", word, Giver::from_word)?,
             None => Giver::People,
         },
+        uses: record.open.map(|open| Uses {
+            open: Money::from_minor(open, currency),
+            open_at: BTreeMap::new(),
+            captured: record.captured,
+        }),
     })
 }
 

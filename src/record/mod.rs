@@ -16,3 +16,4 @@ pub mod proposal;
 pub mod purchase;
 pub mod reason;
 pub mod row;
+pub mod uses;

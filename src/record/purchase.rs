@@ -26,6 +26,7 @@ pub const PURCHASE: Table = Table {
         Number "captured_minor", Number "refunded_minor", Number "exposure_minor",
         Number "suspense_minor", Text "disputes", Number "disputed_minor",
         Number "recovered_minor", Number "expires_at", Added "exchange_margin",
+        Added "atm_fee_minor",
     ],
 };
 
@@ -80,6 +81,10 @@ pub fn purchase_row(programme: &ProgrammeId, purchase: &Purchase) -> Vec<Value> 
         purchase.recovered.into(),
         purchase.expires_at.into(),
         margin_text(purchase.margin).into(),
+        Some(counted.atm_fee)
+            .filter(|fee| !fee.is_zero())
+            .map(|fee| fee.minor().to_string())
+            .into(),
     ]
 }
 
@@ -102,13 +107,14 @@ pub fn read_purchase(row: &[Value]) -> Result<Purchase, CorruptRow> {
         presence: reader.word(Presence::from_word)?,
         abroad: reader.word(abroad_from_word)?,
         cash_back: reader.money(currency)?,
+        atm_fee: Money::zero(currency),
         matched: reader.parsed()?,
     };
     let name = reader.optional(Reader::text)?.map(str::to_owned);
     let place = Place { name, digest: reader.text()?.to_owned() };
     let promises = reader.word(|text| promises_from_text(text, currency))?;
     let word = read_word(&mut reader, currency)?;
-    Ok(Purchase {
+    let mut purchase = Purchase {
         id,
         budget,
         connection,
@@ -133,7 +139,11 @@ pub fn read_purchase(row: &[Value]) -> Result<Purchase, CorruptRow> {
         recovered: reader.money(currency)?,
         expires_at: reader.optional(Reader::instant)?,
         margin: reader.optional(|r| r.word(margin_from_text))?.unwrap_or(Margin::NONE),
-    })
+    };
+    if let Some(fee) = reader.optional(Reader::parsed)? {
+        purchase.counted.atm_fee = Money::from_minor(fee, currency);
+    }
+    Ok(purchase)
 }
 
 fn read_word(

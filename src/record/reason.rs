@@ -30,6 +30,7 @@ pub fn reason_map(reason: &DeclineReason) -> Map<String, Value> {
             put("to", hours.to.to_string().into());
         }
         DeclineReason::OkOver { ended_at } => put("ended_at", ended_at.to_string().into()),
+        DeclineReason::OkHeld { held } => put("held", money_value(*held)),
         DeclineReason::OkSmall { cap } => put("cap", money_value(*cap)),
         DeclineReason::OverPurchase { limit } => put("limit", money_value(*limit)),
         DeclineReason::OverPeriod { period, limit, left, until } => {
@@ -111,6 +112,7 @@ pub fn read_reason(map: &Map<String, Value>) -> Option<DeclineReason> {
             R::OutsideHours { hours: Hours { from: time("from")?, to: time("to")? } }
         }
         ReasonCode::OkUsed => R::OkUsed,
+        ReasonCode::OkHeld => R::OkHeld { held: fields.money("held")? },
         ReasonCode::OkOver => R::OkOver { ended_at: fields.text("ended_at")?.parse().ok()? },
         ReasonCode::OkSmall => R::OkSmall { cap: fields.money("cap")? },
         ReasonCode::OverPurchase => R::OverPurchase { limit: fields.money("limit")? },

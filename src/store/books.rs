@@ -19,7 +19,7 @@ use crate::domain::id::{
 };
 use crate::domain::limit::CounterKey;
 use crate::domain::money::Currency;
-use crate::domain::permission::{Giver, Permission};
+use crate::domain::permission::{Giver, Permission, Uses};
 use crate::domain::person::PersonState;
 use crate::ledger::book::{Book, Card, Owner, PurchaseKey};
 use crate::ledger::posting::Head;
@@ -27,6 +27,7 @@ use crate::record::decision::{DECISION, RecordedDecision, read_decision};
 use crate::record::event::{ISSUER_EVENT, PRESENTMENT};
 use crate::record::purchase::{HOLD, PURCHASE, read_hold, read_purchase};
 use crate::record::row::{Digest, Reader, Table, Value, columns, shown};
+use crate::record::uses::open_at_from_text;
 
 /// A key of a message or purchase: programme, connection, the issuer's own identifier.
 pub type ReferenceKey = (ProgrammeId, ConnectionId, String);
@@ -167,6 +168,7 @@ impl Books {
             given_at: reader.instant()?,
             ends_at: reader.instant()?,
             giver: reader.word(Giver::from_word)?,
+            uses: read_uses(&mut reader, currency)?,
         };
         if let Some(open) = self.open.get_mut(&key) {
             open.book.permissions.push(permission);
@@ -174,6 +176,17 @@ impl Books {
         }
         Ok(())
     }
+}
+
+/// What is made of a permission; none where it was given before that was kept.
+fn read_uses(reader: &mut Reader<'_>, currency: Currency) -> Result<Option<Uses>, StoreError> {
+    let open = reader.optional(|r| r.money(currency))?;
+    let captured = reader.optional(Reader::small)?;
+    let open_at = reader.optional(|r| r.word(open_at_from_text))?;
+    Ok(match (open, captured, open_at) {
+        (Some(open), Some(captured), Some(open_at)) => Some(Uses { open, open_at, captured }),
+        (_, _, _) => None,
+    })
 }
 
 fn counter_keys(keys: &[(ProgrammeId, BudgetId, CounterKey)]) -> Rows {

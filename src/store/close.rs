@@ -17,6 +17,7 @@ use crate::domain::id::{
 use crate::domain::permission::Permission;
 use crate::domain::recipient::Recipient;
 use crate::record::row::{Value, shown};
+use crate::record::uses::open_at_text;
 
 /// Rows of what happened, written beside the books that they changed.
 #[derive(Debug, Default)]
@@ -229,6 +230,9 @@ pub(super) fn permission_row(
         permission.given_at.into(),
         permission.ends_at.into(),
         permission.giver.word().into(),
+        permission.uses.as_ref().map(|uses| uses.open).into(),
+        permission.uses.as_ref().map(|uses| uses.captured).into(),
+        permission.uses.as_ref().map(|uses| open_at_text(&uses.open_at)).into(),
     ]
 }
 

@@ -63,7 +63,7 @@ pub use self::queues::{After, InLine};
 pub use self::reports::{DECISIONS_FOUND_MOST, ExceptionRow, MessageRow, ProgrammeSums};
 pub use self::requests::{Claim, RequestKey};
 use self::statements::Statements;
-pub use self::statements::{COUNTER, POT, WITHDRAWAL};
+pub use self::statements::{COUNTER, PERMISSION_USES, POT, WITHDRAWAL};
 pub use self::tokens::TokenKeyRow;
 pub use self::upkeep::OpenPurchase;
 use crate::crash;

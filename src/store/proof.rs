@@ -12,7 +12,7 @@ use sqlx::AssertSqlSafe;
 
 use super::batch::{names, read_row};
 use super::programmes::{BUDGET, LOAD};
-use super::statements::{COUNTER, POT, WITHDRAWAL};
+use super::statements::{COUNTER, PERMISSION_USES, POT, WITHDRAWAL};
 use super::{Dialect, StoreError, Tx};
 use crate::domain::id::ProgrammeId;
 use crate::ledger::posting::{JOURNAL, POSTING};
@@ -27,7 +27,7 @@ use crate::record::row::{Reader, Table, Value, columns};
 const PAGE: usize = 2_000;
 
 /// Every table that is read by budget, and how its rows are ordered within one.
-static ORDERED: [(&Table, &str); 13] = [
+static ORDERED: [(&Table, &str); 14] = [
     (&BUDGET, "programme_id"),
     (&POSTING, "seq, posting_id"),
     (&JOURNAL, "posting_id, line"),
@@ -41,6 +41,7 @@ static ORDERED: [(&Table, &str); 13] = [
     (&LOAD, "pot_id, load_id"),
     (&AGREEMENT, "version"),
     (&TERM, "version, position"),
+    (&PERMISSION_USES, "permission_id"),
 ];
 
 /// Every row that one budget has in the tables that are proved.

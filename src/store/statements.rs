@@ -50,7 +50,15 @@ pub(crate) const PERMISSION: Table = Table {
     columns: columns![
         Key "programme_id", Key "budget_id", Key "permission_id", Text "scope", Text "currency",
         Number "cap_minor", Number "uses_left", Number "given_at", Number "ends_at",
-        Text "giver",
+        Text "giver", Number "open_minor", Number "captured_count", Text "open_at",
+    ],
+};
+/// What purchases make of one-off OKs, as far as it is proved.
+pub const PERMISSION_USES: Table = Table {
+    name: "permission",
+    columns: columns![
+        Key "programme_id", Text "budget_id", Key "permission_id", Number "open_minor",
+        Number "captured_count", Text "open_at",
     ],
 };
 /// Approvals that were taken back.
@@ -281,7 +289,8 @@ const UPDATE_POTS: &str = "\
     AND pot.pot_id = r.pot_id}";
 
 const UPDATE_PERMISSIONS: &str = "\
-    UPDATE permission SET uses_left = r.uses_left \
+    UPDATE permission SET uses_left = r.uses_left, open_minor = r.open_minor, \
+    captured_count = r.captured_count, open_at = r.open_at \
     {from permission: permission.programme_id = r.programme_id \
     AND permission.budget_id = r.budget_id AND permission.permission_id = r.permission_id}";
 

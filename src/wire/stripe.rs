@@ -63,6 +63,9 @@ pub struct Authorization {
     /// `present` or `not_present`.
     #[serde(default, deserialize_with = "text_if_any")]
     pub card_presence: Option<String>,
+    /// When it was bought, in Unix seconds.
+    #[serde(default, deserialize_with = "number_if_any")]
+    pub created: Option<i64>,
     pub currency: String,
     /// The currency that the merchant asks in.
     #[serde(default, deserialize_with = "text_if_any")]
@@ -192,6 +195,10 @@ pub struct Metadata {
     pub decision: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
+}
+
+fn number_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    Value::deserialize(deserializer).map(|value| value.as_i64())
 }
 
 fn text_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {

@@ -9,12 +9,15 @@
 # hard to read, blames, or does not fit into one text message.
 #
 # What the texts may use, beside what the reason itself carries ($limit, $left, $gap, $comes, $on,
-# $until, $after, $from, $to, $cap, $ended, $ended-at):
+# $until, $after, $from, $to, $cap, $held, $ended, $ended-at):
 #
 #   $person $worker $amount $currency $ending
 #   $replaced      yes or no; $new-ending is there when it is yes
 #   $kind          named or hidden; $category is there when it is named
 #   $place-told    yes or no; $place is there when it is yes
+#   $card-named    yes, or no when somebody else has the card: then no ending is told
+#   $till          pump or counter, where a smaller sum helps; $payable is there then; or nobody
+#   $app-bill      yes for a bill of an app shop, which comes from another country
 #   $room          ample, or tight when a text message would be too long
 
 ## Whole text messages
@@ -59,34 +62,53 @@ frozen-staff =
     .worker = A worker froze { $person }'s card. { $amount } was not paid.
     .finance = Card frozen by staff. { $amount } asked, nothing held.
 
+other-card = { $card-named ->
+    [yes] You can use your card ending { $new-ending }.
+   *[no] You can use your other card.
+}
 card-lost =
     .person = This card was marked as lost.
     .next = { $replaced ->
-        [yes] You can use your card ending { $new-ending }.
+        [yes] { other-card }
        *[no] Reply CALL and we will get you a new card.
     }
-    .worker = { $person }'s card ending { $ending } is marked as lost. { $amount } was not paid.
+    .worker = { $card-named ->
+        [yes] { $person }'s card ending { $ending } is marked as lost. { $amount } was not paid.
+       *[no] { $person }'s card is marked as lost. { $amount } was not paid.
+    }
     .finance = Card marked as lost. { $amount } asked, nothing held.
 
 old-card =
-    .person = { $replaced ->
-        [yes] This was your old card, ending { $ending }. Your card now ends { $new-ending }.
-       *[no] This was your old card, ending { $ending }.
+    .person = { $card-named ->
+        [yes] { $replaced ->
+            [yes] This was your old card, ending { $ending }. Your card now ends { $new-ending }.
+           *[no] This was your old card, ending { $ending }.
+        }
+       *[no] This was your old card.
     }
     .next = { $replaced ->
         [yes] You can use the new one. Change it where your old card may be saved.
        *[no] Reply CALL and we will help you with the new one.
     }
-    .worker = { $person }'s old card, ending { $ending }, was used. { $amount } was not paid.
+    .worker = { $card-named ->
+        [yes] { $person }'s old card, ending { $ending }, was used. { $amount } was not paid.
+       *[no] { $person }'s old card was used. { $amount } was not paid.
+    }
     .finance = Replaced card. { $amount } asked, nothing held.
 
 expired =
-    .person = Your card ending { $ending } is too old now.
+    .person = { $card-named ->
+        [yes] Your card ending { $ending } is too old now.
+       *[no] Your card is too old now.
+    }
     .next = { $replaced ->
-        [yes] You can use your card ending { $new-ending }.
+        [yes] { other-card }
        *[no] Reply CALL and we will get you a new card.
     }
-    .worker = { $person }'s card ending { $ending } is past its end date. { $amount } was not paid.
+    .worker = { $card-named ->
+        [yes] { $person }'s card ending { $ending } is past its end date. { $amount } was not paid.
+       *[no] { $person }'s card is past its end date. { $amount } was not paid.
+    }
     .finance = Card past its end date. { $amount } asked, nothing held.
 
 ended =
@@ -183,9 +205,15 @@ online-off =
     .finance = Remote purchases are outside the agreed list. { $amount } asked, nothing held.
 
 abroad-off =
-    .person = This shop is in another country. Your card is not set for that.
+    .person = { $app-bill ->
+        [yes] This is an app shop's bill from another country. Your card is not set for that.
+       *[no] This shop is in another country. Your card is not set for that.
+    }
     .next = Reply ASK to ask { $worker } for a one-time OK.
-    .worker = { $person }'s list has no shops in other countries. { $amount } was not paid.
+    .worker = { $app-bill ->
+        [yes] { $person }'s list has no shops in other countries, and bills from app shops come from one. { $amount } was not paid.
+       *[no] { $person }'s list has no shops in other countries. { $amount } was not paid.
+    }
     .finance = Other countries are outside the agreed list. { $amount } asked, nothing held.
 
 hours =
@@ -193,6 +221,12 @@ hours =
     .next = You can try again after { $from }. Or reply ASK to ask { $worker }.
     .worker = { $person }'s card works from { $from } to { $to }. { $amount } was not paid.
     .finance = Outside the agreed hours. { $amount } asked, nothing held.
+
+# What helps where the till takes no part: a pump asks for more than anybody wants.
+at-the-till = { $till ->
+    [pump] Pay inside, up to { $payable }.
+   *[counter] Ask for { $payable } on this card and the rest another way.
+}
 
 ## One-time OKs
 
@@ -202,6 +236,12 @@ ok-used =
     .worker = { $person }'s one-time OK was used already. { $amount } was not paid.
     .finance = One-time OK already used. { $amount } asked, nothing held.
 
+ok-held =
+    .person = An earlier try still holds { $held } of your one-time OK.
+    .next = It comes back if the shop does not take it. Or reply ASK.
+    .worker = An earlier try still holds { $held } of { $person }'s one-time OK. { $amount } was not paid.
+    .finance = { $held } of a one-time OK is held by an earlier try. { $amount } asked, nothing held.
+
 ok-over =
     .person = Your one-time OK ended at { $ended-at } on { $ended }.
     .next = Reply ASK to ask { $worker } again.
@@ -210,7 +250,10 @@ ok-over =
 
 ok-small =
     .person = Your one-time OK was up to { $cap }. This was { $amount }.
-    .next = Pay { $cap } or less, or reply ASK to ask again.
+    .next = { $till ->
+        [nobody] Pay { $cap } or less, or reply ASK to ask again.
+       *[other] { at-the-till }
+    }
     .worker = { $person }'s one-time OK was up to { $cap }. { $amount } was not paid.
     .finance = One-time OK up to { $cap }. { $amount } asked, nothing held.
 
@@ -218,7 +261,10 @@ ok-small =
 
 over-purchase =
     .person = One purchase can be up to { $limit }. This was { $amount }.
-    .next = Pay { $limit } or less, or reply ASK.
+    .next = { $till ->
+        [nobody] Pay { $limit } or less, or reply ASK.
+       *[other] { at-the-till }
+    }
     .worker = { $person }'s limit for one purchase is { $limit }. { $amount } was not paid.
     .finance = Over the limit of { $limit } for one purchase. { $amount } asked, nothing held.
 
@@ -237,16 +283,27 @@ until-then = { $period ->
     [day] today, { $until }
    *[other] until { $until }
 }
+# What to do at the till matters more than what the limit is.
+limit-at-the-till = { $till ->
+    [nobody] { limit-of-period }{" "}
+   *[other] { $room ->
+        [tight] {""}
+       *[ample] { limit-of-period }{" "}
+    }
+}
 over-period =
     .person = { $some-left ->
         [yes] { $ends ->
-            [yes] { limit-of-period } You have { $left } left { until-then }.
-           *[no] { limit-of-period } You have { $left } left.
+            [yes] { limit-at-the-till }You have { $left } left { until-then }.
+           *[no] { limit-at-the-till }You have { $left } left.
         }
        *[no] { limit-of-period } That is all used now.
     }
     .next = { $some-left ->
-        [yes] Pay { $left } or less, or reply ASK.
+        [yes] { $till ->
+            [nobody] Pay { $left } or less, or reply ASK.
+           *[other] { at-the-till }
+        }
        *[no] { $ends ->
             [yes] It starts again on { $after }. Or reply ASK.
            *[no] Reply ASK to ask { $worker } for a one-time OK.
@@ -283,15 +340,22 @@ too-many =
 
 ## Money
 
+more-later = { $room ->
+    [tight] Pay { $left } or less.
+   *[ample] Pay { $left } or less. Reply NEXT to see when more money comes.
+}
 no-money =
     .person = { $holds-back ->
         [yes] You have { $left } for this. You hold { $held } back.
-       *[no] You have { $left } for this. This was { $amount }. That is { $gap } too little.
+       *[no] { $till ->
+            [nobody] You have { $left } for this. This was { $amount }. That is { $gap } too little.
+           *[other] You have { $left } for this. This was { $amount }.
+        }
     }
     .next = { $some-left ->
-        [yes] { $room ->
-            [tight] Pay { $left } or less.
-           *[ample] Pay { $left } or less. Reply NEXT to see when more money comes.
+        [yes] { $till ->
+            [nobody] { more-later }
+           *[other] { at-the-till }
         }
        *[no] Reply NEXT to see when more money comes.
     }
@@ -301,10 +365,20 @@ no-money =
     }
     .finance = The pots that may pay had { $left }, { $gap } too little. { $amount } asked, nothing held.
 
+comes-later = You have { $left } for this now. { $comes } more comes on { $on }.
 not-yet =
-    .person = You have { $left } for this now. { $comes } more comes on { $on }.
+    .person = { $till ->
+        [nobody] { comes-later }
+       *[other] { $room ->
+            [tight] You have { $left } for this now. More comes on { $on }.
+           *[ample] { comes-later }
+        }
+    }
     .next = { $some-left ->
-        [yes] Pay { $left } or less, or wait until then.
+        [yes] { $till ->
+            [nobody] Pay { $left } or less, or wait until then.
+           *[other] { at-the-till }
+        }
        *[no] You can try again then.
     }
     .worker = There was not enough for this yet. { $comes } more comes on { $on }. { $amount } was not paid.

@@ -15,7 +15,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use unic_langid::LanguageIdentifier;
 
-use crate::domain::authorisation::Approval;
+use crate::domain::authorisation::{Approval, Till};
 use crate::domain::id::PotId;
 use crate::domain::money::Money;
 use crate::domain::pot::PotPart;
@@ -68,6 +68,13 @@ pub struct Situation<'a> {
     pub category_name: &'a str,
     /// Whether the category says something private about the person, by the merchant rules.
     pub is_sensitive: bool,
+    /// Whether somebody else has the card: then no text names one by its last four digits.
+    pub hides_card: bool,
+    /// Whether it is a bill of an app shop, which comes from another country whoever buys.
+    pub is_app_bill: bool,
+    /// Where the person stands, and what would be paid there if nothing but amounts is in the way.
+    pub till: Till,
+    pub payable: Option<Money>,
     /// The last four digits of the card that was used.
     pub card_last_four: &'a str,
     /// The last four digits of the card that takes its place, if there is one.
@@ -257,7 +264,18 @@ impl Words {
             Room::Ample | Room::NoPlace | Room::NoKind => name(situation.worker_name),
         };
         args.set("worker", worker);
+        args.set("card-named", if situation.hides_card { "no" } else { "yes" });
         args.set("ending", situation.card_last_four.to_owned());
+        args.set("app-bill", if situation.is_app_bill { "yes" } else { "no" });
+        let till = match (situation.till, situation.payable) {
+            (Till::Pump, Some(_)) => "pump",
+            (Till::Counter, Some(_)) => "counter",
+            (Till::Nobody, _) | (_, None) => "nobody",
+        };
+        args.set("till", till);
+        if let Some(payable) = situation.payable {
+            args.set("payable", self.money(payable));
+        }
         args.set("replaced", yes_if_some(situation.new_card_last_four));
         if let Some(ending) = situation.new_card_last_four {
             args.set("new-ending", ending.to_owned());
@@ -295,6 +313,7 @@ impl Words {
                 args.set("ended", self.date_for(telling, ended.date()));
                 args.set("ended-at", self.time(ended.time()));
             }
+            DeclineReason::OkHeld { held } => args.set("held", self.money(*held)),
             DeclineReason::OkSmall { cap } => args.set("cap", self.money(*cap)),
             DeclineReason::OverPurchase { limit } => args.set("limit", self.money(*limit)),
             DeclineReason::OverPeriod { period, limit, left, until } => {

@@ -10,6 +10,7 @@ use crate::domain::reason_code::ReasonCode;
 
 mod list;
 mod news;
+mod tills;
 
 const AUDIENCES: [Audience; 3] = [Audience::Person, Audience::Worker, Audience::Finance];
 
@@ -99,6 +100,10 @@ fn a_situation<'a>(zone: &'a TimeZone, pot_names: &'a BTreeMap<PotId, String>) -
         place: Some("Vet"),
         category_name: "Vets and pets",
         is_sensitive: false,
+        hides_card: false,
+        is_app_bill: false,
+        till: Till::Nobody,
+        payable: None,
         card_last_four: "5678",
         new_card_last_four: None,
         zone,
@@ -153,6 +158,7 @@ fn reasons(amount: i64) -> Vec<DeclineReason> {
         R::AbroadOff,
         R::OutsideHours { hours: Hours { from: time(6, 45, 0, 0), to: time(22, 45, 0, 0) } },
         R::OkUsed,
+        R::OkHeld { held: money },
         R::OkOver { ended_at: "2026-09-30T11:45:00Z".parse().unwrap() },
         R::OkSmall { cap: money },
         R::OverPurchase { limit: money },
@@ -193,7 +199,8 @@ fn texts_to_the_person(amount: i64, situation: &Situation<'_>) -> Vec<String> {
     let mut texts = vec![words.quiet_text(situation), words.text(Phrase::NotPaidShort)];
     for reason in reasons(amount) {
         for new_card_last_four in [None, Some("1234")] {
-            let situation = Situation { new_card_last_four, ..*situation };
+            let hides_card = amount == WORST && new_card_last_four.is_some();
+            let situation = Situation { new_card_last_four, hides_card, ..*situation };
             let next = words.what_next(&reason, &situation);
             texts.push(format!("{} {next}", words.why(&reason, Audience::Person, &situation)));
             texts.push(words.text_message(&reason, &situation));
@@ -297,8 +304,14 @@ fn every_text_message_is_one_message_and_still_gives_the_reason() {
     let (zone, pots) = (london(), some_pots());
     let words = Words::english();
     let situation = a_long_situation(&zone, &pots);
-    for new_card_last_four in [None, Some("1234")] {
-        let situation = Situation { new_card_last_four, ..situation };
+    for (new_card_last_four, till) in [
+        (None, Till::Nobody),
+        (Some("1234"), Till::Nobody),
+        (None, Till::Pump),
+        (None, Till::Counter),
+    ] {
+        let (payable, is_app_bill) = (Some(gbp(WORST)), till == Till::Counter);
+        let situation = Situation { new_card_last_four, till, payable, is_app_bill, ..situation };
         for reason in reasons(WORST) {
             for text in
                 [words.text_message(&reason, &situation), words.text_reply(&reason, &situation)]

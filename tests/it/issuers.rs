@@ -191,8 +191,11 @@ fn plain_question() -> AuthorisationRequest {
         sequence: 0,
         card: "ic_1TestCard00000000001".parse().unwrap(),
         amount: gbp(12_50),
+        bought_at: Some("2026-09-21T14:13:20Z".parse().unwrap()),
         cash_back: gbp(0),
+        atm_fee: gbp(0),
         transaction_amount: gbp(12_50),
+        has_unread_price: false,
         kind: PurchaseKind::Purchase,
         presence: Presence::InPerson,
         partial: PartialAmounts::NotAllowed,
@@ -230,6 +233,7 @@ fn expected_question(id: &str) -> Option<AuthorisationRequest> {
             ..question(5, 35_00)
         },
         "req-atm-withdrawal" => AuthorisationRequest {
+            atm_fee: gbp(1_75),
             kind: PurchaseKind::Cash,
             merchant: shop("6011", "TEST BANK ATM"),
             ..question(6, 101_75)

@@ -1,6 +1,6 @@
 //! Values that the tests of the core share: each a valid whole, to be changed in one place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::civil::Date;
@@ -12,12 +12,14 @@ use sayso::domain::authorisation::{
 };
 use sayso::domain::card::CardState;
 use sayso::domain::decide::VERSION;
+use sayso::domain::home::Home;
 use sayso::domain::id::{PermissionId, PotId, StreamId};
 use sayso::domain::limit::Limit;
+use sayso::domain::margin::MarginPercent;
 use sayso::domain::merchant::{Category, Mcc, Merchant};
 use sayso::domain::money::Money;
 use sayso::domain::period::Moment;
-use sayso::domain::permission::{Giver, Permission};
+use sayso::domain::permission::{Giver, Permission, Uses};
 use sayso::domain::person::PersonState;
 use sayso::domain::pot::PotPlan;
 use sayso::domain::stream::Stream;
@@ -54,8 +56,11 @@ pub(crate) fn a_request() -> AuthorisationRequest {
         sequence: 0,
         card: "ic_dee".parse().unwrap(),
         amount: gbp(10_00),
+        bought_at: None,
         cash_back: gbp(0),
+        atm_fee: gbp(0),
         transaction_amount: gbp(10_00),
+        has_unread_price: false,
         kind: PurchaseKind::Purchase,
         presence: Presence::InPerson,
         partial: PartialAmounts::NotAllowed,
@@ -73,7 +78,7 @@ pub(crate) fn some_facts() -> Facts {
             version: 1,
             state: ProgrammeState::Running,
             currency: "GBP".parse().unwrap(),
-            country: "GB".to_owned(),
+            home: Home::of("GB"),
             streams: Arc::new(vec![a_stream("homes")]),
         },
         holder: Some(Holder {
@@ -81,12 +86,17 @@ pub(crate) fn some_facts() -> Facts {
             person: PersonState::Active,
             agreement: Arc::new(an_agreement()),
         }),
+        counts_on: monday_morning().date,
         category: category("food"),
+        unknown_country: None,
         permissions: Vec::new(),
+        held_here: BTreeSet::new(),
         counters: BTreeMap::new(),
         pots: BTreeMap::from([(pot("week"), gbp(60_00).into())]),
         margin: gbp(0),
+        exchange: MarginPercent::NONE,
         continues: Continues::Nothing,
+        begun_as: None,
     }
 }
 
@@ -96,7 +106,7 @@ pub(crate) fn a_stream(id: &str) -> Stream {
         id: id.parse().unwrap(),
         name: "Homes grant".to_owned(),
         funder: "Riverside Council".to_owned(),
-        never: std::collections::BTreeSet::new(),
+        never: BTreeSet::new(),
         ends_on: None,
         drains_first: false,
     }
@@ -164,5 +174,6 @@ pub(crate) fn a_permission() -> Permission {
         given_at: "2026-11-23T08:00:00Z".parse().unwrap(),
         ends_at: "2026-11-23T23:59:00Z".parse().unwrap(),
         giver: Giver::People,
+        uses: Some(Uses::none(gbp(0).currency())),
     }
 }

@@ -61,6 +61,7 @@ impl<'a> Inspection<'a> {
         let purchases = self.check_purchases(&links);
         self.check_pots(&links, &purchases);
         self.check_counters(&links, &purchases);
+        self.check_permissions(&purchases);
     }
 
     pub(super) fn find(&mut self, table: &'static Table, row: &[Value], what: impl Into<String>) {

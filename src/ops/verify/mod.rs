@@ -7,6 +7,7 @@
 mod book;
 mod counters;
 mod money;
+mod permissions;
 mod records;
 mod seals;
 

@@ -26,6 +26,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::domain::agreement::{Scope, Term};
 use crate::domain::authorisation::ProgrammeState;
 use crate::domain::card::CardState;
+use crate::domain::home::Home;
 use crate::domain::id::{
     CardToken, ConnectionId, LoadId, PermissionId, PersonId, ProgrammeId, WorkerId,
 };
@@ -72,7 +73,7 @@ pub struct Settings {
     pub zone: TimeZone,
     pub currency: Currency,
     /// Where a purchase is not abroad: ISO 3166 alpha-2.
-    pub country: String,
+    pub home: Home,
     /// What a purchase in another currency holds beyond what is asked.
     pub exchange_margin: MarginPercent,
     /// Above this sum a manager joins in a looser list; none when a manager never has to.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZone;
 
 use crate::domain::authorisation::ProgrammeState;
+use crate::domain::home::{Home, UnknownCountry};
 use crate::domain::id::{ConnectionId, StreamId, WorkerId};
 use crate::domain::margin::MarginPercent;
 use crate::domain::merchant::Category;
@@ -134,6 +135,8 @@ pub(super) fn read(root: &Entry<'_>, known: &Known<'_>) -> Option<Settings> {
         "time_zone",
         "currency",
         "country",
+        "home_countries",
+        "unknown_country",
         "exchange_margin_percent",
         "manager_above",
         "paused",
@@ -146,7 +149,7 @@ pub(super) fn read(root: &Entry<'_>, known: &Known<'_>) -> Option<Settings> {
     let name = programme.text("name", NAME_CHARS_MAX);
     let zone = zone(&programme);
     let currency = programme.parsed("currency");
-    let country = country(&programme);
+    let home = home(&programme);
     let exchange_margin = exchange_margin(&programme);
     let manager_above = programme
         .has("manager_above")
@@ -160,7 +163,7 @@ pub(super) fn read(root: &Entry<'_>, known: &Known<'_>) -> Option<Settings> {
         zone_name,
         zone,
         currency: currency?,
-        country: country?,
+        home: home?,
         exchange_margin: exchange_margin?,
         manager_above,
         state: if paused { ProgrammeState::Paused } else { ProgrammeState::Running },
@@ -188,14 +191,28 @@ fn zone(programme: &Entry<'_>) -> Option<(String, TimeZone)> {
     named
 }
 
-fn country(programme: &Entry<'_>) -> Option<String> {
-    let text = programme.text("country", NAME_CHARS_MAX)?;
+/// The countries in which a purchase is not abroad.
+fn home(programme: &Entry<'_>) -> Option<Home> {
+    let text = programme.text("country", NAME_CHARS_MAX);
+    let own = text.and_then(|text| country(programme, "country", text));
+    let others = programme.texts("home_countries", NAME_CHARS_MAX);
+    let others = all(others.into_iter().map(|text| country(programme, "home_countries", text)));
+    let unknown = programme.word(
+        "unknown_country",
+        UnknownCountry::ALL,
+        UnknownCountry::word,
+        Some(UnknownCountry::Home),
+    );
+    Some(Home { country: own?, others: others?, unknown: unknown? })
+}
+
+fn country(programme: &Entry<'_>, key: &str, text: String) -> Option<String> {
     if text.len() == 2 && text.parse::<iso_currency::Country>().is_ok() {
         return Some(text);
     }
     let text = shortened(&text);
     programme.problem(
-        "country",
+        key,
         format!("there is no country {text:?}: write its two-letter ISO code, like \"GB\""),
     );
     None

@@ -7,6 +7,7 @@ use jiff::civil::Time;
 
 use crate::domain::agreement::{Answer, Decider, Scope};
 use crate::domain::authorisation::ProgrammeState;
+use crate::domain::home::UnknownCountry;
 use crate::domain::id::{PersonId, WorkerId};
 use crate::domain::limit::Limit;
 use crate::domain::margin::MarginPercent;
@@ -134,7 +135,14 @@ impl Text {
         self.text("name", &settings.name);
         self.text("time_zone", &settings.zone_name);
         self.text("currency", settings.currency.code());
-        self.text("country", &settings.country);
+        self.text("country", &settings.home.country);
+        if !settings.home.others.is_empty() {
+            let others: Vec<_> = settings.home.others.iter().map(|code| quoted(code)).collect();
+            self.list("home_countries", &others);
+        }
+        if settings.home.unknown != UnknownCountry::Home {
+            self.text("unknown_country", settings.home.unknown.word());
+        }
         if settings.exchange_margin != MarginPercent::NONE {
             self.field("exchange_margin_percent", settings.exchange_margin.number());
         }

@@ -44,7 +44,7 @@ async fn a_yes_pays_the_next_try_at_every_gateway(database: TestDatabase) {
     let paid = town.world.caller_of(&other).ask(&handset("Second")).await;
     assert!(paid.is_approved(), "{paid:?}");
     let again = town.world.ask(&handset("Third")).await;
-    assert_eq!(again.reason(), "ok_used");
+    assert_eq!(again.reason(), "ok_held");
     assert_eq!(town.world.pot("dee", "moving-in", "held").await, 79_00);
     let told = town.told().await;
     let told: Vec<_> = told.iter().map(|(to, kind, _)| (to.as_str(), kind.as_str())).collect();
@@ -291,6 +291,7 @@ async fn no_rule_lifts_what_the_person_set_on_themselves(database: TestDatabase)
         given_at: town.world.now(),
         ends_at: town.world.now().checked_add((14 * 24).hours()).unwrap(),
         giver: sayso::domain::permission::Giver::Programme,
+        uses: Some(sayso::domain::permission::Uses::none(gbp(1).currency())),
     };
     let (programme, budget) = ("riverside".parse().unwrap(), "dee".parse().unwrap());
     let mut tx = town.world.app.store().begin().await.unwrap();

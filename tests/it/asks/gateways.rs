@@ -152,7 +152,7 @@ async fn a_yes_works_at_once_at_the_other_gateway(database: TestDatabase) {
     let mut refused = 0;
     for person in shopping {
         let seen = person.await.unwrap();
-        assert!(seen.keys().all(|why| ["category_ask", "ok_used"].contains(&why.as_str())));
+        assert!(seen.keys().all(|why| ["category_ask", "ok_held"].contains(&why.as_str())));
         refused += seen.values().sum::<i64>();
     }
     let all = i64::try_from(PEOPLE * rounds).unwrap();

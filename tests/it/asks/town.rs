@@ -85,9 +85,9 @@ impl Town {
         answer
     }
 
-    /// As [`Self::refused`], after an OK that was used.
+    /// As [`Self::refused`], while an earlier try holds the OK.
     pub(crate) async fn refused_again(&self, name: &str) {
-        assert_eq!(self.world.ask(&handset(name)).await.reason(), "ok_used");
+        assert_eq!(self.world.ask(&handset(name)).await.reason(), "ok_held");
     }
 
     /// Answers; run again while another transaction is in the way.

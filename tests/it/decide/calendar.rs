@@ -59,6 +59,7 @@ fn is_free_again(period: Period, zone: &TimeZone, [before, after]: [Timestamp; 2
         presence: a_request().presence,
         abroad: Abroad::No,
         cash_back: gbp(0),
+        atm_fee: gbp(0),
         matched: Scope::EverythingElse,
     };
     let used = Committed { amount: gbp(10_00), purchases: 1 };
@@ -66,6 +67,7 @@ fn is_free_again(period: Period, zone: &TimeZone, [before, after]: [Timestamp; 2
     let keys = counted.counters(&holder.agreement);
     facts.counters = keys.into_iter().map(|key| (key, used)).collect::<BTreeMap<_, _>>();
     facts.moment = Moment::new(after, zone);
+    facts.counts_on = facts.moment.date;
     reasons(&a_request(), &facts).is_empty()
 }
 

@@ -44,6 +44,7 @@ fn used_on(today: Date, scope: &Scope, limit: Limit, amount: i64, purchases: u32
         agreement.terms.push(limited(scope.clone(), limit));
     });
     facts.moment.date = today;
+    facts.counts_on = today;
     if let Some(period) = limit.period() {
         let key = CounterKey { scope: scope.clone(), period, first_day: period.first_day(today) };
         let used = Committed { amount: gbp(amount), purchases };
@@ -194,6 +195,7 @@ fn scenario_45_a_month_ends_when_the_calendar_says() {
         // The day after, the same counter belongs to the month before.
         let mut tomorrow = facts;
         tomorrow.moment.date = last.tomorrow().unwrap();
+        tomorrow.counts_on = tomorrow.moment.date;
         assert_eq!(reasons(&a_request(), &tomorrow), [], "{last}");
     }
 }

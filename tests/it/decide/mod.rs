@@ -4,6 +4,7 @@ mod calendar;
 mod golden;
 mod limits;
 mod order;
+mod parts;
 mod permissions;
 mod pots;
 mod properties;

@@ -198,13 +198,15 @@ fn a_part_never_goes_below_the_cash_that_is_handed_out() {
 }
 
 #[test]
-fn a_part_is_never_paid_to_fit_a_limit() {
+fn a_part_fits_the_limits_too_and_by_the_first_rules_never_did() {
     let request = AuthorisationRequest { partial: PartialAmounts::Allowed, ..a_request() };
     for left in [7_00, 60_00] {
         let mut facts = partly(true, left);
         let agreement = &mut facts.holder.as_mut().unwrap().agreement;
         let limit = limited(Scope::Everything, Limit::PerPurchase(gbp(8_00)));
         Arc::make_mut(agreement).terms.push(limit);
+        assert_eq!(approved(&request, &facts).amount, gbp(left.min(8_00)));
+        facts.rules_version = 1;
         let over = DeclineReason::OverPurchase { limit: gbp(8_00) };
         assert_eq!(reasons(&request, &facts), [over], "{left}");
     }

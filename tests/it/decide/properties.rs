@@ -17,12 +17,14 @@ use sayso::domain::authorisation::{
 };
 use sayso::domain::card::CardState;
 use sayso::domain::decide::decide;
+use sayso::domain::home::Home;
 use sayso::domain::id::PermissionId;
-use sayso::domain::limit::{Committed, CounterKey, Limit};
+use sayso::domain::limit::{Committed, Counted, CounterKey, Limit};
+use sayso::domain::margin::MarginPercent;
 use sayso::domain::merchant::{Category, Mcc, Merchant, ShopKey};
 use sayso::domain::money::Money;
 use sayso::domain::period::{Moment, Period};
-use sayso::domain::permission::{Giver, Permission};
+use sayso::domain::permission::{Giver, Permission, Uses};
 use sayso::domain::person::PersonState;
 use sayso::domain::pot::{InPot, PotPlan};
 use sayso::domain::release::{Every, Release};
@@ -176,6 +178,8 @@ prop_compose! {
         given_days_ago in 0..4_i64,
         is_given in any::<bool>(),
         ends_in_hours in -1..=2_i64,
+        open in option::of(0..=60_00_i64),
+        captured in prop_oneof![3 => Just(0_u32), 1 => 1..3_u32],
     ) -> Permission {
         let later = |hours| {
             monday_morning().at.checked_add(SignedDuration::from_hours(hours)).unwrap()
@@ -188,6 +192,7 @@ prop_compose! {
             given_at: later(-24 * given_days_ago),
             ends_at: later(ends_in_hours),
             giver: if is_given { Giver::People } else { Giver::Programme },
+            uses: open.map(|open| Uses { open: gbp(open), open_at: BTreeMap::new(), captured }),
         }
     }
 }
@@ -241,13 +246,28 @@ prop_compose! {
         let in_pots = in_pots.chain(own).collect();
         agreement.pots = pots;
         let mut facts = some_facts();
+        let permissions: Vec<_> = permissions.0.into_iter().chain(permissions.1).collect();
+        let is_open = |p: &&Permission| {
+            let open = p.uses.as_ref().is_some_and(|uses| uses.open.is_positive());
+            open && p.cap.minor() % 2 == 0
+        };
+        let held_here = permissions.iter().filter(is_open).map(|p| p.id).collect();
+        let begun_as = so_far.filter(|minor| minor % 2 == 0).map(|minor| {
+            let began = Scope::Category(self::category(CATEGORIES[usize::from(minor % 4 == 0)]));
+            let (on, home) = (monday_morning().date, Home::of("GB"));
+            let about = self::category("alcohol");
+            Counted::new(&a_request(), on, &about, &home, began)
+        });
         facts.programme.state = state;
         facts.programme.streams = Arc::new(streams.to_vec());
         Facts {
             moment: Moment { time: time(hour, 30, 0, 0), ..monday_morning() },
             holder: Some(Holder { card, person, agreement: Arc::new(agreement) }),
             category,
-            permissions: permissions.0.into_iter().chain(permissions.1).collect(),
+            permissions,
+            held_here,
+            exchange: MarginPercent::new(u32::try_from(margin % 9).unwrap()).unwrap(),
+            begun_as,
             counters,
             pots: in_pots,
             margin: gbp(margin),
@@ -490,8 +510,16 @@ proptest! {
         prop_assert_eq!(facts.programme.state, ProgrammeState::Running);
         if let Some(used) = approval.permission {
             let permission = facts.permissions.iter().find(|p| p.id == used).unwrap();
-            prop_assert!(permission.uses_left > 0 && permission.ends_at > facts.moment.at);
-            prop_assert!(request.amount.minor() <= permission.cap.minor());
+            prop_assert!(permission.ends_at > facts.moment.at);
+            let hundredths = 100 + i64::from(facts.exchange.number());
+            let most = (permission.cap.minor() * hundredths).div_euclid(100) + 1;
+            let held = permission.uses.as_ref().map_or(0, |uses| uses.open.minor());
+            if permission.uses_left > 0 {
+                prop_assert!(request.amount.minor() <= most);
+            } else {
+                prop_assert!(facts.held_here.contains(&used));
+                prop_assert!(request.amount.minor() + held <= most);
+            }
         }
     }
 

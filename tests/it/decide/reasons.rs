@@ -14,7 +14,7 @@ use sayso::domain::limit::{Committed, CounterKey, Limit};
 use sayso::domain::merchant::{Category, Mcc, Merchant};
 use sayso::domain::money::Money;
 use sayso::domain::period::{Moment, Period};
-use sayso::domain::permission::Permission;
+use sayso::domain::permission::{Permission, Uses};
 use sayso::domain::person::PersonState;
 use sayso::domain::pot::InPot;
 use sayso::domain::reason::DeclineReason;
@@ -157,6 +157,7 @@ fn about_permissions_limits_and_money() -> Vec<Case> {
             given(Permission { uses_left: 0, ..a_permission() }),
             vec![Why::OkUsed, asks.clone()],
         ),
+        (a_request(), given(held(15_00)), vec![Why::OkHeld { held: gbp(15_00) }, asks.clone()]),
         (
             a_request(),
             given(Permission { ends_at: ended_at, ..a_permission() }),
@@ -203,6 +204,12 @@ fn about_permissions_limits_and_money() -> Vec<Case> {
         ),
         (a_request(), some_of_it_comes_tomorrow(), vec![not_yet()]),
     ]
+}
+
+/// A permission that is used, by a hold of which nothing was captured.
+fn held(minor: i64) -> Permission {
+    let uses = Uses { open: gbp(minor), ..Uses::none(gbp(0).currency()) };
+    Permission { uses_left: 0, uses: Some(uses), ..a_permission() }
 }
 
 /// £60.00 is there, of which £9.99 is let out each day since today.

@@ -437,6 +437,7 @@ fn a_purchase(name: &str) -> Purchase {
             presence: Presence::InPerson,
             abroad: Abroad::No,
             cash_back,
+            atm_fee: gbp(0),
             matched: Scope::Category(category("food")),
         },
         place: Place::new("Corner Shop 12"),

@@ -1,6 +1,7 @@
 //! What can go wrong, one test per way, each over real HTTP against a whole gateway, each ended by
 //! the checker. The numbers are those of the project's table of scenarios.
 
+mod answers;
 mod attacks;
 mod claims;
 mod clocks;

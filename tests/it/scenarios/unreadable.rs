@@ -61,7 +61,7 @@ async fn a_one_time_ok_pays_once_however_many_ask_at_once(database: TestDatabase
     let callers = [world.caller(), world.caller_of(&other)];
     let asked = (0..16).map(|number: usize| {
         let caller = callers[number % 2].clone();
-        let phone = Purchase { mcc: json!("4812"), ..purchase(&format!("Phone{number}"), 5_00) };
+        let phone = Purchase { mcc: json!("4812"), ..purchase(&format!("Phone{number}"), 40_00) };
         tokio::spawn(async move { caller.ask(&phone).await })
     });
     let mut answers = Vec::new();
@@ -71,7 +71,7 @@ async fn a_one_time_ok_pays_once_however_many_ask_at_once(database: TestDatabase
     let paid = answers.iter().filter(|answer| answer.is_approved()).count();
     assert_eq!(paid, 1);
     let refused = answers.iter().filter(|answer| !answer.is_approved());
-    assert!(refused.clone().all(|answer| answer.reason() == "ok_used"), "{answers:?}");
+    assert!(refused.clone().all(|answer| answer.reason() == "ok_held"), "{answers:?}");
     other.stop().await;
     world.check().await;
 }

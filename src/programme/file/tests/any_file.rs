@@ -233,6 +233,10 @@ fn a_file() -> impl Strategy<Value = ProgrammeFile> {
                 let member_states = [MemberState::Active, MemberState::Ended];
                 let states = [ProgrammeState::Running, ProgrammeState::Paused];
                 file.settings.exchange_margin = MarginPercent::new(margin).unwrap();
+                let others =
+                    ["JE", "GG", "IM"].into_iter().take(usize::try_from(margin % 4).unwrap());
+                file.settings.home.others = others.map(str::to_owned).collect();
+                file.settings.home.unknown = UnknownCountry::ALL[usize::from(drains_first)];
                 file.settings.state = states[usize::from(paused)];
                 file.settings.streams[0].drains_first = drains_first;
                 file.settings.connections[0].secrets[0].until = until;

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use jiff::civil::{date, time};
 
 use crate::domain::agreement::{Answer, Decider, Gate, Hours, TermDraft};
+use crate::domain::home::UnknownCountry;
 use crate::domain::limit::Limit;
 use crate::domain::merchant::{Mcc, ShopKey};
 use crate::domain::period::Period;
@@ -158,6 +159,19 @@ fn a_margin_that_is_left_out_is_none() {
             "as files were before"
         );
     }
+}
+
+#[test]
+fn home_is_the_country_alone_unless_the_file_says_more() {
+    let home = parsed(SMALL).settings.home;
+    assert_eq!(home, Home::of("GB"));
+    assert!(!write_settings(&parsed(SMALL).settings).contains("home_countries"), "as before");
+    let line = "country = \"GB\"\nhome_countries = [\"JE\", \"IM\"]\nunknown_country = \"abroad\"";
+    let settings = parsed(&SMALL.replacen("country = \"GB\"", line, 1)).settings;
+    let others = vec!["JE".to_owned(), "IM".to_owned()];
+    let unknown = UnknownCountry::Abroad;
+    assert_eq!(settings.home, Home { others, unknown, ..Home::of("GB") });
+    assert!(write_settings(&settings).contains("home_countries = ["));
 }
 
 #[test]
