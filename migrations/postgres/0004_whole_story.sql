@@ -12,3 +12,17 @@ ALTER TABLE purchase ADD COLUMN atm_fee_minor TEXT COLLATE "C";
 ALTER TABLE permission ADD COLUMN open_minor BIGINT;
 ALTER TABLE permission ADD COLUMN captured_count BIGINT;
 ALTER TABLE permission ADD COLUMN open_at TEXT COLLATE "C";
+
+-- ------------------------------------------------------------------------- what few purchases have --
+
+-- JSON: what limits got back, captures that belong elsewhere, gains by exchange, what was unusual.
+-- Null for most purchases, and for those from before.
+ALTER TABLE purchase ADD COLUMN extra TEXT COLLATE "C";
+
+-- ------------------------------------------------------------------------------ what to look at --
+
+-- The purchase or the message that an exception is about, and the message that explained it: such
+-- an exception is kept, and shown no more.
+ALTER TABLE exception ADD COLUMN about TEXT COLLATE "C";
+ALTER TABLE exception ADD COLUMN settled_at BIGINT;
+ALTER TABLE exception ADD COLUMN settled_by TEXT COLLATE "C";

@@ -19,8 +19,8 @@ use crate::domain::authorisation::{
 use crate::domain::card::CardState;
 use crate::domain::decide::{VERSION, decide};
 use crate::domain::id::{
-    BudgetId, ConnectionId, DecisionId, ExceptionId, IssuerReference, MessageId, PermissionId,
-    PostingId, PotId, ProgrammeId, PurchaseId, PurchaseReference,
+    BudgetId, ConnectionId, DecisionId, IssuerReference, MessageId, PermissionId, PostingId, PotId,
+    ProgrammeId, PurchaseId, PurchaseReference,
 };
 use crate::domain::limit::{Counted, CounterKey};
 use crate::domain::margin::{Margin, MarginPercent};
@@ -39,7 +39,7 @@ use crate::programme::directory::{Directory, DirectoryError, Programme};
 use crate::record::decision::{DECISION, NewDecision, content_digest};
 use crate::record::row::Digest;
 use crate::store::{
-    Additions, BookWanted, Books, CardKey, Expected, NewMessage, Note, StoreError, Tx,
+    Additions, BookWanted, Books, CardKey, Expected, NewMessage, Note, StoreError, Tx, exception_id,
 };
 
 pub use answers::our_fault;
@@ -112,7 +112,7 @@ pub async fn authorise(
         let content = content_digest(request);
         if let Some(known) = answers.find(request, content) {
             if known.is_conflict {
-                additions.notes.push(conflict_note(question, budget, ids));
+                additions.notes.push(conflict_note(question, budget));
             }
             answered.push(known);
             continue;
@@ -323,14 +323,16 @@ const fn promise(
     Promise { sequence: request.sequence, amount, permission, state: PromiseState::Kept }
 }
 
-fn conflict_note(question: &Question, budget: &BudgetId, ids: &NewIds) -> Note {
+fn conflict_note(question: &Question, budget: &BudgetId) -> Note {
     let request = &question.request;
+    let about = reference_text(&request.connection, &request.reference);
     Note {
-        id: ExceptionId::new(ids.next(question.arrived_at)),
+        id: exception_id(&request.programme, "conflict", &about),
         programme: request.programme.clone(),
         budget: budget.clone(),
         kind: "conflict",
-        subject: reference_text(&request.connection, &request.reference),
+        subject: about.clone(),
+        about,
         detail: "the same reference came before with other content; it was not paid".to_owned(),
         noted_at: question.arrived_at,
     }
@@ -536,7 +538,7 @@ impl Desk<'_> {
     ) -> Result<(), LedgerError> {
         let key = purchase_key(request);
         if open_purchase(self.book, request).is_none() {
-            let begun = self.new_purchase(request, cause.moment);
+            let begun = self.new_purchase(request, cause.posting);
             let (counted, margin) = (begun.counted.clone(), begun.margin.percent());
             self.book.purchases.entry(key.clone()).or_insert(begun).begin_anew(counted, margin);
         }
@@ -550,9 +552,9 @@ impl Desk<'_> {
         })
     }
 
-    fn new_purchase(&self, request: &AuthorisationRequest, moment: Moment) -> Purchase {
+    fn new_purchase(&self, request: &AuthorisationRequest, posting: PostingId) -> Purchase {
         Purchase::begin(Beginning {
-            id: PurchaseId::new(self.ids.next(moment.at)),
+            id: PurchaseId::new(posting.uuid()),
             budget: self.book.budget.clone(),
             connection: request.connection.clone(),
             reference: request.purchase.clone(),

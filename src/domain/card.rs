@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 /// What the card may do now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CardState {
     Active,
     /// Not switched on yet.
@@ -56,6 +56,18 @@ impl CardState {
     /// Reads a stored word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.word() == word)
+    }
+
+    /// Whether it was in use and nobody may pay with it any more.
+    pub const fn is_stopped(self) -> bool {
+        match self {
+            Self::FrozenByPerson
+            | Self::FrozenByStaff
+            | Self::Lost
+            | Self::Replaced
+            | Self::Expired => true,
+            Self::Active | Self::NotStarted => false,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::id::IssuerReference;
 use super::money::{Currency, Money, MoneyError};
-use super::presentment::Position;
+use super::position::{Position, Rank};
 
 /// What one message says about a dispute.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,16 @@ impl Outcome {
         }
     }
 
+    /// Where a message that says this, about `amount`, stands among others at `position`.
+    fn rank(self, position: &Position, amount: Money) -> Rank {
+        let outcome = match self {
+            Self::Open => 0,
+            Self::Won => 1,
+            Self::Lost => 2,
+        };
+        position.rank(amount.minor(), outcome)
+    }
+
     /// Reads a stored word.
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::Open, Self::Won, Self::Lost].into_iter().find(|outcome| outcome.word() == word)
@@ -62,6 +72,15 @@ impl Funds {
             Self::Credited => "credited",
             Self::TakenAgain => "taken_again",
         }
+    }
+
+    /// Where a message that says this stands among others at `position`.
+    fn rank(self, position: &Position) -> Rank {
+        let outcome = match self {
+            Self::Credited => 0,
+            Self::TakenAgain => 1,
+        };
+        position.rank(0, outcome)
     }
 
     /// Reads a stored word.
@@ -95,12 +114,14 @@ impl Dispute {
 
     /// Takes over what is newer than what is known.
     pub fn hear(&mut self, report: &DisputeReport) {
-        if self.outcome.1 < report.position {
+        let told = report.outcome.rank(&report.position, report.amount);
+        if self.outcome.0.rank(&self.outcome.1, self.amount) < told {
             self.outcome = (report.outcome, report.position.clone());
             self.amount = report.amount;
         }
         let Some(funds) = report.funds else { return };
-        if self.funds.as_ref().is_none_or(|(_, known)| *known < report.position) {
+        let told = funds.rank(&report.position);
+        if self.funds.as_ref().is_none_or(|(known, at)| known.rank(at) < told) {
             self.funds = Some((funds, report.position.clone()));
         }
     }

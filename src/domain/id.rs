@@ -299,6 +299,15 @@ reference!(PurchaseReference);
 reference!(CardToken);
 
 impl IssuerReference {
+    /// The identifier of one question about a purchase, 0 for the first: issuers that number none
+    /// get it from the number of answers that the purchase had by then.
+    pub fn of_question(
+        purchase: &PurchaseReference,
+        sequence: u32,
+    ) -> Result<Self, ParseReferenceError> {
+        format!("{purchase}/{sequence}").parse()
+    }
+
     /// Stands where no issuer said anything: our own clock did.
     pub fn own() -> Self {
         Self("sayso".to_owned())

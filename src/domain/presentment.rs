@@ -7,6 +7,7 @@ use super::dispute::DisputeReport;
 use super::id::{CardToken, IssuerReference, PurchaseReference};
 use super::merchant::Merchant;
 use super::money::{Currency, Money};
+use super::position::{Position, Rank};
 
 /// One later message of an issuer, in our words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +48,13 @@ pub struct PurchaseReport {
     pub cash_back: Money,
     /// The merchant's own currency, as far as the message tells it.
     pub merchant_currency: Option<Currency>,
+    /// What a presentment is in the merchant's own currency; none where the message does not tell
+    /// it exactly.
+    pub merchant_amount: Option<Money>,
     pub merchant: Merchant,
+    /// When the purchase, or the clearing of one that nobody asked about, was made by the issuer's
+    /// clock.
+    pub bought_at: Option<Timestamp>,
 }
 
 /// A snapshot of an authorisation.
@@ -57,8 +64,21 @@ pub struct StandingReport {
     pub about: PurchaseReport,
     pub standing: Standing,
     pub position: Position,
-    /// Why the issuer's latest answer to the shop was not ours, in its own word; none if it was.
-    pub without_us: Option<&'static str>,
+    /// Every question that was answered so far, whoever answered it; the first one first.
+    pub answers: Vec<IssuerAnswer>,
+}
+
+/// What the shop was answered to one question, as the issuer tells it later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuerAnswer {
+    pub is_approved: bool,
+    /// What was asked.
+    pub amount: Money,
+    /// Who decided and why, in the issuer's own word.
+    pub reason: Option<String>,
+    /// Whether the issuer says that it went by no answer of ours, because it had none in time or
+    /// could not pay.
+    pub is_without_us: bool,
 }
 
 /// How an authorisation stands at the issuer.
@@ -98,6 +118,18 @@ impl Standing {
         }
     }
 
+    /// Where a snapshot that says this stands among others at `position`.
+    pub fn rank(&self, position: &Position) -> Rank {
+        let outcome = match self {
+            Self::Open { .. } => 0,
+            Self::Closed { .. } => 1,
+            Self::Declined => 2,
+            Self::Expired => 3,
+            Self::Reversed => 4,
+        };
+        position.rank(self.total().map_or(0, Money::minor), outcome)
+    }
+
     /// Reads a stored word; `amount` is what an open one holds, or a closed one has claimed.
     pub fn from_word(word: &str, amount: Money) -> Option<Self> {
         let (open, closed) = (Self::Open { total: amount }, Self::Closed { claimed: amount });
@@ -105,21 +137,6 @@ impl Standing {
             .into_iter()
             .find(|standing| standing.word() == word)
     }
-}
-
-/// Where a snapshot stands among all snapshots of one authorisation: the last one is true.
-///
-/// A total order over what the message itself says, so that the order of arrival does not matter.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
-    /// When the issuer made the snapshot.
-    pub at: Timestamp,
-    /// How many questions had been answered by then.
-    pub answers: u32,
-    /// 0 while open, 1 when over: within one second, over comes last.
-    pub over: u8,
-    /// Breaks the last ties, the same way everywhere.
-    pub reference: IssuerReference,
 }
 
 /// A change to a hold, as issuers tell it that send one message per change.

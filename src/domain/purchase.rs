@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
+use super::card::CardState;
 use super::dispute::{self, Dispute, DisputeReport};
 use super::hold::{self, Hold};
 use super::id::{
@@ -12,9 +13,11 @@ use super::id::{
 };
 use super::limit::Counted;
 use super::margin::{Margin, MarginPercent};
+use super::merchant::Mcc;
 use super::money::{Currency, Money, MoneyError};
+use super::position::{MessageKind, Position, Rank};
 use super::pot::PotPart;
-use super::presentment::{Position, Standing};
+use super::presentment::{Direction, Standing};
 
 /// A purchase, from its first question or message to its last.
 ///
@@ -57,6 +60,44 @@ pub struct Purchase {
     pub recovered: Money,
     /// When what is held is given back if nobody speaks of it; none when nothing is held.
     pub expires_at: Option<Timestamp>,
+    /// What came back and limits got back. Below what came back where a refund was booked before
+    /// limits followed refunds.
+    pub limit_back: Money,
+    /// Captures that named this purchase and were booked elsewhere, because they do not fit it: what
+    /// a closed authorisation claims includes them.
+    pub captured_elsewhere: Money,
+    /// What came back beyond what was captured because the exchange rate had changed: it is in the
+    /// pot that paid.
+    pub exchange: Option<PotPart>,
+    /// Captures and refunds in the merchant's own currency; none as long as no message told any.
+    pub merchant_sums: Option<MerchantSums>,
+    /// The largest total that a snapshot of an open authorisation showed.
+    pub most_held: Money,
+    pub anomalies: Anomalies,
+}
+
+/// What was captured and refunded in the merchant's own currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MerchantSums {
+    pub captured: Money,
+    pub refunded: Money,
+}
+
+/// What was unusual about captures. Facts only accumulate, and in any order to the same value.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Anomalies {
+    /// Its capture names no authorisation.
+    pub is_unlinked: bool,
+    /// Its capture or refund names another purchase, which it does not fit.
+    pub is_moved: bool,
+    /// A question about it was declined, by us or as the issuer tells.
+    pub is_declined: bool,
+    /// The state of the card when something was captured, if nobody could pay with it.
+    pub stopped_card: Option<CardState>,
+    /// Another kind of shop than the purchase began with; of several the lowest code.
+    pub other_kind: Option<Mcc>,
+    /// The two largest captures, the larger one first.
+    pub largest_captures: Vec<Money>,
 }
 
 /// The shop's name as the issuer sent it. The name may be erased later; its digest stays.
@@ -99,6 +140,12 @@ pub enum PromiseState {
 pub struct IssuerWord {
     pub standing: Standing,
     pub position: Position,
+}
+
+impl IssuerWord {
+    fn rank(&self) -> Rank {
+        self.standing.rank(&self.position)
+    }
 }
 
 /// What a purchase begins with: everything that is fixed when it is first heard of.
@@ -144,6 +191,12 @@ impl Purchase {
             disputed: nothing,
             recovered: nothing,
             expires_at: None,
+            limit_back: nothing,
+            captured_elsewhere: nothing,
+            exchange: None,
+            merchant_sums: None,
+            most_held: nothing,
+            anomalies: Anomalies::default(),
         }
     }
 
@@ -170,10 +223,12 @@ impl Purchase {
     pub fn asked_hold(&self) -> Result<Money, MoneyError> {
         if let Some(word) = &self.word {
             let unknown = self.promised_from(word.position.answers)?;
-            return match word.standing.total() {
-                Some(total) => total.checked_add(unknown)?.saturating_sub(self.captured),
-                None => Ok(unknown),
+            let total = match word.standing {
+                Standing::Open { total } => total,
+                Standing::Closed { claimed } => claimed.saturating_sub(self.captured_elsewhere)?,
+                Standing::Reversed | Standing::Expired | Standing::Declined => return Ok(unknown),
             };
+            return total.checked_add(unknown)?.saturating_sub(self.captured);
         }
         self.approved()?.saturating_sub(self.captured)
     }
@@ -235,10 +290,41 @@ impl Purchase {
         Money::sum(self.currency, self.holds.iter().map(|hold| hold.held))
     }
 
-    /// What counts towards limits: held or captured, without the margin. A refund does not give a
-    /// limit back.
+    /// What is held or captured, without the margin and whatever came back: a purchase of which
+    /// something is committed counts as one.
     pub fn committed(&self) -> Result<Money, MoneyError> {
         self.held()?.least(self.asked_hold()?)?.checked_add(self.captured)
+    }
+
+    /// What counts towards limits: what is committed, without what came back.
+    pub fn counted_amount(&self) -> Result<Money, MoneyError> {
+        self.committed()?.checked_sub(self.limit_back)
+    }
+
+    /// What of the captured money came back, by refunds and by disputes that were won.
+    pub fn given_back(&self) -> Result<Money, MoneyError> {
+        self.refunded.checked_add(self.recovered)?.least(self.captured)
+    }
+
+    /// Gives limits what came back since that was `before`.
+    pub fn give_limits_back(&mut self, before: Money) -> Result<(), MoneyError> {
+        let back = self.limit_back.checked_add(self.given_back()?)?;
+        self.limit_back = back.saturating_sub(before)?;
+        Ok(())
+    }
+
+    /// What came back beyond what was captured, as far as the programme's margin explains it by
+    /// another exchange rate.
+    ///
+    /// Nothing if the merchant gave more back in its own currency than it had taken.
+    pub fn wanted_exchange(&self) -> Result<Money, MoneyError> {
+        let nothing = Money::zero(self.currency);
+        let is_too_much = |sums: MerchantSums| sums.refunded.minor() > sums.captured.minor();
+        if self.merchant_sums.is_some_and(is_too_much) || self.captured.is_zero() {
+            return Ok(nothing);
+        }
+        let back = self.refunded.checked_add(self.recovered)?;
+        back.saturating_sub(self.captured)?.least(self.margin.on(self.captured)?)
     }
 
     /// The permissions that it uses: those of the promises that stand, while anything is committed.
@@ -257,9 +343,51 @@ impl Purchase {
 
     /// Takes over a snapshot unless a later one is known.
     pub fn hear(&mut self, word: IssuerWord) {
-        if self.word.as_ref().is_none_or(|known| known.position < word.position) {
+        if let Standing::Open { total } = word.standing
+            && total.minor() > self.most_held.minor()
+        {
+            self.most_held = total;
+        }
+        self.anomalies.is_declined |= word.standing == Standing::Declined;
+        if self.word.as_ref().is_none_or(|known| known.rank() < word.rank()) {
             self.word = Some(word);
         }
+    }
+
+    /// Remembers a capture of `amount` among the largest.
+    pub fn remember_capture(&mut self, amount: Money) {
+        let largest = &mut self.anomalies.largest_captures;
+        largest.push(amount);
+        largest.sort_by_key(|known| std::cmp::Reverse(known.minor()));
+        largest.truncate(2);
+    }
+
+    /// Adds what a presentment is in the merchant's own currency.
+    pub fn add_merchant_amount(
+        &mut self,
+        direction: Direction,
+        amount: Money,
+    ) -> Result<(), MoneyError> {
+        let nothing = Money::zero(amount.currency());
+        let known =
+            self.merchant_sums.unwrap_or(MerchantSums { captured: nothing, refunded: nothing });
+        // What comes in several currencies has no sum.
+        if amount.currency() == self.currency || known.captured.currency() != amount.currency() {
+            return Ok(());
+        }
+        let MerchantSums { captured, refunded } = known;
+        self.merchant_sums = Some(match direction {
+            Direction::Capture => {
+                MerchantSums { captured: captured.checked_add(amount)?, refunded }
+            }
+            Direction::Refund => MerchantSums { captured, refunded: refunded.checked_add(amount)? },
+        });
+        Ok(())
+    }
+
+    /// Whether our own clock ended it, and no issuer has spoken since.
+    pub fn is_ended_by_us(&self) -> bool {
+        self.word.as_ref().is_some_and(|word| word.position.reference == IssuerReference::own())
     }
 
     /// Takes over what is new in a message about a dispute.
@@ -309,7 +437,9 @@ impl Purchase {
         let promised = self.promises.iter().map(|promise| promise.sequence.saturating_add(1));
         let position = Position {
             at: known.map_or(Timestamp::UNIX_EPOCH, |known| known.at),
+            kind: MessageKind::Updated,
             answers: promised.chain(known.map(|known| known.answers)).max().unwrap_or(0),
+            listed: known.map_or(0, |known| known.listed),
             over: 1,
             reference: IssuerReference::own(),
         };

@@ -11,8 +11,9 @@ use crate::domain::dispute::{DisputeReport, Funds, Outcome};
 use crate::domain::id::{CardToken, IssuerReference, PurchaseReference};
 use crate::domain::merchant::{Mcc, Merchant};
 use crate::domain::money::{Currency, Money};
+use crate::domain::position::{MessageKind, Position};
 use crate::domain::presentment::{
-    Direction, EventBody, IssuerEvent, Position, Presentment, PurchaseReport, Standing,
+    Direction, EventBody, IssuerAnswer, IssuerEvent, Presentment, PurchaseReport, Standing,
     StandingReport,
 };
 use crate::wire::stripe as wire;
@@ -111,6 +112,18 @@ pub(super) fn decode_event(body: &[u8]) -> Result<IssuerEvent, RefusedMessage> {
     Ok(IssuerEvent { reference: id, kind, body })
 }
 
+/// Which message it is, and when it was made.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    at: Timestamp,
+    kind: MessageKind,
+    event: &'a IssuerReference,
+}
+
+const fn message_kind(is_first: bool) -> MessageKind {
+    if is_first { MessageKind::Created } else { MessageKind::Updated }
+}
+
 fn event_body(
     body: &Body<'_>,
     kind: &str,
@@ -119,14 +132,22 @@ fn event_body(
 ) -> Result<EventBody, RefusedMessage> {
     match kind {
         wire::AUTHORIZATION_CREATED | wire::AUTHORIZATION_UPDATED => {
-            standing(&body.read::<wire::Event<wire::Authorization>>()?.data.object, at, id)
+            let kind = message_kind(kind == wire::AUTHORIZATION_CREATED);
+            let place = Place { at, kind, event: id };
+            standing(&body.read::<wire::Event<wire::Authorization>>()?.data.object, place)
         }
         wire::TRANSACTION_CREATED => {
             presentment(&body.read::<wire::Event<wire::Transaction>>()?.data.object)
         }
-        wire::DISPUTE_FUNDS_REINSTATED => dispute(body, Some(Funds::Credited), at, id),
-        wire::DISPUTE_FUNDS_RESCINDED => dispute(body, Some(Funds::TakenAgain), at, id),
-        kind if wire::DISPUTE_KINDS.contains(&kind) => dispute(body, None, at, id),
+        kind if wire::DISPUTE_KINDS.contains(&kind) => {
+            let funds = match kind {
+                wire::DISPUTE_FUNDS_REINSTATED => Some(Funds::Credited),
+                wire::DISPUTE_FUNDS_RESCINDED => Some(Funds::TakenAgain),
+                _ => None,
+            };
+            let kind = message_kind(kind == wire::DISPUTE_CREATED);
+            dispute(body, funds, Place { at, kind, event: id })
+        }
         _ => Ok(EventBody::Other),
     }
 }
@@ -158,11 +179,7 @@ pub(super) fn encode(told: &Told, api_version: &str) -> Reply {
     }
 }
 
-fn standing(
-    about: &wire::Authorization,
-    at: Timestamp,
-    event: &IssuerReference,
-) -> Result<EventBody, RefusedMessage> {
+fn standing(about: &wire::Authorization, place: Place<'_>) -> Result<EventBody, RefusedMessage> {
     let currency = currency("data.object.currency", &about.currency)?;
     let total = money("data.object.amount", about.amount, currency)?;
     let is_last_declined = about.request_history.last().is_some_and(|last| !last.approved);
@@ -198,17 +215,37 @@ fn standing(
             ),
             cash_back: cash_back_told(cash_back, currency)?,
             merchant_currency: merchant_currency(about.merchant_currency.as_deref()),
+            merchant_amount: None,
             merchant,
+            bought_at: made_at(about.created),
         },
         standing,
-        position: Position { at, answers, over: u8::from(is_over), reference: event.clone() },
-        without_us: about.request_history.last().and_then(without_us),
+        position: Position {
+            at: place.at,
+            kind: place.kind,
+            answers,
+            listed: count("data.object.transactions", about.transactions.len())?,
+            over: u8::from(is_over),
+            reference: place.event.clone(),
+        },
+        answers: about.request_history.iter().map(|told| answer(told, currency)).collect(),
     })))
 }
 
-/// Why the last answer that the shop got was not ours. What Stripe or the network refused before
-/// asking us is none of our business, but its own money running out is.
-fn without_us(last: &wire::AnsweredRequest) -> Option<&'static str> {
+/// An amount that cannot be read is nobody's reason to lose the whole snapshot.
+fn answer(told: &wire::AnsweredRequest, currency: Currency) -> IssuerAnswer {
+    let amount = money("data.object.request_history.amount", told.amount, currency);
+    IssuerAnswer {
+        is_approved: told.approved,
+        amount: amount.unwrap_or(Money::zero(currency)),
+        reason: told.reason.clone(),
+        is_without_us: told.reason.as_deref().is_some_and(is_without_us),
+    }
+}
+
+/// Whether the answer that the shop got was none of ours, by Stripe's own word. What Stripe or the
+/// network refuse before asking us is none of our business, but its own money running out is.
+fn is_without_us(reason: &str) -> bool {
     const REASONS: [&str; 5] = [
         "webhook_timeout",
         "webhook_error",
@@ -216,8 +253,12 @@ fn without_us(last: &wire::AnsweredRequest) -> Option<&'static str> {
         "stripe_internal_error",
         "insufficient_funds",
     ];
-    let reason = last.reason.as_deref()?;
-    REASONS.into_iter().find(|known| *known == reason)
+    REASONS.contains(&reason)
+}
+
+/// When an object was made; none when the message does not tell it as a time.
+fn made_at(created: Option<i64>) -> Option<Timestamp> {
+    Timestamp::from_second(created?).ok()
 }
 
 /// What the merchant has claimed, by the authorization's own list.
@@ -265,7 +306,9 @@ fn presentment(claim: &wire::Transaction) -> Result<EventBody, RefusedMessage> {
             presence: Presence::InPerson,
             cash_back: cash_back_told(cash_back, currency)?,
             merchant_currency: merchant_currency(claim.merchant_currency.as_deref()),
+            merchant_amount: merchant_amount(claim),
             merchant,
+            bought_at: made_at(claim.created),
         },
         direction,
         amount,
@@ -276,8 +319,7 @@ fn presentment(claim: &wire::Transaction) -> Result<EventBody, RefusedMessage> {
 fn dispute(
     body: &Body<'_>,
     funds: Option<Funds>,
-    at: Timestamp,
-    event: &IssuerReference,
+    place: Place<'_>,
 ) -> Result<EventBody, RefusedMessage> {
     const AMOUNT: &str = "data.object.amount";
 
@@ -302,7 +344,14 @@ fn dispute(
         amount,
         outcome,
         funds,
-        position: Position { at, answers: 0, over: u8::from(is_over), reference: event.clone() },
+        position: Position {
+            at: place.at,
+            kind: place.kind,
+            answers: 0,
+            listed: 0,
+            over: u8::from(is_over),
+            reference: place.event.clone(),
+        },
     })))
 }
 
@@ -323,6 +372,15 @@ fn currency(field: &str, code: &str) -> Result<Currency, RefusedMessage> {
 /// The merchant's own currency; none where nobody here knows it, as in the question.
 fn merchant_currency(code: Option<&str>) -> Option<Currency> {
     currency("data.object.merchant_currency", code?).ok()
+}
+
+/// What a transaction is in the merchant's own currency, whatever its sign; none where that cannot
+/// be read exactly.
+fn merchant_amount(claim: &wire::Transaction) -> Option<Money> {
+    const FIELD: &str = "data.object.merchant_amount";
+
+    let currency = merchant_currency(claim.merchant_currency.as_deref())?;
+    money(FIELD, claim.merchant_amount?.saturating_abs(), currency).ok()
 }
 
 /// Reads an amount in Stripe's minor units, exactly.

@@ -23,6 +23,9 @@ pub enum Account {
     Suspense,
     /// Credited for disputes that have not ended yet.
     Disputed,
+    /// Gains by another exchange rate, on their way from an issuer into the pot that paid: what goes
+    /// there is loaded, because it was never spent. Nothing stays here.
+    Exchange,
 }
 
 impl fmt::Display for Account {
@@ -35,6 +38,7 @@ impl fmt::Display for Account {
             Self::Exposure => f.write_str("exposure"),
             Self::Suspense => f.write_str("suspense"),
             Self::Disputed => f.write_str("disputed"),
+            Self::Exchange => f.write_str("exchange"),
         }
     }
 }
@@ -53,6 +57,7 @@ impl FromStr for Account {
             ["exposure"] => Some(Self::Exposure),
             ["suspense"] => Some(Self::Suspense),
             ["disputed"] => Some(Self::Disputed),
+            ["exchange"] => Some(Self::Exchange),
             ["stream", stream] => stream.parse().ok().map(Self::StreamFunds),
             ["clearing", connection] => connection.parse().ok().map(Self::Clearing),
             ["pot", pot, "left"] => pot.parse().ok().map(Self::PotLeft),

@@ -117,6 +117,9 @@ impl Pots {
             if is_outside(transfer.to()) {
                 balance.spent = balance.spent.checked_add(amount)?;
             }
+            if *transfer.to() == Account::Exchange {
+                balance.loaded = balance.loaded.checked_sub(amount)?;
+            }
         }
         if let Some((_, balance)) = self.touched(transfer.to())? {
             let target = side(transfer.to(), balance);
@@ -124,7 +127,7 @@ impl Pots {
             if is_outside(transfer.from()) {
                 balance.spent = balance.spent.checked_sub(amount)?;
             }
-            if is_move || matches!(transfer.from(), Account::StreamFunds(_)) {
+            if is_move || matches!(transfer.from(), Account::StreamFunds(_) | Account::Exchange) {
                 balance.loaded = balance.loaded.checked_add(amount)?;
             }
             if is_move {
@@ -158,7 +161,8 @@ impl Pots {
             | Account::Clearing(_)
             | Account::Exposure
             | Account::Suspense
-            | Account::Disputed => Ok(None),
+            | Account::Disputed
+            | Account::Exchange => Ok(None),
         }
     }
 }
@@ -251,6 +255,21 @@ pub struct Changes {
     pub permissions: BTreeSet<PermissionId>,
 }
 
+/// What one purchase is to counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Counting {
+    amount: Money,
+    /// Whether it is a purchase that counts, though all of its money may have come back.
+    is_one: bool,
+}
+
+impl Counting {
+    fn of(purchase: &Purchase) -> Result<Self, MoneyError> {
+        let is_one = purchase.committed()?.is_positive();
+        Ok(Self { amount: purchase.counted_amount()?, is_one })
+    }
+}
+
 /// A purchase and its holds as they are stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PurchaseRows {
@@ -321,12 +340,14 @@ impl Book {
     ) -> Result<(), LedgerError> {
         let purchase = self.purchases.get_mut(key);
         let purchase = purchase.ok_or_else(|| LedgerError::NoSuchPurchase(key.1.clone()))?;
-        let before = purchase.committed()?;
+        let before = Counting::of(purchase)?;
+        let given_back = purchase.given_back()?;
         let used_before = Usage::of(purchase)?;
         let transfers = act(purchase, &mut self.pots)?;
+        purchase.give_limits_back(given_back)?;
         purchase.live_on(cause.moment.at)?;
         let purchase = purchase.clone();
-        self.count(&purchase, before, purchase.committed()?, cause.moment.date)?;
+        self.count(&purchase, before, Counting::of(&purchase)?, cause.moment.date)?;
         self.use_permissions(&used_before, &Usage::of(&purchase)?)?;
         let row = purchase_row(&self.programme, &purchase);
         let holds = hold_rows(&self.programme, &purchase);
@@ -363,12 +384,13 @@ impl Book {
         self.changes.postings.push(posting);
     }
 
-    /// Moves the counters of the terms in force by what the purchase's committed sum changed.
+    /// Moves the counters of the terms in force by what the purchase changed: the amount by what
+    /// counts towards limits, the number of purchases by whether anything is committed.
     fn count(
         &mut self,
         purchase: &Purchase,
-        before: Money,
-        after: Money,
+        before: Counting,
+        after: Counting,
         today: Date,
     ) -> Result<(), LedgerError> {
         let Some(owner) = &self.owner else { return Ok(()) };
@@ -376,17 +398,18 @@ impl Book {
             return Ok(());
         }
         for key in purchase.counted.counters(&owner.agreement) {
-            let was = purchase.counted.amount_in(&key.scope, before)?;
-            let is = purchase.counted.amount_in(&key.scope, after)?;
+            let was = purchase.counted.amount_in(&key.scope, before.amount)?;
+            let is = purchase.counted.amount_in(&key.scope, after.amount)?;
             let is_current = key.first_day >= key.period.first_day(earliest_day(today));
             let known = self.counters.get(&key).copied();
             // What may still be told has a counter since the version started that keeps it, if it
             // counts anything. One of an earlier period is not begun in hindsight.
-            let Some(used) = known.or(is_current.then_some(Committed::nothing(after))) else {
+            let Some(used) = known.or(is_current.then_some(Committed::nothing(after.amount)))
+            else {
                 continue;
             };
             let amount = used.amount.checked_add(is)?.checked_sub(was)?;
-            let purchases = match (before.is_positive(), after.is_positive()) {
+            let purchases = match (before.is_one, after.is_one) {
                 (false, true) => used.purchases.saturating_add(1),
                 (true, false) => used.purchases.saturating_sub(1),
                 (true, true) | (false, false) => used.purchases,

@@ -30,9 +30,13 @@ pub fn settled(
     pots: &mut Pots,
     parts: &[PotPart],
 ) -> Result<Vec<Transfer>, LedgerError> {
-    let mut desk = Desk::new(purchase, pots);
-    desk.settle(parts)?;
-    Ok(desk.transfers)
+    let mut transfers = Transfers::new(purchase, pots);
+    transfers.settle(parts)?;
+    // The message may have told that the merchant's currency is another one.
+    if transfers.settle_exchange()? {
+        transfers.settle_from(&[])?;
+    }
+    Ok(transfers.list)
 }
 
 /// A claim of the merchant: from what is held, then from what the purchase's pots have left, then
@@ -44,26 +48,29 @@ pub fn captured(
     others: &[PotId],
 ) -> Result<Vec<Transfer>, LedgerError> {
     purchase.captured = purchase.captured.checked_add(amount)?;
-    let mut desk = Desk::new(purchase, pots);
-    desk.capture(amount, others)?;
-    desk.return_from_suspense()?;
-    desk.settle_from(others)?;
-    Ok(desk.transfers)
+    let mut transfers = Transfers::new(purchase, pots);
+    transfers.capture(amount, others)?;
+    transfers.return_from_suspense()?;
+    transfers.settle_exchange()?;
+    transfers.settle_from(others)?;
+    Ok(transfers.list)
 }
 
 /// Money back: first what the programme owed, then the pots, last drawn first; beyond what was
-/// captured it is kept aside. A hold that the pots could not cover is filled from it.
+/// captured it is kept aside, unless another exchange rate explains it. A hold that the pots could
+/// not cover is filled from it.
 pub fn refunded(
     purchase: &mut Purchase,
     pots: &mut Pots,
     amount: Money,
 ) -> Result<Vec<Transfer>, LedgerError> {
     purchase.refunded = purchase.refunded.checked_add(amount)?;
-    let mut desk = Desk::new(purchase, pots);
-    let clearing = desk.clearing();
-    desk.bring_back(&clearing, amount)?;
-    desk.settle_from(&[])?;
-    Ok(desk.transfers)
+    let mut transfers = Transfers::new(purchase, pots);
+    let clearing = transfers.clearing();
+    transfers.bring_back(&clearing, amount)?;
+    transfers.settle_exchange()?;
+    transfers.settle_from(&[])?;
+    Ok(transfers.list)
 }
 
 /// Brings disputed money to where the purchase's disputes say that it is: aside while they are
@@ -74,35 +81,37 @@ pub fn disputed(
     pots: &mut Pots,
     others: &[PotId],
 ) -> Result<Vec<Transfer>, LedgerError> {
-    let mut desk = Desk::new(purchase, pots);
-    let (aside, recovered) = (desk.purchase.wanted_disputed()?, desk.purchase.wanted_recovered()?);
-    let clearing = desk.clearing();
-    let won = recovered.saturating_sub(desk.purchase.recovered)?;
-    let lost = desk.purchase.recovered.saturating_sub(recovered)?;
-    let freed = desk.purchase.disputed.saturating_sub(aside)?;
+    let mut transfers = Transfers::new(purchase, pots);
+    let (aside, recovered) =
+        (transfers.purchase.wanted_disputed()?, transfers.purchase.wanted_recovered()?);
+    let clearing = transfers.clearing();
+    let won = recovered.saturating_sub(transfers.purchase.recovered)?;
+    let lost = transfers.purchase.recovered.saturating_sub(recovered)?;
+    let freed = transfers.purchase.disputed.saturating_sub(aside)?;
     let from_aside = won.least(freed)?;
-    desk.bring_back(&Account::Disputed, from_aside)?;
-    desk.bring_back(&clearing, won.checked_sub(from_aside)?)?;
-    desk.take_again(lost, others)?;
-    let credited = aside.saturating_sub(desk.purchase.disputed)?;
-    desk.move_money(Account::Disputed, clearing.clone(), freed.checked_sub(from_aside)?)?;
-    desk.move_money(clearing, Account::Disputed, credited)?;
-    desk.purchase.disputed = aside;
-    desk.purchase.recovered = recovered;
-    desk.settle_from(others)?;
-    Ok(desk.transfers)
+    transfers.bring_back(&Account::Disputed, from_aside)?;
+    transfers.bring_back(&clearing, won.checked_sub(from_aside)?)?;
+    transfers.take_again(lost, others)?;
+    let credited = aside.saturating_sub(transfers.purchase.disputed)?;
+    transfers.move_money(Account::Disputed, clearing.clone(), freed.checked_sub(from_aside)?)?;
+    transfers.move_money(clearing, Account::Disputed, credited)?;
+    transfers.purchase.disputed = aside;
+    transfers.purchase.recovered = recovered;
+    transfers.settle_exchange()?;
+    transfers.settle_from(others)?;
+    Ok(transfers.list)
 }
 
 /// One purchase and the pots while money moves between them.
-struct Desk<'a> {
+struct Transfers<'a> {
     purchase: &'a mut Purchase,
     pots: &'a mut Pots,
-    transfers: Vec<Transfer>,
+    list: Vec<Transfer>,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> Transfers<'a> {
     const fn new(purchase: &'a mut Purchase, pots: &'a mut Pots) -> Self {
-        Self { purchase, pots, transfers: Vec::new() }
+        Self { purchase, pots, list: Vec::new() }
     }
 
     fn clearing(&self) -> Account {
@@ -112,7 +121,7 @@ impl<'a> Desk<'a> {
     fn move_money(&mut self, from: Account, to: Account, amount: Money) -> Result<(), LedgerError> {
         if let Some(transfer) = Transfer::new(from, to, amount) {
             self.pots.apply(&transfer)?;
-            self.transfers.push(transfer);
+            self.list.push(transfer);
         }
         Ok(())
     }
@@ -244,6 +253,32 @@ impl<'a> Desk<'a> {
             open = open.checked_sub(part)?;
         }
         Ok(open)
+    }
+
+    /// Brings what another exchange rate explains from what is kept aside into the pot that paid, or
+    /// back when captures have become more meanwhile. Says whether anything moved.
+    fn settle_exchange(&mut self) -> Result<bool, LedgerError> {
+        let wanted = self.purchase.wanted_exchange()?;
+        let known = self.purchase.exchange.clone();
+        let is = known.as_ref().map_or(Money::zero(self.purchase.currency), |part| part.amount);
+        let paid = self.purchase.holds.iter().find(|hold| hold.captured.is_positive());
+        let Some(pot) = known.map(|part| part.pot).or(paid.map(|hold| hold.pot.clone())) else {
+            return Ok(false);
+        };
+        let gained = wanted.saturating_sub(is)?.least(self.purchase.suspense)?;
+        let (left, _) = sides(&pot);
+        self.purchase.suspense = self.purchase.suspense.checked_sub(gained)?;
+        self.move_money(Account::Suspense, Account::Exchange, gained)?;
+        self.move_money(Account::Exchange, left.clone(), gained)?;
+        // It is taken out again only as far as the pot still has it.
+        let spent = is.saturating_sub(wanted)?.least(self.pots.left(&pot, is.currency()))?;
+        let kept = self.give_back(&Account::Suspense, spent)?;
+        let returned = spent.checked_sub(kept)?;
+        self.move_money(left, Account::Exchange, returned)?;
+        self.move_money(Account::Exchange, Account::Suspense, returned)?;
+        let amount = is.checked_add(gained)?.checked_sub(returned)?;
+        self.purchase.exchange = amount.is_positive().then_some(PotPart { pot, amount });
+        Ok(gained.is_positive() || returned.is_positive())
     }
 
     /// A refund that came before its capture finds its way once the capture is there.

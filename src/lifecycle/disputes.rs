@@ -33,6 +33,7 @@ pub(super) async fn find<'a>(
     tx: &mut Tx,
     events: &[&'a ReceivedEvent],
     tasks: &[Task<'_>],
+    ids: &NewIds,
 ) -> Result<Disputes<'a>, StoreError> {
     let mut disputes = Disputes { found: Vec::new(), unknown: Vec::new() };
     let claims: BTreeSet<_> = events.iter().filter_map(|event| disputed_claim(event)).collect();
@@ -45,8 +46,8 @@ pub(super) async fn find<'a>(
         let Some(claim) = disputed_claim(event) else { continue };
         match places.get(&claim) {
             Some((budget, purchase)) => {
-                let shape = Shape::disputed(event, purchase.clone());
-                disputes.found.push(Task { shape, budget: budget.clone() });
+                let shape = Shape::disputed(event, purchase.clone(), ids);
+                disputes.found.push(Task::new(shape, budget.clone()));
             }
             None => disputes.unknown.push(event),
         }
@@ -91,7 +92,7 @@ pub async fn book_parked(
         waiting.push((parked, ReceivedEvent { programme, connection, event, text, received_at }));
     }
     let events: Vec<_> = waiting.iter().map(|(_, event)| event).collect();
-    let mut found = find(tx, &events, &[]).await?.found;
+    let mut found = find(tx, &events, &[], ids).await?.found;
     for task in &mut found {
         task.shape.state = EventState::Parked;
         task.shape.booked_at = now;
@@ -101,7 +102,7 @@ pub async fn book_parked(
     let unparked: Vec<_> =
         waiting.iter().filter(is_done).map(|(parked, _)| parked.clone()).collect();
     let additions = Additions { unparked, ..Additions::default() };
-    work(tx, directory, ids, &found, additions).await?;
+    work(tx, directory, ids, &mut found, additions).await?;
     Ok(found.len())
 }
 

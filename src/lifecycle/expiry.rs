@@ -5,16 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::LifecycleError;
-use crate::domain::id::{ExceptionId, PostingId};
+use super::change::{ChangeCause, PurchaseChange};
+use super::context::LifecycleContext;
+use super::exceptions::{CAPTURE_NEVER_CAME, NEVER_CONFIRMED, about};
+use crate::domain::id::PostingId;
 use crate::domain::period::Moment;
+use crate::domain::presentment::Standing;
 use crate::domain::purchase::Purchase;
 use crate::ids::NewIds;
-use crate::ledger::book::Cause;
+use crate::ledger::book::{Cause, PurchaseKey};
 use crate::ledger::posting::PostingKind;
 use crate::ledger::postings::settled;
 use crate::programme::directory::Directory;
 use crate::record::row::Digest;
-use crate::store::{Additions, BookWanted, Note, OpenPurchase, Tx};
+use crate::store::{Additions, BookWanted, OpenPurchase, Tx};
 
 /// Gives back what `due` purchases hold, as far as their time has run out at `now`; returns how
 /// many there were.
@@ -50,39 +54,58 @@ pub async fn expire(
     for open in &expired {
         let Some(programme) = programmes.get(&open.programme) else { continue };
         let Some(opened) = books.get_mut(&open.programme, &open.budget) else { continue };
-        let subject = format!("{}/{}", open.key.0, open.key.1);
-        let purchase = opened.book.purchases.get(&open.key);
-        if purchase.is_some_and(Purchase::is_unconfirmed) {
-            additions.notes.push(never_confirmed(open, &subject, ids, now));
-        }
-        let cause = Cause {
-            posting: PostingId::new(ids.next(now)),
-            kind: PostingKind::Expiry,
-            // No message says it: the posting vouches for its own words.
-            record: Digest::of_text(&subject),
-            subject,
-            moment: Moment::new(now, programme.zone()),
-        };
-        opened.book.change(&open.key, cause, |purchase, pots| {
-            purchase.expire();
-            settled(purchase, pots, &[])
-        })?;
+        let mut context = LifecycleContext { book: &mut opened.book, programme, ids };
+        context.expire(&open.key, now, &mut additions)?;
     }
     tx.close_books(&books.all(), &additions).await?;
     Ok(expired.len())
 }
 
-/// We said yes, and the issuer never said what became of it.
-fn never_confirmed(open: &OpenPurchase, subject: &str, ids: &NewIds, now: Timestamp) -> Note {
-    Note {
-        id: ExceptionId::new(ids.next(now)),
-        programme: open.programme.clone(),
-        budget: open.budget.clone(),
-        kind: "never_confirmed",
-        subject: subject.to_owned(),
-        detail: "its time ran out, and what it held was given back".to_owned(),
-        noted_at: now,
+impl LifecycleContext<'_> {
+    fn expire(
+        &mut self,
+        key: &PurchaseKey,
+        now: Timestamp,
+        additions: &mut Additions,
+    ) -> Result<(), LifecycleError> {
+        let Some(before) = self.book.purchases.get(key).cloned() else { return Ok(()) };
+        let subject = about(&before);
+        let cause = Cause {
+            posting: PostingId::new(self.ids.next(now)),
+            kind: PostingKind::Expiry,
+            // No message says it: the posting vouches for its own words.
+            record: Digest::of_text(&subject),
+            subject,
+            moment: Moment::new(now, self.programme.zone()),
+        };
+        self.book.change(key, cause, |purchase, pots| {
+            purchase.expire();
+            settled(purchase, pots, &[])
+        })?;
+        let Some(after) = self.book.purchases.get(key) else { return Ok(()) };
+        let (before, cause) = (&before, ChangeCause::Expiry);
+        let change = PurchaseChange { before, after, cause, at: now };
+        if let Some((kind, detail)) = given_up(before) {
+            additions.note(self.note(&change, kind, about(after), detail));
+        }
+        self.note_findings(&change, additions)
     }
+}
+
+/// What somebody should hear of when nobody has spoken of a purchase any more.
+fn given_up(purchase: &Purchase) -> Option<(&'static str, String)> {
+    if purchase.is_unconfirmed() {
+        // We said yes, and the issuer never said what became of it.
+        let detail = "its time ran out, and what it held was given back";
+        return Some((NEVER_CONFIRMED, detail.to_owned()));
+    }
+    let standing = purchase.word.as_ref().map(|word| word.standing);
+    if let Some(Standing::Closed { claimed }) = standing {
+        let captured = purchase.captured;
+        let detail = format!("closed with captures of {claimed}, of which {captured} came");
+        return Some((CAPTURE_NEVER_CAME, detail));
+    }
+    None
 }
 
 fn wanted(due: &[OpenPurchase]) -> Vec<BookWanted> {

@@ -1,27 +1,38 @@
 //! What happens to a purchase after the answer: the issuer's later messages, in any order and any
 //! number of times. They are facts; none is refused. And what happens when no message comes.
 
-mod desk;
+mod change;
+mod context;
 mod disputes;
+mod duplicates;
+mod exceptions;
 mod expiry;
+mod links;
 mod shape;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::domain::id::{
-    BudgetId, CardToken, ConnectionId, ExceptionId, IssuerReference, ProgrammeId, PurchaseReference,
+    BudgetId, CardToken, ConnectionId, ExceptionId, IssuerReference, PostingId, ProgrammeId,
+    PurchaseReference,
 };
 use crate::domain::money::MoneyError;
-use crate::domain::presentment::EventBody;
+use crate::domain::presentment::{Direction, EventBody};
 use crate::ids::NewIds;
-use crate::ledger::book::LedgerError;
-use crate::programme::directory::{Directory, DirectoryError};
+use crate::ledger::book::{LedgerError, PurchaseKey};
+use crate::programme::directory::{Directory, DirectoryError, Programme};
+use crate::record::decision::Outcome;
 use crate::record::event::{EventState, ReceivedEvent};
-use crate::store::{Additions, BookWanted, Books, Note, ReferenceKey, StoreError, Tx};
+use crate::store::{
+    Additions, BookWanted, Books, Note, ReferenceKey, StoreError, Tx, exception_id,
+};
 
-use desk::Desk;
+use context::LifecycleContext;
 pub use disputes::book_parked;
+use duplicates::{BookedPresentments, Repetition, compare};
 pub use expiry::expire;
+use links::{Elsewhere, Link, Misfit, Named, candidates, misfit};
 use shape::Shape;
 
 /// Why messages could not be booked. Nothing of them has been written.
@@ -63,25 +74,90 @@ pub async fn book(
     ids: &NewIds,
     events: &[ReceivedEvent],
 ) -> Result<(), LifecycleError> {
-    let mut known = tx.known_events(&references(events)).await?;
-    let fresh: Vec<_> = events.iter().filter(|event| known.insert(place(event))).collect();
-    let shapes: Vec<_> = fresh.iter().filter_map(|event| Shape::of(event)).collect();
-    let budgets = budgets(tx, &shapes).await?;
-    let mut tasks: Vec<_> =
-        shapes.into_iter().zip(budgets).map(|(shape, budget)| Task { shape, budget }).collect();
-    let disputes = disputes::find(tx, &fresh, &tasks).await?;
-    tasks.extend(disputes.found);
     let mut additions = Additions::default();
+    let stored = tx.stored_events(&references(events)).await?;
+    let fresh = fresh(directory, &stored, events, &mut additions);
+    let shapes: Vec<_> = fresh.iter().filter_map(|event| Shape::of(event, ids)).collect();
+    let mut tasks = tasks(tx, shapes).await?;
+    find_candidates(tx, &mut tasks).await?;
+    let disputes = disputes::find(tx, &fresh, &tasks, ids).await?;
+    tasks.extend(disputes.found);
     disputes::park(&disputes.unknown, ids, &mut additions);
     keep_the_rest(&fresh, ids, &mut additions);
-    work(tx, directory, ids, &tasks, additions).await
+    work(tx, directory, ids, &mut tasks, additions).await
+}
+
+/// The messages that were not stored before, each once.
+fn fresh<'a>(
+    directory: &Directory,
+    stored: &BTreeMap<ReferenceKey, Option<String>>,
+    events: &'a [ReceivedEvent],
+    additions: &mut Additions,
+) -> Vec<&'a ReceivedEvent> {
+    let mut first: BTreeMap<ReferenceKey, &ReceivedEvent> = BTreeMap::new();
+    let mut fresh = Vec::new();
+    for event in events {
+        let place = place(event);
+        let is_other = if let Some(text) = stored.get(&place) {
+            compare(directory, text.as_deref(), event) == Repetition::OtherContent
+        } else if let Some(before) = first.get(&place) {
+            before.event != event.event
+        } else {
+            first.insert(place, event);
+            fresh.push(event);
+            false
+        };
+        if is_other {
+            additions.note(other_content(event, &event.event.reference));
+        }
+    }
+    fresh
+}
+
+/// A message or a claim came again under its identifier, and says something else.
+fn other_content(event: &ReceivedEvent, reference: &IssuerReference) -> Note {
+    const KIND: &str = "same_identifier_other_content";
+
+    let about = format!("{}/{reference}", event.connection);
+    Note {
+        id: exception_id(&event.programme, KIND, &about),
+        programme: event.programme.clone(),
+        budget: BudgetId::house(),
+        kind: KIND,
+        about,
+        subject: format!("{}/{}", event.connection, event.event.reference),
+        detail: "it came before with other content, which is what is booked".to_owned(),
+        noted_at: event.received_at,
+    }
 }
 
 /// One message, and the budget in whose book it belongs.
 #[derive(Debug)]
 struct Task<'a> {
     shape: Shape<'a>,
+    /// Of a claim that does not fit the purchase that it names: that of its card.
     budget: BudgetId,
+    /// Where else it may belong, if it does not fit.
+    elsewhere: Option<Elsewhere>,
+}
+
+impl<'a> Task<'a> {
+    const fn new(shape: Shape<'a>, budget: BudgetId) -> Self {
+        Self { shape, budget, elsewhere: None }
+    }
+
+    /// The purchases that may be changed, by budget.
+    fn purchases(&self) -> Vec<(&BudgetId, PurchaseKey)> {
+        let mut purchases = vec![(&self.budget, self.shape.key())];
+        if let Some(elsewhere) = &self.elsewhere {
+            let connection = &self.shape.event.connection;
+            let own = self.shape.on_its_own().map(|shape| shape.purchase);
+            let here = elsewhere.candidates.iter().cloned().chain(own);
+            purchases.extend(here.map(|p| (&self.budget, (connection.clone(), p))));
+            purchases.push((&elsewhere.named_budget, self.shape.key()));
+        }
+        purchases
+    }
 }
 
 /// Opens the books that `tasks` are about, books them in order, and writes all of it.
@@ -89,30 +165,96 @@ async fn work(
     tx: &mut Tx,
     directory: &Directory,
     ids: &NewIds,
-    tasks: &[Task<'_>],
+    tasks: &mut [Task<'_>],
     mut additions: Additions,
 ) -> Result<(), LifecycleError> {
-    let mut booked = tx.known_presentments(&presentments(tasks)).await?;
+    let stored = tx.stored_presentments(&presentments(tasks)).await?;
+    let mut booked = BookedPresentments::new(stored);
     let mut books = tx.open_books(&wanted(tasks), directory.agreements()).await?;
+    tell_declined(tx, tasks, &books).await?;
     let programmes = directory.versions(&books.versions).await?;
-    for Task { shape, budget } in tasks {
-        let programme_id = &shape.event.programme;
-        let open = books.get_mut(programme_id, budget);
-        let open = open.ok_or_else(|| LifecycleError::NoHouse(programme_id.clone()))?;
-        let Some(programme) = programmes.get(programme_id) else {
-            return Err(LifecycleError::NoHouse(programme_id.clone()));
-        };
-        Desk { book: &mut open.book, programme, ids }.add_purchase(shape);
+    let mut ledger = Ledger { books: &mut books, programmes: &programmes, ids };
+    for Task { shape, budget, elsewhere } in &*tasks {
+        if elsewhere.is_none() {
+            ledger.context(&shape.event.programme, budget)?.add_purchase(shape);
+        }
     }
-    load_counters(tx, tasks, &mut books).await?;
-    for Task { shape, budget } in tasks {
-        let Some(open) = books.get_mut(&shape.event.programme, budget) else { continue };
-        let Some(programme) = programmes.get(&shape.event.programme) else { continue };
-        let mut desk = Desk { book: &mut open.book, programme, ids };
-        desk.book(shape, &mut booked, &mut additions)?;
+    load_counters(tx, tasks, &mut ledger).await?;
+    for task in &*tasks {
+        let event = task.shape.event;
+        let presentment = task.shape.presentment();
+        let repeated = presentment.and_then(|told| booked.add(directory, event, told));
+        if let Some((repetition, presentment)) = repeated.zip(presentment) {
+            additions.events.push(event.row(EventState::Kept));
+            if repetition == Repetition::OtherContent {
+                additions.note(other_content(event, &presentment.reference));
+            }
+            continue;
+        }
+        match &task.elsewhere {
+            None => {
+                let mut context = ledger.context(&event.programme, &task.budget)?;
+                context.book(&task.shape, &mut additions)?;
+            }
+            Some(elsewhere) => ledger.book_elsewhere(task, elsewhere, &mut additions)?,
+        }
     }
     tx.close_books(&books.all(), &additions).await?;
     Ok(())
+}
+
+/// The open books of one transaction.
+struct Ledger<'a> {
+    books: &'a mut Books,
+    programmes: &'a BTreeMap<ProgrammeId, Arc<Programme>>,
+    ids: &'a NewIds,
+}
+
+impl Ledger<'_> {
+    fn context(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<LifecycleContext<'_>, LifecycleError> {
+        let missing = || LifecycleError::NoHouse(programme.clone());
+        let open = self.books.get_mut(programme, budget).ok_or_else(missing)?;
+        let programme = self.programmes.get(programme).ok_or_else(missing)?;
+        Ok(LifecycleContext { book: &mut open.book, programme, ids: self.ids })
+    }
+
+    /// Books a claim that does not fit the purchase that it names.
+    fn book_elsewhere(
+        &mut self,
+        task: &Task<'_>,
+        elsewhere: &Elsewhere,
+        additions: &mut Additions,
+    ) -> Result<(), LifecycleError> {
+        let Task { shape, budget, .. } = task;
+        let programme = &shape.event.programme;
+        let ids = self.ids;
+        let mut context = self.context(programme, budget)?;
+        if context.is_in_other_currency(shape) {
+            return context.book(shape, additions);
+        }
+        let Some(relinked) = context.relink(shape, elsewhere)? else {
+            additions.events.push(shape.event.row(EventState::Kept));
+            let why = "its identifier cannot be that of a purchase".to_owned();
+            additions.note(house_note(shape.event, ids, "not_understood", why));
+            return Ok(());
+        };
+        context.add_purchase(&relinked);
+        context.book(&relinked, additions)?;
+        let is_lost = matches!(relinked.link, Link::Misfit | Link::MisfitMoved);
+        match shape.presentment() {
+            Some(claim) if is_lost && claim.direction == Direction::Capture => {
+                let mut named = shape.clone();
+                named.posting = PostingId::new(ids.next(shape.event.received_at));
+                let mut context = self.context(programme, &elsewhere.named_budget)?;
+                context.lose_capture(&named, claim.amount, additions)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
 }
 
 /// Messages that move nothing are stored whole; those that nobody understood, for a person too.
@@ -125,7 +267,7 @@ fn keep_the_rest(fresh: &[&ReceivedEvent], ids: &NewIds, additions: &mut Additio
             }
             EventBody::Other => additions.events.push(event.row(EventState::Kept)),
             // One that names no purchase at all cannot be booked either.
-            EventBody::Presentment(_) if Shape::of(event).is_none() => {
+            EventBody::Presentment(_) if Shape::of(event, ids).is_none() => {
                 let why = "its identifier cannot be that of a purchase".to_owned();
                 additions.events.push(event.row(EventState::Kept));
                 additions.notes.push(house_note(event, ids, "not_understood", why));
@@ -145,6 +287,7 @@ fn house_note(event: &ReceivedEvent, ids: &NewIds, kind: &'static str, detail: S
         programme: event.programme.clone(),
         budget: BudgetId::house(),
         kind,
+        about: format!("{}/{}", event.connection, event.event.reference),
         subject: format!("{}/{}", event.connection, event.event.reference),
         detail,
         noted_at: event.received_at,
@@ -159,8 +302,8 @@ pub async fn keep(
     event: &ReceivedEvent,
     why: &str,
 ) -> Result<(), LifecycleError> {
-    let known = tx.known_events(&references(std::slice::from_ref(event))).await?;
-    if known.contains(&place(event)) {
+    let known = tx.stored_events(&references(std::slice::from_ref(event))).await?;
+    if known.contains_key(&place(event)) {
         return Ok(());
     }
     let mut additions = Additions::default();
@@ -192,8 +335,9 @@ fn presentments(tasks: &[Task<'_>]) -> Vec<(ProgrammeId, ConnectionId, IssuerRef
     keys.into_iter().collect()
 }
 
-/// Whose purchase each message is about: as known, else by its card, else the house.
-async fn budgets(tx: &mut Tx, shapes: &[Shape<'_>]) -> Result<Vec<BudgetId>, StoreError> {
+/// Whose purchase each message is about: as known, else as the first message here says, by its card,
+/// else the house. A claim that does not fit the purchase that it names belongs to its card.
+async fn tasks<'a>(tx: &mut Tx, shapes: Vec<Shape<'a>>) -> Result<Vec<Task<'a>>, StoreError> {
     let purchase = |shape: &Shape<'_>| -> (ProgrammeId, ConnectionId, PurchaseReference) {
         let event = shape.event;
         (event.programme.clone(), event.connection.clone(), shape.purchase.clone())
@@ -204,25 +348,94 @@ async fn budgets(tx: &mut Tx, shapes: &[Shape<'_>]) -> Result<Vec<BudgetId>, Sto
         Some((event.programme.clone(), event.connection.clone(), card))
     };
     let keys: BTreeSet<_> = shapes.iter().map(purchase).collect();
-    let known = tx.purchase_budgets(&keys.into_iter().collect::<Vec<_>>()).await?;
+    let known = tx.known_purchases(&keys.into_iter().collect::<Vec<_>>()).await?;
+    let mut named: BTreeMap<_, _> =
+        known.into_iter().map(|(key, purchase)| (key, Named::of(&purchase))).collect();
     let keys: BTreeSet<_> = shapes.iter().filter_map(card).collect();
     let cards = tx.card_budgets(&keys.into_iter().collect::<Vec<_>>()).await?;
     let cards: BTreeMap<_, _> =
         cards.into_iter().map(|c| ((c.programme, c.connection, c.token), c.budget)).collect();
-    let budget = |shape: &Shape<'_>| {
-        let (programme, connection, reference) = purchase(shape);
-        let by_purchase = known.get(&(programme, connection, reference.to_string()));
-        let by_card = || cards.get(&card(shape)?);
-        by_purchase.or_else(by_card).cloned().unwrap_or_else(BudgetId::house)
+    let mut tasks = Vec::new();
+    for mut shape in shapes {
+        let (programme, connection, reference) = purchase(&shape);
+        let owner = card(&shape).and_then(|card| cards.get(&card));
+        let named = named.entry((programme, connection, reference.to_string()));
+        let named = named.or_insert_with(|| Named::first(&shape, owner));
+        shape.misfit = misfit(&shape, named, owner);
+        let (misfit, named_budget) = (shape.misfit, named.budget.clone());
+        let budget = match (misfit, owner) {
+            (Some(Misfit::Card), Some(owner)) => owner.clone(),
+            (_, _) => named_budget.clone(),
+        };
+        let elsewhere =
+            misfit.map(|misfit| Elsewhere { misfit, named_budget, candidates: BTreeSet::new() });
+        tasks.push(Task { shape, budget, elsewhere });
+    }
+    Ok(tasks)
+}
+
+/// Finds where claims may belong that do not fit: among what is booked, and what comes with them.
+async fn find_candidates(tx: &mut Tx, tasks: &mut [Task<'_>]) -> Result<(), StoreError> {
+    if tasks.iter().all(|task| task.elsewhere.is_none()) {
+        return Ok(());
+    }
+    let place = |task: &Task<'_>| {
+        let event = task.shape.event;
+        (event.programme.clone(), event.connection.clone(), task.budget.clone())
     };
-    Ok(shapes.iter().map(budget).collect())
+    let mut here: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for task in tasks.iter().filter(|task| task.elsewhere.is_none()) {
+        here.entry(place(task)).or_default().insert(task.shape.purchase.clone());
+    }
+    for task in tasks {
+        let with_it = here.get(&place(task)).cloned().unwrap_or_default();
+        let Some(elsewhere) = &mut task.elsewhere else { continue };
+        let programme = &task.shape.event.programme;
+        elsewhere.candidates = candidates(tx, programme, &task.budget, &task.shape).await?;
+        elsewhere.candidates.extend(with_it);
+        elsewhere.candidates.remove(&task.shape.purchase);
+    }
+    Ok(())
+}
+
+/// Tells captures of purchases that nobody has spoken of whether we declined them: a question that
+/// was declined leaves no purchase behind.
+async fn tell_declined(
+    tx: &mut Tx,
+    tasks: &mut [Task<'_>],
+    books: &Books,
+) -> Result<(), StoreError> {
+    let question = |task: &Task<'_>| {
+        let Shape { event, purchase, .. } = &task.shape;
+        let claim = task.shape.presentment()?;
+        let is_capture = claim.direction == Direction::Capture && task.shape.link == Link::Fits;
+        let open = books.get(&event.programme, &task.budget)?;
+        let known = open.book.purchases.get(&task.shape.key());
+        let is_unheard_of = known.is_none_or(|p| p.promises.is_empty() && p.word.is_none());
+        let reference = IssuerReference::of_question(purchase, 0).ok()?;
+        let key = (event.programme.clone(), event.connection.clone(), reference);
+        (is_capture && is_unheard_of).then_some(key)
+    };
+    let keys: BTreeSet<_> = tasks.iter().filter_map(question).collect();
+    let decisions = tx.recorded_decisions(&keys.into_iter().collect::<Vec<_>>()).await?;
+    let declined: BTreeSet<_> = decisions
+        .into_iter()
+        .filter(|decision| matches!(decision.outcome, Outcome::Declined(_)))
+        .map(|decision| (decision.programme, decision.connection, decision.reference))
+        .collect();
+    for task in tasks {
+        task.shape.is_declined = question(task).is_some_and(|key| declined.contains(&key));
+    }
+    Ok(())
 }
 
 fn wanted(tasks: &[Task<'_>]) -> Vec<BookWanted> {
     let mut wanted: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-    for Task { shape, budget } in tasks {
-        let purchases = wanted.entry((shape.event.programme.clone(), budget.clone())).or_default();
-        purchases.insert(shape.key());
+    for task in tasks {
+        for (budget, purchase) in task.purchases() {
+            let place = (task.shape.event.programme.clone(), budget.clone());
+            wanted.entry(place).or_default().insert(purchase);
+        }
     }
     let book = |((programme, budget), purchases)| BookWanted { programme, budget, purchases };
     wanted.into_iter().map(book).collect()
@@ -231,15 +444,24 @@ fn wanted(tasks: &[Task<'_>]) -> Vec<BookWanted> {
 async fn load_counters(
     tx: &mut Tx,
     tasks: &[Task<'_>],
-    books: &mut Books,
-) -> Result<(), StoreError> {
+    ledger: &mut Ledger<'_>,
+) -> Result<(), LifecycleError> {
     let mut keys = Vec::new();
-    for Task { shape, budget } in tasks {
-        let Some(open) = books.get_mut(&shape.event.programme, budget) else { continue };
-        let purchase = open.book.purchases.get(&shape.key());
-        let Some((purchase, owner)) = purchase.zip(open.book.owner.as_ref()) else { continue };
-        let counters = purchase.counted.counters(&owner.agreement).into_iter();
-        keys.extend(counters.map(|key| (shape.event.programme.clone(), budget.clone(), key)));
+    for task in tasks {
+        let programme = &task.shape.event.programme;
+        for (budget, purchase) in task.purchases() {
+            let context = ledger.context(programme, budget)?;
+            let Some(agreement) = context.book.agreement() else { continue };
+            let known = context.book.purchases.get(&purchase).map(|known| known.counted.clone());
+            // What a claim of its own would count as is not known yet.
+            let own = || {
+                let about = task.shape.about.filter(|_| task.elsewhere.is_some())?;
+                Some(task.shape.counted(about, context.book, context.programme))
+            };
+            let Some(counted) = known.or_else(own) else { continue };
+            let counters = counted.counters(agreement).into_iter();
+            keys.extend(counters.map(|key| (programme.clone(), budget.clone(), key)));
+        }
     }
-    tx.load_counters(&keys, books).await
+    Ok(tx.load_counters(&keys, ledger.books).await?)
 }

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
+use super::links::{Link, Misfit};
 use crate::domain::authorisation::{AuthorisationRequest, PartialAmounts};
-use crate::domain::id::{IssuerReference, PurchaseId, PurchaseReference};
+use crate::domain::id::{IssuerReference, PostingId, PurchaseId, PurchaseReference};
 use crate::domain::limit::Counted;
 use crate::domain::money::{Currency, Money};
 use crate::domain::period::Moment;
@@ -15,7 +16,7 @@ use crate::programme::directory::Programme;
 use crate::record::event::{EventState, ReceivedEvent};
 
 /// A message about a purchase.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Shape<'a> {
     pub(super) event: &'a ReceivedEvent,
     /// The purchase; a claim that belongs to none is a purchase of its own.
@@ -26,11 +27,19 @@ pub(super) struct Shape<'a> {
     pub(super) state: EventState,
     /// When it goes into the books: as it came, or later if it was parked.
     pub(super) booked_at: Timestamp,
+    /// The posting that will book it.
+    pub(super) posting: PostingId,
+    /// How far the purchase that a claim names is its own.
+    pub(super) link: Link,
+    /// What does not fit; none if the link does.
+    pub(super) misfit: Option<Misfit>,
+    /// Whether we declined the only question that is known about the purchase.
+    pub(super) is_declined: bool,
 }
 
 impl<'a> Shape<'a> {
     /// The shape of `event`, if it names its purchase.
-    pub(super) fn of(event: &'a ReceivedEvent) -> Option<Self> {
+    pub(super) fn of(event: &'a ReceivedEvent, ids: &NewIds) -> Option<Self> {
         let (purchase, about) = match &event.event.body {
             EventBody::Standing(report) => (report.purchase.clone(), &report.about),
             EventBody::HoldChange(report) => (report.purchase.clone(), &report.about),
@@ -39,14 +48,42 @@ impl<'a> Shape<'a> {
             }
             EventBody::Dispute(_) | EventBody::Unclear { .. } | EventBody::Other => return None,
         };
-        let booked_at = event.received_at;
-        Some(Self { event, purchase, about: Some(about), state: EventState::Booked, booked_at })
+        let mut shape = Self::disputed(event, purchase, ids);
+        shape.about = Some(about);
+        if shape.presentment().is_some_and(|presentment| presentment.purchase.is_none()) {
+            shape.link = Link::None;
+        }
+        Some(shape)
     }
 
     /// The shape of a dispute about `purchase`.
-    pub(super) const fn disputed(event: &'a ReceivedEvent, purchase: PurchaseReference) -> Self {
-        let booked_at = event.received_at;
-        Self { event, purchase, about: None, state: EventState::Booked, booked_at }
+    pub(super) fn disputed(
+        event: &'a ReceivedEvent,
+        purchase: PurchaseReference,
+        ids: &NewIds,
+    ) -> Self {
+        Self {
+            event,
+            purchase,
+            about: None,
+            state: EventState::Booked,
+            booked_at: event.received_at,
+            posting: PostingId::new(ids.next(event.received_at)),
+            link: Link::Fits,
+            misfit: None,
+            is_declined: false,
+        }
+    }
+
+    /// The same claim as a purchase of its own; none if its identifier cannot be that of one.
+    pub(super) fn on_its_own(&self) -> Option<Self> {
+        let purchase = own(self.presentment()?)?;
+        Some(Self { purchase, link: Link::Misfit, ..self.clone() })
+    }
+
+    /// The same claim on another purchase.
+    pub(super) fn on(&self, purchase: PurchaseReference) -> Self {
+        Self { purchase, link: Link::MisfitMoved, ..self.clone() }
     }
 
     /// The claim, if it is one.
@@ -86,15 +123,11 @@ impl<'a> Shape<'a> {
     }
 
     /// A purchase that is known from this message only; none from a dispute.
-    pub(super) fn new_purchase(
-        &self,
-        book: &Book,
-        programme: &Programme,
-        ids: &NewIds,
-    ) -> Option<Purchase> {
+    pub(super) fn new_purchase(&self, book: &Book, programme: &Programme) -> Option<Purchase> {
         let about = self.about?;
         Some(Purchase::begin(Beginning {
-            id: PurchaseId::new(ids.next(self.event.received_at)),
+            // The list of purchases tells by it which link of the chain is the first.
+            id: PurchaseId::new(self.posting.uuid()),
             budget: book.budget.clone(),
             connection: self.event.connection.clone(),
             reference: self.purchase.clone(),
@@ -106,8 +139,13 @@ impl<'a> Shape<'a> {
         }))
     }
 
-    /// What the purchase counts as: as if it had been asked about when the message came.
-    fn counted(&self, about: &PurchaseReport, book: &Book, programme: &Programme) -> Counted {
+    /// What the purchase counts as: as if it had been asked about when it was bought.
+    pub(super) fn counted(
+        &self,
+        about: &PurchaseReport,
+        book: &Book,
+        programme: &Programme,
+    ) -> Counted {
         let nothing = Money::zero(book.currency);
         let request = AuthorisationRequest {
             programme: self.event.programme.clone(),
@@ -117,7 +155,7 @@ impl<'a> Shape<'a> {
             sequence: 0,
             card: about.card.clone(),
             amount: nothing,
-            bought_at: None,
+            bought_at: about.bought_at,
             cash_back: about.cash_back,
             atm_fee: nothing,
             transaction_amount: nothing,

@@ -36,6 +36,7 @@ pub async fn accept(store: &Store, ids: &NewIds, now: Timestamp) -> Result<(), S
         programme,
         budget: BudgetId::house(),
         kind: "loss_accepted",
+        about: String::new(),
         subject: match &standing {
             Standing::Behind(marked) => marked.posting.to_string(),
             Standing::NotKept | Standing::Fresh | Standing::Level(_) | Standing::Unreadable(_) => {

@@ -157,10 +157,10 @@ fn count(
     is_wanted: impl Fn(&CounterKey) -> bool,
     counters: &mut BTreeMap<CounterKey, Committed>,
 ) -> Result<(), MoneyError> {
-    let amount = purchase.committed()?;
-    if !amount.is_positive() {
+    if !purchase.committed()?.is_positive() {
         return Ok(());
     }
+    let amount = purchase.counted_amount()?;
     for key in purchase.counted.counters(agreement).into_iter().filter(is_wanted) {
         let part = purchase.counted.amount_in(&key.scope, amount)?;
         let used = counters.entry(key).or_insert(Committed::nothing(amount));

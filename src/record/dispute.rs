@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::dispute::{Dispute, Funds, Outcome};
 use crate::domain::money::{Currency, Money};
-use crate::domain::presentment::Position;
+use crate::domain::position::{MessageKind, Position};
 
 /// One dispute. The names are stored.
 #[derive(Debug, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ struct PositionBody {
     at: i64,
     over: u8,
     event: String,
+    /// Left out of all but the first message, and by rows from before it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
 }
 
 /// The list; none when there are no disputes.
@@ -68,14 +71,20 @@ fn dispute(body: DisputeBody, currency: Currency) -> Option<Dispute> {
 }
 
 fn position_body(position: &Position) -> PositionBody {
-    let Position { at, answers: _, over, reference } = position;
-    PositionBody { at: at.as_microsecond(), over: *over, event: reference.to_string() }
+    let Position { at, kind, answers: _, listed: _, over, reference } = position;
+    let kind = (*kind == MessageKind::Created).then(|| kind.word().to_owned());
+    PositionBody { at: at.as_microsecond(), over: *over, event: reference.to_string(), kind }
 }
 
 fn position(body: &PositionBody) -> Option<Position> {
     Some(Position {
         at: Timestamp::from_microsecond(body.at).ok()?,
+        kind: match &body.kind {
+            Some(word) => MessageKind::from_word(word)?,
+            None => MessageKind::Updated,
+        },
         answers: 0,
+        listed: 0,
         over: body.over,
         reference: body.event.parse().ok()?,
     })

@@ -14,6 +14,7 @@ pub mod own_pot;
 pub mod particulars;
 pub mod proposal;
 pub mod purchase;
+mod purchase_extra;
 pub mod reason;
 pub mod row;
 pub mod uses;

@@ -1,6 +1,7 @@
 //! Purchases and holds as rows.
 
 use super::dispute::{disputes_from_text, disputes_text};
+use super::purchase_extra::{add_extra, extra_text};
 use super::row::{Canonical, CorruptRow, Digest, Reader, Table, Value, columns, shown};
 use crate::domain::authorisation::{Presence, PurchaseKind};
 use crate::domain::hold::Hold;
@@ -9,8 +10,9 @@ use crate::domain::limit::{Abroad, Counted};
 use crate::domain::margin::{Margin, MarginPercent};
 use crate::domain::merchant::{Category, Mcc, ShopKey};
 use crate::domain::money::{Currency, Money};
-use crate::domain::presentment::{Position, Standing};
-use crate::domain::purchase::{IssuerWord, Place, Promise, PromiseState, Purchase};
+use crate::domain::position::{MessageKind, Position};
+use crate::domain::presentment::Standing;
+use crate::domain::purchase::{Anomalies, IssuerWord, Place, Promise, PromiseState, Purchase};
 
 /// One row per purchase: what was said about it and what it has cost.
 pub const PURCHASE: Table = Table {
@@ -26,7 +28,7 @@ pub const PURCHASE: Table = Table {
         Number "captured_minor", Number "refunded_minor", Number "exposure_minor",
         Number "suspense_minor", Text "disputes", Number "disputed_minor",
         Number "recovered_minor", Number "expires_at", Added "exchange_margin",
-        Added "atm_fee_minor",
+        Added "atm_fee_minor", Added "extra",
     ],
 };
 
@@ -85,6 +87,7 @@ pub fn purchase_row(programme: &ProgrammeId, purchase: &Purchase) -> Vec<Value> 
             .filter(|fee| !fee.is_zero())
             .map(|fee| fee.minor().to_string())
             .into(),
+        extra_text(purchase).into(),
     ]
 }
 
@@ -114,6 +117,7 @@ pub fn read_purchase(row: &[Value]) -> Result<Purchase, CorruptRow> {
     let place = Place { name, digest: reader.text()?.to_owned() };
     let promises = reader.word(|text| promises_from_text(text, currency))?;
     let word = read_word(&mut reader, currency)?;
+    let nothing = Money::zero(currency);
     let mut purchase = Purchase {
         id,
         budget,
@@ -139,9 +143,18 @@ pub fn read_purchase(row: &[Value]) -> Result<Purchase, CorruptRow> {
         recovered: reader.money(currency)?,
         expires_at: reader.optional(Reader::instant)?,
         margin: reader.optional(|r| r.word(margin_from_text))?.unwrap_or(Margin::NONE),
+        limit_back: nothing,
+        captured_elsewhere: nothing,
+        exchange: None,
+        merchant_sums: None,
+        most_held: nothing,
+        anomalies: Anomalies::default(),
     };
     if let Some(fee) = reader.optional(Reader::parsed)? {
         purchase.counted.atm_fee = Money::from_minor(fee, currency);
+    }
+    if let Some(extra) = reader.optional(Reader::text)? {
+        add_extra(&mut purchase, extra).ok_or_else(|| reader.corrupt())?;
     }
     Ok(purchase)
 }
@@ -162,7 +175,9 @@ fn read_word(
     let standing = Standing::from_word(&standing, total).ok_or_else(|| reader.corrupt())?;
     let position = Position {
         at: reader.instant()?,
+        kind: MessageKind::Updated,
         answers: reader.small()?,
+        listed: 0,
         over: reader.small()?,
         reference: reader.parsed()?,
     };

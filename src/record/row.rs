@@ -104,6 +104,15 @@ impl Digest {
         Self::of_bytes(text.as_bytes())
     }
 
+    /// An identifier that is the same for the same content: a `UUIDv8` of the first 16 bytes.
+    pub fn uuid(self) -> uuid::Uuid {
+        let mut bytes = [0; 16];
+        for (byte, own) in bytes.iter_mut().zip(self.0) {
+            *byte = own;
+        }
+        uuid::Builder::from_custom_bytes(bytes).into_uuid()
+    }
+
     /// The digest of bytes as they came.
     pub fn of_bytes(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())

@@ -21,6 +21,7 @@ use crate::domain::limit::CounterKey;
 use crate::domain::money::Currency;
 use crate::domain::permission::{Giver, Permission, Uses};
 use crate::domain::person::PersonState;
+use crate::domain::purchase::Purchase;
 use crate::ledger::book::{Book, Card, Owner, PurchaseKey};
 use crate::ledger::posting::Head;
 use crate::record::decision::{DECISION, RecordedDecision, read_decision};
@@ -31,6 +32,16 @@ use crate::record::uses::open_at_from_text;
 
 /// A key of a message or purchase: programme, connection, the issuer's own identifier.
 pub type ReferenceKey = (ProgrammeId, ConnectionId, String);
+
+/// A presentment that is in the books.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredPresentment {
+    pub direction: String,
+    pub currency: String,
+    pub amount_minor: i64,
+    /// The message that told it; none when it was erased.
+    pub text: Option<String>,
+}
 
 /// Whose card it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -457,20 +468,51 @@ impl Tx {
         self.known_references(|s| &s.withdrawals, keys, &WITHDRAWAL).await
     }
 
-    /// Which of `keys` are messages that were stored before.
-    pub async fn known_events(
+    /// The texts of those of `keys` that are messages stored before; none of what was erased.
+    pub async fn stored_events(
         &mut self,
         keys: &[(ProgrammeId, ConnectionId, IssuerReference)],
-    ) -> Result<BTreeSet<ReferenceKey>, StoreError> {
-        self.known_references(|s| &s.events, keys, &ISSUER_EVENT).await
+    ) -> Result<BTreeMap<ReferenceKey, Option<String>>, StoreError> {
+        let rows = self.rows_by_reference(|s| &s.events, keys, &ISSUER_EVENT).await?;
+        let read = |row: &Vec<Value>| {
+            let mut reader = Reader::new(&ISSUER_EVENT, row);
+            let key = (reader.parsed()?, reader.parsed()?, reader.text()?.to_owned());
+            let text = match ISSUER_EVENT.value(row, "body") {
+                Some(Value::Text(text)) => Some(text.clone()),
+                Some(Value::Number(_) | Value::Null) | None => None,
+            };
+            Ok((key, text))
+        };
+        rows.iter().map(read).collect()
     }
 
-    /// Which of `keys` are presentments that were booked before.
-    pub async fn known_presentments(
+    /// Those of `keys` that are presentments booked before, with the messages that told them.
+    pub async fn stored_presentments(
         &mut self,
         keys: &[(ProgrammeId, ConnectionId, IssuerReference)],
-    ) -> Result<BTreeSet<ReferenceKey>, StoreError> {
-        self.known_references(|s| &s.presentments, keys, &PRESENTMENT).await
+    ) -> Result<BTreeMap<ReferenceKey, StoredPresentment>, StoreError> {
+        let rows = self.rows_by_reference(|s| &s.presentments, keys, &PRESENTMENT).await?;
+        let mut events = Vec::new();
+        for row in &rows {
+            let mut reader = Reader::new(&PRESENTMENT, row);
+            let place = (reader.parsed()?, reader.parsed()?);
+            reader.skip(); // the claim's own identifier
+            events.push((place.0, place.1, reader.parsed()?));
+        }
+        let texts = self.stored_events(&events).await?;
+        let mut stored = BTreeMap::new();
+        for (row, (programme, connection, event)) in rows.iter().zip(events) {
+            let told_by = (programme.clone(), connection.clone(), event.to_string());
+            let reference = PRESENTMENT.text(row, "reference").to_owned();
+            let known = StoredPresentment {
+                direction: PRESENTMENT.text(row, "direction").to_owned(),
+                currency: PRESENTMENT.text(row, "currency").to_owned(),
+                amount_minor: PRESENTMENT.number(row, "amount_minor"),
+                text: texts.get(&told_by).cloned().flatten(),
+            };
+            stored.insert((programme, connection, reference), known);
+        }
+        Ok(stored)
     }
 
     /// Which purchases these claims belong to, and whose they are, as far as they are known.
@@ -493,18 +535,18 @@ impl Tx {
         rows.iter().map(read).collect()
     }
 
-    /// Whose purchases these are, as far as they are known: found without a lock, because a
-    /// purchase never changes hands.
-    pub async fn purchase_budgets(
+    /// These purchases without their holds, as far as they are known: found without a lock. Whose
+    /// they are and where they were bought never changes.
+    pub async fn known_purchases(
         &mut self,
         keys: &[(ProgrammeId, ConnectionId, PurchaseReference)],
-    ) -> Result<BTreeMap<ReferenceKey, BudgetId>, StoreError> {
+    ) -> Result<BTreeMap<ReferenceKey, Purchase>, StoreError> {
         let rows = self.rows_by_reference(|s| &s.purchases, keys, &PURCHASE).await?;
         let read = |row: &Vec<Value>| {
             let programme: ProgrammeId = Reader::new(&PURCHASE, row).parsed()?;
             let purchase = read_purchase(row)?;
             let reference = purchase.reference.to_string();
-            Ok(((programme, purchase.connection, reference), purchase.budget))
+            Ok(((programme, purchase.connection.clone(), reference), purchase))
         };
         rows.iter().map(read).collect()
     }

@@ -1,5 +1,6 @@
 //! Writing books back: one statement per table and batch, every row count checked.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -16,7 +17,7 @@ use crate::domain::id::{
 };
 use crate::domain::permission::Permission;
 use crate::domain::recipient::Recipient;
-use crate::record::row::{Value, shown};
+use crate::record::row::{Canonical, Value, shown};
 use crate::record::uses::open_at_text;
 
 /// Rows of what happened, written beside the books that they changed.
@@ -28,6 +29,8 @@ pub struct Additions {
     pub presentments: Vec<Vec<Value>>,
     pub messages: Vec<NewMessage>,
     pub notes: Vec<Note>,
+    /// Exceptions that later messages explain.
+    pub settled: Vec<Settled>,
     pub parked: Vec<Parked>,
     /// Parked before, and booked now.
     pub unparked: Vec<Parked>,
@@ -70,9 +73,40 @@ pub struct Note {
     pub programme: ProgrammeId,
     pub budget: BudgetId,
     pub kind: &'static str,
+    /// The purchase or the message that it is about: `connection/reference`.
+    pub about: String,
+    /// The message that showed it.
     pub subject: String,
     pub detail: String,
     pub noted_at: Timestamp,
+}
+
+/// An exception that was explained. One that was never noted, or is settled already, stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    pub id: ExceptionId,
+    pub programme: ProgrammeId,
+    /// The message that explains it.
+    pub by: String,
+    pub at: Timestamp,
+}
+
+/// The identifier of the one exception of this kind about this purchase or message: noting it again
+/// changes nothing, in whatever transaction.
+pub fn exception_id(programme: &ProgrammeId, kind: &str, about: &str) -> ExceptionId {
+    let mut canonical = Canonical::new("exception");
+    for text in [programme.as_str(), kind, about] {
+        canonical.text(text);
+    }
+    ExceptionId::new(canonical.finish().uuid())
+}
+
+impl Additions {
+    /// Notes an exception; one that was settled a moment ago is open again.
+    pub fn note(&mut self, note: Note) {
+        self.settled.retain(|settled| settled.id != note.id);
+        self.notes.push(note);
+    }
 }
 
 impl Tx {
@@ -91,7 +125,12 @@ impl Tx {
         let s = &*statements;
         let changes = Changed::of(books);
         let messages: Vec<_> = additions.messages.iter().map(message_row).collect();
-        let notes: Vec<_> = additions.notes.iter().map(note_row).collect();
+        // The latest of those about the same: one statement cannot write one row twice.
+        let notes: BTreeMap<_, _> = additions.notes.iter().map(|n| (n.id, note_row(n))).collect();
+        let notes: Vec<_> = notes.into_values().collect();
+        let settled: BTreeMap<_, _> =
+            additions.settled.iter().map(|s| (s.id, settled_row(s))).collect();
+        let settled: Vec<_> = settled.into_values().collect();
         self.newest = changes.newest.clone().or(self.newest.take());
         crash::reach("decided");
         let write = |batch, rows, table| Write { batch, rows, table };
@@ -114,7 +153,11 @@ impl Tx {
         self.write(&s.insert_withdrawals, &additions.withdrawals, "withdrawal").await?;
         self.write(&s.update_permissions, &changes.permissions, "permission").await?;
         self.write(&s.insert_messages, &messages, "message").await?;
-        self.write(&s.insert_exceptions, &notes, "exception").await?;
+        s.insert_exceptions.execute(self.connection(), &notes).await?;
+        if !notes.is_empty() {
+            crash::reach("exception");
+        }
+        s.settle_exceptions.execute(self.connection(), &settled).await?;
         let parked: Vec<_> = additions.parked.iter().map(parked_row).collect();
         self.write(&s.insert_parked, &parked, "parked").await?;
         let unparked: Vec<_> = additions.unparked.iter().map(parked_row).collect();
@@ -273,5 +316,17 @@ fn note_row(note: &Note) -> Vec<Value> {
         note.subject.as_str().into(),
         note.detail.as_str().into(),
         note.noted_at.into(),
+        note.about.as_str().into(),
+        Value::Null,
+        Value::Null,
+    ]
+}
+
+fn settled_row(settled: &Settled) -> Vec<Value> {
+    vec![
+        shown(&settled.programme),
+        shown(settled.id),
+        settled.at.into(),
+        settled.by.as_str().into(),
     ]
 }

@@ -45,8 +45,10 @@ pub use self::acts::{ActRow, ActsReader, LookRow};
 pub use self::agreements::Agreements;
 pub use self::appeals::WaitingAppeal;
 pub use self::asks::WaitingAsk;
-pub use self::books::{BookWanted, Books, CardBudget, Expected, OpenBook, ReferenceKey};
-pub use self::close::{Additions, NewMessage, Note, Parked};
+pub use self::books::{
+    BookWanted, Books, CardBudget, Expected, OpenBook, ReferenceKey, StoredPresentment,
+};
+pub use self::close::{Additions, NewMessage, Note, Parked, Settled, exception_id};
 pub use self::guides::GuideRow;
 pub use self::history::BoughtLink;
 use self::mark::Mark;

@@ -214,10 +214,10 @@ impl Tx {
 }
 
 impl Store {
-    /// What somebody has to look at, oldest first; at most `most`.
+    /// What somebody has to look at and nothing has explained yet, oldest first; at most `most`.
     pub async fn exceptions(&self, most: u32) -> Result<Vec<ExceptionRow>, StoreError> {
         let sql = format!(
-            "SELECT {} FROM exception ORDER BY noted_at, programme_id, exception_id LIMIT $1",
+            "SELECT {} FROM exception WHERE settled_at IS NULL ORDER BY noted_at, programme_id, exception_id LIMIT $1",
             names(EXCEPTION.columns, "")
         );
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(i64::from(most));

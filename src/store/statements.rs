@@ -80,7 +80,7 @@ pub(crate) const EXCEPTION: Table = Table {
     name: "exception",
     columns: columns![
         Key "programme_id", Key "exception_id", Text "budget_id", Text "kind", Text "subject",
-        Text "detail", Number "noted_at",
+        Text "detail", Number "noted_at", Text "about", Number "settled_at", Text "settled_by",
     ],
 };
 
@@ -100,6 +100,9 @@ const AGREEMENT_KEY: &[Column] = columns![Key "programme_id", Key "budget_id", N
 const PURCHASE_KEY: &[Column] = columns![Key "programme_id", Key "purchase_id"];
 const COUNTER_KEY: &[Column] = columns![
     Key "programme_id", Key "budget_id", Key "scope", Key "period", Key "first_day",
+];
+const SETTLING: &[Column] = columns![
+    Key "programme_id", Key "exception_id", Number "settled_at", Text "settled_by",
 ];
 const EXCEPTION_KEY: &[Column] = columns![Key "programme_id", Key "exception_id"];
 const HEAD_MOVE: &[Column] = columns![
@@ -135,6 +138,7 @@ pub(super) struct Statements {
     pub(super) insert_messages: Batch,
     pub(super) insert_exceptions: Batch,
     pub(super) delete_exceptions: Batch,
+    pub(super) settle_exceptions: Batch,
     pub(super) insert_parked: Batch,
     pub(super) delete_parked: Batch,
     pub(super) parked: Batch,
@@ -209,7 +213,8 @@ impl Statements {
             insert_postings: Batch::insert(dialect, &POSTING),
             insert_journal: Batch::insert(dialect, &JOURNAL),
             insert_messages: Batch::insert(dialect, &MESSAGE),
-            insert_exceptions: Batch::insert(dialect, &EXCEPTION),
+            insert_exceptions: batch(EXCEPTION.columns, &note_exceptions()),
+            settle_exceptions: batch(SETTLING, SETTLE_EXCEPTIONS),
             delete_exceptions: batch(EXCEPTION_KEY, DELETE_EXCEPTIONS),
             insert_parked: Batch::insert(dialect, &PARKED),
             delete_parked: batch(PARKED.columns, DELETE_PARKED),
@@ -298,6 +303,11 @@ const DELETE_EXCEPTIONS: &str = "\
     DELETE FROM exception WHERE (programme_id, exception_id) IN \
     (SELECT r.programme_id, r.exception_id FROM {rows})";
 
+const SETTLE_EXCEPTIONS: &str = "\
+    UPDATE exception SET settled_at = r.settled_at, settled_by = r.settled_by \
+    {from exception: exception.programme_id = r.programme_id \
+    AND exception.exception_id = r.exception_id AND exception.settled_at IS NULL}";
+
 /// Whoever books a parked message locks it first.
 const LOCK_PARKED: &str = "\
     SELECT b.programme_id, b.connection_id, b.reference, b.claim, b.exception_id FROM {rows} \
@@ -346,6 +356,18 @@ fn holds() -> String {
         "SELECT {} FROM {{rows}} {{find hold t: t.programme_id = r.programme_id \
          AND t.purchase_id = r.purchase_id}} ORDER BY t.programme_id, t.purchase_id, t.position",
         names(HOLD.columns, "t.")
+    )
+}
+
+/// An exception that is open already stays as it is; one that was settled opens again.
+fn note_exceptions() -> String {
+    format!(
+        "INSERT INTO exception ({}) SELECT {} FROM {{rows}} WHERE true \
+         ON CONFLICT (programme_id, exception_id) DO UPDATE SET subject = excluded.subject, \
+         detail = excluded.detail, noted_at = excluded.noted_at, settled_at = NULL, \
+         settled_by = NULL WHERE exception.settled_at IS NOT NULL",
+        names(EXCEPTION.columns, ""),
+        names(EXCEPTION.columns, "r.")
     )
 }
 

@@ -16,12 +16,16 @@ pub const AUTHORIZATION_UPDATED: &str = "issuing_authorization.updated";
 /// The `type` of a capture or a refund.
 pub const TRANSACTION_CREATED: &str = "issuing_transaction.created";
 
+/// The `type` of the first message about a dispute.
+pub const DISPUTE_CREATED: &str = "issuing_dispute.created";
 /// The `type`s of messages about a dispute.
-pub const DISPUTE_KINDS: [&str; 4] = [
-    "issuing_dispute.created",
+pub const DISPUTE_KINDS: [&str; 6] = [
+    DISPUTE_CREATED,
     "issuing_dispute.submitted",
     "issuing_dispute.updated",
     "issuing_dispute.closed",
+    DISPUTE_FUNDS_REINSTATED,
+    DISPUTE_FUNDS_RESCINDED,
 ];
 /// The `type` of a dispute whose money was given back.
 pub const DISPUTE_FUNDS_REINSTATED: &str = "issuing_dispute.funds_reinstated";
@@ -147,7 +151,13 @@ pub struct Transaction {
     pub amount_details: Option<AmountDetails>,
     pub authorization: Option<String>,
     pub card: String,
+    /// Unix seconds.
+    #[serde(default, deserialize_with = "number_if_any")]
+    pub created: Option<i64>,
     pub currency: String,
+    /// In `merchant_currency`, with the sign of `amount`.
+    #[serde(default, deserialize_with = "number_if_any")]
+    pub merchant_amount: Option<i64>,
     /// The currency that the merchant claims, or gives back, in.
     #[serde(default, deserialize_with = "text_if_any")]
     pub merchant_currency: Option<String>,

@@ -270,7 +270,8 @@ impl World {
 
     /// What somebody has to look at: the kind of each exception, in alphabetical order.
     pub(crate) async fn exceptions(&self) -> Vec<String> {
-        let rows = self.database.rows("SELECT kind FROM exception ORDER BY kind").await;
+        let sql = "SELECT kind FROM exception WHERE settled_at IS NULL ORDER BY kind";
+        let rows = self.database.rows(sql).await;
         rows.into_iter().flatten().collect()
     }
 

@@ -94,12 +94,12 @@ fn count(
     sums: &mut BTreeMap<CounterKey, Used>,
 ) -> Result<(), MoneyError> {
     let (purchase, counted) = (&read.purchase, &read.purchase.counted);
-    let committed = purchase.committed()?;
-    if !committed.is_positive() {
+    if !purchase.committed()?.is_positive() {
         return Ok(());
     }
+    let counted_amount = purchase.counted_amount()?;
     for (scope, period) in kept.iter().filter(|(scope, _)| counted.is_within(scope)) {
-        let amount = counted.amount_in(scope, committed)?;
+        let amount = counted.amount_in(scope, counted_amount)?;
         let (sum, purchases) = sums.entry(counted.counter(scope, *period)).or_default();
         *sum = sum.saturating_add(i128::from(amount.minor()));
         *purchases = purchases.saturating_add(1);

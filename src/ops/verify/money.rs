@@ -35,6 +35,10 @@ pub(super) struct Money {
     exposure: i128,
     suspense: i128,
     disputed: i128,
+    /// Gains by another exchange rate that went into pots, less what was taken out again.
+    exchange: i128,
+    /// What came to the account of such gains and did not leave it.
+    exchange_kept: i128,
     /// What issuers gave back because of disputes, less what they took again.
     credited: i128,
     pub(super) totals: Totals,
@@ -125,10 +129,24 @@ impl Money {
             flow.refunded = flow.refunded.saturating_add(amount);
             *spent = spent.saturating_sub(amount);
         }
-        if let (Account::StreamFunds(_), Account::PotLeft(pot)) = (from, to) {
+        if let (Account::StreamFunds(_) | Account::Exchange, Account::PotLeft(pot)) = (from, to) {
             let flow = pots.entry(pot.clone()).or_default();
             flow.loaded = flow.loaded.saturating_add(amount);
             *loaded = loaded.saturating_add(amount);
+        }
+        if let (Account::PotLeft(pot), Account::Exchange) = (from, to) {
+            let flow = pots.entry(pot.clone()).or_default();
+            flow.loaded = flow.loaded.saturating_sub(amount);
+            *loaded = loaded.saturating_sub(amount);
+        }
+        match (from, to) {
+            (Account::Exchange, Account::PotLeft(_)) => {
+                self.exchange = self.exchange.saturating_add(amount);
+            }
+            (Account::PotLeft(_), Account::Exchange) => {
+                self.exchange = self.exchange.saturating_sub(amount);
+            }
+            (_, _) => {}
         }
         if let (Account::PotLeft(source), Account::PotLeft(target)) = (from, to) {
             for (pot, by) in [(source, 0_i128.saturating_sub(amount)), (target, amount)] {
@@ -178,6 +196,7 @@ impl Money {
                 self.disputed = self.disputed.saturating_add(by);
                 *disputed = disputed.saturating_add(by);
             }
+            Account::Exchange => self.exchange_kept = self.exchange_kept.saturating_add(by),
             Account::StreamFunds(_) | Account::Clearing(_) => {}
         }
     }
@@ -193,7 +212,9 @@ impl<'a> Inspection<'a> {
     /// Compares every purchase with what its own postings moved, and reads it.
     pub(super) fn check_purchases(&mut self, links: &[Link<'a>]) -> Vec<ReadPurchase<'a>> {
         let mut moved: BTreeMap<&str, Money> = BTreeMap::new();
+        let mut begun: BTreeMap<&str, &str> = BTreeMap::new();
         for link in links {
+            begun.entry(link.text("purchase_id")).or_insert(link.text("posting_id"));
             moved.entry(link.text("purchase_id")).or_default().add_unchecked(link);
         }
         let mut holds: BTreeMap<&str, Vec<&'a Vec<Value>>> = BTreeMap::new();
@@ -219,6 +240,7 @@ impl<'a> Inspection<'a> {
             }
             let money = moved.remove(id).unwrap_or_default();
             self.check_purchase(row, &holds, &purchase, &money);
+            self.check_limit_back(row, &purchase, begun.get(id).copied().unwrap_or_default());
             purchases.push(ReadPurchase { row, purchase });
         }
         let by_nobody = moved.remove("").unwrap_or_default();
@@ -248,7 +270,13 @@ impl<'a> Inspection<'a> {
             self.check_number(&PURCHASE, row, column, moved);
         }
         let back = [purchase.refunded, purchase.recovered].map(|m| i128::from(m.minor()));
-        let beyond = back.iter().sum::<i128>() - i128::from(purchase.captured.minor());
+        let beyond =
+            back.iter().sum::<i128>() - i128::from(purchase.captured.minor()) - money.exchange;
+        let exchange = purchase.exchange.as_ref().map_or(0, |part| i128::from(part.amount.minor()));
+        if (exchange, money.exchange_kept) != (money.exchange, 0) {
+            let what = "its gain by exchange is not what went into a pot";
+            self.find(&PURCHASE, row, what);
+        }
         if i128::from(purchase.suspense.minor()) != beyond.max(0) {
             let what = "what came back beyond what was captured is not what is kept aside";
             self.find(&PURCHASE, row, what);
@@ -278,6 +306,24 @@ impl<'a> Inspection<'a> {
             if flow.held != 0 || flow.captured != 0 || flow.refunded != 0 {
                 self.find(&PURCHASE, row, format!("moved money of pot {pot} without a hold"));
             }
+        }
+    }
+
+    /// What limits got back is what came back. Of a purchase from before limits followed refunds it
+    /// may be less: such a one is not named by the posting that began it.
+    fn check_limit_back(&mut self, row: &[Value], purchase: &Purchase, begun_by: &str) {
+        let Ok(given_back) = purchase.given_back() else { return };
+        let is_new = purchase.id.to_string().split_once('_').map(|(_, id)| id)
+            == begun_by.split_once('_').map(|(_, id)| id);
+        let back = purchase.limit_back.minor();
+        let is_right = if is_new {
+            back == given_back.minor()
+        } else {
+            (0..=given_back.minor()).contains(&back)
+        };
+        if !is_right {
+            let what = format!("limits got {back} back, and {given_back} came back");
+            self.find(&PURCHASE, row, what);
         }
     }
 

@@ -1,11 +1,15 @@
 //! Lives of a purchase, message by message.
 
+use std::collections::BTreeSet;
+
 use sayso::domain::agreement::Scope;
 use sayso::domain::dispute::{Funds, Outcome};
 use sayso::domain::limit::CounterKey;
 use sayso::domain::money::Money;
 use sayso::domain::period::Period;
+use sayso::domain::position::{MessageKind, Position};
 use sayso::domain::presentment::Standing;
+use sayso::domain::purchase::IssuerWord;
 use sayso::ledger::book::LedgerError;
 use sayso::ledger::posting::PostingKind;
 
@@ -171,14 +175,176 @@ fn a_counter_goes_down_in_the_period_in_which_the_purchase_counted() {
 }
 
 #[test]
-fn scenario_44_a_refund_gives_the_money_back_and_not_the_limit() {
+fn scenario_44_a_refund_gives_the_limit_back_and_the_purchase_still_counts() {
     let mut desk = Desk::new(&[("week", 60_00)]);
     desk.approve("a", 0, 10_00);
     desk.capture("a", 10_00);
-    let before = desk.book.counters.clone();
+    let used = |desk: &Desk| {
+        let used = desk.book.counters.values();
+        used.map(|used| (used.amount.minor(), used.purchases)).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(used(&desk), BTreeSet::from([(10_00, 1)]));
+    desk.refund("a", 4_00);
+    assert_eq!(used(&desk), BTreeSet::from([(6_00, 1)]));
     desk.refund("a", 10_00);
-    assert_eq!(desk.book.counters, before);
+    assert_eq!(used(&desk), BTreeSet::from([(0, 1)]), "no more than was captured");
     assert_eq!(desk.figures("week"), [60_00, 0, 0, 60_00]);
+}
+
+/// The dispute that was lost again takes back what it gave.
+#[test]
+fn a_dispute_won_gives_the_limit_back_until_it_is_lost() {
+    let mut desk = Desk::new(&[("week", 60_00)]);
+    desk.approve("a", 0, 10_00);
+    desk.capture("a", 10_00);
+    let net = |desk: &Desk| desk.book.purchases[&key("a")].counted_amount().unwrap().minor();
+    desk.dispute("a", &report((Outcome::Open, Some(Funds::Credited)), 10_00, 1, "evt_1"));
+    assert_eq!(net(&desk), 10_00, "it is not known yet whose the money is");
+    desk.dispute("a", &report((Outcome::Won, Some(Funds::Credited)), 10_00, 2, "evt_2"));
+    assert_eq!(net(&desk), 0);
+    desk.dispute("a", &report((Outcome::Lost, Some(Funds::TakenAgain)), 10_00, 3, "evt_3"));
+    assert_eq!(net(&desk), 10_00);
+}
+
+/// Refunds that were booked before limits followed them stay out of counters that never saw them.
+#[test]
+fn a_refund_from_before_gives_no_limit_back_in_hindsight() {
+    let mut purchase = super::a_purchase("a");
+    purchase.captured = gbp(20_00);
+    purchase.refunded = gbp(8_00);
+    let before = purchase.given_back().unwrap();
+    purchase.refunded = gbp(11_00);
+    purchase.give_limits_back(before).unwrap();
+    assert_eq!(purchase.limit_back, gbp(3_00));
+}
+
+/// Whatever the order of a capture in parts and its refund, the gain by exchange is in the pot that
+/// paid, and what the margin does not explain is kept aside.
+#[test]
+fn a_gain_by_exchange_does_not_depend_on_the_order() {
+    let events = [("capture", 12_00), ("capture", 8_00), ("refund", 20_60), ("refund", 1_20)];
+    for order in permutations(&events) {
+        let mut desk = Desk::new(&[("week", 60_00)]);
+        desk.approve("a", 0, 20_00);
+        desk.book.purchases.get_mut(&key("a")).unwrap().hear_currency("EUR".parse().unwrap());
+        for (what, minor) in &order {
+            match *what {
+                "capture" => desk.capture("a", *minor),
+                _ => desk.refund("a", *minor),
+            };
+        }
+        // The margin of the purchase is 7 %: 1.40 of 20.00 is explained, 0.40 is not.
+        assert_eq!(desk.figures("week"), [61_40, 0, 0, 61_40], "{order:?}");
+        let purchase = &desk.book.purchases[&key("a")];
+        assert_eq!(purchase.suspense, gbp(40), "{order:?}");
+    }
+}
+
+fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
+    let Some((first, rest)) = items.split_first() else { return vec![Vec::new()] };
+    let mut all = Vec::new();
+    for rest in permutations(rest) {
+        for at in 0..=rest.len() {
+            all.push([&rest[..at], std::slice::from_ref(first), &rest[at..]].concat());
+        }
+    }
+    all
+}
+
+/// Snapshots of one second: the one that knows more is true, in every order and under every
+/// identifier.
+#[test]
+fn in_one_second_the_snapshot_that_knows_more_is_true() {
+    let at = monday_morning().at;
+    let told = |kind, standing: Standing, answers, listed| {
+        let over = u8::from(!matches!(standing, Standing::Open { .. }));
+        (standing, (kind, answers, listed, over))
+    };
+    let (created, updated) = (MessageKind::Created, MessageKind::Updated);
+    // Each tells less than the one after it.
+    let snapshots = [
+        told(created, open(gbp(20_00)), 1, 0),
+        told(updated, open(gbp(12_00)), 1, 0),
+        told(updated, open(gbp(9_00)), 1, 0),
+        told(updated, open(gbp(30_00)), 2, 0),
+        told(updated, open(gbp(30_00)), 2, 1),
+        told(updated, closed(30_00), 2, 1),
+        told(updated, closed(25_00), 2, 1),
+        told(updated, Standing::Expired, 2, 1),
+        told(updated, Standing::Reversed, 2, 1),
+    ];
+    for first in 0..snapshots.len() {
+        for last in first..snapshots.len().min(first + 4) {
+            let some = &snapshots[first..=last];
+            for order in permutations(&(0..some.len()).collect::<Vec<_>>()) {
+                for names in permutations(&["evt_a", "evt_b", "evt_c", "evt_d"]) {
+                    let mut purchase = super::a_purchase("a");
+                    for number in &order {
+                        let (standing, (kind, answers, listed, over)) = some[*number];
+                        let reference = names[*number].parse().unwrap();
+                        let position = Position { at, kind, answers, listed, over, reference };
+                        purchase.hear(IssuerWord { standing, position });
+                    }
+                    let word = purchase.word.unwrap().standing;
+                    assert_eq!(word, snapshots[last].0, "{order:?} {names:?}");
+                }
+            }
+        }
+    }
+}
+
+/// The same of a dispute: what is found out last, and where its money is.
+#[test]
+fn in_one_second_a_dispute_stands_as_its_content_says() {
+    let told = [
+        (MessageKind::Created, Outcome::Open, None),
+        (MessageKind::Updated, Outcome::Open, Some(Funds::Credited)),
+        (MessageKind::Updated, Outcome::Won, Some(Funds::Credited)),
+        (MessageKind::Updated, Outcome::Lost, Some(Funds::TakenAgain)),
+    ];
+    for order in permutations(&[0, 1, 2, 3]) {
+        for names in permutations(&["evt_a", "evt_b", "evt_c", "evt_d"]) {
+            let mut purchase = super::a_purchase("a");
+            for number in &order {
+                let (kind, outcome, funds) = told[*number];
+                let mut report = report((outcome, funds), 10_00, 0, names[*number]);
+                report.position.kind = kind;
+                purchase.hear_dispute(&report);
+            }
+            let dispute = &purchase.disputes[0];
+            let funds = dispute.funds.as_ref().map(|(funds, _)| *funds);
+            assert_eq!((dispute.outcome.0, funds), (Outcome::Lost, Some(Funds::TakenAgain)));
+        }
+    }
+}
+
+/// Our own clock never beats what an issuer said in the same second and later than what we knew.
+#[test]
+fn our_own_expiry_gives_way_to_what_the_issuer_knows() {
+    let known = word(open(gbp(20_00)), 1, 1, "evt_z");
+    let later = [
+        (closed(20_00), 1),
+        (Standing::Reversed, 0),
+        (Standing::Declined, 0),
+        (Standing::Expired, 0),
+    ];
+    for (standing, listed) in later {
+        for name in ["evt_a", "zzz"] {
+            let mut told = word(standing, 1, 1, name);
+            told.position.listed = listed;
+            let mut purchase = super::a_purchase("a");
+            purchase.hear(known.clone());
+            purchase.expire();
+            assert!(purchase.is_ended_by_us());
+            purchase.hear(told);
+            assert_eq!(purchase.word.unwrap().standing, standing, "{name}");
+        }
+    }
+    let mut purchase = super::a_purchase("a");
+    purchase.hear(known.clone());
+    purchase.expire();
+    purchase.hear(known);
+    assert!(purchase.is_ended_by_us(), "what was known before changes nothing");
 }
 
 fn uses(desk: &Desk) -> Vec<i64> {

@@ -21,9 +21,10 @@ use sayso::domain::margin::{Margin, MarginPercent};
 use sayso::domain::money::Money;
 use sayso::domain::period::Period;
 use sayso::domain::person::PersonState;
+use sayso::domain::position::{MessageKind, Position};
 use sayso::domain::pot::{Source, drain};
-use sayso::domain::presentment::{Position, Standing};
-use sayso::domain::purchase::{IssuerWord, Place, Promise, PromiseState, Purchase};
+use sayso::domain::presentment::Standing;
+use sayso::domain::purchase::{Anomalies, IssuerWord, Place, Promise, PromiseState, Purchase};
 use sayso::ledger::account::Account;
 use sayso::ledger::book::{Book, Cause, LedgerError, Owner, PotBalance, Pots, PurchaseKey};
 use sayso::ledger::posting::{Head, PostingKind, Transfer};
@@ -295,6 +296,7 @@ impl Desk {
         let given_back = sum(|p| p.refunded) + sum(|p| p.disputed) + sum(|p| p.recovered);
         assert_eq!(of(clearing), sum(|p| p.captured) - given_back);
         assert_eq!(of(Account::Disputed), sum(|p| p.disputed));
+        assert_eq!(of(Account::Exchange), 0, "gains by exchange go through");
         assert_eq!(accounts.values().sum::<i64>(), 0);
     }
 
@@ -303,8 +305,12 @@ impl Desk {
         let transfers = postings.iter().flat_map(|posting| &posting.entry.transfers);
         let own = Account::PotLeft(id.clone());
         let by = |transfer: &Transfer| match (transfer.from(), transfer.to()) {
-            (Account::StreamFunds(_) | Account::PotLeft(_), to) if *to == own => 1,
-            (from, Account::PotLeft(_)) if *from == own => -1,
+            (Account::StreamFunds(_) | Account::PotLeft(_) | Account::Exchange, to)
+                if *to == own =>
+            {
+                1
+            }
+            (from, Account::PotLeft(_) | Account::Exchange) if *from == own => -1,
             (_, _) => 0,
         };
         transfers.map(|transfer| by(transfer) * transfer.amount().minor()).sum()
@@ -330,24 +336,34 @@ impl Desk {
             }
             let given_back = purchase.refunded.minor() + purchase.recovered.minor();
             let spent: i64 = purchase.holds.iter().map(|h| h.spent().unwrap().minor()).sum();
+            let exchange = purchase.exchange.as_ref().map_or(0, |part| part.amount.minor());
             assert_eq!(
-                spent + purchase.exposure.minor() - purchase.suspense.minor(),
+                spent + purchase.exposure.minor() - purchase.suspense.minor() - exchange,
                 purchase.captured.minor() - given_back,
                 "{purchase:?}"
             );
-            let excess = given_back - purchase.captured.minor();
+            let excess = given_back - purchase.captured.minor() - exchange;
             assert_eq!(purchase.suspense.minor(), excess.max(0), "{purchase:?}");
+            let most = purchase.margin.on(purchase.captured).unwrap().minor();
+            assert!((0..=most).contains(&exchange), "{purchase:?}");
+            assert_eq!(
+                purchase.limit_back.minor(),
+                given_back.min(purchase.captured.minor()),
+                "limits follow the money: {purchase:?}"
+            );
         }
     }
 
-    /// Counters are the sum of what is committed, and the number of purchases of which anything is.
+    /// Counters are the sum of what is committed and has not come back, and the number of purchases
+    /// of which anything is committed.
     fn check_counters(&self) {
         for (key, used) in &self.book.counters {
             let mut expected = Committed::nothing(gbp(0));
             for purchase in self.book.purchases.values() {
                 let committed = purchase.committed().unwrap();
                 if purchase.counted.counts_in(key) && committed.is_positive() {
-                    let part = purchase.counted.amount_in(&key.scope, committed).unwrap();
+                    let net = committed.checked_sub(purchase.limit_back).unwrap();
+                    let part = purchase.counted.amount_in(&key.scope, net).unwrap();
                     expected.amount = expected.amount.checked_add(part).unwrap();
                     expected.purchases += 1;
                 }
@@ -455,6 +471,12 @@ fn a_purchase(name: &str) -> Purchase {
         disputed: gbp(0),
         recovered: gbp(0),
         expires_at: None,
+        limit_back: gbp(0),
+        captured_elsewhere: gbp(0),
+        exchange: None,
+        merchant_sums: None,
+        most_held: gbp(0),
+        anomalies: Anomalies::default(),
     }
 }
 
@@ -463,7 +485,8 @@ fn word(standing: Standing, second: i64, answers: u32, event: &str) -> IssuerWor
     let at = monday_morning().at.checked_add(SignedDuration::from_secs(second)).unwrap();
     let over = u8::from(!matches!(standing, Standing::Open { .. }));
     let reference = event.parse().unwrap();
-    IssuerWord { standing, position: Position { at, answers, over, reference } }
+    let kind = MessageKind::Updated;
+    IssuerWord { standing, position: Position { at, kind, answers, listed: 0, over, reference } }
 }
 
 /// What the issuer says about the one dispute of a purchase, `second` seconds after the question.
@@ -481,7 +504,14 @@ fn report(
         amount: gbp(minor),
         outcome,
         funds,
-        position: Position { at, answers: 0, over, reference: event.parse().unwrap() },
+        position: Position {
+            at,
+            kind: MessageKind::Updated,
+            answers: 0,
+            listed: 0,
+            over,
+            reference: event.parse().unwrap(),
+        },
     }
 }
 

@@ -6,8 +6,9 @@ use sayso::domain::authorisation::{AuthorisationRequest, PartialAmounts, Presenc
 use sayso::domain::dispute::{DisputeReport, Funds, Outcome};
 use sayso::domain::merchant::{Mcc, Merchant};
 use sayso::domain::money::Money;
+use sayso::domain::position::{MessageKind, Position};
 use sayso::domain::presentment::{
-    Change, Direction, EventBody, HoldChange, IssuerEvent, Position, Presentment, PurchaseReport,
+    Change, Direction, EventBody, HoldChange, IssuerEvent, Presentment, PurchaseReport,
 };
 
 use super::message::{A_MONTH_PASSES, Answer, Groups, MARK, Message, Said, Tongue};
@@ -32,6 +33,12 @@ fn say(life: &Life, card: &str, begun: Timestamp) -> Option<Groups> {
     };
     let mut say_group = |group: &Vec<String>| group.iter().map(|words| teller.say(words)).collect();
     Some(script.iter().map(&mut say_group).collect())
+}
+
+const NAME: &str = "TEST GROCER 123";
+
+fn merchant(code: &str, name: &str) -> Merchant {
+    Merchant::new(Mcc::parse(code).ok(), name).in_country("GB")
 }
 
 struct Teller {
@@ -76,7 +83,7 @@ impl Teller {
     }
 
     fn merchant(&self) -> Merchant {
-        Merchant::new(Mcc::parse(self.shop).ok(), "TEST GROCER 123").in_country("GB")
+        merchant(self.shop, NAME)
     }
 
     fn kind(&self) -> PurchaseKind {
@@ -132,7 +139,9 @@ impl Teller {
             presence: Presence::InPerson,
             cash_back: gbp(0),
             merchant_currency: None,
+            merchant_amount: None,
             merchant: self.merchant(),
+            bought_at: None,
         }
     }
 
@@ -143,10 +152,12 @@ impl Teller {
 
     fn claim(&self, words: Words<'_>, direction: Direction) -> EventBody {
         let purchase = (!words.says("unlinked")).then(|| self.purchase.parse().unwrap());
+        let (code, name) = words.other_shop(self.shop, NAME);
+        let about = PurchaseReport { merchant: merchant(code, name), ..self.about() };
         EventBody::Presentment(Box::new(Presentment {
             reference: self.claim_name().parse().unwrap(),
             purchase,
-            about: self.about(),
+            about,
             direction,
             amount: gbp(words.amount()),
             releases: words.after("releases").map(|rest| gbp(minor(rest))),
@@ -183,7 +194,9 @@ impl Teller {
             funds,
             position: Position {
                 at: self.begun.checked_add(minutes.minutes()).unwrap(),
+                kind: MessageKind::Updated,
                 answers: 0,
+                listed: 0,
                 over: u8::from(outcome != Outcome::Open),
                 reference: format!("{}_{}", self.purchase, self.said).parse().unwrap(),
             },

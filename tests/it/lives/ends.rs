@@ -39,9 +39,9 @@ pub(super) async fn left(database: &TestDatabase) -> BTreeMap<String, Vec<i64>> 
     left
 }
 
-/// The kinds of what somebody should look at, by tag, sorted.
+/// The kinds of what somebody should look at and nothing has explained, by tag, sorted.
 pub(super) async fn noted(database: &TestDatabase) -> BTreeMap<String, Vec<String>> {
-    let exceptions = "SELECT subject, kind FROM exception ORDER BY kind";
+    let exceptions = "SELECT subject, kind FROM exception WHERE settled_at IS NULL ORDER BY kind";
     let mut noted: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for row in database.rows(exceptions).await {
         noted.entry(tag_of(&row[0])).or_default().push(row[1].clone());

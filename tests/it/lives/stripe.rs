@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::message::{A_MONTH_PASSES, Answer, Groups, MARK, Message, Said, Tongue};
 use super::table::Life;
 use super::words::Words;
-use crate::world::{APPROVED, CONNECTION, Purchase, Standing, purchase, sample};
+use crate::world::{CONNECTION, Purchase, Standing, purchase, sample};
 
 pub(super) const STRIPE: Tongue = Tongue { title: "Stripe", say };
 
@@ -25,7 +25,8 @@ struct Teller {
     begun: Timestamp,
     is_at_once: bool,
     said: usize,
-    asked: usize,
+    /// The questions so far: what was asked, and whether we approve it.
+    asked: Vec<(i64, bool)>,
     /// How many months have passed in silence.
     months: i64,
     /// The captures and refunds so far, as an authorisation lists them.
@@ -50,7 +51,7 @@ impl Teller {
             begun,
             is_at_once,
             said: 0,
-            asked: 0,
+            asked: Vec::new(),
             months: 0,
             claims: Vec::new(),
             disputed: (String::new(), 0),
@@ -87,12 +88,12 @@ impl Teller {
         let amount = words.amount();
         let about = Purchase {
             amount,
-            answers: self.asked,
+            answers: self.asked.len(),
             partial: words.says("gets"),
             cash_back: words.after("back").map(super::table::minor),
             ..self.about.clone()
         };
-        self.asked += 1;
+        self.asked.push((amount, !words.says("refused")));
         let mut body = about.request(self.at());
         if let Some((currency, amount)) = words.in_their_money() {
             let pending = &mut body["data"]["object"]["pending_request"];
@@ -135,7 +136,7 @@ impl Teller {
         };
         let answers = words.after("after").map(|count| count.parse().unwrap());
         // The first message knows of the first answer, however late it comes.
-        let known = if words.verb == "created" { 1 } else { self.asked.max(1) };
+        let known = if words.verb == "created" { 1 } else { self.asked.len().max(1) };
         let standing = Standing {
             name: &self.said.to_string(),
             status,
@@ -150,9 +151,19 @@ impl Teller {
         if let Some((currency, _)) = words.in_their_money() {
             object["merchant_currency"] = json!(currency);
         }
-        // Of what is over the total is gone; what was asked is still told.
-        if status != "pending" && !is_declined {
-            object["request_history"][0]["amount"] = json!(APPROVED.amount + 1_00);
+        let is_told = is_declined || words.after("by").is_some();
+        let history = object["request_history"].as_array_mut().unwrap();
+        let last = history.len() - 1;
+        for (number, (entry, (asked, is_approved))) in
+            history.iter_mut().zip(&self.asked).enumerate()
+        {
+            entry["amount"] = json!(asked);
+            // The last answer is told by the words of this very message, if they say anything of it.
+            if number < last || !is_told {
+                entry["approved"] = json!(is_approved);
+                let word = if *is_approved { "webhook_approved" } else { "webhook_declined" };
+                entry["reason"] = json!(word);
+            }
         }
         object["transactions"] = match (words.verb, words.amount_if_any()) {
             ("closed", Some(amount)) => json!([{"type": "capture", "amount": -amount}]),
@@ -174,6 +185,10 @@ impl Teller {
         if words.verb == "capture" {
             self.disputed.0 = object["id"].as_str().unwrap().to_owned();
         }
+        let own = about.mcc.as_str().unwrap();
+        let (code, name) = words.other_shop(own, &about.shop);
+        object["merchant_data"]["category_code"] = json!(code);
+        object["merchant_data"]["name"] = json!(name);
         let sign = if words.verb == "capture" { -1 } else { 1 };
         if let Some((currency, amount)) = words.in_their_money() {
             object["merchant_currency"] = json!(currency);

@@ -126,6 +126,7 @@ impl Setting {
                 "nobody's card" => setting.card = Card::Nobodys,
                 "fuel" => setting.shop = Some("5542"),
                 "hotel" => setting.shop = Some("7011"),
+                "restaurant" => setting.shop = Some("5812"),
                 "all at once" => setting.is_at_once = true,
                 "cash machine" => setting.shop = Some("6011"),
                 pots => setting.pots = Some(amounts(pots)),

@@ -37,6 +37,19 @@ impl<'a> Words<'a> {
         words.nth(1)
     }
 
+    /// The shop of a claim that is not that of the purchase: its code and its name.
+    pub(super) fn other_shop<'s>(self, code: &'s str, name: &'s str) -> (&'s str, &'s str)
+    where
+        'a: 's,
+    {
+        match (self.after("as"), self.after("at")) {
+            (Some(code), _) => (code, name),
+            (None, Some("boots")) => ("5912", "BOOTS 0452"),
+            (None, Some(other)) => panic!("nobody knows the shop {other}"),
+            (None, None) => (code, name),
+        }
+    }
+
     /// The merchant's own currency and amount, if they are told.
     pub(super) fn in_their_money(self) -> Option<(String, i64)> {
         let currency = self.after("of")?;

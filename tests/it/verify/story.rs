@@ -11,9 +11,9 @@ use sayso::domain::authorisation::{AuthorisationRequest, PartialAmounts, Presenc
 use sayso::domain::id::{ProgrammeId, SealId};
 use sayso::domain::merchant::{Mcc, Merchant};
 use sayso::domain::money::Money;
+use sayso::domain::position::{MessageKind, Position};
 use sayso::domain::presentment::{
-    Direction, EventBody, IssuerEvent, Position, Presentment, PurchaseReport, Standing,
-    StandingReport,
+    Direction, EventBody, IssuerEvent, Presentment, PurchaseReport, Standing, StandingReport,
 };
 use sayso::ids::NewIds;
 use sayso::members::Acting;
@@ -161,13 +161,15 @@ impl Story {
     async fn standing(&self, desk: &Committer, card: &str, purchase: &str, standing: Standing) {
         let position = Position {
             at: self.clock.now(),
+            kind: MessageKind::Updated,
             answers: 1,
+            listed: 0,
             over: u8::from(!matches!(standing, Standing::Open { .. })),
             reference: "evt".parse().unwrap(),
         };
         let purchase = purchase.parse().unwrap();
-        let report =
-            StandingReport { purchase, about: about(card), standing, position, without_us: None };
+        let (about, answers) = (about(card), Vec::new());
+        let report = StandingReport { purchase, about, standing, position, answers };
         self.book(desk, EventBody::Standing(Box::new(report))).await;
     }
 
@@ -220,7 +222,9 @@ fn about(card: &str) -> PurchaseReport {
         presence: Presence::InPerson,
         cash_back: pounds(0),
         merchant_currency: None,
+        merchant_amount: None,
         merchant: shop(),
+        bought_at: None,
     }
 }
 

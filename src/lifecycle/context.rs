@@ -1,16 +1,19 @@
 //! One budget's book, and what messages change in it.
 
-use std::collections::BTreeSet;
-
 use super::LifecycleError;
+use super::change::{ChangeCause, PurchaseChange};
+use super::links::Link;
 use super::shape::Shape;
+use crate::domain::card::CardState;
 use crate::domain::dispute::DisputeReport;
-use crate::domain::id::{ExceptionId, PostingId, PotId};
+use crate::domain::id::PotId;
+use crate::domain::merchant::Mcc;
 use crate::domain::money::{Money, MoneyError};
 use crate::domain::period::Moment;
 use crate::domain::pot::{PotPart, Source, drain};
-use crate::domain::presentment::{Change, Direction, EventBody, Presentment, Standing};
-use crate::domain::presentment::{HoldChange, StandingReport};
+use crate::domain::presentment::{
+    Change, Direction, EventBody, HoldChange, Presentment, StandingReport,
+};
 use crate::domain::purchase::{IssuerWord, Purchase};
 use crate::ids::NewIds;
 use crate::ledger::book::{Book, Cause, PurchaseKey};
@@ -19,24 +22,24 @@ use crate::ledger::postings::{captured, disputed, refunded, settled};
 use crate::programme::directory::Programme;
 use crate::record::event::{EventState, ISSUER_EVENT, presentment_digest};
 use crate::record::row::Digest;
-use crate::store::{Additions, Note, ReferenceKey};
+use crate::store::Additions;
 
-/// One budget's book, and what booking in it needs.
-pub(super) struct Desk<'a> {
+/// One budget's locked book, and what booking in it needs.
+pub(super) struct LifecycleContext<'a> {
     pub(super) book: &'a mut Book,
     pub(super) programme: &'a Programme,
     pub(super) ids: &'a NewIds,
 }
 
-impl Desk<'_> {
+impl LifecycleContext<'_> {
     /// A purchase that nobody told us of before begins with the message that names it; one that
-    /// was only refused so far counts from the message on that holds or claims something.
+    /// was only declined so far counts from the message on that holds or claims something.
     pub(super) fn add_purchase(&mut self, shape: &Shape<'_>) {
         if self.is_in_other_currency(shape) {
             return;
         }
         let key = shape.key();
-        let Some(begun) = shape.new_purchase(self.book, self.programme, self.ids) else { return };
+        let Some(begun) = shape.new_purchase(self.book, self.programme) else { return };
         match self.book.purchases.get_mut(&key) {
             Some(known) if known.is_untouched() => {
                 known.begin_anew(begun.counted, begun.margin.percent());
@@ -46,29 +49,20 @@ impl Desk<'_> {
         }
     }
 
-    fn is_in_other_currency(&self, shape: &Shape<'_>) -> bool {
+    pub(super) fn is_in_other_currency(&self, shape: &Shape<'_>) -> bool {
         shape.currency().is_some_and(|currency| currency != self.book.currency)
     }
 
-    /// Books one message. `booked` are the presentments that are in the books already.
+    /// Books one message that is not in the books yet.
     pub(super) fn book(
         &mut self,
         shape: &Shape<'_>,
-        booked: &mut BTreeSet<ReferenceKey>,
         additions: &mut Additions,
     ) -> Result<(), LifecycleError> {
         let event = shape.event;
-        if let Some(presentment) = shape.presentment() {
-            let reference = presentment.reference.to_string();
-            let place = (event.programme.clone(), event.connection.clone(), reference);
-            if !booked.insert(place) {
-                additions.events.push(event.row(EventState::Kept));
-                return Ok(());
-            }
-        }
         if self.is_in_other_currency(shape) {
             // The books of a budget have one currency; a message in another is kept for a person.
-            additions.notes.push(self.note(shape, "other_currency"));
+            additions.note(self.message_note(shape, "other_currency", String::new()));
             if shape.state == EventState::Booked {
                 additions.events.push(event.row(EventState::Kept));
             }
@@ -79,47 +73,52 @@ impl Desk<'_> {
         if shape.state == EventState::Booked {
             additions.events.push(row);
         }
+        let before = self.book.purchases.get(&shape.key()).cloned();
         match &event.event.body {
-            EventBody::Standing(report) => self.stand(shape, report, digest, additions),
-            EventBody::HoldChange(report) => self.change_hold(shape, report, digest),
+            EventBody::Standing(report) => self.stand(shape, report, digest)?,
+            EventBody::HoldChange(report) => self.change_hold(shape, report, digest)?,
             EventBody::Presentment(presentment) => {
-                self.present(shape, presentment, digest, additions)
+                self.present(shape, presentment, digest, additions)?;
             }
-            EventBody::Dispute(report) => self.dispute(shape, report, digest),
-            EventBody::Unclear { .. } | EventBody::Other => Ok(()),
+            EventBody::Dispute(report) => self.dispute(shape, report, digest)?,
+            EventBody::Unclear { .. } | EventBody::Other => {}
         }
+        self.conclude(shape, before.as_ref(), additions)
     }
 
-    /// A snapshot: what it says is held, and whether somebody should look at it.
+    /// Compares the purchase before and after the message.
+    fn conclude(
+        &self,
+        shape: &Shape<'_>,
+        before: Option<&Purchase>,
+        additions: &mut Additions,
+    ) -> Result<(), LifecycleError> {
+        let after = self.book.purchases.get(&shape.key());
+        let Some((before, after)) = before.zip(after) else { return Ok(()) };
+        let change = PurchaseChange {
+            before,
+            after,
+            cause: ChangeCause::Message(shape.event),
+            at: shape.booked_at,
+        };
+        self.note_findings(&change, additions)?;
+        self.note_answers(&change, shape, additions);
+        self.note_presentment(&change, shape, additions);
+        Ok(())
+    }
+
+    /// A snapshot: what it says is held.
     fn stand(
         &mut self,
         shape: &Shape<'_>,
         report: &StandingReport,
         record: Digest,
-        additions: &mut Additions,
     ) -> Result<(), LifecycleError> {
-        let key = shape.key();
-        let heard = self.answers_heard(&key);
-        let was_strange = self.is_reversed_and_claimed(&key);
         let word = IssuerWord { standing: report.standing, position: report.position.clone() };
         self.settle(shape, record, |purchase| {
             purchase.hear(word);
             Ok(())
-        })?;
-        if let Some(reason) = report.without_us
-            && self.answers_heard(&key) > heard
-        {
-            let mut note = self.note(shape, "decided_without_us");
-            note.detail = format!("{}: {reason}, {}", note.detail, report.standing.word());
-            additions.notes.push(note);
-        }
-        if self.is_uncovered(&key)? {
-            additions.notes.push(self.note(shape, "hold_above_money"));
-        }
-        if !was_strange && self.is_reversed_and_claimed(&key) {
-            additions.notes.push(self.note(shape, "reversed_and_claimed"));
-        }
-        Ok(())
+        })
     }
 
     fn change_hold(
@@ -138,15 +137,34 @@ impl Desk<'_> {
         })
     }
 
+    /// A capture that names this purchase was booked elsewhere, because it does not fit: nothing is
+    /// held for it here. `shape` has a posting of its own.
+    pub(super) fn lose_capture(
+        &mut self,
+        shape: &Shape<'_>,
+        amount: Money,
+        additions: &mut Additions,
+    ) -> Result<(), LifecycleError> {
+        let key = shape.key();
+        let Some(before) = self.book.purchases.get(&key).cloned() else { return Ok(()) };
+        let record = Digest::of_row(&ISSUER_EVENT, &shape.event.row(shape.state));
+        let cause = self.cause(shape, PostingKind::Standing, record);
+        self.book.change(&key, cause, |purchase, pots| {
+            purchase.captured_elsewhere = purchase.captured_elsewhere.checked_add(amount)?;
+            settled(purchase, pots, &[])
+        })?;
+        self.conclude(shape, Some(&before), additions)
+    }
+
     /// A dispute: its money is brought to where the dispute now says that it is.
-    pub(super) fn dispute(
+    fn dispute(
         &mut self,
         shape: &Shape<'_>,
         report: &DisputeReport,
         record: Digest,
     ) -> Result<(), LifecycleError> {
         let cause = self.cause(shape, PostingKind::Dispute, record);
-        let others: Vec<_> = self.pots_for(shape, &cause);
+        let others = self.pots_for(&shape.key(), &cause);
         self.book.change(&shape.key(), cause, |purchase, pots| {
             purchase.hear_dispute(report);
             disputed(purchase, pots, &others)
@@ -156,9 +174,11 @@ impl Desk<'_> {
 
     fn cause(&self, shape: &Shape<'_>, kind: PostingKind, record: Digest) -> Cause {
         let event = shape.event;
-        let reference = shape.presentment().map_or(&event.event.reference, |p| &p.reference);
+        let is_presentment = matches!(kind, PostingKind::Capture | PostingKind::Refund);
+        let claim = shape.presentment().filter(|_| is_presentment);
+        let reference = claim.map_or(&event.event.reference, |claim| &claim.reference);
         Cause {
-            posting: PostingId::new(self.ids.next(event.received_at)),
+            posting: shape.posting,
             kind,
             subject: format!("{}/{reference}", event.connection),
             record,
@@ -174,9 +194,12 @@ impl Desk<'_> {
         hear: impl FnOnce(&mut Purchase) -> Result<(), MoneyError>,
     ) -> Result<(), LifecycleError> {
         let cause = self.cause(shape, PostingKind::Standing, record);
-        let sources = self.sources(shape, &cause);
-        self.book.change(&shape.key(), cause, |purchase, pots| {
+        let key = shape.key();
+        let sources = self.sources(&key, &cause);
+        let other_kind = self.other_kind(shape);
+        self.book.change(&key, cause, |purchase, pots| {
             shape.tell_currency(purchase);
+            remember_kind(purchase, other_kind);
             hear(purchase)?;
             let parts = parts(purchase, &sources)?;
             settled(purchase, pots, &parts)
@@ -193,8 +216,6 @@ impl Desk<'_> {
     ) -> Result<(), LifecycleError> {
         let key = shape.key();
         let Some(purchase) = self.book.purchases.get(&key) else { return Ok(()) };
-        let exposure_before = purchase.exposure;
-        let was_strange = self.is_reversed_and_claimed(&key);
         let row = shape.event.presentment_row(presentment, purchase);
         let record = presentment_digest(event, &row);
         additions.presentments.push(row);
@@ -203,34 +224,64 @@ impl Desk<'_> {
             Direction::Refund => PostingKind::Refund,
         };
         let cause = self.cause(shape, kind, record);
-        let others = self.pots_for(shape, &cause);
+        let others = self.pots_for(&key, &cause);
+        let (other_kind, card) = (self.other_kind(shape), self.card_state(shape));
         let Presentment { direction, amount, releases, .. } = presentment;
         self.book.change(&key, cause, |purchase, pots| {
             shape.tell_currency(purchase);
             if let Some(releases) = releases {
                 purchase.lowered = purchase.lowered.checked_add(*releases)?;
             }
+            if let Some(theirs) = presentment.about.merchant_amount {
+                purchase.add_merchant_amount(*direction, theirs)?;
+            }
             match direction {
-                Direction::Capture => captured(purchase, pots, *amount, &others),
-                Direction::Refund => refunded(purchase, pots, *amount),
+                Direction::Capture => {
+                    // Of a claim that does not fit, its link is the news.
+                    remember_kind(purchase, other_kind.filter(|_| shape.link == Link::Fits));
+                    purchase.remember_capture(*amount);
+                    let anomalies = &mut purchase.anomalies;
+                    anomalies.is_declined |= shape.is_declined;
+                    anomalies.is_unlinked |= shape.link == Link::None;
+                    anomalies.is_moved |= shape.link == Link::Misfit;
+                    let stopped = card.filter(|state| state.is_stopped());
+                    anomalies.stopped_card =
+                        anomalies.stopped_card.into_iter().chain(stopped).min();
+                    captured(purchase, pots, *amount, &others)
+                }
+                Direction::Refund => {
+                    purchase.anomalies.is_moved |= shape.link == Link::Misfit;
+                    refunded(purchase, pots, *amount)
+                }
             }
         })?;
-        self.note_presentment(shape, *direction, exposure_before, additions);
-        if !was_strange && self.is_reversed_and_claimed(&key) {
-            additions.notes.push(self.note(shape, "reversed_and_claimed"));
-        }
         Ok(())
     }
 
+    /// The state of the card that the message names; none for a card of nobody's.
+    fn card_state(&self, shape: &Shape<'_>) -> Option<CardState> {
+        let card = self.book.card(&shape.event.connection, &shape.about?.card)?;
+        Some(card.standing.at(shape.booked_at))
+    }
+
+    /// The kind of shop that the message names, if it counts as something else than the purchase.
+    fn other_kind(&self, shape: &Shape<'_>) -> Option<Mcc> {
+        let purchase = self.book.purchases.get(&shape.key())?;
+        let mcc = shape.about?.merchant.mcc()?;
+        let is_known = purchase.counted.mcc.is_some();
+        let category = self.programme.rules.category_of(Some(mcc));
+        (is_known && *category != purchase.counted.category).then_some(mcc)
+    }
+
     /// The pots that may pay for this purchase, in the order in which they drain.
-    fn pots_for(&self, shape: &Shape<'_>, cause: &Cause) -> Vec<PotId> {
-        self.sources(shape, cause).into_iter().map(|source| source.pot).collect()
+    fn pots_for(&self, key: &PurchaseKey, cause: &Cause) -> Vec<PotId> {
+        self.sources(key, cause).into_iter().map(|source| source.pot).collect()
     }
 
     /// What the budget's pots have left for this purchase, in the order in which they drain.
-    fn sources(&self, shape: &Shape<'_>, cause: &Cause) -> Vec<Source> {
+    fn sources(&self, key: &PurchaseKey, cause: &Cause) -> Vec<Source> {
         let Some(owner) = &self.book.owner else { return Vec::new() };
-        let Some(purchase) = self.book.purchases.get(&shape.key()) else { return Vec::new() };
+        let Some(purchase) = self.book.purchases.get(key) else { return Vec::new() };
         let streams = &self.programme.settings.streams;
         let category = &purchase.counted.category;
         let order = owner.agreement.drain_order(streams, category, cause.moment.date);
@@ -244,73 +295,11 @@ impl Desk<'_> {
         let ids = order.iter().map(|plan| &plan.id).chain(own.map(|(id, _)| id));
         ids.map(|id| Source { pot: id.clone(), available: left(id) }).collect()
     }
+}
 
-    /// How many answers the issuer had given when it made the latest snapshot that we know.
-    fn answers_heard(&self, key: &PurchaseKey) -> u32 {
-        let word = self.book.purchases.get(key).and_then(|purchase| purchase.word.as_ref());
-        word.map_or(0, |word| word.position.answers)
-    }
-
-    /// A shop that gave a purchase up and claims all of it the same. To claim a part and give the
-    /// rest up is usual.
-    fn is_reversed_and_claimed(&self, key: &PurchaseKey) -> bool {
-        self.book.purchases.get(key).is_some_and(|purchase| {
-            let standing = purchase.word.as_ref().map(|word| word.standing);
-            let promised = purchase.promised().map_or(0, Money::minor);
-            standing == Some(Standing::Reversed)
-                && purchase.captured.is_positive()
-                && purchase.captured.minor() >= promised
-        })
-    }
-
-    /// Whether the pots lack money for what is asked. For a margin they may.
-    fn is_uncovered(&self, key: &PurchaseKey) -> Result<bool, MoneyError> {
-        let Some(purchase) = self.book.purchases.get(key) else { return Ok(false) };
-        let missing = purchase.asked_hold()?.saturating_sub(purchase.held()?)?;
-        Ok(missing.is_positive())
-    }
-
-    /// Writes down what somebody should look at after a presentment.
-    fn note_presentment(
-        &self,
-        shape: &Shape<'_>,
-        direction: Direction,
-        exposure_before: Money,
-        additions: &mut Additions,
-    ) {
-        let Some(purchase) = self.book.purchases.get(&shape.key()) else { return };
-        if self.book.budget.is_house() {
-            additions.notes.push(self.note(shape, "unknown_card"));
-        }
-        match direction {
-            Direction::Capture => {
-                if purchase.promises.is_empty() && purchase.word.is_none() {
-                    additions.notes.push(self.note(shape, "capture_without_question"));
-                }
-                if purchase.exposure.minor() > exposure_before.minor() {
-                    additions.notes.push(self.note(shape, "capture_above_money"));
-                }
-            }
-            Direction::Refund => {
-                if purchase.suspense.is_positive() {
-                    additions.notes.push(self.note(shape, "refund_without_purchase"));
-                }
-            }
-        }
-    }
-
-    pub(super) fn note(&self, shape: &Shape<'_>, kind: &'static str) -> Note {
-        let event = shape.event;
-        Note {
-            id: ExceptionId::new(self.ids.next(event.received_at)),
-            programme: event.programme.clone(),
-            budget: self.book.budget.clone(),
-            kind,
-            subject: format!("{}/{}", event.connection, event.event.reference),
-            detail: format!("purchase {}", shape.purchase),
-            noted_at: event.received_at,
-        }
-    }
+fn remember_kind(purchase: &mut Purchase, other: Option<Mcc>) {
+    let known = purchase.anomalies.other_kind;
+    purchase.anomalies.other_kind = known.into_iter().chain(other).min();
 }
 
 /// What is missing from the hold, split over `sources`.

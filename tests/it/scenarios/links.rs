@@ -1,0 +1,331 @@
+//! A link is a hint: claims that do not fit the purchase that they name move no other funder's
+//! money.
+
+use jiff::ToSpan as _;
+use serde_json::{Value, json};
+
+use crate::support::TestDatabase;
+use crate::world::{APPROVED, CONNECTION, Purchase, SECRET, Standing, World, purchase};
+
+on_both_databases!(
+    a_refund_of_another_shop_goes_to_the_purchase_that_it_fits,
+    a_refund_of_another_persons_card_goes_to_their_own_purchase,
+    a_refund_that_fits_no_purchase_or_two_is_kept_aside,
+    a_refund_to_the_card_that_replaced_the_old_one_fits,
+    a_capture_of_another_shop_is_paid_by_the_pots_for_it,
+    a_capture_of_another_persons_card_is_theirs,
+    names_that_clearing_spells_otherwise_fit,
+    it_does_not_matter_whether_messages_come_together,
+);
+
+const DEE: &str = "ic_1LinkDee0000000001";
+const DEE_NEW: &str = "ic_1LinkDee0000000002";
+const FEMI: &str = "ic_1LinkFemi000000001";
+
+/// Dee has 60.00 of one funder for food and 60.00 of another for health, Femi 50.00 for anything.
+fn file() -> String {
+    let agreement = r#"
+[person.agreement]
+agreed_on = 2026-11-16
+agreed_by = ["They", "Amina"]
+how = "At the table."
+
+[[person.agreement.term]]
+on = "everything_else"
+answer = "yes"
+"#;
+    format!(
+        r#"
+[programme]
+id = "riverside"
+name = "Riverside budgets"
+time_zone = "Europe/London"
+currency = "GBP"
+country = "GB"
+
+[[worker]]
+id = "amina"
+name = "Amina"
+phone = "020 7946 0000"
+
+[[connection]]
+name = "{CONNECTION}"
+issuer = "stripe"
+api_version = "2026-10-28.endive"
+deadline_ms = 20000
+answer_within_ms = 15000
+
+[[connection.secret]]
+name = "both"
+value = "{SECRET}"
+
+[[stream]]
+id = "homes"
+name = "Homes grant"
+funder = "Riverside Council"
+
+[[stream]]
+id = "health"
+name = "Health grant"
+funder = "Riverside Health"
+
+[[start.term]]
+on = "everything_else"
+answer = "yes"
+
+[[person]]
+id = "dee"
+name = "Dee"
+worker = "amina"
+
+[[person.card]]
+connection = "{CONNECTION}"
+token = "{DEE}"
+last_four = "0001"
+state = "replaced"
+
+[[person.card]]
+connection = "{CONNECTION}"
+token = "{DEE_NEW}"
+last_four = "0002"
+state = "active"
+
+[[person.pot]]
+id = "food"
+name = "food"
+stream = "homes"
+allocated = "5000.00"
+only = ["food"]
+loads = [{{ id = "start", amount = "60.00" }}]
+
+[[person.pot]]
+id = "health"
+name = "health"
+stream = "health"
+allocated = "5000.00"
+only = ["health"]
+loads = [{{ id = "start", amount = "60.00" }}]
+{agreement}
+[[person]]
+id = "femi"
+name = "Femi"
+worker = "amina"
+
+[[person.card]]
+connection = "{CONNECTION}"
+token = "{FEMI}"
+last_four = "0003"
+state = "active"
+
+[[person.pot]]
+id = "week"
+name = "your week"
+stream = "homes"
+allocated = "5000.00"
+loads = [{{ id = "start", amount = "50.00" }}]
+{agreement}"#
+    )
+}
+
+fn at_tesco(id: &str, amount: i64) -> Purchase {
+    let shop = "TESCO STORES 3278".to_owned();
+    Purchase { card: DEE_NEW.to_owned(), shop, ..purchase(id, amount) }
+}
+
+fn at_boots(id: &str, amount: i64) -> Purchase {
+    let shop = "BOOTS 0452".to_owned();
+    Purchase { card: DEE_NEW.to_owned(), shop, mcc: json!("5912"), ..purchase(id, amount) }
+}
+
+/// Asks, and tells that it is held.
+async fn hold(world: &World, bought: &Purchase) {
+    assert!(world.ask(bought).await.is_approved());
+    world.tell(&bought.created(world.now(), bought.amount)).await;
+}
+
+/// Asks, and has all of it captured.
+async fn buy(world: &World, bought: &Purchase) {
+    hold(world, bought).await;
+    world.tell(&bought.captured(world.now(), "paid", bought.amount)).await;
+}
+
+/// `message` as if it named the purchase `named`.
+fn naming(mut message: Value, named: &Purchase) -> Value {
+    message["data"]["object"]["authorization"] = json!(named.id);
+    message
+}
+
+async fn spent(world: &World, pots: [(&str, &str); 3]) -> [i64; 3] {
+    let mut spent = [0; 3];
+    for (place, (person, pot)) in pots.into_iter().enumerate() {
+        spent[place] = world.pot(person, pot, "spent").await;
+    }
+    spent
+}
+
+const POTS: [(&str, &str); 3] = [("dee", "food"), ("dee", "health"), ("femi", "week")];
+
+async fn a_refund_of_another_shop_goes_to_the_purchase_that_it_fits(database: TestDatabase) {
+    let world = World::open_with(database, &file()).await;
+    let (tesco, boots) = (at_tesco("Tesco", 40_00), at_boots("Boots", 30_00));
+    buy(&world, &tesco).await;
+    buy(&world, &boots).await;
+    let refund = naming(boots.refunded(world.now(), "back", 30_00), &tesco);
+    world.tell(&refund).await;
+    world.tell(&refund).await;
+    assert_eq!(spent(&world, POTS).await, [40_00, 0, 0]);
+    assert_eq!(world.exposure_and_suspense().await, (0, 0));
+    assert_eq!(world.exceptions().await, ["link_does_not_fit"]);
+    let detail = world.database.rows("SELECT detail FROM exception").await.concat().concat();
+    assert!(detail.contains("shop") && detail.contains("iauth_1TestTesco"), "{detail}");
+    world.check().await;
+}
+
+async fn a_refund_of_another_persons_card_goes_to_their_own_purchase(database: TestDatabase) {
+    let world = World::open_with(database, &file()).await;
+    let tesco = at_tesco("Tesco", 40_00);
+    let boots = Purchase { card: FEMI.to_owned(), ..at_boots("Boots", 30_00) };
+    buy(&world, &tesco).await;
+    buy(&world, &boots).await;
+    world.tell(&naming(boots.refunded(world.now(), "back", 30_00), &tesco)).await;
+    assert_eq!(spent(&world, POTS).await, [40_00, 0, 0]);
+    // The same shop does not help: the card is another person's, who bought nothing there.
+    let refund = Purchase { card: FEMI.to_owned(), ..tesco.clone() };
+    world.tell(&naming(refund.refunded(world.now(), "other", 7_00), &tesco)).await;
+    assert_eq!(spent(&world, POTS).await, [40_00, 0, 0]);
+    assert_eq!(world.exposure_and_suspense().await, (0, 7_00));
+    assert_eq!(world.exceptions().await, ["link_does_not_fit"; 2]);
+    let noted = "budget_id = 'femi' AND detail LIKE '%card%'";
+    assert_eq!(world.count("exception", noted).await, 2);
+    world.check().await;
+}
+
+async fn a_refund_that_fits_no_purchase_or_two_is_kept_aside(database: TestDatabase) {
+    let world = World::open_with(database, &file()).await;
+    let tesco = at_tesco("Tesco", 40_00);
+    buy(&world, &tesco).await;
+    let refund = |name: &str, amount| {
+        naming(at_boots("Boots", 30_00).refunded(world.now(), name, amount), &tesco)
+    };
+    world.tell(&refund("none", 10_00)).await;
+    assert_eq!(world.exposure_and_suspense().await, (0, 10_00), "nothing was bought there");
+    buy(&world, &at_boots("First", 20_00)).await;
+    buy(&world, &at_boots("Second", 20_00)).await;
+    world.tell(&refund("two", 10_00)).await;
+    assert_eq!(world.exposure_and_suspense().await, (0, 20_00), "it may be either");
+    // One of them has come back: now there is one only.
+    world.tell(&at_boots("Second", 20_00).refunded(world.now(), "back", 20_00)).await;
+    world.tell(&refund("one", 10_00)).await;
+    assert_eq!(world.exposure_and_suspense().await, (0, 20_00));
+    assert_eq!(spent(&world, POTS).await, [40_00, 10_00, 0]);
+    world.tell(&refund("more", 10_01)).await;
+    assert_eq!(world.exposure_and_suspense().await, (0, 30_01), "more than is left of it");
+    assert_eq!(world.exceptions().await, ["link_does_not_fit"; 4]);
+    world.check().await;
+}
+
+async fn a_refund_to_the_card_that_replaced_the_old_one_fits(database: TestDatabase) {
+    let file = file();
+    let started = file.replace(r#"state = "replaced""#, r#"state = "active""#);
+    let world = World::open_with(database, &started).await;
+    let bought = Purchase { card: DEE.to_owned(), ..at_tesco("Old", 20_00) };
+    buy(&world, &bought).await;
+    world.apply(&file).await;
+    let refund = Purchase { card: DEE_NEW.to_owned(), ..bought };
+    world.tell(&refund.refunded(world.now(), "back", 20_00)).await;
+    assert_eq!(spent(&world, POTS).await, [0; 3]);
+    assert_eq!(world.exposure_and_suspense().await, (0, 0));
+    assert_eq!(world.exceptions().await, [""; 0]);
+    world.check().await;
+}
+
+async fn a_capture_of_another_shop_is_paid_by_the_pots_for_it(database: TestDatabase) {
+    let world = World::open_with(database, &file()).await;
+    let (tesco, boots) = (at_tesco("Tesco", 40_00), at_boots("Boots", 30_00));
+    hold(&world, &tesco).await;
+    // Nothing is open at Boots: it is a purchase of its own, out of the money for health.
+    world.tell(&naming(boots.captured(world.now(), "own", 12_00), &tesco)).await;
+    assert_eq!(spent(&world, POTS).await, [0, 12_00, 0]);
+    assert_eq!(world.pot("dee", "food", "held").await, 40_00);
+    // Now something is: it is that one's.
+    hold(&world, &boots).await;
+    world.tell(&naming(boots.captured(world.now(), "fits", 30_00), &tesco)).await;
+    assert_eq!(spent(&world, POTS).await, [0, 42_00, 0]);
+    assert_eq!(world.pot("dee", "health", "held").await, 0);
+    assert_eq!(world.exceptions().await, ["link_does_not_fit"; 2]);
+    // The issuer counts both among those of the purchase at Tesco: nothing is held for them.
+    world.pass(1.minute());
+    let mut closed =
+        tesco.standing("updated", world.now(), &Standing { status: "closed", ..APPROVED });
+    closed["data"]["object"]["transactions"] =
+        json!([{"type": "capture", "amount": -12_00}, {"type": "capture", "amount": -30_00}]);
+    world.tell(&closed).await;
+    assert_eq!(world.pot("dee", "food", "held").await, 0);
+    world.check().await;
+}
+
+async fn a_capture_of_another_persons_card_is_theirs(database: TestDatabase) {
+    let world = World::open_with(database, &file()).await;
+    let tesco = at_tesco("Tesco", 40_00);
+    hold(&world, &tesco).await;
+    let theirs = Purchase { card: FEMI.to_owned(), ..tesco.clone() };
+    world.tell(&theirs.captured(world.now(), "one", 40_00)).await;
+    assert_eq!(spent(&world, POTS).await, [0, 0, 40_00]);
+    assert_eq!(world.pot("dee", "food", "held").await, 40_00);
+    assert_eq!(world.exceptions().await, ["link_does_not_fit"]);
+    // A dispute about it finds it where it is.
+    let disputed = theirs.disputed(world.now(), "one", "funds_reinstated", "won", 40_00);
+    world.tell(&disputed).await;
+    assert_eq!(spent(&world, POTS).await, [0; 3]);
+    world.check().await;
+}
+
+async fn names_that_clearing_spells_otherwise_fit(database: TestDatabase) {
+    let world = World::open_with(database, &file()).await;
+    let names = ["TESCO STORE", "Tesco Pfs 4470", "", "TESCO", "TESCO.COM"];
+    for (number, name) in names.into_iter().enumerate() {
+        let bought = at_tesco(&format!("Spelt{number}"), 5_00);
+        hold(&world, &bought).await;
+        let claimed = Purchase { shop: name.to_owned(), ..bought };
+        world.tell(&claimed.captured(world.now(), "one", 5_00)).await;
+        world.tell(&claimed.refunded(world.now(), "back", 5_00)).await;
+    }
+    assert_eq!(world.exceptions().await, [""; 0]);
+    assert_eq!(spent(&world, POTS).await, [0; 3]);
+    world.check().await;
+}
+
+/// Messages that are committed together end like those that are committed one by one.
+async fn it_does_not_matter_whether_messages_come_together(database: TestDatabase) {
+    let world = World::open_with(database, &file()).await;
+    let (tesco, boots) = (at_tesco("Tesco", 40_00), at_boots("Boots", 30_00));
+    let messages = [
+        tesco.created(world.now(), 40_00),
+        boots.created(world.now(), 30_00),
+        tesco.captured(world.now(), "one", 40_00),
+        naming(boots.captured(world.now(), "two", 30_00), &tesco),
+        naming(boots.refunded(world.now(), "back", 30_00), &tesco),
+    ];
+    let decode = |message: &Value| {
+        let text = message.to_string();
+        let event = sayso::issuers::Issuer::Stripe.decode_event(text.as_bytes()).unwrap();
+        sayso::record::event::ReceivedEvent {
+            programme: "riverside".parse().unwrap(),
+            connection: CONNECTION.parse().unwrap(),
+            event,
+            text,
+            received_at: world.now(),
+        }
+    };
+    let events: Vec<_> = messages.iter().map(decode).collect();
+    let app = &world.app;
+    let mut tx = app.store().begin().await.unwrap();
+    sayso::lifecycle::book(&mut tx, app.directory(), app.ids(), &events).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(spent(&world, POTS).await, [40_00, 0, 0]);
+    assert_eq!(world.exposure_and_suspense().await, (0, 0));
+    let noted =
+        ["decided_without_us", "decided_without_us", "link_does_not_fit", "link_does_not_fit"];
+    assert_eq!(world.exceptions().await, noted);
+    world.check().await;
+}

@@ -1,0 +1,116 @@
+//! A database from before limits followed refunds, written by the version of then: it is proved as
+//! it is, and goes on by the rules of now.
+
+use sayso::app::{App, AppSettings};
+use sayso::clock::Clock;
+use serde_json::{Value, json};
+use sqlx::AssertSqlSafe;
+
+use crate::caller::Caller;
+use crate::support::TestDatabase;
+use crate::world::{RULES, purchase};
+
+on_both_databases!(refunds_from_before_stay_as_they_were_counted);
+
+/// In an order in which every row finds what it refers to.
+const TABLES: [&str; 23] = [
+    "rules",
+    "programme",
+    "programme_version",
+    "connection",
+    "connection_secret",
+    "budget",
+    "person",
+    "card",
+    "agreement",
+    "term",
+    "pot",
+    "counter",
+    "purchase",
+    "hold",
+    "decision",
+    "issuer_event",
+    "presentment",
+    "load",
+    "posting",
+    "journal",
+    "message",
+    "exception",
+    "member",
+];
+
+/// Bought for 20.00, of which 8.00 came back.
+const REFUNDED: &str = "iauth_14Ef2E9EqydfkOMOiLonlbNf";
+
+async fn insert_all(database: &TestDatabase) {
+    let text = include_str!("../../fixtures/before_the_whole_story.json");
+    let tables: Value = serde_json::from_str(text).unwrap();
+    let mut connection = database.connect().await;
+    for table in TABLES {
+        let columns = tables[table]["columns"].as_array().unwrap();
+        let names: Vec<_> = columns.iter().map(|name| name.as_str().unwrap()).collect();
+        for row in tables[table]["rows"].as_array().unwrap() {
+            let row = row.as_array().unwrap();
+            // What is null is left out: its type need not be known.
+            let said: Vec<_> =
+                names.iter().zip(row).filter(|(_, value)| !value.is_null()).collect();
+            let places: Vec<_> = (1..=said.len()).map(|place| format!("${place}")).collect();
+            let names: Vec<_> = said.iter().map(|(name, _)| **name).collect();
+            let sql = format!(
+                "INSERT INTO {table} ({}) VALUES ({})",
+                names.join(", "),
+                places.join(", ")
+            );
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for (_, value) in said {
+                query = match value {
+                    Value::Number(number) => query.bind(number.as_i64().unwrap()),
+                    Value::String(text) if text == "RULES" => query.bind(RULES.to_owned()),
+                    Value::String(text) => query.bind(text.clone()),
+                    Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+                        panic!("{table}: {value}")
+                    }
+                };
+            }
+            query.execute(&mut connection).await.unwrap();
+        }
+    }
+}
+
+async fn start(database: &TestDatabase, clock: &Clock) -> App {
+    let listen = "127.0.0.1:0".parse().unwrap();
+    App::start(AppSettings::new(listen, database.url.clone().into(), clock.clone())).await.unwrap()
+}
+
+async fn counter(database: &TestDatabase) -> Vec<Vec<String>> {
+    let sql = "SELECT CAST(amount_minor AS TEXT), CAST(purchases AS TEXT) FROM counter";
+    database.rows(sql).await
+}
+
+async fn refunds_from_before_stay_as_they_were_counted(database: TestDatabase) {
+    let (clock, _hand) = Clock::story("2026-11-30T12:00:00Z".parse().unwrap());
+    start(&database, &clock).await.stop().await;
+    insert_all(&database).await;
+    let app = start(&database, &clock).await;
+    let proof = || async { sayso::ops::verify(app.store(), None).await.unwrap() };
+    assert!(proof().await.is_clean(), "{}", proof().await.to_text());
+    assert_eq!(counter(&database).await, [["4500", "4"]], "what came back did not count then");
+
+    // More comes back now: limits get that, and no more.
+    let mut refund = purchase("Before", 20_00).refunded(clock.now(), "now", 5_00);
+    refund["data"]["object"]["authorization"] = json!(REFUNDED);
+    refund["data"]["object"]["card"] = json!("ic_1ReplayDee0000000001");
+    Caller::new(app.address(), clock.clone()).tell(&refund).await;
+    assert_eq!(counter(&database).await, [["4000", "4"]]);
+    let back = "SELECT extra FROM purchase WHERE refunded_minor = 1300";
+    assert_eq!(database.rows(back).await, [[r#"{"limit_back":500}"#]]);
+    assert!(proof().await.is_clean(), "{}", proof().await.to_text());
+
+    // What limits got back cannot be more than what came back.
+    let mut connection = database.connect().await;
+    let more = r#"UPDATE purchase SET extra = '{"limit_back":1301}' WHERE refunded_minor = 1300"#;
+    sqlx::query(more).execute(&mut connection).await.unwrap();
+    let found = proof().await;
+    assert!(found.findings.iter().any(|finding| finding.what.contains("limits got")), "{found:?}");
+    app.stop().await;
+}
