@@ -4,6 +4,9 @@
 -- Decisions: every reason with its parameters, or what each pot gave.
 ALTER TABLE decision ADD COLUMN answer TEXT COLLATE "C";
 
+-- Settings: the table of shops that they go by; none where it is the one that came with the gateway.
+ALTER TABLE programme_version ADD COLUMN shops_digest TEXT REFERENCES rules (digest);
+
 -- Purchases: what a cash machine took for itself, as text; nothing where it took nothing.
 ALTER TABLE purchase ADD COLUMN atm_fee_minor TEXT COLLATE "C";
 

@@ -124,7 +124,11 @@ impl Names for ProgrammeNames<'_> {
         match scope {
             Scope::Category(category) => Some(self.programme.category_name(category).to_owned()),
             Scope::Code(code) => self.programme.rules.code_name(*code).map(str::to_owned),
-            Scope::Shop(_) | Scope::EverythingElse | Scope::Everything | Scope::Gate(_) => None,
+            Scope::Shop(key) | Scope::OneShop(key, _) => {
+                let shop = self.programme.rules.shops().with_key(key);
+                shop.map(|shop| shop.name.clone())
+            }
+            Scope::EverythingElse | Scope::Everything | Scope::Gate(_) => None,
         }
     }
 

@@ -10,13 +10,14 @@ use crate::domain::ask::{
 };
 use crate::domain::ask_clock::Cover;
 use crate::domain::authorisation::AuthorisationRequest;
-use crate::domain::id::{AskId, BudgetId, DecisionId, PermissionId, PersonId};
-use crate::domain::merchant::{Category, Mcc, ShopKey};
+use crate::domain::id::{AskId, BudgetId, DecisionId, PermissionId, PersonId, PurchaseId};
+use crate::domain::merchant::{Category, Mcc, Merchant};
 use crate::domain::money::Money;
 use crate::domain::permission::{Giver, Permission, Uses};
 use crate::domain::reason_code::ReasonCode;
 use crate::domain::recipient::Recipient;
 use crate::domain::role::Act;
+use crate::domain::shop_table::ShopTable;
 use crate::ids::NewIds;
 use crate::members::{ActError, Acting, Admitted};
 use crate::record::decision::{Outcome, RecordedDecision};
@@ -52,6 +53,10 @@ pub enum About {
     },
     Shop {
         name: String,
+    },
+    /// The shop of a purchase that was paid.
+    Bought {
+        purchase: PurchaseId,
     },
     Group {
         category: Category,
@@ -157,10 +162,11 @@ async fn subject(
     let mut subject = match &wish.about {
         About::Refusal { decision, reach } => refused(tx, room, *decision, *reach).await?,
         About::Shop { name } => {
-            let key = ShopKey::from_name(name);
+            let key = room.programme.rules.shops().key_of(name);
             let key = key.ok_or_else(|| ActError::invalid("shop", "write the name of the shop"))?;
             Subject { place: said(Some(name))?, ..from_nothing(room, Scope::Shop(key), None) }
         }
+        About::Bought { purchase } => bought(tx, room, *purchase).await?,
         About::Group { category } if room.programme.rules.get(category).is_none() => {
             return Err(ActError::invalid("group", "there is no such group"));
         }
@@ -179,6 +185,20 @@ async fn subject(
         return Err(ActError::invalid("up_to", "say up to how much, above nothing"));
     }
     Ok(subject)
+}
+
+/// The shop of a purchase of this person.
+async fn bought(tx: &mut Tx, room: &Room, purchase: PurchaseId) -> Result<Subject, ActError> {
+    let found = tx.purchases_with(&room.programme_id, &[purchase]).await?.pop();
+    let found = found.filter(|found| found.budget == room.budget);
+    let found = found.ok_or(ActError::NotThere("purchase"))?;
+    let (counted, place) = (&found.counted, found.place.name.clone());
+    let shops = room.programme.rules.shops();
+    let scope = shops.scope_of_bought(&counted.shop, counted.mcc, place.as_deref());
+    let scope =
+        scope.ok_or_else(|| ActError::invalid("bought", "nobody knows that shop's name"))?;
+    let category = Some(counted.category.clone());
+    Ok(Subject { place, mcc: counted.mcc, ..from_nothing(room, scope, category) })
 }
 
 fn from_nothing(room: &Room, scope: Scope, category: Option<Category>) -> Subject {
@@ -216,7 +236,7 @@ async fn refused(
     let category = room.programme.rules.category_of(request.merchant.mcc()).clone();
     let place = Some(request.merchant.name().to_owned()).filter(|name| !name.is_empty());
     Ok(Subject {
-        scope: scope(&request, lifted, &category, reach),
+        scope: scope(room.programme.rules.shops(), &request.merchant, lifted, &category, reach),
         category: Some(category),
         place,
         amount: whole(&recorded, &request)?,
@@ -227,16 +247,16 @@ async fn refused(
 }
 
 fn scope(
-    request: &AuthorisationRequest,
+    shops: &ShopTable,
+    merchant: &Merchant,
     lifted: ReasonCode,
     category: &Category,
     reach: Reach,
 ) -> Scope {
-    let shop = request.merchant.shop_key();
-    match (lifted, reach, shop, request.merchant.mcc()) {
+    match (lifted, reach, shops.scope_of(merchant), merchant.mcc()) {
         // Every machine has a name of its own.
         (ReasonCode::CashOff, ..) => Scope::Gate(Gate::Cash),
-        (_, Reach::Place, Some(shop), _) => Scope::Shop(shop),
+        (_, Reach::Place, Some(shop), _) => shop,
         (_, Reach::Place, None, Some(code)) => Scope::Code(code),
         (_, Reach::Place | Reach::Group, ..) => Scope::Category(category.clone()),
     }

@@ -21,7 +21,7 @@ use crate::domain::agreement::Agreement;
 use crate::domain::ask::{Ask, cooling_days};
 use crate::domain::ask_clock::AskClock;
 use crate::domain::id::{BudgetId, ProgrammeId, WorkerId};
-use crate::domain::merchant::Category;
+use crate::domain::merchant::{Category, Kinds};
 use crate::domain::money::Currency;
 use crate::domain::permission::Permission;
 use crate::domain::working_time::WorkingTime;
@@ -122,7 +122,8 @@ impl Room {
 
     /// Whether no money of this person may ever buy such things.
     fn is_barred(&self, category: &Category, at: Timestamp) -> bool {
-        self.agreement.is_barred(&self.programme.settings.streams, category, self.today(at))
+        let (streams, kinds) = (&self.programme.settings.streams, Kinds::only(category));
+        self.agreement.barred(streams, kinds, self.today(at)).is_some()
     }
 }
 

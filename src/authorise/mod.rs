@@ -12,9 +12,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::domain::agreement::{Agreement, Scope};
+use crate::domain::agreement::{Agreement, Scope, Term};
 use crate::domain::authorisation::{
-    Approval, AuthorisationRequest, Continues, Decision, Facts, Holder, Reasons,
+    Approval, AuthorisationRequest, Continues, Decision, Facts, Holder, KnownShop, Reasons,
 };
 use crate::domain::card::CardState;
 use crate::domain::decide::{VERSION, decide};
@@ -30,6 +30,7 @@ use crate::domain::permission::Permission;
 use crate::domain::pot::InPot;
 use crate::domain::purchase::{Beginning, Place, Promise, PromiseState, Purchase};
 use crate::domain::recipient::Recipient;
+use crate::domain::shop::ShopKey;
 use crate::ids::NewIds;
 use crate::issuers::Told;
 use crate::ledger::book::{Book, Cause, LedgerError, PurchaseKey, Usage};
@@ -429,10 +430,25 @@ impl Desk<'_> {
             holder,
             counts_on: fresh.on,
             category: fresh.category.clone(),
+            also: self.programme.rules.kinds_of(request.merchant.mcc()).also.to_vec(),
+            shop: Some(self.known_shop()),
             unknown_country: (!is_placed).then_some(home.unknown),
             continues: continues(open)?,
             begun_as: begun.cloned(),
         })
+    }
+
+    /// Which shop it is, as far as the list and the permissions name it: so that the facts stay
+    /// short, and the same answer follows from them when the name was erased.
+    fn known_shop(&self) -> KnownShop {
+        let terms = self.book.agreement().map_or(&[][..], |agreement| &agreement.terms);
+        let scopes =
+            terms.iter().map(Term::scope).chain(self.book.permissions.iter().map(|p| &p.scope));
+        let named: Vec<ShopKey> = scopes.flat_map(Scope::shops).collect();
+        KnownShop {
+            identity: self.counted.shop.only(|key| named.contains(key)),
+            table: self.programme.rules.shops().version().to_owned(),
+        }
     }
 
     /// The permissions about this purchase, and those of them whose open holds are all at its shop.

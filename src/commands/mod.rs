@@ -136,7 +136,8 @@ enum ProgrammeCommand {
     Apply {
         /// The programme's file; merchant-rules/demo.toml is one to begin with
         file: PathBuf,
-        /// The merchant rules that the programme goes by, instead of those that come with Sayso
+        /// The merchant rules that the programme goes by, instead of those that come with Sayso: a
+        /// folder with categories.toml, shops.toml or both, or one of them
         #[arg(long, value_name = "FILE")]
         rules: Option<PathBuf>,
     },

@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::domain::id::ProgrammeId;
 use crate::ids::NewIds;
 use crate::programme::{apply, show};
-use crate::rules::BUILT_IN_CATEGORIES;
+use crate::rules::{BUILT_IN_CATEGORIES, BUILT_IN_SHOPS, CATEGORIES_FILE, RulesTexts, SHOPS_FILE};
 use crate::store::Store;
 
 pub(super) async fn apply(
@@ -16,18 +16,11 @@ pub(super) async fn apply(
     file: &Path,
     rules: Option<&Path>,
 ) -> Result<Ending, Failure> {
-    let read = |path: &Path| {
-        fs::read_to_string(path)
-            .map_err(|error| Failure::new(format!("{} cannot be read: {error}", path.display())))
-    };
-    let text = read(file)?;
-    let rules = match rules {
-        Some(path) => read(path)?,
-        None => BUILT_IN_CATEGORIES.to_owned(),
-    };
+    let text = read_text(file)?;
+    let own = own_rules(rules)?;
     let store = common.store().await?;
     let now = Clock::system().now();
-    let applied = apply::apply(&store, &NewIds::default(), now, &text, &rules).await;
+    let applied = apply::apply(&store, &NewIds::default(), now, &text, own.texts()).await;
     store.close().await;
     let applied = applied.map_err(|error| {
         let Failure { ending, text } = Failure::of(&error);
@@ -48,6 +41,51 @@ pub(super) async fn apply(
         ))?,
     }
     Ok(Ending::Done)
+}
+
+fn read_text(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path)
+        .map_err(|error| Failure::new(format!("{} cannot be read: {error}", path.display())))
+}
+
+/// Merchant rules of a programme's own; what is left out comes with Sayso.
+#[derive(Default)]
+struct OwnRules {
+    categories: Option<String>,
+    shops: Option<String>,
+}
+
+impl OwnRules {
+    fn texts(&self) -> RulesTexts<'_> {
+        RulesTexts {
+            categories: self.categories.as_deref().unwrap_or(BUILT_IN_CATEGORIES),
+            shops: Some(self.shops.as_deref().unwrap_or(BUILT_IN_SHOPS)),
+        }
+    }
+}
+
+/// Reads the rules at `path`: one of the files, or a folder with some of them.
+fn own_rules(path: Option<&Path>) -> Result<OwnRules, Failure> {
+    let Some(path) = path else { return Ok(OwnRules::default()) };
+    if !path.is_dir() {
+        let text = Some(read_text(path)?);
+        let is_shops = path.file_name().is_some_and(|name| name == SHOPS_FILE);
+        return Ok(if is_shops {
+            OwnRules { categories: None, shops: text }
+        } else {
+            OwnRules { categories: text, shops: None }
+        });
+    }
+    let inside = |name: &str| {
+        let path = path.join(name);
+        path.is_file().then(|| read_text(&path)).transpose()
+    };
+    let own = OwnRules { categories: inside(CATEGORIES_FILE)?, shops: inside(SHOPS_FILE)? };
+    if own.categories.is_none() && own.shops.is_none() {
+        let text = format!("{} has neither {CATEGORIES_FILE} nor {SHOPS_FILE}", path.display());
+        return Err(Failure::new(text));
+    }
+    Ok(own)
 }
 
 pub(super) async fn show(common: &Common, id: Option<&str>) -> Result<Ending, Failure> {

@@ -4,7 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Ending, Failure, result, talk};
-use crate::rules::{self, BUILT_IN_CATEGORIES, BUILT_IN_GUIDE, CATEGORIES_FILE, GUIDE_FILE};
+use crate::rules::{
+    self, BUILT_IN_CATEGORIES, BUILT_IN_GUIDE, BUILT_IN_SHOPS, CATEGORIES_FILE, GUIDE_FILE,
+    SHOPS_FILE,
+};
 
 /// Where merchant rules stand in a checkout.
 const FOLDER: &str = "merchant-rules";
@@ -16,6 +19,7 @@ pub(super) fn check(folder: Option<&Path>) -> Result<Ending, Failure> {
         Some(folder) => read(folder)?,
         None => vec![
             (format!("built-in/{CATEGORIES_FILE}"), BUILT_IN_CATEGORIES.to_owned()),
+            (format!("built-in/{SHOPS_FILE}"), BUILT_IN_SHOPS.to_owned()),
             (format!("built-in/{GUIDE_FILE}"), BUILT_IN_GUIDE.to_owned()),
         ],
     };

@@ -1,6 +1,5 @@
 //! The agreement: the versioned list that a person and their worker both said yes to.
 
-use std::cell::LazyCell;
 use std::fmt;
 use std::str::FromStr;
 
@@ -9,8 +8,9 @@ use jiff::civil::{Date, Time};
 use super::authorisation::AuthorisationRequest;
 use super::id::BudgetId;
 use super::limit::Limit;
-use super::merchant::{Category, Mcc, ShopKey};
+use super::merchant::{Category, Kinds, Mcc};
 use super::pot::PotPlan;
+use super::shop::{ShopIdentity, ShopKey};
 use super::stream::Stream;
 
 /// What a term is about. Ordered from the most to the least specific.
@@ -18,6 +18,9 @@ use super::stream::Stream;
 pub enum Scope {
     /// One shop, by its name.
     Shop(ShopKey),
+    /// One shop that no table knows: by its name, or by the number that its network gives it,
+    /// because its till may print another name each time.
+    OneShop(ShopKey, ShopKey),
     /// One merchant category code.
     Code(Mcc),
     /// One everyday category.
@@ -30,11 +33,28 @@ pub enum Scope {
     Everything,
 }
 
+impl Scope {
+    /// The keys of the shop that it is about, if it is about one.
+    pub fn shops(&self) -> impl Iterator<Item = ShopKey> {
+        let (one, other) = match self {
+            Self::Shop(shop) => (Some(*shop), None),
+            Self::OneShop(name, number) => (Some(*name), Some(*number)),
+            Self::Code(_)
+            | Self::Category(_)
+            | Self::EverythingElse
+            | Self::Gate(_)
+            | Self::Everything => (None, None),
+        };
+        one.into_iter().chain(other)
+    }
+}
+
 impl fmt::Display for Scope {
     /// Writes the stored form: `category:food`, `gate:cash`, `everything_else`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Shop(shop) => write!(f, "shop:{shop}"),
+            Self::OneShop(name, number) => write!(f, "shop:{name}+{number}"),
             Self::Code(code) => write!(f, "code:{code}"),
             Self::Category(category) => write!(f, "category:{category}"),
             Self::EverythingElse => f.write_str("everything_else"),
@@ -54,7 +74,7 @@ impl FromStr for Scope {
 
     fn from_str(text: &str) -> Result<Self, ParseScopeError> {
         let scope = match text.split_once(':') {
-            Some(("shop", shop)) => ShopKey::parse(shop).ok().map(Self::Shop),
+            Some(("shop", shop)) => shop_scope(shop),
             Some(("code", code)) => Mcc::parse(code).ok().map(Self::Code),
             Some(("category", category)) => Category::parse(category).ok().map(Self::Category),
             Some(("gate", gate)) => Gate::from_word(gate).map(Self::Gate),
@@ -63,6 +83,14 @@ impl FromStr for Scope {
             Some(_) | None => None,
         };
         scope.ok_or(ParseScopeError)
+    }
+}
+
+fn shop_scope(text: &str) -> Option<Scope> {
+    let key = |text| ShopKey::parse(text).ok();
+    match text.split_once('+') {
+        Some((name, number)) => Some(Scope::OneShop(key(name)?, key(number)?)),
+        None => key(text).map(Scope::Shop),
     }
 }
 
@@ -103,8 +131,8 @@ impl Gate {
     }
 }
 
-/// What the list says: yes, ask first, or no.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What the list says: yes, ask first, or no. Ordered from the loosest to the strictest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Answer {
     Yes,
     Ask,
@@ -243,6 +271,12 @@ impl Term {
         Ok(Self { scope, answer, limits, hours, decides, reason, review_on, cooling_days })
     }
 
+    /// The same term about `scope`, which is one shop as its own is.
+    #[must_use]
+    pub fn about(self, scope: Scope) -> Self {
+        Self { scope, ..self }
+    }
+
     /// What the term is about.
     pub const fn scope(&self) -> &Scope {
         &self.scope
@@ -303,18 +337,47 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// The most specific term about the shop: this shop, this code, this category, everything else.
-    pub fn matched(&self, request: &AuthorisationRequest, category: &Category) -> Option<&Term> {
-        // Few agreements name a shop, and spelling its key takes longer than all the rest.
-        let shop = LazyCell::new(|| request.merchant.shop_key());
-        let about_the_shop = |term: &&Term| match term.scope() {
-            Scope::Shop(key) => shop.as_ref() == Some(key),
-            Scope::Code(code) => request.merchant.mcc() == Some(*code),
-            Scope::Category(about) => about == category,
-            Scope::EverythingElse => true,
-            Scope::Gate(_) | Scope::Everything => false,
+    /// The most specific term about a purchase at `shop`: this shop, this code, this category,
+    /// everything else.
+    ///
+    /// What is said about one of the other kinds that the shop may sell counts where it is stricter
+    /// and no term names the shop or the code itself.
+    pub fn matched(
+        &self,
+        request: &AuthorisationRequest,
+        shop: &ShopIdentity,
+        kinds: Kinds<'_>,
+    ) -> Option<&Term> {
+        let rank = |term: &Term| match term.scope() {
+            Scope::Shop(key) => shop.rank(key).map(|rank| (0, rank)),
+            Scope::OneShop(name, number) => {
+                let rank = shop.rank(name).or_else(|| shop.rank(number))?;
+                Some((0, rank))
+            }
+            Scope::Code(code) => (request.merchant.mcc() == Some(*code)).then_some((1, 0)),
+            Scope::Category(about) => (about == kinds.category).then_some((2, 0)),
+            Scope::EverythingElse => Some((3, 0)),
+            Scope::Gate(_) | Scope::Everything => None,
         };
-        self.terms.iter().filter(about_the_shop).min_by(|a, b| a.scope().cmp(b.scope()))
+        let ranked = self.terms.iter().filter_map(|term| rank(term).map(|rank| (rank, term)));
+        let matched = ranked.min_by_key(|(rank, _)| *rank);
+        if kinds.also.is_empty() || matched.is_some_and(|((rank, _), _)| rank < 2) {
+            return matched.map(|(_, term)| term);
+        }
+        let is_about = |term: &&Term| match term.scope() {
+            Scope::Category(about) => kinds.also.contains(about),
+            Scope::Shop(_)
+            | Scope::OneShop(..)
+            | Scope::Code(_)
+            | Scope::EverythingElse
+            | Scope::Gate(_)
+            | Scope::Everything => false,
+        };
+        let strictness = |term: &Term| term.answer();
+        let matched = matched.map(|(_, term)| term);
+        let stricter = self.terms.iter().filter(is_about).max_by_key(|term| strictness(term));
+        let usual = matched.map_or(Answer::Yes, strictness);
+        stricter.filter(|term| strictness(term) > usual).or(matched)
     }
 
     /// The term about `gate`, if the two agreed one.
@@ -322,39 +385,40 @@ impl Agreement {
         self.terms.iter().find(|term| *term.scope() == Scope::Gate(gate))
     }
 
-    /// The pots that may pay for `category` on `date`, in the order in which they drain.
+    /// The pots that may pay for a purchase of `kinds` on `date`, in the order in which they drain.
     ///
     /// Pots whose stream must go first, then the person's own order; emergency pots come last. A
-    /// pot whose stream may never buy the category does not count, whatever was agreed.
-    pub fn drain_order(
-        &self,
-        streams: &[Stream],
-        category: &Category,
-        date: Date,
-    ) -> Vec<&PotPlan> {
+    /// pot whose stream may never buy one of the kinds does not count, whatever was agreed.
+    pub fn drain_order(&self, streams: &[Stream], kinds: Kinds<'_>, date: Date) -> Vec<&PotPlan> {
         let stream_of = |pot: &PotPlan| streams.iter().find(|stream| stream.id == pot.stream);
-        let pays = |pot: &&PotPlan| {
-            pot.pays_for(category) && stream_of(pot).is_some_and(|s| s.may_buy(category, date))
-        };
+        let may_buy = |stream: &Stream| kinds.iter().all(|kind| stream.may_buy(kind, date));
+        let pays =
+            |pot: &&PotPlan| pot.pays_for(kinds.category) && stream_of(pot).is_some_and(may_buy);
         let mut pots: Vec<_> = self.pots.iter().filter(pays).collect();
         let goes_first = |pot: &PotPlan| stream_of(pot).is_some_and(|s| s.drains_first);
         pots.sort_by_key(|pot| (pot.emergency, !goes_first(pot))); // stable: keeps the person's order
         pots
     }
 
-    /// Whether none of the streams may pay for `category` on `date`: no agreement and no permission
+    /// The kind for which none of the streams may pay on `date`: no agreement and no permission
     /// lifts that.
     ///
     /// A pot that was agreed for other things cannot pay anyway, so its stream does not matter,
     /// unless all pots are such pots.
-    pub fn is_barred(&self, streams: &[Stream], category: &Category, date: Date) -> bool {
-        let may_pay = |pot: &&PotPlan| {
+    pub fn barred<'a>(
+        &self,
+        streams: &[Stream],
+        kinds: Kinds<'a>,
+        date: Date,
+    ) -> Option<&'a Category> {
+        let barred_by = |pot: &PotPlan| {
             let stream = streams.iter().find(|stream| stream.id == pot.stream);
-            stream.is_some_and(|stream| stream.may_buy(category, date))
+            kinds.iter().find(|kind| !stream.is_some_and(|stream| stream.may_buy(kind, date)))
         };
-        let agreed: Vec<_> = self.pots.iter().filter(|pot| pot.pays_for(category)).collect();
+        let agreed: Vec<_> = self.pots.iter().filter(|pot| pot.pays_for(kinds.category)).collect();
         let asked = if agreed.is_empty() { self.pots.iter().collect() } else { agreed };
-        !asked.is_empty() && !asked.iter().any(may_pay)
+        let barred: Option<Vec<_>> = asked.into_iter().map(barred_by).collect();
+        barred?.into_iter().next()
     }
 
     /// The limits on every purchase, if the two agreed any.

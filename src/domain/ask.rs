@@ -480,8 +480,9 @@ pub fn cooling_days(agreement: &Agreement, rules: &MerchantRules, ask: &Ask) -> 
     };
     let over = [ReasonCode::OverPurchase, ReasonCode::OverPeriod, ReasonCode::TooMany];
     let everything = ask.refused_for.filter(|reason| over.contains(reason));
+    let asked: Vec<_> = ask.scope.shops().collect();
     let is_about = |scope: &Scope| match scope {
-        Scope::Shop(_) => *scope == ask.scope,
+        Scope::Shop(_) | Scope::OneShop(..) => scope.shops().any(|shop| asked.contains(&shop)),
         Scope::Code(code) => {
             *scope == ask.scope || ask.category.as_ref() == Some(rules.category_of(Some(*code)))
         }
@@ -490,8 +491,9 @@ pub fn cooling_days(agreement: &Agreement, rules: &MerchantRules, ask: &Ask) -> 
         Scope::Gate(about) => gate == Some(*about),
         Scope::EverythingElse => false,
     };
-    let is_kind =
-        |scope: &Scope| matches!(scope, Scope::Shop(_) | Scope::Code(_) | Scope::Category(_));
+    let is_kind = |scope: &Scope| {
+        matches!(scope, Scope::Shop(_) | Scope::OneShop(..) | Scope::Code(_) | Scope::Category(_))
+    };
     let scopes = || agreement.terms.iter().map(Term::scope);
     let is_else = !scopes().any(|scope| is_kind(scope) && is_about(scope));
     let is_met = |term: &&Term| {

@@ -14,13 +14,14 @@ use super::id::{
 };
 use super::limit::{Committed, Counted, CounterKey};
 use super::margin::MarginPercent;
-use super::merchant::{Category, Mcc, Merchant};
+use super::merchant::{Category, Kinds, Mcc, Merchant};
 use super::money::{Currency, Money, MoneyError};
 use super::period::Moment;
 use super::permission::Permission;
 use super::person::PersonState;
 use super::pot::{InPot, PotPart};
 use super::reason::DeclineReason;
+use super::shop::ShopIdentity;
 use super::stream::Stream;
 
 /// The issuer asks: may this be spent?
@@ -126,6 +127,10 @@ pub struct Facts {
     pub counts_on: Date,
     /// The category of the merchant's code, by the merchant rules of the programme.
     pub category: Category,
+    /// What else a shop with that code may sell.
+    pub also: Vec<Category>,
+    /// Which shop it is; none for a question that was decided before there was a table of shops.
+    pub shop: Option<KnownShop>,
     /// What the shop was taken for because its country is not known.
     pub unknown_country: Option<UnknownCountry>,
     /// Permissions about this purchase, in the order in which they were given.
@@ -148,6 +153,16 @@ pub struct Facts {
     pub begun_as: Option<Counted>,
 }
 
+/// Which shop a purchase was at, as the table of shops said at the time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownShop {
+    /// The keys by which the agreement or a permission knows the shop. What else it is known by
+    /// changes nothing.
+    pub identity: ShopIdentity,
+    /// The version of the table.
+    pub table: String,
+}
+
 /// Whether a question is about a purchase that already counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Continues {
@@ -164,6 +179,19 @@ pub enum Continues {
 }
 
 impl Facts {
+    /// All that the shop may sell.
+    pub fn kinds(&self) -> Kinds<'_> {
+        Kinds { category: &self.category, also: &self.also }
+    }
+
+    /// By what the shop of `request` is known.
+    pub fn shop_of(&self, request: &AuthorisationRequest) -> ShopIdentity {
+        match &self.shop {
+            Some(known) => known.identity.clone(),
+            None => ShopIdentity::of([request.merchant.shop_key()]),
+        }
+    }
+
     /// The day on which the purchase counts: its own, or that on which an open one began.
     pub const fn counted_on(&self) -> Date {
         match self.continues {

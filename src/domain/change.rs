@@ -126,7 +126,7 @@ impl List {
                 let category = rules.category_of(Some(*code)).clone();
                 vec![self.term(&Scope::Category(category)).or(everything_else)]
             }
-            Scope::Shop(_) => {
+            Scope::Shop(_) | Scope::OneShop(..) => {
                 let by_kind =
                     |term: &&Term| matches!(term.scope(), Scope::Code(_) | Scope::Category(_));
                 let mut terms: Vec<_> = self.terms.iter().filter(by_kind).map(Some).collect();

@@ -17,6 +17,7 @@ use super::person::PersonState;
 use super::pot::{InPot, PotPart, PotPlan, Source, drain};
 use super::reason::DeclineReason;
 use super::release::Coming;
+use super::shop::ShopIdentity;
 
 /// The version of the rules below. Facts carry the version that decided, so that a decision of any
 /// year is explained by the rules of its year: a change that can change an answer, or the order of
@@ -38,7 +39,7 @@ pub fn decide(request: &AuthorisationRequest, facts: &Facts) -> Decision {
         Decision::Decline(reasons) if gives_parts(facts) => {
             Decision::Decline(Reasons { payable: payable(request, facts, &reasons), ..reasons })
         }
-        decision => decision,
+        decision @ (Decision::Approve(_) | Decision::Decline(_)) => decision,
     }
 }
 
@@ -90,7 +91,8 @@ fn judge(request: &AuthorisationRequest, facts: &Facts) -> Decision {
     if request.amount.is_zero() {
         return if reasons.is_empty() { nothing_to_hold(request) } else { decline(reasons) };
     }
-    let purchase = Purchase { request, facts, holder };
+    let shop = facts.shop_of(request);
+    let purchase = Purchase { request, facts, holder, shop };
     purchase.judge(&reasons).unwrap_or_else(|_| {
         // Sums that do not fit 64 bits are more than any pot holds.
         reasons.push(purchase.more_than_any_pot());
@@ -157,13 +159,14 @@ struct Purchase<'a> {
     request: &'a AuthorisationRequest,
     facts: &'a Facts,
     holder: &'a Holder,
+    shop: ShopIdentity,
 }
 
 impl Purchase<'_> {
     fn judge(&self, standing: &[DeclineReason]) -> Result<Decision, MoneyError> {
         let mut reasons = standing.to_vec();
         reasons.extend(self.law());
-        let matched = self.holder.agreement.matched(self.request, &self.facts.category);
+        let matched = self.matched();
         let scope = matched.map_or(Scope::EverythingElse, |term| term.scope().clone());
         let mut objections = self.list(matched);
         objections.extend(self.limits(matched, &scope)?);
@@ -259,9 +262,14 @@ impl Purchase<'_> {
 
     /// Step 2: what each stream may never buy. Nothing lifts it.
     fn law(&self) -> Option<DeclineReason> {
-        let (streams, category) = (&self.facts.programme.streams, &self.facts.category);
-        let barred = self.holder.agreement.is_barred(streams, category, self.facts.moment.date);
-        barred.then(|| DeclineReason::FunderRule { category: category.clone() })
+        let (streams, kinds) = (&self.facts.programme.streams, self.facts.kinds());
+        let barred = self.holder.agreement.barred(streams, kinds, self.facts.moment.date)?;
+        Some(DeclineReason::FunderRule { category: barred.clone() })
+    }
+
+    /// The term that the purchase falls under.
+    fn matched(&self) -> Option<&Term> {
+        self.holder.agreement.matched(self.request, &self.shop, self.facts.kinds())
     }
 
     /// Step 3: what the agreement says about the shop and about the way of paying.
@@ -272,10 +280,18 @@ impl Purchase<'_> {
     }
 
     fn shop_objection(&self, term: &Term) -> Option<Objection> {
-        let category = self.facts.category.clone();
+        let category = match term.scope() {
+            Scope::Category(category) => category.clone(),
+            Scope::Shop(_)
+            | Scope::OneShop(..)
+            | Scope::Code(_)
+            | Scope::EverythingElse
+            | Scope::Gate(_)
+            | Scope::Everything => self.facts.category.clone(),
+        };
         let reason = match (term.answer(), term.scope()) {
             (Answer::Yes, _) => return None,
-            (_, Scope::Shop(_) | Scope::Code(_)) => DeclineReason::PlaceOff,
+            (_, Scope::Shop(_) | Scope::OneShop(..) | Scope::Code(_)) => DeclineReason::PlaceOff,
             (_, _) if category == Category::unsorted() => DeclineReason::Unsorted,
             (Answer::Ask, _) => DeclineReason::CategoryAsk { category },
             (Answer::No, _) => DeclineReason::CategoryOff { category },
@@ -319,9 +335,9 @@ impl Purchase<'_> {
         let mut judged: Vec<(&Term, &Counted)> =
             matched.into_iter().chain(gates).map(|term| (term, &now)).collect();
         if let Some(begun) = &self.facts.begun_as {
-            let is_its_own = |term: &&Term| match term.scope() {
-                Scope::Gate(gate) => begun.is_within(&Scope::Gate(*gate)),
-                about => *about == begun.matched,
+            let is_its_own = |term: &&Term| {
+                let is_gate = matches!(term.scope(), Scope::Gate(_));
+                *term.scope() == begun.matched || (is_gate && begun.is_within(term.scope()))
             };
             let is_new =
                 |term: &&Term| !judged.iter().any(|(known, _)| known.scope() == term.scope());
@@ -346,7 +362,8 @@ impl Purchase<'_> {
     /// What this request counts as by itself, under the term of this scope.
     fn counted(&self, matched: Scope) -> Counted {
         let (on, category) = (self.facts.counted_on(), &self.facts.category);
-        Counted::new(self.request, on, category, &self.facts.programme.home, matched)
+        let shop = self.shop.clone();
+        Counted::new(self.request, shop, on, category, &self.facts.programme.home, matched)
     }
 
     /// Why `limit` is in the way, if it is, and how much of what is asked it leaves.
@@ -433,7 +450,7 @@ impl Purchase<'_> {
     }
 
     fn is_about(&self, permission: &Permission) -> bool {
-        let matched = self.holder.agreement.matched(self.request, &self.facts.category);
+        let matched = self.matched();
         let matched = matched.map_or(Scope::EverythingElse, |term| term.scope().clone());
         let began_within =
             self.facts.begun_as.as_ref().is_some_and(|begun| begun.is_within(&permission.scope));
@@ -445,7 +462,7 @@ impl Purchase<'_> {
     fn payers(&self) -> impl Iterator<Item = (&PotPlan, &PotId, &InPot)> {
         let (pots, date) = (&self.facts.pots, self.facts.moment.date);
         let streams = &self.facts.programme.streams;
-        let order = self.holder.agreement.drain_order(streams, &self.facts.category, date);
+        let order = self.holder.agreement.drain_order(streams, self.facts.kinds(), date);
         order.into_iter().flat_map(move |plan| {
             let own = pots.iter().filter(|(_, pot)| pot.part_of.as_ref() == Some(&plan.id));
             own.chain(pots.get_key_value(&plan.id)).map(move |(id, pot)| (plan, id, pot))

@@ -5,9 +5,10 @@ use jiff::civil::Date;
 use super::agreement::{Agreement, Gate, Scope};
 use super::authorisation::{AuthorisationRequest, Presence, PurchaseKind};
 use super::home::Home;
-use super::merchant::{Category, Mcc, ShopKey};
+use super::merchant::{Category, Mcc};
 use super::money::{Money, MoneyError};
 use super::period::Period;
+use super::shop::ShopIdentity;
 
 /// The most that a term allows. Amounts and counts are never negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +59,8 @@ impl Committed {
 pub struct Counted {
     /// The local day on which it counts, whatever happens to it later.
     pub on: Date,
-    pub shop: Option<ShopKey>,
+    /// By what the shop is known.
+    pub shop: ShopIdentity,
     pub mcc: Option<Mcc>,
     pub category: Category,
     pub kind: PurchaseKind,
@@ -79,9 +81,11 @@ pub enum Abroad {
 }
 
 impl Counted {
-    /// What is counted of `request`, in a programme that is at `home` there, under the term `matched`.
+    /// What is counted of `request` at `shop`, in a programme that is at `home` there, under the term
+    /// `matched`.
     pub fn new(
         request: &AuthorisationRequest,
+        shop: ShopIdentity,
         on: Date,
         category: &Category,
         home: &Home,
@@ -90,7 +94,7 @@ impl Counted {
         let abroad = request.passes(Gate::Abroad, home);
         Self {
             on,
-            shop: request.merchant.shop_key(),
+            shop,
             mcc: request.merchant.mcc(),
             category: category.clone(),
             kind: request.kind,
@@ -104,19 +108,20 @@ impl Counted {
 
     /// What the shop is known by, as text; empty if nothing is known of it.
     pub fn shop_text(&self) -> String {
-        self.shop.as_ref().map(ToString::to_string).unwrap_or_default()
+        self.shop.to_string()
     }
 
     /// Whether this is at the shop that is known by `text`: of a shop of which nothing is known,
     /// nobody can tell.
     pub fn is_at(&self, text: &str) -> bool {
-        !text.is_empty() && self.shop_text() == text
+        text.parse::<ShopIdentity>().is_ok_and(|there| self.shop.meets(&there))
     }
 
     /// Whether `scope` is about this purchase.
     pub fn is_within(&self, scope: &Scope) -> bool {
         match scope {
-            Scope::Shop(shop) => self.shop.as_ref() == Some(shop),
+            Scope::Shop(shop) => self.shop.is(shop),
+            Scope::OneShop(name, number) => self.shop.is(name) || self.shop.is(number),
             Scope::Code(code) => self.mcc == Some(*code),
             Scope::Category(category) => *category == self.category,
             Scope::EverythingElse => self.matched == Scope::EverythingElse,
@@ -169,6 +174,7 @@ impl Counted {
             Scope::Gate(Gate::Cash) => amount.saturating_sub(self.atm_fee),
             Scope::Gate(Gate::Online | Gate::Abroad | Gate::Hours)
             | Scope::Shop(_)
+            | Scope::OneShop(..)
             | Scope::Code(_)
             | Scope::Category(_)
             | Scope::EverythingElse

@@ -1,12 +1,13 @@
 //! Who is paid: the merchant, the code its card network gives it, and the everyday category of
 //! that code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
-use sha2::{Digest as _, Sha256};
+use super::shop::ShopKey;
+use super::shop_table::ShopTable;
 
 /// The most characters kept of a text that a merchant or an issuer wrote.
 pub const TEXT_CHARS_MAX: usize = 200;
@@ -83,7 +84,7 @@ impl Merchant {
         &self.network_id
     }
 
-    /// What a term about one shop is matched by; `None` when the name says nothing.
+    /// The key of what the till prints; `None` when that says nothing.
     pub fn shop_key(&self) -> Option<ShopKey> {
         ShopKey::from_name(&self.name)
     }
@@ -93,7 +94,7 @@ impl Merchant {
 ///
 /// White space of any kind becomes a plain space; leading and trailing spaces go. Cleaning twice
 /// is cleaning once, so a stored text may be cleaned again.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     let shown = text.chars().filter_map(|c| match c {
         _ if c.is_whitespace() => Some(' '),
         _ if c.is_control() || is_hidden(c) => None,
@@ -218,70 +219,6 @@ impl fmt::Display for Category {
     }
 }
 
-/// The identity by which a term about one shop is matched: SHA-256 of the shop's normalised name.
-///
-/// The name's text can be erased later and the key still matches. It keeps the name from readers,
-/// not from someone who tries the names of shops one by one.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ShopKey([u8; 32]);
-
-/// The text is not a shop key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a shop key is 64 lower-case hexadecimal digits")]
-pub struct ParseShopKeyError;
-
-impl ShopKey {
-    /// Makes the key of a shop's name, so that "Tesco Stores 3278" and "TESCO  STORES" are one shop.
-    ///
-    /// `None` when the name has neither a letter nor a digit: such a name must match nothing.
-    pub fn from_name(name: &str) -> Option<Self> {
-        let normal = normalised(name)?;
-        Some(Self(Sha256::digest(normal.as_bytes()).into()))
-    }
-
-    /// Reads a stored key.
-    pub fn parse(text: &str) -> Result<Self, ParseShopKeyError> {
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(text, &mut bytes).map_err(|_| ParseShopKeyError)?;
-        let key = Self(bytes);
-        if key.to_string() == text { Ok(key) } else { Err(ParseShopKeyError) }
-    }
-}
-
-impl FromStr for ShopKey {
-    type Err = ParseShopKeyError;
-
-    fn from_str(text: &str) -> Result<Self, ParseShopKeyError> {
-        Self::parse(text)
-    }
-}
-
-impl fmt::Display for ShopKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for ShopKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ShopKey({self})")
-    }
-}
-
-/// Upper-cases a shop's name and keeps its letters, with one space between words: branch numbers
-/// and till numbers are not part of who the shop is.
-///
-/// A name without letters ("365") keeps its digits instead; otherwise all such shops were one.
-fn normalised(name: &str) -> Option<String> {
-    let upper = clean(name).to_uppercase();
-    let keep = |wanted: fn(char) -> bool| {
-        let words = upper.split(' ').map(|word| word.chars().filter(|c| wanted(*c)).collect());
-        let words: Vec<String> = words.filter(|word: &String| !word.is_empty()).collect();
-        (!words.is_empty()).then(|| words.join(" "))
-    };
-    keep(char::is_alphabetic).or_else(|| keep(char::is_numeric))
-}
-
 /// Whether a category starts as a yes before the two people have talked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Start {
@@ -333,6 +270,31 @@ pub struct CategoryRule {
     pub codes: BTreeMap<Mcc, String>,
     /// Codes not listed anywhere that still belong here.
     pub ranges: Vec<BrandRange>,
+    /// Codes of other categories that are of this kind too, such as a hotel with a casino.
+    pub also: BTreeSet<Mcc>,
+}
+
+/// What a shop sells: the category that its purchases are listed and counted in, and what else it
+/// may sell under the same code.
+///
+/// Nobody can tell which of them was bought. So what is never to be bought, and what two people said
+/// no or ask to, holds for each of them; money is counted once, in the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kinds<'a> {
+    pub category: &'a Category,
+    pub also: &'a [Category],
+}
+
+impl<'a> Kinds<'a> {
+    /// One kind alone.
+    pub const fn only(category: &'a Category) -> Self {
+        Self { category, also: &[] }
+    }
+
+    /// Every kind, the one that counts first.
+    pub fn iter(self) -> impl Iterator<Item = &'a Category> {
+        std::iter::once(self.category).chain(self.also)
+    }
 }
 
 /// Which everyday category each code belongs to, and the words for each category.
@@ -341,8 +303,11 @@ pub struct MerchantRules {
     rules: Vec<CategoryRule>,
     by_category: BTreeMap<Category, usize>,
     by_code: BTreeMap<Mcc, usize>,
+    /// What a code is beside its category.
+    also: BTreeMap<Mcc, Vec<Category>>,
     unsorted: Category,
     digest: String,
+    shops: Arc<ShopTable>,
 }
 
 /// Why some categories do not make one set of rules.
@@ -393,7 +358,31 @@ impl MerchantRules {
             }
             end = Some(range);
         }
-        Ok(Self { rules, by_category, by_code, unsorted, digest })
+        let mut also: BTreeMap<Mcc, Vec<Category>> = BTreeMap::new();
+        for rule in &rules {
+            for mcc in &rule.also {
+                also.entry(*mcc).or_default().push(rule.category.clone());
+            }
+        }
+        let shops = Arc::default();
+        Ok(Self { rules, by_category, by_code, also, unsorted, digest, shops })
+    }
+
+    /// These rules with a table of shops.
+    #[must_use]
+    pub fn with_shops(self, shops: Arc<ShopTable>) -> Self {
+        Self { shops, ..self }
+    }
+
+    /// Which shop a till's line means.
+    pub fn shops(&self) -> &ShopTable {
+        &self.shops
+    }
+
+    /// All that a shop with this code may sell.
+    pub fn kinds_of(&self, mcc: Option<Mcc>) -> Kinds<'_> {
+        let also = mcc.and_then(|mcc| self.also.get(&mcc));
+        Kinds { category: self.category_of(mcc), also: also.map_or(&[], Vec::as_slice) }
     }
 
     /// The category of a code: as listed, else by brand range, else unsorted.
@@ -478,6 +467,7 @@ mod tests {
             is_sensitive: false,
             codes: codes.iter().map(|code| (mcc(code), format!("kind {code}"))).collect(),
             ranges: Vec::new(),
+            also: BTreeSet::new(),
         }
     }
 
@@ -600,39 +590,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn one_shop_has_one_key_whatever_its_branch() {
-        let same = [
-            ("Tesco Stores 3278", "TESCO   STORES"),
-            ("Sainsbury's", "SAINSBURYS 0042"),
-            ("Straße Café", "STRASSE CAFÉ"),
-            ("Кафе №1", "КАФЕ №2"),
-            ("365", " 3-6-5 "),
-        ];
-        for (one, other) in same {
-            assert!(ShopKey::from_name(one).is_some());
-            assert_eq!(ShopKey::from_name(one), ShopKey::from_name(other), "{one} / {other}");
-        }
-        let different = [("Tesco", "Tescoma"), ("365", "99"), ("喫茶", "茶喫"), ("A B", "AB")];
-        for (one, other) in different {
-            assert_ne!(ShopKey::from_name(one), ShopKey::from_name(other), "{one} / {other}");
-        }
-        for nothing in ["", "  ", "***", "\u{200B}"] {
-            assert_eq!(ShopKey::from_name(nothing), None, "{nothing:?}");
-        }
-    }
-
-    #[test]
-    fn a_shop_key_is_the_sha_256_of_the_normalised_name() {
-        let key = Merchant::new(None, "Tesco Stores, 3278").shop_key().unwrap();
-        let known = "286afb5e385c6b12ebbae23544a6d9b16be3dd88a47928a35b5a9e7206af23f6";
-        assert_eq!(key.to_string(), known);
-        assert_eq!(ShopKey::parse(known), Ok(key));
-        for text in ["", "286a", &known.to_uppercase(), &format!("{known}00")] {
-            assert_eq!(ShopKey::parse(text), Err(ParseShopKeyError), "{text}");
-        }
-    }
-
     proptest! {
         #[test]
         fn every_code_prints_as_it_was_read(number in 0_u16..10_000) {
@@ -648,14 +605,6 @@ mod tests {
                 prop_assert!(once.chars().count() <= TEXT_CHARS_MAX);
                 prop_assert!(!once.chars().any(|c| c.is_control() || is_hidden(c)));
             }
-        }
-
-        /// Erasing the text and keeping the merchant's cleaned name must not change the key.
-        #[test]
-        fn a_key_does_not_depend_on_case_or_digits(name in "[a-z]{1,12}( [a-z]{1,9})?", n: u32) {
-            let key = ShopKey::from_name(&name);
-            prop_assert!(key.is_some());
-            prop_assert_eq!(ShopKey::from_name(&format!("  {} #{n}", name.to_uppercase())), key);
         }
 
         #[test]

@@ -7,7 +7,7 @@ use super::shape::Shape;
 use crate::domain::card::CardState;
 use crate::domain::dispute::DisputeReport;
 use crate::domain::id::PotId;
-use crate::domain::merchant::Mcc;
+use crate::domain::merchant::{Kinds, Mcc};
 use crate::domain::money::{Money, MoneyError};
 use crate::domain::period::Moment;
 use crate::domain::pot::{PotPart, Source, drain};
@@ -283,8 +283,10 @@ impl LifecycleContext<'_> {
         let Some(owner) = &self.book.owner else { return Vec::new() };
         let Some(purchase) = self.book.purchases.get(key) else { return Vec::new() };
         let streams = &self.programme.settings.streams;
-        let category = &purchase.counted.category;
-        let order = owner.agreement.drain_order(streams, category, cause.moment.date);
+        let counted = &purchase.counted;
+        let also = self.programme.rules.kinds_of(counted.mcc).also;
+        let kinds = Kinds { category: &counted.category, also };
+        let order = owner.agreement.drain_order(streams, kinds, cause.moment.date);
         let left = |pot| self.book.pots.left(pot, self.book.currency);
         // A claim is owed: pots of the person's own come last, whether they pay now or not.
         let pots = &self.book.pots.0;

@@ -6,10 +6,11 @@ use super::context::LifecycleContext;
 use super::shape::Shape;
 use crate::domain::excess::usual_excess;
 use crate::domain::id::{BudgetId, CardToken, ProgrammeId, PurchaseReference};
-use crate::domain::merchant::{Mcc, Merchant, ShopKey};
+use crate::domain::merchant::{Kinds, Mcc, Merchant};
 use crate::domain::money::{Money, MoneyError};
 use crate::domain::presentment::Direction;
 use crate::domain::purchase::Purchase;
+use crate::domain::shop::ShopIdentity;
 use crate::ledger::book::PurchaseKey;
 use crate::store::{StoreError, Tx};
 
@@ -41,23 +42,24 @@ pub(super) enum Misfit {
 /// A shop as far as claims are compared with purchases.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ShopMark {
-    key: Option<ShopKey>,
+    shop: ShopIdentity,
     mcc: Option<Mcc>,
     first_word: Option<String>,
 }
 
 impl ShopMark {
-    pub(super) fn of_merchant(merchant: &Merchant) -> Self {
+    pub(super) fn of_shape(shape: &Shape<'_>) -> Self {
+        let merchant = shape.about.map(|about| &about.merchant);
         Self {
-            key: merchant.shop_key(),
-            mcc: merchant.mcc(),
-            first_word: first_word(merchant.name()),
+            shop: shape.shop.clone(),
+            mcc: merchant.and_then(Merchant::mcc),
+            first_word: merchant.and_then(|merchant| first_word(merchant.name())),
         }
     }
 
     pub(super) fn of_purchase(purchase: &Purchase) -> Self {
         Self {
-            key: purchase.counted.shop,
+            shop: purchase.counted.shop.clone(),
             mcc: purchase.counted.mcc,
             first_word: purchase.place.name.as_deref().and_then(first_word),
         }
@@ -65,7 +67,7 @@ impl ShopMark {
 
     /// Whether one shop may have sent both: names differ between authorisation and clearing.
     pub(super) fn may_be(&self, other: &Self) -> bool {
-        let is_nameless = self.key.is_none() || other.key.is_none();
+        let is_nameless = self.shop.is_empty() || other.shop.is_empty();
         // A name that was erased cannot be compared.
         let may_share_a_word = match (&self.first_word, &other.first_word) {
             (Some(one), Some(other)) => one == other,
@@ -76,7 +78,7 @@ impl ShopMark {
 
     /// Whether both are the same shop for certain.
     fn is_same(&self, other: &Self) -> bool {
-        self.key.is_some() && self.key == other.key
+        self.shop.meets(&other.shop)
     }
 }
 
@@ -110,7 +112,7 @@ impl Named {
         Self {
             budget: owner.cloned().unwrap_or_else(BudgetId::house),
             card: about.map(|about| about.card.clone()),
-            shop: about.map(|about| ShopMark::of_merchant(&about.merchant)).unwrap_or_default(),
+            shop: ShopMark::of_shape(shape),
         }
     }
 }
@@ -124,7 +126,7 @@ pub(super) fn misfit(shape: &Shape<'_>, named: &Named, owner: Option<&BudgetId>)
     if !is_same_card && owner.is_some_and(|owner| *owner != named.budget) {
         return Some(Misfit::Card);
     }
-    let claimed = ShopMark::of_merchant(&about.merchant);
+    let claimed = ShopMark::of_shape(shape);
     (!named.shop.may_be(&claimed)).then_some(Misfit::Shop)
 }
 
@@ -145,8 +147,10 @@ pub(super) async fn candidates(
     budget: &BudgetId,
     shape: &Shape<'_>,
 ) -> Result<BTreeSet<PurchaseReference>, StoreError> {
-    let Some(about) = shape.about else { return Ok(BTreeSet::new()) };
-    let claimed = ShopMark::of_merchant(&about.merchant);
+    if shape.about.is_none() {
+        return Ok(BTreeSet::new());
+    }
+    let claimed = ShopMark::of_shape(shape);
     let links = tx.links_since(programme, budget, jiff::Timestamp::MIN, LINKS_MOST).await?;
     let ids: BTreeSet<_> = links.iter().filter_map(|link| link.purchase).collect();
     let ids: Vec<_> = ids.into_iter().collect();
@@ -194,12 +198,14 @@ impl LifecycleContext<'_> {
         let Some(purchase) = self.book.purchases.get(&shape.key()) else { return false };
         let streams = &self.programme.settings.streams;
         let today = crate::domain::period::Moment::new(shape.booked_at, self.programme.zone()).date;
-        let pots = |category| {
-            let order = owner.agreement.drain_order(streams, category, today);
+        let rules = &self.programme.rules;
+        let pots = |kinds| {
+            let order = owner.agreement.drain_order(streams, kinds, today);
             order.iter().map(|plan| plan.id.clone()).collect::<BTreeSet<_>>()
         };
-        let claimed = pots(self.programme.rules.category_of(about.merchant.mcc()));
-        let mut paying = pots(&purchase.counted.category);
+        let claimed = pots(rules.kinds_of(about.merchant.mcc()));
+        let also = rules.kinds_of(purchase.counted.mcc).also;
+        let mut paying = pots(Kinds { category: &purchase.counted.category, also });
         paying.extend(purchase.holds.iter().map(|hold| hold.pot.clone()));
         is_capture && paying.is_subset(&claimed)
     }
@@ -208,8 +214,8 @@ impl LifecycleContext<'_> {
 /// Whether a claim could be one of `purchase`: a capture of what is still open, a refund of what was
 /// captured and has not come back.
 fn could_take(purchase: &Purchase, shape: &Shape<'_>) -> Result<bool, MoneyError> {
-    let (Some(claim), Some(about)) = (shape.presentment(), shape.about) else { return Ok(false) };
-    let is_same = ShopMark::of_purchase(purchase).is_same(&ShopMark::of_merchant(&about.merchant));
+    let Some(claim) = shape.presentment() else { return Ok(false) };
+    let is_same = ShopMark::of_purchase(purchase).is_same(&ShopMark::of_shape(shape));
     if !is_same || purchase.currency != claim.amount.currency() {
         return Ok(false);
     }

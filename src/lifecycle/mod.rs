@@ -77,7 +77,8 @@ pub async fn book(
     let mut additions = Additions::default();
     let stored = tx.stored_events(&references(events)).await?;
     let fresh = fresh(directory, &stored, events, &mut additions);
-    let shapes: Vec<_> = fresh.iter().filter_map(|event| Shape::of(event, ids)).collect();
+    let shapes = fresh.iter().filter_map(|event| Shape::of(event, ids));
+    let shapes: Vec<_> = shapes.map(|shape| shape.known_in(directory)).collect();
     let mut tasks = tasks(tx, shapes).await?;
     find_candidates(tx, &mut tasks).await?;
     let disputes = disputes::find(tx, &fresh, &tasks, ids).await?;

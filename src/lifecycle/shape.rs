@@ -10,10 +10,12 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::period::Moment;
 use crate::domain::presentment::{EventBody, Presentment, PurchaseReport};
 use crate::domain::purchase::{Beginning, Place, Purchase};
+use crate::domain::shop::ShopIdentity;
 use crate::ids::NewIds;
 use crate::ledger::book::{Book, PurchaseKey};
-use crate::programme::directory::Programme;
+use crate::programme::directory::{Directory, Programme};
 use crate::record::event::{EventState, ReceivedEvent};
+use crate::rules::built_in_shops;
 
 /// A message about a purchase.
 #[derive(Debug, Clone)]
@@ -23,6 +25,8 @@ pub(super) struct Shape<'a> {
     pub(super) purchase: PurchaseReference,
     /// What it says about the purchase; a dispute says nothing.
     pub(super) about: Option<&'a PurchaseReport>,
+    /// By what its shop is known.
+    pub(super) shop: ShopIdentity,
     /// How the message is stored: one that was parked has its row already.
     pub(super) state: EventState,
     /// When it goes into the books: as it came, or later if it was parked.
@@ -50,10 +54,22 @@ impl<'a> Shape<'a> {
         };
         let mut shape = Self::disputed(event, purchase, ids);
         shape.about = Some(about);
+        shape.shop = ShopIdentity::of([about.merchant.shop_key()]);
         if shape.presentment().is_some_and(|presentment| presentment.purchase.is_none()) {
             shape.link = Link::None;
         }
         Some(shape)
+    }
+
+    /// The same, with its shop as the table of the programme knows it. The latest that is in memory
+    /// will do: a claim is compared with what the purchase was known by when it began.
+    pub(super) fn known_in(mut self, directory: &Directory) -> Self {
+        if let Some(about) = self.about {
+            let programme = directory.latest(&self.event.programme);
+            let shops = programme.as_ref().map_or(built_in_shops().as_ref(), |p| p.rules.shops());
+            self.shop = shops.identify(&about.merchant);
+        }
+        self
     }
 
     /// The shape of a dispute about `purchase`.
@@ -66,6 +82,7 @@ impl<'a> Shape<'a> {
             event,
             purchase,
             about: None,
+            shop: ShopIdentity::default(),
             state: EventState::Booked,
             booked_at: event.received_at,
             posting: PostingId::new(ids.next(event.received_at)),

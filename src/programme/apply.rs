@@ -3,32 +3,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use jiff::civil::Date;
 use secrecy::ExposeSecret as _;
-use sha2::{Digest as _, Sha256};
 
 use super::accounts;
-use super::file::{
-    self, AgreementDraft, FileProblems, Load, PermissionDraft, Person, ProgrammeFile, SecretValue,
-    Settings,
+use super::file::{self, FileProblems, Load, Person, ProgrammeFile, SecretValue, Settings};
+use super::listed::{
+    agreement_of, as_named_in, permission, person_row, shops_that_are_missed, standing_of,
 };
 use super::version::{StartError, start_version};
 use crate::domain::agreement::Agreement;
-use crate::domain::card::CardStanding;
-use crate::domain::id::{BudgetId, PermissionId, PostingId, PotId, ProgrammeId};
+use crate::domain::id::{BudgetId, PostingId, PotId, ProgrammeId};
 use crate::domain::merchant::{Category, MerchantRules};
 use crate::domain::period::Moment;
-use crate::domain::permission::{Giver, Permission, Uses};
 use crate::ids::NewIds;
 use crate::ledger::book::{Book, Cause, LedgerError, PotBalance};
 use crate::ledger::posting::PostingKind;
 use crate::ledger::postings::loaded;
 use crate::record::own_pot::own_pot_text;
 use crate::record::row::{Digest, Value, shown};
-use crate::rules::{self, RulesError};
+use crate::rules::{self, RulesError, RulesTexts};
 use crate::store::{
-    Additions, BookWanted, CardRow, LOAD, PersonRow, ProgrammeRow, SecretRow, Store, StoreError,
-    Tx, pot_plan_digest,
+    Additions, BookWanted, CardRow, LOAD, ProgrammeRow, SecretRow, Store, StoreError, Tx,
+    pot_plan_digest,
 };
 
 /// Why a file was not applied. Nothing of it was.
@@ -77,23 +73,25 @@ pub async fn apply(
     ids: &NewIds,
     now: Timestamp,
     text: &str,
-    rules_text: &str,
+    rules: impl Into<RulesTexts<'_>> + Send,
 ) -> Result<Applied, ApplyError> {
-    let rules = rules::parse(rules_text).map_err(ApplyError::Rules)?;
+    let texts = rules.into();
+    let rules = rules::read(texts, &[]).map_err(ApplyError::Rules)?;
     let file = file::parse(text, &rules).map_err(ApplyError::File)?;
+    let rules = rules::read(texts, &file.settings.shops).map_err(ApplyError::Rules)?;
     let mut tx = store.begin().await?;
     let mut work = Work {
         file: &file,
         rules: &rules,
         ids,
         now,
-        refusals: Vec::new(),
+        refusals: shops_that_are_missed(rules.shops(), &file.settings.shops),
         settings_before: None,
         known: BTreeMap::new(),
     };
     tx.lock_programme(&file.settings.id).await?;
     let secrets = work.secrets(&store.secrets(Timestamp::MIN).await?);
-    let version = work.put_settings(&mut tx, rules_text, store).await?;
+    let version = work.put_settings(&mut tx, texts, store).await?;
     work.put_people(&mut tx, &secrets).await?;
     work.refusals.extend(accounts::put(&mut tx, &file).await?);
     let mut applied = Applied {
@@ -168,7 +166,7 @@ impl Work<'_> {
     async fn put_settings(
         &mut self,
         tx: &mut Tx,
-        rules_text: &str,
+        texts: RulesTexts<'_>,
         store: &Store,
     ) -> Result<u32, ApplyError> {
         let file = self.file;
@@ -183,7 +181,10 @@ impl Work<'_> {
             let every = |_: &Category| true;
             let before = file::parse_settings(&row.settings, &every).map_err(ApplyError::File)?;
             let before = &*self.settings_before.insert(before);
-            if row.settings == settings && row.rules == rules_text {
+            let is_same = row.settings == settings
+                && row.rules == texts.categories
+                && row.shops.as_deref() == texts.shops;
+            if is_same {
                 return Ok(row.version);
             }
             if before.currency != self.file.settings.currency {
@@ -195,7 +196,12 @@ impl Work<'_> {
             }
         }
         let version = in_force.unwrap_or(0).saturating_add(1);
-        let row = ProgrammeRow { version, settings, rules: rules_text.to_owned() };
+        let row = ProgrammeRow {
+            version,
+            settings,
+            rules: texts.categories.to_owned(),
+            shops: texts.shops.map(str::to_owned),
+        };
         let id = self.settings().id.clone();
         tx.put_programme(&id, &row, self.now).await?;
         Ok(version)
@@ -313,7 +319,7 @@ impl Work<'_> {
             tx.put_pot(&programme, &budget, &pot.plan.id, &empty).await?;
         }
         for draft in &person.permissions {
-            let permission = permission(&programme, &budget, draft);
+            let permission = permission(&programme, &budget, draft, self.rules.shops());
             tx.add_permission(&programme, &budget, &permission).await?;
         }
         let wanted = BookWanted {
@@ -432,21 +438,28 @@ impl Work<'_> {
     fn changed_agreement(&mut self, book: &Book, person: &Person) -> Option<Agreement> {
         let today = Moment::new(self.now, &self.settings().zone).date;
         let now = book.agreement();
-        let next = agreement_of(person, self.settings(), now, today);
-        let Some(now) = now else { return Some(next) };
+        let shops = self.rules.shops();
+        let next = agreement_of(person, self.settings(), now, today, Some(shops));
+        let Some(now) = now else { return self.new_list(next) };
         if (Agreement { version: now.version, ..next.clone() }) == *now {
             return None;
         }
         let before = self.known.get(&book.budget).zip(self.settings_before.as_ref());
-        let Some((before, settings)) = before else { return Some(next) };
-        let last = agreement_of(before, settings, Some(now), today);
+        let Some((before, settings)) = before else { return self.new_list(next) };
+        // As it stands in the file: whichever shop a name means by now, the list is unchanged.
+        let written = agreement_of(person, self.settings(), Some(now), today, None);
+        let last = agreement_of(before, settings, Some(now), today, None);
+        if written == last {
+            return None;
+        }
+        let last = as_named_in(now, last, before.terms(&settings.start));
         let is_in_force = (Agreement { version: now.version, ..last.clone() }) == *now;
         // While somebody's own list is in force, a new start list is not about them.
         let is_start = before.agreement.is_none() && person.agreement.is_none();
         if is_in_force {
-            return Some(next);
+            return self.new_list(next);
         }
-        if next == last || (is_start && next.pots == last.pots) {
+        if is_start && next.pots == last.pots {
             return None;
         }
         self.refusals.push(format!(
@@ -459,6 +472,24 @@ impl Work<'_> {
             self.settings().id
         ));
         None
+    }
+
+    /// Refuses a list with two terms about one shop, whose names may differ.
+    fn new_list(&mut self, next: Agreement) -> Option<Agreement> {
+        let mut seen = BTreeSet::new();
+        for term in &next.terms {
+            if !seen.insert(term.scope()) {
+                let shop = term.scope().shops().next();
+                let shop = shop.and_then(|key| self.rules.shops().with_key(&key));
+                self.refusals.push(format!(
+                    "person {}: two terms of their list are about {}; keep one",
+                    next.budget,
+                    shop.map_or("the same shop", |shop| &shop.name)
+                ));
+                return None;
+            }
+        }
+        Some(next)
     }
 
     /// Posts a load that was not posted before; says whether it was new.
@@ -496,88 +527,5 @@ impl Work<'_> {
         book.post(cause, loaded(&stream, pot, load.amount))?;
         tx.add_load(row).await?;
         Ok(true)
-    }
-}
-
-/// What `person` says is agreed, as the version after `now`.
-pub(super) fn agreement_of(
-    person: &Person,
-    settings: &Settings,
-    now: Option<&Agreement>,
-    today: Date,
-) -> Agreement {
-    let start = AgreementDraft {
-        agreed_on: now.map_or(today, |agreement| agreement.agreed_on),
-        agreed_by: Vec::new(),
-        how: "The programme's start list.".to_owned(),
-        partial: false,
-        terms: Vec::new(),
-    };
-    let draft = person.agreement.as_ref().unwrap_or(&start);
-    let terms = person.terms(&settings.start);
-    Agreement {
-        budget: BudgetId::of(&person.id),
-        version: now.map_or(1, |agreement| agreement.version.saturating_add(1)),
-        agreed_on: draft.agreed_on,
-        agreed_by: draft.agreed_by.clone(),
-        how: draft.how.clone(),
-        partial: draft.partial,
-        terms: terms.iter().map(|listed| listed.term.clone()).collect(),
-        pots: person.pots.iter().map(|pot| pot.plan.clone()).collect(),
-    }
-}
-
-/// What becomes of a card that the file speaks of: what happened to it since the file was applied
-/// last stays, unless the file has changed its mind.
-fn standing_of(
-    card: &file::Card,
-    known: Option<&CardRow>,
-    before: Option<&Person>,
-) -> CardStanding {
-    let told = before.and_then(|person| {
-        let same = |c: &&file::Card| c.connection == card.connection && c.token == card.token;
-        person.cards.iter().find(same).map(|card| card.state)
-    });
-    match known {
-        Some(known) if told == Some(card.state) || known.standing.lasting_state() == card.state => {
-            known.standing
-        }
-        Some(_) | None => CardStanding::lasting(card.state),
-    }
-}
-
-fn person_row(person: &Person) -> PersonRow {
-    PersonRow {
-        budget: BudgetId::of(&person.id),
-        name: person.name.clone(),
-        worker: person.worker.to_string(),
-        state: person.state,
-        plan: file::write_person(person),
-    }
-}
-
-/// A permission of a file. Without an identifier of its own it gets one from what it says, so that
-/// applying the file again gives no second one.
-fn permission(programme: &ProgrammeId, budget: &BudgetId, draft: &PermissionDraft) -> Permission {
-    let said = format!(
-        "{programme}/{budget}/{}/{}/{}/{}",
-        draft.scope, draft.up_to, draft.from, draft.ends
-    );
-    let digest = Sha256::digest(said.as_bytes());
-    let mut bytes = [0; 16];
-    for (target, source) in bytes.iter_mut().zip(digest) {
-        *target = source;
-    }
-    let id =
-        draft.id.unwrap_or(PermissionId::new(uuid::Builder::from_custom_bytes(bytes).into_uuid()));
-    Permission {
-        id,
-        scope: draft.scope.clone(),
-        cap: draft.up_to,
-        uses_left: i64::from(draft.uses),
-        given_at: draft.from,
-        ends_at: draft.ends,
-        giver: Giver::People,
-        uses: Some(Uses::none(draft.up_to.currency())),
     }
 }

@@ -16,9 +16,10 @@ use crate::domain::id::{ConnectionId, ProgrammeId, WorkerId};
 use crate::domain::limit::Counted;
 use crate::domain::merchant::{Category, Merchant, MerchantRules};
 use crate::domain::period::Moment;
+use crate::domain::shop_table::ShopKind;
 use crate::domain::stream::Stream;
 use crate::issuers::Issuer;
-use crate::rules::{self, RulesError};
+use crate::rules::{self, RulesError, RulesTexts};
 use crate::store::{Agreements, CardOwners, Store, StoreError};
 
 /// One version of a programme's settings. Never changes.
@@ -50,17 +51,18 @@ impl Programme {
         agreement: Option<&Agreement>,
         moment: Moment,
     ) -> Counted {
-        let category = self.rules.category_of(request.merchant.mcc());
-        let matched = agreement.and_then(|agreement| agreement.matched(request, category));
+        let kinds = self.rules.kinds_of(request.merchant.mcc());
+        let shop = self.rules.shops().identify(&request.merchant);
+        let matched = agreement.and_then(|agreement| agreement.matched(request, &shop, kinds));
         let scope = matched.map_or(Scope::EverythingElse, |term| term.scope().clone());
         let on = moment.day_of(request.bought_at, self.zone());
-        Counted::new(request, on, category, &self.settings.home, scope)
+        Counted::new(request, shop, on, kinds.category, &self.settings.home, scope)
     }
 
     /// Whether `merchant` is an app shop, which sends its bills from another country whoever buys.
     pub fn is_app_bill(&self, merchant: &Merchant) -> bool {
-        let _ = merchant;
-        false
+        let shop = self.rules.shops().recognise(merchant);
+        shop.is_some_and(|shop| shop.kind == ShopKind::Apps)
     }
 
     /// The programme's time zone.
@@ -273,7 +275,8 @@ impl Directory {
         let row = row.ok_or_else(|| DirectoryError::NoSuchProgramme(id.clone()))?;
         let settings = parse_settings(&row.settings, &|_: &Category| true)
             .map_err(|problems| DirectoryError::Settings { programme: id.clone(), problems })?;
-        let rules = rules::parse(&row.rules)
+        let texts = RulesTexts { categories: &row.rules, shops: row.shops.as_deref() };
+        let rules = rules::read(texts, &settings.shops)
             .map_err(|problems| DirectoryError::Rules { programme: id.clone(), problems })?;
         let streams = Arc::new(settings.streams.clone());
         let programme = Arc::new(Programme { version: row.version, settings, rules, streams });

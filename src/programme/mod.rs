@@ -5,6 +5,7 @@ pub mod apply;
 pub mod directory;
 pub mod file;
 pub mod forced;
+mod listed;
 pub mod pausing;
 pub mod show;
 pub mod version;

@@ -4,14 +4,17 @@
 use jiff::Timestamp;
 
 use super::accounts;
-use super::apply::{ApplyError, agreement_of};
+use super::apply::ApplyError;
 use super::file::{
     self, AgreementDraft, ListedTerm, Person, ProgrammeFile, Secret, SecretValue, Settings,
 };
-use crate::domain::agreement::{Agreement, Term};
+use super::listed::agreement_of;
+use crate::domain::agreement::{Agreement, Scope, Term};
 use crate::domain::id::ProgrammeId;
 use crate::domain::merchant::Category;
+use crate::domain::shop_table::ShopTable;
 use crate::ledger::book::Card;
+use crate::rules::{self, RulesTexts};
 use crate::store::Store;
 
 /// The file of a programme as it stands, secrets left out; none if there is no such programme.
@@ -19,6 +22,8 @@ pub async fn show(store: &Store, programme: &ProgrammeId) -> Result<Option<Strin
     let Some(row) = store.programme(programme, None).await? else { return Ok(None) };
     let every = |_: &Category| true;
     let mut settings = file::parse_settings(&row.settings, &every).map_err(ApplyError::File)?;
+    let texts = RulesTexts { categories: &row.rules, shops: row.shops.as_deref() };
+    let rules = rules::read(texts, &settings.shops).map_err(ApplyError::Rules)?;
     let secrets = store.secrets(Timestamp::MIN).await?;
     for connection in &mut settings.connections {
         let own = secrets.iter().filter(|secret| secret.connection == connection.id);
@@ -39,7 +44,7 @@ pub async fn show(store: &Store, programme: &ProgrammeId) -> Result<Option<Strin
         show_as_it_is(&mut person, &cards);
         let in_force = tx.agreement_in_force(programme, &row.budget, settings.currency).await?;
         if let Some(agreement) = in_force {
-            show_in_force(&mut person, &agreement, &settings);
+            show_in_force(&mut person, &agreement, &settings, rules.shops());
         }
         people.push(person);
     }
@@ -58,19 +63,38 @@ fn show_as_it_is(person: &mut Person, cards: &[Card]) {
     }
 }
 
+/// The name by which the file finds the same shop again.
+fn name_of(scope: &Scope, shops: &ShopTable) -> Option<String> {
+    let Scope::Shop(key) = scope else { return None };
+    let name = &shops.with_key(key)?.name;
+    (shops.key_of(name) == Some(*key)).then(|| name.clone())
+}
+
 /// Puts the list in force in the place of the one that was applied, if another one is in force.
-fn show_in_force(person: &mut Person, in_force: &Agreement, settings: &Settings) {
-    let applied = agreement_of(person, settings, Some(in_force), in_force.agreed_on);
-    if (Agreement { version: in_force.version, ..applied }) == *in_force {
-        return;
+fn show_in_force(
+    person: &mut Person,
+    in_force: &Agreement,
+    settings: &Settings,
+    shops: &ShopTable,
+) {
+    // A list that was applied before its shops were known by a table is in force as it was written.
+    for shops in [Some(shops), None] {
+        let applied = agreement_of(person, settings, Some(in_force), in_force.agreed_on, shops);
+        if (Agreement { version: in_force.version, ..applied }) == *in_force {
+            return;
+        }
     }
     let known = person.terms(&settings.start).to_vec();
     let listed = |term: &Term| ListedTerm {
         term: term.clone(),
         shop_name: known
             .iter()
-            .find(|listed| listed.term.scope() == term.scope())
-            .and_then(|listed| listed.shop_name.clone()),
+            .find(|listed| {
+                listed.term.scope() == term.scope()
+                    || listed.resolved(shops).scope() == term.scope()
+            })
+            .and_then(|listed| listed.shop_name.clone())
+            .or_else(|| name_of(term.scope(), shops)),
     };
     person.agreement = Some(AgreementDraft {
         agreed_on: in_force.agreed_on,

@@ -10,19 +10,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::agreement::Agreement;
 use crate::domain::authorisation::{
-    Continues, Facts, Holder, Presence, ProgrammeFacts, ProgrammeState, PurchaseKind,
+    Continues, Facts, Holder, KnownShop, Presence, ProgrammeFacts, ProgrammeState, PurchaseKind,
 };
 use crate::domain::card::CardState;
 use crate::domain::home::UnknownCountry;
 use crate::domain::id::{PermissionId, PotId};
 use crate::domain::limit::{Abroad, Committed, Counted, CounterKey};
 use crate::domain::margin::MarginPercent;
-use crate::domain::merchant::{Category, Mcc, ShopKey};
+use crate::domain::merchant::{Category, Mcc};
 use crate::domain::money::{Currency, Money};
 use crate::domain::period::{Moment, Period};
 use crate::domain::permission::{Giver, Permission, Uses};
 use crate::domain::person::PersonState;
 use crate::domain::pot::InPot;
+use crate::domain::shop::ShopIdentity;
 
 /// A stored text of facts that cannot be read back.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +55,14 @@ pub struct FactsRecord {
     /// What the shop was taken for, where its country is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unknown_country: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    also: Vec<String>,
+    /// The version of the table of shops, and the keys by which a term or a permission knows the
+    /// shop, separated by spaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shops: Option<String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    shop: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     permissions: Vec<PermissionRecord>,
     /// Scope, period, first day, amount, purchases.
@@ -177,6 +186,9 @@ impl FactsRecord {
             paused: facts.programme.state == ProgrammeState::Paused,
             holder,
             category: facts.category.to_string(),
+            also: facts.also.iter().map(Category::to_string).collect(),
+            shops: facts.shop.as_ref().map(|known| known.table.clone()),
+            shop: facts.shop.as_ref().map(|known| known.identity.to_string()).unwrap_or_default(),
             counts_on: Some(facts.counts_on).filter(|day| *day != facts.moment.date),
             unknown_country: facts.unknown_country.map(|taken| taken.word().to_owned()),
             permissions: facts
@@ -257,6 +269,14 @@ impl FactsRecord {
             programme,
             holder,
             category: known("category", &self.category, |c| Category::parse(c).ok())?,
+            also: self.also()?,
+            shop: match &self.shops {
+                Some(table) => Some(KnownShop {
+                    identity: known("shop", &self.shop, |text| text.parse().ok())?,
+                    table: table.clone(),
+                }),
+                None => None,
+            },
             counts_on: self.counts_on.unwrap_or(self.date),
             unknown_country: self.unknown_country()?,
             permissions: permissions.collect::<Result<_, _>>()?,
@@ -275,6 +295,10 @@ impl FactsRecord {
                 None => Continues::Nothing,
             },
         })
+    }
+
+    fn also(&self) -> Result<Vec<Category>, UnreadableFacts> {
+        self.also.iter().map(|text| known("also", text, |c| Category::parse(c).ok())).collect()
     }
 
     /// What the shop was taken for, if its country was not known.
@@ -346,7 +370,7 @@ fn part_of((id, pot): (&PotId, &InPot)) -> Option<(String, String)> {
 fn counted_record(counted: &Counted) -> CountedRecord {
     CountedRecord {
         on: counted.on,
-        shop: counted.shop.as_ref().map(ToString::to_string),
+        shop: Some(counted.shop.to_string()).filter(|keys| !keys.is_empty()),
         mcc: counted.mcc.map(|mcc| mcc.to_string()),
         category: counted.category.to_string(),
         kind: counted.kind.word().to_owned(),
@@ -359,11 +383,11 @@ fn counted_record(counted: &Counted) -> CountedRecord {
 }
 
 fn counted(record: &CountedRecord, currency: Currency) -> Result<Counted, UnreadableFacts> {
-    let shop = record.shop.as_deref();
+    let shop = record.shop.as_deref().unwrap_or_default();
     let mcc = record.mcc.as_deref();
     Ok(Counted {
         on: record.on,
-        shop: shop.map(|key| known("shop", key, |key| ShopKey::parse(key).ok())).transpose()?,
+        shop: known("shop", shop, |keys| keys.parse::<ShopIdentity>().ok())?,
         mcc: mcc.map(|mcc| known("mcc", mcc, |mcc| Mcc::parse(mcc).ok())).transpose()?,
         category: known("category", &record.category, |c| Category::parse(c).ok())?,
         kind: known("kind", &record.kind, PurchaseKind::from_word)?,

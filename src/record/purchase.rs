@@ -8,11 +8,12 @@ use crate::domain::hold::Hold;
 use crate::domain::id::{ProgrammeId, PurchaseId};
 use crate::domain::limit::{Abroad, Counted};
 use crate::domain::margin::{Margin, MarginPercent};
-use crate::domain::merchant::{Category, Mcc, ShopKey};
+use crate::domain::merchant::{Category, Mcc};
 use crate::domain::money::{Currency, Money};
 use crate::domain::position::{MessageKind, Position};
 use crate::domain::presentment::Standing;
 use crate::domain::purchase::{Anomalies, IssuerWord, Place, Promise, PromiseState, Purchase};
+use crate::domain::shop::ShopIdentity;
 
 /// One row per purchase: what was said about it and what it has cost.
 pub const PURCHASE: Table = Table {
@@ -55,7 +56,7 @@ pub fn purchase_row(programme: &ProgrammeId, purchase: &Purchase) -> Vec<Value> 
         shown(&purchase.card),
         purchase.currency.code().into(),
         shown(counted.on),
-        counted.shop.as_ref().map(ToString::to_string).into(),
+        Some(&counted.shop).filter(|shop| !shop.is_empty()).map(ToString::to_string).into(),
         counted.mcc.map(|mcc| mcc.to_string()).into(),
         counted.category.as_str().into(),
         counted.kind.word().into(),
@@ -103,7 +104,9 @@ pub fn read_purchase(row: &[Value]) -> Result<Purchase, CorruptRow> {
     let currency: Currency = reader.parsed()?;
     let counted = Counted {
         on: reader.date()?,
-        shop: reader.optional(|r| r.word(|text| ShopKey::parse(text).ok()))?,
+        shop: reader
+            .optional(|r| r.word(|text| text.parse::<ShopIdentity>().ok()))?
+            .unwrap_or_default(),
         mcc: reader.optional(|r| r.word(|text| Mcc::parse(text).ok()))?,
         category: reader.word(|text| Category::parse(text).ok())?,
         kind: reader.word(PurchaseKind::from_word)?,

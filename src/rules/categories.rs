@@ -1,11 +1,12 @@
 //! Reading `categories.toml`: every known code once, every category with its words.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use crate::domain::merchant::{BrandRange, Category, CategoryRule, Mcc, MerchantRules, Start};
 
 use super::page::{Entry, Located, Page};
+use super::shops::built_in_shops;
 use super::{CATEGORIES_FILE, RulesError, digest};
 
 /// The categories that come with Sayso.
@@ -21,8 +22,8 @@ static BUILT_IN: LazyLock<MerchantRules> = LazyLock::new(|| {
     parse(BUILT_IN_CATEGORIES).expect("the built-in categories are right")
 });
 
-const CATEGORY_FIELDS: [&str; 8] =
-    ["slug", "name", "line", "start", "sensitive", "note", "codes", "brands"];
+const CATEGORY_FIELDS: [&str; 9] =
+    ["slug", "name", "line", "start", "sensitive", "note", "codes", "also", "brands"];
 const BRANDS_FIELDS: [&str; 4] = ["from", "to", "what", "codes"];
 
 /// Every code that a rules file must sort, in order.
@@ -59,6 +60,7 @@ pub(super) fn parse_file(file: &str, text: &str) -> Result<MerchantRules, RulesE
         seen.missing(&mut page);
         seen.overlaps(&mut page);
         MerchantRules::new(rules, digest(text))
+            .map(|rules| rules.with_shops(Arc::clone(built_in_shops())))
             .inspect_err(|error| {
                 // What the domain refuses was found above with its line; this is for when not.
                 if page.is_clean() {
@@ -182,9 +184,37 @@ fn category<'t>(
         note,
         start: start?,
         is_sensitive,
+        also: also(page, entry, &codes),
         codes,
         ranges,
     })
+}
+
+/// The codes of other categories that are of this kind too.
+fn also<'t>(
+    page: &mut Page<'t>,
+    entry: &Entry<'_, 't>,
+    codes: &BTreeMap<Mcc, String>,
+) -> BTreeSet<Mcc> {
+    let mut also = BTreeSet::new();
+    for Located { line, value } in page.texts(entry, "also") {
+        let code = value.split_whitespace().next().unwrap_or_default();
+        match Mcc::parse(code).ok().filter(|mcc| KNOWN_CODES.contains(mcc)) {
+            None => {
+                let text = format!("{value:?} does not start with a known code");
+                page.problem(line, text);
+            }
+            Some(mcc) if codes.contains_key(&mcc) => {
+                let text = format!("{mcc} is of this category anyway; take it out of also");
+                page.problem(line, text);
+            }
+            Some(mcc) if !also.insert(mcc) => {
+                page.problem(line, format!("{mcc} stands in also twice; keep one"));
+            }
+            Some(_) => {}
+        }
+    }
+    also
 }
 
 fn new_slug(page: &mut Page<'_>, seen: &mut Seen, slug: &Located<String>) -> Option<Category> {
@@ -459,7 +489,7 @@ mod tests {
                 "colour = \"blue\"\nnote = \"Many of these places",
                 at("note = \"Many of these"),
                 "\"colour\" is not a field of a category; the fields are slug, name, line, start, \
-                 sensitive, note, codes, brands",
+                 sensitive, note, codes, also, brands",
             ),
             (
                 "[[category]]\nslug = \"food\"",

@@ -9,6 +9,7 @@ use crate::domain::merchant::{BrandRange, Category, CategoryRule, Mcc, MerchantR
 pub fn compare(old: &MerchantRules, new: &MerchantRules) -> Vec<String> {
     let mut words = Vec::new();
     codes(old, new, &mut words);
+    also(old, new, &mut words);
     ranges(old, new, &mut words);
     for rule in new {
         match old.get(&rule.category) {
@@ -38,6 +39,24 @@ fn codes(old: &MerchantRules, new: &MerchantRules, words: &mut Vec<String>) {
         if before != after {
             words.push(format!("{mcc} is called {after:?} instead of {before:?}"));
         }
+    }
+}
+
+/// Which codes became of a second kind, or are no longer.
+fn also(old: &MerchantRules, new: &MerchantRules, words: &mut Vec<String>) {
+    let all = |rules: &MerchantRules| -> BTreeSet<(Mcc, Category)> {
+        let of = |rule: &CategoryRule| {
+            let category = rule.category.clone();
+            rule.also.iter().map(move |mcc| (*mcc, category.clone())).collect::<Vec<_>>()
+        };
+        rules.iter().flat_map(of).collect()
+    };
+    let (before, after) = (all(old), all(new));
+    for (mcc, category) in after.difference(&before) {
+        words.push(format!("{mcc} counts as {} too", shown(new, category)));
+    }
+    for (mcc, category) in before.difference(&after) {
+        words.push(format!("{mcc} no longer counts as {} too", shown(old, category)));
     }
 }
 

@@ -1,28 +1,65 @@
 //! Merchant rules as people write them, turned into the domain's rules.
 //!
-//! A programme's folder may hold `categories.toml` (which shop counts as what) and `guide.toml`
-//! (what the money is for). Every problem in them has its file, its line and what to do about it.
+//! A programme's folder may hold `categories.toml` (which shop counts as what), `shops.toml` (which
+//! shop is meant by what tills print) and `guide.toml` (what the money is for). Every problem in them
+//! has its file, its line and what to do about it.
 
 mod categories;
 mod difference;
 mod guide;
 mod page;
+mod shops;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::merchant::MerchantRules;
+use crate::domain::shop_table::{Shop, ShopTable};
 
 pub use categories::{BUILT_IN_CATEGORIES, built_in, known_codes, parse};
 pub use difference::compare;
 pub use guide::{BUILT_IN_GUIDE, Guide, Paragraph, built_in_guide, parse_guide, published_guide};
+pub use shops::{BUILT_IN_SHOPS, built_in_shops, parse_shops, with_own_shops};
 
 /// The file that sorts codes into categories.
 pub const CATEGORIES_FILE: &str = "categories.toml";
 /// The file that holds the spending guide.
 pub const GUIDE_FILE: &str = "guide.toml";
+/// The file that says which shop is meant by what tills print.
+pub const SHOPS_FILE: &str = "shops.toml";
+
+/// The texts that the merchant rules of a programme are read from.
+#[derive(Debug, Clone, Copy)]
+pub struct RulesTexts<'a> {
+    pub categories: &'a str,
+    /// None: the table of shops that comes with Sayso.
+    pub shops: Option<&'a str>,
+}
+
+impl<'a> From<&'a str> for RulesTexts<'a> {
+    /// Categories, with the table of shops that comes with Sayso.
+    fn from(categories: &'a str) -> Self {
+        Self { categories, shops: Some(BUILT_IN_SHOPS) }
+    }
+}
+
+/// Reads merchant rules, with the shops of a programme's `own` before those of the table.
+///
+/// # Errors
+///
+/// Every problem of the first text that has any.
+pub fn read(texts: RulesTexts<'_>, own: &[Shop]) -> Result<MerchantRules, RulesError> {
+    let rules = parse(texts.categories)?;
+    let table = match texts.shops {
+        Some(text) if text != BUILT_IN_SHOPS => Arc::new(parse_shops(text)?),
+        Some(_) | None => Arc::clone(built_in_shops()),
+    };
+    let table = if own.is_empty() { table } else { Arc::new(with_own_shops(&table, own)) };
+    Ok(rules.with_shops(table))
+}
 
 /// One thing that is wrong in a file: where, what, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,6 +140,9 @@ pub fn check(files: &[(&str, &str)]) -> Result<Summary, RulesError> {
                 };
                 guide::parse_file(name, text, rules).map(|guide| guide_sentence(name, &guide))
             }
+            (SHOPS_FILE, _) => {
+                shops::parse_file(name, text).map(|table| shops_sentence(name, &table))
+            }
             (other, _) if is_toml(other) => programme_sentence(name, text),
             _ => continue,
         };
@@ -112,7 +152,10 @@ pub fn check(files: &[(&str, &str)]) -> Result<Summary, RulesError> {
         }
     }
     if summary.files.is_empty() && problems.is_empty() {
-        let text = format!("nothing to check here: there is no {CATEGORIES_FILE} or {GUIDE_FILE}");
+        let text = format!(
+            "nothing to check here: there is no {CATEGORIES_FILE}, {SHOPS_FILE} or \
+             {GUIDE_FILE}"
+        );
         problems.push(Problem { file: CATEGORIES_FILE.to_owned(), line: 1, text });
     }
     if problems.is_empty() { Ok(summary) } else { Err(RulesError { problems }) }
@@ -133,6 +176,18 @@ fn categories_sentence(name: &str, rules: &MerchantRules) -> String {
     format!("{name}: {codes} codes in {categories} categories{same}")
 }
 
+fn shops_sentence(name: &str, table: &ShopTable) -> String {
+    let list = table.list();
+    let (shops, firms) = (list.shops.len(), list.facilitators.len());
+    let prints: usize = list.shops.iter().map(|shop| shop.prints.len()).sum();
+    let same = if table.version() == built_in_shops().version() {
+        ", as they come with Sayso"
+    } else {
+        ""
+    };
+    format!("{name}: {shops} shops by {prints} printed lines, {firms} payment firms{same}")
+}
+
 fn guide_sentence(name: &str, guide: &Guide) -> String {
     let (version, paragraphs) = (guide.version, guide.paragraphs.len());
     let authors = if guide.authors.is_empty() { "; its authors are not named yet" } else { "" };
@@ -147,8 +202,8 @@ fn programme_sentence(name: &str, text: &str) -> Result<String, RulesError> {
             return Some(format!("{name}: a programme file, checked by `sayso programme apply`"));
         }
         let text = format!(
-            "this is neither {CATEGORIES_FILE} nor {GUIDE_FILE} nor a programme file; give it the \
-             right name, a [programme] table, or take it away"
+            "this is neither {CATEGORIES_FILE} nor {SHOPS_FILE} nor {GUIDE_FILE} nor a programme \
+             file; give it the right name, a [programme] table, or take it away"
         );
         page.problem(1, text);
         None
@@ -183,12 +238,20 @@ mod tests {
         let files = [
             ("README.md", "# x"),
             ("categories.toml", BUILT_IN_CATEGORIES),
+            ("shops.toml", BUILT_IN_SHOPS),
             ("guide.toml", BUILT_IN_GUIDE),
             ("demo.toml", PROGRAMME),
         ];
         let paragraphs = built_in_guide().paragraphs.len();
+        let shops = built_in_shops().list();
         let expected = [
             "categories.toml: 932 codes in 36 categories, as they come with Sayso".to_owned(),
+            format!(
+                "shops.toml: {} shops by {} printed lines, {} payment firms, as they come with Sayso",
+                shops.shops.len(),
+                shops.shops.iter().map(|shop| shop.prints.len()).sum::<usize>(),
+                shops.facilitators.len()
+            ),
             format!(
                 "guide.toml: guide version 1, {paragraphs} paragraphs; its authors are not named \
                  yet"
@@ -222,13 +285,18 @@ mod tests {
         let guide = changed(BUILT_IN_GUIDE, "version = 1", "version = \"one\"");
         let files = [
             ("categories.toml", categories.as_str()),
+            ("shops.toml", "shops = 1"),
             ("guide.toml", guide.as_str()),
             ("guides.toml", "version = 1"),
             ("demo.toml", "[programme\n"),
         ];
         let error = check(&files).unwrap_err();
         let named: Vec<&str> = error.problems.iter().map(|problem| problem.file.as_str()).collect();
-        assert_eq!(named, ["categories.toml", "guide.toml", "guides.toml", "demo.toml"], "{error}");
+        assert_eq!(
+            named,
+            ["categories.toml", "shops.toml", "guide.toml", "guides.toml", "demo.toml"],
+            "{error}"
+        );
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct ProgrammeRow {
     pub settings: String,
     /// The merchant rules in force, whole.
     pub rules: String,
+    /// The table of shops in force, whole; none where it was applied before there was one.
+    pub shops: Option<String>,
 }
 
 /// A live secret of a connection.
@@ -62,8 +64,12 @@ static PROGRAMME_VERSION: Table = Table {
     name: "programme_version",
     columns: columns![
         Key "programme_id", Number "version", Text "settings", Text "rules_digest",
-        Number "applied_at",
+        Number "applied_at", Added "shops_digest",
     ],
+};
+static PROGRAMME_VIEW: Table = Table {
+    name: "programme_version",
+    columns: columns![Number "version", Text "settings", Text "content", Text "shops"],
 };
 static CONNECTION: Table = Table {
     name: "connection",
@@ -133,22 +139,24 @@ impl Store {
         programme: &ProgrammeId,
         version: Option<u32>,
     ) -> Result<Option<ProgrammeRow>, StoreError> {
-        let sql = "SELECT v.version, v.settings, r.content FROM programme p \
+        let sql = "SELECT v.version, v.settings, r.content, s.content AS shops FROM programme p \
                    JOIN programme_version v ON v.programme_id = p.programme_id \
                    AND v.version = COALESCE($2, p.version) \
-                   JOIN rules r ON r.digest = v.rules_digest WHERE p.programme_id = $1";
+                   JOIN rules r ON r.digest = v.rules_digest \
+                   LEFT JOIN rules s ON s.digest = v.shops_digest WHERE p.programme_id = $1";
         let row = sqlx::query(sql)
             .bind(programme.to_string())
             .bind(version.map(i64::from))
             .fetch_optional(&self.readers())
             .await?;
         let Some(row) = row else { return Ok(None) };
-        let row = read_row(&row, columns![Number "version", Text "settings", Text "content"])?;
-        let mut reader = Reader::new(&PROGRAMME_VERSION, &row);
+        let row = read_row(&row, PROGRAMME_VIEW.columns)?;
+        let mut reader = Reader::new(&PROGRAMME_VIEW, &row);
         Ok(Some(ProgrammeRow {
             version: reader.small()?,
             settings: reader.text()?.to_owned(),
             rules: reader.text()?.to_owned(),
+            shops: reader.optional(Reader::text)?.map(str::to_owned),
         }))
     }
 }
@@ -204,7 +212,9 @@ impl Tx {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         let digest = Digest::of_text(&row.rules);
-        let rules = vec![vec![digest.into(), row.rules.as_str().into()]];
+        let mut rules = vec![vec![digest.into(), row.rules.as_str().into()]];
+        let shops = row.shops.as_deref().map(|text| (Digest::of_text(text), text));
+        rules.extend(shops.map(|(digest, text)| vec![digest.into(), text.into()]));
         self.put(&RULES, &rules, OnKnown::Keep).await?;
         let head = vec![vec![shown(programme), row.version.into()]];
         self.put(&PROGRAMME, &head, OnKnown::Replace).await?;
@@ -214,6 +224,7 @@ impl Tx {
             row.settings.as_str().into(),
             digest.into(),
             at.into(),
+            shops.map(|(digest, _)| digest).map_or(Value::Null, Into::into),
         ]];
         let written = self.put(&PROGRAMME_VERSION, &version, OnKnown::Keep).await?;
         if written == 1 { Ok(()) } else { Err(StoreError::Contended("programme_version")) }

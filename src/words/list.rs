@@ -168,7 +168,7 @@ impl Words {
             Key::Term(scope) => scope,
         };
         let phrase = match scope {
-            Scope::Shop(_) => Phrase::AboutShop,
+            Scope::Shop(_) | Scope::OneShop(..) => Phrase::AboutShop,
             Scope::Code(_) | Scope::Category(_) => Phrase::AboutKind,
             Scope::EverythingElse => Phrase::AboutEverythingElse,
             Scope::Everything => Phrase::AboutEverything,

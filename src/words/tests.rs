@@ -200,7 +200,7 @@ fn texts_to_the_person(amount: i64, situation: &Situation<'_>) -> Vec<String> {
     for reason in reasons(amount) {
         for new_card_last_four in [None, Some("1234")] {
             let hides_card = amount == WORST && new_card_last_four.is_some();
-            let situation = Situation { new_card_last_four, hides_card, ..*situation };
+            let situation = Situation { hides_card, new_card_last_four, ..*situation };
             let next = words.what_next(&reason, &situation);
             texts.push(format!("{} {next}", words.why(&reason, Audience::Person, &situation)));
             texts.push(words.text_message(&reason, &situation));
@@ -311,7 +311,7 @@ fn every_text_message_is_one_message_and_still_gives_the_reason() {
         (None, Till::Counter),
     ] {
         let (payable, is_app_bill) = (Some(gbp(WORST)), till == Till::Counter);
-        let situation = Situation { new_card_last_four, till, payable, is_app_bill, ..situation };
+        let situation = Situation { is_app_bill, till, payable, new_card_last_four, ..situation };
         for reason in reasons(WORST) {
             for text in
                 [words.text_message(&reason, &situation), words.text_reply(&reason, &situation)]

@@ -88,6 +88,8 @@ pub(crate) fn some_facts() -> Facts {
         }),
         counts_on: monday_morning().date,
         category: category("food"),
+        also: Vec::new(),
+        shop: None,
         unknown_country: None,
         permissions: Vec::new(),
         held_here: BTreeSet::new(),

@@ -347,6 +347,8 @@ pub(crate) struct Purchase {
     pub(crate) online: bool,
     pub(crate) partial: bool,
     pub(crate) cash_back: Option<i64>,
+    /// The number that the network gives the shop; left out, it is the sample's.
+    pub(crate) network_id: Option<String>,
     /// How many questions were answered before this one.
     pub(crate) answers: usize,
 }
@@ -364,6 +366,7 @@ pub(crate) fn purchase(id: &str, amount: i64) -> Purchase {
         online: false,
         partial: false,
         cash_back: None,
+        network_id: None,
         answers: 0,
     }
 }
@@ -395,6 +398,9 @@ impl Purchase {
         object["merchant_data"]["category_code"] = self.mcc.clone();
         object["merchant_data"]["name"] = json!(self.shop);
         object["merchant_data"]["country"] = json!(self.country);
+        if let Some(number) = &self.network_id {
+            object["merchant_data"]["network_id"] = json!(number);
+        }
         object["card_presence"] = json!(if self.online { "not_present" } else { "present" });
         object["authorization_method"] = json!(if self.online { "online" } else { "contactless" });
         let answered = json!({"amount": 0, "approved": true, "reason": "webhook_approved"});

@@ -191,13 +191,20 @@ impl TermBody {
         let category = match term.scope() {
             Scope::Category(category) => Some(category),
             Scope::Code(code) => Some(programme.rules.category_of(Some(*code))),
-            Scope::Shop(_) | Scope::EverythingElse | Scope::Gate(_) | Scope::Everything => None,
+            Scope::Shop(_)
+            | Scope::OneShop(..)
+            | Scope::EverythingElse
+            | Scope::Gate(_)
+            | Scope::Everything => None,
         };
         let paragraphs = category.map(|category| guide.about(category).map(|p| p.id.clone()));
         let name = match term.scope() {
             Scope::Category(category) => Some(programme.category_name(category).to_owned()),
             Scope::Code(code) => programme.rules.code_name(*code).map(str::to_owned),
-            Scope::Shop(_) | Scope::EverythingElse | Scope::Gate(_) | Scope::Everything => None,
+            Scope::Shop(key) | Scope::OneShop(key, _) => {
+                programme.rules.shops().with_key(key).map(|shop| shop.name.clone())
+            }
+            Scope::EverythingElse | Scope::Gate(_) | Scope::Everything => None,
         };
         let hours = term.hours();
         Self {

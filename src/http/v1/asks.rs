@@ -50,6 +50,9 @@ struct NewAsk {
     /// The name of a shop.
     #[schema(nullable = false, min_length = 1, max_length = 200)]
     shop: Option<String>,
+    /// A purchase that was paid (`pur_…`): its shop is meant.
+    #[schema(nullable = false, min_length = 1, max_length = 200)]
+    bought: Option<String>,
     /// A group of shops, by its short name.
     #[schema(nullable = false, min_length = 1, max_length = 24)]
     group: Option<String>,
@@ -99,22 +102,27 @@ pub(super) fn some_words(text: Option<&str>) -> Result<Option<String>, ApiError>
 impl NewAsk {
     fn wish(&self) -> Result<Wish, ApiError> {
         let reach = if self.whole_group { Reach::Group } else { Reach::Place };
-        let about = match (&self.purchase, &self.shop, &self.group) {
-            (Some(purchase), None, None) => {
+        let about = match (&self.purchase, &self.shop, &self.bought, &self.group) {
+            (Some(purchase), None, None, None) => {
                 let decision = match purchase.as_str() {
                     "latest" => None,
                     named => Some(named.parse().map_err(|_| ApiError::NotFound("purchase"))?),
                 };
                 About::Refusal { decision, reach }
             }
-            (None, Some(shop), None) => About::Shop { name: words("shop", shop)? },
-            (None, None, Some(group)) => {
+            (None, None, Some(bought), None) => {
+                let purchase = bought.parse().map_err(|_| ApiError::NotFound("purchase"))?;
+                About::Bought { purchase }
+            }
+            (None, Some(shop), None, None) => About::Shop { name: words("shop", shop)? },
+            (None, None, None, Some(group)) => {
                 let category = Category::parse(group);
                 let category = category.map_err(|_| invalid("group", "there is no such group"))?;
                 About::Group { category }
             }
-            (_, _, _) => {
-                return Err(invalid("purchase", "name one of: a purchase, a shop, a group"));
+            (_, _, _, _) => {
+                let what = "name one of: a purchase, a shop, something bought, a group";
+                return Err(invalid("purchase", what));
             }
         };
         Ok(Wish {

@@ -26,6 +26,7 @@ mod purchases;
 mod queries;
 mod queues;
 mod safety;
+mod shops;
 mod shown;
 mod told;
 
@@ -108,6 +109,7 @@ pub(super) fn router() -> OpenApiRouter<Edge> {
         .merge(cards::router())
         .merge(helping::router())
         .merge(purchases::router())
+        .merge(shops::router())
         .merge(told::router())
         .merge(proposals::router())
         .merge(pauses::router());

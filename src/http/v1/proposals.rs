@@ -16,6 +16,7 @@ use super::deed::{Deed, Done, act};
 use super::document::{KeyHeader, Problems};
 use super::guide::guide_now;
 use super::proposed::{ChangeWanted, NewChange, NewSession, keys, wrong};
+use super::shops::shops_of;
 use super::shown::{Page, PageQuery};
 use crate::agreements::{self, Answering, Desk, Draft, Next, Outcome};
 use crate::domain::change::List;
@@ -294,8 +295,15 @@ async fn move_list(
     act(api, acting, key, MoveList { person, to }).await
 }
 
-async fn wanted(api: &Api, acting: &Acting, change: &NewChange) -> Result<ChangeWanted, ApiError> {
-    change.read(api.programme(&acting.programme).await?.settings.currency)
+async fn wanted(
+    api: &Api,
+    acting: &Acting,
+    person: &str,
+    change: &NewChange,
+) -> Result<ChangeWanted, ApiError> {
+    let programme = api.programme(&acting.programme).await?;
+    let bought = shops_of(api, acting, person, change.bought()).await?;
+    change.read(programme.settings.currency, programme.rules.shops(), &bought)
 }
 
 /// A draft that was kept.
@@ -319,7 +327,7 @@ async fn propose(
     _: Asked<Nothing>,
     Sent { key, body }: Sent<NewChange>,
 ) -> Result<Response, ApiError> {
-    let wanted = wanted(&api, &acting, &body).await?;
+    let wanted = wanted(&api, &acting, &person, &body).await?;
     move_list(&api, acting, &person, key, Move::Propose(wanted)).await
 }
 
@@ -437,7 +445,7 @@ async fn counter(
     Sent { key, body }: Sent<NewChange>,
 ) -> Result<Response, ApiError> {
     let id = named(&proposal, "proposal")?;
-    let wanted = wanted(&api, &acting, &body).await?;
+    let wanted = wanted(&api, &acting, &person, &body).await?;
     move_list(&api, acting, &person, key, Move::Counter(id, wanted)).await
 }
 
@@ -520,7 +528,7 @@ async fn draft(
     _: Asked<Nothing>,
     Sent { key, body }: Sent<NewChange>,
 ) -> Result<Response, ApiError> {
-    let wanted = wanted(&api, &acting, &body).await?;
+    let wanted = wanted(&api, &acting, &person, &body).await?;
     move_list(&api, acting, &person, key, Move::Draft(wanted)).await
 }
 
@@ -563,6 +571,6 @@ async fn force(
     _: Asked<Nothing>,
     Sent { key, body }: Sent<NewChange>,
 ) -> Result<Response, ApiError> {
-    let wanted = wanted(&api, &acting, &body).await?;
+    let wanted = wanted(&api, &acting, &person, &body).await?;
     move_list(&api, acting, &person, key, Move::Force(wanted)).await
 }

@@ -1,5 +1,7 @@
 //! What is sent to change a list: its terms, and how they were agreed.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::{Date, Time};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -13,6 +15,7 @@ use crate::domain::limit::Limit;
 use crate::domain::money::{Currency, Money};
 use crate::domain::period::Period;
 use crate::domain::proposal::{How, Parts, Session};
+use crate::domain::shop_table::ShopTable;
 use crate::http::problem::{ApiError, FieldProblem};
 use crate::members::ActError;
 
@@ -64,11 +67,19 @@ pub(super) struct NewSession {
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewTerm {
-    /// `category:food`, `code:5541`, `gate:cash`, `everything_else`, `everything`.
+    /// `category:food`, `code:5541`, `gate:cash`, `everything_else`, `everything`, `shop:` and a key.
+    /// For a shop, `shop` or `bought` in its place.
     #[schema(
-        pattern = "^((category|shop):[a-z0-9-]{1,24}|code:[0-9]{4}|gate:[a-z_]{4,9}|everything|everything_else)$"
+        nullable = false,
+        pattern = "^(category:[a-z0-9-]{1,24}|shop:[0-9a-f]{64}([+][0-9a-f]{64})?|code:[0-9]{4}|gate:[a-z_]{4,9}|everything|everything_else)$"
     )]
-    on: String,
+    on: Option<String>,
+    /// The name of the shop that it is about.
+    #[schema(nullable = false, min_length = 1, max_length = 200)]
+    shop: Option<String>,
+    /// A purchase (`pur_…` or `dec_…`): it is about its shop.
+    #[schema(nullable = false, min_length = 1, max_length = 200)]
+    bought: Option<String>,
     /// `yes`, `ask` or `no`.
     #[schema(pattern = "^(yes|ask|no)$")]
     answer: String,
@@ -117,9 +128,20 @@ pub(super) fn wrong(field: &str, what: impl Into<String>) -> ApiError {
 }
 
 impl NewChange {
+    /// The purchases whose shops it is about.
+    pub(super) fn bought(&self) -> impl Iterator<Item = &str> {
+        self.set.iter().filter_map(|term| term.bought.as_deref())
+    }
+
     /// Checks what can be checked before anything is locked.
-    pub(super) fn read(&self, currency: Currency) -> Result<ChangeWanted, ApiError> {
-        let set = self.set.iter().map(|term| term.read(currency)).collect::<Result<_, _>>()?;
+    pub(super) fn read(
+        &self,
+        currency: Currency,
+        shops: &ShopTable,
+        bought: &BTreeMap<String, Scope>,
+    ) -> Result<ChangeWanted, ApiError> {
+        let term = |term: &NewTerm| term.read(currency, term.scope(shops, bought)?);
+        let set = self.set.iter().map(term).collect::<Result<_, _>>()?;
         let scope = |text: &String| {
             text.parse::<Scope>().map_err(|error| wrong("remove", error.to_string()))
         };
@@ -195,8 +217,25 @@ impl NewSession {
 }
 
 impl NewTerm {
-    fn read(&self, currency: Currency) -> Result<Term, ApiError> {
-        let scope = self.on.parse().map_err(|_| wrong("set/on", "name what it is about"))?;
+    /// What it is about.
+    fn scope(
+        &self,
+        shops: &ShopTable,
+        bought: &BTreeMap<String, Scope>,
+    ) -> Result<Scope, ApiError> {
+        let unknown = || wrong("set/on", "name what it is about");
+        match (&self.on, &self.shop, &self.bought) {
+            (Some(on), None, None) => on.parse().map_err(|_| unknown()),
+            (None, Some(name), None) => {
+                let key = shops.key_of(&words("set/shop", name)?);
+                key.map(Scope::Shop).ok_or_else(|| wrong("set/shop", "write the name of the shop"))
+            }
+            (None, None, Some(purchase)) => bought.get(purchase).cloned().ok_or_else(unknown),
+            (_, _, _) => Err(wrong("set/on", "name one of: on, shop, bought")),
+        }
+    }
+
+    fn read(&self, currency: Currency, scope: Scope) -> Result<Term, ApiError> {
         let answer = Answer::from_word(&self.answer);
         let decides = self.decides.as_deref().map_or(Some(Decider::Together), Decider::from_word);
         let limit = |limit: &NewLimit| limit.read(currency);

@@ -115,7 +115,7 @@ struct CategoryTotal {
 
 /// Begins to read purchases. The look of somebody else is kept, in a transaction of its own, before
 /// anything is read: so no reader keeps a purchase at a till waiting.
-async fn look(
+pub(super) async fn look(
     api: &Api,
     acting: &Acting,
     person: &PersonId,
@@ -258,7 +258,7 @@ async fn purchase(
 }
 
 /// The decision or the purchase of this budget that `id` names.
-async fn find(
+pub(super) async fn find(
     tx: &mut Tx,
     admitted: &Admitted,
     id: &str,
@@ -450,6 +450,6 @@ fn sums(
     Ok((total, categories.into_iter().map(shown).collect()))
 }
 
-fn broken(error: crate::domain::money::MoneyError) -> ApiError {
+pub(super) fn broken(error: crate::domain::money::MoneyError) -> ApiError {
     crate::members::ActError::from(crate::ledger::book::LedgerError::from(error)).into()
 }

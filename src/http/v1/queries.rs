@@ -26,6 +26,25 @@ pub(super) struct LookingAtOne {
     pub(super) reason: Option<String>,
 }
 
+/// What a term is about: one of the three.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Meeting {
+    /// `category:food`, `code:5541`, `gate:cash`, `everything_else`, `shop:` and a key.
+    #[param(min_length = 1, max_length = 200)]
+    pub(super) on: Option<String>,
+    /// The name of a shop.
+    #[param(min_length = 1, max_length = 200)]
+    pub(super) shop: Option<String>,
+    /// A purchase (`pur_…` or `dec_…`) at the shop.
+    #[param(min_length = 1, max_length = 200)]
+    pub(super) bought: Option<String>,
+    /// Why somebody else than the person looks. The person can read it.
+    #[param(min_length = 1, max_length = 500)]
+    pub(super) reason: Option<String>,
+}
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]

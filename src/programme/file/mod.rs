@@ -10,6 +10,7 @@ mod page;
 mod people;
 mod problem;
 mod settings;
+mod shops;
 mod terms;
 mod write;
 
@@ -36,6 +37,7 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::person::PersonState;
 use crate::domain::pot::PotPlan;
 use crate::domain::role::Member;
+use crate::domain::shop_table::{Shop, ShopTable};
 use crate::domain::stream::Stream;
 use crate::domain::working_time::WorkingHours;
 
@@ -85,6 +87,8 @@ pub struct Settings {
     pub workers: Vec<Worker>,
     pub connections: Vec<Connection>,
     pub streams: Vec<Stream>,
+    /// Shops of the programme's own, before those of the table.
+    pub shops: Vec<Shop>,
     /// The list that holds until a person and their worker have made their own.
     pub start: Vec<ListedTerm>,
 }
@@ -220,6 +224,25 @@ pub struct ListedTerm {
     pub term: Term,
     /// There when the term is about one shop, unless the name was erased.
     pub shop_name: Option<String>,
+}
+
+impl ListedTerm {
+    /// The term about the shop that `shops` knows by the name that stands there.
+    pub fn resolved(&self, shops: &ShopTable) -> Term {
+        let scope = shop_scope(self.term.scope(), self.shop_name.as_deref(), shops);
+        self.term.clone().about(scope)
+    }
+}
+
+impl PermissionDraft {
+    /// What it is for, with the shop that `shops` knows by the name that stands there.
+    pub fn resolved(&self, shops: &ShopTable) -> Scope {
+        shop_scope(&self.scope, self.shop_name.as_deref(), shops)
+    }
+}
+
+fn shop_scope(scope: &Scope, name: Option<&str>, shops: &ShopTable) -> Scope {
+    name.and_then(|name| shops.key_of(name)).map_or_else(|| scope.clone(), Scope::Shop)
 }
 
 /// A one-off OK. Without an id, it is given one when it is stored.

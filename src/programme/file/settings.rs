@@ -15,12 +15,12 @@ use crate::domain::stream::Stream;
 use super::page::{Entry, NAME_CHARS_MAX, shortened};
 use super::{
     Connection, ISSUERS, KEPT, KnownCategories, ListedTerm, SECRET_CHARS_MIN, Secret, SecretValue,
-    Settings, Worker, asks, terms,
+    Settings, Worker, asks, shops, terms,
 };
 
 /// The tables that make the settings.
-pub(super) const FIELDS: [&str; 7] =
-    ["programme", "hours", "asks", "worker", "connection", "stream", "start"];
+pub(super) const FIELDS: [&str; 8] =
+    ["programme", "hours", "asks", "worker", "connection", "stream", "shop", "start"];
 
 /// The most characters of a secret.
 const SECRET_CHARS_MAX: usize = 500;
@@ -128,6 +128,7 @@ pub(super) fn read(root: &Entry<'_>, known: &Known<'_>) -> Option<Settings> {
     let workers = workers(root);
     let connections = connections(root);
     let streams = streams(root, known);
+    let shops = shops::read(root);
     let start = start(root, known);
     let fields = [
         "id",
@@ -172,6 +173,7 @@ pub(super) fn read(root: &Entry<'_>, known: &Known<'_>) -> Option<Settings> {
         workers: workers?,
         connections: connections?,
         streams: streams?,
+        shops: shops?,
         start: start?,
     })
 }

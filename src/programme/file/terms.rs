@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use crate::domain::agreement::{Answer, Decider, Gate, Hours, Scope, Term, TermDraft};
 use crate::domain::id::PermissionId;
 use crate::domain::limit::Limit;
-use crate::domain::merchant::{Mcc, ShopKey};
+use crate::domain::merchant::Mcc;
 use crate::domain::money::Money;
 use crate::domain::period::Period;
+use crate::domain::shop::ShopKey;
 
 use super::page::{Entry, NAME_CHARS_MAX, TEXT_CHARS_MAX, shortened};
 use super::settings::{Known, all};
@@ -19,6 +20,8 @@ pub(super) const EVERYTHING_ELSE: &str = "everything_else";
 pub(super) const EVERYTHING: &str = "everything";
 /// What a table under `on` may be about. A shop whose name was erased is written by its key.
 const SHOP_SCOPES: [&str; 4] = ["category", "code", "shop", "shop_key"];
+/// The most characters of a shop's keys: of its name, and of the number of its network.
+const KEYS_CHARS_MAX: usize = 129;
 /// What stands under `per` for a single purchase.
 pub(super) const PER_PURCHASE: &str = "purchase";
 
@@ -129,7 +132,15 @@ fn scope(entry: &Entry<'_>, known: &Known<'_>) -> Option<(Scope, Option<String>)
             }
             key.map(|key| (Scope::Shop(key), Some(name)))
         }
-        ["shop_key"] => on.parsed::<ShopKey>("shop_key").map(|key| (Scope::Shop(key), None)),
+        ["shop_key"] => {
+            let keys = on.text("shop_key", KEYS_CHARS_MAX)?;
+            let scope = format!("shop:{keys}").parse::<Scope>().ok();
+            if scope.is_none() {
+                let text = "shop_key is no key of a shop: write the shop's name as shop instead";
+                on.problem("shop_key", text);
+            }
+            scope.map(|scope| (scope, None))
+        }
         _ => {
             on.problem("", format!("on needs exactly one of {}", SHOP_SCOPES.join(", ")));
             None

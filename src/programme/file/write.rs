@@ -11,12 +11,13 @@ use crate::domain::home::UnknownCountry;
 use crate::domain::id::{PersonId, WorkerId};
 use crate::domain::limit::Limit;
 use crate::domain::margin::MarginPercent;
-use crate::domain::merchant::Category;
+use crate::domain::merchant::{Category, Mcc};
 use crate::domain::money::{Currency, Money};
 use crate::domain::period::Period;
 use crate::domain::person::PersonState;
 use crate::domain::release::Release;
 use crate::domain::role::{Member, MemberState};
+use crate::domain::shop_table::{Print, Shop, ShopKind};
 use crate::domain::stream::Stream;
 use crate::domain::working_time::WorkingHours;
 
@@ -168,6 +169,9 @@ impl Text {
         for stream in &settings.streams {
             self.stream(stream);
         }
+        for shop in &settings.shops {
+            self.shop(shop);
+        }
         for term in &settings.start {
             self.header("[[start.term]]");
             self.term(term);
@@ -237,6 +241,32 @@ impl Text {
         }
         if stream.drains_first {
             self.field("drains_first", true);
+        }
+    }
+
+    fn shop(&mut self, shop: &Shop) {
+        self.header("[[shop]]");
+        self.text("name", &shop.name);
+        if shop.kind != ShopKind::Shop {
+            self.text("kind", shop.kind.word());
+        }
+        let prints = |prints: &[Print]| -> Vec<String> {
+            prints.iter().map(|print| quoted(&print.to_string())).collect()
+        };
+        self.list("prints", &prints(&shop.prints));
+        let codes = |codes: &BTreeSet<Mcc>| -> Vec<String> {
+            codes.iter().map(|code| quoted(&code.to_string())).collect()
+        };
+        let network_ids = shop.network_ids.iter().map(|id| quoted(id)).collect();
+        for (key, items) in [
+            ("never", prints(&shop.never)),
+            ("codes", codes(&shop.codes)),
+            ("not_codes", codes(&shop.not_codes)),
+            ("network_ids", network_ids),
+        ] {
+            if !items.is_empty() {
+                self.list(key, &items);
+            }
         }
     }
 
@@ -396,6 +426,9 @@ fn scope(scope: &Scope, shop_name: Option<&str>) -> String {
             Some(name) => format!("{{ shop = {} }}", quoted(name)),
             None => format!("{{ shop_key = {} }}", quoted(&key.to_string())),
         },
+        Scope::OneShop(name, number) => {
+            format!("{{ shop_key = {} }}", quoted(&format!("{name}+{number}")))
+        }
         Scope::Code(code) => format!("{{ code = {} }}", quoted(&code.to_string())),
         Scope::Category(category) => format!("{{ category = {} }}", quoted(category.as_str())),
         Scope::EverythingElse => quoted(EVERYTHING_ELSE),

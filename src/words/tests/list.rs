@@ -123,6 +123,7 @@ fn every_part_of_a_list_has_a_name_and_every_change_a_word() {
         start: crate::domain::merchant::Start::Yes,
         is_sensitive: false,
         codes: BTreeMap::new(),
+        also: BTreeSet::new(),
         ranges: Vec::new(),
     };
     let rules = MerchantRules::new(vec![unsorted], String::new()).unwrap();

@@ -33,7 +33,7 @@ fn a_card_that_somebody_else_has_is_not_named() {
     for reason in reasons(48_00) {
         for new_card_last_four in [None, Some("1234")] {
             let (hides_card, dee) = (true, a_situation(&zone, &pots));
-            let situation = Situation { new_card_last_four, hides_card, ..dee };
+            let situation = Situation { hides_card, new_card_last_four, ..dee };
             let words = Words::english();
             let mut texts = vec![words.text_message(&reason, &situation)];
             texts.push(words.text_reply(&reason, &situation));

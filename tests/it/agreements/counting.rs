@@ -3,8 +3,8 @@
 use sayso::agreements::Next;
 use sayso::domain::agreement::Scope;
 use sayso::domain::change::List;
-use sayso::domain::merchant::ShopKey;
 use sayso::domain::proposal::{Said, Side};
+use sayso::domain::shop::ShopKey;
 
 use super::village::{Village, category, weekly, with, without};
 use crate::support::TestDatabase;

@@ -11,6 +11,6 @@ mod over_http;
 mod own;
 mod paused_cards;
 mod probes;
-mod village;
+pub(crate) mod village;
 mod who;
 mod words;

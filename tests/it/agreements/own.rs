@@ -196,7 +196,7 @@ async fn a_worker_cannot_shorten_the_time_that_the_person_chose(database: TestDa
 async fn a_shop_inside_an_own_block_is_part_of_it(database: TestDatabase) {
     let village = Village::open(database).await;
     let before = village.in_force("dee").await;
-    let shop = Scope::Shop(sayso::domain::merchant::ShopKey::from_name("Wine Corner").unwrap());
+    let shop = Scope::Shop(sayso::domain::shop::ShopKey::from_name("Wine Corner").unwrap());
     for answer in [Answer::Yes, Answer::No] {
         let list = with(&before.list(), term(shop.clone(), answer));
         let proposed = village.propose("dee", "dee", list).await.unwrap();

@@ -70,7 +70,7 @@ const fn post(path: &'static str, body: &'static str) -> Route {
 /// Every address, with what each of [`ACCOUNTS`] is answered there, in that order. What changes
 /// something comes last, so that it disturbs nothing.
 #[rustfmt::skip]
-pub(crate) const ROUTES: [(Route, [u16; 12]); 66] = [
+pub(crate) const ROUTES: [(Route, [u16; 12]); 70] = [
     (get("/v1/me", ""),
         [200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]),
     (get("/v1/guide", ""),
@@ -90,6 +90,14 @@ pub(crate) const ROUTES: [(Route, [u16; 12]); 66] = [
     (get("/v1/people/{person}/purchases/{purchase}", ""),
         [200, 404, 200, 404, 403, 422, 404, 422, 422, 403, 403, 422]),
     (get("/v1/people/{person}/purchases/{purchase}", WHY),
+        [200, 404, 200, 404, 403, 200, 404, 200, 200, 403, 403, 200]),
+    (get("/v1/people/{person}/shops", ""),
+        [200, 404, 200, 404, 403, 422, 404, 422, 422, 403, 403, 422]),
+    (get("/v1/people/{person}/shops", WHY),
+        [200, 404, 200, 404, 403, 200, 404, 200, 200, 403, 403, 200]),
+    (get("/v1/people/{person}/would-meet", "?shop=Tesco"),
+        [200, 404, 200, 404, 403, 422, 404, 422, 422, 403, 403, 422]),
+    (get("/v1/people/{person}/would-meet", "?shop=Tesco&reason=Dee+asked+me+to"),
         [200, 404, 200, 404, 403, 200, 404, 200, 200, 403, 403, 200]),
     (get("/v1/people/{person}/timeline", ""),
         [200, 404, 403, 404, 403, 200, 404, 200, 200, 403, 403, 200]),

@@ -10,6 +10,6 @@ mod properties;
 mod queues;
 mod safety;
 mod signals;
-mod town;
+pub(crate) mod town;
 mod working_time;
 mod year;

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use sayso::domain::agreement::Scope;
 use sayso::domain::limit::{Abroad, Committed, Counted, Limit};
 use sayso::domain::period::{Moment, Period};
+use sayso::domain::shop::ShopIdentity;
 
 use super::{agreed, reasons};
 use crate::values::{a_request, category, gbp, limited, yes};
@@ -52,7 +53,7 @@ fn is_free_again(period: Period, zone: &TimeZone, [before, after]: [Timestamp; 2
     });
     let counted = Counted {
         on: Moment::new(before, zone).date,
-        shop: None,
+        shop: ShopIdentity::default(),
         mcc: None,
         category: category("food"),
         kind: a_request().kind,

@@ -11,6 +11,7 @@ use sayso::domain::money::Money;
 use sayso::domain::period::Period;
 use sayso::domain::permission::{Permission, Uses};
 use sayso::domain::reason::DeclineReason;
+use sayso::domain::shop::ShopIdentity;
 
 use super::{agreed, approved, reasons, split};
 use crate::values::{a_permission, a_request, ask, category, gbp, limited, monday_morning, pot};
@@ -196,7 +197,8 @@ fn more_of_an_open_purchase_is_judged_by_what_it_was_and_by_what_it_is() {
     let on = facts.moment.date.yesterday().unwrap();
     facts.continues = Continues::Open { so_far: gbp(5_00), counted_on: on };
     let home = facts.programme.home.clone();
-    let began = Counted::new(&a_request(), on, &category("eating"), &home, eating.clone());
+    let shop = ShopIdentity::of([a_request().merchant.shop_key()]);
+    let began = Counted::new(&a_request(), shop, on, &category("eating"), &home, eating.clone());
     facts.begun_as = Some(began);
     let mut count = |scope: &Scope, minor| {
         let key = CounterKey { scope: scope.clone(), period: Period::Day, first_day: on };

@@ -92,7 +92,7 @@ fn an_ok_for_something_else_does_not_help_and_is_not_spoken_of() {
     for scope in [
         Scope::Category(category("phone")),
         Scope::Code(Mcc::parse("5812").unwrap()),
-        Scope::Shop(sayso::domain::merchant::ShopKey::from_name("Elsewhere").unwrap()),
+        Scope::Shop(sayso::domain::shop::ShopKey::from_name("Elsewhere").unwrap()),
         Scope::EverythingElse, // the food term speaks here
         Scope::Gate(Gate::Cash),
     ] {

@@ -21,13 +21,14 @@ use sayso::domain::home::Home;
 use sayso::domain::id::PermissionId;
 use sayso::domain::limit::{Committed, Counted, CounterKey, Limit};
 use sayso::domain::margin::MarginPercent;
-use sayso::domain::merchant::{Category, Mcc, Merchant, ShopKey};
+use sayso::domain::merchant::{Category, Mcc, Merchant};
 use sayso::domain::money::Money;
 use sayso::domain::period::{Moment, Period};
 use sayso::domain::permission::{Giver, Permission, Uses};
 use sayso::domain::person::PersonState;
 use sayso::domain::pot::{InPot, PotPlan};
 use sayso::domain::release::{Every, Release};
+use sayso::domain::shop::{ShopIdentity, ShopKey};
 use sayso::domain::stream::Stream;
 use sayso::record::facts::{FactsRecord, Versions};
 
@@ -256,7 +257,7 @@ prop_compose! {
             let began = Scope::Category(self::category(CATEGORIES[usize::from(minor % 4 == 0)]));
             let (on, home) = (monday_morning().date, Home::of("GB"));
             let about = self::category("alcohol");
-            Counted::new(&a_request(), on, &about, &home, began)
+            Counted::new(&a_request(), ShopIdentity::of([a_request().merchant.shop_key()]), on, &about, &home, began)
         });
         facts.programme.state = state;
         facts.programme.streams = Arc::new(streams.to_vec());

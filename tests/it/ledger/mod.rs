@@ -25,6 +25,7 @@ use sayso::domain::position::{MessageKind, Position};
 use sayso::domain::pot::{Source, drain};
 use sayso::domain::presentment::Standing;
 use sayso::domain::purchase::{Anomalies, IssuerWord, Place, Promise, PromiseState, Purchase};
+use sayso::domain::shop::ShopIdentity;
 use sayso::ledger::account::Account;
 use sayso::ledger::book::{Book, Cause, LedgerError, Owner, PotBalance, Pots, PurchaseKey};
 use sayso::ledger::posting::{Head, PostingKind, Transfer};
@@ -446,7 +447,7 @@ fn a_purchase(name: &str) -> Purchase {
         currency: gbp(0).currency(),
         counted: Counted {
             on: today.checked_sub(SignedDuration::from_hours(24 * days_ago)).unwrap(),
-            shop: a_request().merchant.shop_key(),
+            shop: ShopIdentity::of([a_request().merchant.shop_key()]),
             mcc: a_request().merchant.mcc(),
             category: category("food"),
             kind: PurchaseKind::Purchase,

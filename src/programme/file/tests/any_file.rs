@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::release::{Every, Release};
 use crate::domain::role::MemberState;
+use crate::domain::shop_table::{Print, ShopKind};
 
 /// A text as people write it, with what TOML must escape.
 fn words() -> impl Strategy<Value = String> {
@@ -29,14 +30,48 @@ fn a_scope() -> impl Strategy<Value = (Scope, Option<String>)> {
         (Scope::Shop(key), (!erased).then_some(name))
     });
     let gates = [Gate::Cash, Gate::CashBack, Gate::Online, Gate::Abroad, Gate::Hours];
+    let one_shop = ("[A-Z][a-z]{0,10}", "[1-9][0-9]{3,8}").prop_map(|(name, number)| {
+        let number = ShopKey::of_network(&number, None).unwrap();
+        (Scope::OneShop(ShopKey::from_name(&name).unwrap(), number), None)
+    });
     prop_oneof![
         shop,
+        one_shop,
         "[0-9]{4}".prop_map(|code| (Scope::Code(code.parse().unwrap()), None)),
         slug().prop_map(|name| (Scope::Category(name.parse().unwrap()), None)),
         Just((Scope::EverythingElse, None)),
         Just((Scope::Everything, None)),
         proptest::sample::select(gates.to_vec()).prop_map(|gate| (Scope::Gate(gate), None)),
     ]
+}
+
+fn shops() -> impl Strategy<Value = Vec<Shop>> {
+    let print = || ("[a-z]{2,8}( [a-z]{2,8})?", any::<bool>());
+    let prints = || proptest::collection::vec(print(), 1..4);
+    let codes = || proptest::collection::btree_set("[0-9]{4}", 0..20);
+    let ids = proptest::collection::btree_set("[A-Z0-9]{4,15}", 0..3);
+    let kind = proptest::sample::select(ShopKind::ALL.to_vec());
+    let read = |(words, is_open): (String, bool)| {
+        Print::parse(&if is_open { format!("{words} *") } else { words }).unwrap()
+    };
+    let shop = ("[A-Z][a-z]{2,8}", kind, prints(), prints(), codes(), codes(), ids).prop_map(
+        move |(name, kind, prints, never, codes, not_codes, network_ids)| {
+            let mut seen = BTreeSet::new();
+            let read_codes =
+                |codes: BTreeSet<String>| codes.iter().map(|code| code.parse().unwrap()).collect();
+            let prints = prints.into_iter().map(read);
+            Shop {
+                name,
+                kind,
+                prints: prints.filter(|print| seen.insert(print.words().to_owned())).collect(),
+                never: never.into_iter().map(read).collect(),
+                codes: read_codes(codes),
+                not_codes: read_codes(not_codes),
+                network_ids,
+            }
+        },
+    );
+    proptest::option::of(shop).prop_map(|shop| shop.into_iter().collect())
 }
 
 fn a_limit(currency: Currency) -> impl Strategy<Value = Limit> {
@@ -220,10 +255,10 @@ fn a_file() -> impl Strategy<Value = ProgrammeFile> {
     let currency = currency.prop_map(|code| code.parse::<Currency>().unwrap());
     currency.prop_flat_map(|currency| {
         let flags = (any::<bool>(), any::<bool>(), 0..=MarginPercent::MOST);
-        let rest = (words(), flags, proptest::option::of(an_instant()));
+        let rest = (words(), flags, proptest::option::of(an_instant()), shops());
         let answering = (some_hours(), ask_rules(currency));
         (rest, answering, a_list(currency), a_person(currency)).prop_map(
-            move |((name, flags, until), (hours, asks), start, person)| {
+            move |((name, flags, until, shops), (hours, asks), start, person)| {
                 let (paused, drains_first, margin) = flags;
                 let mut file = kept(parsed(SMALL));
                 file.settings.name = name;
@@ -241,6 +276,7 @@ fn a_file() -> impl Strategy<Value = ProgrammeFile> {
                 file.settings.streams[0].drains_first = drains_first;
                 file.settings.connections[0].secrets[0].until = until;
                 file.settings.start = start;
+                file.settings.shops = shops;
                 for member in &mut file.members {
                     member.name.clone_from(&file.settings.name);
                     let is_about = member.person.is_some();

@@ -10,8 +10,9 @@ use jiff::civil::{date, time};
 use crate::domain::agreement::{Answer, Decider, Gate, Hours, TermDraft};
 use crate::domain::home::UnknownCountry;
 use crate::domain::limit::Limit;
-use crate::domain::merchant::{Mcc, ShopKey};
+use crate::domain::merchant::Mcc;
 use crate::domain::period::Period;
+use crate::domain::shop::ShopKey;
 
 use super::*;
 

@@ -1,0 +1,142 @@
+//! What a programme's file says of a person, as it is stored.
+
+use jiff::civil::Date;
+use sha2::{Digest as _, Sha256};
+
+use super::file::{self, AgreementDraft, ListedTerm, PermissionDraft, Person, Settings};
+use crate::domain::agreement::{Agreement, Scope, Term};
+use crate::domain::card::CardStanding;
+use crate::domain::id::{BudgetId, PermissionId, ProgrammeId};
+use crate::domain::merchant::Merchant;
+use crate::domain::permission::{Giver, Permission, Uses};
+use crate::domain::shop_table::{Shop, ShopTable};
+use crate::store::{CardRow, PersonRow};
+
+/// What `person` says is agreed, as the version after `now`: about the shops that `shops` knows by
+/// the names of the file, or as the names stand there.
+pub(super) fn agreement_of(
+    person: &Person,
+    settings: &Settings,
+    now: Option<&Agreement>,
+    today: Date,
+    shops: Option<&ShopTable>,
+) -> Agreement {
+    let start = AgreementDraft {
+        agreed_on: now.map_or(today, |agreement| agreement.agreed_on),
+        agreed_by: Vec::new(),
+        how: "The programme's start list.".to_owned(),
+        partial: false,
+        terms: Vec::new(),
+    };
+    let draft = person.agreement.as_ref().unwrap_or(&start);
+    let terms = person.terms(&settings.start);
+    Agreement {
+        budget: BudgetId::of(&person.id),
+        version: now.map_or(1, |agreement| agreement.version.saturating_add(1)),
+        agreed_on: draft.agreed_on,
+        agreed_by: draft.agreed_by.clone(),
+        how: draft.how.clone(),
+        partial: draft.partial,
+        terms: terms
+            .iter()
+            .map(|listed| match shops {
+                Some(shops) => listed.resolved(shops),
+                None => listed.term.clone(),
+            })
+            .collect(),
+        pots: person.pots.iter().map(|pot| pot.plan.clone()).collect(),
+    }
+}
+
+/// `last` about those shops that `now` is about, where both name one in the same place: a name may have
+/// meant another key by the table of that time, and everything else about the list says whether it is
+/// the same.
+pub(super) fn as_named_in(now: &Agreement, last: Agreement, listed: &[ListedTerm]) -> Agreement {
+    let named = |(place, term): (usize, &Term)| {
+        let is_named = listed.get(place).is_some_and(|listed| listed.shop_name.is_some());
+        match now.terms.get(place).map(Term::scope) {
+            Some(scope @ Scope::Shop(_)) if is_named => term.clone().about(scope.clone()),
+            Some(_) | None => term.clone(),
+        }
+    };
+    let terms = last.terms.iter().enumerate().map(named).collect();
+    Agreement { terms, ..last }
+}
+
+/// The shops of the programme's own whose lines are taken for another shop.
+pub(super) fn shops_that_are_missed(shops: &ShopTable, own: &[Shop]) -> Vec<String> {
+    let mut missed = Vec::new();
+    for shop in own {
+        for print in &shop.prints {
+            let found = shops.recognise(&Merchant::new(None, print.words()));
+            if found.is_none_or(|found| found.name != shop.name) {
+                let other = found.map_or("a seller behind a payment firm", |found| &found.name);
+                let name = &shop.name;
+                missed.push(format!(
+                    "shop {name}: \"{print}\" is taken for {other}; write more of it"
+                ));
+            }
+        }
+    }
+    missed
+}
+
+/// What becomes of a card that the file speaks of: what happened to it since the file was applied
+/// last stays, unless the file has changed its mind.
+pub(super) fn standing_of(
+    card: &file::Card,
+    known: Option<&CardRow>,
+    before: Option<&Person>,
+) -> CardStanding {
+    let told = before.and_then(|person| {
+        let same = |c: &&file::Card| c.connection == card.connection && c.token == card.token;
+        person.cards.iter().find(same).map(|card| card.state)
+    });
+    match known {
+        Some(known) if told == Some(card.state) || known.standing.lasting_state() == card.state => {
+            known.standing
+        }
+        Some(_) | None => CardStanding::lasting(card.state),
+    }
+}
+
+pub(super) fn person_row(person: &Person) -> PersonRow {
+    PersonRow {
+        budget: BudgetId::of(&person.id),
+        name: person.name.clone(),
+        worker: person.worker.to_string(),
+        state: person.state,
+        plan: file::write_person(person),
+    }
+}
+
+/// A permission of a file. Without an identifier of its own it gets one from what it says, so that
+/// applying the file again gives no second one.
+pub(super) fn permission(
+    programme: &ProgrammeId,
+    budget: &BudgetId,
+    draft: &PermissionDraft,
+    shops: &ShopTable,
+) -> Permission {
+    let said = format!(
+        "{programme}/{budget}/{}/{}/{}/{}",
+        draft.scope, draft.up_to, draft.from, draft.ends
+    );
+    let digest = Sha256::digest(said.as_bytes());
+    let mut bytes = [0; 16];
+    for (target, source) in bytes.iter_mut().zip(digest) {
+        *target = source;
+    }
+    let id =
+        draft.id.unwrap_or(PermissionId::new(uuid::Builder::from_custom_bytes(bytes).into_uuid()));
+    Permission {
+        id,
+        scope: draft.resolved(shops),
+        cap: draft.up_to,
+        uses_left: i64::from(draft.uses),
+        given_at: draft.from,
+        ends_at: draft.ends,
+        giver: Giver::People,
+        uses: Some(Uses::none(draft.up_to.currency())),
+    }
+}

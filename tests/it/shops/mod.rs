@@ -1,0 +1,7 @@
+//! Shops as people mean them, whatever their tills print.
+
+mod lists;
+mod named;
+mod oks;
+mod printed;
+mod two_kinds;
