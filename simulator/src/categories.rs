@@ -11,6 +11,8 @@ const RULES: &str = include_str!("../../merchant-rules/categories.toml");
 #[derive(Debug)]
 pub(crate) struct Categories {
     codes: BTreeMap<String, String>,
+    /// What codes of other categories are too.
+    also: BTreeMap<String, Vec<String>>,
     /// First and last code, and their category.
     brands: Vec<(String, String, String)>,
 }
@@ -25,6 +27,8 @@ struct Category {
     slug: String,
     #[serde(default)]
     codes: Vec<String>,
+    #[serde(default)]
+    also: Vec<String>,
     #[serde(default)]
     brands: Vec<Brands>,
 }
@@ -42,17 +46,22 @@ impl Categories {
     pub(crate) fn built_in() -> anyhow::Result<Self> {
         let file: File = toml::from_str(RULES).context("the categories cannot be read")?;
         let (mut codes, mut brands) = (BTreeMap::new(), Vec::new());
+        let mut also = BTreeMap::<_, Vec<_>>::new();
         for category in file.category {
             let listed = category.brands.iter().flat_map(|brands| &brands.codes);
             for code in category.codes.iter().chain(listed) {
                 let code = code.split(' ').next().unwrap_or_default();
                 codes.insert(code.to_owned(), category.slug.clone());
             }
+            for code in &category.also {
+                let code = code.split(' ').next().unwrap_or_default().to_owned();
+                also.entry(code).or_default().push(category.slug.clone());
+            }
             for Brands { from, to, .. } in category.brands {
                 brands.push((from, to, category.slug.clone()));
             }
         }
-        Ok(Self { codes, brands })
+        Ok(Self { codes, also, brands })
     }
 
     /// The category of a code of four digits; `unsorted` when no list has it.
@@ -63,6 +72,13 @@ impl Categories {
             brands.find(|(from, to, _)| (from.as_str()..=to.as_str()).contains(&code))
         };
         listed.or_else(|| brand().map(|(_, _, slug)| slug.as_str())).unwrap_or("unsorted")
+    }
+}
+
+impl Categories {
+    /// What a code is beside its category.
+    pub(crate) fn also(&self, code: &str) -> Vec<&str> {
+        self.also.get(code).into_iter().flatten().map(String::as_str).collect()
     }
 }
 

@@ -1,42 +1,89 @@
-//! Which tills are one shop to people: the simulator's own reading of names.
+//! Which tills are one shop to people: the simulator's own reading of `merchant-rules/shops.toml`.
+//!
+//! A shop has several names: what people call it, by the table or by its print without what says
+//! nothing; its print as it is; and the number that the network gives it. Two that share a name are
+//! one shop.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    collections::{BTreeMap, BTreeSet},
+    sync::{LazyLock, Mutex, PoisonError},
 };
 
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::shops::Shop;
+use crate::shops::{self, Shop};
 
-/// What was found for each descriptor and name: asked for many times in one decision.
-static RANKS: Mutex<BTreeMap<&str, BTreeMap<String, Option<usize>>>> = Mutex::new(BTreeMap::new());
+const TABLE: &str = include_str!("../../merchant-rules/shops.toml");
+
+static BUILT_IN: LazyLock<Table> =
+    LazyLock::new(|| Table::of(File::read(TABLE).unwrap_or_default()));
+/// The names of every shop that was met.
+static MET: Mutex<BTreeMap<Met, &'static Names>> = Mutex::new(BTreeMap::new());
+
+type Met = (&'static str, &'static str, &'static str, &'static str);
+
+/// By what one shop is known, the surest name first.
+#[derive(Debug, Default)]
+struct Names(Vec<String>, Mutex<BTreeMap<String, Option<usize>>>);
+
+impl Names {
+    fn share(&self, other: &Self) -> bool {
+        self.0.iter().any(|name| other.0.contains(name))
+    }
+}
 
 impl Shop {
     /// How sure it is that a list that names the shop `name` means this one: 0 is the surest, none
     /// that it does not.
     pub(crate) fn rank_of(&self, name: &str) -> Option<usize> {
-        let mut ranks = RANKS.lock().unwrap_or_else(PoisonError::into_inner);
-        let ranks = ranks.entry(self.descriptor).or_default();
-        if let Some(known) = ranks.get(name) {
-            return *known;
+        let Names(names, ranks) = self.names();
+        let mut ranks = ranks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rank) = ranks.get(name) {
+            return *rank;
         }
-        let both = bare(self.descriptor).zip(bare(name));
-        let rank = both.filter(|(ours, theirs)| ours == theirs).map(|_| 0);
+        let rank = bare(name).and_then(|name| names.iter().position(|known| *known == name));
         ranks.insert(name.to_owned(), rank);
         rank
     }
 
-    /// As [`Shop::rank_of`], of a list that has the digest of a name in place of the name.
-    pub(crate) fn rank_of_key(&self, key: &str) -> Option<usize> {
-        let name = bare(self.descriptor)?;
-        (hex::encode(Sha256::digest(name.as_bytes())) == key).then_some(0)
+    /// As [`Shop::rank_of`], of a list that has digests of names in place of names.
+    pub(crate) fn rank_of_key(&self, keys: &str) -> Option<usize> {
+        let digest = |name: &String| hex::encode(Sha256::digest(name.as_bytes()));
+        self.names().0.iter().position(|name| keys.split('+').any(|key| digest(name) == key))
     }
 
     /// Whether people would say that the two are one shop.
     pub(crate) fn is_same_as(&self, other: &Self) -> bool {
-        self.rank_of(other.descriptor).is_some()
+        let (one, other) = (self.names(), other.names());
+        let known = |names: &Names| BUILT_IN.shop_called(names.0.first()?);
+        match (known(one), known(other)) {
+            (Some(one), Some(other)) => one == other,
+            (_, _) => one.share(other),
+        }
     }
+
+    /// Whether one shop may have sent both: names differ between a till and its claims.
+    pub(crate) fn may_be(&self, other: &Self) -> bool {
+        let first = |shop: &Self| first_word(shop.descriptor);
+        let is_alike =
+            self.code == other.code && first(self).is_some() && first(self) == first(other);
+        let is_nameless = |shop: &Self| shop.names().0.is_empty();
+        is_nameless(self) || is_nameless(other) || self.is_same_as(other) || is_alike
+    }
+
+    fn names(&self) -> &'static Names {
+        let met = (self.descriptor, self.code, self.city, self.network_id);
+        let mut known = MET.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(met).or_insert_with(|| Box::leak(Box::new(BUILT_IN.names(self))))
+    }
+}
+
+/// The letters of the first word that has any, in capitals.
+fn first_word(text: &str) -> Option<String> {
+    let upper = text.to_uppercase();
+    let letters = |word: &str| word.chars().filter(|c| c.is_alphabetic()).collect::<String>();
+    upper.split_whitespace().map(letters).find(|word| !word.is_empty())
 }
 
 /// The letters of a name in capitals, or its digits when it has no letters; none when it has neither.
@@ -49,4 +96,345 @@ fn bare(text: &str) -> Option<String> {
         (!words.is_empty()).then(|| words.join(" "))
     };
     kept(char::is_alphabetic).or_else(|| kept(char::is_numeric))
+}
+
+/// The file of the table.
+#[derive(Debug, Default, Deserialize)]
+struct File {
+    #[serde(default)]
+    ignore: BTreeSet<String>,
+    #[serde(default)]
+    facilitator: Vec<Facilitator>,
+    #[serde(default)]
+    shop: Vec<Known>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Facilitator {
+    prints: Vec<String>,
+    /// Whether its print counts only with a star behind it.
+    #[serde(default)]
+    star: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Known {
+    name: String,
+    #[serde(default)]
+    prints: Vec<String>,
+    #[serde(default)]
+    never: Vec<String>,
+    #[serde(default)]
+    codes: BTreeSet<String>,
+    #[serde(default)]
+    not_codes: BTreeSet<String>,
+    #[serde(default)]
+    network_ids: BTreeSet<String>,
+}
+
+impl File {
+    fn read(text: &str) -> anyhow::Result<Self> {
+        Ok(toml::from_str(text)?)
+    }
+}
+
+/// The table, ready to be asked.
+#[derive(Debug)]
+struct Table {
+    ignore: BTreeSet<String>,
+    /// What firms print that take payments for others, and whether a star must follow.
+    firms: Vec<(Vec<String>, bool)>,
+    shops: Vec<Known>,
+    /// The place of each shop by the letters of its name.
+    called: BTreeMap<String, usize>,
+    /// The beginnings of lines by their first word, those that count first first.
+    prints: BTreeMap<String, Vec<Print>>,
+}
+
+/// One beginning of a line, and what it says.
+#[derive(Debug)]
+struct Print {
+    words: Vec<String>,
+    /// Whether anything may follow.
+    is_open: bool,
+    /// The place of the shop.
+    shop: usize,
+    /// Whether it is not that shop.
+    is_never: bool,
+}
+
+impl Print {
+    fn of(text: &str, shop: usize, is_never: bool) -> Self {
+        let open = text.trim().strip_suffix(" *");
+        let words = Line::of(open.unwrap_or(text)).words;
+        Self { words, is_open: open.is_some(), shop, is_never }
+    }
+
+    /// The longest counts first.
+    fn order(&self) -> std::cmp::Reverse<(usize, bool)> {
+        std::cmp::Reverse((self.words.join(" ").len(), self.is_never))
+    }
+}
+
+impl Table {
+    fn of(file: File) -> Self {
+        let firms = file
+            .facilitator
+            .iter()
+            .flat_map(|firm| firm.prints.iter().map(|print| (Line::of(print).words, firm.star)));
+        let mut firms: Vec<_> = firms.collect();
+        firms.sort_by_key(|(words, _)| std::cmp::Reverse(words.join(" ").len()));
+        let (mut called, mut prints) = (BTreeMap::new(), BTreeMap::<_, Vec<Print>>::new());
+        for (place, shop) in file.shop.iter().enumerate() {
+            if let Some(letters) = bare(&shop.name) {
+                called.entry(letters).or_insert(place);
+            }
+            let own = shop.prints.iter().chain([&shop.name]).map(|text| (text, false));
+            for (text, is_never) in own.chain(shop.never.iter().map(|text| (text, true))) {
+                let print = Print::of(text, place, is_never);
+                let first = print.words.first().cloned().unwrap_or_default();
+                prints.entry(first).or_default().push(print);
+            }
+        }
+        for prints in prints.values_mut() {
+            prints.sort_by_key(Print::order);
+        }
+        Self { ignore: file.ignore, firms, shops: file.shop, called, prints }
+    }
+
+    /// The place of the shop whose name in the table has these letters.
+    fn shop_called(&self, letters: &str) -> Option<usize> {
+        self.called.get(letters).copied()
+    }
+
+    fn names(&self, shop: &Shop) -> Names {
+        let printed = Line::of(shop.descriptor);
+        let seller = self.seller(&printed);
+        let line = seller.as_ref().unwrap_or(&printed);
+        let city = Line::of(shop.city).words;
+        let by_number = || {
+            let is_its = |known: &Known| known.network_ids.contains(shop.network_id);
+            self.shops.iter().position(is_its)
+        };
+        let known = if seller.is_some() { None } else { by_number() };
+        let known = known.or_else(|| self.printed_by(line, shop.code, &city));
+        // The name of another shop of the table is none of its names.
+        let is_own = |name: &String| {
+            let named = self.shop_called(name);
+            named.is_none() || named == known
+        };
+        let called = match known.and_then(|place| self.shops.get(place)) {
+            Some(known) => bare(&known.name),
+            None => self.cleaned(line, &city).filter(is_own),
+        };
+        let printed = bare(shop.descriptor).filter(is_own);
+        let number = shops::network_id(shop)
+            .filter(|id| seller.is_none() && id.chars().any(|c| c.is_alphanumeric() && c != '0'));
+        let number = number.map(|id| number_name(shop.code, id.trim()));
+        let mut names: Vec<String> = Vec::new();
+        for name in [called, printed, number].into_iter().flatten() {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Names(names, Mutex::default())
+    }
+
+    /// What stands behind the name of a firm that takes payments for others.
+    fn seller(&self, line: &Line) -> Option<Line> {
+        let mut firms = self.firms.iter().filter(|(words, _)| line.words.starts_with(words));
+        firms.find_map(|(words, star)| {
+            let behind = line.behind(words.len());
+            let is_firm = !star || line.stars.contains(&words.len());
+            (is_firm && !behind.words.is_empty()).then_some(behind)
+        })
+    }
+
+    /// The place of the shop whose lines begin like this one: the longest beginning counts.
+    fn printed_by(&self, line: &Line, code: &str, city: &[String]) -> Option<usize> {
+        let mut never = BTreeSet::new();
+        for print in self.prints.get(line.words.first()?)? {
+            let Some(rest) = line.words.strip_prefix(print.words.as_slice()) else { continue };
+            let Some(Known { codes, not_codes, .. }) = self.shops.get(print.shop) else { continue };
+            let is_free = print.is_open || (codes.contains(code) && !print.is_never);
+            let fits = is_free || self.says_nothing(rest, city);
+            if !fits || never.contains(&print.shop) || not_codes.contains(code) {
+                continue;
+            }
+            if !print.is_never {
+                return Some(print.shop);
+            }
+            never.insert(print.shop);
+        }
+        None
+    }
+
+    /// Whether these words say nothing of who a shop is. Tills cut the last one where a line is full.
+    fn says_nothing(&self, words: &[String], city: &[String]) -> bool {
+        let Some((last, before)) = words.split_last() else { return true };
+        let says_nothing = |word: &String| self.is_ignored(word) || city.contains(word);
+        let is_cut = || {
+            let mut ignored = self.ignore.iter();
+            last.len() > 1 && ignored.any(|ignored| ignored.starts_with(last.as_str()))
+        };
+        (says_nothing(last) || is_cut()) && before.iter().all(says_nothing)
+    }
+
+    fn is_ignored(&self, word: &String) -> bool {
+        word.contains(|c: char| c.is_ascii_digit()) || self.ignore.contains(word)
+    }
+
+    /// The line without what says nothing of who the shop is.
+    fn cleaned(&self, line: &Line, city: &[String]) -> Option<String> {
+        let mut words: Vec<_> = line.words.iter().filter(|word| !self.is_ignored(word)).collect();
+        let is_after = words.len() > city.len() && !city.is_empty();
+        if is_after && words.iter().rev().zip(city.iter().rev()).all(|(word, city)| *word == city) {
+            words.truncate(words.len() - city.len());
+        }
+        let words: Vec<_> = words.into_iter().cloned().collect();
+        bare(&words.join(" "))
+    }
+}
+
+/// The number of a network as a name that no name is.
+fn number_name(code: &str, number: &str) -> String {
+    // The gateway keeps a digest of these characters, and a list may hold that.
+    format!("network\u{0}{code}\u{0}{number}")
+}
+
+/// A printed line in plain words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Line {
+    words: Vec<String>,
+    /// Behind how many words there was a star or an underscore.
+    stars: Vec<usize>,
+}
+
+impl Line {
+    fn of(text: &str) -> Self {
+        let mut line = Self { words: Vec::new(), stars: Vec::new() };
+        let mut word = String::new();
+        for character in text.chars().flat_map(char::to_lowercase).chain([' ']) {
+            match character {
+                '\'' | '’' | '‘' | '`' | '´' | '\u{300}'..='\u{36f}' => continue,
+                c if c.is_alphanumeric() => {
+                    word.push(plain(c));
+                    continue;
+                }
+                _ => {}
+            }
+            if !word.is_empty() {
+                line.words.push(std::mem::take(&mut word));
+            }
+            match character {
+                '*' | '_' => line.stars.push(line.words.len()),
+                '&' => line.words.push("and".to_owned()),
+                _ => {}
+            }
+        }
+        for noise in ["http", "https", "www"] {
+            if line.words.len() > 1 && line.words.first().is_some_and(|first| first == noise) {
+                line = line.behind(1);
+            }
+        }
+        line
+    }
+
+    /// What stands behind so many words.
+    fn behind(&self, words: usize) -> Self {
+        let stars = self.stars.iter().filter_map(|star| star.checked_sub(words)).collect();
+        Self { words: self.words.get(words..).unwrap_or_default().to_vec(), stars }
+    }
+}
+
+/// The letter without its accent.
+fn plain(letter: char) -> char {
+    const ACCENTS: [(&str, char); 8] = [
+        ("àáâãäå", 'a'),
+        ("ç", 'c'),
+        ("èéêë", 'e'),
+        ("ìíîï", 'i'),
+        ("ñ", 'n'),
+        ("òóôõöø", 'o'),
+        ("ùúûü", 'u'),
+        ("ýÿ", 'y'),
+    ];
+    let found = ACCENTS.iter().find(|(letters, _)| letters.contains(letter));
+    found.map_or(letter, |(_, plain)| *plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shops::Till;
+
+    fn shop(descriptor: &'static str, code: &'static str, city: &'static str) -> Shop {
+        Shop {
+            name: descriptor,
+            descriptor,
+            code,
+            slug: "",
+            category: "",
+            also: &[],
+            city,
+            country: "GB",
+            network_id: "",
+            till: Till::Counter,
+        }
+    }
+
+    #[test]
+    fn the_table_is_read() {
+        let file = File::read(TABLE).unwrap();
+        assert!(file.shop.len() > 50);
+        assert!(!file.ignore.is_empty() && !file.facilitator.is_empty());
+    }
+
+    #[test]
+    fn a_shop_has_the_name_that_people_call_it() {
+        for (descriptor, code, name) in [
+            ("TESCO STORES 3278", "5411", "Tesco"),
+            ("TESCO STORES 3278", "5411", "Tesco Stores"),
+            ("Tesco Express 2211 Leeds", "5411", "tesco"),
+            ("B & Q 1357", "5200", "B&Q"),
+            ("AMZNMktplace*2E5QX", "5942", "Amazon"),
+            ("SAINSBURY'S S/MKTS", "5411", "Sainsbury's"),
+            ("THEORY TEST CENTRE", "8299", "Theory Test Centre"),
+            ("MILL LANE BAKERY 12 LTD", "5462", "Mill Lane Bakery"),
+            ("SQ *MILL LANE BAKERY", "5462", "Mill Lane Bakery"),
+        ] {
+            assert!(shop(descriptor, code, "").rank_of(name).is_some(), "{descriptor}: {name}");
+        }
+        for (descriptor, code, name) in [
+            ("ICELANDAIR 108", "3015", "Iceland"),
+            ("TESCO BANK 12", "6012", "Tesco"),
+            ("PAYPAL *BOOKSHOP", "5942", "PayPal"),
+            ("SQUARE PIE 12", "5812", "Pie"),
+        ] {
+            assert_eq!(shop(descriptor, code, "").rank_of(name), None, "{descriptor}: {name}");
+        }
+    }
+
+    #[test]
+    fn tills_of_one_shop_are_one_shop() {
+        let same = |one: &Shop, other: &Shop| one.is_same_as(other);
+        let bakery = shop("MILL LANE BAKERY LEEDS", "5462", "LEEDS");
+        assert!(same(&bakery, &shop("Mill Lane Bakery 7", "5462", "")));
+        let numbered = |descriptor, network_id| Shop { network_id, ..shop(descriptor, "4121", "") };
+        assert!(same(&numbered("RIDE 1 ANN", "0042"), &numbered("RIDE BOB", "0042")));
+        assert!(!same(&numbered("RIDE ANN", "0042"), &numbered("RIDE BOB", "0043")));
+        assert!(!same(&numbered("RIDE ANN", "0000"), &numbered("RIDE BOB", "0000")));
+        let sellers = ["PAYPAL *ANN", "PAYPAL *BOB"].map(|name| numbered(name, "0042"));
+        assert!(!same(&sellers[0], &sellers[1]), "a payment firm's number is not its sellers'");
+        let tescos = ["TESCO STORES 1", "TESCO BANK"].map(|name| numbered(name, "0042"));
+        assert!(!same(&tescos[0], &tescos[1]), "the table knows them as two");
+    }
+
+    #[test]
+    fn the_digest_of_a_name_is_a_name() {
+        let tesco = shop("TESCO STORES 3278", "5411", "");
+        let key = "286afb5e385c6b12ebbae23544a6d9b16be3dd88a47928a35b5a9e7206af23f6";
+        assert!(tesco.rank_of_key(key).is_some());
+        assert_eq!(tesco.rank_of_key("00"), None);
+    }
 }

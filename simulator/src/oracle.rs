@@ -8,7 +8,7 @@ use jiff::{
 };
 
 use crate::{
-    books::{About, Allowed, Books, PersonBook, Purchase},
+    books::{About, Allowed, Books, PersonBook, Purchase, When},
     programme::{CardState, Home, Hours, Limit, Narrow, Per, Scope, Term, Wide, Word},
     shops::{Shop, Till},
 };
@@ -25,6 +25,12 @@ pub(crate) struct Question {
     /// What is asked for now; of an increment only the increment.
     pub(crate) amount_minor: i64,
     pub(crate) is_amount_controllable: bool,
+    /// What of it a cash machine takes for itself.
+    pub(crate) fee_minor: i64,
+    /// Whether the shop prices in another currency.
+    pub(crate) is_foreign: bool,
+    /// Unix seconds: when the issuer says that it was bought.
+    pub(crate) bought_at: i64,
 }
 
 /// What the books say the answer must be.
@@ -61,23 +67,39 @@ impl Books {
         }
         let shop = question.shop;
         let now = self.local(at);
-        if is_unlawful(person, shop.category, now.date()) {
+        if is_unlawful(person, shop, now.date()) {
             return told("funder_rule");
         }
         let terms = Applying::of(person, shop, &self.home, &now);
-        let objections = self.objections(question, index, &terms, &now);
-        if !objections.is_empty() && self.allowed_for(question, at).is_none() {
-            return Verdict::Decline(self.reasons(question, &objections, at));
-        }
-        let parts = self.cover(index, shop.category, question.amount_minor, now.date());
-        let kept = self.purchases.get(&question.number).map_or(0, |p| p.margin_held_minor());
-        let covered = parts.iter().map(|(_, part)| part).sum::<i64>() + kept;
-        if covered >= question.amount_minor {
-            Verdict::Approve
-        } else if covered > 0 && question.is_amount_controllable && person.is_partial_agreed {
-            Verdict::Part(covered)
+        let objections = self.objections(question, index, &terms, at);
+        let may_part = |part: i64| {
+            // A machine that hands out nothing takes no fee.
+            let is_worth_it = part > question.fee_minor;
+            is_worth_it && question.is_amount_controllable && person.is_partial_agreed
+        };
+        let asked = question.amount_minor;
+        let most = if objections.is_empty() || self.allowed_for(question, at).is_some() {
+            Some(asked)
         } else {
-            let pots = self.eligible(index, shop.category, now.date()).into_iter();
+            // What limits on amounts leave, unless something else is against it.
+            let leaves: Option<Vec<_>> = objections.iter().map(|o| o.leaves_minor).collect();
+            let least = leaves.and_then(|leaves| leaves.into_iter().min());
+            least.map(|least| least.min(asked)).filter(|part| may_part(*part))
+        };
+        let Some(most) = most else {
+            return Verdict::Decline(self.reasons(question, &objections, at));
+        };
+        let parts = self.cover(index, shop, most, now.date());
+        let kept = self.purchases.get(&question.number).map_or(0, |p| p.margin_held_minor());
+        let covered = (parts.iter().map(|(_, part)| part).sum::<i64>() + kept).min(most);
+        if covered >= asked {
+            Verdict::Approve
+        } else if may_part(covered) {
+            Verdict::Part(covered)
+        } else if most < asked {
+            Verdict::Decline(self.reasons(question, &objections, at))
+        } else {
+            let pots = self.eligible(index, shop, now.date()).into_iter();
             let mut pots = pots.filter_map(|pot| person.pots.get(pot));
             let comes = pots.any(|pot| pot.has_more_to_come(now.date()));
             told(if comes { "not_yet" } else { "no_money" })
@@ -90,10 +112,10 @@ impl Books {
         question: &Question,
         person: usize,
         terms: &Applying<'a>,
-        now: &Zoned,
+        at: i64,
     ) -> Vec<Objection<'a>> {
         let mut objections = terms.refusals(question.shop);
-        objections.extend(self.limits_broken(question, person, terms, now));
+        objections.extend(self.limits_broken(question, person, terms, at));
         objections
     }
 
@@ -117,24 +139,21 @@ impl Books {
         self.allowed(index, at).next()?;
         let now = self.local(at);
         let terms = Applying::of(person, question.shop, &self.home, &now);
-        let objections = self.objections(question, index, &terms, &now);
+        let objections = self.objections(question, index, &terms, at);
         if objections.is_empty() {
             return None;
         }
-        let whole = self.whole_minor(question);
         let mut given = self
             .allowed(index, at)
             .filter(|(_, allowed)| self.is_allowed_about(person, question.shop, &allowed.about));
         let lifts = |(number, allowed): &(usize, &Allowed)| {
-            self.uses(*number) < allowed.uses
-                && at < allowed.ends
-                && whole <= allowed.most_minor
+            self.gap(question, *number, allowed, at).is_none()
                 && objections.iter().all(|objection| objection.has_cooled(allowed.from, at))
         };
         given.find(lifts).map(|(number, _)| number)
     }
 
-    /// Why the latest OK about it is none any more.
+    /// Why the latest OK about it does not help.
     fn why_not_allowed(&self, question: &Question, at: i64) -> Option<&'static str> {
         let index = question.person?;
         let person = self.people.get(index)?;
@@ -142,15 +161,22 @@ impl Books {
             self.is_allowed_about(person, question.shop, &allowed.about)
         };
         let (number, allowed) = self.allowed(index, at).filter(about).last()?;
-        if self.uses(number) >= allowed.uses {
-            Some("ok_used")
-        } else if at >= allowed.ends {
-            Some("ok_over")
-        } else if self.whole_minor(question) > allowed.most_minor {
-            Some("ok_small")
-        } else {
-            None
-        }
+        self.gap(question, number, allowed, at)
+    }
+
+    /// Why an OK does not help with it, if it does not. What the purchase itself has used of it serves
+    /// all of the purchase.
+    fn gap(
+        &self,
+        question: &Question,
+        number: usize,
+        allowed: &Allowed,
+        at: i64,
+    ) -> Option<&'static str> {
+        let used = self.used(number, question.number);
+        let margin = if question.is_foreign { self.margin_of(allowed.most_minor) } else { 0 };
+        let wanted = (question.shop, self.whole_minor(question));
+        allowed.gap(&used, wanted, allowed.most_minor + margin, at)
     }
 
     /// What the purchase comes to with what was approved of it before.
@@ -171,29 +197,36 @@ impl Books {
         question: &Question,
         person: usize,
         terms: &Applying<'a>,
-        now: &Zoned,
+        at: i64,
     ) -> Vec<Objection<'a>> {
         let open = self.purchases.get(&question.number).filter(|p| p.committed_minor() > 0);
         let already = open.map_or(0, |purchase| purchase.committed_minor());
         // All of a purchase counts on one day, increments of a later day included.
-        let day = open.map_or(now.date(), |purchase| purchase.day);
+        let when = When { heard: at, bought: question.bought_at };
+        let day = open.map_or_else(|| self.day(when), |purchase| purchase.day);
+        let fee = open.map_or(question.fee_minor, |purchase| purchase.fee_minor);
         let mut broken = Vec::new();
         for term in terms.all() {
-            let mut object = |reason| broken.push(Objection { check: Check::Limits, reason, term });
+            let mut object = |reason, leaves_minor| {
+                broken.push(Objection { check: Check::Limits, reason, term, leaves_minor });
+            };
+            let out = if term.on == Scope::Wide(Wide::Cash) { fee } else { 0 };
+            let asked = without(out, question.amount_minor);
             for limit in &term.limits {
                 let (amount, count) = if limit.per == Per::Purchase {
-                    (already, 0)
+                    (without(out, already + question.amount_minor) - asked, 0)
                 } else {
                     self.counted(person, term, limit, day)
                 };
-                if limit.amount.is_some_and(|most| amount + question.amount_minor > most.0) {
-                    object(match limit.per {
+                if let Some(most) = limit.amount.filter(|most| amount + asked > most.0) {
+                    let reason = match limit.per {
                         Per::Purchase => "over_purchase",
                         Per::Day | Per::Week | Per::Month | Per::Agreement => "over_period",
-                    });
+                    };
+                    object(reason, Some((most.0 - amount).max(0) + out));
                 }
                 if open.is_none() && limit.count.is_some_and(|most| count + 1 > most) {
-                    object("too_many");
+                    object("too_many", None);
                 }
             }
         }
@@ -210,7 +243,8 @@ impl Books {
                 && is_same_period(limit.per, purchase.day, day)
                 && self.covers(book, term, purchase)
             {
-                amount += committed;
+                let out = if term.on == Scope::Wide(Wide::Cash) { purchase.fee_minor } else { 0 };
+                amount += without(out, purchase.counted_minor());
                 count += 1;
             }
         }
@@ -225,7 +259,9 @@ impl Books {
         match scope {
             Scope::Narrow(narrow) => rank(narrow, shop).is_some(),
             Scope::Wide(Wide::Everything | Wide::Hours) => true,
-            Scope::Wide(Wide::EverythingElse) => most_specific(person, shop).is_none(),
+            Scope::Wide(Wide::EverythingElse) => {
+                matched(person, shop).is_none_or(|term| term.on == *scope)
+            }
             Scope::Wide(Wide::Cash) => shop.category == "cash",
             Scope::Wide(Wide::CashBack) => false,
             Scope::Wide(Wide::Online) => till == Till::Online,
@@ -239,6 +275,13 @@ struct Objection<'a> {
     check: Check,
     reason: &'static str,
     term: &'a Term,
+    /// How much of what is asked it leaves; none where no part helps.
+    leaves_minor: Option<i64>,
+}
+
+/// What is left of an amount that is not below nothing.
+fn without(fee_minor: i64, amount_minor: i64) -> i64 {
+    (amount_minor - fee_minor).max(0)
 }
 
 /// In the order in which they are told.
@@ -273,10 +316,11 @@ impl CardState {
 }
 
 /// Whether the law forbids it to every pot that was agreed for it, or to every pot when none was.
-fn is_unlawful(person: &PersonBook, category: &str, date: Date) -> bool {
-    let agreed: Vec<_> = person.pots.iter().filter(|pot| pot.is_agreed_for(category)).collect();
+fn is_unlawful(person: &PersonBook, shop: &Shop, date: Date) -> bool {
+    let agreed: Vec<_> =
+        person.pots.iter().filter(|pot| pot.is_agreed_for(shop.category)).collect();
     let asked = if agreed.is_empty() { person.pots.iter().collect() } else { agreed };
-    !asked.is_empty() && asked.iter().all(|pot| pot.is_barred(category, date))
+    !asked.is_empty() && asked.iter().all(|pot| pot.is_barred(shop, date))
 }
 
 /// The terms that have a say in one purchase.
@@ -304,11 +348,7 @@ impl<'a> Applying<'a> {
             wide(Wide::Hours)
                 .filter(|term| term.hours.is_some_and(|hours| !hours.contain(now.time()))),
         );
-        Self {
-            matched: most_specific(person, shop).or_else(|| wide(Wide::EverythingElse).next()),
-            gates,
-            everything: wide(Wide::Everything).collect(),
-        }
+        Self { matched: matched(person, shop), gates, everything: wide(Wide::Everything).collect() }
     }
 
     fn all(&self) -> impl Iterator<Item = &'a Term> {
@@ -343,7 +383,9 @@ impl<'a> Applying<'a> {
             (reason, term)
         });
         let all = gates.chain(matched);
-        all.map(|(reason, term)| Objection { check: Check::List, reason, term }).collect()
+        let object =
+            |(reason, term)| Objection { check: Check::List, reason, term, leaves_minor: None };
+        all.map(object).collect()
     }
 }
 
@@ -356,6 +398,33 @@ impl Hours {
             time >= self.from || time < self.to
         }
     }
+}
+
+/// The term that a purchase falls under: the nearest, or one about what the shop is too, where that is
+/// stricter and none names the shop or its code.
+fn matched<'a>(person: &'a PersonBook, shop: &Shop) -> Option<&'a Term> {
+    let mut wide = person.terms.iter();
+    let nearest = most_specific(person, shop)
+        .or_else(|| wide.find(|term| term.on == Scope::Wide(Wide::EverythingElse)));
+    let is_named = nearest.is_some_and(|term| match &term.on {
+        Scope::Narrow(narrow) => !matches!(narrow, Narrow::Category(_)),
+        Scope::Wide(_) => false,
+    });
+    if is_named {
+        return nearest;
+    }
+    let strictness = |term: &&Term| match term.answer {
+        Some(Word::No) => 2,
+        Some(Word::Ask) => 1,
+        Some(Word::Yes) | None => 0,
+    };
+    let is_also = |term: &&Term| match &term.on {
+        Scope::Narrow(Narrow::Category(category)) => shop.also.contains(&category.as_str()),
+        Scope::Narrow(_) | Scope::Wide(_) => false,
+    };
+    let strictest = person.terms.iter().filter(is_also).max_by_key(strictness);
+    let usual = nearest.as_ref().map_or(0, strictness);
+    strictest.filter(|term| strictness(term) > usual).or(nearest)
 }
 
 /// The term for this shop, else this code, else this category.
@@ -396,7 +465,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        books::Promise,
+        books::{Claim, Promise},
         programme::{OwnBlock, Programme},
         shops,
     };
@@ -416,6 +485,21 @@ mod tests {
             shop,
             amount_minor,
             is_amount_controllable: true,
+            fee_minor: 0,
+            is_foreign: false,
+            bought_at: NOON,
+        }
+    }
+
+    /// At a till that takes no part.
+    fn whole(person: usize, shop: &'static Shop, amount_minor: i64) -> Question {
+        Question { is_amount_controllable: false, ..ask(person, shop, amount_minor) }
+    }
+
+    impl Books {
+        /// What is answered to a question of something that is bought as it is asked.
+        fn verdict(&self, question: &Question, at: i64) -> Verdict {
+            self.judge(&Question { bought_at: at, ..question.clone() }, at)
         }
     }
 
@@ -431,20 +515,23 @@ mod tests {
     #[test]
     fn the_most_specific_term_answers() {
         let books = demo();
-        assert_eq!(books.judge(&ask(0, &shops::PETROL_STATIONS[0], 10_00), NOON), Verdict::Approve);
         assert_eq!(
-            books.judge(&ask(0, &shops::PETROL_STATIONS[0], 10_01), NOON),
+            books.verdict(&ask(0, &shops::PETROL_STATIONS[0], 10_00), NOON),
+            Verdict::Approve
+        );
+        assert_eq!(
+            books.verdict(&ask(0, &shops::PETROL_STATIONS[0], 10_01), NOON),
             no("over_purchase")
         );
-        assert_eq!(books.judge(&ask(0, &shops::PHONE_SHOPS[0], 79_00), NOON), no("category_ask"));
-        assert_eq!(books.judge(&ask(1, &shops::THEORY_TEST, 11_50), NOON), Verdict::Approve);
-        assert_eq!(books.judge(&ask(1, &shops::COURSE, 11_50), NOON), no("category_ask"));
+        assert_eq!(books.verdict(&ask(0, &shops::PHONE_SHOPS[0], 79_00), NOON), no("category_ask"));
+        assert_eq!(books.verdict(&ask(1, &shops::THEORY_TEST, 11_50), NOON), Verdict::Approve);
+        assert_eq!(books.verdict(&ask(1, &shops::COURSE, 11_50), NOON), no("category_ask"));
     }
 
     #[test]
     fn a_barred_category_is_the_funders_word_and_not_the_agreements() {
-        assert_eq!(demo().judge(&ask(1, &shops::BETTING_SHOP, 5_00), NOON), no("funder_rule"));
-        assert_eq!(demo().judge(&ask(0, &shops::OFF_LICENCE, 5_00), NOON), no("category_off"));
+        assert_eq!(demo().verdict(&ask(1, &shops::BETTING_SHOP, 5_00), NOON), no("funder_rule"));
+        assert_eq!(demo().verdict(&ask(0, &shops::OFF_LICENCE, 5_00), NOON), no("category_off"));
     }
 
     #[test]
@@ -458,19 +545,19 @@ mod tests {
         let bus = |amount| ask(2, &shops::BUS, amount);
         books.hold(99, 2, &shops::BUS, 27_00, NOON);
         assert_eq!(books.people[2].pots[0].held_minor, 29_70);
-        assert_eq!(books.judge(&bus(18_01), NOON), Verdict::Part(18_00));
-        assert_eq!(books.judge(&bus(18_00), NOON), Verdict::Approve);
+        assert_eq!(books.verdict(&bus(18_01), NOON), Verdict::Part(18_00));
+        assert_eq!(books.verdict(&bus(18_00), NOON), Verdict::Approve);
     }
 
     #[test]
     fn a_released_hold_gives_the_day_back() {
         let mut books = demo();
         books.hold(1, 1, &shops::SUPERMARKETS[0], 22_00, NOON);
-        let again = ask(1, &shops::SUPERMARKETS[1], 21_00);
-        assert_eq!(books.judge(&again, NOON + 60), no("over_period"));
-        assert_eq!(books.judge(&again, NOON + 86_400), Verdict::Approve, "the next day");
+        let again = whole(1, &shops::SUPERMARKETS[1], 21_00);
+        assert_eq!(books.verdict(&again, NOON + 60), no("over_period"));
+        assert_eq!(books.verdict(&again, NOON + 86_400), Verdict::Approve, "the next day");
         books.lower(1, 0);
-        assert_eq!(books.judge(&again, NOON + 60), Verdict::Approve);
+        assert_eq!(books.verdict(&again, NOON + 60), Verdict::Approve);
     }
 
     #[test]
@@ -478,8 +565,8 @@ mod tests {
         let mut books = demo();
         books.hold(1, 0, &shops::CASH_MACHINE, 15_00, NOON - 86_400);
         let cash = ask(0, &shops::CASH_MACHINE, 20_00);
-        assert_eq!(books.judge(&cash, NOON), Verdict::Approve);
-        assert_eq!(books.judge(&cash, NOON - 3600 * 13), no("over_period"), "Sunday 23:00");
+        assert_eq!(books.verdict(&cash, NOON), Verdict::Approve);
+        assert_eq!(books.verdict(&cash, NOON - 3600 * 13), no("over_period"), "Sunday 23:00");
     }
 
     #[test]
@@ -488,22 +575,129 @@ mod tests {
         for number in 1..=3 {
             books.hold(number, 2, &shops::CAFES[0], 3_00, NOON);
         }
-        assert_eq!(books.judge(&ask(2, &shops::CAFES[1], 3_00), NOON), no("too_many"));
-        assert_eq!(books.judge(&ask(2, &shops::CHEMISTS[0], 26_01), NOON), no("over_period"));
-        assert_eq!(books.judge(&ask(2, &shops::BOOKS_ONLINE, 1_00), NOON), no("online_off"));
+        assert_eq!(books.verdict(&ask(2, &shops::CAFES[1], 3_00), NOON), no("too_many"));
+        assert_eq!(books.verdict(&whole(2, &shops::CHEMISTS[0], 26_01), NOON), no("over_period"));
+        let part = books.verdict(&ask(2, &shops::CHEMISTS[0], 26_01), NOON);
+        assert_eq!(part, Verdict::Part(26_00));
+        assert_eq!(books.verdict(&ask(2, &shops::BOOKS_ONLINE, 1_00), NOON), no("online_off"));
         let late = NOON + 11 * 3600;
-        assert_eq!(books.judge(&ask(2, &shops::CHEMISTS[0], 1_00), late), no("hours"));
+        assert_eq!(books.verdict(&ask(2, &shops::CHEMISTS[0], 1_00), late), no("hours"));
     }
 
     #[test]
-    fn only_a_shortfall_of_money_is_made_partial() {
+    fn a_shortfall_of_money_and_limits_on_amounts_leave_a_part() {
         let mut books = demo();
         books.hold(1, 1, &shops::FURNITURE, 60_00, NOON);
-        assert_eq!(books.judge(&ask(1, &shops::SHOE_SHOPS[0], 38_00), NOON), Verdict::Part(20_00));
-        assert_eq!(books.judge(&ask(1, &shops::SHOE_SHOPS[0], 61_00), NOON), no("over_purchase"));
-        let mut fixed = ask(1, &shops::SHOE_SHOPS[0], 38_00);
-        fixed.is_amount_controllable = false;
-        assert_eq!(books.judge(&fixed, NOON), no("no_money"));
+        assert_eq!(
+            books.verdict(&ask(1, &shops::SHOE_SHOPS[0], 38_00), NOON),
+            Verdict::Part(20_00)
+        );
+        assert_eq!(
+            books.verdict(&ask(1, &shops::SHOE_SHOPS[0], 61_00), NOON),
+            Verdict::Part(20_00)
+        );
+        let shoes = whole(1, &shops::SHOE_SHOPS[0], 61_00);
+        assert_eq!(books.verdict(&shoes, NOON), no("over_purchase"));
+        let fixed = whole(1, &shops::SHOE_SHOPS[0], 38_00);
+        assert_eq!(books.verdict(&fixed, NOON), no("no_money"));
+        let phone = ask(0, &shops::PHONE_SHOPS[0], 79_00);
+        assert_eq!(books.verdict(&phone, NOON), no("category_ask"), "no part helps");
+    }
+
+    #[test]
+    fn what_comes_back_gives_the_limit_of_its_day_back_and_the_count_stays() {
+        let mut books = demo();
+        let cafe = (2, &shops::CAFES[0]);
+        for number in 1..=3 {
+            books.hold(number, 2, &shops::CAFES[0], 9_00, NOON);
+            books.capture(number, cafe, Claim::of(9_00), When::at_once(NOON));
+        }
+        let chemist = |amount| whole(2, &shops::CHEMISTS[0], amount);
+        assert_eq!(books.verdict(&chemist(8_01), NOON), no("over_period"), "35.00 a day");
+        books.refund(1, cafe, Claim::of(9_00), When::at_once(NOON));
+        assert_eq!(books.verdict(&chemist(17_00), NOON), Verdict::Approve);
+        assert_eq!(books.verdict(&chemist(17_01), NOON), no("over_period"));
+        assert_eq!(books.verdict(&ask(2, &shops::CAFES[0], 1_00), NOON), no("too_many"));
+        let tomorrow = NOON + 86_400;
+        books.refund(2, cafe, Claim::of(9_00), When::at_once(tomorrow));
+        assert_eq!(books.verdict(&chemist(35_00), tomorrow), Verdict::Approve);
+        assert_eq!(books.verdict(&chemist(35_01), tomorrow), no("over_period"), "of yesterday");
+    }
+
+    #[test]
+    fn a_purchase_counts_on_its_own_day_if_it_is_told_within_a_week() {
+        let books = demo();
+        let day = |bought: i64| books.day(When { heard: NOON, bought }).to_string();
+        let week = 7 * 86_400;
+        assert_eq!(day(NOON), "2026-11-23");
+        assert_eq!(day(NOON - 86_400), "2026-11-22");
+        assert_eq!(day(NOON - week), "2026-11-16");
+        assert_eq!(day(NOON - week - 1), "2026-11-23");
+        assert_eq!(day(NOON + 1), "2026-11-23", "it is still to come");
+        let mut books = demo();
+        books.hold(1, 1, &shops::SUPERMARKETS[0], 22_00, NOON - 86_400);
+        let late =
+            Question { bought_at: NOON - 86_400, ..whole(1, &shops::SUPERMARKETS[1], 21_00) };
+        assert_eq!(books.judge(&late, NOON), no("over_period"));
+    }
+
+    #[test]
+    fn a_machines_own_fee_is_no_cash() {
+        let books = demo();
+        let cash = |amount, fee_minor| {
+            books.verdict(&Question { fee_minor, ..whole(0, &shops::CASH_MACHINE, amount) }, NOON)
+        };
+        assert_eq!(cash(21_75, 1_75), Verdict::Approve);
+        assert_eq!(cash(21_76, 1_75), no("over_period"));
+        assert_eq!(cash(20_01, 0), no("over_period"));
+        let mut books = demo();
+        books.people[0].is_partial_agreed = true;
+        let part = |books: &Books, amount| {
+            let question = Question { fee_minor: 1_75, ..ask(0, &shops::CASH_MACHINE, amount) };
+            books.verdict(&question, NOON)
+        };
+        assert_eq!(part(&books, 31_75), Verdict::Part(21_75));
+        books.hold(1, 0, &shops::CASH_MACHINE, 19_99, NOON);
+        assert_eq!(part(&books, 31_75), Verdict::Part(1_76));
+        books.hold(2, 0, &shops::CASH_MACHINE, 1, NOON);
+        assert_eq!(part(&books, 31_75), no("over_period"), "a fee for nothing");
+    }
+
+    #[test]
+    fn tries_at_one_shop_of_which_nothing_was_claimed_are_one_use_of_an_ok() {
+        let text = "[[person.permission]]\non = { code = \"4812\" }\nup_to = \"30.00\"\nuses = 1\n\
+                    from = 2026-11-23T11:00:00Z\nends = 2026-11-30T11:00:00Z\n";
+        let mut books = changed("exchange_margin_percent = 10", "");
+        books.people[2].terms = Arc::new(vec![Term {
+            on: Scope::Narrow(Narrow::Code("4812".to_owned())),
+            answer: Some(Word::No),
+            limits: Vec::new(),
+            hours: None,
+            own_block: None,
+        }]);
+        assert_eq!(books.verdict(&whole(2, &shops::PHONE_SHOPS[0], 1_00), NOON), no("place_off"));
+        books.allowed = changed("", text).allowed;
+        let shop = |number, shop, amount_minor| Question { number, ..whole(2, shop, amount_minor) };
+        let here = |number, amount| shop(number, &shops::PHONE_SHOPS[0], amount);
+        let there = |number, amount| shop(number, &shops::PHONE_SHOPS[1], amount);
+        let off = |also: &'static str| Verdict::Decline(BTreeSet::from(["place_off", also]));
+        let abroad = Question { is_foreign: true, ..here(1, 33_00) };
+        assert_eq!(books.verdict(&abroad, NOON), Verdict::Approve);
+        let dearer = Question { amount_minor: 33_01, ..abroad };
+        assert_eq!(books.verdict(&dearer, NOON), off("ok_small"));
+        assert_eq!(books.verdict(&here(1, 30_01), NOON), off("ok_small"));
+        let (whose, when) = ((2, &shops::PHONE_SHOPS[0]), When::at_once(NOON));
+        let promise = |amount_minor| Promise { question: 0, amount_minor, allowed: Some(0) };
+        books.approve(1, whose, promise(20_00), when);
+        assert_eq!(books.verdict(&here(1, 10_00), NOON), Verdict::Approve, "more of the same");
+        assert_eq!(books.verdict(&here(2, 10_00), NOON), Verdict::Approve);
+        assert_eq!(books.verdict(&here(2, 10_01), NOON), off("ok_held"));
+        assert_eq!(books.verdict(&there(2, 1_00), NOON), off("ok_held"));
+        books.approve(2, whose, promise(10_00), when);
+        books.lower(1, 0);
+        assert_eq!(books.verdict(&here(3, 20_00), NOON), Verdict::Approve, "one was given up");
+        books.capture(2, whose, Claim::of(10_00), when);
+        assert_eq!(books.verdict(&here(3, 1_00), NOON), off("ok_used"));
     }
 
     /// The demo with more lines in its `[programme]`, and more at its end.
@@ -529,13 +723,13 @@ mod tests {
             (Unknown, "unknown_card"),
         ] {
             let question = Question { card, ..ask(0, &shops::NEWSAGENTS[0], 1_00) };
-            assert_eq!(books.judge(&question, NOON), no(reason));
+            assert_eq!(books.verdict(&question, NOON), no(reason));
         }
         let check = Question { card: Active, ..ask(0, &shops::STREAMING, 0) };
         books.is_paused = true;
-        assert_eq!(books.judge(&check, NOON), no("paused"));
+        assert_eq!(books.verdict(&check, NOON), no("paused"));
         books.people[0].is_ended = true;
-        assert_eq!(books.judge(&check, NOON), no("ended"));
+        assert_eq!(books.verdict(&check, NOON), no("ended"));
     }
 
     #[test]
@@ -543,7 +737,7 @@ mod tests {
         let at = |country: &'static str| -> &'static Shop {
             Box::leak(Box::new(Shop { country, ..shops::DINER_ABROAD }))
         };
-        let verdict = |books: &Books, country| books.judge(&ask(1, at(country), 2_00), NOON);
+        let verdict = |books: &Books, country| books.verdict(&ask(1, at(country), 2_00), NOON);
         let home = changed("home_countries = [\"JE\", \"PT\"]", "");
         let far = changed("unknown_country = \"abroad\"", "");
         for (country, at_home, far_away) in [
@@ -576,20 +770,34 @@ mod tests {
         books.people[2].terms = Arc::new(terms);
         let off = |also: &'static str| Verdict::Decline(BTreeSet::from(["category_off", also]));
         let gift = |number, amount| Question { number, ..ask(2, &shops::GIFT_SHOP, amount) };
-        assert_eq!(books.judge(&gift(1, 9_00), NOON - 4000), no("category_off"));
-        assert_eq!(books.judge(&gift(1, 9_01), NOON), off("ok_small"));
-        assert_eq!(books.judge(&gift(1, 9_00), NOON + 3600), off("ok_over"));
-        assert_eq!(books.judge(&gift(1, 9_00), NOON), Verdict::Approve);
+        assert_eq!(books.verdict(&gift(1, 9_00), NOON - 4000), no("category_off"));
+        assert_eq!(books.verdict(&gift(1, 9_01), NOON), off("ok_small"));
+        assert_eq!(books.verdict(&gift(1, 9_00), NOON + 3600), off("ok_over"));
+        assert_eq!(books.verdict(&gift(1, 9_00), NOON), Verdict::Approve);
         let allowed = books.allowed_for(&gift(1, 9_00), NOON);
         let promise = Promise { question: 0, amount_minor: 9_00, allowed };
-        books.approve(1, (2, &shops::GIFT_SHOP), promise, NOON);
-        books.capture(1, (2, &shops::GIFT_SHOP), 9_00, NOON);
-        assert_eq!(books.judge(&gift(2, 1_00), NOON), off("ok_used"));
+        let (whose, when) = ((2, &shops::GIFT_SHOP), When::at_once(NOON));
+        books.approve(1, whose, promise, when);
+        books.capture(1, whose, Claim::of(9_00), when);
+        assert_eq!(books.verdict(&gift(2, 1_00), NOON), off("ok_used"));
         let mut own = (*books.people[2].terms).clone();
         own.last_mut().unwrap().own_block = Some(OwnBlock { cooling_days: 1 });
         books.people[2].terms = Arc::new(own);
         books.purchases.clear();
-        assert_eq!(books.judge(&gift(3, 1_00), NOON), no("category_off"), "it has not cooled");
+        assert_eq!(books.verdict(&gift(3, 1_00), NOON), no("category_off"), "it has not cooled");
+    }
+
+    #[test]
+    fn a_casino_with_rooms_is_a_hotel_and_gambling() {
+        let casino: &'static Shop =
+            Box::leak(Box::new(Shop { code: "7011", also: &["gambling"], ..shops::HOTEL }));
+        let mut books = demo();
+        assert_eq!(books.verdict(&ask(1, casino, 5_00), NOON), no("funder_rule"));
+        for pot in &mut books.people[0].pots {
+            pot.never = Arc::default();
+        }
+        assert_eq!(books.verdict(&ask(0, casino, 5_00), NOON), no("category_off"), "as agreed");
+        assert_eq!(books.verdict(&ask(0, &shops::HOTEL, 5_00), NOON), Verdict::Approve);
     }
 
     #[test]
@@ -616,9 +824,9 @@ mod tests {
         ana.pots[0].release = Some(Arc::new(release));
         let bus =
             |amount| Question { is_amount_controllable: false, ..ask(2, &shops::BUS, amount) };
-        assert_eq!(books.judge(&bus(10_00), NOON), Verdict::Approve);
-        assert_eq!(books.judge(&bus(10_01), NOON), no("not_yet"));
-        assert_eq!(books.judge(&bus(45_00), NOON + 4 * 86_400), Verdict::Approve);
-        assert_eq!(books.judge(&bus(45_01), NOON + 4 * 86_400), no("no_money"));
+        assert_eq!(books.verdict(&bus(10_00), NOON), Verdict::Approve);
+        assert_eq!(books.verdict(&bus(10_01), NOON), no("not_yet"));
+        assert_eq!(books.verdict(&bus(45_00), NOON + 4 * 86_400), Verdict::Approve);
+        assert_eq!(books.verdict(&bus(45_01), NOON + 4 * 86_400), no("no_money"));
     }
 }

@@ -13,11 +13,20 @@ pub(crate) struct Shop {
     pub(crate) slug: &'static str,
     /// Our everyday category of the code.
     pub(crate) category: &'static str,
+    /// Other kinds that it is too: a casino with rooms is a hotel, and gambling.
+    pub(crate) also: &'static [&'static str],
     pub(crate) city: &'static str,
     pub(crate) country: &'static str,
     /// The network's own name of it; empty when the network tells none.
     pub(crate) network_id: &'static str,
     pub(crate) till: Till,
+}
+
+impl Shop {
+    /// Whether it is of that kind, by its code or beside it.
+    pub(crate) fn is_of(&self, category: &str) -> bool {
+        self.category == category || self.also.contains(&category)
+    }
 }
 
 /// Stands for a network's name that is made from the descriptor.
@@ -56,7 +65,8 @@ const fn shop(
     category: &'static str,
 ) -> Shop {
     let (city, country, network_id, till) = ("LONDON", "GB", OF_ITS_OWN, Till::Counter);
-    Shop { name, descriptor, code, slug, category, city, country, network_id, till }
+    let also = &[];
+    Shop { name, descriptor, code, slug, category, also, city, country, network_id, till }
 }
 
 const fn online(shop: Shop) -> Shop {
@@ -201,6 +211,11 @@ pub(crate) static HOTEL: Shop =
 pub(crate) static CASH_MACHINE: Shop = Shop {
     till: Till::CashMachine,
     ..shop("Cash machine", "ATM BOW ROAD", "6011", "automated_cash_disburse", "cash")
+};
+pub(crate) static NEXT_DOOR: Shop = Shop {
+    city: "DUBLIN",
+    country: "IE",
+    ..shop("Liffey Books", "LIFFEY BOOKS", "5942", "book_stores", "learning")
 };
 pub(crate) static DINER_ABROAD: Shop = Shop {
     city: "LISBOA",

@@ -504,11 +504,12 @@ impl Purchase<'_> {
         Ok(next)
     }
 
-    /// Whether `left` may be paid in place of more. Cash back is handed out whole or not at all.
+    /// Whether `left` may be paid in place of more. Cash back is handed out whole or not at all, and
+    /// a cash machine's own fee is paid for cash only.
     fn may_pay_part(&self, left: Money) -> bool {
         self.request.partial == PartialAmounts::Allowed
             && self.holder.agreement.partial
-            && left.is_positive()
+            && left.minor() > self.request.atm_fee.minor()
             && left.minor() >= self.request.cash_back.minor()
     }
 

@@ -1,7 +1,5 @@
 //! One-off OKs: what may be bought although the list says otherwise.
 
-use std::collections::BTreeSet;
-
 use super::Books;
 use crate::{
     programme::{Permission, Scope},
@@ -59,18 +57,64 @@ impl Books {
         given.filter(move |(_, allowed)| allowed.person == person && allowed.from <= at)
     }
 
-    /// How many purchases use the OK of that number: those of which anything is held or paid.
-    pub(crate) fn uses(&self, allowed: usize) -> usize {
-        let used = |number: &usize| {
-            let purchase = self.purchases.get(number);
-            purchase.is_some_and(|p| p.committed_minor() > 0 && p.uses(allowed))
-        };
-        self.using(allowed).iter().filter(|number| used(number)).count()
+    /// What has become of the OK of that number, without what the purchase `but` makes of it.
+    pub(crate) fn used(&self, allowed: usize, but: usize) -> Used {
+        let mut used = Used::default();
+        for (number, purchase) in &self.purchases {
+            let committed = purchase.committed_minor();
+            if *number == but || committed == 0 || !purchase.uses(allowed) {
+                continue;
+            }
+            used.purchases += 1;
+            if purchase.captured_minor > 0 {
+                used.captured += 1;
+            } else {
+                used.open_minor += committed;
+                used.open_at.push(purchase.shop);
+            }
+        }
+        used
     }
+}
 
-    /// The purchases that were approved by the OK of that number.
-    pub(crate) fn using(&self, allowed: usize) -> BTreeSet<usize> {
-        let purchases = self.purchases.iter();
-        purchases.filter(|(_, p)| p.uses(allowed)).map(|(number, _)| *number).collect()
+/// What purchases have made of an OK.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Used {
+    /// Of which anything is kept aside or was claimed.
+    pub(crate) purchases: usize,
+    /// Of which anything was claimed.
+    captured: usize,
+    /// What is kept aside by those of which nothing was claimed, and where.
+    open_minor: i64,
+    open_at: Vec<&'static Shop>,
+}
+
+impl Allowed {
+    /// Why it does not help with so much at that shop now; none when it helps. `most_minor` is what
+    /// it is for, with what a price may have moved by.
+    ///
+    /// Tries of which nothing was claimed are one use with another at the same shop, as long as all
+    /// of them together stay within it.
+    pub(crate) fn gap(
+        &self,
+        used: &Used,
+        (shop, whole_minor): (&Shop, i64),
+        most_minor: i64,
+        at: i64,
+    ) -> Option<&'static str> {
+        let is_spare = used.purchases < self.uses;
+        let is_open = used.captured == 0 && used.open_minor > 0;
+        if !is_spare && !is_open {
+            return Some("ok_used");
+        }
+        if at >= self.ends {
+            return Some("ok_over");
+        }
+        if whole_minor > most_minor {
+            return Some("ok_small");
+        }
+        let is_here = used.open_at.iter().all(|open| open.is_same_as(shop));
+        let is_within = is_here && used.open_minor + whole_minor <= most_minor;
+        (!is_spare && !is_within).then_some("ok_held")
     }
 }

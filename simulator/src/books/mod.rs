@@ -23,7 +23,7 @@ use crate::{
 
 pub(crate) use allowed::{About, Allowed};
 pub use pot::PotBook;
-pub(crate) use purchase::{Draw, Promise, Purchase, Word};
+pub(crate) use purchase::{Draw, Promise, Purchase, Stands, Word};
 
 /// All that must be true of one programme.
 #[derive(Debug, Clone)]
@@ -41,10 +41,12 @@ pub struct Books {
     margin_percent: i64,
     /// The purchases that shops price in another currency.
     foreign: BTreeSet<usize>,
+    /// What cash machines take for themselves of purchases.
+    fees: BTreeMap<usize, i64>,
     /// Shared, because a storm keeps several books that differ in little.
     pub(crate) purchases: BTreeMap<usize, Arc<Purchase>>,
     /// What may be bought once although the list says otherwise.
-    allowed: Vec<Allowed>,
+    pub(crate) allowed: Vec<Allowed>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +59,29 @@ pub struct PersonBook {
     pub(crate) is_frozen: bool,
     /// Whether they take part no longer.
     pub(crate) is_ended: bool,
+}
+
+/// When something about a purchase is heard, and when the issuer says that it was bought. Unix
+/// seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct When {
+    pub(crate) heard: i64,
+    pub(crate) bought: i64,
+}
+
+impl When {
+    /// Heard as it is bought.
+    pub(crate) const fn at_once(at: i64) -> Self {
+        Self { heard: at, bought: at }
+    }
+}
+
+/// Money that a shop takes or gives back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) amount_minor: i64,
+    /// In the shop's own currency; none when that is the card's.
+    pub(crate) priced: Option<i64>,
 }
 
 impl Books {
@@ -89,6 +114,7 @@ impl Books {
             is_paused: programme.is_paused,
             margin_percent: programme.exchange_margin_percent,
             foreign: BTreeSet::new(),
+            fees: BTreeMap::new(),
             purchases: BTreeMap::new(),
             allowed,
         })
@@ -99,11 +125,23 @@ impl Books {
         self.foreign.insert(number);
     }
 
+    /// A cash machine takes so much of this purchase for itself.
+    pub(crate) fn charge(&mut self, number: usize, fee_minor: i64) {
+        if fee_minor > 0 {
+            self.fees.insert(number, fee_minor);
+        }
+    }
+
     /// The person stops their cards, or lets them pay again.
     pub(crate) fn freeze(&mut self, person: usize, is_frozen: bool) {
         if let Some(person) = self.people.get_mut(person) {
             person.is_frozen = is_frozen;
         }
+    }
+
+    /// What may be kept aside beyond so much, because a rate may change.
+    pub(crate) fn margin_of(&self, amount_minor: i64) -> i64 {
+        (amount_minor * self.margin_percent + 99) / 100
     }
 
     /// Whether everything that a later message can touch is the same.
@@ -119,36 +157,36 @@ impl Books {
     pub(crate) fn cover(
         &self,
         person: usize,
-        category: &str,
+        shop: &Shop,
         amount_minor: i64,
         date: Date,
     ) -> Vec<(usize, i64)> {
         let spendable = |pot: &PotBook| pot.spendable_minor(date);
-        self.drain(person, category, amount_minor, date, spendable)
+        self.drain(person, shop, amount_minor, date, spendable)
     }
 
     /// As [`Books::cover`], for what is owed: from all that is left, let out or not.
     fn cover_owed(
         &self,
         person: usize,
-        category: &str,
+        shop: &Shop,
         amount_minor: i64,
         date: Date,
     ) -> Vec<(usize, i64)> {
-        self.drain(person, category, amount_minor, date, PotBook::left_minor)
+        self.drain(person, shop, amount_minor, date, PotBook::left_minor)
     }
 
     fn drain(
         &self,
         person: usize,
-        category: &str,
+        shop: &Shop,
         amount_minor: i64,
         date: Date,
         available: impl Fn(&PotBook) -> i64,
     ) -> Vec<(usize, i64)> {
         let mut rest = amount_minor;
         let mut parts = Vec::new();
-        for pot in self.eligible(person, category, date) {
+        for pot in self.eligible(person, shop, date) {
             let book = self.people.get(person).and_then(|person| person.pots.get(pot));
             let part = book.map_or(0, &available).min(rest);
             if part > 0 {
@@ -159,13 +197,20 @@ impl Books {
         parts
     }
 
-    /// The pots that may pay for the category, in the order in which they do.
-    pub(crate) fn eligible(&self, person: usize, category: &str, date: Date) -> Vec<usize> {
+    /// The pots that may pay at the shop, in the order in which they do.
+    pub(crate) fn eligible(&self, person: usize, shop: &Shop, date: Date) -> Vec<usize> {
         let Some(person) = self.people.get(person) else { return Vec::new() };
         let pots = person.pots.iter().enumerate();
-        let mut pots: Vec<_> = pots.filter(|(_, pot)| pot.is_for(category, date)).collect();
+        let mut pots: Vec<_> = pots.filter(|(_, pot)| pot.is_for(shop, date)).collect();
         pots.sort_by_key(|(_, pot)| (pot.is_emergency, !pot.drains_first));
         pots.into_iter().map(|(index, _)| index).collect()
+    }
+
+    /// The local day on which a purchase counts: its own, if it is told within seven days.
+    pub(crate) fn day(&self, when: When) -> Date {
+        const TOLD_WITHIN: i64 = 7 * 86_400;
+        let is_fair = (0..=TOLD_WITHIN).contains(&(when.heard - when.bought));
+        self.local(if is_fair { when.bought } else { when.heard }).date()
     }
 
     /// Money is kept aside for question number `question` of a purchase. One of which nothing is
@@ -175,10 +220,10 @@ impl Books {
         number: usize,
         (person, shop): (usize, &'static Shop),
         promise: Promise,
-        at: i64,
+        when: When,
     ) {
-        let day = self.local(at).date();
-        let purchase = self.purchase(number, (person, shop), shop.till, at);
+        let (day, today) = (self.day(when), self.local(when.heard).date());
+        let purchase = self.purchase(number, (person, shop), shop.till, when);
         if purchase.committed_minor() == 0 {
             (purchase.day, purchase.till) = (day, shop.till);
             purchase.forget_allowed();
@@ -187,7 +232,7 @@ impl Books {
         let amount_minor = promise.amount_minor;
         purchase.promises.push(promise);
         let more_minor = amount_minor + purchase.margin_minor() - kept_minor;
-        let parts = self.cover(person, shop.category, more_minor, day);
+        let parts = self.cover(person, shop, more_minor, today);
         self.settle(number, &parts);
     }
 
@@ -197,63 +242,115 @@ impl Books {
         number: usize,
         (person, shop): (usize, &'static Shop),
         word: Word,
-        at: i64,
+        when: When,
     ) {
-        let purchase = self.purchase(number, (person, shop), shop.till, at);
+        let purchase = self.told(number, (person, shop), shop.till, when);
         purchase.hear(word);
         let missing = purchase.wanted_minor() - purchase.held_minor();
-        let date = self.local(at).date();
-        let parts = self.cover_owed(person, shop.category, missing, date);
+        let today = self.local(when.heard).date();
+        let parts = self.cover_owed(person, shop, missing, today);
         self.settle(number, &parts);
     }
 
     /// The merchant claims money: from the hold, then the same pots, then other pots, then
-    /// exposure. A purchase that nobody was asked about counts as if it had been, on this day.
+    /// exposure. A purchase that nobody was asked about counts as if it had been.
     pub(crate) fn capture(
         &mut self,
         number: usize,
         (person, shop): (usize, &'static Shop),
-        amount_minor: i64,
-        at: i64,
+        claim: Claim,
+        when: When,
     ) {
-        let purchase = self.purchase(number, (person, shop), clearing_till(shop), at);
-        purchase.captured_minor += amount_minor;
-        let mut rest = amount_minor;
+        let purchase = self.told(number, (person, shop), clearing_till(shop), when);
+        purchase.captured_minor += claim.amount_minor;
+        purchase.priced.captured += claim.priced.unwrap_or(0);
+        let mut rest = claim.amount_minor;
         for draw in purchase.draws.clone() {
             let part = draw.held_minor.min(rest);
             self.shift(number, draw.pot, -part, part);
             rest -= part;
         }
-        for (pot, left) in self.own_and_eligible(number, at) {
+        for (pot, left) in self.own_and_eligible(number, when.heard) {
             let part = self.left_minor(person, pot).min(left).min(rest);
             self.shift(number, pot, 0, part);
             rest -= part;
         }
         self.exposure_minor += rest;
-        let purchase = self.purchase(number, (person, shop), shop.till, at);
+        let purchase = self.purchase(number, (person, shop), shop.till, when);
         purchase.over_minor += rest;
         let waiting_minor = std::mem::take(&mut purchase.waiting_minor);
         self.suspense_minor -= waiting_minor;
         self.give_back(number, waiting_minor);
-        let parts = self.own_and_eligible(number, at);
+        self.settle_exchange(number);
+        let parts = self.own_and_eligible(number, when.heard);
         self.settle(number, &parts);
     }
 
-    /// Money back to the pots it came from, last drawn first; what no capture explains waits in
-    /// suspense.
+    /// Money back to the pots it came from, last drawn first; what no capture and no other rate
+    /// explains waits in suspense.
     pub(crate) fn refund(
         &mut self,
         number: usize,
         (person, shop): (usize, &'static Shop),
-        amount_minor: i64,
-        at: i64,
+        claim: Claim,
+        when: When,
     ) {
-        self.purchase(number, (person, shop), clearing_till(shop), at);
-        self.give_back(number, amount_minor);
-        let mut parts = self.own_and_eligible(number, at);
+        let purchase = self.told(number, (person, shop), clearing_till(shop), when);
+        purchase.refunded_minor += claim.amount_minor;
+        purchase.priced.refunded += claim.priced.unwrap_or(0);
+        self.give_back(number, claim.amount_minor);
+        self.settle_exchange(number);
+        let mut parts = self.own_and_eligible(number, when.heard);
         let own = self.purchases.get(&number).map_or(0, |purchase| purchase.draws.len());
         parts.truncate(own);
         self.settle(number, &parts);
+    }
+
+    /// The purchase that money back belongs to which names the purchase `named`: that one, if the shop
+    /// fits; else the only other one at the shop of which so much is left; else `own`, one of its own.
+    pub(crate) fn refunded_on(
+        &self,
+        named: usize,
+        own: usize,
+        (person, shop): (usize, &'static Shop),
+        amount_minor: i64,
+    ) -> usize {
+        let fits = self.purchases.get(&named).is_none_or(|known| known.shop.may_be(shop));
+        if fits {
+            return named;
+        }
+        let could_be = |(number, purchase): &(&usize, &Arc<Purchase>)| {
+            let paid =
+                purchase.captured_minor - purchase.refunded_minor.min(purchase.captured_minor);
+            let margin = (paid * purchase.margin_percent() + 99) / 100;
+            let is_other = **number != named && purchase.person == person;
+            is_other && purchase.shop.is_same_as(shop) && paid > 0 && amount_minor <= paid + margin
+        };
+        let mut fitting = self.purchases.iter().filter(could_be);
+        match (fitting.next(), fitting.next()) {
+            (Some((only, _)), None) => *only,
+            (_, _) => own,
+        }
+    }
+
+    /// A gain by another rate goes from suspense into the pot that paid.
+    fn settle_exchange(&mut self, number: usize) {
+        let Some(purchase) = self.purchases.get_mut(&number).map(Arc::make_mut) else { return };
+        let is_minor = purchase.exchange.map_or(0, |(_, amount)| amount);
+        let paid = purchase.draws.iter().find(|draw| draw.paid_minor > 0).map(|draw| draw.pot);
+        let Some(pot) = purchase.exchange.map(|(pot, _)| pot).or(paid) else { return };
+        let more = purchase.wanted_exchange_minor() - is_minor;
+        let gained = more.min(purchase.waiting_minor).max(0);
+        if gained == 0 {
+            return;
+        }
+        purchase.exchange = Some((pot, is_minor + gained));
+        purchase.waiting_minor -= gained;
+        self.suspense_minor -= gained;
+        let person = self.people.get_mut(purchase.person);
+        if let Some(pot) = person.and_then(|person| person.pots.get_mut(pot)) {
+            pot.loaded_minor += gained;
+        }
     }
 
     /// What the purchase holds or has spent, pot by pot, in words: "£40.00 from pets, …".
@@ -283,8 +380,26 @@ impl Books {
         let Some(purchase) = self.purchases.get(&number) else { return Vec::new() };
         let own = purchase.draws.iter().map(|draw| draw.pot);
         let date = self.local(at).date();
-        let eligible = self.eligible(purchase.person, purchase.shop.category, date);
+        let eligible = self.eligible(purchase.person, purchase.shop, date);
         own.chain(eligible).map(|pot| (pot, self.left_minor(purchase.person, pot))).collect()
+    }
+
+    /// The purchase that the issuer tells of: one of which nothing was ever kept aside or claimed
+    /// counts as this message says.
+    fn told(
+        &mut self,
+        number: usize,
+        whose: (usize, &'static Shop),
+        till: Till,
+        when: When,
+    ) -> &mut Purchase {
+        let day = self.day(when);
+        let purchase = self.purchase(number, whose, till, when);
+        if purchase.is_untouched() {
+            (purchase.day, purchase.till) = (day, till);
+            purchase.forget_allowed();
+        }
+        purchase
     }
 
     fn purchase(
@@ -292,11 +407,16 @@ impl Books {
         number: usize,
         (person, shop): (usize, &'static Shop),
         till: Till,
-        at: i64,
+        when: When,
     ) -> &mut Purchase {
-        let day = self.local(at).date();
+        let day = self.day(when);
         let margin_percent = if self.foreign.contains(&number) { self.margin_percent } else { 0 };
-        let begin = || Arc::new(Purchase::begin((person, shop), till, day, margin_percent));
+        let fee_minor = self.fees.get(&number).copied().unwrap_or(0);
+        let begin = || {
+            let mut begun = Purchase::begin((person, shop), till, day, margin_percent);
+            begun.fee_minor = fee_minor;
+            Arc::new(begun)
+        };
         let purchase = self.purchases.entry(number).or_insert_with(begin);
         Arc::make_mut(purchase)
     }
@@ -351,8 +471,10 @@ impl Books {
         if let Some(draw) = purchase.draws.iter_mut().find(|draw| draw.pot == pot) {
             draw.held_minor += held;
             draw.spent_minor += spent;
+            draw.paid_minor += spent.max(0);
         } else {
-            purchase.draws.push(Draw { pot, held_minor: held, spent_minor: spent });
+            let paid_minor = spent.max(0);
+            purchase.draws.push(Draw { pot, held_minor: held, spent_minor: spent, paid_minor });
         }
     }
 }

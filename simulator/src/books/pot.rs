@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use jiff::{Span, civil::Date};
 
-use crate::programme::{Every, Release};
+use crate::{
+    programme::{Every, Release},
+    shops::Shop,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PotBook {
@@ -47,9 +50,9 @@ impl PotBook {
     }
 
     /// The law of the money: what the stream may never buy, and until when it may buy anything.
-    pub(crate) fn is_barred(&self, category: &str, date: Date) -> bool {
+    pub(crate) fn is_barred(&self, shop: &Shop, date: Date) -> bool {
         let is_past = self.ends_on.is_some_and(|last| date > last);
-        is_past || self.never.iter().any(|never| never == category)
+        is_past || self.never.iter().any(|never| shop.is_of(never))
     }
 
     /// Whether the pot was agreed for the category, whatever the law says.
@@ -57,8 +60,8 @@ impl PotBook {
         self.only.as_ref().is_none_or(|only| only.iter().any(|name| name == category))
     }
 
-    pub(crate) fn is_for(&self, category: &str, date: Date) -> bool {
-        !self.is_barred(category, date) && self.is_agreed_for(category)
+    pub(crate) fn is_for(&self, shop: &Shop, date: Date) -> bool {
+        !self.is_barred(shop, date) && self.is_agreed_for(shop.category)
     }
 }
 
@@ -137,7 +140,8 @@ mod tests {
     #[test]
     fn a_stream_that_has_ended_pays_for_nothing() {
         let pot = pot(Every::Day, date(2027, 1, 4));
-        assert!(pot.is_for("food", date(2027, 12, 31)));
-        assert!(!pot.is_for("food", date(2028, 1, 1)));
+        let shop = &crate::shops::BUS;
+        assert!(pot.is_for(shop, date(2027, 12, 31)));
+        assert!(!pot.is_for(shop, date(2028, 1, 1)));
     }
 }

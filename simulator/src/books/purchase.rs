@@ -20,6 +20,16 @@ pub(crate) struct Purchase {
     /// The issuer's latest word.
     word: Option<Word>,
     pub(crate) captured_minor: i64,
+    /// What came back, wherever it went.
+    pub(crate) refunded_minor: i64,
+    /// Captures that named this purchase and did not fit it.
+    pub(super) elsewhere_minor: i64,
+    /// What the shop took and gave back in its own currency.
+    pub(super) priced: Priced,
+    /// What came back beyond what was captured because the rate had changed, and the pot that has it.
+    pub(super) exchange: Option<(usize, i64)>,
+    /// What a cash machine takes for itself: it is no cash.
+    pub(crate) fee_minor: i64,
     /// In the order in which the pots were drawn.
     pub(crate) draws: Vec<Draw>,
     /// Captured beyond all pots, and not given back.
@@ -38,18 +48,66 @@ pub(crate) struct Promise {
     pub(crate) allowed: Option<usize>,
 }
 
-/// The issuer's snapshot of a purchase. Ordered by when the issuer made it, whenever it arrives.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// What was captured and refunded in the shop's own currency.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Priced {
+    pub(crate) captured: i64,
+    pub(crate) refunded: i64,
+}
+
+/// The issuer's snapshot of a purchase, at its place among the others: the last one is true,
+/// whenever and in whatever order they arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Word {
     /// Unix seconds.
     pub(crate) at: i64,
+    /// Whether it is not the first about its purchase.
+    pub(crate) is_update: bool,
     /// How many questions had been answered.
     pub(crate) answers: usize,
-    pub(crate) is_over: bool,
-    /// The event that told it.
-    pub(crate) event: String,
-    /// What the issuer holds, or was claimed, in total; none once it was undone.
-    pub(crate) total_minor: Option<i64>,
+    /// How many captures it lists.
+    pub(crate) listed: usize,
+    pub(crate) stands: Stands,
+}
+
+/// How a purchase stands at the issuer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stands {
+    /// So much is held, captures included.
+    Open(i64),
+    /// So much was claimed, and no more will be.
+    Closed(i64),
+    Declined,
+    Expired,
+    Reversed,
+}
+
+impl Word {
+    pub(crate) const fn is_over(&self) -> bool {
+        !matches!(self.stands, Stands::Open(_))
+    }
+
+    /// What is held, or was claimed, in total; none once it was undone.
+    const fn total_minor(&self) -> Option<i64> {
+        match self.stands {
+            Stands::Open(total) | Stands::Closed(total) => Some(total),
+            Stands::Declined | Stands::Expired | Stands::Reversed => None,
+        }
+    }
+
+    /// Of two made in the same second the one is later that knows more; of two that know as much the
+    /// one that holds less. The event that told it has no say.
+    fn place(&self) -> (i64, bool, usize, usize, bool, i64, u8) {
+        let kind = match self.stands {
+            Stands::Open(_) => 0,
+            Stands::Closed(_) => 1,
+            Stands::Declined => 2,
+            Stands::Expired => 3,
+            Stands::Reversed => 4,
+        };
+        let less = -self.total_minor().unwrap_or(0);
+        (self.at, self.is_update, self.answers, self.listed, self.is_over(), less, kind)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +116,8 @@ pub(crate) struct Draw {
     pub(crate) pot: usize,
     pub(crate) held_minor: i64,
     pub(crate) spent_minor: i64,
+    /// All that was ever claimed of it, given back or not.
+    pub(crate) paid_minor: i64,
 }
 
 impl Purchase {
@@ -76,6 +136,11 @@ impl Purchase {
             promises: Vec::new(),
             word: None,
             captured_minor: 0,
+            refunded_minor: 0,
+            elsewhere_minor: 0,
+            priced: Priced::default(),
+            exchange: None,
+            fee_minor: 0,
             draws: Vec::new(),
             over_minor: 0,
             waiting_minor: 0,
@@ -83,7 +148,7 @@ impl Purchase {
     }
 
     pub(super) fn hear(&mut self, word: Word) {
-        if self.word.as_ref().is_none_or(|known| *known < word) {
+        if self.word.as_ref().is_none_or(|known| known.place() < word.place()) {
             self.word = Some(word);
         }
     }
@@ -104,10 +169,34 @@ impl Purchase {
         self.draws.iter().map(|draw| draw.held_minor).sum()
     }
 
-    /// What counts towards limits: what is kept aside of what was asked, and what was claimed. A
-    /// refund gives nothing of it back.
+    /// What is kept aside of what was asked, and what was claimed: while it is anything, the purchase
+    /// counts as one.
     pub(crate) fn committed_minor(&self) -> i64 {
         self.held_minor() - self.margin_held_minor() + self.captured_minor
+    }
+
+    /// What counts towards limits: what is committed, without what came back.
+    pub(crate) fn counted_minor(&self) -> i64 {
+        self.committed_minor() - self.refunded_minor.min(self.captured_minor)
+    }
+
+    /// Whether nothing was ever kept aside or claimed.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.draws.is_empty() && self.captured_minor == 0
+    }
+
+    /// What came back beyond what was captured, as far as another rate explains it; nothing where the
+    /// shop gave more back in its own currency than it had taken.
+    pub(super) fn wanted_exchange_minor(&self) -> i64 {
+        if self.priced.refunded > self.priced.captured || self.captured_minor == 0 {
+            return 0;
+        }
+        let margin_minor = (self.captured_minor * self.margin_percent + 99) / 100;
+        (self.refunded_minor - self.captured_minor).clamp(0, margin_minor)
+    }
+
+    pub(super) const fn margin_percent(&self) -> i64 {
+        self.margin_percent
     }
 
     /// What should be kept aside: what is asked, and its margin.
@@ -119,8 +208,12 @@ impl Purchase {
     /// a whole penny, until nothing is asked any more or the shop has told its last claim.
     pub(super) fn margin_minor(&self) -> i64 {
         let estimate_minor = match &self.word {
-            Some(word) if word.is_over => self.promised_minor(),
-            Some(word) => word.total_minor.unwrap_or(0) + self.promised_minor(),
+            Some(word) => match word.stands {
+                Stands::Open(total) => total + self.promised_minor(),
+                Stands::Closed(_) | Stands::Declined | Stands::Expired | Stands::Reversed => {
+                    self.promised_minor()
+                }
+            },
             None => self.promised_minor(),
         };
         if self.asked_minor() > 0 { (estimate_minor * self.margin_percent + 99) / 100 } else { 0 }
@@ -142,10 +235,12 @@ impl Purchase {
     /// that the word does not know of, less what was claimed.
     fn asked_minor(&self) -> i64 {
         let promised = self.promised_minor();
-        match self.word.as_ref().map(|word| word.total_minor) {
-            Some(None) => promised,
-            Some(Some(total)) => (total + promised - self.captured_minor).max(0),
-            None => (promised - self.captured_minor).max(0),
-        }
+        let told = match self.word.as_ref().map(|word| word.stands) {
+            Some(Stands::Declined | Stands::Expired | Stands::Reversed) => return promised,
+            Some(Stands::Open(total)) => total,
+            Some(Stands::Closed(claimed)) => (claimed - self.elsewhere_minor).max(0),
+            None => 0,
+        };
+        (told + promised - self.captured_minor).max(0)
     }
 }

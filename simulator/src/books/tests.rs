@@ -15,6 +15,13 @@ fn pots(books: &Books, person: usize) -> Vec<(i64, i64, i64)> {
     pots.iter().map(|pot| (pot.held_minor, pot.spent_minor, pot.left_minor())).collect()
 }
 
+impl Claim {
+    /// So much in the card's own currency.
+    pub(crate) const fn of(amount_minor: i64) -> Self {
+        Self { amount_minor, priced: None }
+    }
+}
+
 /// Short ways of saying things about a purchase that is known.
 impl Books {
     pub(crate) fn hold(
@@ -26,30 +33,34 @@ impl Books {
         at: i64,
     ) {
         let question = self.purchases.get(&number).map_or(0, |known| known.promises.len());
-        self.approve(number, (person, shop), Promise { question, amount_minor, allowed: None }, at);
+        let promise = Promise { question, amount_minor, allowed: None };
+        self.approve(number, (person, shop), promise, When::at_once(at));
     }
 
     /// The issuer keeps only this much aside from now on.
     pub(crate) fn lower(&mut self, number: usize, to_minor: i64) {
         let known = Arc::clone(&self.purchases[&number]);
+        let total = to_minor + known.captured_minor;
         let word = Word {
             at: i64::MAX,
+            is_update: true,
             answers: known.promises.len(),
-            is_over: to_minor == 0,
-            event: String::new(),
-            total_minor: (to_minor > 0).then_some(to_minor + known.captured_minor),
+            listed: 0,
+            stands: if to_minor == 0 { Stands::Reversed } else { Stands::Open(total) },
         };
-        self.hear(number, (known.person, known.shop), word, 0);
+        self.hear(number, (known.person, known.shop), word, When::at_once(0));
     }
 
     fn claim(&mut self, number: usize, amount_minor: i64) {
         let known = Arc::clone(&self.purchases[&number]);
-        self.capture(number, (known.person, known.shop), amount_minor, 0);
+        let whose = (known.person, known.shop);
+        self.capture(number, whose, Claim::of(amount_minor), When::at_once(0));
     }
 
     fn pay_back(&mut self, number: usize, amount_minor: i64) {
         let known = Arc::clone(&self.purchases[&number]);
-        self.refund(number, (known.person, known.shop), amount_minor, 0);
+        let whose = (known.person, known.shop);
+        self.refund(number, whose, Claim::of(amount_minor), When::at_once(0));
     }
 }
 
@@ -88,9 +99,9 @@ fn an_over_capture_takes_the_pot_then_exposure() {
 fn emergency_money_is_the_last_and_only_for_its_categories() {
     let mut books = demo();
     let date = crate::stories::STORY_DAY;
-    assert_eq!(books.cover(DEE, "food", 63_90, date), [(2, 63_90)]);
-    assert_eq!(books.cover(DEE, "food", 70_00, date), [(2, 63_90), (3, 6_10)]);
-    assert_eq!(books.cover(DEE, "clothes", 70_00, date), [(2, 63_90)]);
+    assert_eq!(books.cover(DEE, &shops::NEWSAGENTS[0], 63_90, date), [(2, 63_90)]);
+    assert_eq!(books.cover(DEE, &shops::NEWSAGENTS[0], 70_00, date), [(2, 63_90), (3, 6_10)]);
+    assert_eq!(books.cover(DEE, &shops::SHOE_SHOPS[0], 70_00, date), [(2, 63_90)]);
     books.hold(1, DEE, &shops::NEWSAGENTS[0], 70_00, 0);
     assert_eq!(pots(&books, DEE)[3], (6_10, 0, 13_90));
 }
@@ -110,7 +121,7 @@ fn a_released_rest_stops_counting_and_a_late_capture_still_pays() {
 #[test]
 fn a_charge_nobody_was_asked_about_is_paid() {
     let mut books = demo();
-    books.capture(1, (ANA, &shops::BUS), 2_40, 0);
+    books.capture(1, (ANA, &shops::BUS), Claim::of(2_40), When::at_once(0));
     assert_eq!(pots(&books, ANA), [(0, 2_40, 42_60)]);
 }
 
@@ -149,4 +160,84 @@ fn a_margin_takes_what_there_is_and_pays_for_more_of_the_same() {
     assert_eq!(books.purchases[&1].margin_held_minor(), 0);
     books.lower(1, 0);
     assert_eq!(pots(&books, ANA), [(0, 0, 45_00)]);
+}
+
+#[test]
+fn a_gain_by_another_rate_goes_to_the_pot_that_paid_and_what_it_does_not_explain_waits() {
+    let ana = (ANA, &shops::CAFES[0]);
+    let of = |amount_minor, euros| Claim { amount_minor, priced: Some(euros) };
+    let when = When::at_once(0);
+    for (refunds, left, suspense) in [
+        (vec![of(20_40, 23_40)], 45_40, 0),
+        (vec![of(21_50, 23_40)], 46_00, 50),
+        (vec![of(19_20, 23_40)], 44_20, 0),
+        (vec![of(20_40, 23_41)], 45_00, 40),
+        (vec![of(10_40, 11_70), of(10_40, 11_70)], 45_80, 0),
+    ] {
+        let mut books = demo_abroad();
+        books.hold(1, ANA, &shops::CAFES[0], 20_00, 0);
+        books.capture(1, ana, of(20_00, 23_40), when);
+        for refund in &refunds {
+            books.refund(1, ana, *refund, when);
+        }
+        assert_eq!(books.people[ANA].pots[0].left_minor(), left, "{refunds:?}");
+        assert_eq!(books.suspense_minor, suspense, "{refunds:?}");
+        // As well if the claim comes last.
+        let mut late = demo_abroad();
+        late.hold(1, ANA, &shops::CAFES[0], 20_00, 0);
+        for refund in &refunds {
+            late.refund(1, ana, *refund, when);
+        }
+        late.capture(1, ana, of(20_00, 23_40), when);
+        assert_eq!(late.people, books.people, "{refunds:?}");
+        assert_eq!(late.suspense_minor, suspense, "{refunds:?}");
+    }
+}
+
+#[test]
+fn of_snapshots_of_one_second_the_one_that_knows_more_is_true() {
+    let said =
+        |is_update, answers, listed, stands| Word { at: 5, is_update, answers, listed, stands };
+    let order = [
+        said(false, 1, 0, Stands::Open(10_00)),
+        said(true, 1, 0, Stands::Open(12_00)),
+        said(true, 1, 0, Stands::Open(8_00)),
+        said(true, 2, 0, Stands::Open(9_00)),
+        said(true, 2, 1, Stands::Open(9_00)),
+        said(true, 2, 1, Stands::Closed(9_00)),
+        said(true, 2, 1, Stands::Reversed),
+    ];
+    for turn in 0..order.len() {
+        let mut books = demo();
+        let mut words = order;
+        words.rotate_left(turn);
+        for word in words {
+            books.hear(1, (ANA, &shops::BUS), word, When::at_once(0));
+        }
+        assert_eq!(pots(&books, ANA)[0].0, 0, "reversed, whatever came last: {turn}");
+        let mut books = demo();
+        for word in words.into_iter().filter(|word| !word.is_over()) {
+            books.hear(1, (ANA, &shops::BUS), word, When::at_once(0));
+        }
+        assert_eq!(pots(&books, ANA)[0].0, 9_00, "{turn}");
+    }
+}
+
+#[test]
+fn money_back_that_names_another_shops_purchase_finds_the_only_one_that_fits() {
+    let mut books = demo();
+    for (number, shop) in [(1, &shops::BUS), (2, &shops::GYM), (3, &shops::GYM)] {
+        books.hold(number, ANA, shop, 5_00, 0);
+    }
+    let gym = |books: &Books, amount| books.refunded_on(1, 99, (ANA, &shops::GYM), amount);
+    assert_eq!(books.refunded_on(1, 99, (ANA, &shops::BUS), 5_00), 1);
+    assert_eq!(gym(&books, 5_00), 99, "nothing was claimed");
+    books.claim(2, 5_00);
+    assert_eq!(gym(&books, 5_00), 2);
+    assert_eq!(gym(&books, 5_01), 99);
+    books.claim(3, 4_00);
+    assert_eq!(gym(&books, 4_50), 2);
+    assert_eq!(gym(&books, 4_00), 99, "either");
+    books.pay_back(2, 3_00);
+    assert_eq!(gym(&books, 4_00), 3);
 }

@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::stripe::{Answered, Authorisation, Link, Moved, Reached, Status};
-use crate::report::Kind;
+use crate::{
+    books::{Claim, Stands, Word},
+    report::Kind,
+};
 
 const CREATED: &str = "issuing_authorization.created";
 const UPDATED: &str = "issuing_authorization.updated";
@@ -20,6 +23,8 @@ pub(crate) struct File {
     approved_minor: i64,
     /// When the last snapshot was made.
     told_at: i64,
+    /// Whether several snapshots may be made in one second.
+    pub(crate) is_hasty: bool,
 }
 
 /// One event, before it has an id.
@@ -38,14 +43,10 @@ pub(crate) struct Message {
 /// What a message says, for the books.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum News {
-    /// How the purchase stands: what is held or was claimed in total, none once it was undone.
-    Word {
-        answers: usize,
-        is_over: bool,
-        total_minor: Option<i64>,
-    },
-    Capture(Link),
-    Refund(Link),
+    /// How the purchase stands.
+    Word(Word),
+    Capture(Link, Claim),
+    Refund(Link, Claim),
 }
 
 /// How much of what is still kept aside, or of what was claimed.
@@ -78,6 +79,7 @@ impl File {
             confirmed: 0,
             approved_minor: 0,
             told_at: i64::MIN,
+            is_hasty: false,
         }
     }
 
@@ -135,7 +137,11 @@ impl File {
             self.authorisation.status = Status::Closed;
         }
         let message = self.updated(Kind::Confirmed, last.amount_minor, Value::Null, at);
-        Some(Message { name: CREATED, previous: None, ..message })
+        let news = match message.news {
+            News::Word(word) => News::Word(Word { is_update: false, ..word }),
+            news @ (News::Capture(..) | News::Refund(..)) => news,
+        };
+        Some(Message { name: CREATED, previous: None, news, ..message })
     }
 
     /// The issuer refused before it asked us.
@@ -247,32 +253,76 @@ impl File {
         is_some.then(|| self.moved(id, Moved::Refund, amount_minor, link, at))
     }
 
+    /// All that was claimed comes back in the shop's own currency, at another rate: this much more, or
+    /// less, in the card's.
+    pub(crate) fn refund_at_another_rate(
+        &self,
+        id: &str,
+        more_minor: i64,
+        at: i64,
+    ) -> Option<Message> {
+        let priced = self.authorisation.priced(self.captured_minor);
+        let amounts = (self.captured_minor + more_minor, priced);
+        let is_some = self.captured_minor > 0 && amounts.0 > 0;
+        is_some.then(|| self.moved_as(id, Moved::Refund, amounts, Link::Linked, at))
+    }
+
+    /// The issuer approves without asking, and has not told yet.
+    pub(crate) fn stand_in(&mut self, amount_minor: i64, at: i64) {
+        self.answer(amount_minor, amount_minor, Reached::StoodIn, at);
+    }
+
     /// Money back that names no purchase, whatever was claimed.
     pub(crate) fn refund_unlinked(&self, id: &str, amount_minor: i64, at: i64) -> Message {
         self.moved(id, Moved::Refund, amount_minor, Link::Unlinked, at)
     }
 
     fn moved(&self, id: &str, moved: Moved, amount_minor: i64, link: Link, at: i64) -> Message {
+        let priced = self.authorisation.priced(amount_minor);
+        self.moved_as(id, moved, (amount_minor, priced), link, at)
+    }
+
+    /// Money that moves, with what it is in the shop's own currency.
+    fn moved_as(
+        &self,
+        id: &str,
+        moved: Moved,
+        (amount_minor, priced): (i64, i64),
+        link: Link,
+        at: i64,
+    ) -> Message {
+        let is_foreign = self.authorisation.priced_in.is_some();
+        let claim = Claim { amount_minor, priced: is_foreign.then_some(priced) };
         let (kind, news) = match moved {
-            Moved::Capture => (Kind::ChargedUnasked, News::Capture(link)),
-            Moved::Refund => (Kind::Refunded, News::Refund(link)),
+            Moved::Capture => (Kind::ChargedUnasked, News::Capture(link, claim)),
+            Moved::Refund => (Kind::Refunded, News::Refund(link, claim)),
         };
-        let object = self.authorisation.transaction(id, moved, amount_minor, at, link);
+        let amounts = (amount_minor, priced);
+        let object = self.authorisation.transaction(id, moved, amounts, at, link);
         let (name, previous) = (TRANSACTION, None);
         Message { name, kind, amount_minor, created: at, object, previous, news }
     }
 
-    /// A snapshot of how it stands. No two are made in the same second: their time orders them.
+    /// A snapshot of how it stands. No two are made in the same second, so that their time orders
+    /// them, unless the file is a hasty one.
     fn updated(&mut self, kind: Kind, amount_minor: i64, previous: Value, at: i64) -> Message {
-        self.told_at = at.max(self.told_at.saturating_add(1));
+        let after = if self.is_hasty { self.told_at } else { self.told_at.saturating_add(1) };
+        self.told_at = at.max(after);
         let authorisation = &self.authorisation;
-        let total_minor = match authorisation.status {
-            _ if !authorisation.is_approved() => None,
-            Status::Pending => Some(authorisation.amount_minor),
-            Status::Closed => Some(self.captured_minor),
-            Status::Reversed | Status::Expired => None,
+        let stands = match authorisation.status {
+            Status::Reversed => Stands::Reversed,
+            Status::Expired => Stands::Expired,
+            Status::Pending | Status::Closed if !authorisation.is_approved() => Stands::Declined,
+            Status::Pending => Stands::Open(authorisation.amount_minor),
+            Status::Closed => Stands::Closed(self.captured_minor),
         };
-        let is_open = authorisation.status == Status::Pending && total_minor.is_some();
+        let word = Word {
+            at: self.told_at,
+            is_update: true,
+            answers: authorisation.history.len(),
+            listed: authorisation.transactions.len(),
+            stands,
+        };
         Message {
             name: UPDATED,
             kind,
@@ -280,11 +330,7 @@ impl File {
             created: self.told_at,
             object: authorisation.snapshot(),
             previous: Some(previous),
-            news: News::Word {
-                answers: authorisation.history.len(),
-                is_over: !is_open,
-                total_minor,
-            },
+            news: News::Word(word),
         }
     }
 }

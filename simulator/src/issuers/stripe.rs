@@ -31,6 +31,8 @@ pub(crate) struct Authorisation {
     pub(crate) currency: String,
     pub(crate) created: i64,
     pub(crate) is_amount_controllable: bool,
+    /// What of it a cash machine takes for itself.
+    pub(crate) fee_minor: i64,
     /// The currency that the shop prices in, if it is another one.
     pub(crate) priced_in: Option<Foreign>,
     pub(crate) history: Vec<Answered>,
@@ -123,7 +125,7 @@ impl Authorisation {
     pub(crate) fn request(&self, amount_minor: i64) -> Value {
         let pending = json!({
             "amount": self.theirs(amount_minor),
-            "amount_details": no_details(),
+            "amount_details": details(self.fee()),
             "currency": self.currency,
             "is_amount_controllable": self.is_amount_controllable,
             "merchant_amount": self.priced(amount_minor),
@@ -142,6 +144,11 @@ impl Authorisation {
         self.history.iter().any(|answered| answered.outcome.is_approved())
     }
 
+    /// What the cash machine takes for itself, as Stripe writes it.
+    fn fee(&self) -> Option<i64> {
+        (self.fee_minor > 0).then(|| self.theirs(self.fee_minor))
+    }
+
     /// The amount in the units in which Stripe writes it.
     pub(crate) fn theirs(&self, amount_minor: i64) -> i64 {
         let code = self.currency.to_ascii_uppercase();
@@ -149,7 +156,7 @@ impl Authorisation {
     }
 
     /// The amount as the shop's till shows it.
-    fn priced(&self, amount_minor: i64) -> i64 {
+    pub(crate) fn priced(&self, amount_minor: i64) -> i64 {
         let theirs = self.theirs(amount_minor);
         self.priced_in.map_or(theirs, |foreign| theirs * foreign.per_hundred / 100)
     }
@@ -162,7 +169,7 @@ impl Authorisation {
         let presence = if self.shop.till == Till::Online { "not_present" } else { "present" };
         json!({
             "id": self.id, "object": "issuing.authorization", "amount": self.theirs(self.amount_minor),
-            "amount_details": no_details(), "approved": self.is_approved(),
+            "amount_details": details(self.fee()), "approved": self.is_approved(),
             "authorization_method": method(self.shop), "balance_transactions": [],
             "card": self.card_object(), "card_presence": presence, "cardholder": self.cardholder,
             "created": self.created, "currency": self.currency, "fleet": null,
@@ -197,7 +204,7 @@ impl Authorisation {
 
     fn entry(&self, answered: &Answered) -> Value {
         json!({
-            "amount": self.theirs(answered.amount_minor), "amount_details": no_details(),
+            "amount": self.theirs(answered.amount_minor), "amount_details": details(self.fee()),
             "approved": answered.outcome.is_approved(), "authorization_code": "S498162",
             "created": answered.at, "currency": self.currency,
             "merchant_amount": self.priced(answered.amount_minor),
@@ -270,23 +277,23 @@ impl Authorisation {
         &self,
         id: &str,
         moved: Moved,
-        amount_minor: i64,
+        (amount_minor, priced): (i64, i64),
         at: i64,
         link: Link,
     ) -> Value {
-        let (kind, signed) = match moved {
-            Moved::Capture => ("capture", -amount_minor),
-            Moved::Refund => ("refund", amount_minor),
+        let (kind, signed, priced) = match moved {
+            Moved::Capture => ("capture", -amount_minor, -priced),
+            Moved::Refund => ("refund", amount_minor, priced),
         };
         let processed = Timestamp::from_second(at).unwrap_or_default();
         json!({
             "id": id, "object": "issuing.transaction", "amount": self.theirs(signed),
-            "amount_details": no_details(),
+            "amount_details": details(self.fee()),
             "authorization": match link { Link::Linked => Some(&self.id), Link::Unlinked => None },
             "balance_transaction": format!("txn_{}", id.trim_start_matches("ipi_")),
             "card": self.card, "cardholder": self.cardholder, "created": at,
             "currency": self.currency, "dispute": null, "livemode": false,
-            "merchant_amount": self.priced(signed), "merchant_currency": self.merchant_currency(),
+            "merchant_amount": priced, "merchant_currency": self.merchant_currency(),
             "merchant_data": merchant_data(self.shop), "metadata": {},
             "network_data": {
                 "authorization_code": "S498162",
@@ -312,8 +319,9 @@ pub(crate) enum Link {
     Unlinked,
 }
 
-fn no_details() -> Value {
-    json!({ "atm_fee": null, "cashback_amount": null })
+/// What of an amount is no price of goods.
+fn details(fee: Option<i64>) -> Value {
+    json!({ "atm_fee": fee, "cashback_amount": null })
 }
 
 fn method(shop: &Shop) -> &'static str {
@@ -357,6 +365,7 @@ mod tests {
             currency: "gbp".to_owned(),
             created: 1_790_000_000,
             is_amount_controllable: false,
+            fee_minor: 0,
             priced_in: None,
             history: Vec::new(),
             amount_minor: 0,
@@ -415,28 +424,38 @@ mod tests {
         check("issuing_authorization.request", &authorisation().request(12_50), None, REQUEST);
         check("issuing_authorization.request", &approved().request(5_00), None, INCREMENT);
         check("issuing_authorization.created", &approved().snapshot(), None, CREATED);
-        let capture =
-            approved().transaction("ipi_1", Moved::Capture, 12_50, 1_790_000_000, Link::Linked);
+        let capture = approved().transaction(
+            "ipi_1",
+            Moved::Capture,
+            (12_50, 12_50),
+            1_790_000_000,
+            Link::Linked,
+        );
         check("issuing_transaction.created", &capture, None, CAPTURE);
         let closed =
             Authorisation { status: Status::Closed, transactions: vec![capture], ..approved() };
         let previous = json!({ "status": "pending" });
         check("issuing_authorization.updated", &closed.snapshot(), Some(&previous), UPDATED);
-        let refund =
-            approved().transaction("ipi_2", Moved::Refund, 12_50, 1_790_000_000, Link::Linked);
+        let refund = approved().transaction(
+            "ipi_2",
+            Moved::Refund,
+            (12_50, 12_50),
+            1_790_000_000,
+            Link::Linked,
+        );
         check("issuing_transaction.created", &refund, None, REFUND);
     }
 
     #[test]
     fn a_capture_is_negative_and_an_unlinked_refund_names_nothing() {
         let at = 1_790_000_000;
-        let capture = approved().transaction("ipi_1", Moved::Capture, 5, at, Link::Linked);
+        let capture = approved().transaction("ipi_1", Moved::Capture, (5, 5), at, Link::Linked);
         assert_eq!(
             (&capture["amount"], &capture["authorization"]),
             (&json!(-5), &json!("iauth_1Sim"))
         );
         assert_eq!(capture["network_data"]["processing_date"], "2026-09-21");
-        let refund = approved().transaction("ipi_2", Moved::Refund, 5, at, Link::Unlinked);
+        let refund = approved().transaction("ipi_2", Moved::Refund, (5, 5), at, Link::Unlinked);
         assert_eq!((&refund["amount"], &refund["authorization"]), (&json!(5), &Value::Null));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Came, Player, Sent};
 use crate::{
     answers::Told,
-    books::Promise,
+    books::{Promise, When},
     client::Door,
     issuers::stripe::{self, Reached},
     oracle::{Question, Verdict},
@@ -30,6 +30,9 @@ impl Player<'_> {
             shop: purchase.shop,
             amount_minor,
             is_amount_controllable: purchase.is_amount_controllable,
+            fee_minor: 0,
+            is_foreign: false,
+            bought_at: self.played(number, purchase, at).file.authorisation.created,
         };
         let verdict = self.books.judge(&question, at);
         let connection = self.connection(purchase)?;
@@ -57,7 +60,8 @@ impl Player<'_> {
             let allowed = self.books.allowed_for(&question, at);
             let promise =
                 Promise { question: question_number, amount_minor: approved_minor, allowed };
-            self.books.approve(number, (person, purchase.shop), promise, at);
+            let when = When { heard: at, bought: question.bought_at };
+            self.books.approve(number, (person, purchase.shop), promise, when);
         }
         let outcome = match answer {
             Answer::Approved | Answer::Partial(_) => Reached::Approved,

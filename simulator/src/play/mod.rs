@@ -267,6 +267,7 @@ impl<'a> Player<'a> {
                 currency: self.programme.currency.to_ascii_lowercase(),
                 created: at,
                 is_amount_controllable: purchase.is_amount_controllable,
+                fee_minor: 0,
                 priced_in: None,
                 history: Vec::new(),
                 amount_minor: 0,

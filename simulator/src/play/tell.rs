@@ -2,7 +2,7 @@
 
 use super::{Came, Player, Sent};
 use crate::{
-    books::Word,
+    books::When,
     client::{Door, Reply},
     issuers::{
         file::{Message, News},
@@ -29,7 +29,7 @@ impl Player<'_> {
         } else {
             let Some(message) = self.compose(planned, purchase, at) else { return Ok(None) };
             let id = self.next_id("evt");
-            self.book(&message, &id, planned.number, purchase, at);
+            self.book(&message, planned.number, purchase, at);
             let Message { name, kind, amount_minor, created, object, previous, news: _ } = message;
             let version = &connection.api_version;
             let event = stripe::event(&id, name, version, created, &object, previous.as_ref());
@@ -67,18 +67,16 @@ impl Player<'_> {
     }
 
     /// Writes into the books what the gateway is about to be told.
-    fn book(&mut self, message: &Message, id: &str, number: usize, purchase: &Planned, at: i64) {
+    fn book(&mut self, message: &Message, number: usize, purchase: &Planned, at: i64) {
         let Some(person) = purchase.person else { return };
         let whose = (person, purchase.shop);
-        let amount_minor = message.amount_minor;
+        let bought = self.played(number, purchase, at).file.authorisation.created;
         match message.news {
-            News::Capture(_) => self.books.capture(number, whose, amount_minor, at),
-            News::Refund(_) => self.books.refund(number, whose, amount_minor, at),
-            News::Word { answers, is_over, total_minor } => {
-                let (at_issuer, event) = (message.created, id.to_owned());
-                let word = Word { at: at_issuer, answers, is_over, event, total_minor };
-                self.books.hear(number, whose, word, at);
+            News::Capture(_, claim) => {
+                self.books.capture(number, whose, claim, When::at_once(at));
             }
+            News::Refund(_, claim) => self.books.refund(number, whose, claim, When::at_once(at)),
+            News::Word(word) => self.books.hear(number, whose, word, When { heard: at, bought }),
         }
     }
 }

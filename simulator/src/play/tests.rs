@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::books::Word;
+use crate::books::{Claim, Stands, When, Word};
 use crate::oracle::{Question, Verdict};
 
 const DEMO: &str = include_str!("../../../merchant-rules/demo.toml");
@@ -67,6 +67,9 @@ impl Gateway {
             shop: planned.shop,
             amount_minor: asked,
             is_amount_controllable: object["pending_request"]["is_amount_controllable"] == true,
+            fee_minor: 0,
+            is_foreign: false,
+            bought_at: object["created"].as_i64().unwrap(),
         };
         let verdict = if self.fault == Fault::ApprovesAll {
             Verdict::Approve
@@ -97,15 +100,16 @@ impl Gateway {
 
     fn learn(&mut self, event: &Value, at: i64) {
         let object = &event["data"]["object"];
-        let (id, created) = (event["id"].as_str().unwrap(), event["created"].as_i64().unwrap());
+        let created = event["created"].as_i64().unwrap();
+        let when = When::at_once(at);
         if event["type"] == "issuing_transaction.created" {
             let amount = object["amount"].as_i64().unwrap();
             match number(&object["authorization"]) {
                 Some(number) if amount < 0 => {
-                    self.books.capture(number, self.whose(number), -amount, at);
+                    self.books.capture(number, self.whose(number), Claim::of(-amount), when);
                 }
                 Some(number) if self.fault != Fault::LosesRefunds => {
-                    self.books.refund(number, self.whose(number), amount, at);
+                    self.books.refund(number, self.whose(number), Claim::of(amount), when);
                 }
                 Some(_) => {}
                 None => {
@@ -113,9 +117,9 @@ impl Gateway {
                     let planned = self.plan.purchases.iter().find(|p| p.card.token == card);
                     let whose = (planned.unwrap().person.unwrap(), &crate::shops::BUS);
                     if amount > 0 {
-                        self.books.refund(901, whose, amount, at);
+                        self.books.refund(901, whose, Claim::of(amount), when);
                     } else {
-                        self.books.capture(900, whose, -amount, at);
+                        self.books.capture(900, whose, Claim::of(-amount), when);
                     }
                 }
             }
@@ -125,15 +129,19 @@ impl Gateway {
         let Some(person) = self.plan.purchases[number].person else { return };
         let claims = object["transactions"].as_array().unwrap().iter();
         let claimed: i64 = claims.map(|claim| -claim["amount"].as_i64().unwrap()).sum();
-        let (is_over, total_minor) = match object["status"].as_str().unwrap() {
-            "pending" => (false, object["amount"].as_i64()),
-            "closed" if object["approved"] == true => (true, Some(claimed)),
-            "closed" | "reversed" => (true, None),
+        let stands = match object["status"].as_str().unwrap() {
+            "pending" => Stands::Open(object["amount"].as_i64().unwrap()),
+            "closed" if object["approved"] == true => Stands::Closed(claimed),
+            "closed" => Stands::Declined,
+            "reversed" => Stands::Reversed,
             other => panic!("no status {other}"),
         };
         let answers = object["request_history"].as_array().unwrap().len();
-        let word = Word { at: created, answers, is_over, event: id.to_owned(), total_minor };
-        self.books.hear(number, (person, self.plan.purchases[number].shop), word, at);
+        let listed = object["transactions"].as_array().unwrap().len();
+        let is_update = event["type"] == "issuing_authorization.updated";
+        let word = Word { at: created, is_update, answers, listed, stands };
+        let when = When { heard: at, bought: object["created"].as_i64().unwrap() };
+        self.books.hear(number, (person, self.plan.purchases[number].shop), word, when);
     }
 
     fn whose(&self, number: usize) -> (usize, &'static crate::shops::Shop) {

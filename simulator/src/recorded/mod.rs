@@ -383,6 +383,7 @@ impl<'a> Reader<'a> {
             code: keep(&seen.code),
             slug: "",
             category: keep(category),
+            also: Box::leak(self.categories.also(&seen.code).into_iter().map(keep).collect()),
             city: "",
             country: keep(&seen.country),
             network_id: keep(&seen.network_id),

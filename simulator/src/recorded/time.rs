@@ -76,7 +76,9 @@ pub(super) fn read(
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(Read { at, is_local: false });
     }
-    if text.parse::<f64>().is_ok() && text.len() < 8 {
+    let day_number = text.split(['.', ',']).next().unwrap_or_default();
+    let is_number = text.chars().all(|c| c.is_ascii_digit() || c == '.' || c == ',');
+    if is_number && (4..=5).contains(&day_number.len()) {
         return Err("this is a spreadsheet's number of a day: give its column a format of dates");
     }
     let parts = Parts::of(text);

@@ -9,7 +9,7 @@ use crate::{
 
 /// How many kinds of lives there are.
 #[cfg(test)]
-pub(super) const STORIES: usize = 21;
+pub(super) const STORIES: usize = 29;
 
 /// How many purchases a life took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(super) enum Numbers {
 
 /// Tells one life, or, where there is a second number, two that race.
 pub(super) fn tell(teller: &mut Teller<'_>, number: usize, has_second: bool) -> Numbers {
-    match teller.pence(0, 119) {
+    match teller.pence(0, 139) {
         0..40 => plain(teller, number),
         40..46 => claimed_below(teller, number),
         46..52 => claimed_above(teller, number),
@@ -41,6 +41,19 @@ pub(super) fn tell(teller: &mut Teller<'_>, number: usize, has_second: bool) -> 
         106..108 => refused_by_issuer(teller, number),
         108..110 => nobodys_card(teller, number),
         110..112 => charged_although_refused(teller, number),
+        112..116 => hasty(teller, number),
+        132..137 if has_second => {
+            tried_again(teller, number);
+            return Numbers::Two;
+        }
+        116..119 => told_after_the_claim(teller, number),
+        119..122 => refunded_at_another_rate(teller, number),
+        122..125 => bought_and_brought_back(teller, number),
+        125..127 => cash_with_a_fee(teller, number),
+        127..132 if has_second => {
+            misfit(teller, number);
+            return Numbers::Two;
+        }
         _ if has_second => {
             race(teller, number);
             return Numbers::Two;
@@ -52,7 +65,8 @@ pub(super) fn tell(teller: &mut Teller<'_>, number: usize, has_second: bool) -> 
 
 /// Shops of every kind, the everyday ones more often.
 fn a_shop(teller: &mut Teller<'_>) -> &'static Shop {
-    let few: [&'static Shop; 12] = [
+    let few: [&'static Shop; 13] = [
+        &shops::NEXT_DOOR,
         &shops::OFF_LICENCE,
         &shops::BETTING_SHOP,
         &shops::UNSORTED,
@@ -320,4 +334,109 @@ fn race(teller: &mut Teller<'_>, number: usize) {
         teller.say_plainly(life, Act::Confirm);
         teller.say_plainly(life, Act::Reverse);
     }
+}
+
+/// Snapshots of one second, told in any order.
+fn hasty(teller: &mut Teller<'_>, number: usize) {
+    let shop = a_shop(teller);
+    let life = teller.life(number, "many snapshots in one second", shop);
+    if let Some(life) = teller.life_mut(life) {
+        life.is_hasty = true;
+    }
+    let amount = teller.pence(5_00, 15_00);
+    teller.ask(life, Amount::Exactly(amount));
+    teller.say_late(life, Act::Confirm);
+    let less = teller.pence(1, 3_00);
+    teller.say(life, Act::Lower(less));
+    if teller.chance(2) {
+        let more = teller.pence(1, 2_00);
+        teller.ask(life, Amount::Exactly(more));
+        teller.say(life, Act::Confirm);
+    }
+    if teller.chance(3) {
+        teller.say(life, Act::Reverse);
+    } else {
+        teller.say(life, Act::Capture(Share::All));
+        teller.say(life, Act::Close);
+    }
+}
+
+/// The issuer approves by itself, and its word comes after the claim.
+fn told_after_the_claim(teller: &mut Teller<'_>, number: usize) {
+    let shop = a_shop(teller);
+    let life = teller.life(number, "told after the claim", shop);
+    let amount = teller.pence(1, 15_00);
+    teller.say_plainly(life, Act::StandIn(amount));
+    teller.say_late(life, Act::Confirm);
+    teller.wait(2);
+    teller.say(life, Act::Capture(Share::All));
+    teller.say(life, Act::Close);
+}
+
+/// All comes back in the shop's own currency, which is worth more by then, or less.
+fn refunded_at_another_rate(teller: &mut Teller<'_>, number: usize) {
+    let life = teller.life(number, "refunded at another rate", &shops::DINER_ABROAD);
+    if let Some(life) = teller.life_mut(life) {
+        life.priced_in = Some(Foreign { currency: "eur", per_hundred: 117 });
+    }
+    let amount = teller.pence(4_00, 15_00);
+    teller.ask(life, Amount::Exactly(amount));
+    teller.say(life, Act::Confirm);
+    claimed(teller, life, Share::All);
+    teller.wait(3);
+    let more = teller.pence(-1_00, 1_50);
+    teller.say(life, Act::RefundAtAnotherRate(more));
+}
+
+/// What comes back within the day can be spent again that day, and what comes back later cannot.
+fn bought_and_brought_back(teller: &mut Teller<'_>, number: usize) {
+    let shop = teller.pick(&[&shops::SUPERMARKETS[0], &shops::NEWSAGENTS[0], &shops::CAFES[0]]);
+    let amount = teller.pence(6_00, 20_00);
+    let shop = shop.unwrap_or(&shops::SUPERMARKETS[0]);
+    let life = buy_at(teller, number, "bought and brought back", shop, amount);
+    teller.say(life, Act::Capture(Share::All));
+    teller.say(life, Act::Close);
+    teller.wait(1);
+    let share = if teller.chance(2) { Share::All } else { Share::Half };
+    teller.say(life, Act::Refund(share));
+}
+
+/// The shop tries twice, and takes one of them or none.
+fn tried_again(teller: &mut Teller<'_>, number: usize) {
+    let shop = teller.pick(&[&shops::DIY_SHOPS[0], &shops::DIY_SHOPS[1], &shops::DINER_ABROAD]);
+    let shop = shop.unwrap_or(&shops::DIY_SHOPS[0]);
+    let mut tries = Vec::new();
+    for number in [number, number + 1] {
+        let amount = teller.pence(3_00, 14_00);
+        tries.push(buy_at(teller, number, "tried twice", shop, amount));
+        teller.wait(1);
+    }
+    for life in tries {
+        teller.wait(2);
+        let act = if teller.chance(2) { Act::Reverse } else { Act::Capture(Share::All) };
+        teller.say(life, act);
+    }
+}
+
+/// The machine's fee is no cash.
+fn cash_with_a_fee(teller: &mut Teller<'_>, number: usize) {
+    let fee = teller.pence(1, 3) * 50;
+    let notes = teller.pence(1, 5) * 5_00;
+    let life = teller.life(number, "cash with a fee", &shops::CASH_MACHINE);
+    if let Some(life) = teller.life_mut(life) {
+        life.fee_minor = fee;
+    }
+    teller.ask(life, Amount::Exactly(notes + fee));
+    teller.say(life, Act::Confirm);
+    claimed(teller, life, Share::All);
+}
+
+/// The issuer takes money back for one purchase for money back for another.
+fn misfit(teller: &mut Teller<'_>, number: usize) {
+    let named = buy(teller, number, "named by another's refund");
+    claimed(teller, named, Share::All);
+    let life = buy(teller, number + 1, "refunded as another");
+    claimed(teller, life, Share::All);
+    teller.wait(2);
+    teller.say(life, Act::RefundMisfit(named));
 }

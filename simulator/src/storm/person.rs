@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use serde_json::Value;
 
 use super::{
     Weather,
@@ -23,7 +24,7 @@ use crate::{
     client::{Door, Reply},
     differences::Difference,
     issuers::{
-        file::{File, Message, News},
+        file::{File, Message, News, Share},
         stripe::{self, Authorisation, Link, Reached, Status},
     },
     oracle::{Question, Verdict},
@@ -173,6 +174,12 @@ impl Shopper {
             Act::ForceUnlinked(amount) => Some(file.force(&id, amount, Link::Unlinked, at)),
             Act::Refund(share) => file.refund(&id, share, Link::Linked, at),
             Act::RefundUnlinked(amount) => Some(file.refund_unlinked(&id, amount, at)),
+            Act::RefundAtAnotherRate(more) => file.refund_at_another_rate(&id, more, at),
+            Act::StandIn(amount) => {
+                file.stand_in(amount, at);
+                return Ok(None);
+            }
+            Act::RefundMisfit(named) => return self.make_misfit(planned, named, &id, at),
         };
         let Some(message) = message else {
             let is_of_past = self.life(planned.life)?.past.is_some();
@@ -201,6 +208,31 @@ impl Shopper {
             }
             Way::Again | Way::Twice => self.weather.note("an event that is told twice"),
             Way::Plain | Way::AnswerLost | Way::BrokenOff(_) => {}
+        }
+        Ok(Some(ready))
+    }
+
+    /// Money back for a purchase, of which the issuer guesses that it is for another one.
+    fn make_misfit(
+        &mut self,
+        planned: &Move,
+        named: usize,
+        id: &str,
+        at: i64,
+    ) -> anyhow::Result<Option<Ready>> {
+        let number = self.life(named)?.number;
+        let file = self.files.get(&planned.life).context("a life without its file")?;
+        let message = file.refund(id, Share::Half, Link::Linked, at);
+        let theirs = self.files.get(&named).filter(|_| self.worlds.know(number));
+        let Some((mut message, theirs)) = message.zip(theirs) else { return Ok(None) };
+        let guessed = Value::String(theirs.authorisation.id.clone());
+        if let Some(link) = message.object.get_mut("authorization") {
+            *link = guessed;
+        }
+        self.weather.note("money back that names another purchase");
+        let mut ready = self.event(planned.life, message, planned.way)?;
+        if let Some(Effect::Told { number: on, .. }) = &mut ready.effect {
+            *on = number;
         }
         Ok(Some(ready))
     }
@@ -241,6 +273,9 @@ impl Shopper {
             shop: life.shop,
             amount_minor,
             is_amount_controllable: life.is_amount_controllable,
+            fee_minor: life.fee_minor,
+            is_foreign: life.priced_in.is_some(),
+            bought_at: authorisation.created,
         };
         Ok(Some(Ready {
             life: planned.life,
@@ -257,17 +292,22 @@ impl Shopper {
         let planned = self.life(life)?;
         let (shop, state) = (planned.shop, planned.card.state);
         let connection = self.connection(planned)?;
-        let number = match message.news {
-            News::Capture(Link::Unlinked) | News::Refund(Link::Unlinked) => self.next_nameless(),
-            News::Word { .. } | News::Capture(Link::Linked) | News::Refund(Link::Linked) => {
-                planned.number
+        let number = planned.number;
+        let authorised_at = self.files.get(&life).map(|file| file.authorisation.created);
+        let own = self.next_nameless();
+        let (number, bought_at) = match message.news {
+            News::Capture(Link::Unlinked, _) | News::Refund(Link::Unlinked, _) => {
+                (own, message.created)
             }
+            News::Capture(Link::Linked, _) | News::Refund(Link::Linked, _) => {
+                (number, message.created)
+            }
+            News::Word(_) => (number, authorised_at.unwrap_or(message.created)),
         };
         let Message { name, kind, amount_minor, created, object, previous, news } = message;
         let version = &connection.api_version;
         let body = stripe::event(&id, name, version, created, &object, previous.as_ref());
-        let told =
-            Effect::Told { number, whose: (0, shop), news, amount_minor, created, event: id };
+        let told = Effect::Told { number, own, whose: (0, shop), news, bought_at };
         Ok(Ready {
             life,
             kind,
@@ -425,10 +465,8 @@ impl Shopper {
 
     fn most_of_all(&self, life: &Life) -> i64 {
         let today = |books: &Books| books.local(self.weather.now()).date();
-        let parts = self
-            .worlds
-            .one()
-            .map(|books| books.cover(0, life.shop.category, i64::MAX, today(books)));
+        let parts =
+            self.worlds.one().map(|books| books.cover(0, life.shop, i64::MAX, today(books)));
         let all: i64 = parts.iter().flatten().map(|(_, part)| part).sum();
         (all * 6 / 10).max(1)
     }
@@ -451,7 +489,8 @@ impl Shopper {
         if planned.priced_in.is_some() {
             self.worlds.price_abroad(planned.number);
         }
-        let file = File::new(Authorisation {
+        self.worlds.charge(planned.number, planned.fee_minor);
+        let mut file = File::new(Authorisation {
             id: format!("iauth_1Sim{:X}n{:07}", self.weather.seed, planned.number),
             card: planned.card.token.clone(),
             last_four: planned.card.last_four.clone(),
@@ -460,19 +499,24 @@ impl Shopper {
             currency: self.weather.programme.currency.to_ascii_lowercase(),
             created: at,
             is_amount_controllable: planned.is_amount_controllable,
+            fee_minor: planned.fee_minor,
             priced_in: planned.priced_in,
             history: Vec::new(),
             amount_minor: 0,
             status: Status::Pending,
             transactions: Vec::new(),
         });
+        file.is_hasty = planned.is_hasty;
         self.files.insert(life, file);
         Ok(())
     }
 
     fn next_id(&mut self, prefix: &str) -> String {
         self.messages += 1;
-        format!("{prefix}_1Sim{:X}p{}n{:06}", self.weather.seed, self.script.person, self.messages)
+        // In no order: what an identifier says of time is nothing.
+        let shuffled = self.messages * 617 % 1000;
+        let (seed, person) = (self.weather.seed, self.script.person);
+        format!("{prefix}_{shuffled:03}Sim{seed:X}p{person}n{:06}", self.messages)
     }
 
     fn next_nameless(&mut self) -> usize {

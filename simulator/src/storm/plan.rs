@@ -51,6 +51,10 @@ pub(super) struct Life {
     pub(super) shop: &'static Shop,
     pub(super) is_amount_controllable: bool,
     pub(super) priced_in: Option<Foreign>,
+    /// What of it a cash machine takes for itself.
+    pub(super) fee_minor: i64,
+    /// Whether the issuer makes several snapshots of it in one second.
+    pub(super) is_hasty: bool,
     /// What the issuer does when no answer comes: approve without us, or decline.
     pub(super) approves_without_us: bool,
     /// What came of it in the past, if it is one of the past.
@@ -101,6 +105,12 @@ pub(super) enum Act {
     ForceUnlinked(i64),
     Refund(Share),
     RefundUnlinked(i64),
+    /// All of it in the shop's own currency, which is this much more now.
+    RefundAtAnotherRate(i64),
+    /// Half of it, and the issuer takes it for money back for that other life.
+    RefundMisfit(usize),
+    /// The issuer approves by itself, and tells later.
+    StandIn(i64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,6 +226,8 @@ impl Life {
             shop,
             is_amount_controllable: false,
             priced_in: None,
+            fee_minor: 0,
+            is_hasty: false,
             approves_without_us: false,
             past: None,
         }
@@ -308,6 +320,8 @@ impl<'a> Teller<'a> {
             shop,
             is_amount_controllable,
             priced_in: None,
+            fee_minor: 0,
+            is_hasty: false,
             approves_without_us,
             past: None,
         });

@@ -5,8 +5,8 @@
 //! set of those that fit. An answer that fits none of them is wrong, whatever the order was.
 
 use crate::{
-    books::{Books, Promise, Word},
-    issuers::{file::News, stripe::Link},
+    books::{Books, Promise, When},
+    issuers::file::News,
     oracle::{Question, Verdict},
     report::Answer,
 };
@@ -26,11 +26,12 @@ pub(super) enum Effect {
     },
     Told {
         number: usize,
+        /// The number of money back that fits no purchase.
+        own: usize,
         whose: (usize, &'static crate::shops::Shop),
         news: News,
-        amount_minor: i64,
-        created: i64,
-        event: String,
+        /// Unix seconds: when the issuer says that it was bought.
+        bought_at: i64,
     },
 }
 
@@ -64,6 +65,18 @@ impl Worlds {
         for books in &mut self.0 {
             books.price_abroad(number);
         }
+    }
+
+    /// A cash machine takes so much of this purchase for itself.
+    pub(super) fn charge(&mut self, number: usize, fee_minor: i64) {
+        for books in &mut self.0 {
+            books.charge(number, fee_minor);
+        }
+    }
+
+    /// Whether the gateway has heard of this purchase for certain.
+    pub(super) fn know(&self, number: usize) -> bool {
+        self.0.iter().all(|books| books.purchases.contains_key(&number))
     }
 
     /// Lets `effects`, sent at the same time, take effect in every order that explains what was
@@ -150,7 +163,8 @@ impl Books {
         if let Some(person) = question.person.filter(|_| approved_minor > 0) {
             let allowed = self.allowed_for(question, at);
             let promise = Promise { question: sequence, amount_minor: approved_minor, allowed };
-            self.approve(question.number, (person, question.shop), promise, at);
+            let when = When { heard: at, bought: question.bought_at };
+            self.approve(question.number, (person, question.shop), promise, when);
         }
     }
 
@@ -163,19 +177,17 @@ impl Books {
                     .map_or(0, |heard| heard.answer.approved_minor(question.amount_minor));
                 self.promise(question, *sequence, approved, at);
             }
-            Effect::Told { number, whose, news, amount_minor, created, event } => match *news {
-                News::Capture(Link::Linked | Link::Unlinked) => {
-                    self.capture(*number, *whose, *amount_minor, at);
+            Effect::Told { number, own, whose, news, bought_at } => {
+                let when = When { heard: at, bought: *bought_at };
+                match *news {
+                    News::Capture(_, claim) => self.capture(*number, *whose, claim, when),
+                    News::Refund(_, claim) => {
+                        let on = self.refunded_on(*number, *own, *whose, claim.amount_minor);
+                        self.refund(on, *whose, claim, when);
+                    }
+                    News::Word(word) => self.hear(*number, *whose, word, when),
                 }
-                News::Refund(Link::Linked | Link::Unlinked) => {
-                    self.refund(*number, *whose, *amount_minor, at);
-                }
-                News::Word { answers, is_over, total_minor } => {
-                    let (created, event) = (*created, event.clone());
-                    let word = Word { at: created, answers, is_over, event, total_minor };
-                    self.hear(*number, *whose, word, at);
-                }
-            },
+            }
         }
     }
 }
@@ -184,6 +196,7 @@ impl Books {
 mod tests {
     use super::*;
     use crate::{
+        books::{Stands, Word},
         programme::{CardState, Programme},
         shops,
     };
@@ -204,6 +217,9 @@ mod tests {
             shop: &shops::BUS,
             amount_minor,
             is_amount_controllable: false,
+            fee_minor: 0,
+            is_foreign: false,
+            bought_at: NOON,
         };
         let reason = (heard == Some(Answer::NotPaid)).then(|| "over_period".to_owned());
         let heard = heard.map(|answer| Heard { answer, reason });
@@ -231,11 +247,16 @@ mod tests {
         assert_eq!(worlds.0.len(), 2);
         let told = Effect::Told {
             number: 1,
+            own: 9,
             whose: (ANA, &shops::BUS),
-            news: News::Word { answers: 1, is_over: true, total_minor: None },
-            amount_minor: 20_00,
-            created: NOON,
-            event: "evt_1".to_owned(),
+            news: News::Word(Word {
+                at: NOON,
+                is_update: true,
+                answers: 1,
+                listed: 0,
+                stands: Stands::Reversed,
+            }),
+            bought_at: NOON,
         };
         let mut later = worlds.clone();
         later.take(&[told], &[NOON]).unwrap();

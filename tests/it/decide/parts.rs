@@ -232,3 +232,29 @@ fn what_a_machine_takes_for_itself_is_no_cash() {
     let everything = agreed(|agreement| agreement.terms.push(limited(Scope::Everything, week)));
     assert_eq!(reasons(&with_fee, &everything).len(), 1, "it is money all the same");
 }
+
+/// A part that is all fee would cost money and hand out nothing.
+#[test]
+fn no_part_is_a_machines_fee_alone() {
+    let limit = Limit::PerPurchase(gbp(20_00));
+    let week = Limit::Amount { per: Period::Week, most: gbp(20_00) };
+    let cash = Scope::Gate(Gate::Cash);
+    let mut facts = agreed(|agreement| {
+        agreement.partial = true;
+        agreement.terms.push(limited(Scope::Everything, limit));
+        agreement.terms.push(limited(cash.clone(), week));
+    });
+    let machine =
+        AuthorisationRequest { atm_fee: gbp(1_75), kind: PurchaseKind::Cash, ..asking(31_75) };
+    assert_eq!(approved(&machine, &facts).amount, gbp(20_00));
+    let first_day = Period::Week.first_day(monday_morning().date);
+    let key = CounterKey { scope: cash, period: Period::Week, first_day };
+    let used = Committed { amount: gbp(19_99), purchases: 1 };
+    facts.counters.insert(key.clone(), used);
+    assert_eq!(approved(&machine, &facts).amount, gbp(1_76));
+    facts.counters.insert(key.clone(), Committed { amount: gbp(20_00), ..used });
+    assert!(!reasons(&machine, &facts).is_empty(), "a limit leaves the fee alone");
+    facts.counters.remove(&key);
+    facts.pots.insert(pot("week"), gbp(1_75).into());
+    assert!(!reasons(&machine, &facts).is_empty(), "the pot has the fee alone");
+}
