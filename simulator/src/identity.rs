@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{LazyLock, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
 use serde::Deserialize;
@@ -16,8 +16,9 @@ use crate::shops::{self, Shop};
 
 const TABLE: &str = include_str!("../../merchant-rules/shops.toml");
 
-static BUILT_IN: LazyLock<Table> =
-    LazyLock::new(|| Table::of(File::read(TABLE).unwrap_or_default()));
+/// The table in use: the one that comes with the gateway, and the shops of a programme's own.
+static IN_USE: LazyLock<Mutex<Arc<Table>>> =
+    LazyLock::new(|| Mutex::new(Arc::new(Table::with(Vec::new()))));
 /// The names of every shop that was met.
 static MET: Mutex<BTreeMap<Met, &'static Names>> = Mutex::new(BTreeMap::new());
 
@@ -42,7 +43,8 @@ impl Shop {
         if let Some(rank) = ranks.get(name) {
             return *rank;
         }
-        let rank = bare(name).and_then(|name| names.iter().position(|known| *known == name));
+        let meant = table().meant(name);
+        let rank = meant.and_then(|name| names.iter().position(|known| *known == name));
         ranks.insert(name.to_owned(), rank);
         rank
     }
@@ -56,7 +58,8 @@ impl Shop {
     /// Whether people would say that the two are one shop.
     pub(crate) fn is_same_as(&self, other: &Self) -> bool {
         let (one, other) = (self.names(), other.names());
-        let known = |names: &Names| BUILT_IN.shop_called(names.0.first()?);
+        let table = table();
+        let known = |names: &Names| table.shop_called(names.0.first()?);
         match (known(one), known(other)) {
             (Some(one), Some(other)) => one == other,
             (_, _) => one.share(other),
@@ -65,18 +68,35 @@ impl Shop {
 
     /// Whether one shop may have sent both: names differ between a till and its claims.
     pub(crate) fn may_be(&self, other: &Self) -> bool {
-        let first = |shop: &Self| first_word(shop.descriptor);
-        let is_alike =
-            self.code == other.code && first(self).is_some() && first(self) == first(other);
+        let words = first_word(self.descriptor).zip(first_word(other.descriptor));
+        let is_alike = self.code == other.code && words.is_none_or(|(one, other)| one == other);
         let is_nameless = |shop: &Self| shop.names().0.is_empty();
-        is_nameless(self) || is_nameless(other) || self.is_same_as(other) || is_alike
+        is_nameless(self) || is_nameless(other) || self.has_name_of(other) || is_alike
+    }
+
+    /// Whether both are known by one name.
+    pub(crate) fn has_name_of(&self, other: &Self) -> bool {
+        self.names().share(other.names())
     }
 
     fn names(&self) -> &'static Names {
         let met = (self.descriptor, self.code, self.city, self.network_id);
         let mut known = MET.lock().unwrap_or_else(PoisonError::into_inner);
-        known.entry(met).or_insert_with(|| Box::leak(Box::new(BUILT_IN.names(self))))
+        known.entry(met).or_insert_with(|| Box::leak(Box::new(table().names(self))))
     }
+}
+
+/// Puts a programme's own shops before those of the table, each in place of one with its name.
+pub(crate) fn extend(own: &[Known]) {
+    if own != table().own {
+        *IN_USE.lock().unwrap_or_else(PoisonError::into_inner) =
+            Arc::new(Table::with(own.to_vec()));
+        MET.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+fn table() -> Arc<Table> {
+    Arc::clone(&IN_USE.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// The letters of the first word that has any, in capitals.
@@ -117,8 +137,9 @@ struct Facilitator {
     star: bool,
 }
 
-#[derive(Debug, Deserialize)]
-struct Known {
+/// One shop as people mean it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Known {
     name: String,
     #[serde(default)]
     prints: Vec<String>,
@@ -141,6 +162,8 @@ impl File {
 /// The table, ready to be asked.
 #[derive(Debug)]
 struct Table {
+    /// The programme's own shops.
+    own: Vec<Known>,
     ignore: BTreeSet<String>,
     /// What firms print that take payments for others, and whether a star must follow.
     firms: Vec<(Vec<String>, bool)>,
@@ -177,7 +200,16 @@ impl Print {
 }
 
 impl Table {
-    fn of(file: File) -> Self {
+    /// The table that comes with the gateway, with a programme's own shops before it.
+    fn with(own: Vec<Known>) -> Self {
+        let mut file = File::read(TABLE).unwrap_or_default();
+        let names: BTreeSet<_> = own.iter().filter_map(|shop| bare(&shop.name)).collect();
+        file.shop.retain(|shop| bare(&shop.name).is_none_or(|name| !names.contains(&name)));
+        file.shop.splice(0..0, own.iter().cloned());
+        Self::of(file, own)
+    }
+
+    fn of(file: File, own: Vec<Known>) -> Self {
         let firms = file
             .facilitator
             .iter()
@@ -199,12 +231,23 @@ impl Table {
         for prints in prints.values_mut() {
             prints.sort_by_key(Print::order);
         }
-        Self { ignore: file.ignore, firms, shops: file.shop, called, prints }
+        Self { own, ignore: file.ignore, firms, shops: file.shop, called, prints }
     }
 
     /// The place of the shop whose name in the table has these letters.
     fn shop_called(&self, letters: &str) -> Option<usize> {
         self.called.get(letters).copied()
+    }
+
+    /// The surest name of the shop that a list calls `name`.
+    fn meant(&self, name: &str) -> Option<String> {
+        let line = Line::of(name);
+        let seller = self.seller(&line);
+        let line = seller.as_ref().unwrap_or(&line);
+        let known = self.printed_by(line, "", &[]).and_then(|place| self.shops.get(place));
+        known
+            .map_or_else(|| self.cleaned(line, &[]), |known| bare(&known.name))
+            .or_else(|| bare(name))
     }
 
     fn names(&self, shop: &Shop) -> Names {
@@ -428,6 +471,16 @@ mod tests {
         assert!(!same(&sellers[0], &sellers[1]), "a payment firm's number is not its sellers'");
         let tescos = ["TESCO STORES 1", "TESCO BANK"].map(|name| numbered(name, "0042"));
         assert!(!same(&tescos[0], &tescos[1]), "the table knows them as two");
+    }
+
+    #[test]
+    fn a_programme_has_shops_of_its_own() {
+        let own = "[[shop]]\nname = \"Zebra Corner\"\nprints = [\"zc foods *\"]\n\
+                   [[shop]]\nname = \"Farmfoods\"\nprints = [\"zc frozen *\"]\n";
+        extend(&File::read(own).unwrap().shop);
+        assert!(shop("ZC FOODS 12 LEEDS", "5411", "").rank_of("Zebra Corner").is_some());
+        assert!(shop("ZC FROZEN 12", "5411", "").rank_of("Farmfoods").is_some());
+        assert_eq!(table().shops[1].prints, ["zc frozen *"], "in place of the table's");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use anyhow::Context as _;
 use jiff::{Timestamp, Zoned, civil::Date, tz::TimeZone};
 
 use crate::{
+    identity,
     programme::{Home, Person, PersonState, Programme, Term},
     shops::{Shop, Till},
 };
@@ -98,6 +99,7 @@ impl Books {
     /// # Errors
     /// As [`Books::open`].
     pub(crate) fn open_for(programme: &Programme, people: &[Person]) -> anyhow::Result<Self> {
+        identity::extend(&programme.shops);
         let allowed = people.iter().enumerate().flat_map(|(index, person)| {
             person.permission.iter().map(move |permission| Allowed::of_file(index, permission))
         });
@@ -324,7 +326,7 @@ impl Books {
                 purchase.captured_minor - purchase.refunded_minor.min(purchase.captured_minor);
             let margin = (paid * purchase.margin_percent() + 99) / 100;
             let is_other = **number != named && purchase.person == person;
-            is_other && purchase.shop.is_same_as(shop) && paid > 0 && amount_minor <= paid + margin
+            is_other && purchase.shop.has_name_of(shop) && paid > 0 && amount_minor <= paid + margin
         };
         let mut fitting = self.purchases.iter().filter(could_be);
         match (fitting.next(), fitting.next()) {

@@ -3,7 +3,7 @@
 use toml::{Table, Value};
 
 /// A table by its place in the file, and the fields that are known there.
-const KNOWN: [(&str, &[&str]); 20] = [
+const KNOWN: [(&str, &[&str]); 21] = [
     (
         "",
         &[
@@ -13,6 +13,7 @@ const KNOWN: [(&str, &[&str]); 20] = [
             "worker",
             "connection",
             "stream",
+            "shop",
             "start",
             "person",
             "member",
@@ -50,6 +51,7 @@ const KNOWN: [(&str, &[&str]); 20] = [
     ("connection", &["name", "issuer", "api_version", "deadline_ms", "answer_within_ms", "secret"]),
     ("connection.secret", &["name", "value", "until"]),
     ("stream", &["id", "name", "funder", "never", "ends_on", "drains_first"]),
+    ("shop", &["name", "kind", "prints", "never", "codes", "not_codes", "network_ids"]),
     ("start", &["term"]),
     ("start.term", TERM),
     ("start.term.limits", LIMIT),

@@ -13,7 +13,7 @@ use jiff::{
 use serde::{Deserialize, Deserializer, de};
 use toml::value::Datetime;
 
-use crate::currency;
+use crate::{currency, identity};
 
 /// One programme as its file tells it.
 #[derive(Debug, Clone)]
@@ -32,6 +32,8 @@ pub struct Programme {
     /// The terms of whoever has no agreement of their own.
     pub start: Vec<Term>,
     pub people: Vec<Person>,
+    /// Shops of the programme's own, beside the table's.
+    pub(crate) shops: Vec<identity::Known>,
     /// What of the file these books do not model, in words.
     pub notes: Vec<String>,
     pub(crate) members: Vec<Member>,
@@ -349,6 +351,8 @@ struct File {
     #[serde(default)]
     stream: Vec<Stream>,
     #[serde(default)]
+    shop: Vec<identity::Known>,
+    #[serde(default)]
     start: Start,
     #[serde(default)]
     person: Vec<Person>,
@@ -411,6 +415,7 @@ impl Programme {
             streams: file.stream.into_iter().map(|stream| (stream.id.clone(), stream)).collect(),
             start: file.start.term,
             people: file.person,
+            shops: file.shop,
             notes,
             members: file.member,
         })
