@@ -242,7 +242,9 @@ async fn a_card_that_somebody_else_has_is_named_in_no_text(database: TestDatabas
     let (programme, budget) = ("riverside".parse().unwrap(), "dee".parse().unwrap());
     tx.add_custody(&programme, &budget, &custody).await.unwrap();
     tx.commit().await.unwrap();
-    let again = Purchase { id: "iauth_1TestAgain".to_owned(), ..old };
+    // At another shop: a second try at the same one would be told of once.
+    let (id, shop) = ("iauth_1TestAgain".to_owned(), "CORNER SHOP".to_owned());
+    let again = Purchase { id, shop, ..old };
     let answer = world.ask(&again).await;
     assert_eq!(answer.reason(), "old_card");
     let told = explained(&world, &answer).await;
