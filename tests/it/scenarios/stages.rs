@@ -51,7 +51,7 @@ async fn scenario_42_a_stage_begins_at_local_midnight_to_the_second_at_every_gat
     assert_eq!(answered(&world, "More", 10_00).await, "not_yet");
     let told = world.database.rows("SELECT body FROM message ORDER BY message_id").await;
     let text = "Not paid. No money was taken. You have £3.90 for this now. £30 more comes on \
-                Mon 30 November. Pay £3.90 or less, or wait until then.";
+                Mon 30 November. Ask for £3.90 on this card and the rest another way.";
     assert_eq!(told.last().unwrap()[0], text);
 
     world.set_time("2026-11-30T04:59:59Z");
