@@ -257,14 +257,13 @@ async fn shop_of(
     let name = find(tx, admitted, id).await?;
     let is_theirs = |purchase: &Purchase| purchase.budget == admitted.budget;
     let purchases = tx.purchases_named(&name.0, std::slice::from_ref(&name)).await?;
-    let scope = match purchases.into_iter().find(is_theirs) {
-        Some(purchase) => scope_of(table, &purchase),
-        None => {
-            let answers = tx.answers_of(std::slice::from_ref(&name)).await?;
-            let answer = answers.into_iter().find(|answer| answer.budget == admitted.budget);
-            let merchant = answer.and_then(|answer| answer.request()).map(|asked| asked.merchant);
-            merchant.and_then(|merchant| table.scope_of(&merchant))
-        }
+    let scope = if let Some(purchase) = purchases.into_iter().find(is_theirs) {
+        scope_of(table, &purchase)
+    } else {
+        let answers = tx.answers_of(std::slice::from_ref(&name)).await?;
+        let answer = answers.into_iter().find(|answer| answer.budget == admitted.budget);
+        let merchant = answer.and_then(|answer| answer.request()).map(|asked| asked.merchant);
+        merchant.and_then(|merchant| table.scope_of(&merchant))
     };
     scope.ok_or(ApiError::NotFound("shop"))
 }

@@ -300,7 +300,7 @@ async fn scenario_62_a_full_disk_approves_nothing_and_a_full_log_stops_nothing()
     let database = TestDatabase::sqlite();
     let store = prepare(&database, DEMO).await;
     // In blocks of 512 bytes: what is there already, and a little more.
-    let script = "trap '' XFSZ; ulimit -f 2800; exec \"$@\"";
+    let script = "trap '' XFSZ; ulimit -f 3000; exec \"$@\"";
     let mut command = Command::new("sh");
     command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_sayso")]);
     command.env("SAYSO_LOG", "trace");
