@@ -46,7 +46,7 @@ pub(super) struct Meeting {
     #[param(min_length = 1, max_length = 200)]
     pub(super) on: Option<String>,
     /// The name of a shop.
-    #[param(min_length = 1, max_length = 200)]
+    #[param(min_length = 1, max_length = 500)]
     pub(super) shop: Option<String>,
     /// A purchase (`pur_…` or `dec_…`) at the shop.
     #[param(min_length = 1, max_length = 200)]
