@@ -75,7 +75,7 @@ struct NewTerm {
     )]
     on: Option<String>,
     /// The name of the shop that it is about.
-    #[schema(nullable = false, min_length = 1, max_length = 200)]
+    #[schema(nullable = false, min_length = 1, max_length = 500)]
     shop: Option<String>,
     /// A purchase (`pur_…` or `dec_…`): it is about its shop.
     #[schema(nullable = false, min_length = 1, max_length = 200)]
