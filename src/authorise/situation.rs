@@ -70,6 +70,7 @@ impl Told<'_> {
             person_name: &owner.name,
             worker_name,
             amount: request.amount,
+            so_far: facts.continues.so_far(),
             place: None,
             category_name: programme.category_name(&facts.category),
             is_sensitive: programme.rules.is_sensitive(&facts.category),

@@ -178,6 +178,16 @@ pub enum Continues {
     Anothers,
 }
 
+impl Continues {
+    /// What an open purchase holds or has cost; none for a new one.
+    pub const fn so_far(self) -> Option<Money> {
+        match self {
+            Self::Open { so_far, .. } => Some(so_far),
+            Self::Nothing | Self::Anothers => None,
+        }
+    }
+}
+
 impl Facts {
     /// All that the shop may sell.
     pub fn kinds(&self) -> Kinds<'_> {

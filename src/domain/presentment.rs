@@ -46,6 +46,8 @@ pub struct PurchaseReport {
     pub kind: PurchaseKind,
     pub presence: Presence,
     pub cash_back: Money,
+    /// What a cash machine takes for itself.
+    pub atm_fee: Money,
     /// The merchant's own currency, as far as the message tells it.
     pub merchant_currency: Option<Currency>,
     /// What a presentment is in the merchant's own currency; none where the message does not tell

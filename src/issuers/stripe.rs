@@ -196,7 +196,7 @@ fn standing(about: &wire::Authorization, place: Place<'_>) -> Result<EventBody, 
     };
     let is_over = !matches!(standing, Standing::Open { .. });
     let answers = count("data.object.request_history", about.request_history.len())?;
-    let cash_back = about.amount_details.and_then(|details| details.cashback_amount);
+    let (cash_back, atm_fee) = details_told(about.amount_details, currency)?;
     let merchant = merchant(about.merchant_data.as_ref());
     // What was reversed or has expired shows nothing either: the questions tell what it was.
     let has_money = !total.is_zero() || about.request_history.iter().any(|r| r.amount != 0);
@@ -214,7 +214,8 @@ fn standing(about: &wire::Authorization, place: Place<'_>) -> Result<EventBody, 
                 about.card_presence.as_deref(),
                 about.authorization_method.as_deref(),
             ),
-            cash_back: cash_back_told(cash_back, currency)?,
+            cash_back,
+            atm_fee,
             merchant_currency: merchant_currency(about.merchant_currency.as_deref()),
             merchant_amount: None,
             merchant,
@@ -314,7 +315,7 @@ fn presentment(claim: &wire::Transaction) -> Result<EventBody, RefusedMessage> {
     if amount.is_zero() {
         return Ok(EventBody::Other);
     }
-    let cash_back = claim.amount_details.and_then(|details| details.cashback_amount);
+    let (cash_back, atm_fee) = details_told(claim.amount_details, currency)?;
     let purchase: Option<PurchaseReference> = match &claim.authorization {
         Some(id) => Some(reference("data.object.authorization", id)?),
         None => None,
@@ -328,7 +329,8 @@ fn presentment(claim: &wire::Transaction) -> Result<EventBody, RefusedMessage> {
             kind: kind_of(&merchant),
             // Clearing does not tell. Of a purchase that we know, its authorisation did.
             presence: Presence::InPerson,
-            cash_back: cash_back_told(cash_back, currency)?,
+            cash_back,
+            atm_fee,
             merchant_currency: merchant_currency(claim.merchant_currency.as_deref()),
             merchant_amount: merchant_amount(claim),
             merchant,
@@ -481,10 +483,20 @@ fn transaction_amount(code: &str, amount: i64) -> Result<Option<Money>, RefusedM
     Ok(in_our_units(amount, currency).map(|minor| Money::from_minor(minor, currency)))
 }
 
-/// Cash handed out, in a message about what has happened: it counts whatever its sign.
-fn cash_back_told(amount: Option<i64>, currency: Currency) -> Result<Money, RefusedMessage> {
-    let amount = amount.unwrap_or(0).saturating_abs();
-    money("data.object.amount_details.cashback_amount", amount, currency)
+/// Cash handed out and a cash machine's own fee, in a message about what has happened: they count
+/// whatever their sign.
+fn details_told(
+    details: Option<wire::AmountDetails>,
+    currency: Currency,
+) -> Result<(Money, Money), RefusedMessage> {
+    let part = |name: &str, amount: Option<i64>| {
+        let field = format!("data.object.amount_details.{name}");
+        money(&field, amount.unwrap_or(0).saturating_abs(), currency)
+    };
+    Ok((
+        part("cashback_amount", details.and_then(|details| details.cashback_amount))?,
+        part("atm_fee", details.and_then(|details| details.atm_fee))?,
+    ))
 }
 
 /// 6010 is cash over a counter, 6011 cash from a machine (ISO 18245).
@@ -502,6 +514,12 @@ fn presence(card_presence: Option<&str>, method: Option<&str>) -> Presence {
     }
 }
 
+/// ISO 3166 reserves `UK` for the United Kingdom, and some tills send it for `GB`. Here and not where
+/// records are read: a decision is explained by the country that it knew.
+fn alpha_2(country: &str) -> &str {
+    if country.eq_ignore_ascii_case("UK") { "GB" } else { country }
+}
+
 /// Nothing here can be refused: a shop without a usable code is of no known kind.
 fn merchant(data: Option<&wire::MerchantData>) -> Merchant {
     let text = |pick: fn(&wire::MerchantData) -> &Option<String>| {
@@ -511,6 +529,6 @@ fn merchant(data: Option<&wire::MerchantData>) -> Merchant {
     let mcc = Mcc::parse(code).ok().filter(|_| code != "0000");
     Merchant::new(mcc, text(|data| &data.name))
         .in_city(text(|data| &data.city))
-        .in_country(text(|data| &data.country))
+        .in_country(alpha_2(text(|data| &data.country)))
         .with_network_id(text(|data| &data.network_id))
 }

@@ -17,6 +17,13 @@ pub(super) struct PurchaseChange<'a> {
     pub(super) at: Timestamp,
 }
 
+impl PurchaseChange<'_> {
+    /// Whether the programme owes more for it than before, because no pot had the money.
+    pub(super) const fn is_more_owed(&self) -> bool {
+        self.after.exposure.minor() > self.before.exposure.minor()
+    }
+}
+
 /// Why it changed.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum ChangeCause<'a> {

@@ -104,6 +104,7 @@ impl LifecycleContext<'_> {
         self.note_findings(&change, additions)?;
         self.note_answers(&change, shape, additions);
         self.note_presentment(&change, shape, additions);
+        self.note_dispute(&change, shape, additions);
         let refused = self.refused(shape, before);
         self.tell(&change, &refused, additions)?;
         Ok(())

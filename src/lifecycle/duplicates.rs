@@ -61,13 +61,21 @@ impl<'a> BookedPresentments<'a> {
         let is_same = if let Some(stored) = self.stored.get(&place) {
             is_as_stored(directory, stored, event, presentment)
         } else if let Some(before) = self.now.get(&place) {
-            **before == *presentment
+            is_same(before, presentment)
         } else {
             self.now.insert(place, presentment);
             return None;
         };
         Some(if is_same { Repetition::Same } else { Repetition::OtherContent })
     }
+}
+
+/// Whether two tell the same money. When it was made is no part of that: what was booked first
+/// counts on its day.
+fn is_same(one: &Presentment, other: &Presentment) -> bool {
+    let mut other = other.clone();
+    other.about.bought_at = one.about.bought_at;
+    *one == other
 }
 
 /// By the message that told it first; where its text is gone, by what was booked.
@@ -80,7 +88,7 @@ fn is_as_stored(
     let text = stored.text.as_deref();
     let before = text.and_then(|text| decoded(directory, text, event)).map(|event| event.body);
     match before {
-        Some(EventBody::Presentment(before)) => *before == *presentment,
+        Some(EventBody::Presentment(before)) => is_same(&before, presentment),
         Some(_) | None => {
             stored.direction == presentment.direction.word()
                 && stored.currency == presentment.amount.currency().code()

@@ -26,8 +26,13 @@ impl LifecycleContext<'_> {
         let before = findings(change.before, permissions)?;
         let after = findings(change.after, permissions)?;
         let is_among = |all: &[Finding], one: &Finding| all.iter().any(|f| f.word() == one.word());
+        // That money is owed for a capture says that it was above the hold.
+        let is_said = |finding: &Finding| {
+            matches!(finding, Finding::CapturedAboveHold { .. }) && change.is_more_owed()
+        };
         let about = about(change.after);
-        for finding in after.iter().filter(|finding| !is_among(&before, finding)) {
+        let new = after.iter().filter(|finding| !is_among(&before, finding));
+        for finding in new.filter(|finding| !is_said(finding)) {
             let detail = finding.detail(change.after);
             additions.note(self.note(change, finding.word(), about.clone(), detail));
         }
@@ -82,9 +87,23 @@ impl LifecycleContext<'_> {
         if self.book.budget.is_house() {
             additions.note(self.note(change, "unknown_card", about.clone(), purchase.clone()));
         }
-        let is_owed = change.after.exposure.minor() > change.before.exposure.minor();
-        if presentment.direction == Direction::Capture && is_owed {
+        if presentment.direction == Direction::Capture && change.is_more_owed() {
             additions.note(self.note(change, "capture_above_money", about, purchase));
+        }
+    }
+
+    /// Notes that a dispute took money again which the person had spent meanwhile.
+    pub(super) fn note_dispute(
+        &self,
+        change: &PurchaseChange<'_>,
+        shape: &Shape<'_>,
+        additions: &mut Additions,
+    ) {
+        let EventBody::Dispute(report) = &shape.event.event.body else { return };
+        if change.is_more_owed() {
+            let about = format!("{}/{}", shape.event.connection, report.reference);
+            let detail = format!("purchase {}", shape.purchase);
+            additions.note(self.note(change, "dispute_above_money", about, detail));
         }
     }
 

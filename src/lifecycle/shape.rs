@@ -183,7 +183,7 @@ impl<'a> Shape<'a> {
             amount: nothing,
             bought_at: about.bought_at,
             cash_back: about.cash_back,
-            atm_fee: nothing,
+            atm_fee: about.atm_fee,
             transaction_amount: nothing,
             has_unread_price: false,
             kind: about.kind,

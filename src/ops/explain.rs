@@ -285,6 +285,7 @@ impl Telling<'_> {
             person_name: owner.map_or("", |owner| &owner.name),
             worker_name: worker.as_ref().map_or("", |worker| programme.worker_name(worker)),
             amount: request.amount,
+            so_far: facts.continues.so_far(),
             place: Some(request.merchant.name()).filter(|name| !name.is_empty()),
             category_name: programme.category_name(&facts.category),
             is_sensitive: programme.rules.is_sensitive(&facts.category),

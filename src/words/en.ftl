@@ -228,6 +228,12 @@ at-the-till = { $till ->
    *[counter] Ask for { $payable } on this card and the rest another way.
 }
 
+# Of a purchase that was paid in part before: what it may still come to.
+as-much-more = { $more-of ->
+    [some] You can pay { $rest } more, or reply ASK.
+   *[all] Reply ASK to ask for more.
+}
+
 ## One-time OKs
 
 ok-used =
@@ -249,9 +255,15 @@ ok-over =
     .finance = One-time OK ended at { $ended-at } on { $ended }. { $amount } asked, nothing held.
 
 ok-small =
-    .person = Your one-time OK was up to { $cap }. This was { $amount }.
+    .person = { $more-of ->
+        [nothing] Your one-time OK was up to { $cap }. This was { $amount }.
+       *[other] Your one-time OK was up to { $cap }, and { $so-far } is used.
+    }
     .next = { $till ->
-        [nobody] Pay { $cap } or less, or reply ASK to ask again.
+        [nobody] { $more-of ->
+            [nothing] Pay { $cap } or less, or reply ASK to ask again.
+           *[other] { as-much-more }
+        }
        *[other] { at-the-till }
     }
     .worker = { $person }'s one-time OK was up to { $cap }. { $amount } was not paid.
@@ -260,9 +272,15 @@ ok-small =
 ## Limits
 
 over-purchase =
-    .person = One purchase can be up to { $limit }. This was { $amount }.
+    .person = { $more-of ->
+        [nothing] One purchase can be up to { $limit }. This was { $amount }.
+       *[other] One purchase can be up to { $limit }, and { $so-far } is used.
+    }
     .next = { $till ->
-        [nobody] Pay { $limit } or less, or reply ASK.
+        [nobody] { $more-of ->
+            [nothing] Pay { $limit } or less, or reply ASK.
+           *[other] { as-much-more }
+        }
        *[other] { at-the-till }
     }
     .worker = { $person }'s limit for one purchase is { $limit }. { $amount } was not paid.

@@ -63,6 +63,8 @@ pub struct Situation<'a> {
     pub worker_name: &'a str,
     /// What was asked.
     pub amount: Money,
+    /// What the purchase had already, if this asked for more of it.
+    pub so_far: Option<Money>,
     /// The shop; none when it is not known, or must not be named: in a text that we start, and
     /// when the person chose quiet texts.
     pub place: Option<&'a str>,
@@ -99,6 +101,7 @@ impl<'a> Situation<'a> {
             person_name: "",
             worker_name: "",
             amount,
+            so_far: None,
             place: None,
             category_name: "",
             is_sensitive: true,
@@ -343,8 +346,14 @@ impl Words {
                 args.set("ended-at", self.time(ended.time()));
             }
             DeclineReason::OkHeld { held } => args.set("held", self.money(*held)),
-            DeclineReason::OkSmall { cap } => args.set("cap", self.money(*cap)),
-            DeclineReason::OverPurchase { limit } => args.set("limit", self.money(*limit)),
+            DeclineReason::OkSmall { cap } => {
+                args.set("cap", self.money(*cap));
+                self.set_rest(&mut args, *cap, situation.so_far);
+            }
+            DeclineReason::OverPurchase { limit } => {
+                args.set("limit", self.money(*limit));
+                self.set_rest(&mut args, *limit, situation.so_far);
+            }
             DeclineReason::OverPeriod { period, limit, left, until } => {
                 args.set("period", period.word());
                 args.set("limit", self.money(*limit));
@@ -399,6 +408,18 @@ impl Words {
     fn set_left(&self, args: &mut FluentArgs<'static>, left: Money) {
         args.set("left", self.money(left));
         args.set("some-left", yes_if_some(Some(left).filter(|left| left.is_positive())));
+    }
+
+    /// What is left of `most` for more of a purchase that has had `so_far`.
+    fn set_rest(&self, args: &mut FluentArgs<'static>, most: Money, so_far: Option<Money>) {
+        let rest = so_far.and_then(|so_far| Some((so_far, most.saturating_sub(so_far).ok()?)));
+        let Some((so_far, rest)) = rest else {
+            args.set("more-of", "nothing");
+            return;
+        };
+        args.set("more-of", if rest.is_positive() { "some" } else { "all" });
+        args.set("so-far", self.money(so_far));
+        args.set("rest", self.money(rest));
     }
 
     /// The last day of something, and the day after it; or that it has none.

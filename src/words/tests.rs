@@ -97,6 +97,7 @@ fn a_situation<'a>(zone: &'a TimeZone, pot_names: &'a BTreeMap<PotId, String>) -
         person_name: "Dee",
         worker_name: "Amina",
         amount: gbp(48_00),
+        so_far: None,
         place: Some("Vet"),
         category_name: "Vets and pets",
         is_sensitive: false,
@@ -311,7 +312,9 @@ fn every_text_message_is_one_message_and_still_gives_the_reason() {
         (None, Till::Counter),
     ] {
         let (payable, is_app_bill) = (Some(gbp(WORST)), till == Till::Counter);
-        let situation = Situation { is_app_bill, till, payable, new_card_last_four, ..situation };
+        let so_far = new_card_last_four.map(|_| gbp(WORST - 1));
+        let situation =
+            Situation { so_far, is_app_bill, till, payable, new_card_last_four, ..situation };
         for reason in reasons(WORST) {
             for text in
                 [words.text_message(&reason, &situation), words.text_reply(&reason, &situation)]

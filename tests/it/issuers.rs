@@ -267,6 +267,7 @@ fn about(merchant: Merchant) -> PurchaseReport {
         kind: PurchaseKind::Purchase,
         presence: Presence::InPerson,
         cash_back: gbp(0),
+        atm_fee: gbp(0),
         merchant_currency: Some(gbp(0).currency()),
         merchant_amount: None,
         merchant,

@@ -423,7 +423,8 @@ impl Shopper {
                 .zip(came)
                 .map(|(ready, came)| {
                     let reason = came.reason.as_deref().unwrap_or_default();
-                    format!("{} was answered {} {reason}", self.describe(ready), came.answer)
+                    let answer = heard_answer(came.answer);
+                    format!("{} was answered {answer} {reason}", self.describe(ready))
                 })
                 .collect();
             what.push(format!(
@@ -624,6 +625,14 @@ async fn deliver_one(
 
 fn is_fault(reply: &Reply) -> bool {
     reply.status != 200 || reply.body.contains("our_fault")
+}
+
+/// An answer as [`describe`] writes what was expected, so that the two can be compared.
+fn heard_answer(answer: Answer) -> String {
+    match answer {
+        Answer::Partial(part) => format!("approved for {part}"),
+        answer => answer.to_string(),
+    }
 }
 
 fn describe(verdict: &Verdict) -> String {

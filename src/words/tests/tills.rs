@@ -28,6 +28,29 @@ fn at_a_till_that_takes_no_part_the_text_says_what_does_help() {
 }
 
 #[test]
+fn of_a_purchase_that_was_paid_in_part_the_text_says_what_is_left() {
+    let (zone, pots) = (london(), some_pots());
+    let said = |reason: &DeclineReason, so_far: i64| {
+        let so_far = Some(gbp(so_far));
+        let dee = Situation { so_far, amount: gbp(5_00), ..a_situation(&zone, &pots) };
+        Words::english().text_message(reason, &dee)
+    };
+    assert_eq!(
+        said(&DeclineReason::OkSmall { cap: gbp(30_00) }, 28_00),
+        "Not paid. No money was taken. Your one-time OK was up to £30, and £28 is used. \
+         You can pay £2 more, or reply ASK."
+    );
+    let over = DeclineReason::OverPurchase { limit: gbp(150_00) };
+    assert_eq!(
+        said(&over, 148_50),
+        "Not paid. No money was taken. One purchase can be up to £150, and £148.50 is used. \
+         You can pay £1.50 more, or reply ASK."
+    );
+    let none_left = said(&over, 150_00);
+    assert!(none_left.ends_with("£150 is used. Reply ASK to ask for more."), "{none_left}");
+}
+
+#[test]
 fn a_card_that_somebody_else_has_is_not_named() {
     let (zone, pots) = (london(), some_pots());
     for reason in reasons(48_00) {

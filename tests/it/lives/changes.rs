@@ -138,6 +138,7 @@ impl Teller {
             kind: self.kind(),
             presence: Presence::InPerson,
             cash_back: gbp(0),
+            atm_fee: gbp(0),
             merchant_currency: None,
             merchant_amount: None,
             merchant: self.merchant(),

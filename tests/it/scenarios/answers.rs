@@ -22,6 +22,7 @@ on_both_databases!(
     a_card_that_somebody_else_has_is_named_in_no_text,
     a_country_that_is_not_known_is_what_the_programme_says,
     what_a_cash_machine_takes_for_itself_is_no_cash,
+    a_machines_fee_is_no_cash_of_a_purchase_that_was_only_told,
     more_of_an_open_purchase_is_judged_by_counters_of_its_own_day,
     more_of_an_open_purchase_is_judged_in_every_scope,
 );
@@ -270,6 +271,7 @@ async fn a_country_that_is_not_known_is_what_the_programme_says(database: TestDa
     }
     assert_eq!(world.ask(&from("Guernsey", "GG")).await.reason(), "abroad_off");
     world.apply(&with_line("unknown_country = \"abroad\"")).await;
+    assert!(world.ask(&from("Kingdom", "UK")).await.is_approved(), "the programme is in GB");
     let answer = world.ask(&from("Strict", "")).await;
     assert_eq!(answer.reason(), "abroad_off");
     let told = explained(&world, &answer).await;
@@ -294,6 +296,23 @@ async fn what_a_cash_machine_takes_for_itself_is_no_cash(database: TestDatabase)
     assert!(ask_with(&world, &machine("Rest", 6_75), fee).await.is_approved());
     assert_eq!(world.ask(&machine("Last", 1)).await.reason(), "over_period");
     assert_eq!(world.figure("dee", "held").await, 23_50);
+    world.check().await;
+}
+
+async fn a_machines_fee_is_no_cash_of_a_purchase_that_was_only_told(database: TestDatabase) {
+    let world = World::open(database).await;
+    let machine = |id: &str, amount| Purchase { mcc: json!("6011"), ..purchase(id, amount) };
+    let with_fee = |mut event: Value| {
+        event["data"]["object"]["amount_details"] = json!({"atm_fee": 75, "cashback_amount": null});
+        event
+    };
+    // Dee may take out £20 a week.
+    world.tell(&with_fee(machine("Held", 5_75).created(world.now(), 5_75))).await;
+    world.tell(&with_fee(machine("Paid", 8_75).captured(world.now(), "ipi_1TestFee", 8_75))).await;
+    world.prove().await;
+    assert_eq!(world.ask(&machine("Over", 7_01)).await.reason(), "over_period");
+    assert!(world.ask(&machine("Rest", 7_00)).await.is_approved());
+    assert_eq!(world.figure("dee", "spent").await, 8_75);
     world.check().await;
 }
 

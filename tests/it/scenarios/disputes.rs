@@ -82,6 +82,7 @@ async fn scenario_31_a_dispute_that_is_lost_after_all_takes_what_there_is(databa
     assert_eq!(world.exposure_and_suspense().await, (46_10, 0));
     world.tell(&lost).await;
     assert_eq!(world.exposure_and_suspense().await, (46_10, 0));
+    assert_eq!(world.exceptions().await, ["dispute_above_money"]);
     world.tell(&again.captured(world.now(), "one", 70_00)).await;
     assert_eq!(world.figures("dee").await, [0, 83_90, DEE_HAS - 83_90]);
     world.check().await;

@@ -146,7 +146,7 @@ async fn scenario_38_a_margin_takes_what_there_is_and_refuses_nobody(database: T
     // A claim beyond all of it is the programme's, as ever.
     world.tell(&in_euros(last.captured(world.now(), "one", 12))).await;
     assert_eq!(world.exposure_and_suspense().await, (2, 0));
-    assert_eq!(world.exceptions().await, ["capture_above_money", "captured_above_hold"]);
+    assert_eq!(world.exceptions().await, ["capture_above_money"]);
     world.check().await;
 }
 

@@ -221,6 +221,7 @@ fn about(card: &str) -> PurchaseReport {
         kind: PurchaseKind::Purchase,
         presence: Presence::InPerson,
         cash_back: pounds(0),
+        atm_fee: pounds(0),
         merchant_currency: None,
         merchant_amount: None,
         merchant: shop(),
