@@ -96,6 +96,12 @@ impl Uses {
 }
 
 impl Permission {
+    /// Which of several is used first: the one given first, then the one that is about less, so that
+    /// what was given for one shop is not left over while what was given for its kind is used up.
+    pub const fn turn(&self) -> (Timestamp, &Scope, PermissionId) {
+        (self.given_at, &self.scope, self.id)
+    }
+
     /// What ended then or before is forgotten when this one is given.
     pub fn forgets(&self) -> Timestamp {
         self.given_at.checked_sub(KEPT_FOR).unwrap_or(Timestamp::MIN)

@@ -2,7 +2,7 @@
 
 use super::Books;
 use crate::{
-    programme::{Permission, Scope},
+    programme::{Narrow, Permission, Scope},
     shops::Shop,
 };
 
@@ -38,6 +38,19 @@ impl Allowed {
             from: permission.from.as_second(),
             ends: permission.ends.as_second(),
         }
+    }
+}
+
+impl Allowed {
+    /// Which of several is used first: the earlier one, then the one that is about less.
+    pub(super) const fn turn(&self) -> (i64, u8) {
+        let breadth = match &self.about {
+            About::Shop(_) | About::Scope(Scope::Narrow(Narrow::Shop(_) | Narrow::ShopKey(_))) => 0,
+            About::Scope(Scope::Narrow(Narrow::Code(_))) => 1,
+            About::Scope(Scope::Narrow(Narrow::Category(_))) => 2,
+            About::Scope(Scope::Wide(_)) => 3,
+        };
+        (self.from, breadth)
     }
 }
 

@@ -103,7 +103,8 @@ impl Books {
         let allowed = people.iter().enumerate().flat_map(|(index, person)| {
             person.permission.iter().map(move |permission| Allowed::of_file(index, permission))
         });
-        let allowed = allowed.collect();
+        let mut allowed: Vec<Allowed> = allowed.collect();
+        allowed.sort_by_key(Allowed::turn);
         let people = people.iter().map(|person| person_book(programme, person));
         Ok(Self {
             programme: programme.id.clone(),

@@ -18,6 +18,7 @@ on_both_databases!(
     several_holds_at_one_shop_are_one_use_of_an_ok,
     an_ok_in_pounds_covers_a_price_in_euros_a_minute_later,
     an_ok_survives_the_card_check_before_the_sale,
+    what_was_given_for_one_shop_is_used_before_what_was_given_for_its_kind,
     what_was_bought_before_midnight_counts_on_that_day,
     a_card_that_somebody_else_has_is_named_in_no_text,
     a_country_that_is_not_known_is_what_the_programme_says,
@@ -209,6 +210,31 @@ async fn late(world: &World, id: &str, amount: i64) -> Answer {
         object["created"] = json!(bought_at.as_second());
     })
     .await
+}
+
+async fn what_was_given_for_one_shop_is_used_before_what_was_given_for_its_kind(
+    database: TestDatabase,
+) {
+    const SHOPS: [&str; 6] = ["ARBOR", "BIRCH", "CEDAR", "ELM", "HAZEL", "LIME"];
+
+    let ok = |on: &str| {
+        format!(
+            "[[person.permission]]\non = {{ {on} }}\nup_to = \"20.00\"\nuses = 1\n\
+             from = 2026-11-23T07:00:00Z\nends = 2026-11-30T00:00:00Z\n\n"
+        )
+    };
+    let oks = SHOPS.map(|shop| ok(&format!("shop = \"{shop} PHONES\"")));
+    let femi = "[[person]]\nid = \"femi\"";
+    let kind = ok("category = \"phone\"");
+    let file = DEMO.replacen(femi, &format!("{}{kind}{femi}", oks.concat()), 1);
+    assert_ne!(file, DEMO);
+    let world = World::open_with(database, &file).await;
+    for shop in SHOPS.into_iter().chain(["OTHER"]) {
+        let phone = Purchase { shop: format!("{shop} PHONES"), ..handset(shop, 10_00) };
+        assert!(world.ask(&phone).await.is_approved(), "{shop}");
+    }
+    assert_eq!(world.ask(&handset("Last", 10_00)).await.reason(), "ok_held");
+    world.check().await;
 }
 
 async fn what_was_bought_before_midnight_counts_on_that_day(database: TestDatabase) {
