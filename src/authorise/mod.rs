@@ -293,7 +293,6 @@ fn open_purchase<'a>(book: &'a Book, request: &AuthorisationRequest) -> Option<&
     known.committed().is_ok_and(Money::is_positive).then_some(known)
 }
 
-/// Whether the question is about a purchase that counts already.
 /// What a question touches counters as. More of an open purchase counts as that purchase, and is
 /// judged by what the shop says now too: on the day on which the purchase counts.
 fn touched<'a>(fresh: &'a Counted, begun: Option<&'a Counted>) -> Vec<Cow<'a, Counted>> {
@@ -306,6 +305,7 @@ fn touched<'a>(fresh: &'a Counted, begun: Option<&'a Counted>) -> Vec<Cow<'a, Co
     }
 }
 
+/// Whether the question is about a purchase that counts already.
 fn continues(open: Option<&Purchase>) -> Result<Continues, LedgerError> {
     let Some(purchase) = open else { return Ok(Continues::Nothing) };
     let so_far = purchase.committed()?;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::answers::{key, key_of};
 use super::{AuthoriseError, Question, budgets, reference_text, wanted};
+use crate::domain::finding::decided_without_us;
 use crate::domain::id::{MessageId, PostingId};
 use crate::domain::period::Moment;
 use crate::domain::presentment::Standing;
@@ -20,7 +21,7 @@ use crate::programme::directory::{Directory, Programme};
 use crate::record::decision::{Outcome, RecordedDecision};
 use crate::record::particulars::Particulars;
 use crate::record::row::{Digest, shown};
-use crate::store::{Additions, NewMessage, Tx, WITHDRAWAL};
+use crate::store::{Additions, NewMessage, Settled, Tx, WITHDRAWAL, exception_id};
 use crate::words::{Situation, Words};
 
 /// Gives back what the approvals of `late` hold, and writes that they were withdrawn beside the
@@ -86,8 +87,12 @@ pub async fn withdraw(
         };
         let sequence = decision.request().map(|request| request.sequence);
         let key = (decision.connection.clone(), decision.purchase.clone());
-        // An issuer that has told that it was refused was heard of.
-        let is_told = open.book.purchases.get(&key).is_some_and(is_declined);
+        // What the issuer has told of the question the person has heard, or it was paid after all.
+        let known = open.book.purchases.get(&key);
+        let is_told = known.is_some_and(|purchase| is_told(purchase, sequence));
+        if let (Some(purchase), Some(sequence)) = (known.filter(|p| is_declined(p)), sequence) {
+            additions.settled.push(agreed_at_last(decision, purchase, sequence, now));
+        }
         open.book.change(&key, cause, |purchase, pots| {
             take_back(purchase, sequence);
             settled(purchase, pots, &[])
@@ -101,8 +106,31 @@ pub async fn withdraw(
     Ok(())
 }
 
+/// Whether the issuer has told how that question was answered.
+fn is_told(purchase: &Purchase, sequence: Option<u32>) -> bool {
+    let knows = |answers: u32| sequence.is_some_and(|sequence| answers > sequence);
+    let is_answered = purchase.word.as_ref().is_some_and(|word| knows(word.position.answers));
+    is_answered || is_declined(purchase)
+}
+
 fn is_declined(purchase: &Purchase) -> bool {
     purchase.word.as_ref().is_some_and(|word| word.standing == Standing::Declined)
+}
+
+/// The issuer's no and ours are the same now: nobody has to look at it any more.
+fn agreed_at_last(
+    decision: &RecordedDecision,
+    purchase: &Purchase,
+    sequence: u32,
+    at: Timestamp,
+) -> Settled {
+    let (kind, about) = decided_without_us(purchase, sequence);
+    Settled {
+        id: exception_id(&decision.programme, kind, &about),
+        programme: decision.programme.clone(),
+        by: reference_text(&decision.connection, &decision.reference),
+        at,
+    }
 }
 
 /// What the person hears: it was not paid, and that is our fault.

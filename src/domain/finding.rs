@@ -113,6 +113,16 @@ impl Finding {
     }
 }
 
+/// What an exception about all of a purchase is about: `connection/reference`.
+pub fn about(purchase: &Purchase) -> String {
+    format!("{}/{}", purchase.connection, purchase.reference)
+}
+
+/// The cause, and what it is about, of an answer to one question that was not ours.
+pub fn decided_without_us(purchase: &Purchase, sequence: u32) -> (&'static str, String) {
+    ("decided_without_us", format!("{}#{sequence}", about(purchase)))
+}
+
 /// Everything about `purchase` that somebody should look at; `permissions` are those of its budget.
 pub fn findings(
     purchase: &Purchase,

@@ -316,15 +316,16 @@ impl Purchase {
     /// What came back beyond what was captured, as far as the programme's margin explains it by
     /// another exchange rate.
     ///
-    /// Nothing if the merchant gave more back in its own currency than it had taken.
+    /// Nothing if the merchant gave more back in its own currency than it had taken, or if a dispute
+    /// gave some of it back: that is in the card's currency, and no rate makes it more.
     pub fn wanted_exchange(&self) -> Result<Money, MoneyError> {
         let nothing = Money::zero(self.currency);
         let is_too_much = |sums: MerchantSums| sums.refunded.minor() > sums.captured.minor();
-        if self.merchant_sums.is_some_and(is_too_much) || self.captured.is_zero() {
+        let is_recovered = self.recovered.is_positive();
+        if is_recovered || self.merchant_sums.is_some_and(is_too_much) || self.captured.is_zero() {
             return Ok(nothing);
         }
-        let back = self.refunded.checked_add(self.recovered)?;
-        back.saturating_sub(self.captured)?.least(self.margin.on(self.captured)?)
+        self.refunded.saturating_sub(self.captured)?.least(self.margin.on(self.captured)?)
     }
 
     /// The permissions that it uses: those of the promises that stand, while anything is committed.

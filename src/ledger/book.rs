@@ -400,12 +400,13 @@ impl Book {
         for key in purchase.counted.counters(&owner.agreement) {
             let was = purchase.counted.amount_in(&key.scope, before.amount)?;
             let is = purchase.counted.amount_in(&key.scope, after.amount)?;
-            let is_current = key.first_day >= key.period.first_day(earliest_day(today));
-            let known = self.counters.get(&key).copied();
             // What may still be told has a counter since the version started that keeps it, if it
-            // counts anything. One of an earlier period is not begun in hindsight.
-            let Some(used) = known.or(is_current.then_some(Committed::nothing(after.amount)))
-            else {
+            // counts anything. One of an earlier period is not begun in hindsight, and none by what
+            // counted before: its own part would be missing.
+            let is_current = key.first_day >= key.period.first_day(earliest_day(today));
+            let may_begin = is_current && before.amount.is_zero() && !before.is_one;
+            let known = self.counters.get(&key).copied();
+            let Some(used) = known.or(may_begin.then_some(Committed::nothing(after.amount))) else {
                 continue;
             };
             let amount = used.amount.checked_add(is)?.checked_sub(was)?;

@@ -277,7 +277,9 @@ impl<'a> Transfers<'a> {
         let own = self.refund_part(&pot, surplus)?;
         let rest = surplus.checked_sub(own)?.least(available)?;
         let kept = self.give_back(&Account::Suspense, rest)?;
-        let returned = own.checked_add(rest)?.checked_sub(kept)?;
+        // What nothing explains any more is kept aside again.
+        self.purchase.suspense = self.purchase.suspense.checked_add(kept)?;
+        let returned = own.checked_add(rest)?;
         self.move_money(left, Account::Exchange, returned)?;
         self.move_money(Account::Exchange, Account::Suspense, returned)?;
         let amount = is.checked_add(gained)?.checked_sub(returned)?;

@@ -1,7 +1,7 @@
 //! Messages about disputes name the claim, not the purchase: here they find it. One whose claim has
 //! not been heard of is parked, and tried again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::shape::Shape;
 use super::{LifecycleError, Task, house_note, place, work};
@@ -40,8 +40,9 @@ pub(super) async fn find<'a>(
     if claims.is_empty() {
         return Ok(disputes);
     }
-    let mut places = tx.purchases_of_claims(&claims.into_iter().collect::<Vec<_>>()).await?;
-    places.extend(tasks.iter().filter_map(told_now));
+    let stored = tx.purchases_of_claims(&claims.into_iter().collect::<Vec<_>>()).await?;
+    let mut places: BTreeMap<_, _> = tasks.iter().filter_map(told_now).collect();
+    places.extend(stored);
     for event in events {
         let Some(claim) = disputed_claim(event) else { continue };
         match places.get(&claim) {
@@ -122,8 +123,12 @@ fn disputed_claim(event: &ReceivedEvent) -> Option<Claim> {
     Some((event.programme.clone(), event.connection.clone(), report.presentment.clone()))
 }
 
-/// The claim that a task books, and whose it is.
+/// The claim that a task books, and whose it is. Of one that does not fit the purchase that it names
+/// nobody knows yet: its dispute waits until it is booked.
 fn told_now(task: &Task<'_>) -> Option<(Claim, (BudgetId, PurchaseReference))> {
+    if task.elsewhere.is_some() {
+        return None;
+    }
     let event = task.shape.event;
     let reference = task.shape.presentment()?.reference.clone();
     let claim = (event.programme.clone(), event.connection.clone(), reference);

@@ -6,9 +6,9 @@ use super::change::{ChangeCause, PurchaseChange};
 use super::context::LifecycleContext;
 use super::links::{Link, Misfit};
 use super::shape::Shape;
-use crate::domain::finding::{Finding, findings};
+use crate::domain::finding::{Finding, about, decided_without_us, findings};
 use crate::domain::presentment::{Direction, EventBody, IssuerAnswer};
-use crate::domain::purchase::{PromiseState, Purchase};
+use crate::domain::purchase::{Promise, PromiseState, Purchase};
 use crate::store::{Additions, Note, Settled, exception_id};
 
 /// Noted when our own clock gives a hold back; settled by whatever comes after that.
@@ -59,9 +59,15 @@ impl LifecycleContext<'_> {
     ) {
         let EventBody::Standing(report) = &shape.event.event.body else { return };
         for (sequence, answer) in (0_u32..).zip(&report.answers) {
-            let about = format!("{}#{sequence}", about(change.after));
-            let kind = "decided_without_us";
-            let Some(how) = differs(change.after, sequence, answer) else { continue };
+            let (kind, about) = decided_without_us(change.after, sequence);
+            let Some(how) = differs(change.after, sequence, answer) else {
+                let is_withdrawn =
+                    |p: &Promise| p.sequence == sequence && p.state == PromiseState::Withdrawn;
+                if !answer.is_approved && change.after.promises.iter().any(is_withdrawn) {
+                    self.settle_exception(change, kind, &about, additions);
+                }
+                continue;
+            };
             let reason = answer.reason.as_deref().unwrap_or("without a reason");
             let detail = format!("{how} ({reason}); question {sequence}");
             additions.note(self.note(change, kind, about, detail));
@@ -180,11 +186,6 @@ fn misfit_detail(misfit: Misfit, shape: &Shape<'_>) -> String {
     format!("{what} purchase {named}; {place}")
 }
 
-/// `connection/reference` of a purchase.
-pub(super) fn about(purchase: &Purchase) -> String {
-    format!("{}/{}", purchase.connection, purchase.reference)
-}
-
 /// The message that changed the purchase; without one, the purchase.
 fn subject(change: &PurchaseChange<'_>) -> String {
     match change.cause {
@@ -196,9 +197,7 @@ fn subject(change: &PurchaseChange<'_>) -> String {
 /// How the issuer's answer differs from ours. A check of the card for nothing needs no yes of ours
 /// that is kept.
 fn differs(purchase: &Purchase, sequence: u32, answer: &IssuerAnswer) -> Option<&'static str> {
-    let kept = |p: &&crate::domain::purchase::Promise| {
-        p.sequence == sequence && p.state == PromiseState::Kept
-    };
+    let kept = |p: &&Promise| p.sequence == sequence && p.state == PromiseState::Kept;
     let is_promised = purchase.promises.iter().any(|promise| kept(&promise));
     match (answer.is_approved, is_promised) {
         (true, false) if answer.amount.is_positive() => Some("approved, and not by us"),

@@ -9,7 +9,7 @@ use super::change::PurchaseChange;
 use super::context::LifecycleContext;
 use super::shape::Shape;
 use crate::domain::id::MessageId;
-use crate::domain::issuer_refusal::IssuerRefused;
+use crate::domain::issuer_refusal::{IssuerRefusal, IssuerRefused};
 use crate::domain::matter::{Refusal, shop_of};
 use crate::domain::money::MoneyError;
 use crate::domain::presentment::{EventBody, StandingReport};
@@ -144,8 +144,10 @@ impl LifecycleContext<'_> {
             let promise = before.promises.iter().find(|promise| promise.sequence == sequence);
             let is_withdrawn = promise.is_some_and(|p| p.state == PromiseState::Withdrawn);
             let is_ours = is_withdrawn || shape.our_refusals.contains(&sequence);
-            let why = issuer.refusal(answer.reason.as_deref());
-            if let Some(why) = why.filter(|_| sequence >= heard && !is_ours) {
+            if sequence >= heard && !is_ours {
+                // A no of ours that we have no record of is one that we could not help.
+                let why = issuer.refusal(answer.reason.as_deref());
+                let why = why.unwrap_or(IssuerRefusal::OurFault);
                 let is_after_our_yes = promise.is_some();
                 refused.push(IssuerRefused { asked: answer.amount, why, is_after_our_yes });
             }

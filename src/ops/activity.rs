@@ -237,8 +237,11 @@ async fn held_back(
     whose: Whose<'_>,
     span: (Timestamp, Timestamp),
 ) -> Result<Vec<Activity>, ListError> {
+    const KINDS: [&str; 4] = ["held-back", "held-back-until", "held-back-free", "held-back-cools"];
+
     let settings = &whose.programme.settings;
-    let messages = tx.messages_between(&settings.id, whose.budget, span, MESSAGES_MOST).await?;
+    let id = &settings.id;
+    let messages = tx.messages_between(id, whose.budget, span, &KINDS, MESSAGES_MOST).await?;
     let mut found = Vec::new();
     for message in messages {
         let kind = match message.kind.as_str() {

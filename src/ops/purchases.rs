@@ -368,8 +368,8 @@ fn last_refusal(issuer: Issuer, text: &str) -> Option<(Money, IssuerRefusal)> {
     match event.body {
         EventBody::Standing(report) => {
             let last = report.answers.iter().rev().find(|answer| !answer.is_approved)?;
-            // Where the issuer says that we refused, and we know nothing of it, it does not say why.
-            let why = issuer.refusal(last.reason.as_deref()).unwrap_or(IssuerRefusal::Unknown);
+            // A no of ours that we have no record of is one that we could not help.
+            let why = issuer.refusal(last.reason.as_deref()).unwrap_or(IssuerRefusal::OurFault);
             Some((last.amount, why))
         }
         EventBody::HoldChange(_)

@@ -174,6 +174,19 @@ fn a_counter_goes_down_in_the_period_in_which_the_purchase_counted() {
     assert_eq!(counted(&desk, everything(Period::Agreement, today)), Some(3_00));
 }
 
+/// A counter that is not kept, as those of an earlier list, is not begun by what counted before: its
+/// amount would go below nothing.
+#[test]
+fn a_counter_is_not_begun_by_what_counted_before() {
+    let mut desk = Desk::new(&[("week", 60_00)]);
+    desk.approve("a", 0, 10_00);
+    desk.approve("b", 0, 10_00);
+    desk.book.counters.clear();
+    desk.hear("a", word(Standing::Reversed, 1, 1, "evt_1"));
+    assert_eq!(desk.figures("week"), [60_00, 10_00, 0, 50_00]);
+    assert!(desk.book.counters.is_empty(), "{:?}", desk.book.counters);
+}
+
 #[test]
 fn scenario_44_a_refund_gives_the_limit_back_and_the_purchase_still_counts() {
     let mut desk = Desk::new(&[("week", 60_00)]);

@@ -16,6 +16,7 @@ on_both_databases!(
     scenario_07_a_retry_after_a_hang_up_hears_the_approval,
     scenario_07_a_repeat_that_nobody_heard_takes_nothing_back,
     scenario_07_one_that_cannot_be_withdrawn_stops_no_other,
+    scenario_07_the_issuers_word_before_the_withdrawal_is_told_once,
 );
 
 async fn pause(milliseconds: u64) {
@@ -159,6 +160,41 @@ async fn scenario_07_one_that_cannot_be_withdrawn_stops_no_other(database: TestD
     pardon_culprits(&world.database).await;
     until(async || world.count("withdrawal", "true").await == 5).await;
     assert_eq!(world.figure("dee", "held").await, 2_00, "the first, and the last");
+    world.check().await;
+}
+
+/// One was refused because we were silent, the other approved by the issuer's own rules; our own
+/// records follow later.
+async fn scenario_07_the_issuers_word_before_the_withdrawal_is_told_once(database: TestDatabase) {
+    let world = World::open_with(database, &patient(DEMO)).await;
+    refuse_culprits(&world.database).await;
+    slow_down(&world.database, "%Culprit%", Duration::from_secs(1)).await;
+    let [refused, approved] = ["CulpritNo", "CulpritYes"].map(|name| purchase(name, 5_00));
+    for bought in [&refused, &approved] {
+        ask_and_hang_up(world.caller(), bought, 300).await;
+        let recorded = format!("reference LIKE '{}%'", bought.id);
+        until(async || world.count("decision", &recorded).await == 1).await;
+    }
+    let failed = "sayso_withdrawals_failed_total";
+    until(async || world.caller().counted(failed).await >= 1).await;
+    let no = Standing {
+        status: "closed",
+        approved: false,
+        reason: "webhook_declined",
+        amount: 5_00,
+        ..APPROVED
+    };
+    let yes = Standing { reason: "webhook_timeout", amount: 5_00, ..APPROVED };
+    world.tell(&refused.standing("created", world.now(), &no)).await;
+    world.tell(&approved.standing("created", world.now(), &yes)).await;
+    let fault = "body LIKE '%This was our fault.%'";
+    assert_eq!(world.count("message", fault).await, 1, "of the one that was refused");
+    assert_eq!(world.exceptions().await, ["decided_without_us"; 2]);
+    pardon_culprits(&world.database).await;
+    until(async || world.count("withdrawal", "true").await == 2).await;
+    assert_eq!(world.count("message", fault).await, 1, "nobody is told twice, or told wrong");
+    assert_eq!(world.figure("dee", "held").await, 5_00);
+    assert_eq!(world.exceptions().await, ["decided_without_us"], "of the one that was approved");
     world.check().await;
 }
 

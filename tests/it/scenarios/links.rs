@@ -17,6 +17,7 @@ on_both_databases!(
     names_that_clearing_spells_otherwise_fit,
     a_refund_in_a_third_currency_is_kept_aside,
     it_does_not_matter_whether_messages_come_together,
+    a_dispute_follows_a_claim_that_does_not_fit,
 );
 
 const DEE: &str = "ic_1LinkDee0000000001";
@@ -319,16 +320,8 @@ async fn a_refund_in_a_third_currency_is_kept_aside(database: TestDatabase) {
 }
 
 /// Messages that are committed together end like those that are committed one by one.
-async fn it_does_not_matter_whether_messages_come_together(database: TestDatabase) {
-    let world = World::open_with(database, &file()).await;
-    let (tesco, boots) = (at_tesco("Tesco", 40_00), at_boots("Boots", 30_00));
-    let messages = [
-        tesco.created(world.now(), 40_00),
-        boots.created(world.now(), 30_00),
-        tesco.captured(world.now(), "one", 40_00),
-        naming(boots.captured(world.now(), "two", 30_00), &tesco),
-        naming(boots.refunded(world.now(), "back", 30_00), &tesco),
-    ];
+/// Books messages in one transaction.
+async fn book_together(world: &World, messages: &[Value]) {
     let decode = |message: &Value| {
         let text = message.to_string();
         let event = sayso::issuers::Issuer::Stripe.decode_event(text.as_bytes()).unwrap();
@@ -345,6 +338,33 @@ async fn it_does_not_matter_whether_messages_come_together(database: TestDatabas
     let mut tx = app.store().begin().await.unwrap();
     sayso::lifecycle::book(&mut tx, app.directory(), app.ids(), &events).await.unwrap();
     tx.commit().await.unwrap();
+}
+
+async fn a_dispute_follows_a_claim_that_does_not_fit(database: TestDatabase) {
+    let world = World::open_with(database, &file()).await;
+    let (tesco, boots) = (at_tesco("Tesco", 40_00), at_boots("Boots", 30_00));
+    hold(&world, &tesco).await;
+    let claim = naming(boots.captured(world.now(), "one", 30_00), &tesco);
+    let won = boots.disputed(world.now(), "one", "funds_reinstated", "won", 30_00);
+    book_together(&world, &[claim, won]).await;
+    world.upkeep().await;
+    assert_eq!(spent(&world, POTS).await, [0, 0, 0], "given back to whom it was taken from");
+    assert_eq!(world.exposure_and_suspense().await, (0, 0));
+    assert_eq!(world.disputed().await, 0);
+    world.check().await;
+}
+
+async fn it_does_not_matter_whether_messages_come_together(database: TestDatabase) {
+    let world = World::open_with(database, &file()).await;
+    let (tesco, boots) = (at_tesco("Tesco", 40_00), at_boots("Boots", 30_00));
+    let messages = [
+        tesco.created(world.now(), 40_00),
+        boots.created(world.now(), 30_00),
+        tesco.captured(world.now(), "one", 40_00),
+        naming(boots.captured(world.now(), "two", 30_00), &tesco),
+        naming(boots.refunded(world.now(), "back", 30_00), &tesco),
+    ];
+    book_together(&world, &messages).await;
     assert_eq!(spent(&world, POTS).await, [40_00, 0, 0]);
     assert_eq!(world.exposure_and_suspense().await, (0, 0));
     let noted =

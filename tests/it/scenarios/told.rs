@@ -9,6 +9,7 @@ use crate::world::{APPROVED, DEMO, Purchase, Standing, World, purchase};
 on_both_databases!(
     what_comes_after_is_told_with_the_fact_and_once,
     what_the_card_company_refuses_is_told_unless_we_have_told_it,
+    a_no_of_ours_that_nobody_recorded_is_told_as_our_fault,
     a_shop_that_tries_again_and_again_is_one_message_and_one_matter,
     a_frozen_card_that_is_paid_with_is_told_to_the_person_and_to_duty,
     money_that_is_added_is_told_of_in_one_message,
@@ -115,6 +116,19 @@ async fn what_the_card_company_refuses_is_told_unless_we_have_told_it(database: 
     world.tell(&refused(&purchase("Late", 20_00), &world, "webhook_timeout", 1)).await;
     let heard = told(&world, "dee").await;
     assert!(heard[3].contains("This was our fault."), "{heard:?}");
+    world.check().await;
+}
+
+async fn a_no_of_ours_that_nobody_recorded_is_told_as_our_fault(database: TestDatabase) {
+    let world = World::open(database).await;
+    let lost = purchase("Lost", 20_00);
+    world.tell(&refused(&lost, &world, "webhook_declined", 1)).await;
+    let heard = told(&world, "dee").await;
+    assert_eq!(heard.len(), 1);
+    assert!(heard[0].contains("This was our fault."), "{heard:?}");
+    let list = world.get_as("dee", "/v1/people/dee/purchases").await.json();
+    let line = list["data"][0].to_string();
+    assert!(line.contains("our_fault") && !line.contains("did not ask us"), "{line}");
     world.check().await;
 }
 
