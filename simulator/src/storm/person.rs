@@ -631,7 +631,9 @@ fn is_fault(reply: &Reply) -> bool {
 fn heard_answer(answer: Answer) -> String {
     match answer {
         Answer::Partial(part) => format!("approved for {part}"),
-        answer => answer.to_string(),
+        Answer::Approved | Answer::NotPaid | Answer::Stored | Answer::Unusable => {
+            answer.to_string()
+        }
     }
 }
 

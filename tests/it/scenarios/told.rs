@@ -126,8 +126,8 @@ async fn a_no_of_ours_that_nobody_recorded_is_told_as_our_fault(database: TestDa
     let heard = told(&world, "dee").await;
     assert_eq!(heard.len(), 1);
     assert!(heard[0].contains("This was our fault."), "{heard:?}");
-    let list = world.get_as("dee", "/v1/people/dee/purchases").await.json();
-    let line = list["data"][0].to_string();
+    let page = world.get_as("dee", "/v1/people/dee/purchases").await.json();
+    let line = page["data"][0].to_string();
     assert!(line.contains("our_fault") && !line.contains("did not ask us"), "{line}");
     world.check().await;
 }
