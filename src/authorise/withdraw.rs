@@ -87,11 +87,11 @@ pub async fn withdraw(
         };
         let sequence = decision.request().map(|request| request.sequence);
         let key = (decision.connection.clone(), decision.purchase.clone());
-        // What the issuer has told of the question the person has heard, or it was paid after all.
+        // Once the issuer has told its answer, that message has informed the person, or it was paid.
         let known = open.book.purchases.get(&key);
         let is_told = known.is_some_and(|purchase| is_told(purchase, sequence));
         if let (Some(purchase), Some(sequence)) = (known.filter(|p| is_declined(p)), sequence) {
-            additions.settled.push(agreed_at_last(decision, purchase, sequence, now));
+            additions.settled.push(settled_answer(decision, purchase, sequence, now));
         }
         open.book.change(&key, cause, |purchase, pots| {
             take_back(purchase, sequence);
@@ -117,8 +117,9 @@ fn is_declined(purchase: &Purchase) -> bool {
     purchase.word.as_ref().is_some_and(|word| word.standing == Standing::Declined)
 }
 
-/// The issuer's no and ours are the same now: nobody has to look at it any more.
-fn agreed_at_last(
+/// Settles the exception about an answer that was not ours: with the withdrawal both answers are a
+/// decline.
+fn settled_answer(
     decision: &RecordedDecision,
     purchase: &Purchase,
     sequence: u32,

@@ -96,9 +96,10 @@ impl Uses {
 }
 
 impl Permission {
-    /// Which of several is used first: the one given first, then the one that is about less, so that
-    /// what was given for one shop is not left over while what was given for its kind is used up.
-    pub const fn turn(&self) -> (Timestamp, &Scope, PermissionId) {
+    /// Its precedence where several permissions cover a purchase: the one given first is used first,
+    /// and of those given together the one with the narrowest scope, so that an OK for one shop is not
+    /// left over while the OK for its category is used up.
+    pub const fn precedence(&self) -> (Timestamp, &Scope, PermissionId) {
         (self.given_at, &self.scope, self.id)
     }
 

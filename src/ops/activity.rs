@@ -21,6 +21,9 @@ const LINKS_AT_ONCE: u32 = 250;
 const LINKS_MOST: u32 = 1_000;
 /// The most messages that are looked through for one page.
 const MESSAGES_MOST: u32 = 500;
+/// The kinds of messages that tell of money that the person holds back, and takes back.
+const HELD_BACK: [&str; 2] = ["held-back", "held-back-until"];
+const TOOK_BACK: [&str; 2] = ["held-back-free", "held-back-cools"];
 /// The most days that are looked through for stages: more than ten years.
 const DAYS_MOST: usize = 4_000;
 
@@ -237,18 +240,14 @@ async fn held_back(
     whose: Whose<'_>,
     span: (Timestamp, Timestamp),
 ) -> Result<Vec<Activity>, ListError> {
-    const KINDS: [&str; 4] = ["held-back", "held-back-until", "held-back-free", "held-back-cools"];
-
     let settings = &whose.programme.settings;
     let id = &settings.id;
-    let messages = tx.messages_between(id, whose.budget, span, &KINDS, MESSAGES_MOST).await?;
+    let kinds = [HELD_BACK, TOOK_BACK].concat();
+    let messages = tx.messages_between(id, whose.budget, span, &kinds, MESSAGES_MOST).await?;
     let mut found = Vec::new();
     for message in messages {
-        let kind = match message.kind.as_str() {
-            "held-back" | "held-back-until" => ActivityKind::HeldBack,
-            "held-back-free" | "held-back-cools" => ActivityKind::TookBack,
-            _ => continue,
-        };
+        let is_held_back = HELD_BACK.contains(&message.kind.as_str());
+        let kind = if is_held_back { ActivityKind::HeldBack } else { ActivityKind::TookBack };
         let amount = money_of(&message.facts, "amount", settings.currency);
         let pot = text_of(&message.facts, "pot").or(Some(message.subject));
         let pot = pot.and_then(|pot| pot.parse().ok());

@@ -50,20 +50,21 @@ impl Tx {
         Ok(loads)
     }
 
-    /// The messages of `kinds` of a budget between two instants, the newest first: all of them, or the
-    /// newest `most`.
+    /// The messages of a budget between two instants, the newest first: all of `kinds`, or the newest
+    /// `most` of them. `kinds` are constants of ours: they are part of the statement's text.
     pub async fn messages_between(
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
         (from, before): (Timestamp, Timestamp),
-        kinds: &[&str],
+        kinds: &[&'static str],
         most: u32,
     ) -> Result<Vec<MessageRow>, StoreError> {
         let kinds = kinds.iter().map(|kind| format!("'{kind}'")).collect::<Vec<_>>().join(", ");
         let sql = format!(
             "SELECT {} FROM message WHERE programme_id = $1 AND budget_id = $2 \
-             AND message_id >= $3 AND message_id <= $4 AND kind IN ({kinds}) ORDER BY message_id DESC LIMIT $5",
+             AND message_id >= $3 AND message_id <= $4 AND kind IN ({kinds}) \
+             ORDER BY message_id DESC LIMIT $5",
             names(MESSAGE.columns, "")
         );
         let rows = sqlx::query(AssertSqlSafe(sql))

@@ -183,7 +183,7 @@ impl Books {
         };
         if let Some(open) = self.open.get_mut(&key) {
             open.book.permissions.push(permission);
-            open.book.permissions.sort_by(|one, other| one.turn().cmp(&other.turn()));
+            open.book.permissions.sort_by(|one, other| one.precedence().cmp(&other.precedence()));
         }
         Ok(())
     }

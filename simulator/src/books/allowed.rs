@@ -42,8 +42,8 @@ impl Allowed {
 }
 
 impl Allowed {
-    /// Which of several is used first: the earlier one, then the one that is about less.
-    pub(super) const fn turn(&self) -> (i64, u8) {
+    /// Its precedence where several cover a purchase: the one given first, then the narrowest one.
+    pub(super) const fn precedence(&self) -> (i64, u8) {
         let breadth = match &self.about {
             About::Shop(_) | About::Scope(Scope::Narrow(Narrow::Shop(_) | Narrow::ShopKey(_))) => 0,
             About::Scope(Scope::Narrow(Narrow::Code(_))) => 1,

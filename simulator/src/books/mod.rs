@@ -104,7 +104,7 @@ impl Books {
             person.permission.iter().map(move |permission| Allowed::of_file(index, permission))
         });
         let mut allowed: Vec<Allowed> = allowed.collect();
-        allowed.sort_by_key(Allowed::turn);
+        allowed.sort_by_key(Allowed::precedence);
         let people = people.iter().map(|person| person_book(programme, person));
         Ok(Self {
             programme: programme.id.clone(),

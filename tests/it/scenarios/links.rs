@@ -319,7 +319,6 @@ async fn a_refund_in_a_third_currency_is_kept_aside(database: TestDatabase) {
     world.check().await;
 }
 
-/// Messages that are committed together end like those that are committed one by one.
 /// Books messages in one transaction.
 async fn book_together(world: &World, messages: &[Value]) {
     let decode = |message: &Value| {
@@ -354,6 +353,7 @@ async fn a_dispute_follows_a_claim_that_does_not_fit(database: TestDatabase) {
     world.check().await;
 }
 
+/// Messages that are committed together end like those that are committed one by one.
 async fn it_does_not_matter_whether_messages_come_together(database: TestDatabase) {
     let world = World::open_with(database, &file()).await;
     let (tesco, boots) = (at_tesco("Tesco", 40_00), at_boots("Boots", 30_00));
