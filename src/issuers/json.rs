@@ -7,6 +7,8 @@ use super::RefusedMessage;
 /// How deep objects and lists may nest. Real messages stay below 10.
 const DEPTH_MAX: u32 = 64;
 
+const NUL_FOUND: &str = "it holds a NUL character";
+
 /// A verified message's text: no NUL character in it, and not too deep.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Body<'a>(&'a str);
@@ -45,33 +47,43 @@ fn look_over(bytes: &[u8]) -> Result<(), RefusedMessage> {
     let refuse = |rest: &[u8], what| {
         let end = bytes.len().saturating_sub(rest.len());
         let before = bytes.get(..end).unwrap_or_default();
-        Err(RefusedMessage::malformed(path_at_end(before), what))
+        RefusedMessage::malformed(path_at_end(before), what)
     };
     let mut depth = 0_u32;
-    let mut is_text = false;
     let mut rest = bytes;
     while let [byte, after @ ..] = rest {
         rest = after;
         match byte {
-            0 => return refuse(after, "it holds a NUL character"),
-            b'"' => is_text = !is_text,
-            b'\\' if is_text => {
-                if after.starts_with(b"u0000") {
-                    return refuse(after, "it holds a NUL character");
-                }
-                rest = after.get(1..).unwrap_or_default();
+            0 => return Err(refuse(after, NUL_FOUND)),
+            b'"' => {
+                rest = after_text(after).map_err(|at_nul| refuse(at_nul, NUL_FOUND))?;
             }
-            b'{' | b'[' if !is_text => {
+            b'{' | b'[' => {
                 depth = depth.saturating_add(1);
                 if depth > DEPTH_MAX {
-                    return refuse(after, "it nests too deeply");
+                    return Err(refuse(after, "it nests too deeply"));
                 }
             }
-            b'}' | b']' if !is_text => depth = depth.saturating_sub(1),
+            b'}' | b']' => depth = depth.saturating_sub(1),
             _ => {}
         }
     }
     Ok(())
+}
+
+/// What follows the closing quote of a text that was just opened. The error is what follows a NUL
+/// character in it, written out or escaped.
+fn after_text(opened: &[u8]) -> Result<&[u8], &[u8]> {
+    let mut rest = opened;
+    while let Some(at) = memchr::memchr3(b'"', b'\\', 0, rest) {
+        let (found, after) = rest.get(at..).and_then(<[u8]>::split_first).unwrap_or((&b'"', b""));
+        match found {
+            b'"' => return Ok(after),
+            b'\\' if !after.starts_with(b"u0000") => rest = after.get(1..).unwrap_or_default(),
+            _ => return Err(after),
+        }
+    }
+    Ok(b"")
 }
 
 /// The field that is being read where `before` ends: keys joined by points, lists left out.
