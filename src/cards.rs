@@ -142,6 +142,7 @@ async fn tell(
         recipient,
         facts: Particulars::default().text("by", member.id.as_str()).to_text(),
         matter: None,
+        due_at: None,
     };
     let to_person = to_person.map(|news| message(news, Recipient::Person));
     let messages: Vec<_> =

@@ -165,6 +165,7 @@ async fn tell(
         recipient: Recipient::Person,
         facts: Particulars::default().text("name", member.name.as_str()).to_text(),
         matter: None,
+        due_at: None,
     };
     Ok(tx.add_messages(&[message]).await?)
 }

@@ -3,9 +3,12 @@
 //! Who may do what is read where the act is written, never from a token that was made before: an
 //! account that has ended meanwhile, or a worker who is no longer the person's, is refused.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 use crate::domain::id::{ActId, BudgetId, MemberId, PersonId, ProgrammeId};
+use crate::domain::money::Money;
 use crate::domain::role::{Act, Actor, Refusal, Subject};
 use crate::ids::NewIds;
 use crate::ledger::book::LedgerError;
@@ -26,6 +29,57 @@ pub enum Barred {
     OwnDecision,
 }
 
+/// An answer that stands, for whoever answers otherwise than it was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandingAnswer {
+    /// Whose it is; none when a clock of the programme answered.
+    pub by: Option<MemberId>,
+    /// What they are called; none for one's own answer.
+    pub name: Option<String>,
+    pub at: Timestamp,
+    /// `yes`, `not_this_time`, `kept`.
+    pub said: &'static str,
+    pub reason: Option<&'static str>,
+    pub words: Option<String>,
+    pub up_to: Option<Money>,
+    /// What it is for.
+    pub scope: Option<String>,
+    pub ends_at: Option<Timestamp>,
+    /// What of a list was agreed, if not all of it.
+    pub parts: Option<Vec<String>>,
+    pub next_step: Option<String>,
+}
+
+impl StandingAnswer {
+    /// An answer that says `said` and nothing more.
+    pub const fn new(said: &'static str, at: Timestamp) -> Self {
+        Self {
+            by: None,
+            name: None,
+            at,
+            said,
+            reason: None,
+            words: None,
+            up_to: None,
+            scope: None,
+            ends_at: None,
+            parts: None,
+            next_step: None,
+        }
+    }
+}
+
+impl fmt::Display for StandingAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = self.said;
+        match (&self.name, &self.by) {
+            (Some(name), _) => write!(f, "{name} was first: {said}"),
+            (None, Some(_)) => write!(f, "you have answered this, and that stands: {said}"),
+            (None, None) => write!(f, "it is over: {said}"),
+        }
+    }
+}
+
 /// Why something was not done. Nothing of it was.
 #[derive(Debug, thiserror::Error)]
 pub enum ActError {
@@ -44,6 +98,9 @@ pub enum ActError {
     /// It has changed since, or is not in a state for this.
     #[error("{0}")]
     Conflict(String),
+    /// It was answered otherwise: with the answer that stands.
+    #[error("{0}")]
+    Answered(Box<StandingAnswer>),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -139,6 +196,24 @@ impl Admitted {
         } else {
             Ok(())
         }
+    }
+
+    /// Tells whoever acts of the answer of `by` that stands.
+    pub async fn stands(
+        &self,
+        tx: &mut Tx,
+        by: Option<&MemberId>,
+        answer: StandingAnswer,
+    ) -> Result<ActError, ActError> {
+        let is_own = by == Some(&self.actor.member.id);
+        let name = match by {
+            Some(by) if !is_own => {
+                let actor = tx.actor(&self.programme, by, self.at).await?;
+                Some(actor.map_or_else(|| by.to_string(), |actor| actor.member.name))
+            }
+            Some(_) | None => None,
+        };
+        Ok(ActError::Answered(Box::new(StandingAnswer { by: by.cloned(), name, ..answer })))
     }
 
     /// The row that tells of what was done.

@@ -351,6 +351,7 @@ impl<'d> Purse<'d> {
             recipient: Recipient::Person,
             facts: facts.optional("at", at.map(|at| at.to_string())).to_text(),
             matter: None,
+            due_at: None,
         });
     }
 

@@ -8,11 +8,13 @@ use jiff::Timestamp;
 use super::telling::recipient;
 use super::{Desk, Next, Outcome, Table, Weighing, checked_session, lock, written};
 use crate::domain::change::{Key, changes};
-use crate::domain::id::{BudgetId, HumanId, PersonId, ProgrammeId, ProposalId};
-use crate::domain::proposal::{Consent, How, MoveError, Proposal, Said, Session, Side, State};
+use crate::domain::id::{BudgetId, PersonId, ProgrammeId, ProposalId};
+use crate::domain::proposal::{
+    self, Consent, How, MoveError, Proposal, Said, Session, Side, State,
+};
 use crate::domain::recipient::Recipient;
 use crate::domain::role::{Act, Role};
-use crate::members::{ActError, Acting};
+use crate::members::{ActError, Acting, StandingAnswer};
 use crate::programme::directory::Programme;
 use crate::store::{Books, Tx};
 use crate::words::ListNews;
@@ -44,7 +46,12 @@ const fn act_of(role: Role) -> Act {
     }
 }
 
-/// Answers a proposal for one's own side. The last yes that it takes starts the next version.
+/// Answers a proposal for one's own side. The last yes that it takes starts the next version. The same
+/// answer sent twice is one answer; another one than the answer that stands is told so.
+///
+/// # Errors
+///
+/// [`ActError::Answered`] with the answer of this side that stands.
 pub async fn answer(
     tx: &mut Tx,
     desk: Desk<'_>,
@@ -54,68 +61,18 @@ pub async fn answer(
     answering: Answering,
 ) -> Result<Outcome, ActError> {
     let mut table = Table::open(tx, desk, acting, person, act_of).await?;
-    let (mut proposal, mut consents) = table.proposal(tx, id).await?;
-    table.freshen(tx, &mut proposal).await?;
+    let (mut proposal, consents) = table.proposal(tx, id).await?;
     let side = table.side()?;
-    let human = table.admitted.actor.member.human.clone();
-    let again = says_again(&proposal, &mut consents, side, &human, &answering, acting.at);
-    if again {
-        proposal.is_open(acting.at)?;
-    } else {
-        let in_force = table.in_force()?.version;
-        proposal.may_answer(&consents, side, &human, in_force, acting.at)?;
-    }
-    if proposal.base_version != table.in_force()?.version {
-        return Err(MoveError::Stale.into());
-    }
-    table.is_asked(tx, &proposal, side).await?;
-    let base = table.in_force()?.list();
-    let every = changes(&base, &proposal.list, &table.programme.rules);
-    proposal.may_part(answering.parts.as_ref(), &every)?;
-    let session = checked_session(&answering.session)?;
-    let words = if answering.words.trim().is_empty() {
-        String::new()
-    } else {
-        written("words", &answering.words)?
-    };
-    let subject = id.to_string();
-    if answering.said == Said::No {
-        let consent = Consent { said: Said::No, ..table.consent(side, session, None) };
-        table.put_consent(tx, &proposal, &mut consents, consent).await?;
-        let next = table.refuse(tx, &mut proposal, side, &consents).await?;
-        table.close(tx, "list_refused", &subject, &words).await?;
+    let answer = table.answer_of(side, answering)?;
+    if let Some(next) = table.repeated(tx, &proposal, &consents, &answer).await? {
         return Ok(Outcome { proposal: id, next });
     }
-    if again {
-        tx.confirm_again(&table.admitted.programme, &proposal, side, acting.at).await?;
-    } else {
-        let consent = table.consent(side, session, answering.parts);
-        table.put_consent(tx, &proposal, &mut consents, consent).await?;
-    }
-    let next = table.settle(tx, &mut proposal, &consents, State::Open).await?;
-    let kind = if matches!(next, Next::Started(_)) { "list_started" } else { "list_agreed" };
-    table.close(tx, kind, &subject, &words).await?;
+    table.freshen(tx, &mut proposal).await?;
+    let next = match answer.said {
+        Said::No => table.say_no(tx, &mut proposal, consents, answer).await?,
+        Said::Yes => table.say_yes(tx, &mut proposal, consents, answer).await?,
+    };
     Ok(Outcome { proposal: id, next })
-}
-
-/// Whether the person says yes again to what cools: nothing starts by silence. Notes when.
-fn says_again(
-    proposal: &Proposal,
-    consents: &mut [Consent],
-    side: Side,
-    human: &HumanId,
-    answering: &Answering,
-    at: Timestamp,
-) -> bool {
-    let cools = proposal.not_before > proposal.proposed_at;
-    if side != Side::Person || answering.said != Said::Yes || !cools {
-        return false;
-    }
-    let own = consents.iter_mut().find(|c| c.side == side && c.is_yes() && c.human == *human);
-    own.is_some_and(|own| {
-        own.confirmed_at = Some(at);
-        true
-    })
 }
 
 /// Writes down what the person said when they were together, for the person to confirm. Until then
@@ -136,7 +93,7 @@ pub async fn write_down(
     let own = tx.own_account(&programme, &budget).await?;
     let (member, human) = own.ok_or(ActError::NotThere("account of the person"))?;
     let in_force = table.in_force()?.version;
-    proposal.may_answer(&consents, Side::Person, &human, in_force, acting.at)?;
+    proposal.may_say_yes(&consents, Side::Person, &human, in_force, acting.at)?;
     if human == table.admitted.actor.member.human {
         return Err(MoveError::SameHuman.into());
     }
@@ -168,7 +125,7 @@ pub async fn confirm(
     let (mut proposal, mut consents) = table.proposal(tx, id).await?;
     let in_force = table.in_force()?.version;
     let human = table.admitted.actor.member.human.clone();
-    proposal.may_answer(&consents, Side::Person, &human, in_force, acting.at)?;
+    proposal.may_say_yes(&consents, Side::Person, &human, in_force, acting.at)?;
     let waits = consents.iter().find(|c| c.side == Side::Person && c.confirmed_at.is_none());
     let waits = waits.filter(|c| c.human == human).cloned().ok_or(MoveError::NothingToConfirm)?;
     let member = table.admitted.actor.member.id.clone();
@@ -213,6 +170,162 @@ pub async fn withdraw(
 }
 
 impl Table<'_> {
+    /// What this account says, checked.
+    fn answer_of(&self, side: Side, answering: Answering) -> Result<Consent, ActError> {
+        let Answering { said, parts, session, words } = answering;
+        if said == Said::No && parts.is_some() {
+            return Err(MoveError::NoInParts.into());
+        }
+        let words = match words.trim() {
+            "" => String::new(),
+            words => written("words", words)?,
+        };
+        Ok(Consent { said, words, ..self.consent(side, checked_session(&session)?, parts) })
+    }
+
+    /// What came of the same answer when it was sent before; none when it was not.
+    async fn repeated(
+        &self,
+        tx: &mut Tx,
+        proposal: &Proposal,
+        consents: &[Consent],
+        answer: &Consent,
+    ) -> Result<Option<Next>, ActError> {
+        let Some(known) = consents.iter().find(|known| known.side == answer.side) else {
+            return Ok(None);
+        };
+        let is_same = known.says_the_same_as(answer);
+        // Whoever proposed said yes by that, and has not answered.
+        let has_answered = known.said == Said::No || known.member != proposal.proposed_by;
+        let is_repeat = is_same && has_answered;
+        match (proposal.state, proposal.version) {
+            (State::Agreed, Some(version)) if is_repeat => Ok(Some(Next::Started(version))),
+            (state @ (State::Refused | State::Withdrawn), _) if is_repeat => {
+                Ok(Some(Next::Ended(state)))
+            }
+            (State::Agreed | State::Refused, _) => Err(self.stands(tx, known).await?),
+            (State::Open, _) if is_same && known.is_yes() => {
+                let again = proposal.cooling_yes(consents, answer.side, &answer.human);
+                if is_repeat || again.is_some() {
+                    self.waits(tx, proposal, consents, again).await
+                } else {
+                    Ok(None)
+                }
+            }
+            (_, _) => Ok(None),
+        }
+    }
+
+    /// What a proposal still waits for; none when a yes that is said again now, after the cooling
+    /// time of the `first` one, counts.
+    async fn waits(
+        &self,
+        tx: &mut Tx,
+        proposal: &Proposal,
+        consents: &[Consent],
+        first: Option<&Consent>,
+    ) -> Result<Option<Next>, ActError> {
+        let at = self.admitted.at;
+        if proposal.is_open(at).is_err() || proposal.base_version != self.in_force()?.version {
+            return Ok(None);
+        }
+        let weighing = self.weigh_agreed(tx, proposal, consents).await?;
+        let standard = weighing.standard();
+        if first.is_some_and(|first| standard.counts_again(first, at)) {
+            return Ok(None);
+        }
+        Ok(match proposal::outcome(proposal, consents, &standard, at) {
+            Ok(proposal::Outcome::Waits(sides)) => Some(Next::Waits(sides)),
+            Err(MoveError::Cooling(from)) => Some(Next::Cools(from)),
+            Ok(proposal::Outcome::Starts) | Err(_) => None,
+        })
+    }
+
+    /// What the list comes to that everybody who has said yes so far has said yes to.
+    async fn weigh_agreed(
+        &self,
+        tx: &mut Tx,
+        proposal: &Proposal,
+        consents: &[Consent],
+    ) -> Result<Weighing, ActError> {
+        let base = self.in_force()?.list();
+        let every = changes(&base, &proposal.list, &self.programme.rules);
+        let next = proposal::agreed_list(&base, proposal, consents, &every);
+        self.weigh(tx, &next).await
+    }
+
+    /// The answer of a side that stands, for whoever answers otherwise.
+    async fn stands(&self, tx: &mut Tx, known: &Consent) -> Result<ActError, ActError> {
+        let Consent { side: _, member, human: _, said, parts, words, said_at, .. } = known;
+        let parts = parts.as_ref().map(|parts| parts.iter().map(ToString::to_string).collect());
+        let answer = StandingAnswer {
+            words: Some(words.clone()).filter(|words| !words.is_empty()),
+            parts,
+            ..StandingAnswer::new(said.word(), *said_at)
+        };
+        self.admitted.stands(tx, Some(member), answer).await
+    }
+
+    /// A no, which can take the place of a yes until it starts: nothing changes.
+    async fn say_no(
+        &mut self,
+        tx: &mut Tx,
+        proposal: &mut Proposal,
+        mut consents: Vec<Consent>,
+        no: Consent,
+    ) -> Result<Next, ActError> {
+        proposal.may_answer(&consents, no.side, &no.human, self.admitted.at)?;
+        let mut heard = self.weigh(tx, &proposal.list).await?.standard().heard(proposal.kind);
+        if consents.iter().all(|known| known.side != no.side) {
+            self.is_asked(tx, proposal, no.side).await?;
+        }
+        heard.extend(consents.iter().map(|known| known.side));
+        heard.remove(&no.side);
+        let is_own = proposal.side_of_proposer(&consents) == Some(no.side);
+        let words = no.words.clone();
+        self.put_consent(tx, proposal, &mut consents, no).await?;
+        let next = self.refuse(tx, proposal, &heard, is_own).await?;
+        self.close(tx, "list_refused", &proposal.id.to_string(), &words).await?;
+        Ok(next)
+    }
+
+    /// A yes; or a yes that is said again to what cools, to no more than the first time.
+    async fn say_yes(
+        &mut self,
+        tx: &mut Tx,
+        proposal: &mut Proposal,
+        mut consents: Vec<Consent>,
+        yes: Consent,
+    ) -> Result<Next, ActError> {
+        let (at, in_force) = (self.admitted.at, self.in_force()?);
+        let again = proposal.cooling_yes(&consents, yes.side, &yes.human).cloned();
+        match proposal.may_say_yes(&consents, yes.side, &yes.human, in_force.version, at) {
+            Err(MoveError::Answered) => {
+                let weighing = self.weigh_agreed(tx, proposal, &consents).await?;
+                let counts = |first: &Consent| weighing.standard().counts_again(first, at);
+                if !again.as_ref().is_some_and(counts) {
+                    let known = consents.iter().find(|known| known.side == yes.side);
+                    return Err(self.stands(tx, known.ok_or(MoveError::Answered)?).await?);
+                }
+            }
+            Ok(()) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.is_asked(tx, proposal, yes.side).await?;
+        let every = changes(&in_force.list(), &proposal.list, &self.programme.rules);
+        proposal.may_part(yes.parts.as_ref(), &every)?;
+        let yes = match &again {
+            Some(first) => first.said_again(&yes)?,
+            None => yes,
+        };
+        let words = yes.words.clone();
+        self.put_consent(tx, proposal, &mut consents, yes).await?;
+        let next = self.settle(tx, proposal, &consents, State::Open).await?;
+        let kind = if matches!(next, Next::Started(_)) { "list_started" } else { "list_agreed" };
+        self.close(tx, kind, &proposal.id.to_string(), &words).await?;
+        Ok(next)
+    }
+
     /// A side whose yes it does not take is not asked.
     async fn is_asked(&self, tx: &mut Tx, proposal: &Proposal, side: Side) -> Result<(), ActError> {
         let weighing = self.weigh(tx, &proposal.list).await?;
@@ -231,8 +344,11 @@ impl Table<'_> {
         consent: Consent,
     ) -> Result<(), ActError> {
         let programme = &self.admitted.programme;
-        tx.drop_unconfirmed(programme, proposal, consent.side).await?;
-        tx.add_consent(programme, proposal, &consent).await?;
+        if consents.iter().any(|known| known.side == consent.side) {
+            tx.replace_consent(programme, proposal, &consent).await?;
+        } else {
+            tx.add_consent(programme, proposal, &consent).await?;
+        }
         consents.retain(|known| known.side != consent.side);
         consents.push(consent);
         Ok(())
@@ -242,17 +358,22 @@ impl Table<'_> {
         &mut self,
         tx: &mut Tx,
         proposal: &mut Proposal,
-        side: Side,
-        consents: &[Consent],
+        heard: &BTreeSet<Side>,
+        is_own: bool,
     ) -> Result<Next, ActError> {
-        proposal.state = State::Refused;
+        // What one's own side does not want any more is no no to somebody: it can be proposed again.
+        let (state, person, staff) = if is_own {
+            (State::Withdrawn, ListNews::ListTakenBack, ListNews::WorkerListTakenBack)
+        } else {
+            (State::Refused, ListNews::ListRefused, ListNews::WorkerListRefused)
+        };
+        proposal.state = state;
         proposal.ended_at = Some(self.admitted.at);
         self.change(tx, proposal, State::Open).await?;
-        for other in consents.iter().map(|consent| consent.side).filter(|other| *other != side) {
-            let (person, staff) = (ListNews::ListRefused, ListNews::WorkerListRefused);
-            self.tell_end(proposal, recipient(other), person, staff);
+        for other in heard {
+            self.tell_end(proposal, recipient(*other), person, staff);
         }
-        Ok(Next::Ended(State::Refused))
+        Ok(Next::Ended(state))
     }
 }
 

@@ -57,9 +57,11 @@ impl From<MoveError> for ActError {
         match error {
             MoveError::SameHuman => Self::NotAllowed("answer for two sides"),
             MoveError::NotYours => Self::NotAllowed("take back what another side proposed"),
-            MoveError::Whole | MoveError::NothingLeft | MoveError::NoSuchPart(_) => {
-                Self::invalid("parts", error.to_string())
-            }
+            MoveError::Whole
+            | MoveError::NothingLeft
+            | MoveError::NoSuchPart(_)
+            | MoveError::NotSaidThen(_)
+            | MoveError::NoInParts => Self::invalid("parts", error.to_string()),
             MoveError::NotOpen(_)
             | MoveError::TimeIsUp
             | MoveError::Stale
@@ -173,6 +175,7 @@ impl<'d> Table<'d> {
             said: Said::Yes,
             parts,
             session,
+            words: String::new(),
             confirmed_at: Some(self.admitted.at),
             said_at: self.admitted.at,
         }

@@ -53,8 +53,7 @@ pub async fn counter(
     let (mut first, consents) = table.proposal(tx, id).await?;
     let side = table.side()?;
     let human = &table.admitted.actor.member.human;
-    let in_force = table.in_force()?.version;
-    first.may_answer(&consents, side, human, in_force, acting.at)?;
+    first.may_answer(&consents, side, human, acting.at)?;
     if first.kind != Kind::Together {
         return Err(ActError::NotAllowed("answer this with another proposal"));
     }

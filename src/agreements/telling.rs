@@ -40,6 +40,7 @@ impl Table<'_> {
             recipient,
             facts: facts.to_text(),
             matter: None,
+            due_at: at.filter(|_| news.runs_out()),
         });
     }
 
@@ -131,6 +132,7 @@ pub(super) fn run_out_messages(
             recipient: recipient(*side),
             facts: Particulars::default().to_text(),
             matter: None,
+            due_at: None,
         }
     };
     sides.iter().map(message).collect()

@@ -13,10 +13,13 @@ use crate::domain::money::Money;
 use crate::domain::permission::Permission;
 use crate::domain::recipient::Recipient;
 use crate::domain::role::{Act, Role};
-use crate::members::{ActError, Acting, Admitted, Barred};
+use crate::members::{ActError, Acting, Admitted, Barred, StandingAnswer};
 use crate::record::particulars::Particulars;
 use crate::store::Tx;
 use crate::words::{News, Particular};
+
+/// What somebody does who looks at a yes.
+const LOOKED: &str = "looked_at";
 
 /// An answer to an ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +78,7 @@ pub async fn see(
 /// # Errors
 ///
 /// [`ActError::Barred`] over the account's own limit, with a conflict of interest, or for the own
-/// ask; [`ActError::Conflict`] when somebody was first.
+/// ask; [`ActError::Answered`] with the answer that stands, when it is another one.
 pub async fn answer(
     tx: &mut Tx,
     desk: Desk<'_>,
@@ -86,11 +89,7 @@ pub async fn answer(
     let found = before(tx, desk, acting, person, answering.ask).await?;
     let Before { room, admitted, ask, by } = &found;
     let words = said(answering.words.as_deref())?;
-    if ask.was_answered_so(by, &answering.reply) {
-        return Ok(ask.clone());
-    }
-    let cooling_days = room.cooling_days(ask);
-    admitted.decides()?;
+    let cooling_days = room.cooling_days(ask.wanted());
     let is_out_of_hours = !room.working().is_open(acting.at);
     let is_emergency = admitted.actor.member.role == Role::Duty || is_out_of_hours;
     let given = Given {
@@ -102,12 +101,14 @@ pub async fn answer(
         cooling_days,
         review_on: is_emergency.then(|| room.working().next_working_day(acting.at)),
     };
+    if ask.was_answered_so(&given) {
+        return Ok(ask.clone());
+    }
+    admitted.decides()?;
     let answered = ask.answered(&given);
     let (after, permission) = match answered {
         Ok(answered) => answered,
-        Err(ReplyError::Decided) => {
-            return Err(was_first(tx, &room.programme_id, acting, ask).await?);
-        }
+        Err(ReplyError::Decided) => return Err(was_first(tx, admitted, ask).await?),
         Err(error) => return Err(refusal(error)),
     };
     if answering.reply == Reply::NotThisTime(NoReason::Safety) {
@@ -134,22 +135,21 @@ fn refusal(error: ReplyError) -> ActError {
 }
 
 /// Who was first, with what.
-async fn was_first(
-    tx: &mut Tx,
-    programme: &crate::domain::id::ProgrammeId,
-    acting: &Acting,
-    ask: &Ask,
-) -> Result<ActError, ActError> {
-    let by = ask.answer.as_ref().and_then(|answer| answer.by.as_ref());
-    let first = match by {
-        Some(by) => tx.actor(programme, &by.member, acting.at).await?.map(|a| a.member.name),
-        None => None,
+async fn was_first(tx: &mut Tx, admitted: &Admitted, ask: &Ask) -> Result<ActError, ActError> {
+    let (said, answer) = (ask.state.word(), ask.answer.as_ref());
+    let by = answer.and_then(|answer| answer.by.as_ref()).map(|by| &by.member);
+    let answer = match answer {
+        Some(answer) => StandingAnswer {
+            reason: answer.reason.map(NoReason::word),
+            words: answer.words.clone(),
+            up_to: answer.up_to,
+            scope: answer.scope.as_ref().map(ToString::to_string),
+            ends_at: answer.ends_at,
+            ..StandingAnswer::new(said, answer.at)
+        },
+        None => StandingAnswer::new(said, ask.asked_at),
     };
-    let what = ask.state.word();
-    Ok(ActError::Conflict(match first {
-        Some(name) => format!("{name} was first: {what}"),
-        None => format!("it is over: {what}"),
-    }))
+    admitted.stands(tx, by, answer).await
 }
 
 /// A no for safety rests on a talk that was written down.
@@ -171,6 +171,15 @@ fn check_yes(found: &Before, permission: &Permission) -> Result<(), ActError> {
             "no money of this person may ever buy this; the only answer is law_of_money",
         ));
     }
+    within_own_limit(room, admitted, permission)
+}
+
+/// Refuses an OK that is more than this account gives alone.
+pub(super) fn within_own_limit(
+    room: &Room,
+    admitted: &Admitted,
+    permission: &Permission,
+) -> Result<(), ActError> {
     let most = own_limit(room, admitted);
     if most.is_some_and(|most| permission.cap.minor() > most.minor()) {
         return Err(Barred::OverYourLimit.into());
@@ -237,7 +246,7 @@ async fn tell_answered(
 }
 
 /// Somebody else looks at a yes that was given out of hours, or by the programme's own rule. Looked
-/// at twice by the same account, it was looked at once.
+/// at twice by the same account in the same words, it was looked at once.
 pub async fn look_at(
     tx: &mut Tx,
     desk: Desk<'_>,
@@ -248,19 +257,23 @@ pub async fn look_at(
 ) -> Result<Ask, ActError> {
     let Before { room, admitted, ask, by } = before(tx, desk, acting, person, id).await?;
     let words = said(words)?;
-    let looked = ask.answer.as_ref().and_then(|answer| answer.looked.as_ref());
-    if looked.is_some_and(|look| look.by == by) {
-        return Ok(ask);
+    let look = Look { by, at: acting.at, words };
+    if let Some(known) = ask.answer.as_ref().and_then(|answer| answer.looked.as_ref()) {
+        if known.by == look.by && known.words == look.words {
+            return Ok(ask);
+        }
+        let answer =
+            StandingAnswer { words: known.words.clone(), ..StandingAnswer::new(LOOKED, known.at) };
+        return Err(admitted.stands(tx, Some(&known.by.member), answer).await?);
     }
     admitted.decides()?;
-    let after = ask.looked_at(&by, acting.at).map_err(|error| match error {
+    let after = ask.looked_at(look.clone()).map_err(|error| match error {
         LookError::Nothing | LookError::Looked => ActError::Conflict(error.to_string()),
         LookError::Own => Barred::OwnDecision.into(),
     })?;
-    let look = Look { by, at: acting.at };
     tx.keep_look(&room.programme_id, &ask, &look).await?;
     let mut telling = Telling::new(&room, desk, acting.at, id.to_string());
-    telling.act(&admitted, "looked_at", words.as_deref().unwrap_or_default());
+    telling.act(&admitted, LOOKED, look.words.as_deref().unwrap_or_default());
     telling.write(tx).await?;
     Ok(after)
 }
@@ -281,7 +294,7 @@ pub async fn pass_on(
         return Ok(ask);
     }
     let Some(after) = ask.passed_on() else {
-        return Err(was_first(tx, &room.programme_id, acting, &ask).await?);
+        return Err(was_first(tx, &admitted, &ask).await?);
     };
     tx.move_ask(&room.programme_id, &ask, &after).await?;
     let mut telling = Telling::new(&room, desk, acting.at, id.to_string());

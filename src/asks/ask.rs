@@ -64,13 +64,13 @@ pub enum About {
 }
 
 /// An ask before it is one.
-struct Subject {
-    scope: Scope,
-    category: Option<Category>,
+pub(super) struct Subject {
+    pub(super) scope: Scope,
+    pub(super) category: Option<Category>,
     place: Option<String>,
-    amount: Money,
+    pub(super) amount: Money,
     decision: Option<DecisionId>,
-    refused_for: Option<ReasonCode>,
+    pub(super) refused_for: Option<ReasonCode>,
     mcc: Option<Mcc>,
 }
 
@@ -229,6 +229,15 @@ async fn refused(
     let recorded = tx.decisions_with(&room.programme_id, decision.as_slice()).await?.pop();
     let recorded = recorded.filter(|recorded| recorded.budget == room.budget);
     let recorded = recorded.ok_or(ActError::NotThere("purchase"))?;
+    wanted_of(room, &recorded, reach)
+}
+
+/// What somebody wanted to buy whose purchase was refused.
+pub(super) fn wanted_of(
+    room: &Room,
+    recorded: &RecordedDecision,
+    reach: Reach,
+) -> Result<Subject, ActError> {
     let codes = match &recorded.outcome {
         Outcome::Declined(codes) => codes,
         Outcome::Approved(_) => return Err(ActError::Conflict("it was paid".to_owned())),
@@ -241,7 +250,7 @@ async fn refused(
         scope: scope(room.programme.rules.shops(), &request.merchant, lifted, &category, reach),
         category: Some(category),
         place,
-        amount: whole(&recorded, &request)?,
+        amount: whole(recorded, &request)?,
         decision: Some(recorded.id),
         refused_for: Some(lifted),
         mcc: request.merchant.mcc(),
@@ -329,7 +338,7 @@ fn food_at_a_fuel_station(
     let is_food = ask.kind == AskKind::WrongGroup
         && mcc.is_some_and(|code| code.to_string() == FUEL_STATION)
         && ask.amount.minor() <= most.minor();
-    if !is_food || room.cooling_days(ask).is_some() {
+    if !is_food || room.cooling_days(ask.wanted()).is_some() {
         return None;
     }
     let at = ask.asked_at;
@@ -353,6 +362,8 @@ fn food_at_a_fuel_station(
         reason: None,
         words: None,
         up_to: Some(most),
+        scope: Some(permission.scope.clone()),
+        ends_at: Some(ends_at),
         permission: Some(id),
         review_on: Some(room.today(ends_at)),
         looked: None,

@@ -66,7 +66,7 @@ pub async fn step_up(
 fn silence_is_yes(room: &Room, ask: &Ask, now: Timestamp) -> bool {
     let most = room.programme.settings.asks.silence_up_to(room.currency());
     let is_barred = ask.category.as_ref().is_some_and(|category| room.is_barred(category, now));
-    ask.may_be_yes_by_silence(most, room.cooling_days(ask), is_barred)
+    ask.may_be_yes_by_silence(most, room.cooling_days(ask.wanted()), is_barred)
 }
 
 async fn tell_late(

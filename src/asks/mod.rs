@@ -5,6 +5,7 @@
 
 mod answer;
 mod appeal;
+mod appealable;
 mod ask;
 mod late;
 mod safety;
@@ -18,7 +19,7 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::agreement::Agreement;
-use crate::domain::ask::{Ask, cooling_days};
+use crate::domain::ask::{Wanted, cooling_days};
 use crate::domain::ask_clock::AskClock;
 use crate::domain::id::{BudgetId, ProgrammeId, WorkerId};
 use crate::domain::merchant::{Category, Kinds};
@@ -32,6 +33,7 @@ use crate::store::{BookWanted, StoreError, Tx};
 
 pub use answer::{Answering, answer, look_at, pass_on, see, suggest};
 pub use appeal::{AppealAnswering, answer_appeal, appeal, appeal_late, take_back_appeal};
+pub use appealable::appealable;
 pub use ask::{About, Wish, ask, take_back};
 pub use late::step_up;
 pub use safety::{Talked, choose_quiet_word, hand_card, hear, talk};
@@ -55,6 +57,8 @@ struct Room {
     programme: Arc<Programme>,
     agreement: Arc<Agreement>,
     worker: WorkerId,
+    /// Those of the budget, as far back as they are kept.
+    permissions: Vec<Permission>,
 }
 
 impl Room {
@@ -81,6 +85,7 @@ impl Room {
             programme: desk.directory.version(programme, version).await?,
             agreement: owner.agreement,
             worker,
+            permissions: std::mem::take(&mut open.book.permissions),
         })
     }
 
@@ -115,9 +120,9 @@ impl Room {
         self.programme.zone().to_datetime(at).date()
     }
 
-    /// For how many days a block that the person set on themselves outlasts a yes to `ask`.
-    fn cooling_days(&self, ask: &Ask) -> Option<u32> {
-        cooling_days(&self.agreement, &self.programme.rules, ask)
+    /// For how many days a block that the person set on themselves outlasts a yes to what is `wanted`.
+    fn cooling_days(&self, wanted: Wanted<'_>) -> Option<u32> {
+        cooling_days(&self.agreement, &self.programme.rules, wanted)
     }
 
     /// Whether no money of this person may ever buy such things.

@@ -92,6 +92,11 @@ impl<'a> Telling<'a> {
             recipient,
             facts: facts.to_text(),
             matter: None,
+            due_at: if news == News::WorkerQuietWord {
+                Some(self.at)
+            } else {
+                particular.at.filter(|_| news.runs_out())
+            },
         });
     }
 

@@ -460,6 +460,7 @@ impl Desk<'_> {
                 &reasons.first,
                 facts.moment.at,
             )),
+            due_at: None,
         });
     }
 }

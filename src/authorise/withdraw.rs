@@ -158,6 +158,7 @@ fn taken_back(
             .reason(&DeclineReason::OurFault)
             .to_text(),
         matter: None,
+        due_at: None,
     }
 }
 

@@ -136,8 +136,10 @@ pub struct Answer {
     pub at: Timestamp,
     pub reason: Option<NoReason>,
     pub words: Option<String>,
-    /// Up to how much it is a yes, and the permission that it became.
+    /// Up to how much it is a yes, for what and until when, and the permission that it became.
     pub up_to: Option<Money>,
+    pub scope: Option<Scope>,
+    pub ends_at: Option<Timestamp>,
     pub permission: Option<PermissionId>,
     /// When an answer out of hours is looked at again.
     pub review_on: Option<Date>,
@@ -150,6 +152,7 @@ pub struct Answer {
 pub struct Look {
     pub by: By,
     pub at: Timestamp,
+    pub words: Option<String>,
 }
 
 /// Why there is nothing to look at for somebody.
@@ -221,6 +224,12 @@ pub struct Given<'a> {
 }
 
 impl Ask {
+    /// What it is for.
+    pub const fn wanted(&self) -> Wanted<'_> {
+        let Self { scope, category, refused_for, .. } = self;
+        Wanted { scope, category: category.as_ref(), refused_for: *refused_for }
+    }
+
     /// Whether an answer is still waited for.
     pub const fn is_open(&self) -> bool {
         matches!(self.state, AskState::Sent | AskState::Seen | AskState::TalkFirst)
@@ -257,6 +266,8 @@ impl Ask {
             reason: None,
             words: given.words.clone(),
             up_to: None,
+            scope: None,
+            ends_at: None,
             permission: None,
             review_on: None,
             looked: None,
@@ -267,6 +278,8 @@ impl Ask {
                 let cap = self.cap(*up_to)?;
                 let permission = permission(given, scope, cap, *ends_at)?;
                 answer.up_to = Some(cap);
+                answer.scope = Some(permission.scope.clone());
+                answer.ends_at = Some(permission.ends_at);
                 answer.permission = Some(permission.id);
                 answer.review_on = given.review_on;
                 let is_less = cap.minor() < self.amount.minor();
@@ -290,17 +303,18 @@ impl Ask {
 
     /// The ask after somebody else has looked at a yes. Nothing but that changes: a look, however
     /// late, switches nothing off.
-    pub fn looked_at(&self, by: &By, at: Timestamp) -> Result<Self, LookError> {
+    pub fn looked_at(&self, look: Look) -> Result<Self, LookError> {
         let answer = self.answer.as_ref().filter(|answer| answer.review_on.is_some());
         let answer = answer.ok_or(LookError::Nothing)?;
         if answer.looked.is_some() {
             return Err(LookError::Looked);
         }
-        let has_answered = answer.by.as_ref().is_some_and(|by_whom| by_whom.human == by.human);
-        if has_answered || by.human == self.asked.human {
+        let human = &look.by.human;
+        let has_answered = answer.by.as_ref().is_some_and(|by_whom| by_whom.human == *human);
+        if has_answered || *human == self.asked.human {
             return Err(LookError::Own);
         }
-        let looked = Some(Look { by: by.clone(), at });
+        let looked = Some(look);
         Ok(Self { answer: Some(Answer { looked, ..answer.clone() }), ..self.clone() })
     }
 
@@ -333,6 +347,8 @@ impl Ask {
             reason: None,
             words: None,
             up_to: Some(self.amount),
+            scope: Some(permission.scope.clone()),
+            ends_at: Some(permission.ends_at),
             permission: Some(id),
             review_on: None,
             looked: None,
@@ -340,20 +356,37 @@ impl Ask {
         (self.decided(AskState::Yes, answer), permission)
     }
 
-    /// Whether `reply` of `by` is what has been answered already: sent twice, it counts once.
-    pub fn was_answered_so(&self, by: &By, reply: &Reply) -> bool {
+    /// Whether `given` is what has been answered already, to the last word: sent twice, it counts
+    /// once.
+    pub fn was_answered_so(&self, given: &Given<'_>) -> bool {
         let Some(answer) = &self.answer else { return false };
-        let is_same = match reply {
-            Reply::Yes { up_to, .. } => {
-                matches!(self.state, AskState::Yes | AskState::YesLess)
-                    && answer.up_to == Some(up_to.unwrap_or(self.amount))
+        let is_same = match given.reply {
+            Reply::Yes { up_to, reach, ends_at } => {
+                let is_yes = matches!(self.state, AskState::Yes | AskState::YesLess);
+                is_yes && self.is_yes_of(answer, given, (*up_to, *reach, *ends_at))
             }
             Reply::NotThisTime(reason) => {
                 self.state == AskState::NotThisTime && answer.reason == Some(*reason)
             }
             Reply::TalkFirst { by } => self.state == AskState::TalkFirst && self.answer_by == *by,
         };
-        is_same && answer.by.as_ref() == Some(by)
+        is_same && answer.by.as_ref() == Some(&given.by) && answer.words == given.words
+    }
+
+    /// Whether a yes with these terms would have become the permission that `answer` became.
+    fn is_yes_of(
+        &self,
+        answer: &Answer,
+        given: &Given<'_>,
+        (up_to, reach, ends_at): (Option<Money>, Reach, Option<Timestamp>),
+    ) -> bool {
+        let given = Given { at: answer.at, ..given.clone() };
+        let (Ok(scope), Ok(cap)) = (self.scope_of(reach), self.cap(up_to)) else { return false };
+        permission(&given, scope, cap, ends_at).is_ok_and(|permission| {
+            answer.up_to == Some(permission.cap)
+                && answer.scope.as_ref() == Some(&permission.scope)
+                && answer.ends_at == Some(permission.ends_at)
+        })
     }
 
     fn decided(&self, state: AskState, answer: Answer) -> Self {
@@ -467,9 +500,16 @@ pub fn askable(reasons: &[ReasonCode]) -> Result<ReasonCode, CannotAsk> {
     lifted.ok_or(otherwise)
 }
 
-/// For how many days a block that the person set on themselves outlasts a yes to `ask`, as far as it
-/// is known what is bought.
-pub fn cooling_days(agreement: &Agreement, rules: &MerchantRules, ask: &Ask) -> Option<u32> {
+/// What somebody wants to buy, as far as it is known.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    pub scope: &'a Scope,
+    pub category: Option<&'a Category>,
+    pub refused_for: Option<ReasonCode>,
+}
+
+/// For how many days a block that the person set on themselves outlasts a yes to what is wanted.
+pub fn cooling_days(agreement: &Agreement, rules: &MerchantRules, ask: Wanted<'_>) -> Option<u32> {
     let gate = match ask.refused_for {
         Some(ReasonCode::CashOff) => Some(Gate::Cash),
         Some(ReasonCode::CashBackOff) => Some(Gate::CashBack),
@@ -484,9 +524,9 @@ pub fn cooling_days(agreement: &Agreement, rules: &MerchantRules, ask: &Ask) -> 
     let is_about = |scope: &Scope| match scope {
         Scope::Shop(_) | Scope::OneShop(..) => scope.shops().any(|shop| asked.contains(&shop)),
         Scope::Code(code) => {
-            *scope == ask.scope || ask.category.as_ref() == Some(rules.category_of(Some(*code)))
+            *scope == *ask.scope || ask.category == Some(rules.category_of(Some(*code)))
         }
-        Scope::Category(category) => ask.category.as_ref() == Some(category),
+        Scope::Category(category) => ask.category == Some(category),
         Scope::Everything => everything.is_some(),
         Scope::Gate(about) => gate == Some(*about),
         Scope::EverythingElse => false,

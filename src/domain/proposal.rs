@@ -132,6 +132,8 @@ pub struct Consent {
     /// What of it is agreed; none for all of it.
     pub parts: Option<BTreeSet<Key>>,
     pub session: Session,
+    /// What they wanted to say with it; empty for nothing.
+    pub words: String,
     /// When it was last confirmed that it is this human's own word. What somebody else wrote down
     /// for them counts for nothing before, and what cools counts when it is said again.
     pub confirmed_at: Option<Timestamp>,
@@ -143,6 +145,36 @@ impl Consent {
     /// Whether it is a yes that counts.
     pub fn is_yes(&self) -> bool {
         self.said == Said::Yes && self.confirmed_at.is_some()
+    }
+
+    /// Whether `answer` says the same of the same account: sent twice, it counts once.
+    pub fn says_the_same_as(&self, answer: &Self) -> bool {
+        self.member == answer.member
+            && self.said == answer.said
+            && self.parts == answer.parts
+            && self.session == answer.session
+            && self.words == answer.words
+    }
+
+    /// This yes, said again with `answer`: the parts that were agreed both times. The cooling time
+    /// still runs from the first one.
+    ///
+    /// # Errors
+    ///
+    /// [`MoveError::NotSaidThen`] when a part is named that was left out the first time: agreeing to
+    /// more begins a cooling time of its own, and so takes a proposal of its own.
+    pub fn said_again(&self, answer: &Self) -> Result<Self, MoveError> {
+        let parts = match (&self.parts, &answer.parts) {
+            (Some(then), Some(now)) => {
+                if let Some(more) = now.difference(then).next() {
+                    return Err(MoveError::NotSaidThen(more.clone()));
+                }
+                Some(now.clone())
+            }
+            (Some(parts), None) | (None, Some(parts)) => Some(parts.clone()),
+            (None, None) => None,
+        };
+        Ok(Self { parts, said_at: self.said_at, ..answer.clone() })
     }
 }
 
@@ -167,6 +199,10 @@ pub enum MoveError {
     NothingLeft,
     #[error("this part is not in it: {0}")]
     NoSuchPart(Key),
+    #[error("this part was not said yes to the first time: {0}; propose it anew")]
+    NotSaidThen(Key),
+    #[error("a no is to all of it: leave the parts out")]
+    NoInParts,
     #[error("nobody has written down a yes that waits to be confirmed")]
     NothingToConfirm,
     #[error("the cooling time that the person chose has not passed; it can start from {0}")]
@@ -190,8 +226,25 @@ impl Proposal {
         }
     }
 
-    /// Whether it can be answered, by a human being for one side.
+    /// Whether a human being can answer it for one side: yes if nobody has for that side, no and
+    /// something else until it starts.
     pub fn may_answer(
+        &self,
+        consents: &[Consent],
+        side: Side,
+        human: &HumanId,
+        at: Timestamp,
+    ) -> Result<(), MoveError> {
+        self.is_open(at)?;
+        if consents.iter().any(|c| c.side != side && c.human == *human) {
+            return Err(MoveError::SameHuman);
+        }
+        Ok(())
+    }
+
+    /// Whether a human being can say yes to it for one side: it is about the list in force, and
+    /// nobody has said so for that side.
+    pub fn may_say_yes(
         &self,
         consents: &[Consent],
         side: Side,
@@ -199,17 +252,27 @@ impl Proposal {
         in_force: u32,
         at: Timestamp,
     ) -> Result<(), MoveError> {
-        self.is_open(at)?;
+        self.may_answer(consents, side, human, at)?;
         if self.base_version != in_force {
             return Err(MoveError::Stale);
         }
         if consents.iter().any(|c| c.side == side && c.confirmed_at.is_some()) {
             return Err(MoveError::Answered);
         }
-        if consents.iter().any(|c| c.side != side && c.human == *human) {
-            return Err(MoveError::SameHuman);
-        }
         Ok(())
+    }
+
+    /// The yes that the person can say again, because their own cooling time runs: nothing starts by
+    /// silence.
+    pub fn cooling_yes<'c>(
+        &self,
+        consents: &'c [Consent],
+        side: Side,
+        human: &HumanId,
+    ) -> Option<&'c Consent> {
+        let is_cooling = side == Side::Person && self.not_before > self.proposed_at;
+        let own = |c: &&Consent| c.side == side && c.is_yes() && c.human == *human;
+        consents.iter().find(own).filter(|_| is_cooling)
     }
 
     /// Whether `side` can take it back: the side that proposed it.
@@ -220,8 +283,16 @@ impl Proposal {
         at: Timestamp,
     ) -> Result<(), MoveError> {
         self.is_open(at)?;
-        let own = consents.iter().find(|c| c.member == self.proposed_by);
-        if own.is_some_and(|c| c.side == side) { Ok(()) } else { Err(MoveError::NotYours) }
+        if self.side_of_proposer(consents) == Some(side) {
+            Ok(())
+        } else {
+            Err(MoveError::NotYours)
+        }
+    }
+
+    /// The side for which it was proposed, while the proposer's own answer stands.
+    pub fn side_of_proposer(&self, consents: &[Consent]) -> Option<Side> {
+        consents.iter().find(|c| c.member == self.proposed_by).map(|c| c.side)
     }
 
     /// Waits until a moment at which the person can say yes again, and as long after it as for any
@@ -380,6 +451,19 @@ impl Standard<'_> {
         let days = loosening.map(|change| change.cooling_days).max().unwrap_or(0);
         SignedDuration::from_hours(i64::from(days).saturating_mul(24))
     }
+
+    /// When the cooling time is over that runs from the first yes of the person.
+    pub fn cools_until(&self, first: &Consent) -> Timestamp {
+        first.said_at.checked_add(self.cooling()).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Whether saying the `first` yes again counts now: the cooling time is over, and it has not been
+    /// said since.
+    pub fn counts_again(&self, first: &Consent, at: Timestamp) -> bool {
+        let from = self.cools_until(first);
+        let was_said_since = first.confirmed_at.is_some_and(|said| said >= from);
+        at >= from && (self.cooling().is_zero() || !was_said_since)
+    }
 }
 
 /// Whether another one would decide than before. On a term that the person adds for themselves, they
@@ -427,11 +511,10 @@ pub fn outcome(
     let Some(person) = yes.iter().find(|consent| consent.side == Side::Person) else {
         return Ok(Outcome::Starts);
     };
-    let cooling = standard.cooling();
-    if cooling.is_zero() {
+    if standard.cooling().is_zero() {
         return Ok(Outcome::Starts);
     }
-    let from = person.said_at.checked_add(cooling).unwrap_or(Timestamp::MAX);
+    let from = standard.cools_until(person);
     if at < from || person.confirmed_at.is_none_or(|again| again < from) {
         Err(MoveError::Cooling(from))
     } else {

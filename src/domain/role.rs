@@ -56,7 +56,7 @@ words!(
 );
 
 words!(
-    /// What an account wants to do.
+    /// What an account wants to do. Each is what some use case admits somebody to.
     Act {
         /// Balances and pots.
         SeeBudget => "see_budget",
@@ -78,8 +78,6 @@ words!(
         AgreeAsWorker => "agree_as_worker",
         /// The third yes, above a sum that the programme sets.
         AgreeAsManager => "agree_as_manager",
-        /// Make the own list stricter, alone and at once.
-        Tighten => "tighten",
         /// Stop everything for safety, for a while, with a reason.
         Pause => "pause",
         /// Freeze the own card.
@@ -100,16 +98,8 @@ words!(
         SteerMoney => "steer_money",
         /// Choose helpers and what they see.
         ChooseHelpers => "choose_helpers",
-        /// Propose a load, a return, a correction or a write-off.
-        ProposeMoney => "propose_money",
-        /// Approve what another human being proposed.
-        ApproveMoney => "approve_money",
-        /// Carry out what was approved.
-        MoveMoney => "move_money",
         /// Write and publish the spending guide.
         PublishGuide => "publish_guide",
-        /// Accounts, roles, keys and the links to issuers.
-        ManageMembers => "manage_members",
     }
 );
 
@@ -154,6 +144,7 @@ impl Role {
         const PURCHASES: Reach = Reach::Ticked(Tick::Purchases);
         const FREEZE: Reach = Reach::Ticked(Tick::Freeze);
         const DRAFT: Reach = Reach::Ticked(Tick::Draft);
+        const APPEAL: Reach = Reach::Ticked(Tick::Appeal);
 
         // In the order of [`Role::ALL`]: person, helper, advocate, planner, worker, duty, manager,
         // finance, operator, auditor.
@@ -183,7 +174,6 @@ impl Role {
                 [Own, Never, Never, Never, Caseload, Never, Programme, Never, Never, Never]
             }
             Act::AgreeAsPerson
-            | Act::Tighten
             | Act::Unfreeze
             | Act::ReportLost
             | Act::Ask
@@ -194,23 +184,14 @@ impl Role {
             Act::AgreeAsWorker => {
                 [Never, Never, Never, Never, Caseload, Never, Never, Never, Never, Never]
             }
-            Act::AgreeAsManager | Act::PublishGuide | Act::ApproveMoney => {
+            Act::AgreeAsManager | Act::PublishGuide => {
                 [Never, Never, Never, Never, Never, Never, Programme, Never, Never, Never]
             }
             Act::Pause | Act::AnswerAsk | Act::AnswerAppeal => {
                 [Never, Never, Never, Never, Caseload, OnDuty, Programme, Never, Never, Never]
             }
             Act::Freeze => [Own, FREEZE, FREEZE, Never, Never, Never, Never, Never, Never, Never],
-            Act::Appeal => [Own, Never, Chosen, Never, Never, Never, Never, Never, Never, Never],
-            Act::ProposeMoney => {
-                [Never, Never, Never, Never, Caseload, Never, Programme, Never, Never, Never]
-            }
-            Act::MoveMoney => {
-                [Never, Never, Never, Never, Never, Never, Never, Programme, Never, Never]
-            }
-            Act::ManageMembers => {
-                [Never, Never, Never, Never, Never, Never, Never, Never, Programme, Never]
-            }
+            Act::Appeal => [Own, APPEAL, Chosen, Never, Never, Never, Never, Never, Never, Never],
         };
         let [person, helper, advocate, planner, worker, duty, manager, finance, operator, auditor] =
             row;
@@ -405,8 +386,8 @@ mod tests {
     }
 
     #[test]
-    fn only_the_person_agrees_as_the_person_tightens_and_asks() {
-        for act in [Act::AgreeAsPerson, Act::Tighten, Act::Ask, Act::SteerMoney] {
+    fn only_the_person_agrees_as_the_person_asks_and_steers() {
+        for act in [Act::AgreeAsPerson, Act::Ask, Act::SteerMoney] {
             let may: Vec<_> =
                 Role::ALL.iter().filter(|role| role.reach(act) != Reach::Never).collect();
             assert_eq!(may, [&Role::Person], "{act:?}");

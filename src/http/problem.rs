@@ -7,8 +7,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::committer::NotStored;
+use crate::domain::money::Money;
 use crate::issuers::RefusedMessage;
-use crate::members::{ActError, Barred};
+use crate::members::{ActError, Barred, StandingAnswer};
 use crate::ops::explain::ExplainError;
 use crate::store::StoreError;
 use crate::tokens::{RefusedToken, VerifyError};
@@ -50,6 +51,8 @@ pub enum ApiError {
     Invalid(Vec<FieldProblem>),
     #[error("{0}")]
     Conflict(String),
+    #[error("{0}")]
+    Answered(Box<StandingAnswer>),
     #[error("give the request a key of its own: idempotency-key: \"…\", 1 to 200 characters")]
     NoKey,
     #[error("something else was sent with this idempotency-key before; take a new one")]
@@ -104,6 +107,65 @@ pub(super) struct Problem {
     /// The fields of the body that are wrong, where there are any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldProblem>,
+    /// The answer that stands, for whoever answers otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    stands: Option<StandingBody>,
+}
+
+/// An answer that stands. What it has none of is left out.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct StandingBody {
+    /// Left out when a clock of the programme answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    by: Option<String>,
+    #[schema(format = "date-time")]
+    at: String,
+    /// `yes`, `not_this_time`, `kept`.
+    said: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    words: Option<String>,
+    /// In minor units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    up_to: Option<i64>,
+    /// What it is for, such as `category:phone`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    scope: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = "date-time")]
+    ends_at: Option<String>,
+    /// What of a list was agreed, if not all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    parts: Option<Vec<String>>,
+    /// Where to go next, outside of the programme.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next_step: Option<String>,
+}
+
+impl From<StandingAnswer> for StandingBody {
+    fn from(answer: StandingAnswer) -> Self {
+        Self {
+            by: answer.by.map(|by| by.to_string()),
+            at: answer.at.to_string(),
+            said: answer.said,
+            reason: answer.reason,
+            words: answer.words,
+            up_to: answer.up_to.map(Money::minor),
+            scope: answer.scope,
+            ends_at: answer.ends_at.map(|at| at.to_string()),
+            parts: answer.parts,
+            next_step: answer.next_step,
+        }
+    }
 }
 
 impl From<ActError> for ApiError {
@@ -114,6 +176,7 @@ impl From<ActError> for ApiError {
             ActError::Barred(why) => Self::Barred(why),
             ActError::Invalid { field, what } => Self::Invalid(vec![FieldProblem::of(field, what)]),
             ActError::Conflict(what) => Self::Conflict(what),
+            ActError::Answered(answer) => Self::Answered(answer),
             ActError::Store(error) if error.is_transient() || error.is_outage() => {
                 Self::TryLater(error)
             }
@@ -160,6 +223,7 @@ impl ApiError {
             Self::WrongMedia => "wrong_media",
             Self::Invalid(_) => "invalid",
             Self::Conflict(_) => "conflict",
+            Self::Answered(_) => "answered",
             Self::NoKey => "no_key",
             Self::OtherContent => "other_content",
             Self::StillRunning => "still_running",
@@ -214,6 +278,7 @@ impl ApiError {
                 (StatusCode::UNPROCESSABLE_ENTITY, "/problems/invalid", "Cannot be done so")
             }
             Self::Conflict(_) => (StatusCode::CONFLICT, "/problems/conflict", "Has changed"),
+            Self::Answered(_) => (StatusCode::CONFLICT, "/problems/answered", "Is answered"),
             Self::NoKey => (StatusCode::BAD_REQUEST, "/problems/no-key", "A key is missing"),
             Self::OtherContent => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "/problems/other-content", "Another request")
@@ -247,6 +312,7 @@ impl ApiError {
             | Self::Barred(_)
             | Self::Invalid(_)
             | Self::Conflict(_)
+            | Self::Answered(_)
             | Self::TryLater(_)
             | Self::TooLate
             | Self::Broken(_)
@@ -284,6 +350,7 @@ impl ApiError {
             | Self::WrongMedia
             | Self::Invalid(_)
             | Self::Conflict(_)
+            | Self::Answered(_)
             | Self::NoKey
             | Self::OtherContent
             | Self::Broken(_)
@@ -310,10 +377,23 @@ impl IntoResponse for ApiError {
         let (status, kind, title) = self.told();
         let (field, detail, remedy) = (self.field(), self.to_string(), self.remedy());
         let instead = self.instead();
+        let stands = if let Self::Answered(answer) = &self {
+            Some(StandingBody::from(StandingAnswer::clone(answer)))
+        } else {
+            None
+        };
         let errors = if let Self::Invalid(errors) = self { errors } else { Vec::new() };
         let status_code = status.as_u16();
-        let body =
-            Problem { r#type: kind, title, status: status_code, detail, field, instead, errors };
+        let body = Problem {
+            r#type: kind,
+            title,
+            status: status_code,
+            detail,
+            field,
+            instead,
+            errors,
+            stands,
+        };
         let content_type = HeaderValue::from_static("application/problem+json");
         let mut response =
             (status, [(header::CONTENT_TYPE, content_type)], Json(body)).into_response();

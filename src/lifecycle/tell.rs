@@ -122,6 +122,7 @@ impl LifecycleContext<'_> {
             recipient,
             facts: facts(notice, change.after),
             matter: None,
+            due_at: None,
         }
     }
 

@@ -29,5 +29,6 @@ pub(super) fn money_added(
         recipient: Recipient::Person,
         facts: Particulars::default().money("amount", added).to_text(),
         matter: None,
+        due_at: None,
     }
 }

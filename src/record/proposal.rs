@@ -32,7 +32,7 @@ pub const CONSENT: Table = Table {
     columns: columns![
         Key "programme_id", Key "budget_id", Key "proposal_id", Key "side", Text "member_id",
         Text "human_id", Text "answer", Text "parts", Text "how", Text "place", Number "minutes",
-        Text "present", Number "confirmed_at", Number "said_at",
+        Text "present", Number "confirmed_at", Number "said_at", Text "words",
     ],
 };
 
@@ -176,6 +176,7 @@ pub fn consent_row(programme: &ProgrammeId, proposal: &Proposal, consent: &Conse
         consent.session.present.as_str().into(),
         consent.confirmed_at.into(),
         consent.said_at.into(),
+        consent.words.as_str().into(),
     ]
 }
 
@@ -204,6 +205,7 @@ pub fn read_consent(row: &[Value]) -> Result<(ProposalId, Consent), CorruptRow> 
             },
             confirmed_at: reader.optional(Reader::instant)?,
             said_at: reader.instant()?,
+            words: reader.text()?.to_owned(),
         },
     ))
 }

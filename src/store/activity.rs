@@ -80,7 +80,7 @@ impl Tx {
 }
 
 /// Identifiers begin with the milliseconds in which they were made: none is below this one.
-fn first_made_at(at: Timestamp) -> MessageId {
+pub(super) fn first_made_at(at: Timestamp) -> MessageId {
     let milliseconds = u128::try_from(at.as_millisecond()).unwrap_or_default();
     MessageId::new(uuid::Uuid::from_u128(milliseconds << 80))
 }

@@ -10,7 +10,7 @@ use super::batch::{Batch, names, read_row};
 use super::{Store, StoreError, Tx};
 use crate::domain::appeal::{Appeal, AppealState, Interim, Outcome};
 use crate::domain::ask::By;
-use crate::domain::id::{AppealId, BudgetId, HumanId, MemberId, PauseId, ProgrammeId};
+use crate::domain::id::{AppealId, BudgetId, HumanId, MemberId, PauseId, ProgrammeId, WorkerId};
 use crate::record::row::{CorruptRow, Reader, Table, Value, columns, shown};
 
 pub(super) static APPEAL: Table = Table {
@@ -27,6 +27,8 @@ static WAITING: Table = Table {
     name: "appeal",
     columns: columns![Key "budget_id", Key "appeal_id", Number "answer_by"],
 };
+static ABOUT: Table = Table { name: "appeal", columns: columns![Text "about"] };
+static HUMAN: Table = Table { name: "consent", columns: columns![Text "human_id"] };
 static DECIDER: Table =
     Table { name: "pause", columns: columns![Text "human_id", Number "ends_at"] };
 
@@ -127,6 +129,102 @@ impl Tx {
         rows.iter().map(appeal_of).collect()
     }
 
+    /// The appeals of a budget that were a yes for now: those that wait for an answer, and those that
+    /// were opened after `since`.
+    pub async fn interim_appeals(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        since: Timestamp,
+    ) -> Result<Vec<Appeal>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM appeal WHERE programme_id = $1 AND budget_id = $2 \
+             AND interim = 'yes_for_now' AND (state = 'open' OR opened_at > $3) ORDER BY appeal_id",
+            names(APPEAL.columns, "")
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(since.as_microsecond())
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(appeal_of).collect()
+    }
+
+    /// How many appeals of a budget wait for an answer.
+    pub async fn open_appeals(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<usize, StoreError> {
+        let sql = "SELECT appeal_id FROM appeal WHERE programme_id = $1 AND budget_id = $2 \
+                   AND state = 'open'";
+        let rows = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
+        Ok(rows.fetch_all(self.connection()).await?.len())
+    }
+
+    /// Everything of a budget that an appeal is or was about, as far as asking again would be the
+    /// same appeal.
+    pub async fn appealed(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let sql = "SELECT about FROM appeal WHERE programme_id = $1 AND budget_id = $2 \
+                   AND state <> 'taken_back' AND NOT (state = 'changed' AND about LIKE 'card:%')";
+        let rows = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .fetch_all(self.connection())
+            .await?;
+        let read = |row: &AnyRow| {
+            let row = read_row(row, ABOUT.columns)?;
+            Ok(Reader::new(&ABOUT, &row).text()?.to_owned())
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// The human beings of the staff who said yes to a budget's list as it was in `version`: to that
+    /// one, or to the latest before it that took the staff's yes.
+    pub async fn staff_who_agreed(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        version: u32,
+    ) -> Result<BTreeSet<HumanId>, StoreError> {
+        let yes = "FROM proposal p JOIN consent c ON c.programme_id = p.programme_id \
+                   AND c.budget_id = p.budget_id AND c.proposal_id = p.proposal_id \
+                   AND c.side <> 'person' AND c.answer = 'yes' \
+                   WHERE p.programme_id = $1 AND p.budget_id = $2 AND p.state = 'agreed'";
+        let sql = format!(
+            "SELECT DISTINCT c.human_id {yes} \
+             AND p.version = (SELECT MAX(p.version) {yes} AND p.version <= $3)"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(i64::from(version))
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(human_of).collect()
+    }
+
+    /// The human beings who are a worker of the programme's file.
+    pub async fn humans_of_worker(
+        &mut self,
+        programme: &ProgrammeId,
+        worker: &WorkerId,
+    ) -> Result<BTreeSet<HumanId>, StoreError> {
+        let sql = "SELECT DISTINCT human_id FROM member WHERE programme_id = $1 \
+                   AND worker_id = $2 AND role = 'worker'";
+        let rows = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(worker.to_string())
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(human_of).collect()
+    }
+
     /// Who decided a pause that still holds at `now`; none if there is no such pause.
     pub async fn pause_decider(
         &mut self,
@@ -210,7 +308,7 @@ fn appeal_row(programme: &ProgrammeId, appeal: &Appeal) -> Vec<Value> {
         shown(programme),
         shown(&appeal.budget),
         shown(appeal.id),
-        shown(appeal.about),
+        shown(&appeal.about),
         appeal.decided_by.iter().map(HumanId::as_str).collect::<Vec<_>>().join(" ").into(),
         appeal.words.clone().into(),
         shown(&appeal.opened.member),
@@ -229,12 +327,17 @@ fn appeal_row(programme: &ProgrammeId, appeal: &Appeal) -> Vec<Value> {
     ]
 }
 
+fn human_of(row: &AnyRow) -> Result<HumanId, StoreError> {
+    let row = read_row(row, HUMAN.columns)?;
+    Ok(Reader::new(&HUMAN, &row).parsed()?)
+}
+
 fn appeal_of(row: &AnyRow) -> Result<Appeal, StoreError> {
     Ok(read_appeal(&read_row(row, APPEAL.columns)?)?)
 }
 
 fn humans(text: &str) -> Option<BTreeSet<HumanId>> {
-    text.split(' ').map(|human| human.parse().ok()).collect()
+    text.split_ascii_whitespace().map(|human| human.parse().ok()).collect()
 }
 
 pub(super) fn read_appeal(row: &[Value]) -> Result<Appeal, CorruptRow> {

@@ -1,5 +1,7 @@
 //! Asks: what people want a one-time OK for, and what became of it.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use sqlx::AssertSqlSafe;
@@ -12,7 +14,7 @@ use super::{MessageRow, NewMessage, Store, StoreError, Tx};
 use crate::domain::ask::{Answer, Ask, AskKind, AskState, By, Look, NoReason, Step, Urgency};
 use crate::domain::ask_clock::Cover;
 use crate::domain::id::{
-    AskId, BudgetId, HumanId, MemberId, MessageId, PermissionId, ProgrammeId, WorkerId,
+    AskId, BudgetId, DecisionId, HumanId, MemberId, MessageId, PermissionId, ProgrammeId, WorkerId,
 };
 use crate::domain::money::Currency;
 use crate::domain::reason_code::ReasonCode;
@@ -29,10 +31,12 @@ pub(super) static ASK: Table = Table {
         Number "decide_by", Text "answered_by", Text "answered_human", Number "answered_at",
         Text "reason", Text "answer_words", Number "yes_minor", Text "permission_id",
         Text "review_on", Text "looked_by", Text "looked_human", Number "looked_at",
+        Text "yes_scope", Number "yes_ends_at", Text "looked_words",
     ],
 };
 static WAITING: Table =
     Table { name: "ask", columns: columns![Key "budget_id", Key "ask_id", Number "answer_by"] };
+static ABOUT: Table = Table { name: "ask", columns: columns![Text "decision_id"] };
 static COVER: Table = Table { name: "duty", columns: columns![Number "away", Number "on_duty"] };
 
 /// An ask whose step runs out.
@@ -64,9 +68,10 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let sql = "UPDATE ask SET state = $4, step = $5, answer_by = $6, answered_by = $7, \
                    answered_human = $8, answered_at = $9, reason = $10, answer_words = $11, \
-                   yes_minor = $12, permission_id = $13, review_on = $14 \
+                   yes_minor = $12, permission_id = $13, review_on = $14, yes_scope = $15, \
+                   yes_ends_at = $16 \
                    WHERE programme_id = $1 AND budget_id = $2 AND ask_id = $3 \
-                   AND state = $15 AND step = $16 AND answer_by = $17";
+                   AND state = $17 AND step = $18 AND answer_by = $19";
         let answer = after.answer.as_ref();
         let by = answer.and_then(|answer| answer.by.as_ref());
         let done = sqlx::query(sql)
@@ -84,6 +89,8 @@ impl Tx {
             .bind(answer.and_then(|answer| answer.up_to).map(crate::domain::money::Money::minor))
             .bind(answer.and_then(|answer| answer.permission).map(|id| id.to_string()))
             .bind(answer.and_then(|answer| answer.review_on).map(|date| date.to_string()))
+            .bind(answer.and_then(|answer| answer.scope.as_ref()).map(ToString::to_string))
+            .bind(answer.and_then(|answer| answer.ends_at).map(Timestamp::as_microsecond))
             .bind(before.state.word())
             .bind(before.step.word())
             .bind(before.answer_by.as_microsecond())
@@ -103,7 +110,8 @@ impl Tx {
         ask: &Ask,
         look: &Look,
     ) -> Result<(), StoreError> {
-        let sql = "UPDATE ask SET looked_by = $4, looked_human = $5, looked_at = $6 \
+        let sql = "UPDATE ask SET looked_by = $4, looked_human = $5, looked_at = $6, \
+                   looked_words = $7 \
                    WHERE programme_id = $1 AND budget_id = $2 AND ask_id = $3 \
                    AND looked_at IS NULL";
         let done = sqlx::query(sql)
@@ -113,6 +121,7 @@ impl Tx {
             .bind(look.by.member.to_string())
             .bind(look.by.human.to_string())
             .bind(look.at.as_microsecond())
+            .bind(look.words.clone())
             .execute(self.connection())
             .await?;
         if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Contended("ask")) }
@@ -157,6 +166,54 @@ impl Tx {
         rows.iter().map(ask_of).collect()
     }
 
+    /// The noes of a budget that were said after `since`, the newest first: whole ones, and yeses to
+    /// less than was asked.
+    pub async fn noes_since(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        since: Timestamp,
+        most: u32,
+    ) -> Result<Vec<Ask>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM ask WHERE programme_id = $1 AND budget_id = $2 \
+             AND state IN ('not_this_time', 'yes_less') AND answered_at > $3 \
+             ORDER BY ask_id DESC LIMIT $4",
+            names(ASK.columns, "")
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(since.as_microsecond())
+            .bind(i64::from(most))
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(ask_of).collect()
+    }
+
+    /// The refusals of a budget about which somebody was asked after `since`, and did not take that
+    /// back.
+    pub async fn asked_about(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        since: Timestamp,
+    ) -> Result<BTreeSet<DecisionId>, StoreError> {
+        let sql = "SELECT decision_id FROM ask WHERE programme_id = $1 AND budget_id = $2 \
+                   AND decision_id IS NOT NULL AND state <> 'taken_back' AND asked_at > $3";
+        let rows = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(since.as_microsecond())
+            .fetch_all(self.connection())
+            .await?;
+        let read = |row: &AnyRow| {
+            let row = read_row(row, ABOUT.columns)?;
+            Ok(Reader::new(&ABOUT, &row).parsed()?)
+        };
+        rows.iter().map(read).collect()
+    }
+
     /// Whether since `since` the programme's own rule has answered an ask about a shop in the wrong
     /// group, and the day on which two look at it has not come.
     pub async fn is_ruled(
@@ -193,6 +250,7 @@ impl Tx {
                    CAST(COUNT(CASE WHEN d.covers IS NULL THEN 1 END) AS BIGINT) \
                    FROM duty d JOIN member m ON m.programme_id = d.programme_id \
                    AND m.member_id = d.member_id AND m.state = 'active' \
+                   AND m.role IN ('worker', 'duty', 'manager') \
                    WHERE d.programme_id = $1 AND d.begins_at <= $3 AND d.ends_at > $3";
         let row = sqlx::query(sql)
             .bind(programme.to_string())
@@ -376,6 +434,9 @@ fn ask_row(programme: &ProgrammeId, ask: &Ask) -> Vec<Value> {
         looked.map(|look| look.by.member.to_string()).into(),
         looked.map(|look| look.by.human.to_string()).into(),
         looked.map(|look| look.at).into(),
+        answer.and_then(|answer| answer.scope.as_ref()).map(ToString::to_string).into(),
+        answer.and_then(|answer| answer.ends_at).into(),
+        looked.and_then(|look| look.words.clone()).into(),
     ]
 }
 
@@ -424,8 +485,21 @@ pub(super) fn read_ask(row: &[Value]) -> Result<Ask, CorruptRow> {
     let human: Option<HumanId> = reader.optional(Reader::parsed)?;
     let who = member.zip(human).map(|(member, human)| By { member, human });
     let look = who.zip(reader.optional(Reader::instant)?);
-    let looked = look.map(|(by, at)| Look { by, at });
-    ask.answer =
-        at.map(|at| Answer { by, at, reason, words, up_to, permission, review_on, looked });
+    let scope = reader.optional(Reader::parsed)?;
+    let ends_at = reader.optional(Reader::instant)?;
+    let looked_words = reader.optional(Reader::text)?.map(str::to_owned);
+    let looked = look.map(|(by, at)| Look { by, at, words: looked_words });
+    ask.answer = at.map(|at| Answer {
+        by,
+        at,
+        reason,
+        words,
+        up_to,
+        scope,
+        ends_at,
+        permission,
+        review_on,
+        looked,
+    });
     Ok(ask)
 }

@@ -66,6 +66,8 @@ pub struct NewMessage {
     pub facts: String,
     /// Several messages of one matter within a while are one.
     pub matter: Option<Matter>,
+    /// When what it asks for, or tells of, runs out.
+    pub due_at: Option<Timestamp>,
 }
 
 /// What a message is about, so that one of the same matter need not be sent again.
@@ -302,6 +304,7 @@ pub(super) fn message_row(message: &NewMessage) -> Vec<Value> {
         message.recipient.word().into(),
         message.facts.as_str().into(),
         message.matter.as_ref().map(|matter| matter.digest.to_string()).into(),
+        message.due_at.into(),
     ]
 }
 

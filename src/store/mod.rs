@@ -14,6 +14,7 @@ mod close;
 mod counters;
 mod guides;
 mod history;
+mod inbox;
 mod inquiry;
 mod mark;
 mod matters;
@@ -54,6 +55,7 @@ pub use self::books::{
 pub use self::close::{Additions, Matter, NewMessage, Note, Parked, Settled, exception_id};
 pub use self::guides::GuideRow;
 pub use self::history::{ChainLink, PurchaseName};
+pub use self::inbox::{InboxPlace, InboxRow, InboxWanted};
 use self::mark::Mark;
 pub use self::mark::{Marked, Standing};
 pub use self::matters::MatterKey;

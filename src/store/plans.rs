@@ -4,7 +4,7 @@
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
 use super::batch::arguments;
-use super::{Dialect, Store, StoreError, Tx, history};
+use super::{Dialect, Store, StoreError, Tx, history, inbox};
 
 /// The plan of one statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,8 +56,8 @@ fn is_walk_of_postgres(step: &str, next: &str) -> bool {
 }
 
 impl Store {
-    /// The plans of the statements that look rows up in the path of a decision or an event, as a
-    /// connection that decides would have them.
+    /// The plans of the statements that look rows up in the path of a decision or an event, and of
+    /// those that read over many people, as a connection that decides would have them.
     pub async fn plans(&self) -> Result<Vec<Plan>, StoreError> {
         let mut tx = self.begin().await?;
         let mut plans = Vec::new();
@@ -68,7 +68,9 @@ impl Store {
             let steps = self.steps(&mut tx, sql, &nothing).await?;
             plans.push(Plan { statement, steps });
         }
-        for (statement, sql, values) in history::looking() {
+        // PostgreSQL plans an inbox anew, by its own figures: no connection that decides reads one.
+        let inboxes = inbox::looking().into_iter().filter(|_| self.dialect == Dialect::Sqlite);
+        for (statement, sql, values) in history::looking().into_iter().chain(inboxes) {
             let steps = self.steps(&mut tx, &sql, values).await?;
             plans.push(Plan { statement, steps });
         }

@@ -11,7 +11,7 @@ use super::{Store, StoreError, Tx};
 use crate::domain::change::List;
 use crate::domain::id::{BudgetId, MemberId, ProgrammeId, ProposalId};
 use crate::domain::money::Currency;
-use crate::domain::proposal::{Consent, Proposal, Side, State};
+use crate::domain::proposal::{Consent, Proposal, State};
 use crate::record::agreement::{AGREEMENT, TERM, read_agreement};
 use crate::record::proposal::{
     CONSENT, PROPOSAL, consent_row, list_from_text, list_text, proposal_row, read_consent,
@@ -106,50 +106,52 @@ impl Tx {
         Ok(())
     }
 
-    /// Takes away an answer that was written down for somebody and that they have not confirmed.
-    pub async fn drop_unconfirmed(
+    /// Puts `consent` in the place of what its side said before, which is kept.
+    pub async fn replace_consent(
         &mut self,
         programme: &ProgrammeId,
         proposal: &Proposal,
-        side: Side,
+        consent: &Consent,
     ) -> Result<(), StoreError> {
-        let sql = "DELETE FROM consent WHERE programme_id = $1 AND budget_id = $2 \
-                   AND proposal_id = $3 AND side = $4 AND confirmed_at IS NULL";
-        sqlx::query(sql)
-            .bind(programme.to_string())
-            .bind(proposal.budget.to_string())
-            .bind(proposal.id.to_string())
-            .bind(side.word())
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let columns = names(CONSENT.columns, "");
+        let of_side =
+            "WHERE programme_id = $1 AND budget_id = $2 AND proposal_id = $3 AND side = $4";
+        let keep = format!(
+            "INSERT INTO replaced_consent ({columns}, place_in_line) SELECT {columns}, \
+             (SELECT COUNT(*) FROM replaced_consent {of_side}) FROM consent {of_side}"
+        );
+        let drop = format!("DELETE FROM consent {of_side}");
+        for sql in [keep, drop] {
+            sqlx::query(AssertSqlSafe(sql))
+                .bind(programme.to_string())
+                .bind(proposal.budget.to_string())
+                .bind(proposal.id.to_string())
+                .bind(consent.side.word())
+                .execute(self.connection())
+                .await?;
+        }
+        self.add_consent(programme, proposal, consent).await
     }
 
-    /// Notes that somebody says yes again.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Contended`] when they have not said yes before.
-    pub async fn confirm_again(
+    /// What the sides of a proposal said before they said something else, the oldest first.
+    pub async fn replaced_consents(
         &mut self,
         programme: &ProgrammeId,
-        proposal: &Proposal,
-        side: Side,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
-        let sql = "UPDATE consent SET confirmed_at = $5 WHERE programme_id = $1 \
-                   AND budget_id = $2 AND proposal_id = $3 AND side = $4 AND answer = 'yes' \
-                   AND confirmed_at IS NOT NULL";
-        let written = sqlx::query(sql)
+        budget: &BudgetId,
+        id: ProposalId,
+    ) -> Result<Vec<Consent>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM replaced_consent WHERE programme_id = $1 AND budget_id = $2 \
+             AND proposal_id = $3 ORDER BY side, place_in_line",
+            names(CONSENT.columns, "")
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(programme.to_string())
-            .bind(proposal.budget.to_string())
-            .bind(proposal.id.to_string())
-            .bind(side.word())
-            .bind(at.as_microsecond())
-            .execute(self.connection())
-            .await?
-            .rows_affected();
-        if written == 1 { Ok(()) } else { Err(StoreError::Contended("consent")) }
+            .bind(budget.to_string())
+            .bind(id.to_string())
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(|row| Ok(read_consent(&read_row(row, CONSENT.columns)?)?.1)).collect()
     }
 
     /// The proposal called `id`, with its answers.
@@ -177,6 +179,18 @@ impl Tx {
         let condition = "AND state = $3 ORDER BY proposal_id";
         let open = State::Open.word();
         self.proposals_where(programme, budget, condition, open, currency).await
+    }
+
+    /// The proposals of a budget that a law forced, without what was answered. The oldest first.
+    pub async fn forced_proposals(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        currency: Currency,
+    ) -> Result<Vec<Proposal>, StoreError> {
+        let condition = "AND state = $3 AND kind = 'law' ORDER BY proposal_id";
+        let agreed = State::Agreed.word();
+        self.proposals_where(programme, budget, condition, agreed, currency).await
     }
 
     /// The proposals of a budget that somebody said no to after `since`, without what was answered.

@@ -18,7 +18,7 @@ use crate::domain::recipient::Recipient;
 use crate::ledger::book::{Card, PotBalance};
 use crate::record::agreement::{AGREEMENT, read_agreement};
 use crate::record::decision::{DECISION, RecordedDecision, read_decision};
-use crate::record::row::{Reader, Table, columns};
+use crate::record::row::{CorruptRow, Reader, Table, Value, columns};
 
 /// The most decisions that one identifier can find.
 pub const DECISIONS_FOUND_MOST: i64 = 200;
@@ -58,6 +58,8 @@ pub struct MessageRow {
     pub recipient: Recipient,
     /// What the words were made from: JSON.
     pub facts: String,
+    /// When what it asks for, or tells of, runs out.
+    pub due_at: Option<Timestamp>,
 }
 
 static SUMS: Table = Table {
@@ -241,8 +243,12 @@ impl Store {
 
 /// Reads a message.
 pub(super) fn read_message(row: &AnyRow) -> Result<MessageRow, StoreError> {
-    let row = read_row(row, MESSAGE.columns)?;
-    let mut reader = Reader::new(&MESSAGE, &row);
+    Ok(message_of(&read_row(row, MESSAGE.columns)?)?)
+}
+
+/// A message from the values of its row.
+pub(super) fn message_of(row: &[Value]) -> Result<MessageRow, CorruptRow> {
+    let mut reader = Reader::new(&MESSAGE, row);
     reader.skip(); // the programme, which was asked for
     let id = reader.parsed()?;
     reader.skip(); // the budget
@@ -254,5 +260,9 @@ pub(super) fn read_message(row: &AnyRow) -> Result<MessageRow, StoreError> {
         created_at: reader.instant()?,
         recipient: reader.word(Recipient::from_word)?,
         facts: reader.text()?.to_owned(),
+        due_at: {
+            reader.skip(); // the matter
+            reader.optional(Reader::instant)?
+        },
     })
 }

@@ -74,6 +74,7 @@ pub(crate) const MESSAGE: Table = Table {
     columns: columns![
         Key "programme_id", Key "message_id", Text "budget_id", Text "kind", Text "subject",
         Text "body", Number "created_at", Text "recipient", Text "facts", Added "matter",
+        Number "due_at",
     ],
 };
 pub(crate) const EXCEPTION: Table = Table {

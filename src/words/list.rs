@@ -59,6 +59,17 @@ list_news! {
 }
 
 impl ListNews {
+    /// Whether somebody can answer until the moment that it names.
+    pub const fn runs_out(self) -> bool {
+        matches!(
+            self,
+            Self::ListProposed
+                | Self::ListCountered
+                | Self::WorkerListProposed
+                | Self::WorkerListCountered
+        )
+    }
+
     /// The kind of the message, as it is stored.
     pub fn kind(self) -> &'static str {
         self.phrase().id()

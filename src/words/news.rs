@@ -157,6 +157,21 @@ impl News {
         }
     }
 
+    /// Whether somebody has to do something by the moment that it names, or can until then.
+    pub const fn runs_out(self) -> bool {
+        matches!(
+            self,
+            Self::AskYes
+                | Self::AskYesLess
+                | Self::AskYesBySilence
+                | Self::AppealYes
+                | Self::WorkerWaiting
+                | Self::WorkerLateAsk
+                | Self::WorkerAppeal
+                | Self::WorkerAppealLate
+        )
+    }
+
     /// The kind of the message, as it is stored.
     pub fn kind(self) -> &'static str {
         self.phrase().id()

@@ -43,6 +43,7 @@ const KNOWN: [(&str, &[&str]); 21] = [
             "silence_up_to",
             "fuel_food_up_to",
             "interim_up_to",
+            "interim_week_up_to",
             "worker_up_to",
             "duty_up_to",
         ],

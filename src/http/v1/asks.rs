@@ -196,6 +196,13 @@ struct AnswerBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     up_to: Option<MoneyBody>,
+    /// What the yes is for: the shop that was asked for, or its group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    scope: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = "date-time")]
+    ends_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     permission: Option<String>,
@@ -207,6 +214,10 @@ struct AnswerBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     looked_by: Option<String>,
+    /// What they had to say about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    looked_words: Option<String>,
 }
 
 impl From<Ask> for AskBody {
@@ -241,9 +252,12 @@ impl From<Answer> for AnswerBody {
             reason: answer.reason.map(NoReason::word),
             words: answer.words,
             up_to: answer.up_to.map(MoneyBody::from),
+            scope: answer.scope.map(|scope| scope.to_string()),
+            ends_at: answer.ends_at.map(|at| at.to_string()),
             permission: answer.permission.map(|id| id.to_string()),
             review_on: answer.review_on.map(|date| date.to_string()),
-            looked_by: answer.looked.map(|look| look.by.member.to_string()),
+            looked_by: answer.looked.as_ref().map(|look| look.by.member.to_string()),
+            looked_words: answer.looked.and_then(|look| look.words),
         }
     }
 }
@@ -466,7 +480,8 @@ impl NewAnswer {
 
 /// Answer an ask
 ///
-/// A yes is a permission from the next moment on. Of two who answer at once the first counts.
+/// A yes is a permission from the next moment on. Of two who answer at once the first counts. The same
+/// answer sent twice is one answer; another one gets 409, with the answer that stands.
 #[utoipa::path(
     post, path = "/people/{person}/asks/{ask}/answer", tag = "asks",
     params(("person" = String, Path), ("ask" = String, Path), KeyHeader),

@@ -130,15 +130,23 @@ struct ConsentBody {
     minutes: u32,
     #[serde(skip_serializing_if = "String::is_empty")]
     present: String,
+    /// What they wanted to say with it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    words: String,
+    /// What of it was agreed, if not all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    parts: Option<Vec<String>>,
     /// Whether it counts: what was written down for somebody does when they confirm it.
     confirmed: bool,
     #[schema(format = "date-time")]
     at: String,
 }
 
-impl ProposalBody {
-    fn of((proposal, consents): (Proposal, Vec<Consent>), acting: &Acting) -> Self {
-        let consent = |consent: Consent| ConsentBody {
+impl From<Consent> for ConsentBody {
+    fn from(consent: Consent) -> Self {
+        let parts = consent.parts.map(|parts| parts.iter().map(ToString::to_string).collect());
+        Self {
             side: consent.side.word(),
             by: consent.member.to_string(),
             said: consent.said.word(),
@@ -146,9 +154,16 @@ impl ProposalBody {
             place: consent.session.place,
             minutes: consent.session.minutes,
             present: consent.session.present,
+            words: consent.words,
+            parts,
             confirmed: consent.confirmed_at.is_some(),
             at: consent.said_at.to_string(),
-        };
+        }
+    }
+}
+
+impl ProposalBody {
+    fn of((proposal, consents): (Proposal, Vec<Consent>), acting: &Acting) -> Self {
         Self {
             proposal: proposal.id.to_string(),
             kind: proposal.kind.word(),
@@ -162,7 +177,7 @@ impl ProposalBody {
             open_until: proposal.open_until.to_string(),
             answers: proposal.answers.map(|id| id.to_string()),
             version: proposal.version,
-            said: consents.into_iter().map(consent).collect(),
+            said: consents.into_iter().map(ConsentBody::from).collect(),
         }
     }
 }
@@ -172,6 +187,8 @@ impl ProposalBody {
 struct ProposalInFull {
     #[serde(flatten)]
     proposal: ProposalBody,
+    /// What a side said before it said something else.
+    said_before: Vec<ConsentBody>,
     /// What would change, in plain words.
     lines: Vec<LineBody>,
     terms: Vec<TermBody>,
@@ -375,12 +392,14 @@ async fn one_proposal(
     let found = tx.proposal(&admitted.programme, budget, id, currency).await?;
     let found = found.ok_or(ApiError::NotFound("proposal"))?;
     let difference = agreements::proposed(&mut tx, &programme, &acting, &person, &found.0).await?;
+    let before = tx.replaced_consents(&admitted.programme, budget, id).await?;
     let guide = guide_now(&mut tx, &admitted.programme).await?;
     tx.commit().await?;
     let term = |term| TermBody::of(term, &programme, &guide);
     let terms = found.0.list.terms.iter().map(term).collect();
     Ok(Json(ProposalInFull {
         proposal: ProposalBody::of(found, &acting),
+        said_before: before.into_iter().map(ConsentBody::from).collect(),
         lines: difference.lines.into_iter().map(LineBody::from).collect(),
         terms,
     }))
@@ -393,7 +412,8 @@ struct NewAnswerToChange {
     /// `yes` or `no`.
     #[schema(pattern = "^(yes|no)$")]
     say: String,
-    /// What of it is agreed; left out, all of it.
+    /// What of it is agreed; left out, all of it. Said again after a time to wait, it can be less than
+    /// the first time, never more; left out, it is the same. A no is to all of it.
     #[schema(nullable = false)]
     parts: Option<Vec<String>>,
     session: NewSession,
@@ -415,6 +435,9 @@ impl NewAnswerToChange {
 }
 
 /// Say yes or no to a change
+///
+/// A yes can become a no until the change starts. The same answer sent twice is one answer; another one
+/// gets 409, with the answer that stands.
 #[utoipa::path(
     post, path = "/people/{person}/proposals/{proposal}/answer", tag = "agreement",
     params(("person" = String, Path), ("proposal" = String, Path), KeyHeader),

@@ -23,6 +23,8 @@ pub struct AskRules {
     pub fuel_food_up_to: Option<Money>,
     /// Up to how much is a yes for now when somebody else is asked to look.
     pub interim_up_to: Option<Money>,
+    /// Up to how much all yeses for now of one person come to within seven days.
+    pub interim_week_up_to: Option<Money>,
     /// Up to how much a worker, or somebody on duty, may say yes alone.
     pub worker_up_to: Option<Money>,
     pub duty_up_to: Option<Money>,
@@ -35,6 +37,7 @@ impl Default for AskRules {
             silence_up_to: None,
             fuel_food_up_to: None,
             interim_up_to: None,
+            interim_week_up_to: None,
             worker_up_to: None,
             duty_up_to: None,
         }
@@ -55,6 +58,13 @@ impl AskRules {
     /// Up to how much is a yes for now: twenty, as usual.
     pub fn interim_up_to(&self, currency: Currency) -> Money {
         self.interim_up_to.unwrap_or(of_major("20", currency))
+    }
+
+    /// Up to how much all yeses for now of one person come to within seven days: two of them, as
+    /// usual.
+    pub fn interim_week_up_to(&self, currency: Currency) -> Money {
+        let one = self.interim_up_to(currency);
+        self.interim_week_up_to.unwrap_or_else(|| one.checked_add(one).unwrap_or(one))
     }
 }
 
@@ -113,6 +123,7 @@ pub(super) fn rules(root: &Entry<'_>, currency: Option<Currency>) -> Option<AskR
         "silence_up_to",
         "fuel_food_up_to",
         "interim_up_to",
+        "interim_week_up_to",
         "worker_up_to",
         "duty_up_to",
     ];
@@ -136,6 +147,7 @@ pub(super) fn rules(root: &Entry<'_>, currency: Option<Currency>) -> Option<AskR
         silence_up_to: money("silence_up_to"),
         fuel_food_up_to: money("fuel_food_up_to"),
         interim_up_to: money("interim_up_to"),
+        interim_week_up_to: money("interim_week_up_to"),
         worker_up_to: money("worker_up_to"),
         duty_up_to: money("duty_up_to"),
     })

@@ -193,6 +193,7 @@ impl Text {
             ("silence_up_to", asks.silence_up_to),
             ("fuel_food_up_to", asks.fuel_food_up_to),
             ("interim_up_to", asks.interim_up_to),
+            ("interim_week_up_to", asks.interim_week_up_to),
             ("worker_up_to", asks.worker_up_to),
             ("duty_up_to", asks.duty_up_to),
         ] {

@@ -133,6 +133,11 @@ impl Dice {
         if self.roll(8) == 0 {
             return (self.pick(&PEOPLE), reply);
         }
+        // Somebody who has said yes thinks better of it.
+        if let Some(known) = consents.first().filter(|known| known.is_yes() && self.roll(9) == 0) {
+            let who = PEOPLE.into_iter().find(|who| known.member.as_str() == *who).unwrap();
+            return (who, self.pick(&[Reply::No, Reply::No, Reply::Counter, Reply::Withdraw]));
+        }
         let is_missing = |side| consents.iter().all(|c| c.side != side || !c.is_yes());
         if consents.iter().any(|consent| consent.confirmed_at.is_none()) {
             return ("dee", self.pick(&[Reply::Confirm, Reply::Confirm, Reply::Yes, Reply::No]));
@@ -375,16 +380,16 @@ impl Village {
         let (who, reply) = dice.reply(proposal, consents);
         let (acting, dee, id) = (self.as_(who), id("dee"), proposal.id);
         let keys = changes(&now.list(), &proposal.list, built_in()).into_iter().map(|c| c.key);
-        let some = proposal.parts == Parts::Parts && dice.roll(3) == 0;
+        let some = proposal.parts == Parts::Parts && dice.roll(2) == 0;
         let parts = some.then(|| keys.filter(|_| dice.roll(3) > 0).collect());
         let (desk, session) = (self.desk(), a_session());
         let list = dice.list(&now.list());
         let done = self.run(async |tx| match reply {
-            Reply::Yes | Reply::No => {
-                let said = if matches!(reply, Reply::Yes) { Said::Yes } else { Said::No };
-                let answering = Answering { parts, ..answering(said) };
+            Reply::Yes => {
+                let answering = Answering { parts, ..answering(Said::Yes) };
                 answer(tx, desk, &acting, &dee, id, answering).await
             }
+            Reply::No => answer(tx, desk, &acting, &dee, id, answering(Said::No)).await,
             Reply::Counter => {
                 let new = proposing(list, Parts::Whole);
                 counter(tx, desk, &acting, &dee, id, new).await
@@ -407,6 +412,14 @@ impl Village {
         let [.., before, after] = scene.versions.as_slice() else { panic!("{place}") };
         let (before, after) = (before.agreement.list(), &after.agreement);
         let (proposal, consents) = self.read(proposal).await;
+        assert!(consents.iter().all(|c| c.said == Said::Yes), "over somebody's no: {place}");
+        let earlier = self.said_before(proposal.id).await;
+        let every = consents.iter().chain(&earlier).filter(|c| c.is_yes());
+        for parts in every.filter_map(|consent| consent.parts.as_ref()) {
+            let changed = changes(&before, &after.list(), built_in());
+            let more: Vec<_> = changed.iter().filter(|c| !parts.contains(&c.key)).collect();
+            assert!(more.is_empty(), "somebody never said yes to {more:?}: {place}");
+        }
         assert_eq!(proposal.version, Some(after.version), "{place}");
         let is_yes = |c: &&Consent| c.said == Said::Yes && c.confirmed_at.is_some();
         let mut yes: Vec<&Consent> = consents.iter().filter(is_yes).collect();
@@ -485,6 +498,15 @@ impl Village {
         let told = "SELECT CAST((SELECT COUNT(*) FROM message WHERE kind = 'pause-begun') - \
                     (SELECT COUNT(*) FROM pause) AS TEXT)";
         assert_eq!(rows(told).await[0][0], "0", "a pause that nobody was told of");
+        // Somebody took their yes back, and somebody said it again to less.
+        let changed = "SELECT CAST(COUNT(CASE WHEN c.answer = 'no' THEN 1 END) AS TEXT), \
+                       CAST(COUNT(CASE WHEN c.answer = 'yes' AND c.parts IS NOT NULL \
+                       AND c.parts <> COALESCE(r.parts, '') THEN 1 END) AS TEXT) \
+                       FROM replaced_consent r JOIN consent c ON c.programme_id = r.programme_id \
+                       AND c.budget_id = r.budget_id AND c.proposal_id = r.proposal_id \
+                       AND c.side = r.side WHERE r.answer = 'yes' AND r.confirmed_at IS NOT NULL";
+        let changed = &rows(changed).await[0];
+        assert!(changed.iter().all(|count| count != "0"), "the story is too dull: {changed:?}");
         let ends = rows("SELECT DISTINCT state FROM proposal").await;
         for end in ["agreed", "countered", "refused", "run_out", "taken_up", "withdrawn"] {
             assert!(
@@ -492,6 +514,13 @@ impl Village {
                 "nothing was {end}: {ends:?} {started:?}"
             );
         }
+    }
+
+    async fn said_before(&self, proposal: ProposalId) -> Vec<Consent> {
+        let mut tx = self.store().snapshot().await.unwrap();
+        let found = tx.replaced_consents(&riverside(), &budget("dee"), proposal).await.unwrap();
+        tx.commit().await.unwrap();
+        found
     }
 
     async fn read(&self, proposal: ProposalId) -> (Proposal, Vec<Consent>) {

@@ -55,10 +55,10 @@ async fn two_who_answer_at_once_leave_one_answer(database: TestDatabase) {
         let (yes, no) = (yes.unwrap(), no.unwrap());
         let now = village.in_force("dee").await;
         match (&yes, &no) {
-            (Ok(Next::Started(version)), Err(ActError::Conflict(_))) => {
+            (Ok(Next::Started(version)), Err(ActError::Answered(_))) => {
                 assert_eq!((now.version, *version), (before.version + 1, before.version + 1));
             }
-            (Err(ActError::Conflict(_)), Ok(Next::Ended(_))) => assert_eq!(now, before),
+            (Err(ActError::Answered(_)), Ok(Next::Ended(_))) => assert_eq!(now, before),
             _ => panic!("round {round}: {yes:?} {no:?}"),
         }
         village.world.pass(jiff::Span::new().hours(7 * 24)); // a no is no longer in the way

@@ -1,5 +1,6 @@
 //! The life of an agreement, through the use cases, on both databases.
 
+mod again;
 mod any_moves;
 mod at_once;
 mod bounds;

@@ -365,7 +365,7 @@ pub(crate) fn at_a_phone_shop(id: &str, minor: i64) -> Purchase {
 }
 
 pub(crate) fn is_conflict<T>(done: &Result<T, ActError>) -> bool {
-    matches!(done, Err(ActError::Conflict(_)))
+    matches!(done, Err(ActError::Conflict(_) | ActError::Answered(_)))
 }
 
 pub(crate) fn is_not_allowed<T>(done: &Result<T, ActError>) -> bool {

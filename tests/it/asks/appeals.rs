@@ -52,6 +52,7 @@ async fn essentials_are_a_small_yes_until_somebody_has_looked(database: TestData
     let small = Purchase { amount: 20_00, ..handset("Small") };
     assert!(town.world.ask(&small).await.is_approved());
 
+    town.look("ruth", appeal.id, Some("The ombudsman, 020 7946 0333.")).await.unwrap();
     // Another one, kept: the yes for now ends with the answer.
     town.world.ask(&handset("Second")).await;
     let ask = town.ask().await;

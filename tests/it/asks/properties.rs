@@ -6,14 +6,17 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::select;
 use sayso::domain::agreement::Scope;
-use sayso::domain::appeal::{self, Appeal, AppealState, Finding, Interim};
+use sayso::domain::appeal::{
+    self, Appeal, AppealState, Finding, Interim, InterimLimits, InterimYes, interim_cap,
+};
 use sayso::domain::ask::{
-    Answer, Ask, AskKind, AskState, By, Given, NoReason, Reach, Reply, Step, Urgency,
+    Answer, Ask, AskKind, AskState, By, Given, Look, NoReason, Reach, Reply, Step, Urgency,
     WORKS_FOR_MOST,
 };
 use sayso::domain::ask_clock::{AskClock, Cover, Late};
 use sayso::domain::id::{AppealId, AskId, PermissionId};
 use sayso::domain::money::Money;
+use sayso::domain::permission::{Giver, Permission};
 use sayso::domain::working_time::{WorkingHours, WorkingTime};
 
 fn gbp(minor: i64) -> Money {
@@ -48,6 +51,8 @@ fn any_ask() -> impl Strategy<Value = Ask> {
             reason: None,
             words: None,
             up_to: None,
+            scope: None,
+            ends_at: None,
             permission: None,
             review_on: is_to_look_at.then_some(jiff::civil::date(2026, 11, 24)),
             looked: None,
@@ -86,11 +91,40 @@ fn any_reply() -> impl Strategy<Value = Reply> {
     ]
 }
 
+/// What somebody does who collects yeses for now.
+#[derive(Debug, Clone, Copy)]
+enum InterimMove {
+    Appeal,
+    Answer,
+    Buy,
+    Rest(i64),
+}
+
+fn any_interim_move() -> impl Strategy<Value = (Scope, i64, InterimMove)> {
+    let scopes = ["category:food", "category:phone", "code:5541"];
+    let scope = select(scopes.map(|scope| scope.parse::<Scope>().unwrap()).to_vec());
+    let what = prop_oneof![
+        4 => Just(InterimMove::Appeal),
+        2 => Just(InterimMove::Buy),
+        2 => Just(InterimMove::Answer),
+        2 => (1..40_i64).prop_map(InterimMove::Rest),
+    ];
+    (scope, 1..60_00_i64, what)
+}
+
+/// A yes for now, for a day.
+fn an_interim(scope: Scope, cap: Money, hours: i64) -> Permission {
+    let id = PermissionId::new(uuid::Uuid::nil());
+    let (given_at, ends_at) = (at(hours), at(hours + 24));
+    let (giver, uses) = (Giver::Programme, None);
+    Permission { id, scope, cap, uses_left: 1, given_at, ends_at, giver, uses }
+}
+
 proptest! {
     #[test]
     fn nobody_answers_their_own_and_no_no_is_without_a_reason_and_a_name(
         ask in any_ask(), by in somebody(), reply in any_reply(), hours in 0..200_i64,
-        cooling_days in proptest::option::of(0..30_u32),
+        cooling_days in proptest::option::of(0..30_u32), another in any_reply(),
     ) {
         let given = Given {
             by: by.clone(),
@@ -102,6 +136,22 @@ proptest! {
             review_on: None,
         };
         let Ok((after, permission)) = ask.answered(&given) else { return Ok(()) };
+        prop_assert!(after.was_answered_so(&given), "sent twice, it counts once");
+        let later = Given { at: at(hours + 5), permission: PermissionId::new(uuid::Uuid::max()), ..given.clone() };
+        prop_assert!(after.was_answered_so(&later), "whenever it is sent again");
+        let told = Given { words: Some("Other words.".to_owned()), ..given.clone() };
+        prop_assert!(!after.was_answered_so(&told));
+        let other = if by.member.as_str() == "ruth" { "amina" } else { "ruth" };
+        let other = By { member: other.parse().unwrap(), human: other.parse().unwrap() };
+        let by_another = Given { by: other, ..given.clone() };
+        prop_assert!(!after.was_answered_so(&by_another));
+        // Another reply is the same one only if it would have come to the very same.
+        let another = Given { reply: &another, ..given.clone() };
+        if after.was_answered_so(&another) {
+            let (same, as_much) = ask.answered(&another).unwrap();
+            prop_assert_eq!(&same, &after);
+            prop_assert_eq!(as_much, permission.clone());
+        }
         prop_assert!(ask.is_open(), "what is decided stays decided");
         prop_assert_ne!(&by.human, &ask.asked.human);
         let answer = after.answer.as_ref().unwrap();
@@ -126,14 +176,15 @@ proptest! {
     fn nobody_looks_at_their_own_yes_and_a_look_changes_nothing_else(
         ask in any_ask(), by in somebody(),
     ) {
-        let Ok(after) = ask.looked_at(&by, at(50)) else { return Ok(()) };
+        let look = |hours| Look { by: by.clone(), at: at(hours), words: None };
+        let Ok(after) = ask.looked_at(look(50)) else { return Ok(()) };
         let answer = ask.answer.clone().unwrap();
         prop_assert_ne!(&by.human, &ask.asked.human);
         prop_assert_ne!(&by.human, &answer.by.as_ref().unwrap().human);
         prop_assert!(answer.review_on.is_some());
         let unlooked = Answer { looked: None, ..after.answer.clone().unwrap() };
         prop_assert_eq!(&Ask { answer: Some(unlooked), ..after.clone() }, &ask);
-        prop_assert!(after.looked_at(&by, at(51)).is_err(), "once");
+        prop_assert!(after.looked_at(look(51)).is_err(), "once");
     }
 
     #[test]
@@ -166,6 +217,60 @@ proptest! {
         prop_assert!(!outcome.words.trim().is_empty());
         let has_next_step = outcome.next_step.is_some_and(|step| !step.trim().is_empty());
         prop_assert_eq!(has_next_step, after.state == AppealState::Kept);
+    }
+
+    #[test]
+    fn yeses_for_now_never_add_up_beyond_what_they_may(
+        moves in proptest::collection::vec(any_interim_move(), 1..60),
+        each in 0..40_00_i64, all in 0..80_00_i64,
+    ) {
+        let limits = InterimLimits { each: gbp(each), all: gbp(all) };
+        let mut now = 0;
+        let mut yeses: Vec<InterimYes> = Vec::new();
+        // What was bought with them, and when.
+        let mut bought: Vec<(i64, i64)> = Vec::new();
+        for (scope, amount, what) in moves {
+            match what {
+                InterimMove::Rest(hours) => now += hours,
+                InterimMove::Buy => {
+                    let live = yeses.iter_mut().filter_map(|yes| yes.permission.as_mut());
+                    if let Some(used) = live.into_iter().find(|p| p.is_live(at(now))) {
+                        used.uses_left = 0;
+                        bought.push((now, used.cap.minor()));
+                    }
+                }
+                InterimMove::Answer => {
+                    if let Some(yes) = yeses.iter_mut().find(|yes| yes.is_waiting) {
+                        yes.is_waiting = false;
+                        let permission = yes.permission.as_mut().unwrap();
+                        permission.ends_at = permission.ends_at.min(at(now));
+                    }
+                }
+                InterimMove::Appeal => {
+                    let cap = interim_cap(&scope, gbp(amount), &yeses, limits, at(now)).unwrap();
+                    let Some(cap) = cap else { continue };
+                    prop_assert!(cap.is_positive() && cap.minor() <= amount.min(each));
+                    yeses.push(InterimYes {
+                        is_waiting: true,
+                        permission: Some(an_interim(scope, cap, now)),
+                        given_at: at(now),
+                    });
+                }
+            }
+            let open: Vec<_> = yeses
+                .iter()
+                .filter(|yes| yes.permission.as_ref().unwrap().is_live(at(now)))
+                .map(|yes| yes.permission.clone().unwrap())
+                .collect();
+            for (place, one) in open.iter().enumerate() {
+                let twice = open.iter().skip(place + 1).any(|other| other.scope == one.scope);
+                prop_assert!(!twice, "two for {}", one.scope);
+            }
+            let can_buy: i64 = open.iter().map(|permission| permission.cap.minor()).sum();
+            let lately = |(when, _): &&(i64, i64)| now - *when < 24 * 6;
+            let has_bought: i64 = bought.iter().filter(lately).map(|(_, sum)| sum).sum();
+            prop_assert!(can_buy + has_bought <= all, "{can_buy} and {has_bought} of {all}");
+        }
     }
 
     #[test]

@@ -301,7 +301,7 @@ pub(crate) const YES: Reply = Reply::Yes { up_to: None, reach: Reach::Place, end
 pub(crate) const NOT_NOW: Reply = Reply::NotThisTime(NoReason::Purpose);
 
 pub(crate) fn is_conflict(result: &Result<Ask, ActError>) -> bool {
-    matches!(result, Err(ActError::Conflict(_)))
+    matches!(result, Err(ActError::Conflict(_) | ActError::Answered(_)))
 }
 
 pub(crate) fn is_not_allowed(result: &Result<Ask, ActError>) -> bool {

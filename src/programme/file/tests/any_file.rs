@@ -235,15 +235,22 @@ fn some_hours() -> impl Strategy<Value = WorkingHours> {
 
 fn ask_rules(currency: Currency) -> impl Strategy<Value = AskRules> {
     let sum = || proptest::option::of(0..=i64::MAX);
-    (1..=3_u32, [sum(), sum(), sum(), sum(), sum()]).prop_map(move |(answer_hours, sums)| {
+    (1..=3_u32, [sum(), sum(), sum(), sum(), sum(), sum()]).prop_map(move |(answer_hours, sums)| {
         let money = |minor: Option<i64>| minor.map(|minor| Money::from_minor(minor, currency));
-        let [silence_up_to, fuel_food_up_to, interim_up_to, worker_up_to, duty_up_to] =
-            sums.map(money);
+        let [
+            silence_up_to,
+            fuel_food_up_to,
+            interim_up_to,
+            interim_week_up_to,
+            worker_up_to,
+            duty_up_to,
+        ] = sums.map(money);
         AskRules {
             answer_hours,
             silence_up_to,
             fuel_food_up_to,
             interim_up_to,
+            interim_week_up_to,
             worker_up_to,
             duty_up_to,
         }

@@ -1,0 +1,58 @@
+-- No way round what two people agreed.
+
+-- ------------------------------------------------------------------------------- what was answered --
+
+-- What somebody wanted to say with their answer to a proposal.
+ALTER TABLE consent ADD COLUMN words TEXT COLLATE "C" NOT NULL DEFAULT '';
+
+-- What a side said before it said something else: a yes that became a no, or a yes that was said again
+-- to less. Only ever added to.
+CREATE TABLE replaced_consent (
+    programme_id  TEXT COLLATE "C" NOT NULL,
+    budget_id     TEXT COLLATE "C" NOT NULL,
+    proposal_id   TEXT COLLATE "C" NOT NULL,
+    side          TEXT COLLATE "C" NOT NULL,
+    -- 0 is what was said first.
+    place_in_line BIGINT NOT NULL,
+    member_id     TEXT COLLATE "C" NOT NULL,
+    human_id      TEXT COLLATE "C" NOT NULL,
+    answer        TEXT COLLATE "C" NOT NULL,
+    parts         TEXT COLLATE "C",
+    how           TEXT COLLATE "C" NOT NULL,
+    place         TEXT COLLATE "C" NOT NULL,
+    minutes       BIGINT NOT NULL,
+    present       TEXT COLLATE "C" NOT NULL,
+    confirmed_at  BIGINT,
+    said_at       BIGINT NOT NULL,
+    words         TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, budget_id, proposal_id, side, place_in_line)
+);
+
+-- What a yes to an ask is for and until when, and what somebody said who looked at it. Nothing of those
+-- from before.
+ALTER TABLE ask ADD COLUMN yes_scope TEXT COLLATE "C";
+ALTER TABLE ask ADD COLUMN yes_ends_at BIGINT;
+ALTER TABLE ask ADD COLUMN looked_words TEXT COLLATE "C";
+
+CREATE TRIGGER replaced_consent_is_never_changed BEFORE UPDATE OR DELETE ON replaced_consent
+FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+-- -------------------------------------------------------------------------------- what was told --
+
+-- When what a message asks for, or tells of, runs out.
+ALTER TABLE message ADD COLUMN due_at BIGINT;
+
+-- What whoever is on duty, and a manager, was told over all people: few of the messages. What their
+-- worker was told lies with each person.
+CREATE INDEX message_to_duty ON message (programme_id, recipient, message_id) WHERE recipient = 'duty';
+CREATE INDEX message_to_manager ON message (programme_id, recipient, message_id)
+    WHERE recipient = 'manager';
+
+-- Which messages of their inbox an account has read.
+CREATE TABLE read_message (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    member_id    TEXT COLLATE "C" NOT NULL,
+    message_id   TEXT COLLATE "C" NOT NULL,
+    read_at      BIGINT NOT NULL,
+    PRIMARY KEY (programme_id, member_id, message_id)
+);
