@@ -93,7 +93,7 @@ async fn a_file_that_changes_what_was_changed_here_is_refused(database: TestData
     let village = Village::open(database).await;
     // Nobody has changed anything here: what the file wants waits for Dee.
     let waiting = village.wait_for(&twenty_five()).await;
-    village.world.agree(&[waiting.clone()]).await;
+    village.world.agree(std::slice::from_ref(&waiting)).await;
     village.phone_is_fine().await;
     let agreed = village.in_force("dee").await;
     let refused = village.try_apply(&patient(DEMO)).await.unwrap_err();
@@ -120,7 +120,7 @@ async fn what_is_shown_can_be_applied(database: TestDatabase) {
     assert_ne!(changed, shown);
     let waiting = village.wait_for(&changed).await;
     assert_eq!(village.in_force("dee").await, agreed);
-    village.world.agree(&[waiting.clone()]).await;
+    village.world.agree(std::slice::from_ref(&waiting)).await;
     let now = village.in_force("dee").await;
     assert_eq!((now.version, now.list().pots), (agreed.version + 1, agreed.pots));
     assert_eq!(now.list().term(&category("phone")).unwrap().answer(), Answer::Yes);
@@ -164,7 +164,7 @@ async fn a_file_asks_for_the_yes_of_two_people(database: TestDatabase) {
         assert!(answer.status >= 400, "{other}: {answer:?}");
     }
     assert_eq!(village.in_force("dee").await, before);
-    village.world.agree(&[waiting.clone()]).await;
+    village.world.agree(std::slice::from_ref(&waiting)).await;
     let now = village.in_force("dee").await;
     assert_eq!((now.version, now.agreed_by), (2, vec!["Dee".to_owned(), "Amina".to_owned()]));
     assert_eq!(now.terms.iter().find(|term| *term.scope() == cash()).unwrap().limits().len(), 1);
@@ -222,10 +222,10 @@ async fn an_own_block_outlasts_a_file(database: TestDatabase) {
     let to = DEMO[from + 1..].find("[[person.agreement.term]]").unwrap() + from + 1;
     let lifted = patient(&format!("{}{}", &DEMO[..from], &DEMO[to..]));
     let waiting = village.wait_for(&lifted).await;
-    village.world.agree(&[waiting.clone()]).await;
+    village.world.agree(std::slice::from_ref(&waiting)).await;
     assert_eq!(village.in_force("dee").await, before, "Dee's own time to wait runs");
     village.world.pass(169.hours());
-    village.world.agree(&[waiting.clone()]).await;
+    village.world.agree(std::slice::from_ref(&waiting)).await;
     assert_eq!(village.in_force("dee").await.version, 2);
     village.world.check().await;
 }
@@ -306,7 +306,7 @@ async fn a_pot_comes_at_once_and_what_it_pays_for_is_agreed(database: TestDataba
     let wider = more.replace("only = [\"pets\"]", "only = [\"pets\", \"fun\"]");
     let waiting = village.wait_for(&wider).await;
     assert_eq!(village.in_force("dee").await, now, "what a pot pays for is agreed");
-    village.world.agree(&[waiting.clone()]).await;
+    village.world.agree(std::slice::from_ref(&waiting)).await;
     assert_eq!(village.in_force("dee").await.version, 3);
     village.world.check().await;
 }
