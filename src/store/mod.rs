@@ -7,6 +7,7 @@ mod activity;
 mod acts;
 mod agreements;
 mod appeals;
+mod applications;
 mod asks;
 mod batch;
 mod books;
@@ -48,6 +49,7 @@ pub use self::activity::LoadedRow;
 pub use self::acts::{ActRow, ActsReader, LookRow};
 pub use self::agreements::Agreements;
 pub use self::appeals::WaitingAppeal;
+pub use self::applications::ApplicationRow;
 pub use self::asks::WaitingAsk;
 pub use self::books::{
     BookWanted, Books, CardBudget, Expected, OpenBook, ReferenceKey, StoredPresentment,
