@@ -58,8 +58,9 @@ FOR EACH ROW EXECUTE FUNCTION refuse_change();
 -- When what a message asks for, or tells of, runs out.
 ALTER TABLE message ADD COLUMN due_at BIGINT;
 
--- What whoever is on duty, and a manager, was told over all people: few of the messages. What their
--- worker was told lies with each person.
+-- What staff were told: few of the messages, and none of those of a till.
+CREATE INDEX message_to_worker ON message (programme_id, budget_id, recipient, message_id)
+    WHERE recipient = 'worker';
 CREATE INDEX message_to_duty ON message (programme_id, recipient, message_id) WHERE recipient = 'duty';
 CREATE INDEX message_to_manager ON message (programme_id, recipient, message_id)
     WHERE recipient = 'manager';

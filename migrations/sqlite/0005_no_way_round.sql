@@ -60,8 +60,9 @@ BEGIN SELECT RAISE(ABORT, 'a row of replaced_consent is never changed or deleted
 -- When what a message asks for, or tells of, runs out.
 ALTER TABLE message ADD COLUMN due_at INTEGER;
 
--- What whoever is on duty, and a manager, was told over all people: few of the messages. What their
--- worker was told lies with each person.
+-- What staff were told: few of the messages, and none of those of a till.
+CREATE INDEX message_to_worker ON message (programme_id, budget_id, recipient, message_id)
+    WHERE recipient = 'worker';
 CREATE INDEX message_to_duty ON message (programme_id, recipient, message_id) WHERE recipient = 'duty';
 CREATE INDEX message_to_manager ON message (programme_id, recipient, message_id)
     WHERE recipient = 'manager';

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{Desk, Room};
 use crate::domain::ask::Step;
 use crate::domain::id::{ActId, MemberId, MessageId};
-use crate::domain::recipient::Recipient;
+use crate::domain::recipient::{AT_ONCE, Recipient};
 use crate::members::{ActError, Admitted};
 use crate::record::particulars::Particulars;
 use crate::store::{ActRow, NewMessage, StoreError, Tx};
@@ -93,7 +93,7 @@ impl<'a> Telling<'a> {
             facts: facts.to_text(),
             matter: None,
             due_at: if news == News::WorkerQuietWord {
-                Some(self.at)
+                Some(AT_ONCE)
             } else {
                 particular.at.filter(|_| news.runs_out())
             },

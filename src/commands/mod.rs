@@ -21,7 +21,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::{Config, ConfigError, Flags};
-use crate::store::{Connections, Store};
+use crate::store::{Connections, Store, StoreError};
 
 /// A prepaid-card budget gateway for spending that the person controls.
 ///
@@ -113,8 +113,9 @@ enum Command {
         /// For whom
         #[arg(long, value_name = "ID", required_unless_present = "revoke")]
         member: Option<String>,
-        /// The token that counts no more, by its own name (its claim jti)
-        #[arg(long, value_name = "JTI", conflicts_with = "member")]
+        /// The token that counts no more: all of it, or its own name (its claim jti). Ends with 1 if no
+        /// such token was given out here
+        #[arg(long, value_name = "JTI|TOKEN", conflicts_with = "member")]
         revoke: Option<String>,
     },
     /// Shows and rotates the keys that tokens are signed with
@@ -309,8 +310,13 @@ impl Common {
         let url = config.database_url.value.expose_secret();
         Store::open(url, Connections::default())
             .await
-            .map_err(|error| Failure { ending: Ending::TryLater, text: with_causes(&error) })
+            .map_err(|error| Failure { ending: ending_of(&error), text: with_causes(&error) })
     }
+}
+
+/// What it means that a database could not be opened: a file that is none will not become one.
+const fn ending_of(error: &StoreError) -> Ending {
+    if matches!(error, StoreError::NoDatabase(_)) { Ending::Settings } else { Ending::TryLater }
 }
 
 /// Makes the folder of the default database.

@@ -1,5 +1,7 @@
 //! Whom a message is for.
 
+use jiff::Timestamp;
+
 use super::id::{PersonId, WorkerId};
 use super::role::{Actor, Role, words};
 
@@ -14,6 +16,9 @@ words!(
         Manager => "manager",
     }
 );
+
+/// When a message runs out that comes before everything else.
+pub const AT_ONCE: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// What an account is told: whose messages it reads.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -80,22 +80,22 @@ fn parts(mailbox: &Mailbox) -> (Vec<String>, Vec<String>) {
         values.push(text);
         format!("${}", values.len().saturating_add(VALUES))
     };
-    let columns = names(MESSAGE.columns, "m.");
+    // Identifiers alone, which the indexes hold.
     let told = |condition: &str| {
         format!(
-            "SELECT {columns} FROM message m WHERE m.programme_id = $1 AND {condition} \
+            "SELECT m.message_id FROM message m WHERE m.programme_id = $1 AND {condition} \
              AND m.message_id >= $2"
         )
     };
     if let Some(person) = &mailbox.own {
         let budget = value(BudgetId::of(person).to_string());
-        parts.push(told(&format!("m.budget_id = {budget} AND m.recipient = 'person'")));
+        parts.push(told(&format!("m.budget_id = {budget}")));
     }
     for worker in &mailbox.workers {
         let worker = value(worker.to_string());
         // A cross join keeps SQLite from looking at the messages of everybody first.
         parts.push(format!(
-            "SELECT {columns} FROM person p CROSS JOIN message m WHERE p.worker_id = {worker} \
+            "SELECT m.message_id FROM person p CROSS JOIN message m WHERE p.worker_id = {worker} \
              AND p.programme_id = $1 AND m.programme_id = $1 AND m.budget_id = p.person_id \
              AND m.recipient = 'worker' AND m.message_id >= $2"
         ));
@@ -110,20 +110,22 @@ fn parts(mailbox: &Mailbox) -> (Vec<String>, Vec<String>) {
 }
 
 /// The statement that reads an inbox of such parts.
-fn statement(parts: &[String]) -> String {
+fn statement(mailbox: &Mailbox, parts: &[String]) -> String {
+    let to = if mailbox.own.is_some() { "= 'person'" } else { "<> 'person'" };
     let read = "CASE WHEN r.read_at IS NULL THEN 0 ELSE 1 END";
-    let due = format!("COALESCE(q.due_at, {NEVER})");
+    let due = format!("COALESCE(m.due_at, {NEVER})");
     format!(
         "SELECT p.person_id, p.name, r.read_at, {} FROM ({}) q \
-         JOIN person p ON p.programme_id = $1 AND p.person_id = q.budget_id \
-         LEFT JOIN read_message r ON r.programme_id = $1 AND r.member_id = $3 \
-         AND r.message_id = q.message_id \
-         WHERE (q.recipient IN ('person', 'worker') OR $4 NOT LIKE '% ' || p.person_id || ' %') \
-         AND (CAST($5 AS TEXT) IS NULL OR q.message_id = $5) \
+         CROSS JOIN message m CROSS JOIN person p LEFT JOIN read_message r ON r.programme_id = $1 AND r.member_id = $3 \
+         AND r.message_id = m.message_id \
+         WHERE m.programme_id = $1 AND m.message_id = q.message_id AND m.recipient {to} \
+         AND p.programme_id = $1 AND p.person_id = m.budget_id \
+         AND (m.recipient IN ('person', 'worker') OR $4 NOT LIKE '% ' || p.person_id || ' %') \
+         AND (CAST($5 AS TEXT) IS NULL OR m.message_id = $5) \
          AND ({read} > CAST($6 AS BIGINT) OR ({read} = CAST($6 AS BIGINT) \
-         AND ({due} > $7 OR ({due} = $7 AND q.message_id < $8)))) \
-         ORDER BY {read}, {due}, q.message_id DESC LIMIT $9",
-        names(MESSAGE.columns, "q."),
+         AND ({due} > $7 OR ({due} = $7 AND m.message_id < $8)))) \
+         ORDER BY {read}, {due}, m.message_id DESC LIMIT $9",
+        names(MESSAGE.columns, "m."),
         parts.join(" UNION ALL "),
     )
 }
@@ -139,8 +141,8 @@ pub(super) fn looking() -> [(&'static str, String, &'static [&'static str]); 2] 
     let person = Mailbox { own: "person".parse().ok(), ..Mailbox::default() };
     let values = &["''", "''", "''", "''", "''", "0", "0", "''", "1", "''"];
     [
-        ("inbox_of_staff", statement(&parts(&staff).0), values),
-        ("inbox_of_person", statement(&parts(&person).0), values),
+        ("inbox_of_staff", statement(&staff, &parts(&staff).0), values),
+        ("inbox_of_person", statement(&person, &parts(&person).0), values),
     ]
 }
 
@@ -154,11 +156,12 @@ impl Tx {
         actor: &Actor,
         wanted: InboxWanted,
     ) -> Result<Vec<InboxRow>, StoreError> {
-        let (parts, values) = parts(&actor.mailbox());
+        let mailbox = actor.mailbox();
+        let (parts, values) = parts(&mailbox);
         if parts.is_empty() {
             return Ok(Vec::new());
         }
-        let sql = statement(&parts);
+        let sql = statement(&mailbox, &parts);
         let InboxWanted { since, after, only, most } = wanted;
         let query = sqlx::query(AssertSqlSafe(sql))
             .bind(programme.to_string())

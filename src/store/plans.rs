@@ -68,9 +68,7 @@ impl Store {
             let steps = self.steps(&mut tx, sql, &nothing).await?;
             plans.push(Plan { statement, steps });
         }
-        // PostgreSQL plans an inbox anew, by its own figures: no connection that decides reads one.
-        let inboxes = inbox::looking().into_iter().filter(|_| self.dialect == Dialect::Sqlite);
-        for (statement, sql, values) in history::looking().into_iter().chain(inboxes) {
+        for (statement, sql, values) in history::looking().into_iter().chain(inbox::looking()) {
             let steps = self.steps(&mut tx, &sql, values).await?;
             plans.push(Plan { statement, steps });
         }

@@ -2,10 +2,12 @@
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use secrecy::{ExposeSecret as _, SecretString};
+use sha2::Sha256;
 
 use super::{Haste, IssueError, LEEWAY, LIFETIME, SHOWN_FOR};
 use crate::store::{Store, StoreError, TokenKeyRow};
@@ -85,6 +87,19 @@ impl TokenKey {
     /// For making signatures.
     pub(super) fn signing(&self) -> Result<EncodingKey, jsonwebtoken::errors::Error> {
         EncodingKey::from_ed_pem(self.private_pem.expose_secret().as_bytes())
+    }
+
+    /// Sixteen hexadecimal digits that nobody else could put behind `text`.
+    pub(super) fn mark(&self, text: &str) -> String {
+        let private = self.private_pem.expose_secret();
+        let mut mark = String::new();
+        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(private.as_bytes()) {
+            mac.update(b"the name of a token: ");
+            mac.update(text.as_bytes());
+            let digest = mac.finalize().into_bytes();
+            mark = hex::encode(digest.first_chunk::<8>().unwrap_or(&[0; 8]));
+        }
+        mark
     }
 
     /// For checking signatures.

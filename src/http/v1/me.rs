@@ -19,6 +19,7 @@ use super::deed::{Deed, Done, act};
 use super::document::{KeyHeader, Problems};
 use super::shown::{Page, PageQuery};
 use crate::domain::id::MessageId;
+use crate::domain::recipient::AT_ONCE;
 use crate::domain::role::Tick;
 use crate::http::Edge;
 use crate::http::problem::ApiError;
@@ -115,7 +116,7 @@ impl From<InboxRow> for InboxItem {
             kind: message.kind,
             subject: message.subject,
             words: message.body,
-            runs_out_at: message.due_at.map(|at| at.to_string()),
+            runs_out_at: message.due_at.filter(|at| *at > AT_ONCE).map(|at| at.to_string()),
             read_at: read_at.map(|at| at.to_string()),
         }
     }

@@ -98,7 +98,7 @@ async fn the_quiet_word_is_in_the_inbox_of_whoever_is_on_duty(database: TestData
     town.on_duty("ben", 2, None).await;
     assert_eq!(kinds(&inbox(&town, "omar").await), [quiet("duty")]);
     assert_eq!(kinds(&inbox(&town, "ben").await), [quiet("duty")]);
-    // It comes before everything that runs out later.
+    // It comes before everything else, though that is late.
     town.on_duty("amina", 2, None).await;
     assert_eq!(kinds(&inbox(&town, "amina").await)[0], quiet("duty"));
     let item = inbox(&town, "omar").await.remove(0);

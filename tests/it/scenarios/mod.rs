@@ -26,6 +26,7 @@ mod processes;
 mod repeats;
 mod stages;
 mod tenants;
+mod tills;
 mod tokens;
 mod told;
 mod unreadable;
