@@ -38,6 +38,7 @@ const A_DAY: usize = 1_000;
 /// Every address that makes or moves something, and what bounds it there.
 const BOUNDS: [(&str, Bound); 36] = [
     ("/v1/guide", ADay),
+    ("/v1/me/inbox/{message}/read", OnceEach),
     ("/v1/people/{person}/help", AtOnce(1)),
     ("/v1/people/{person}/proposals", AtOnce(1)),
     ("/v1/people/{person}/drafts", AtOnce(10)),
@@ -56,7 +57,7 @@ const BOUNDS: [(&str, Bound); 36] = [
     ("/v1/people/{person}/asks/{ask}/suggestions", ADay),
     ("/v1/people/{person}/asks/{ask}/taken-back", OnceEach),
     ("/v1/people/{person}/asks/{ask}/looked-at", OnceEach),
-    ("/v1/people/{person}/appeals", OnceEach),
+    ("/v1/people/{person}/appeals", AtOnce(10)),
     ("/v1/people/{person}/appeals/{appeal}/outcome", OnceEach),
     ("/v1/people/{person}/appeals/{appeal}/taken-back", OnceEach),
     ("/v1/people/{person}/custody", Replaces),
