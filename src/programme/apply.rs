@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use secrecy::ExposeSecret as _;
 
 use super::accounts;
 use super::added::money_added;
-use super::file::{self, FileProblems, Load, Person, ProgrammeFile, SecretValue, Settings};
+use super::file::{self, FileProblems, Load, Person, ProgrammeFile, Settings};
 use super::listed::{
     agreement_of, as_named_in, permission, person_row, shops_that_are_missed, standing_of,
 };
+use super::secrets::secrets_to_store;
 use super::version::{StartError, start_version};
 use crate::domain::agreement::Agreement;
 use crate::domain::id::{BudgetId, PostingId, PotId, ProgrammeId};
@@ -92,7 +92,8 @@ pub async fn apply(
         known: BTreeMap::new(),
     };
     tx.lock_programme(&file.settings.id).await?;
-    let secrets = work.secrets(&store.secrets(Timestamp::MIN).await?);
+    let stored = store.secrets(Timestamp::MIN).await?;
+    let secrets = secrets_to_store(&file.settings, &stored, now, &mut work.refusals);
     let version = work.put_settings(&mut tx, texts, store).await?;
     work.put_people(&mut tx, &secrets).await?;
     work.refusals.extend(accounts::put(&mut tx, &file).await?);
@@ -128,41 +129,6 @@ struct Work<'a> {
 impl Work<'_> {
     const fn settings(&self) -> &Settings {
         &self.file.settings
-    }
-
-    /// The secrets as they will be stored: given ones, and kept ones as they are.
-    fn secrets(&mut self, stored: &[SecretRow]) -> Vec<SecretRow> {
-        let mut secrets = Vec::new();
-        for connection in &self.file.settings.connections {
-            for secret in &connection.secrets {
-                let known = stored
-                    .iter()
-                    .find(|row| row.connection == connection.id && row.name == secret.name);
-                let value = match (&secret.value, known) {
-                    (SecretValue::Given(value), _) => value.expose_secret().to_owned(),
-                    (SecretValue::Kept, Some(row)) => row.secret.clone(),
-                    (SecretValue::Kept, None) => {
-                        self.refusals.push(format!(
-                            "connection {}, secret {}: {} is written, but none is stored; \
-                             write the secret itself",
-                            connection.id,
-                            secret.name,
-                            file::KEPT
-                        ));
-                        continue;
-                    }
-                };
-                secrets.push(SecretRow {
-                    programme: self.file.settings.id.clone(),
-                    connection: connection.id.clone(),
-                    issuer: connection.issuer.clone(),
-                    name: secret.name.clone(),
-                    secret: value,
-                    live_until: secret.until,
-                });
-            }
-        }
-        secrets
     }
 
     async fn put_settings(

@@ -1,5 +1,6 @@
 //! The connections of a store: those that write, and those that only read.
 
+use std::fmt;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
@@ -34,27 +35,37 @@ enum Role {
     Reader,
 }
 
+/// Where a database is; may hold a password.
+#[derive(Clone)]
+pub(super) struct Address(pub(super) AnyConnectOptions);
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Address([REDACTED])")
+    }
+}
+
 /// What a pool is made from.
 #[derive(Debug)]
 struct Maker {
     dialect: Dialect,
     role: Role,
     size: u32,
-    address: AnyConnectOptions,
+    address: Address,
 }
 
 impl Pools {
     pub(super) async fn open(
         dialect: Dialect,
         connections: Connections,
-        address: &AnyConnectOptions,
+        address: &Address,
     ) -> Result<Self, StoreError> {
         let maker = |role, size| Maker { dialect, role, size, address: address.clone() };
         let writers = maker(Role::Writer, connections.writers);
         let readers = maker(Role::Reader, connections.readers);
         let open = Open {
-            writers: writers.options().connect_with(address.clone()).await?,
-            readers: readers.options().connect_with(address.clone()).await?,
+            writers: writers.options().connect_with(address.0.clone()).await?,
+            readers: readers.options().connect_with(address.0.clone()).await?,
         };
         Ok(Self { writers, readers, open: RwLock::new(open) })
     }
@@ -106,7 +117,7 @@ impl Maker {
 
     /// A pool that connects when it is first needed.
     fn lazy(&self) -> AnyPool {
-        self.options().connect_lazy_with(self.address.clone())
+        self.options().connect_lazy_with(self.address.0.clone())
     }
 }
 

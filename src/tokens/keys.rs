@@ -50,7 +50,7 @@ pub struct TokenKey {
     pub public_x: String,
     pub state: KeyState,
     pub changed_at: Timestamp,
-    private_pem: SecretString,
+    private_pem: Option<SecretString>,
 }
 
 /// Why keys were not rotated.
@@ -83,8 +83,9 @@ impl TokenKey {
     }
 
     /// For making signatures.
-    pub(super) fn signing(&self) -> Result<EncodingKey, jsonwebtoken::errors::Error> {
-        EncodingKey::from_ed_pem(self.private_pem.expose_secret().as_bytes())
+    pub(super) fn signing(&self) -> Result<EncodingKey, IssueError> {
+        let pem = self.private_pem.as_ref().ok_or(IssueError::Sealed)?;
+        Ok(EncodingKey::from_ed_pem(pem.expose_secret().as_bytes())?)
     }
 
     /// For checking signatures.
@@ -180,7 +181,7 @@ fn new_key(state: KeyState, now: Timestamp) -> Result<TokenKeyRow, IssueError> {
     Ok(TokenKeyRow {
         id: jwk.thumbprint(ThumbprintHash::SHA256)?,
         public_x: public.x.clone(),
-        private_pem: pem.into(),
+        private_pem: Some(pem.into()),
         state: state.word().to_owned(),
         changed_at: now,
     })

@@ -77,6 +77,12 @@ pub struct Issued {
 pub enum IssueError {
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// It was sealed with another key than the one at hand, or was changed.
+    #[error(
+        "the key that signs tokens cannot be opened: check SAYSO_KEY or SAYSO_KEY_FILE; \
+         `sayso keys rotate --now` makes new keys"
+    )]
+    Sealed,
     #[error("the key could not be used")]
     Key(#[from] jsonwebtoken::errors::Error),
     #[error("no key could be made: the system gives no random numbers")]
