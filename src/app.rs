@@ -13,11 +13,12 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::clock::Clock;
 use crate::committer::{Committer, CommitterSettings};
 use crate::config::{KeyPlace, usual_key_place};
-use crate::http::{self, Edge, Listening};
+use crate::http::{self, EdgeParts, Listening};
 use crate::ids::NewIds;
 use crate::ops::DailySeals;
 use crate::ops::health::Readiness;
 use crate::ops::metrics;
+use crate::programme::apply;
 use crate::programme::directory::{Directory, DirectoryError};
 use crate::store::{Connections, Store, StoreError};
 use crate::tokens::{self, Tokens};
@@ -126,6 +127,10 @@ impl App {
                 "the database lacks what was committed; nothing is approved: see doctor"
             );
         }
+        // Half of a file is no state to stay in; but who is at a till does not wait for it.
+        if let Err(error) = apply::finish(&store, &ids, clock.now()).await {
+            tracing::error!(%error, "a file that broke off could not be applied");
+        }
         let directory = Directory::new(store.clone());
         directory.refresh(clock.now()).await?;
         let readiness = Readiness::default();
@@ -134,7 +139,7 @@ impl App {
             CommitterSettings { committers, batch_most: BATCH_MOST, queue_most: QUEUE_MOST };
         let committer = Committer::start(&store, &directory, &clock, &ids, settings);
         let tokens = Tokens::new(store.clone(), &token_issuer);
-        let router = http::router(Edge {
+        let router = http::router(EdgeParts {
             directory: directory.clone(),
             committer: committer.clone(),
             clock: clock.clone(),

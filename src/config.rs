@@ -464,7 +464,7 @@ mod tests {
         };
         let file = |setting: Setting<KeyPlace>| match setting.value {
             KeyPlace::File(path) => path.display().to_string(),
-            other => panic!("{other:?}"),
+            KeyPlace::Given(_) | KeyPlace::Nowhere => panic!("no file"),
         };
         assert_eq!(file(place(&[HOME], &[])), "/h/.local/share/sayso/sayso.db.key");
         let odd = [("SAYSO_DATABASE_URL", "sqlite:///d/a%3Fb%25.db?mode=rwc")];

@@ -232,7 +232,9 @@ impl<'d> Purse<'d> {
         };
         let books = tx.open_books(&[wanted], directory.agreements()).await?;
         let admitted = acting.admit(tx, Act::SteerMoney, person).await?;
-        let version = books.version(&admitted.programme).ok_or(ActError::NotThere("person"))?;
+        let version = books
+            .settings_version(&admitted.programme, &admitted.budget)
+            .ok_or(ActError::NotThere("person"))?;
         let programme = directory.version(&admitted.programme, version).await?;
         let moment = Moment::new(acting.at, programme.zone());
         Ok(Self { ids, admitted, books, programme, moment, additions: Additions::default() })

@@ -267,7 +267,7 @@ pub async fn run_out(
     at: Timestamp,
 ) -> Result<bool, ActError> {
     let books = lock(tx, desk, programme, budget).await?;
-    let Some(version) = books.version(programme) else { return Ok(false) };
+    let Some(version) = books.settings_version(programme, budget) else { return Ok(false) };
     let settings = desk.directory.version(programme, version).await?;
     let found = tx.proposal(programme, budget, id, settings.settings.currency).await?;
     let Some((mut proposal, consents)) = found else { return Ok(false) };

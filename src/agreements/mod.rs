@@ -94,7 +94,8 @@ impl<'d> Table<'d> {
         let actor = tx.actor(&acting.programme, &acting.member, acting.at).await?;
         let role = actor.ok_or(ActError::NotThere("person"))?.member.role;
         let admitted = acting.admit(tx, act(role), person).await?;
-        let version = books.version(&admitted.programme).ok_or(ActError::NotThere("person"))?;
+        let version = books.settings_version(&admitted.programme, &admitted.budget);
+        let version = version.ok_or(ActError::NotThere("person"))?;
         let programme = desk.directory.version(&admitted.programme, version).await?;
         let moment = Moment::new(acting.at, programme.zone());
         Ok(Self { desk, admitted, books, programme, moment, additions: Additions::default() })

@@ -71,7 +71,8 @@ impl Room {
             purchases: BTreeSet::new(),
         };
         let mut books = tx.open_books(&[wanted], desk.directory.agreements()).await?;
-        let version = books.version(programme).ok_or(ActError::NotThere("person"))?;
+        let version =
+            books.settings_version(programme, budget).ok_or(ActError::NotThere("person"))?;
         let open = books.get_mut(programme, budget).ok_or(ActError::NotThere("person"))?;
         let owner = open.book.owner.take().ok_or(ActError::NotThere("person"))?;
         let worker = owner.worker.parse().map_err(|_| ActError::NotThere("worker"))?;

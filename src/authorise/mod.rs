@@ -32,7 +32,7 @@ use crate::issuers::Told;
 use crate::ledger::book::{Book, Cause, LedgerError, PurchaseKey};
 use crate::ledger::posting::PostingKind;
 use crate::ledger::postings::settled;
-use crate::programme::directory::{Directory, DirectoryError, Programme};
+use crate::programme::directory::{Directory, DirectoryError, Programme, SettingsInForce};
 use crate::record::decision::{DECISION, NewDecision, content_digest};
 use crate::record::row::Digest;
 use crate::store::{
@@ -97,7 +97,7 @@ pub async fn authorise(
     let expected = expected(questions, &budgets, &guesses);
     let mut books = tx.open_books_expecting(&wanted, &expected, directory.agreements()).await?;
     let mut answers = Answers::recorded(tx, &books.answered).await?;
-    let programmes = directory.versions(&books.versions).await?;
+    let programmes = directory.settings_of(&books).await?;
     let counted = counted(questions, &budgets, &programmes, &books, guesses)?;
     load_counters(tx, questions, &budgets, &counted, &mut books).await?;
 
@@ -118,7 +118,7 @@ pub async fn authorise(
         let is_elsewhere = owner.is_some_and(|owner| owner != budget);
         let open = books.get_mut(&request.programme, budget);
         let open = open.ok_or_else(|| AuthoriseError::NoHouse(request.programme.clone()))?;
-        let Some(programme) = programmes.get(&request.programme) else {
+        let Some(programme) = programmes.of(open) else {
             return Err(AuthoriseError::NoHouse(request.programme.clone()));
         };
         let book = &mut open.book;
@@ -193,7 +193,7 @@ fn expected(questions: &[Question], budgets: &[BudgetId], guesses: &[Option<Gues
 fn counted(
     questions: &[Question],
     budgets: &[BudgetId],
-    programmes: &BTreeMap<ProgrammeId, Arc<Programme>>,
+    programmes: &SettingsInForce,
     books: &Books,
     guesses: Vec<Option<Guess>>,
 ) -> Result<Vec<Counted>, AuthoriseError> {
@@ -201,7 +201,7 @@ fn counted(
         let request = &question.request;
         let id = &request.programme;
         let open = books.get(id, budget).ok_or_else(|| AuthoriseError::NoHouse(id.clone()))?;
-        let programme = programmes.get(id).ok_or_else(|| AuthoriseError::NoHouse(id.clone()))?;
+        let programme = programmes.of(open).ok_or_else(|| AuthoriseError::NoHouse(id.clone()))?;
         let agreement = open.book.owner.as_ref().map(|owner| &owner.agreement);
         match guess.zip(agreement) {
             Some((guess, agreement))

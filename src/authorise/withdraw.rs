@@ -42,7 +42,7 @@ pub async fn withdraw(
     let mut books = tx.open_books(&wanted(late, &budgets), directory.agreements()).await?;
     let decisions = tx.recorded_decisions(&keys).await?;
     let withdrawn = tx.withdrawn(&keys).await?;
-    let programmes = directory.versions(&books.versions).await?;
+    let programmes = directory.settings_of(&books).await?;
     let mut counters = Vec::new();
     for decision in &decisions {
         let Some(open) = books.get_mut(&decision.programme, &decision.budget) else { continue };
@@ -68,8 +68,8 @@ pub async fn withdraw(
         if withdrawn.contains(&place) || !is_hold(&decision.outcome) || !is_its_own {
             continue;
         }
-        let Some(programme) = programmes.get(&decision.programme) else { continue };
         let Some(open) = books.get_mut(&decision.programme, &decision.budget) else { continue };
+        let Some(programme) = programmes.of(open) else { continue };
         let moment = Moment::new(now, programme.zone());
         let row = vec![
             shown(&decision.programme),

@@ -231,10 +231,8 @@ impl Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        let ending = match &error {
-            StoreError::Key(_) => Ending::Settings,
-            _ => Ending::TryLater,
-        };
+        let is_key = matches!(&error, StoreError::Key(_));
+        let ending = if is_key { Ending::Settings } else { Ending::TryLater };
         Self { ending, text: with_causes(&error) }
     }
 }

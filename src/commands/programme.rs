@@ -26,21 +26,47 @@ pub(super) async fn apply(
         let Failure { ending, text } = Failure::of(&error);
         Failure { ending, text: format!("{} was not applied:\n{text}", file.display()) }
     })?;
-    let apply::Applied { programme, version, people, agreements, loads } = applied;
+    let apply::Applied { programme, version, people, changed, agreements, loads, waiting, left } =
+        applied;
     match common.output {
         Output::Json => json(&serde_json::json!({
             "programme": programme.to_string(),
             "version": version,
             "people": people,
+            "people_changed": changed,
             "agreements_started": agreements,
             "loads_posted": loads,
+            "waiting": waiting.iter().map(|waiting| serde_json::json!({
+                "person": waiting.person.to_string(),
+                "proposal": waiting.proposal.to_string(),
+                "waits_for": waits_for(waiting),
+            })).collect::<Vec<_>>(),
+            "left": left,
         }))?,
-        Output::Text => result(format_args!(
-            "{programme} is at version {version}: people {people}, agreements started \
-             {agreements}, loads posted {loads}\n"
-        ))?,
+        Output::Text => {
+            result(format_args!(
+                "{programme} is at version {version}: people {people}, changed {changed}, \
+                 agreements started {agreements}, loads posted {loads}\n"
+            ))?;
+            for waiting in &waiting {
+                result(format_args!(
+                    "person {}: a change of their list waits for the yes of {} ({})\n",
+                    waiting.person,
+                    waits_for(waiting).join(" and "),
+                    waiting.proposal
+                ))?;
+            }
+        }
     }
-    Ok(Ending::Done)
+    if left.is_empty() {
+        return Ok(Ending::Done);
+    }
+    let text = "something else happened meanwhile; apply the file again";
+    Err(Failure::new(format!("{text}:\n{}", left.join("\n"))))
+}
+
+fn waits_for(waiting: &apply::Waiting) -> Vec<&'static str> {
+    waiting.sides.iter().map(|side| side.word()).collect()
 }
 
 fn read_text(path: &Path) -> Result<String, Failure> {

@@ -33,6 +33,11 @@ pub enum ListError {
     Twice(Scope),
     #[error("a sum of {0} is in another currency than the money, or below nothing")]
     Sum(Scope),
+    #[error(
+        "{0} would be decided by the worker alone: every change of a list takes the person's yes, so \
+         nothing on it is; write decides = \"together\""
+    )]
+    WorkerAlone(Scope),
     #[error("pots are added and taken away where their money is planned; a list orders them")]
     OtherPots,
 }
@@ -51,6 +56,11 @@ impl List {
         for term in &self.terms {
             if !seen.insert(term.scope().clone()) {
                 return Err(ListError::Twice(term.scope().clone()));
+            }
+            // A list from before this was refused goes on as it is.
+            let is_kept = before.term(term.scope()) == Some(term);
+            if term.decides() == Decider::Worker && !is_kept {
+                return Err(ListError::WorkerAlone(term.scope().clone()));
             }
             let is_fair = |limit: &Limit| match limit {
                 Limit::PerPurchase(most) | Limit::Amount { most, .. } => {

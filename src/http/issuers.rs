@@ -14,27 +14,18 @@ use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout};
 
+use super::Edge;
 use super::problem::ApiError;
-use crate::clock::Clock;
-use crate::committer::Committer;
 use crate::domain::id::ConnectionId;
 use crate::issuers::{Origin, Reply, SignedMessage};
 use crate::ops::metrics;
-use crate::programme::directory::{Directory, LiveConnection};
+use crate::programme::directory::LiveConnection;
 use crate::record::event::ReceivedEvent;
 
 /// The most that a message may hold. Real ones stay below 10 KB.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long a body may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(2);
-
-/// What the two addresses need.
-#[derive(Debug, Clone)]
-pub(super) struct IssuerGate {
-    pub(super) directory: Directory,
-    pub(super) committer: Committer,
-    pub(super) clock: Clock,
-}
 
 /// A message whose signature was found good, and when it began to arrive.
 struct Genuine {
@@ -46,18 +37,18 @@ struct Genuine {
 
 /// `POST /issuers/{connection}/authorisations`: may this be spent?
 pub(super) async fn authorise(
-    State(gate): State<IssuerGate>,
+    State(edge): State<Edge>,
     name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
     let answer = async {
-        let genuine = gate.receive(name, request).await?;
+        let genuine = edge.receive(name, request).await?;
         let Genuine { connection, body, arrived_at, arrived } = genuine;
         let origin =
             Origin { programme: connection.programme.clone(), connection: connection.id.clone() };
         let question = connection.issuer.decode_authorisation(&origin, &body)?;
         let deadline = arrived.checked_add(connection.answer_within).unwrap_or(arrived);
-        let told = gate.committer.authorise(question, arrived_at, deadline).await;
+        let told = edge.committer.authorise(question, arrived_at, deadline).await;
         metrics::answered(&told, arrived.elapsed());
         Ok(reply(connection.issuer.encode(&told, &connection.api_version)))
     };
@@ -66,12 +57,12 @@ pub(super) async fn authorise(
 
 /// `POST /issuers/{connection}/events`: something that has happened. 200 means durably stored.
 pub(super) async fn tell(
-    State(gate): State<IssuerGate>,
+    State(edge): State<Edge>,
     name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
     let answer = async {
-        let Genuine { connection, body, arrived_at, .. } = gate.receive(name, request).await?;
+        let Genuine { connection, body, arrived_at, .. } = edge.receive(name, request).await?;
         let event = connection.issuer.decode_event(&body)?;
         let received = ReceivedEvent {
             programme: connection.programme.clone(),
@@ -81,7 +72,7 @@ pub(super) async fn tell(
             text: String::from_utf8_lossy(&body).into_owned(),
             received_at: arrived_at,
         };
-        gate.committer.book(received).await?;
+        edge.committer.book(received).await?;
         metrics::stored(&event);
         Ok(([(header::CONTENT_TYPE, "application/json")], "{}").into_response())
     };
@@ -94,7 +85,7 @@ fn refuse(error: ApiError) -> Response {
     error.into_response()
 }
 
-impl IssuerGate {
+impl Edge {
     /// Reads a message and checks who sent it. Its body is still unread text then.
     async fn receive(
         &self,

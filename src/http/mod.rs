@@ -7,6 +7,9 @@ mod problem;
 mod server;
 mod v1;
 
+use std::ops::Deref;
+use std::sync::Arc;
+
 use axum::extract::FromRef;
 use axum::http::{HeaderValue, header};
 use axum::middleware::map_response;
@@ -23,15 +26,26 @@ use crate::programme::directory::Directory;
 use crate::store::Store;
 use crate::tokens::Tokens;
 
-use issuers::IssuerGate;
 use ops::Operations;
 pub use problem::{ApiError, FieldProblem};
 pub use server::{Listening, listen};
 pub use v1::document;
 
-/// What the handlers reach.
+/// What the handlers reach. Shared: each request takes it several times.
 #[derive(Debug, Clone)]
-pub struct Edge {
+struct Edge(Arc<EdgeParts>);
+
+impl Deref for Edge {
+    type Target = EdgeParts;
+
+    fn deref(&self) -> &EdgeParts {
+        &self.0
+    }
+}
+
+/// What the edge is put together from.
+#[derive(Debug)]
+pub struct EdgeParts {
     pub directory: Directory,
     pub committer: Committer,
     pub clock: Clock,
@@ -41,16 +55,6 @@ pub struct Edge {
     pub tokens: Tokens,
 }
 
-impl FromRef<Edge> for IssuerGate {
-    fn from_ref(edge: &Edge) -> Self {
-        Self {
-            directory: edge.directory.clone(),
-            committer: edge.committer.clone(),
-            clock: edge.clock.clone(),
-        }
-    }
-}
-
 impl FromRef<Edge> for Operations {
     fn from_ref(edge: &Edge) -> Self {
         Self { committer: edge.committer.clone(), readiness: edge.readiness.clone() }
@@ -58,7 +62,8 @@ impl FromRef<Edge> for Operations {
 }
 
 /// Every address of this process.
-pub fn router(edge: Edge) -> Router {
+pub fn router(parts: EdgeParts) -> Router {
+    let edge = Edge(Arc::new(parts));
     let ((v1, _), document) = (v1::router().split_for_parts(), document());
     Router::new()
         .merge(v1)

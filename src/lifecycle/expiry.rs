@@ -34,7 +34,7 @@ pub async fn expire(
     due: &[OpenPurchase],
 ) -> Result<usize, LifecycleError> {
     let mut books = tx.open_books(&wanted(due), directory.agreements()).await?;
-    let programmes = directory.versions(&books.versions).await?;
+    let programmes = directory.settings_of(&books).await?;
     let mut expired = Vec::new();
     let mut counters = Vec::new();
     for open in due {
@@ -53,8 +53,8 @@ pub async fn expire(
     tx.load_counters(&counters, &mut books).await?;
     let mut additions = Additions::default();
     for open in &expired {
-        let Some(programme) = programmes.get(&open.programme) else { continue };
         let Some(opened) = books.get_mut(&open.programme, &open.budget) else { continue };
+        let Some(programme) = programmes.of(opened) else { continue };
         let mut context = LifecycleContext { book: &mut opened.book, programme, ids };
         context.expire(&open.key, now, &mut additions)?;
     }

@@ -12,7 +12,6 @@ mod shape;
 mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use crate::domain::id::{
     BudgetId, CardToken, ConnectionId, ExceptionId, IssuerReference, PostingId, ProgrammeId,
@@ -22,7 +21,7 @@ use crate::domain::money::MoneyError;
 use crate::domain::presentment::{Direction, EventBody};
 use crate::ids::NewIds;
 use crate::ledger::book::{LedgerError, PurchaseKey};
-use crate::programme::directory::{Directory, DirectoryError, Programme};
+use crate::programme::directory::{Directory, DirectoryError, SettingsInForce};
 use crate::record::decision::Outcome;
 use crate::record::event::{EventState, ReceivedEvent};
 use crate::store::{
@@ -176,7 +175,7 @@ async fn work(
     let mut books = tx.open_books(&wanted(tasks), directory.agreements()).await?;
     tell_declined(tx, tasks, &books).await?;
     find_our_refusals(tx, tasks).await?;
-    let programmes = directory.versions(&books.versions).await?;
+    let programmes = directory.settings_of(&books).await?;
     let mut ledger = Ledger { books: &mut books, programmes: &programmes, ids };
     for Task { shape, budget, elsewhere } in &*tasks {
         if elsewhere.is_none() {
@@ -211,7 +210,7 @@ async fn work(
 /// The open books of one transaction.
 struct Ledger<'a> {
     books: &'a mut Books,
-    programmes: &'a BTreeMap<ProgrammeId, Arc<Programme>>,
+    programmes: &'a SettingsInForce,
     ids: &'a NewIds,
 }
 
@@ -223,7 +222,7 @@ impl Ledger<'_> {
     ) -> Result<LifecycleContext<'_>, LifecycleError> {
         let missing = || LifecycleError::NoHouse(programme.clone());
         let open = self.books.get_mut(programme, budget).ok_or_else(missing)?;
-        let programme = self.programmes.get(programme).ok_or_else(missing)?;
+        let programme = self.programmes.of(open).ok_or_else(missing)?;
         Ok(LifecycleContext { book: &mut open.book, programme, ids: self.ids })
     }
 

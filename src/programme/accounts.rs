@@ -4,46 +4,95 @@
 //! and advocates are another matter, because the person chooses them: a file can name one that is
 //! not here yet, and says no more about it afterwards. What was ticked is never ticked again by a file.
 
+use std::collections::BTreeMap;
+
 use super::file::{Duty, ProgrammeFile};
-use crate::domain::id::ProgrammeId;
+use crate::domain::id::{MemberId, ProgrammeId};
 use crate::domain::role::Member;
 use crate::store::{DutyRow, Store, StoreError, Tx};
 
-/// Writes the accounts and duties of `file`; says what of it is refused.
-pub(super) async fn put(tx: &mut Tx, file: &ProgrammeFile) -> Result<Vec<String>, StoreError> {
-    let programme = &file.settings.id;
-    let known = tx.every_member(programme).await?;
-    let before = |member: &Member| known.iter().find(|known| known.id == member.id);
-    let mut refusals: Vec<String> = known
-        .iter()
-        .filter(|known| !known.role.is_chosen())
-        .filter(|known| !file.members.iter().any(|member| member.id == known.id))
-        .map(|known| {
-            format!(
-                "member {}: they are here, but not in the file; keep them in it, with \
-                 state = \"ended\" if they may act no more",
-                known.id
-            )
-        })
-        .collect();
-    for member in &file.members {
-        let Some(known) = before(member) else { continue };
-        // Otherwise somebody could become the other one of two people who must agree.
-        if (known.role, &known.human, &known.person) != (member.role, &member.human, &member.person)
-        {
-            refusals.push(format!(
-                "member {}: an account keeps its human, its role and its person; end it and add \
-                 another one",
-                member.id
-            ));
-        }
+/// The accounts and duties as they stand.
+pub(super) struct Accounts {
+    members: BTreeMap<MemberId, Member>,
+    duties: Vec<Duty>,
+}
+
+impl Accounts {
+    pub(super) async fn read(store: &Store, programme: &ProgrammeId) -> Result<Self, StoreError> {
+        let (members, duties) = read(store, programme).await?;
+        let members = members.into_iter().map(|member| (member.id.clone(), member)).collect();
+        Ok(Self { members, duties })
     }
-    let is_theirs = |member: &&Member| !(member.role.is_chosen() && before(member).is_some());
-    let members: Vec<_> = file.members.iter().filter(is_theirs).cloned().collect();
-    tx.put_members(programme, &members).await?;
-    tx.clear_duties(programme).await?;
-    tx.put_duties(programme, &file.duties.iter().map(duty_row).collect::<Vec<_>>()).await?;
-    Ok(refusals)
+
+    /// What of `file` cannot follow on them.
+    pub(super) fn refusals(&self, file: &ProgrammeFile) -> Vec<String> {
+        let named: BTreeMap<_, _> =
+            file.members.iter().map(|member| (&member.id, member)).collect();
+        let is_lost = |known: &&Member| !known.role.is_chosen() && !named.contains_key(&known.id);
+        let mut refusals: Vec<_> = self
+            .members
+            .values()
+            .filter(is_lost)
+            .map(|known| {
+                format!(
+                    "member {}: they are here, but not in the file; keep them in it, with \
+                     state = \"ended\" if they may act no more",
+                    known.id
+                )
+            })
+            .collect();
+        for member in &file.members {
+            let Some(known) = self.members.get(&member.id) else { continue };
+            // Otherwise somebody could become the other one of two people who must agree.
+            if (known.role, &known.human, &known.person)
+                != (member.role, &member.human, &member.person)
+            {
+                refusals.push(format!(
+                    "member {}: an account keeps its human, its role and its person; end it and \
+                     add another one",
+                    member.id
+                ));
+            }
+        }
+        refusals
+    }
+
+    /// Those that `file` adds, or says something else about.
+    fn changed(&self, file: &ProgrammeFile) -> Vec<Member> {
+        let is_changed = |member: &&Member| match self.members.get(&member.id) {
+            Some(known) => known != *member && !member.role.is_chosen(),
+            None => true,
+        };
+        file.members.iter().filter(is_changed).cloned().collect()
+    }
+
+    fn has_other_duties(&self, file: &ProgrammeFile) -> bool {
+        let sorted = |duties: &[Duty]| {
+            let mut duties = duties.to_vec();
+            duties.sort_by_key(|duty| (duty.member.clone(), duty.from, duty.to));
+            duties
+        };
+        sorted(&self.duties) != sorted(&file.duties)
+    }
+
+    pub(super) fn is_changed(&self, file: &ProgrammeFile) -> bool {
+        !self.changed(file).is_empty() || self.has_other_duties(file)
+    }
+}
+
+/// Writes those accounts and duties of `file` that are not as they were `before`.
+pub(super) async fn put(
+    tx: &mut Tx,
+    file: &ProgrammeFile,
+    before: &Accounts,
+) -> Result<(), StoreError> {
+    let programme = &file.settings.id;
+    tx.put_members(programme, &before.changed(file)).await?;
+    if before.has_other_duties(file) {
+        tx.clear_duties(programme).await?;
+        tx.put_duties(programme, &file.duties.iter().map(duty_row).collect::<Vec<_>>()).await?;
+    }
+    Ok(())
 }
 
 /// The accounts and duties as they stand.

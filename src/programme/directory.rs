@@ -20,7 +20,7 @@ use crate::domain::shop_table::ShopKind;
 use crate::domain::stream::Stream;
 use crate::issuers::Issuer;
 use crate::rules::{self, RulesError, RulesTexts};
-use crate::store::{Agreements, CardOwners, SecretRow, Store, StoreError};
+use crate::store::{Agreements, Books, CardOwners, OpenBook, SecretRow, Store, StoreError};
 
 /// One version of a programme's settings. Never changes.
 #[derive(Debug)]
@@ -161,6 +161,22 @@ pub enum DirectoryError {
     Rules { programme: ProgrammeId, problems: RulesError },
 }
 
+/// The settings by which some budgets are decided: mostly one version. While a file is being applied,
+/// budgets of one programme can differ.
+#[derive(Debug)]
+pub struct SettingsInForce(Vec<Arc<Programme>>);
+
+impl SettingsInForce {
+    /// The settings by which the open book is decided.
+    pub fn of(&self, open: &OpenBook) -> Option<&Arc<Programme>> {
+        let version = open.settings_version?;
+        let is_it = |known: &&Arc<Programme>| {
+            known.version == version && known.settings.id == open.book.programme
+        };
+        self.0.iter().find(is_it)
+    }
+}
+
 /// Programmes by version, and connections by name. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Directory {
@@ -280,17 +296,16 @@ impl Directory {
         }
     }
 
-    /// Several versions of settings, by programme.
-    pub async fn versions(
-        &self,
-        wanted: &BTreeMap<ProgrammeId, u32>,
-    ) -> Result<BTreeMap<ProgrammeId, Arc<Programme>>, DirectoryError> {
-        let mut programmes = BTreeMap::new();
-        for (id, version) in wanted {
-            let programme = self.version(id, *version).await?;
-            programmes.insert(id.clone(), programme);
+    /// The settings by which the open `books` are decided.
+    pub async fn settings_of(&self, books: &Books) -> Result<SettingsInForce, DirectoryError> {
+        let mut known = SettingsInForce(Vec::new());
+        for open in books.open.values() {
+            let Some(version) = open.settings_version else { continue };
+            if known.of(open).is_none() {
+                known.0.push(self.version(&open.book.programme, version).await?);
+            }
         }
-        Ok(programmes)
+        Ok(known)
     }
 
     async fn load(

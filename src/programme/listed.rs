@@ -5,12 +5,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::file::{self, AgreementDraft, ListedTerm, PermissionDraft, Person, Settings};
 use crate::domain::agreement::{Agreement, Scope, Term};
-use crate::domain::card::CardStanding;
+use crate::domain::card::{CardStanding, CardState};
 use crate::domain::id::{BudgetId, PermissionId, ProgrammeId};
 use crate::domain::merchant::Merchant;
 use crate::domain::permission::{Giver, Permission, Uses};
 use crate::domain::shop_table::{Shop, ShopTable};
-use crate::store::{CardRow, PersonRow};
+use crate::store::PersonRow;
 
 /// What `person` says is agreed, as the version after `now`: about the shops that `shops` knows by
 /// the names of the file, or as the names stand there.
@@ -85,19 +85,24 @@ pub(super) fn shops_that_are_missed(shops: &ShopTable, own: &[Shop]) -> Vec<Stri
 /// last stays, unless the file has changed its mind.
 pub(super) fn standing_of(
     card: &file::Card,
-    known: Option<&CardRow>,
+    known: Option<CardStanding>,
     before: Option<&Person>,
 ) -> CardStanding {
-    let told = before.and_then(|person| {
-        let same = |c: &&file::Card| c.connection == card.connection && c.token == card.token;
-        person.cards.iter().find(same).map(|card| card.state)
-    });
     match known {
-        Some(known) if told == Some(card.state) || known.standing.lasting_state() == card.state => {
-            known.standing
+        Some(known)
+            if told_state(card, before) == Some(card.state)
+                || known.lasting_state() == card.state =>
+        {
+            known
         }
         Some(_) | None => CardStanding::lasting(card.state),
     }
+}
+
+/// What the file that was applied last said of a card.
+pub(super) fn told_state(card: &file::Card, before: Option<&Person>) -> Option<CardState> {
+    let same = |c: &&file::Card| c.connection == card.connection && c.token == card.token;
+    before?.cards.iter().find(same).map(|card| card.state)
 }
 
 pub(super) fn person_row(person: &Person) -> PersonRow {

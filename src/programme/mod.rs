@@ -8,6 +8,5 @@ pub mod file;
 pub mod forced;
 mod listed;
 pub mod pausing;
-mod secrets;
 pub mod show;
 pub mod version;

@@ -73,6 +73,8 @@ pub struct Expected {
 #[derive(Debug)]
 pub struct OpenBook {
     pub book: Book,
+    /// The version of the programme's settings by which this budget is decided, if it has one.
+    pub settings_version: Option<u32>,
     /// Counters that were looked for, whether they exist or not.
     sought: BTreeSet<CounterKey>,
     pub(super) stored: Stored,
@@ -99,8 +101,6 @@ pub struct Books {
     pub owners: BTreeMap<(ProgrammeId, ConnectionId, PurchaseReference), BudgetId>,
     /// The expected questions that were answered before.
     pub answered: Vec<(ProgrammeId, ConnectionId, IssuerReference)>,
-    /// The programmes of the open books, with the versions of their settings in force.
-    pub versions: BTreeMap<ProgrammeId, u32>,
 }
 
 impl Books {
@@ -114,14 +114,21 @@ impl Books {
         self.open.get_mut(&(programme.clone(), budget.clone()))
     }
 
-    /// The version of the settings of `programme` in force, if one of its books is open.
-    pub fn version(&self, programme: &ProgrammeId) -> Option<u32> {
-        self.versions.get(programme).copied()
+    /// The version of the settings by which `budget` is decided, if its book is open.
+    pub fn settings_version(&self, programme: &ProgrammeId, budget: &BudgetId) -> Option<u32> {
+        self.get(programme, budget)?.settings_version
     }
 
     /// Every open book.
     pub fn all(&self) -> Vec<&OpenBook> {
         self.open.values().collect()
+    }
+
+    /// Versions only go up: a budget that a file has changed already is not decided by older ones.
+    fn put_settings_in_force(&mut self, programme: &ProgrammeId, version: u32) {
+        for open in self.open.values_mut().filter(|open| open.book.programme == *programme) {
+            open.settings_version = open.settings_version.max(Some(version));
+        }
     }
 
     fn note_sought(&mut self, counters: &[(ProgrammeId, BudgetId, CounterKey)]) {
@@ -224,6 +231,8 @@ struct BudgetRow {
     budget: BudgetId,
     currency: Currency,
     head: Head,
+    /// The settings that a file has put in force for this budget before the rest of its programme.
+    settings_version: Option<u32>,
     /// Name, worker, state, and the version of the agreement in force. None for the house.
     owner: Option<(String, String, PersonState, u32)>,
 }
@@ -240,6 +249,7 @@ impl BudgetRow {
             posting: reader.optional(Reader::parsed)?,
             hash: reader.parsed::<Digest>()?,
         };
+        let settings_version = reader.optional(Reader::small)?;
         let name = reader.optional(Reader::text)?.map(str::to_owned);
         let worker = reader.optional(Reader::text)?.map(str::to_owned);
         let state = reader.optional(|r| r.word(PersonState::from_word))?;
@@ -249,7 +259,7 @@ impl BudgetRow {
             }
             (_, _, _, _) => None,
         };
-        Ok(Self { programme, budget, currency, head, owner })
+        Ok(Self { programme, budget, currency, head, settings_version, owner })
     }
 
     fn agreement(&self) -> Option<AgreementKey> {
@@ -267,7 +277,8 @@ impl BudgetRow {
             agreement,
             cards: Vec::new(),
         });
-        OpenBook { book, sought: BTreeSet::new(), stored: Stored::default() }
+        let settings_version = self.settings_version;
+        OpenBook { book, settings_version, sought: BTreeSet::new(), stored: Stored::default() }
     }
 }
 
@@ -320,7 +331,7 @@ impl Tx {
         counters.iter().try_for_each(|row| books.add_counter(row))?;
         for row in &programmes {
             let mut reader = Reader::new(&PROGRAMME_TABLE, row);
-            books.versions.insert(reader.parsed()?, reader.small()?);
+            books.put_settings_in_force(&reader.parsed()?, reader.small()?);
         }
         for row in &answered {
             let mut reader = Reader::new(&DECISION, row);

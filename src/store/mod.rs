@@ -7,6 +7,7 @@ mod activity;
 mod acts;
 mod agreements;
 mod appeals;
+mod applications;
 mod asks;
 mod batch;
 mod books;
@@ -50,6 +51,7 @@ pub use self::activity::LoadedRow;
 pub use self::acts::{ActRow, ActsReader, LookRow};
 pub use self::agreements::Agreements;
 pub use self::appeals::WaitingAppeal;
+pub use self::applications::ApplicationRow;
 pub use self::asks::WaitingAsk;
 pub use self::books::{
     BookWanted, Books, CardBudget, Expected, OpenBook, ReferenceKey, StoredPresentment,
@@ -225,8 +227,6 @@ pub struct Store {
     mark: Option<Arc<Mark>>,
     statements: Arc<Statements>,
     sealing: Arc<Sealing>,
-    /// For connections beside those of the pools.
-    address: Address,
 }
 
 /// One database transaction. Dropping it without [`Tx::commit`] rolls it back.
@@ -291,7 +291,6 @@ impl Store {
             pools: Arc::new(Pools::open(dialect, connections, &address).await?),
             statements: Arc::new(Statements::new(dialect)),
             sealing: Arc::default(),
-            address,
         })
     }
 

@@ -1,7 +1,5 @@
 //! Pauses for safety, and the cards that they stop.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
 use super::batch::{Batch, read_row};
@@ -17,9 +15,6 @@ static PAUSE: Table = Table {
         Text "reason", Text "talk_id", Number "begins_at", Number "ends_at", Number "lifted_at",
     ],
 };
-
-/// Budgets that are paused.
-static ON: Table = Table { name: "pause", columns: columns![Key "budget_id", Number "ends_at"] };
 
 impl Tx {
     /// Adds a pause.
@@ -58,23 +53,6 @@ impl Tx {
         let rows = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
         let rows = rows.fetch_all(self.connection()).await?;
         rows.iter().map(|row| Ok(read_pause(&read_row(row, PAUSE.columns)?)?)).collect()
-    }
-
-    /// Until when the budgets of `programme` are paused that are at `at`.
-    pub async fn pauses_on(
-        &mut self,
-        programme: &ProgrammeId,
-        at: Timestamp,
-    ) -> Result<BTreeMap<BudgetId, Timestamp>, StoreError> {
-        let sql = "SELECT budget_id, ends_at FROM pause WHERE programme_id = $1 \
-                   AND lifted_at IS NULL AND begins_at <= $2 AND ends_at > $2";
-        let rows = sqlx::query(sql).bind(programme.to_string()).bind(at.as_microsecond());
-        let read = |row| {
-            let row = read_row(row, ON.columns)?;
-            let mut reader = Reader::new(&ON, &row);
-            Ok((reader.parsed()?, reader.instant()?))
-        };
-        rows.fetch_all(self.connection()).await?.iter().map(read).collect()
     }
 
     /// Ends a pause that was not lifted before.

@@ -70,19 +70,6 @@ pub(super) fn read_standing(reader: &mut Reader<'_>) -> Result<CardStanding, Cor
 }
 
 impl Tx {
-    /// Every budget of a programme, in order.
-    pub async fn budgets_of(
-        &mut self,
-        programme: &ProgrammeId,
-    ) -> Result<Vec<BudgetId>, StoreError> {
-        let sql = "SELECT budget_id FROM budget WHERE programme_id = $1 ORDER BY budget_id";
-        let rows = sqlx::query(sql).bind(programme.to_string()).fetch_all(self.connection());
-        let read = |row: &sqlx::any::AnyRow| {
-            Ok(Reader::new(&BUDGET, &read_row(row, columns![Key "budget_id"])?).parsed()?)
-        };
-        rows.await?.iter().map(read).collect()
-    }
-
     /// The people of a programme as the file that was applied last describes them, in order.
     pub async fn people(&mut self, programme: &ProgrammeId) -> Result<Vec<PersonRow>, StoreError> {
         let rows = sqlx::query(PEOPLE).bind(programme.to_string());

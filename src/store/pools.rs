@@ -5,7 +5,7 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyConnection, AnyPool, Connection as _, Executor as _};
+use sqlx::{AnyConnection, AnyPool, Connection as _, Executor as _, Row as _};
 
 use super::{Connections, Dialect, StoreError};
 
@@ -33,6 +33,8 @@ struct Open {
 enum Role {
     Writer,
     Reader,
+    /// Writing files anew, so that nothing is left of what was changed in them.
+    Rewriter,
 }
 
 /// Where a database is; may hold a password.
@@ -87,6 +89,24 @@ impl Pools {
         // Closing waits for what is still at work, perhaps for as long as the network does.
         tokio::spawn(async move { writers.close().await });
         tokio::spawn(async move { readers.close().await });
+    }
+
+    /// Writes the files that hold secrets anew. On a connection of its own: what it waits for may take
+    /// longer than others wait.
+    pub(super) async fn rewrite(&self) -> Result<(), StoreError> {
+        let Maker { dialect, address, .. } = &self.writers;
+        let mut connection = AnyConnection::connect_with(&address.0).await?;
+        let mut said = Vec::new();
+        for statement in settings(*dialect, Role::Rewriter) {
+            said = connection.fetch_all(*statement).await?;
+        }
+        connection.close().await?;
+        for row in &said {
+            if row.try_get::<i32, _>(0)? != 0 {
+                return Err(StoreError::Contended("the write-ahead log"));
+            }
+        }
+        Ok(())
     }
 
     pub(super) async fn close(&self) {
@@ -156,6 +176,11 @@ const fn settings(dialect: Dialect, role: Role) -> &'static [&'static str] {
             "PRAGMA foreign_keys = ON",
             "PRAGMA busy_timeout = 250",
         ],
+        // The last says whether somebody kept the log from being emptied.
+        (Dialect::Sqlite, Role::Rewriter) => &["VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"],
+        (Dialect::Postgres, Role::Rewriter) => {
+            &["SET lock_timeout = '5s'", "VACUUM FULL connection_secret", "VACUUM FULL token_key"]
+        }
         (Dialect::Postgres, Role::Reader) => &[
             "SET lock_timeout = '250ms'",
             "SET statement_timeout = '10s'",

@@ -11,7 +11,7 @@ use super::close::permission_row;
 use super::pots::{pot_row, read_pot};
 use super::sealing::connection_secret;
 use super::statements::{PERMISSION, POT};
-use super::{Dialect, KeyError, Store, StoreError, Tx};
+use super::{KeyError, Store, StoreError, Tx};
 use crate::domain::agreement::Agreement;
 use crate::domain::id::{BudgetId, ConnectionId, LoadId, PotId, ProgrammeId};
 use crate::domain::money::Money;
@@ -200,36 +200,23 @@ impl Tx {
         batch.execute(self.connection(), rows).await
     }
 
-    /// Locks every budget of `programme`: whatever changes for all of them waits for open
-    /// decisions, and later decisions wait for it.
-    pub async fn lock_programme(&mut self, programme: &ProgrammeId) -> Result<(), StoreError> {
-        let sql = match self.statements.dialect {
-            Dialect::Postgres => {
-                "SELECT budget_id FROM budget WHERE programme_id = $1 \
-                 ORDER BY programme_id, budget_id FOR UPDATE"
-            }
-            Dialect::Sqlite => "SELECT budget_id FROM budget WHERE programme_id = $1 LIMIT 1",
-        };
-        let id = programme.to_string();
-        sqlx::query(sql).bind(id).fetch_all(self.connection()).await?;
+    /// Puts a version of a programme's settings in force, for every budget of it.
+    pub async fn put_in_force(
+        &mut self,
+        programme: &ProgrammeId,
+        version: u32,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE programme SET version = $2 WHERE programme_id = $1 AND version < $2";
+        sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(i64::from(version))
+            .execute(self.connection())
+            .await?;
         Ok(())
     }
 
-    /// The version of the settings in force, if the programme exists.
-    pub async fn programme_version(
-        &mut self,
-        programme: &ProgrammeId,
-    ) -> Result<Option<u32>, StoreError> {
-        let sql = "SELECT version FROM programme WHERE programme_id = $1";
-        let row =
-            sqlx::query(sql).bind(programme.to_string()).fetch_optional(self.connection()).await?;
-        let Some(row) = row else { return Ok(None) };
-        let row = read_row(&row, columns![Number "version"])?;
-        Ok(Some(Reader::new(&PROGRAMME_VERSION, &row).small()?))
-    }
-
-    /// Puts a new version of a programme's settings in force.
-    pub async fn put_programme(
+    /// Adds a version of a programme's settings. The first one is in force at once.
+    pub async fn add_settings(
         &mut self,
         programme: &ProgrammeId,
         row: &ProgrammeRow,
@@ -241,7 +228,7 @@ impl Tx {
         rules.extend(shops.map(|(digest, text)| vec![digest.into(), text.into()]));
         self.put(&RULES, &rules, OnKnown::Keep).await?;
         let head = vec![vec![shown(programme), row.version.into()]];
-        self.put(&PROGRAMME, &head, OnKnown::Replace).await?;
+        self.put(&PROGRAMME, &head, OnKnown::Keep).await?;
         let version = vec![vec![
             shown(programme),
             row.version.into(),

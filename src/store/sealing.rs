@@ -9,11 +9,11 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use secrecy::SecretString;
-use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, Row as _};
+use sqlx::{AssertSqlSafe, Executor as _};
 
-use super::batch::read_row;
+use super::batch::{Batch, read_row};
 use super::key_file::{self, KeyError, told};
-use super::{Dialect, Store, StoreError, Tx};
+use super::{Store, StoreError, Tx};
 use crate::config::KeyPlace;
 use crate::crash;
 use crate::encryption::{CannotOpen, KeyId, Place, SealingKey, sealed_with};
@@ -50,6 +50,7 @@ impl Sealing {
     }
 }
 
+const KEY_ID: &[Column] = columns![Key "key_id"];
 static SEALING_KEY: Table =
     Table { name: "sealing_key", columns: columns![Key "key_id", Text "remains"] };
 /// The tables that keep secrets, with the columns of their keys; the secret is called `sealed`.
@@ -213,13 +214,7 @@ impl Store {
     }
 
     async fn try_remove_remains(&self) -> Result<(), StoreError> {
-        // A connection of its own: what this waits for may take longer than others wait.
-        let mut connection = AnyConnection::connect_with(&self.address.0).await?;
-        match self.dialect {
-            Dialect::Sqlite => rewrite_file(&mut connection).await?,
-            Dialect::Postgres => rewrite_tables(&mut connection).await?,
-        }
-        connection.close().await?;
+        self.pools.rewrite().await?;
         let mut tx = self.begin().await?;
         tx.connection().execute("UPDATE sealing_key SET remains = 'none'").await?;
         tx.commit().await
@@ -238,22 +233,6 @@ impl Store {
         self.find_key(&place).await?;
         Ok(self.sealing.in_use()?.key)
     }
-}
-
-/// Writes the whole file anew, and empties the write-ahead log.
-async fn rewrite_file(connection: &mut AnyConnection) -> Result<(), StoreError> {
-    connection.execute("VACUUM").await?;
-    let row = connection.fetch_one("PRAGMA wal_checkpoint(TRUNCATE)").await?;
-    let is_busy = row.try_get::<i32, _>(0)? != 0;
-    if is_busy { Err(StoreError::Contended("the write-ahead log")) } else { Ok(()) }
-}
-
-async fn rewrite_tables(connection: &mut AnyConnection) -> Result<(), StoreError> {
-    connection.execute("SET lock_timeout = '5s'").await?;
-    for table in &KEEPING {
-        connection.execute(AssertSqlSafe(format!("VACUUM FULL {}", table.name))).await?;
-    }
-    Ok(())
 }
 
 /// A secret where it is kept.
@@ -328,12 +307,11 @@ impl Tx {
     /// The key to seal with. Until this transaction ends, nobody changes it.
     pub(super) async fn sealing_key(&mut self) -> Result<Arc<SealingKey>, StoreError> {
         let key = self.sealing.in_use()?.key;
-        let sql = match self.statements.dialect {
-            Dialect::Sqlite => "SELECT key_id FROM sealing_key WHERE key_id = $1",
-            Dialect::Postgres => "SELECT key_id FROM sealing_key WHERE key_id = $1 FOR SHARE",
-        };
-        let query = sqlx::query(sql).bind(key.id().as_str().to_owned());
-        match query.fetch_optional(self.connection()).await? {
+        let template =
+            "SELECT b.key_id FROM {rows} JOIN sealing_key b ON b.key_id = r.key_id{share}";
+        let asked = Batch::new(self.statements.dialect, KEY_ID, template);
+        let id = [vec![key.id().as_str().into()]];
+        match asked.fetch(self.connection(), &id, KEY_ID).await?.first() {
             Some(_) => Ok(key),
             None => Err(StoreError::Contended("sealing_key")),
         }

@@ -14,7 +14,8 @@ use crate::record::row::{Column, Table, columns};
 /// What a budget's row and its neighbours say, as one row.
 pub(super) const BUDGET_VIEW: &[Column] = columns![
     Key "programme_id", Key "budget_id", Text "currency", Number "agreement_version",
-    Number "head_seq", Text "head_posting", Text "head_hash", Text "name", Text "worker_id", Text "state",
+    Number "head_seq", Text "head_posting", Text "head_hash", Number "settings_version", Text "name",
+    Text "worker_id", Text "state",
 ];
 pub(super) const PROGRAMME_VIEW: &[Column] = columns![Key "programme_id", Number "version"];
 pub(super) const CARD_VIEW: &[Column] = columns![
@@ -296,7 +297,7 @@ const LOCK_BUDGETS: &str = "\
 
 const BUDGETS: &str = "\
     SELECT b.programme_id, b.budget_id, b.currency, b.agreement_version, b.head_seq, \
-    b.head_posting, b.head_hash, n.name, n.worker_id, n.state FROM {rows} \
+    b.head_posting, b.head_hash, b.settings_version, n.name, n.worker_id, n.state FROM {rows} \
     {find budget b: b.programme_id = r.programme_id AND b.budget_id = r.budget_id} \
     LEFT JOIN person n ON n.programme_id = b.programme_id AND n.person_id = b.budget_id";
 

@@ -779,6 +779,7 @@ worker-list-refused = There was a no to a change. Nothing changed.
 worker-list-taken-back = A change was taken back. Nothing changed.
 worker-list-run-out = A change has ended. Nothing changed.
 worker-list-forced = A law changed a list. The person has been told.
+worker-list-filed = The programme's file asks for a change of a list in your name. It waits until { $date }. You can take it back.
 
 ## What a list says, and what changed
 

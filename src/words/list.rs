@@ -56,6 +56,8 @@ list_news! {
     WorkerListTakenBack,
     WorkerListRunOut,
     WorkerListForced,
+    /// A file proposes it in the worker's name.
+    WorkerListFiled,
 }
 
 impl ListNews {

@@ -147,6 +147,7 @@ phrases! {
     WorkerListTakenBack => "worker-list-taken-back" &[],
     WorkerListRunOut => "worker-list-run-out" &[],
     WorkerListForced => "worker-list-forced" &[],
+    WorkerListFiled => "worker-list-filed" &[],
     AnswerYes => "answer-yes" &[],
     AnswerAsk => "answer-ask" &[],
     AnswerNo => "answer-no" &[],

@@ -12,7 +12,7 @@ use hyper::body::Frame;
 use jiff::Timestamp;
 use sayso::clock::{Clock, Hand};
 use sayso::committer::{Committer, CommitterSettings};
-use sayso::http::{Edge, listen, router};
+use sayso::http::{EdgeParts, listen, router};
 use sayso::ids::NewIds;
 use sayso::ops::health::Readiness;
 use sayso::ops::metrics;
@@ -65,7 +65,7 @@ impl Gate {
         let committer = Committer::start(&store, &directory, &clock, &ids, settings);
         let readiness = Readiness::default();
         readiness.refreshed();
-        let router = router(Edge {
+        let router = router(EdgeParts {
             directory: directory.clone(),
             committer,
             clock: clock.clone(),

@@ -10,7 +10,7 @@ use jiff::{Span, Timestamp, ToSpan as _};
 use sayso::app::{App, AppSettings};
 use sayso::clock::{Clock, Hand};
 use sayso::config::KeyPlace;
-use sayso::programme::apply::{Applied, ApplyError, apply};
+use sayso::programme::apply::{Applied, ApplyError, Waiting, apply};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -130,10 +130,25 @@ impl World {
         apply(self.app.store(), self.app.ids(), self.clock.now(), file, RULES).await
     }
 
-    /// Applies a programme's file, and lets the gateway take notice.
-    pub(crate) async fn apply(&self, file: &str) {
-        self.try_apply(file).await.unwrap();
+    /// Applies a programme's file, and lets the gateway take notice. What waits for somebody.
+    pub(crate) async fn apply(&self, file: &str) -> Vec<Waiting> {
+        let applied = self.try_apply(file).await;
         self.app.directory().refresh(self.clock.now()).await.unwrap();
+        applied.unwrap().waiting
+    }
+
+    /// Whoever a change of their list waits for says yes to it; the answers, in order.
+    pub(crate) async fn agree(&self, waiting: &[Waiting]) -> Vec<Value> {
+        let session = json!({ "how": "own_phone", "place": "at home", "minutes": 3 });
+        let yes = json!({ "say": "yes", "session": session });
+        let mut answers = Vec::new();
+        for Waiting { person, proposal, .. } in waiting {
+            let address = format!("/v1/people/{person}/proposals/{proposal}/answer");
+            let answer = self.post_as(person.as_str(), &address, &yes).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            answers.push(answer.json());
+        }
+        answers
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -551,6 +566,13 @@ pub(crate) const APPROVED: Standing<'static> = Standing {
 pub(crate) fn patient(file: &str) -> String {
     file.replace("deadline_ms = 2000", "deadline_ms = 20000")
         .replace("answer_within_ms = 1300", "answer_within_ms = 15000")
+}
+
+/// `DEMO` with Dee on the programme's start list.
+pub(crate) fn dee_on_start_list() -> String {
+    let from = DEMO.find("[person.agreement]\nagreed_on = 2026-11-16").unwrap();
+    let to = DEMO[from..].find("# ----").unwrap() + from;
+    format!("{}{}", &DEMO[..from], &DEMO[to..])
 }
 
 /// An hour.

@@ -168,6 +168,11 @@ pub struct Person {
 }
 
 impl Person {
+    /// Whether the programme's start list is theirs, because they have none of their own.
+    pub fn is_on_start_list(&self) -> bool {
+        self.agreement.as_ref().is_none_or(|agreement| agreement.terms.is_empty())
+    }
+
     /// The terms that hold: the person's own, or those of `start` while they have none.
     pub fn terms<'a>(&'a self, start: &'a [ListedTerm]) -> &'a [ListedTerm] {
         let own = self.agreement.as_ref().map(|agreement| agreement.terms.as_slice());

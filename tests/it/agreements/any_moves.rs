@@ -83,7 +83,6 @@ impl Dice {
         };
         let decides = match self.roll(6) {
             0 => Decider::Person,
-            1 => Decider::Worker,
             _ => now.term(&scope).map_or(Decider::Together, Term::decides),
         };
         let restricts = answer != Answer::Yes || !limits.is_empty();

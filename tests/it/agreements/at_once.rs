@@ -8,7 +8,9 @@ use sayso::domain::agreement::Answer;
 use sayso::domain::proposal::Said;
 use sayso::members::ActError;
 
-use super::village::{Village, answering, at_a_phone_shop, category, id, peopled, term, with};
+use super::village::{
+    Village, answering, at_a_phone_shop, category, id, peopled, term, with, with_a_garden,
+};
 use crate::support::TestDatabase;
 
 on_both_databases!(
@@ -165,11 +167,8 @@ async fn scenario_55_a_yes_to_a_list_that_was_replaced_starts_nothing(database: 
     let first = village.in_force("dee").await.list();
     let list = with(&first, term(category("phone"), Answer::Yes));
     let proposed = village.propose("amina", "dee", list).await.unwrap();
-    // The file starts another version behind everybody's back.
-    let file = crate::world::patient(crate::world::DEMO).replace(
-        "{ per = \"week\", amount = \"20.00\" }",
-        "{ per = \"week\", amount = \"25.00\" }",
-    );
+    // More money, in a pot of its own, is another version.
+    let file = with_a_garden(&crate::world::patient(crate::world::DEMO));
     village.world.apply(&peopled(&file)).await;
     let now = village.in_force("dee").await;
     assert_eq!(now.version, 2);

@@ -1,21 +1,48 @@
 //! A programme's file, and the lists that people have agreed since it was applied.
 
+use std::collections::BTreeSet;
+
 use jiff::ToSpan as _;
 use sayso::domain::agreement::Answer;
-use sayso::domain::proposal::Said;
-use sayso::programme::apply::{ApplyError, apply};
+use sayso::domain::proposal::{Said, Side};
+use sayso::programme::apply::{Applied, ApplyError, Waiting, apply};
 use sayso::programme::show::show;
+use serde_json::{Value, json};
 
-use super::village::{Village, cash, category, peopled, riverside, term, weekly, with};
+use super::village::{
+    Village, cash, category, peopled, riverside, term, weekly, with, with_a_garden,
+};
 use crate::support::TestDatabase;
-use crate::world::{DEMO, RULES, patient};
+use crate::world::{DEE, DEMO, RULES, patient, purchase};
 
 on_both_databases!(
     an_unchanged_file_takes_nothing_back,
     a_file_that_changes_what_was_changed_here_is_refused,
     what_is_shown_can_be_applied,
     a_new_start_list_is_not_about_those_who_have_their_own,
+    a_file_asks_for_the_yes_of_two_people,
+    a_no_to_a_file_leaves_the_list_as_it_is,
+    a_talk_that_a_file_tells_of_counts_when_the_person_confirms_it,
+    an_own_block_outlasts_a_file,
+    one_change_of_a_file_waits_at_a_time,
+    a_file_that_nobody_could_agree_to_is_refused,
+    a_file_neither_stops_nor_starts_somebodys_card,
+    a_file_takes_back_nothing_that_was_promised,
+    a_pot_comes_at_once_and_what_it_pays_for_is_agreed,
 );
+
+fn twenty_five() -> String {
+    patient(DEMO)
+        .replace("{ per = \"week\", amount = \"20.00\" }", "{ per = \"week\", amount = \"25.00\" }")
+}
+
+fn session() -> Value {
+    json!({ "how": "own_phone", "place": "at home", "minutes": 3 })
+}
+
+fn yes() -> Value {
+    json!({ "say": "yes", "session": session() })
+}
 
 impl Village {
     async fn phone_is_fine(&self) {
@@ -25,12 +52,23 @@ impl Village {
     }
 
     async fn try_apply(&self, file: &str) -> Result<usize, String> {
-        let ids = self.world.app.ids();
-        match apply(self.store(), ids, self.now(), &peopled(file), RULES).await {
-            Ok(applied) => Ok(applied.agreements),
+        self.applied(&peopled(file)).await.map(|applied| applied.agreements)
+    }
+
+    async fn applied(&self, file: &str) -> Result<Applied, String> {
+        match apply(self.store(), self.world.app.ids(), self.now(), file, RULES).await {
+            Ok(applied) => Ok(applied),
             Err(ApplyError::Refused(refusals)) => Err(refusals.join("\n")),
             Err(error) => panic!("{error}"),
         }
+    }
+
+    /// Applies a file that wants to change one list, and returns what waits.
+    async fn wait_for(&self, file: &str) -> Waiting {
+        let applied = self.applied(&peopled(file)).await.unwrap();
+        assert_eq!((applied.agreements, applied.changed, applied.left.len()), (0, 1, 0));
+        let [waiting] = applied.waiting.as_slice() else { panic!("{applied:?}") };
+        waiting.clone()
     }
 }
 
@@ -53,12 +91,9 @@ async fn an_unchanged_file_takes_nothing_back(database: TestDatabase) {
 
 async fn a_file_that_changes_what_was_changed_here_is_refused(database: TestDatabase) {
     let village = Village::open(database).await;
-    // Nobody has changed anything here: the file changes the list.
-    let twenty_five = patient(DEMO).replace(
-        "{ per = \"week\", amount = \"20.00\" }",
-        "{ per = \"week\", amount = \"25.00\" }",
-    );
-    assert_eq!(village.try_apply(&twenty_five).await, Ok(1));
+    // Nobody has changed anything here: what the file wants waits for Dee.
+    let waiting = village.wait_for(&twenty_five()).await;
+    village.world.agree(std::slice::from_ref(&waiting)).await;
     village.phone_is_fine().await;
     let agreed = village.in_force("dee").await;
     let refused = village.try_apply(&patient(DEMO)).await.unwrap_err();
@@ -83,7 +118,9 @@ async fn what_is_shown_can_be_applied(database: TestDatabase) {
     let changed =
         shown.replace("per = \"week\", amount = \"20.00\"", "per = \"week\", amount = \"15.00\"");
     assert_ne!(changed, shown);
-    assert_eq!(village.try_apply(&changed).await, Ok(1));
+    let waiting = village.wait_for(&changed).await;
+    assert_eq!(village.in_force("dee").await, agreed);
+    village.world.agree(std::slice::from_ref(&waiting)).await;
     let now = village.in_force("dee").await;
     assert_eq!((now.version, now.list().pots), (agreed.version + 1, agreed.pots));
     assert_eq!(now.list().term(&category("phone")).unwrap().answer(), Answer::Yes);
@@ -104,5 +141,172 @@ async fn a_new_start_list_is_not_about_those_who_have_their_own(database: TestDa
     let own = village.in_force("femi").await;
     assert_eq!(village.try_apply(&without).await, Ok(0));
     assert_eq!(village.in_force("femi").await, own);
+    village.world.check().await;
+}
+
+async fn a_file_asks_for_the_yes_of_two_people(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let before = village.in_force("dee").await;
+    let waiting = village.wait_for(&twenty_five()).await;
+    assert_eq!(waiting.sides, BTreeSet::from([Side::Person]));
+    assert_eq!(village.in_force("dee").await, before, "nothing has changed");
+    let shown = village.get("dee", &format!("/proposals/{}", waiting.proposal)).await;
+    assert_eq!((&shown["state"], &shown["kind"]), (&json!("open"), &json!("together")));
+    let told = village.told("dee", "person").await;
+    assert!(told.iter().any(|(kind, _)| kind == "list-proposed"), "{told:?}");
+    let told = village.told("dee", "worker").await;
+    assert!(told.iter().any(|(kind, _)| kind == "worker-list-filed"), "{told:?}");
+    // Neither again nor by another account of the worker's side does it start.
+    assert_eq!(village.try_apply(&twenty_five()).await, Ok(0));
+    let address = format!("/proposals/{}/answer", waiting.proposal);
+    for other in ["amina", "ruth", "dee-works"] {
+        let answer = village.post(other, &address, yes()).await;
+        assert!(answer.status >= 400, "{other}: {answer:?}");
+    }
+    assert_eq!(village.in_force("dee").await, before);
+    village.world.agree(std::slice::from_ref(&waiting)).await;
+    let now = village.in_force("dee").await;
+    assert_eq!((now.version, now.agreed_by), (2, vec!["Dee".to_owned(), "Amina".to_owned()]));
+    assert_eq!(now.terms.iter().find(|term| *term.scope() == cash()).unwrap().limits().len(), 1);
+    // From here the same file says what is in force.
+    assert_eq!(village.try_apply(&twenty_five()).await, Ok(0));
+    village.world.check().await;
+}
+
+async fn a_no_to_a_file_leaves_the_list_as_it_is(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let before = village.in_force("dee").await;
+    let waiting = village.wait_for(&twenty_five()).await;
+    let no = json!({ "say": "no", "session": session() });
+    let answer = village.post("dee", &format!("/proposals/{}/answer", waiting.proposal), no).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(village.in_force("dee").await, before);
+    assert_eq!(village.try_apply(&twenty_five()).await, Ok(0), "it was asked");
+    // Asked for again with other words around it, the no stands.
+    assert_eq!(village.try_apply(&patient(DEMO)).await, Ok(0));
+    let refused = village.try_apply(&twenty_five()).await.unwrap_err();
+    assert!(refused.contains("there was a no"), "{refused}");
+    assert_eq!(village.in_force("dee").await, before);
+    village.world.check().await;
+}
+
+async fn a_talk_that_a_file_tells_of_counts_when_the_person_confirms_it(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let before = village.in_force("dee").await;
+    let talked = twenty_five()
+        .replace("agreed_on = 2026-11-16", "agreed_on = 2026-11-23")
+        .replace("In the hostel office, 40 minutes", "On paper, at the kitchen table, 20 minutes");
+    let waiting = village.wait_for(&talked).await;
+    assert_eq!(village.in_force("dee").await, before, "it does not count yet");
+    let told = village.told("dee", "person").await;
+    assert!(told.iter().any(|(kind, _)| kind == "list-written-down"), "{told:?}");
+    // Nobody confirms it for Dee.
+    let address = format!("/proposals/{}/confirm", waiting.proposal);
+    for other in ["amina", "ruth", "dee-works", "helen"] {
+        let answer = village.post(other, &address, json!({})).await;
+        assert!(answer.status >= 400, "{other}: {answer:?}");
+    }
+    assert_eq!(village.in_force("dee").await, before);
+    let answer = village.post("dee", &address, json!({})).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let now = village.in_force("dee").await;
+    assert_eq!(now.version, 2);
+    assert!(now.how.contains("at the kitchen table"), "{}", now.how);
+    village.world.check().await;
+}
+
+async fn an_own_block_outlasts_a_file(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let before = village.in_force("dee").await;
+    let from = DEMO.find("[[person.agreement.term]]\non = { category = \"alcohol\" }").unwrap();
+    let to = DEMO[from + 1..].find("[[person.agreement.term]]").unwrap() + from + 1;
+    let lifted = patient(&format!("{}{}", &DEMO[..from], &DEMO[to..]));
+    let waiting = village.wait_for(&lifted).await;
+    village.world.agree(std::slice::from_ref(&waiting)).await;
+    assert_eq!(village.in_force("dee").await, before, "Dee's own time to wait runs");
+    village.world.pass(169.hours());
+    village.world.agree(std::slice::from_ref(&waiting)).await;
+    assert_eq!(village.in_force("dee").await.version, 2);
+    village.world.check().await;
+}
+
+async fn one_change_of_a_file_waits_at_a_time(database: TestDatabase) {
+    let village = Village::open(database).await;
+    village.wait_for(&twenty_five()).await;
+    let thirty = twenty_five().replace("amount = \"25.00\" }", "amount = \"30.00\" }");
+    let refused = village.try_apply(&thirty).await.unwrap_err();
+    assert!(refused.contains("is not what the file said last"), "{refused}");
+    let list = with(&village.in_force("ana").await.list(), term(category("phone"), Answer::Yes));
+    village.propose("ben", "ana", list).await.unwrap();
+    village.world.check().await;
+}
+
+async fn a_file_that_nobody_could_agree_to_is_refused(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let before = village.in_force("dee").await;
+    let without = |id: &str| {
+        let account = format!("[[member]]\nid = \"{id}\"");
+        let ended = format!("[[member]]\nstate = \"ended\"\nid = \"{id}\"");
+        peopled(&twenty_five()).replace(&account, &ended)
+    };
+    for (id, whose) in [("dee", "theirs"), ("amina", "their worker")] {
+        let refused = village.applied(&without(id)).await;
+        // Dee's other account is a worker's too, but the same human being.
+        let refused = refused.unwrap_err();
+        assert!(refused.contains("the yes of two people"), "{whose}: {refused}");
+    }
+    assert_eq!(village.in_force("dee").await, before);
+    village.world.check().await;
+}
+
+async fn a_file_neither_stops_nor_starts_somebodys_card(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let card = format!("token = \"{DEE}\"\nlast_four = \"5678\"\nstate = \"active\"");
+    for (state, why) in [("frozen_by_staff", "by a pause"), ("frozen_by_person", "only the person")]
+    {
+        let stopped = patient(DEMO).replace(&card, &card.replace("active", state));
+        let refused = village.try_apply(&stopped).await.unwrap_err();
+        assert!(refused.contains("person dee") && refused.contains(why), "{refused}");
+    }
+    assert!(village.world.ask(&purchase("Fine", 1_00)).await.is_approved());
+    // She freezes it herself; a file that writes it down does not start it again.
+    let freeze = village.world.post_as("dee", "/v1/people/dee/freeze", &json!({})).await;
+    assert_eq!(freeze.status, 200, "{freeze:?}");
+    assert_eq!(village.try_apply(&patient(DEMO)).await, Ok(0));
+    assert_eq!(village.world.ask(&purchase("Frozen", 1_00)).await.reason(), "frozen_self");
+    let frozen = patient(DEMO).replace(&card, &card.replace("active", "frozen_by_person"));
+    assert_eq!(village.try_apply(&frozen).await, Ok(0));
+    let refused = village.try_apply(&patient(DEMO)).await.unwrap_err();
+    assert!(refused.contains("they alone start it again"), "{refused}");
+    assert_eq!(village.world.ask(&purchase("Still", 1_00)).await.reason(), "frozen_self");
+    village.world.check().await;
+}
+
+async fn a_file_takes_back_nothing_that_was_promised(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let promise = |sum: &str| {
+        let week = "allocated = \"3120.00\"";
+        patient(DEMO).replace(week, &format!("allocated = \"{sum}\""))
+    };
+    let refused = village.try_apply(&promise("3119.99")).await.unwrap_err();
+    assert!(refused.contains("was promised to them"), "{refused}");
+    assert_eq!(village.world.pot("dee", "week", "allocated").await, 3_120_00);
+    assert_eq!(village.try_apply(&promise("3120.01")).await, Ok(0));
+    assert_eq!(village.world.pot("dee", "week", "allocated").await, 3_120_01);
+    village.world.check().await;
+}
+
+async fn a_pot_comes_at_once_and_what_it_pays_for_is_agreed(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let terms = village.in_force("dee").await.terms;
+    let more = with_a_garden(&patient(DEMO));
+    assert_eq!(village.try_apply(&more).await, Ok(1));
+    let now = village.in_force("dee").await;
+    assert_eq!((now.version, now.pots.len(), &now.terms), (2, 5, &terms));
+    let wider = more.replace("only = [\"pets\"]", "only = [\"pets\", \"fun\"]");
+    let waiting = village.wait_for(&wider).await;
+    assert_eq!(village.in_force("dee").await, now, "what a pot pays for is agreed");
+    village.world.agree(std::slice::from_ref(&waiting)).await;
+    assert_eq!(village.in_force("dee").await.version, 3);
     village.world.check().await;
 }

@@ -6,12 +6,14 @@ use sayso::domain::agreement::{Answer, Decider, Term, TermDraft};
 use sayso::domain::change::Key;
 use sayso::domain::proposal::{Parts, Said, Session, Side, State};
 use sayso::members::ActError;
+use sayso::programme::apply::apply;
 
 use super::village::{
     Village, answering, at_a_phone_shop, cash, category, draft_of, id, is_conflict, is_invalid,
-    is_not_allowed, is_not_there, proposing, term, weekly, with, without,
+    is_not_allowed, is_not_there, peopled, proposing, term, weekly, with, without,
 };
 use crate::support::TestDatabase;
+use crate::world::{DEMO, RULES, patient};
 
 on_both_databases!(
     the_second_yes_starts_the_next_version,
@@ -22,6 +24,7 @@ on_both_databases!(
     nobody_answers_and_nothing_changes,
     one_change_waits_at_a_time,
     a_worker_alone_never_tightens,
+    nothing_is_left_to_the_worker_alone,
     another_decider_needs_both,
     somebody_elses_budget_is_not_there,
     how_it_was_agreed_is_part_of_it,
@@ -190,43 +193,44 @@ async fn one_change_waits_at_a_time(database: TestDatabase) {
 
 async fn a_worker_alone_never_tightens(database: TestDatabase) {
     let village = Village::open(database).await;
-    let before = village.in_force("ana").await;
-    // Ana and Ben once agreed that Ben decides about furniture.
-    let decides =
-        TermDraft { decides: Decider::Worker, ..draft_of(category("furniture"), Answer::Ask) };
-    let list = with(&before.list(), Term::new(decides.clone()).unwrap());
-    let proposed = village.propose("ben", "ana", list).await.unwrap();
-    village.answer("ana", "ana", proposed.proposal, Said::Yes).await.unwrap();
     let agreed = village.in_force("ana").await;
-
-    let no = Term::new(TermDraft { answer: Answer::No, ..decides.clone() }).unwrap();
-    for stricter in [with(&agreed.list(), no), with(&agreed.list(), term(cash(), Answer::No))] {
-        let proposed = village.propose("ben", "ana", stricter).await.unwrap();
-        assert_eq!(proposed.next, Next::Waits([Side::Person].into()));
-        assert!(is_conflict(&village.answer("ben", "ana", proposed.proposal, Said::Yes).await));
-        assert_eq!(village.in_force("ana").await, agreed);
-        village.withdraw("ben", "ana", proposed.proposal).await.unwrap();
-    }
-    // To loosen what the worker decides about takes both all the same.
-    let yes = Term::new(TermDraft { answer: Answer::Yes, ..decides }).unwrap();
-    let loosen = with(&agreed.list(), yes);
-    let proposed = village.propose("ben", "ana", loosen).await.unwrap();
+    let list = with(&agreed.list(), term(cash(), Answer::No));
+    let proposed = village.propose("ben", "ana", list).await.unwrap();
     assert_eq!(proposed.next, Next::Waits([Side::Person].into()));
+    assert!(is_conflict(&village.answer("ben", "ana", proposed.proposal, Said::Yes).await));
+    assert_eq!(village.in_force("ana").await, agreed);
+    village.world.check().await;
+}
+
+async fn nothing_is_left_to_the_worker_alone(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let before = village.in_force("ana").await;
+    let alone =
+        TermDraft { decides: Decider::Worker, ..draft_of(category("furniture"), Answer::Ask) };
+    let list = with(&before.list(), Term::new(alone).unwrap());
+    for member in ["ana", "ben"] {
+        let refused = village.propose(member, "ana", list.clone()).await.unwrap_err().to_string();
+        assert!(refused.contains("takes the person's yes"), "{refused}");
+    }
+    let file = peopled(&patient(DEMO)).replace("decides = \"together\"", "decides = \"worker\"");
+    let (store, ids) = (village.store(), village.world.app.ids());
+    let refused = apply(store, ids, village.now(), &file, RULES).await.unwrap_err().to_string();
+    assert!(refused.contains("person dee: category:"), "{refused}");
+    assert!(refused.contains("write decides = \"together\""), "{refused}");
+    assert_eq!(village.in_force("ana").await, before);
     village.world.check().await;
 }
 
 async fn another_decider_needs_both(database: TestDatabase) {
     let village = Village::open(database).await;
     let before = village.in_force("ana").await.list();
-    for decides in [Decider::Together, Decider::Worker] {
-        // "online" is Ana's to decide, and stays a no.
-        let online = before.terms.iter().find(|term| term.scope().to_string() == "gate:online");
-        let draft = TermDraft { decides, ..draft_of(online.unwrap().scope().clone(), Answer::No) };
-        let list = with(&before, Term::new(draft).unwrap());
-        let proposed = village.propose("ana", "ana", list).await.unwrap();
-        assert_eq!(proposed.next, Next::Waits([Side::Worker].into()));
-        village.withdraw("ana", "ana", proposed.proposal).await.unwrap();
-    }
+    // "online" is Ana's to decide, and stays a no.
+    let online = before.terms.iter().find(|term| term.scope().to_string() == "gate:online");
+    let together = draft_of(online.unwrap().scope().clone(), Answer::No);
+    let list = with(&before, Term::new(together).unwrap());
+    let proposed = village.propose("ana", "ana", list).await.unwrap();
+    assert_eq!(proposed.next, Next::Waits([Side::Worker].into()));
+    village.withdraw("ana", "ana", proposed.proposal).await.unwrap();
     let eating = TermDraft { decides: Decider::Person, ..draft_of(category("eating"), Answer::No) };
     let list = with(&before, Term::new(eating).unwrap());
     let proposed = village.propose("ana", "ana", list).await.unwrap();

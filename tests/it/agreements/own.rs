@@ -249,11 +249,6 @@ async fn a_new_term_takes_no_say_from_the_worker(database: TestDatabase) {
     let proposed = village.propose("femi", "femi", with(&list, free)).await.unwrap();
     assert_eq!(proposed.next, Next::Waits([Side::Worker].into()), "more than was ever agreed");
     village.withdraw("femi", "femi", proposed.proposal).await.unwrap();
-    let to_worker =
-        TermDraft { decides: Decider::Worker, ..draft_of(category("pubs"), Answer::No) };
-    let list = with(&list, Term::new(to_worker).unwrap());
-    let proposed = village.propose("femi", "femi", list).await.unwrap();
-    assert_eq!(proposed.next, Next::Waits([Side::Worker].into()));
     village.world.check().await;
 }
 

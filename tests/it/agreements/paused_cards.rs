@@ -75,11 +75,11 @@ async fn a_file_that_changes_a_card_ends_no_pause(database: TestDatabase) {
     let file = patient(DEMO);
     let village = Village::open_with(database, &file).await;
     village.paused(2).await;
-    let frozen = file.replacen("state = \"active\"", "state = \"frozen_by_person\"", 1);
-    village.world.apply(&peopled(&frozen)).await;
+    let stopped = file.replacen("state = \"active\"", "state = \"not_started\"", 1);
+    village.world.apply(&peopled(&stopped)).await;
     assert_eq!(village.world.ask(&purchase("During", 1_00)).await.reason(), "frozen_staff");
     village.world.pass(2.hours());
-    assert_eq!(village.world.ask(&purchase("After", 1_00)).await.reason(), "frozen_self");
+    assert_eq!(village.world.ask(&purchase("After", 1_00)).await.reason(), "not_started");
     village.world.check().await;
 }
 

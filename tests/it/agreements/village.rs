@@ -253,6 +253,15 @@ impl Village {
     }
 }
 
+/// `file` with one more pot for Dee.
+pub(crate) fn with_a_garden(file: &str) -> String {
+    let list = "[person.agreement]\nagreed_on = 2026-11-16";
+    let pot = "[[person.pot]]\nid = \"garden\"\nname = \"garden\"\nstream = \"homes\"\n\
+               allocated = \"50.00\"\nonly = [\"diy\"]\n\
+               loads = [{ id = \"start\", amount = \"50.00\" }]\n\n";
+    file.replace(list, &format!("{pot}{list}"))
+}
+
 /// A file with everybody who has an account.
 pub(crate) fn peopled(file: &str) -> String {
     let mut file = file.to_owned();

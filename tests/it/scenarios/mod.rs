@@ -2,6 +2,7 @@
 //! the checker. The numbers are those of the project's table of scenarios.
 
 mod answers;
+mod applications;
 mod attacks;
 mod claims;
 mod clocks;

@@ -515,7 +515,8 @@ async fn scenario_49_a_shop_without_a_usable_code_is_unsorted(database: TestData
         "on = { category = \"unsorted\" }\nanswer = \"ask\"",
     );
     assert_ne!(asks, DEMO);
-    world.apply(&asks).await;
+    let waiting = world.apply(&asks).await;
+    world.agree(&waiting).await;
     for (id, code) in [("Ask1", Value::Null), ("Ask2", json!("0000"))] {
         let odd = Purchase { mcc: code, ..purchase(id, 1_00) };
         assert_eq!(world.ask(&odd).await.reason(), "unsorted");

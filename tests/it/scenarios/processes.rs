@@ -14,7 +14,8 @@ use super::gateway::{Gateway, count, prepare, prove};
 use crate::caller::{Caller, ask_at_once, until};
 use crate::support::{DatabaseKind, TestDatabase, is_in_ci, project};
 use crate::world::{
-    Answer, CONNECTION, DEE, DEMO, Purchase, RULES, SECRET, World, patient, purchase,
+    Answer, CONNECTION, DEE, DEMO, Purchase, RULES, SECRET, World, dee_on_start_list, patient,
+    purchase,
 };
 
 on_both_databases!(
@@ -182,7 +183,7 @@ async fn scenario_68_money_for_one_pays_for_one(database: TestDatabase) {
 
 /// Applies two files in turn while Dee's card is used, and lists Dee's chain: each decision with
 /// the version of the agreement that it went by, and each new agreement.
-async fn shop_while_files_change(world: &World, other: &str) -> Vec<Link> {
+async fn shop_while_files_change(world: &World, first: &str, other: &str) -> Vec<Link> {
     let is_done = Arc::new(AtomicBool::new(false));
     let mut tills = Vec::new();
     for till in 0..4 {
@@ -196,7 +197,7 @@ async fn shop_while_files_change(world: &World, other: &str) -> Vec<Link> {
         }));
     }
     for round in 0..24 {
-        let file = patient(if round % 2 == 0 { other } else { DEMO });
+        let file = patient(if round % 2 == 0 { other } else { first });
         loop {
             let store = world.app.store();
             match apply(store, world.app.ids(), world.now(), &file, RULES).await {
@@ -254,17 +255,17 @@ async fn chain_of_dee(world: &World) -> Vec<Link> {
 }
 
 async fn scenario_51_no_decision_goes_by_an_agreement_that_has_ended(database: TestDatabase) {
-    let no_food = DEMO.replace(
-        "[[person.agreement.term]]\non = { category = \"alcohol\" }",
-        "[[person.agreement.term]]\non = { category = \"food\" }\nanswer = \"no\"\n\
-         decides = \"person\"\nreason = \"A test.\"\nreview_on = 2027-02-16\n\n\
-         [[person.agreement.term]]\non = { category = \"alcohol\" }",
+    let first = dee_on_start_list();
+    let no_food = first.replace(
+        "[[start.term]]",
+        "[[start.term]]\non = { category = \"food\" }\nanswer = \"no\"\n\
+         reason = \"A test.\"\nreview_on = 2027-02-16\n\n[[start.term]]",
     );
-    assert_ne!(no_food, DEMO);
-    let world = World::open_with(database, &patient(DEMO)).await;
+    assert_ne!(no_food, first);
+    let world = World::open_with(database, &patient(&first)).await;
     let mut in_force = 0;
     let mut seen = [0, 0];
-    for link in shop_while_files_change(&world, &no_food).await {
+    for link in shop_while_files_change(&world, &first, &no_food).await {
         match link {
             Link::Agreement { version } => in_force = version,
             Link::Decision { version, is_approved, .. } => {
@@ -280,17 +281,18 @@ async fn scenario_51_no_decision_goes_by_an_agreement_that_has_ended(database: T
     world.check().await;
 }
 
-/// The file that freezes the card changes the agreement's text too, so the chain shows the moment.
+/// The file that stops the card changes the start list's text too, so the chain shows the moment.
 async fn scenario_52_no_card_pays_after_it_was_frozen(database: TestDatabase) {
     let card = format!("token = \"{DEE}\"\nlast_four = \"5678\"\nstate = \"active\"");
-    let frozen = DEMO
-        .replace(&card, &card.replace("active", "frozen_by_person"))
-        .replace("read aloud.", "read aloud. The card is frozen.");
-    assert!(frozen.contains("frozen_by_person") && frozen.contains("is frozen"));
-    let world = World::open_with(database, &patient(DEMO)).await;
+    let first = dee_on_start_list();
+    let frozen = first
+        .replace(&card, &card.replace("active", "not_started"))
+        .replace("Until you and", "The card is stopped. Until you and");
+    assert!(frozen.contains("not_started") && frozen.contains("is stopped"));
+    let world = World::open_with(database, &patient(&first)).await;
     let mut is_frozen = false;
     let mut seen = [0, 0];
-    for link in shop_while_files_change(&world, &frozen).await {
+    for link in shop_while_files_change(&world, &first, &frozen).await {
         match link {
             Link::Agreement { version } => is_frozen = version % 2 == 0,
             Link::Decision { card, is_approved, version } => {

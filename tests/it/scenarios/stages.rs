@@ -141,14 +141,15 @@ async fn stages_of_a_pot_in_use_begin_with_what_is_left(database: TestDatabase) 
     }
     let apply = |file: String| {
         let (store, ids, now) = (world.app.store(), world.app.ids(), world.now());
-        async move { apply(store, ids, now, &file, RULES).await.map(|_| ()) }
+        async move { apply(store, ids, now, &file, RULES).await.map(|applied| applied.waiting) }
     };
     let refused = apply(staged()).await.unwrap_err().to_string();
     assert!(refused.contains("pot week: GBP 50.00 of it is gone already"), "{refused}");
     assert!(refused.contains("at_once = \"50.00\""), "{refused}");
     let caught_up =
         r#"release = { at_once = "50.00", amount = "5.00", every = "day", from = 2026-11-23 }"#;
-    apply(released(caught_up)).await.unwrap();
+    let waiting = apply(released(caught_up)).await.unwrap();
+    assert_eq!(world.agree(&waiting).await.len(), 1);
     assert_eq!(answered(&world, "Beyond", 5_01).await, "not_yet");
     assert_eq!(answered(&world, "Stage", 5_00).await, "");
     world.check().await;

@@ -158,7 +158,7 @@ fn a_lost_key_is_told_and_what_it_sealed_can_be_written_anew() {
 fn key_id(standing: KeyStanding) -> String {
     match standing {
         KeyStanding::InUse { key, remains: false } => key.to_string(),
-        other => panic!("{other:?}"),
+        KeyStanding::InUse { remains: true, .. } | KeyStanding::NotYet => panic!("not sealed"),
     }
 }
 

@@ -17,7 +17,10 @@ async fn refusal(world: &World, file: &str) -> String {
     match world.try_apply(file).await.unwrap_err() {
         ApplyError::File(problems) => problems.to_string(),
         ApplyError::Refused(refusals) => refusals.join("\n"),
-        other => panic!("{other:?}"),
+        ApplyError::Rules(_)
+        | ApplyError::Another(_)
+        | ApplyError::Store(_)
+        | ApplyError::Ledger(_) => panic!("something else"),
     }
 }
 

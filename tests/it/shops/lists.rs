@@ -1,6 +1,7 @@
 //! A list that names a shop means the shop, by whatever name it is written; a list from before there
 //! was a table goes on as it was.
 
+use jiff::ToSpan as _;
 use sayso::domain::agreement::{Agreement, Scope};
 use sayso::domain::shop::ShopKey;
 use sayso::programme::apply::{ApplyError, apply};
@@ -41,12 +42,21 @@ fn at(name: &str, shop: &str, amount: i64) -> Purchase {
 const NO_SHOPS: RulesTexts<'_> = RulesTexts { categories: RULES, shops: Some("ignore = []") };
 
 impl Village {
+    /// Applies `file`, and says yes to what it wants of Dee's list; how many lists started.
     async fn goes_by(&self, file: &str, rules: RulesTexts<'_>) -> Result<usize, String> {
         let ids = self.world.app.ids();
         let applied = apply(self.store(), ids, self.now(), &peopled(file), rules).await;
         self.world.app.directory().refresh(self.now()).await.unwrap();
         match applied {
-            Ok(applied) => Ok(applied.agreements),
+            Ok(applied) => {
+                let answers = self.world.agree(&applied.waiting).await;
+                // A shop that the list says yes to steps over Dee's own blocks, which cool first.
+                if answers.iter().any(|answer| answer["version"].is_null()) {
+                    self.world.pass(169.hours());
+                    self.world.agree(&applied.waiting).await;
+                }
+                Ok(applied.agreements + applied.waiting.len())
+            }
             Err(ApplyError::Refused(refusals)) => Err(refusals.join("\n")),
             Err(error) => panic!("{error}"),
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use sayso::agreements::{Answering, Desk, answer};
 use sayso::authorise::{Question, withdraw};
 use sayso::clock::{Clock, Hand};
 use sayso::committer::{Committer, CommitterSettings};
@@ -15,11 +16,12 @@ use sayso::domain::position::{MessageKind, Position};
 use sayso::domain::presentment::{
     Direction, EventBody, IssuerEvent, Presentment, PurchaseReport, Standing, StandingReport,
 };
+use sayso::domain::proposal::{How, Said, Session};
 use sayso::ids::NewIds;
 use sayso::members::Acting;
 use sayso::ops::seal;
 use sayso::pots::{NewGoal, Wish, hold_back, let_pay, move_money, open_goal};
-use sayso::programme::apply::apply;
+use sayso::programme::apply::{Waiting, apply};
 use sayso::programme::directory::Directory;
 use sayso::record::event::ReceivedEvent;
 use sayso::store::Store;
@@ -70,7 +72,8 @@ impl Story {
 
         day.hand.set(at("2026-11-24T10:00:00Z"));
         let more = format!(r#"{start}, {{ id = "second", amount = "200.00" }}"#);
-        day.apply(&file(PROGRAMME, "450.00", &more)).await;
+        let waiting = day.apply(&file(PROGRAMME, "450.00", &more)).await;
+        day.agree(&waiting[0]).await;
         day.afternoon(&committer).await;
         day.seal(2).await;
         committer.stop().await;
@@ -133,9 +136,23 @@ impl Story {
         self.apply(&file(programme, "400.00", "")).await;
     }
 
-    async fn apply(&self, file: &str) {
-        apply(&self.store, &self.ids, self.clock.now(), file, RULES).await.unwrap();
+    async fn apply(&self, file: &str) -> Vec<Waiting> {
+        let applied = apply(&self.store, &self.ids, self.clock.now(), file, RULES).await.unwrap();
         self.directory.refresh(self.clock.now()).await.unwrap();
+        applied.waiting
+    }
+
+    /// Ana says yes to what a file wants of her list.
+    async fn agree(&self, waiting: &Waiting) {
+        let programme = PROGRAMME.parse().unwrap();
+        let acting = Acting { programme, member: "ana".parse().unwrap(), at: self.clock.now() };
+        let desk = Desk { directory: &self.directory, ids: &self.ids };
+        let place = "at home".to_owned();
+        let session = Session { how: How::OwnPhone, place, minutes: 3, present: String::new() };
+        let yes = Answering { said: Said::Yes, parts: None, session, words: String::new() };
+        let mut tx = self.store.begin().await.unwrap();
+        answer(&mut tx, desk, &acting, &waiting.person, waiting.proposal, yes).await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     async fn seal(&self, number: u128) {

@@ -1,0 +1,242 @@
+//! Applying a programme's file: the difference between it and what is there, all of it or nothing.
+//!
+//! What is there is read first, without a lock, and a file that does not fit is refused before
+//! anything is written. Then the file is noted as being applied, and each person whom it changes is
+//! changed in a short transaction of their own. A budget that was changed is decided by the new
+//! settings from then on, every other one when all people have been changed: no decision mixes two
+//! versions. Whoever finds an application that broke off finishes it.
+
+mod list;
+mod person;
+mod secrets;
+mod survey;
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use self::survey::Survey;
+use super::accounts;
+use super::file::{self, FileProblems, ProgrammeFile};
+use super::version::StartError;
+use crate::domain::id::{BudgetId, PersonId, ProgrammeId, ProposalId};
+use crate::domain::merchant::{Category, MerchantRules};
+use crate::domain::proposal::Side;
+use crate::ids::NewIds;
+use crate::ledger::book::LedgerError;
+use crate::rules::{self, RulesError, RulesTexts};
+use crate::store::{ApplicationRow, ProgrammeRow, Store, StoreError};
+
+/// Why a file was not applied. Nothing of it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    #[error("the merchant rules have mistakes:\n{0}")]
+    Rules(RulesError),
+    #[error("{0}")]
+    File(FileProblems),
+    #[error("the file does not fit what is already here:\n{}", .0.join("\n"))]
+    Refused(Vec<String>),
+    /// Somebody else has begun to apply a file of the programme meanwhile.
+    #[error("another file of {0} is being applied; apply this one again when it is done")]
+    Another(ProgrammeId),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl From<StartError> for ApplyError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Store(error) => Self::Store(error),
+            StartError::Ledger(error) => Self::Ledger(error),
+        }
+    }
+}
+
+/// What applying a file changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    pub programme: ProgrammeId,
+    /// The version of the settings in force.
+    pub version: u32,
+    pub people: usize,
+    /// How many of them are not as they were.
+    pub changed: usize,
+    /// How many agreements started a new version.
+    pub agreements: usize,
+    /// How many loads were posted; those that were posted before are not posted again.
+    pub loads: usize,
+    /// Changes of lists that wait for a yes.
+    pub waiting: Vec<Waiting>,
+    /// What could not be done because something else happened meanwhile: apply the file again.
+    pub left: Vec<String>,
+}
+
+/// A change of a list that waits for a yes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    pub person: PersonId,
+    pub proposal: ProposalId,
+    pub sides: BTreeSet<Side>,
+}
+
+/// A file that was read, with the rules that it goes by.
+struct Reading {
+    file: ProgrammeFile,
+    rules: MerchantRules,
+    row: ProgrammeRow,
+}
+
+impl Reading {
+    fn new(text: &str, texts: RulesTexts<'_>) -> Result<Self, ApplyError> {
+        let rules = rules::read(texts, &[]).map_err(ApplyError::Rules)?;
+        let file = file::parse(text, &rules).map_err(ApplyError::File)?;
+        let rules = rules::read(texts, &file.settings.shops).map_err(ApplyError::Rules)?;
+        let row = ProgrammeRow {
+            version: 0,
+            settings: file::write_settings(&file.settings),
+            rules: texts.categories.to_owned(),
+            shops: texts.shops.map(str::to_owned),
+        };
+        Ok(Self { file, rules, row })
+    }
+
+    /// The version that it puts in force: the one that is in force, where it says the same.
+    fn version_after(&self, in_force: Option<&ProgrammeRow>) -> u32 {
+        let Some(row) = in_force else { return 1 };
+        let is_same = row.settings == self.row.settings
+            && row.rules == self.row.rules
+            && row.shops == self.row.shops;
+        if is_same { row.version } else { row.version.saturating_add(1) }
+    }
+}
+
+/// Creates or updates a programme from its file and the merchant rules it goes by.
+///
+/// Applying the same file again changes nothing, and locks nothing.
+pub async fn apply(
+    store: &Store,
+    ids: &NewIds,
+    now: Timestamp,
+    text: &str,
+    rules: impl Into<RulesTexts<'_>> + Send,
+) -> Result<Applied, ApplyError> {
+    let reading = Reading::new(text, rules.into())?;
+    let id = &reading.file.settings.id;
+    finish_those_of(store, ids, now, |programme| programme == id).await?;
+    let survey = Survey::of(store, &reading, now).await?;
+    let refusals = survey.refusals(store).await?;
+    if !refusals.is_empty() {
+        return Err(ApplyError::Refused(refusals));
+    }
+    let application = begin(store, ids, &survey).await?;
+    carry_out(store, ids, &survey, application.as_ref()).await
+}
+
+/// Finishes every application that broke off, of any programme.
+pub async fn finish(store: &Store, ids: &NewIds, now: Timestamp) -> Result<(), ApplyError> {
+    finish_those_of(store, ids, now, |_| true).await
+}
+
+async fn finish_those_of(
+    store: &Store,
+    ids: &NewIds,
+    now: Timestamp,
+    is_wanted: impl Fn(&ProgrammeId) -> bool,
+) -> Result<(), ApplyError> {
+    for application in store.applications().await? {
+        if !is_wanted(&application.programme) {
+            continue;
+        }
+        let row = store.programme(&application.programme, Some(application.version)).await?;
+        let row = row.ok_or(StoreError::Contended("programme_version"))?;
+        let texts = RulesTexts { categories: &row.rules, shops: row.shops.as_deref() };
+        let reading = Reading::new(&application.file, texts)?;
+        let survey = Survey::of(store, &reading, now).await?;
+        carry_out(store, ids, &survey, Some(&application)).await?;
+        let programme = &application.programme;
+        tracing::info!(%programme, "a file that broke off has been applied");
+    }
+    Ok(())
+}
+
+/// Writes what is not about one person, and that the file is being applied. None when it changes
+/// nobody and nothing.
+async fn begin(
+    store: &Store,
+    ids: &NewIds,
+    survey: &Survey<'_>,
+) -> Result<Option<ApplicationRow>, ApplyError> {
+    if survey.is_unchanged() {
+        return Ok(None);
+    }
+    let reading = survey.reading;
+    let id = &reading.file.settings.id;
+    let application = ApplicationRow {
+        programme: id.clone(),
+        id: ids.next(survey.now).to_string(),
+        version: survey.version,
+        file: file::write(&reading.file),
+        begun_at: survey.now,
+    };
+    let mut tx = store.begin().await?;
+    let is_first = survey.in_force.is_none();
+    if is_first || survey.in_force.as_ref().is_some_and(|row| row.version != survey.version) {
+        let row = ProgrammeRow { version: survey.version, ..reading.row.clone() };
+        tx.add_settings(id, &row, survey.now).await?;
+    }
+    if !tx.begin_application(&application).await? {
+        return Err(ApplyError::Another(id.clone()));
+    }
+    if survey.secrets.is_changed && !survey.secrets.put(&mut tx, &reading.file).await? {
+        return Err(ApplyError::Refused(vec![format!(
+            "programme {id}: one of its connections has the name of another programme's; names of \
+             connections are unique here"
+        )]));
+    }
+    if is_first {
+        tx.add_budgets(id, &[BudgetId::house()], reading.file.settings.currency).await?;
+    }
+    accounts::put(&mut tx, &reading.file, &survey.accounts).await?;
+    tx.commit().await?;
+    Ok(Some(application))
+}
+
+/// Changes everybody whom the file changes, and puts its settings in force.
+async fn carry_out(
+    store: &Store,
+    ids: &NewIds,
+    survey: &Survey<'_>,
+    application: Option<&ApplicationRow>,
+) -> Result<Applied, ApplyError> {
+    let id = &survey.reading.file.settings.id;
+    let mut applied = Applied {
+        programme: id.clone(),
+        version: survey.version,
+        people: survey.reading.file.people.len(),
+        changed: survey.changed.len(),
+        agreements: 0,
+        loads: 0,
+        waiting: Vec::new(),
+        left: Vec::new(),
+    };
+    let Some(application) = application else { return Ok(applied) };
+    for people in survey.batches() {
+        if !person::change(store, ids, survey, application, &people, &mut applied).await? {
+            // Somebody found it, took it for one that had broken off, and has finished it.
+            return Ok(applied);
+        }
+    }
+    let mut tx = store.begin().await?;
+    if tx.end_application(id, &application.id).await? {
+        tx.put_in_force(id, application.version).await?;
+        tx.commit().await?;
+    }
+    Ok(applied)
+}
+
+/// Every category, for what was checked when it was stored.
+fn every(_: &Category) -> bool {
+    true
+}

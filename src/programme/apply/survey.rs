@@ -1,0 +1,349 @@
+//! What is there before a file is applied, what of it the file changes, and what does not fit. Reads
+//! without a lock; whoever changes a person looks again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::list::{ListChange, list_change, refuse_proposal};
+use super::secrets::Secrets;
+use super::{ApplyError, Reading, every};
+use crate::domain::card::CardState;
+use crate::domain::id::{BudgetId, CardToken, ConnectionId};
+use crate::domain::period::Moment;
+use crate::ledger::book::{LedgerError, PotBalance};
+use crate::programme::accounts::Accounts;
+use crate::programme::file::{self, Person, ProgrammeFile, Settings};
+use crate::programme::listed::{shops_that_are_missed, told_state};
+use crate::store::{CardRow, PersonRow, ProgrammeRow, Store, Tx};
+
+/// How many people who are new are written at once: nobody waits for them.
+const NEW_AT_ONCE: usize = 100;
+
+/// What is there, beside what a file says.
+pub(super) struct Survey<'a> {
+    pub(super) reading: &'a Reading,
+    pub(super) now: Timestamp,
+    /// The settings in force, as they are stored and as they were read.
+    pub(super) in_force: Option<ProgrammeRow>,
+    pub(super) settings_before: Option<Settings>,
+    /// The version of the settings that the file puts in force.
+    pub(super) version: u32,
+    pub(super) secrets: Secrets,
+    pub(super) accounts: Accounts,
+    /// The people whom the file changes.
+    pub(super) changed: Vec<&'a Person>,
+    /// As the file said them when it was applied last, those who change.
+    before: BTreeMap<BudgetId, Person>,
+    people: BTreeSet<BudgetId>,
+    cards: BTreeMap<(ConnectionId, CardToken), CardRow>,
+}
+
+impl<'a> Survey<'a> {
+    pub(super) async fn of(
+        store: &Store,
+        reading: &'a Reading,
+        now: Timestamp,
+    ) -> Result<Self, ApplyError> {
+        let file = &reading.file;
+        let id = &file.settings.id;
+        let in_force = store.programme(id, None).await?;
+        let read = |row: &ProgrammeRow| file::parse_settings(&row.settings, &every);
+        let settings_before = in_force.as_ref().map(read).transpose().map_err(ApplyError::File)?;
+        let stored = store.secrets(Timestamp::MIN).await?;
+        let mut tx = store.snapshot().await?;
+        let people = tx.people(id).await?;
+        let cards = tx.every_card(id).await?;
+        tx.commit().await?;
+        let mut survey = Self {
+            reading,
+            now,
+            version: reading.version_after(in_force.as_ref()),
+            secrets: Secrets::of(file, stored, settings_before.as_ref(), now),
+            accounts: Accounts::read(store, id).await?,
+            changed: Vec::new(),
+            before: BTreeMap::new(),
+            people: people.iter().map(|row| row.budget.clone()).collect(),
+            cards: cards
+                .into_iter()
+                .map(|c| ((c.connection.clone(), c.token.clone()), c))
+                .collect(),
+            in_force,
+            settings_before,
+        };
+        survey.find_changed(&people)?;
+        Ok(survey)
+    }
+
+    fn find_changed(&mut self, people: &[PersonRow]) -> Result<(), ApplyError> {
+        let known: BTreeMap<_, _> = people.iter().map(|row| (&row.budget, row)).collect();
+        let file = &self.reading.file;
+        let start = |settings: &Settings| settings.start.clone();
+        let has_other_start = self.settings_before.as_ref().map(start).as_deref()
+            != Some(file.settings.start.as_slice());
+        for person in &file.people {
+            let row = known.get(&BudgetId::of(&person.id));
+            let is_same = row.is_some_and(|row| row.plan == file::write_person(person));
+            if is_same && !(has_other_start && person.is_on_start_list()) {
+                continue;
+            }
+            self.changed.push(person);
+            if let Some((row, settings)) = row.zip(self.settings_before.as_ref()) {
+                let before = file::parse_person(&row.plan, settings, &every);
+                self.before.insert(row.budget.clone(), before.map_err(ApplyError::File)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the file says what is there.
+    pub(super) fn is_unchanged(&self) -> bool {
+        let is_same = self.in_force.as_ref().is_some_and(|row| row.version == self.version);
+        is_same
+            && self.changed.is_empty()
+            && !self.secrets.is_changed
+            && !self.accounts.is_changed(&self.reading.file)
+    }
+
+    /// The people who change, in the batches in which they are written: new ones together, known
+    /// ones alone.
+    pub(super) fn batches(&self) -> Vec<Vec<&'a Person>> {
+        let is_new = |person: &&&Person| !self.is_known(&BudgetId::of(&person.id));
+        let new: Vec<_> = self.changed.iter().filter(is_new).copied().collect();
+        let known =
+            self.changed.iter().filter(|person| !is_new(person)).map(|person| vec![*person]);
+        new.chunks(NEW_AT_ONCE).map(<[_]>::to_vec).chain(known).collect()
+    }
+
+    /// Whether a file has spoken of this person before.
+    pub(super) fn is_known(&self, budget: &BudgetId) -> bool {
+        self.people.contains(budget)
+    }
+
+    /// The person as the file said them when it was applied last, with the settings of that time.
+    pub(super) fn before(&self, budget: &BudgetId) -> Option<(&Person, &Settings)> {
+        self.before.get(budget).zip(self.settings_before.as_ref())
+    }
+
+    pub(super) fn settings(&self) -> &'a Settings {
+        &self.reading.file.settings
+    }
+
+    pub(super) fn moment(&self) -> Moment {
+        Moment::new(self.now, &self.settings().zone)
+    }
+
+    /// Everything of the file that does not fit what is there.
+    pub(super) async fn refusals(&self, store: &Store) -> Result<Vec<String>, ApplyError> {
+        let file = &self.reading.file;
+        let mut refusals = shops_that_are_missed(self.reading.rules.shops(), &file.settings.shops);
+        refusals.extend(self.secrets.refusals.iter().cloned());
+        refusals.extend(self.other_currency());
+        refusals.extend(self.lost_people(file));
+        refusals.extend(self.lost_cards(file));
+        refusals.extend(self.cards_that_change());
+        refusals.extend(self.accounts.refusals(file));
+        let mut tx = store.snapshot().await?;
+        for person in &self.changed {
+            refusals.extend(self.refuse_person(&mut tx, person).await?);
+        }
+        tx.commit().await?;
+        Ok(refusals)
+    }
+
+    fn other_currency(&self) -> Option<String> {
+        let before = self.settings_before.as_ref()?.currency;
+        let is_other = before != self.settings().currency;
+        is_other.then(|| {
+            format!(
+                "programme {}: its money is in {}; a programme keeps its currency",
+                self.settings().id,
+                before.code()
+            )
+        })
+    }
+
+    /// A person or a card that is no longer in the file would go on working unseen.
+    fn lost_people(&self, file: &ProgrammeFile) -> Vec<String> {
+        let named: BTreeSet<_> =
+            file.people.iter().map(|person| BudgetId::of(&person.id)).collect();
+        let lost = self.people.difference(&named);
+        lost.map(|budget| {
+            format!(
+                "person {budget}: they are here, but not in the file; keep them in it, with \
+                 state = \"ended\" if their budget has ended"
+            )
+        })
+        .collect()
+    }
+
+    fn lost_cards(&self, file: &ProgrammeFile) -> Vec<String> {
+        let cards = file.people.iter().flat_map(|person| &person.cards);
+        let named: BTreeSet<_> = cards.map(|card| (&card.connection, &card.token)).collect();
+        let lost = self.cards.values().filter(|c| !named.contains(&(&c.connection, &c.token)));
+        lost.map(|card| {
+            format!(
+                "person {}, card {}: it is here, but not in the file; keep it in it, with \
+                 state = \"lost\" or \"replaced\"",
+                card.budget, card.token
+            )
+        })
+        .collect()
+    }
+
+    /// A card stays with its person, and so does what they or a pause have made of it.
+    fn cards_that_change(&self) -> Vec<String> {
+        let mut refusals = Vec::new();
+        for person in &self.changed {
+            let budget = BudgetId::of(&person.id);
+            let before = self.before.get(&budget);
+            for card in &person.cards {
+                let known = self.cards.get(&(card.connection.clone(), card.token.clone()));
+                let refusal = match known {
+                    Some(known) if known.budget != budget => {
+                        Some(format!("it is {}'s; a card never changes hands", known.budget))
+                    }
+                    Some(known) => {
+                        let now = known.standing.lasting_state();
+                        let is_told_anew = told_state(card, before) != Some(card.state);
+                        let why = refused_state(Some(now), card.state);
+                        why.filter(|_| is_told_anew && now != card.state).map(str::to_owned)
+                    }
+                    None if before.is_some() => refused_state(None, card.state).map(str::to_owned),
+                    None => None,
+                };
+                let refusal =
+                    refusal.map(|why| format!("person {budget}, card {}: {why}", card.token));
+                refusals.extend(refusal);
+            }
+        }
+        refusals
+    }
+
+    /// What of one person's part does not fit.
+    async fn refuse_person(&self, tx: &mut Tx, person: &Person) -> Result<Vec<String>, ApplyError> {
+        let id = &self.settings().id;
+        let budget = BudgetId::of(&person.id);
+        let pots = tx.pots_of(id, &budget).await?;
+        let now = tx.agreement_in_force(id, &budget, self.settings().currency).await?;
+        let mut refusals = lost_pots(person, &pots);
+        refusals.extend(cut_pots(person, &pots));
+        for pot in &person.pots {
+            let known = now.as_ref().and_then(|now| now.pots.iter().find(|p| p.id == pot.plan.id));
+            let is_new = known.is_none_or(|plan| plan.release != pot.plan.release);
+            let balance = pots.get(&pot.plan.id).filter(|_| is_new);
+            if let Some(balance) = balance {
+                refusals.extend(self.stage_that_is_gone(person, pot, balance)?);
+            }
+            for load in &pot.loads {
+                let posted = tx.load_amount(id, &budget, &pot.plan.id, &load.id).await?;
+                if posted.is_some_and(|posted| posted != load.amount.minor()) {
+                    refusals.push(format!(
+                        "person {budget}, pot {}, load {}: it was posted with another amount; \
+                         a load never changes, add another one",
+                        pot.plan.id, load.id
+                    ));
+                }
+            }
+        }
+        match list_change(self, person, now.as_deref()) {
+            Ok(ListChange::Propose(next)) => {
+                if let Some(now) = &now {
+                    refusals.extend(refuse_proposal(tx, self, person, now, &next).await?);
+                }
+            }
+            Ok(ListChange::None | ListChange::Start(_)) => {}
+            Err(why) => refusals.push(format!("person {budget}: {why}")),
+        }
+        Ok(refusals)
+    }
+
+    /// Stages that are agreed for a pot in use let nothing out until they have caught up with what
+    /// is gone: nobody means that.
+    fn stage_that_is_gone(
+        &self,
+        person: &Person,
+        pot: &file::Pot,
+        balance: &PotBalance,
+    ) -> Result<Option<String>, LedgerError> {
+        let Some(release) = &pot.plan.release else { return Ok(None) };
+        let put_in = balance.put_in()?;
+        let unreleased = release.unreleased(put_in, self.moment().date)?;
+        if balance.left.minor() >= unreleased.minor() {
+            return Ok(None);
+        }
+        let gone = put_in.checked_sub(balance.left)?;
+        Ok(Some(format!(
+            "person {}, pot {}: {gone} of it is gone already, more than release lets out; write \
+             at_once = \"{}\" in it, and what is left comes in stages",
+            person.id,
+            pot.plan.id,
+            gone.major()
+        )))
+    }
+}
+
+/// Why a file cannot make a card into `new`; `now` is none for a card that is not here yet.
+const fn refused_state(now: Option<CardState>, new: CardState) -> Option<&'static str> {
+    match (now, new) {
+        (_, CardState::FrozenByStaff) => Some(
+            "a card is stopped for safety by a pause, after a talk, with a reason and an end; \
+             a file has none of them: POST /v1/people/{person}/pauses",
+        ),
+        (Some(_), CardState::FrozenByPerson) => Some("only the person freezes their own card"),
+        (Some(CardState::FrozenByPerson), CardState::Active | CardState::NotStarted) => {
+            Some("the person froze it; they alone start it again")
+        }
+        (Some(CardState::Lost), CardState::Active | CardState::NotStarted) => {
+            Some("it was lost, and never works again; add the new card")
+        }
+        (_, _) => None,
+    }
+}
+
+fn lost_pots(
+    person: &Person,
+    before: &BTreeMap<crate::domain::id::PotId, PotBalance>,
+) -> Vec<String> {
+    let mut refusals = Vec::new();
+    for (id, balance) in before {
+        // A pot of the person's own goes with the agreed one that it is part of.
+        let own = balance.own.goal.as_ref();
+        let of = own.map_or(id, |goal| &goal.of);
+        let kept = person.pots.iter().find(|pot| pot.plan.id == *of);
+        let refusal = match kept {
+            _ if own.is_some() && person.pots.iter().any(|pot| pot.plan.id == *id) => {
+                "that is a pot of their own; give this one another id".to_owned()
+            }
+            None if balance.left.is_positive() || balance.held.is_positive() => {
+                format!("there is still {} in it; keep {of} in the file", balance.left)
+            }
+            Some(pot) if pot.plan.stream != balance.stream => {
+                format!("its money comes from {}; a pot keeps its stream", balance.stream)
+            }
+            Some(_) | None => continue,
+        };
+        refusals.push(format!("person {}, pot {id}: {refusal}", person.id));
+    }
+    refusals
+}
+
+/// What was promised to somebody is theirs to give up.
+fn cut_pots(
+    person: &Person,
+    before: &BTreeMap<crate::domain::id::PotId, PotBalance>,
+) -> Vec<String> {
+    let mut refusals = Vec::new();
+    for pot in &person.pots {
+        let known = before.get(&pot.plan.id);
+        let Some(known) = known.filter(|known| pot.allocated.minor() < known.allocated.minor())
+        else {
+            continue;
+        };
+        refusals.push(format!(
+            "person {}, pot {}: {} was promised to them; a file gives more, and takes nothing back",
+            person.id, pot.plan.id, known.allocated
+        ));
+    }
+    refusals
+}
