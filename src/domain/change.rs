@@ -81,6 +81,14 @@ impl List {
         if pots(self) == pots(before) { Ok(()) } else { Err(ListError::OtherPots) }
     }
 
+    /// Whether both say the same; the order of terms says nothing.
+    pub fn says_the_same_as(&self, other: &Self) -> bool {
+        self.partial == other.partial
+            && self.pots == other.pots
+            && self.terms.len() == other.terms.len()
+            && self.terms.iter().all(|term| other.term(term.scope()) == Some(term))
+    }
+
     /// The term about exactly `scope`.
     pub fn term(&self, scope: &Scope) -> Option<&Term> {
         self.terms.iter().find(|term| term.scope() == scope)

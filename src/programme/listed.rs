@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use sha2::{Digest as _, Sha256};
 
 use super::file::{self, AgreementDraft, ListedTerm, PermissionDraft, Person, Settings};
-use crate::domain::agreement::{Agreement, Scope, Term};
+use crate::domain::agreement::Agreement;
 use crate::domain::card::{CardStanding, CardState};
 use crate::domain::id::{BudgetId, PermissionId, ProgrammeId};
 use crate::domain::merchant::Merchant;
@@ -48,19 +48,20 @@ pub(super) fn agreement_of(
     }
 }
 
-/// `last` about those shops that `now` is about, where both name one in the same place: a name may have
-/// meant another key by the table of that time, and everything else about the list says whether it is
-/// the same.
-pub(super) fn as_named_in(now: &Agreement, last: Agreement, listed: &[ListedTerm]) -> Agreement {
-    let named = |(place, term): (usize, &Term)| {
-        let is_named = listed.get(place).is_some_and(|listed| listed.shop_name.is_some());
-        match now.terms.get(place).map(Term::scope) {
-            Some(scope @ Scope::Shop(_)) if is_named => term.clone().about(scope.clone()),
-            Some(_) | None => term.clone(),
-        }
+/// `last` about those shops that `now` is about: a name may have meant another key by the table of that
+/// time, and everything else about the list says whether it is the same.
+pub(super) fn as_named_in(
+    now: &Agreement,
+    last: Agreement,
+    listed: &[ListedTerm],
+    shops: &ShopTable,
+) -> Agreement {
+    let named = |listed: &ListedTerm| {
+        let resolved = listed.resolved(shops);
+        let is_meant = now.terms.iter().any(|term| term.scope() == resolved.scope());
+        if is_meant { resolved } else { listed.term.clone() }
     };
-    let terms = last.terms.iter().enumerate().map(named).collect();
-    Agreement { terms, ..last }
+    Agreement { terms: listed.iter().map(named).collect(), ..last }
 }
 
 /// The shops of the programme's own whose lines are taken for another shop.

@@ -50,7 +50,7 @@ pub(super) fn list_change(
     one_term_for_each_shop(survey, &next)?;
     nothing_for_the_worker_alone(&next, now)?;
     let Some(now) = now else { return Ok(ListChange::Start(next)) };
-    if next.list() == now.list() {
+    if next.list().says_the_same_as(&now.list()) {
         return Ok(ListChange::None);
     }
     let Some((before, settings)) = survey.before(&budget) else {
@@ -59,12 +59,12 @@ pub(super) fn list_change(
     // As it stands in the file: whichever shop a name means by now, the list is unchanged.
     let written = agreement_of(person, survey.settings(), Some(now), today, None);
     let last = agreement_of(before, settings, Some(now), today, None);
-    if written.list() == last.list() {
+    if written.list().says_the_same_as(&last.list()) {
         return Ok(ListChange::None);
     }
-    let last = as_named_in(now, last, before.terms(&settings.start));
+    let last = as_named_in(now, last, before.terms(&settings.start), shops);
     let is_start = before.agreement.is_none() && person.agreement.is_none();
-    if last.list() != now.list() {
+    if !last.list().says_the_same_as(&now.list()) {
         // While somebody's own list is in force, a new start list is not about them.
         if is_start && next.pots == last.pots {
             return Ok(ListChange::None);
