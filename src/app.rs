@@ -1,11 +1,12 @@
 //! Builds everything and runs it: the store, the directory, the committer, the listener.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -13,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::clock::Clock;
 use crate::committer::{Committer, CommitterSettings};
 use crate::config::{KeyPlace, usual_key_place};
-use crate::http::{self, EdgeParts, Listening};
+use crate::http::{self, Apart, Edge, EdgeParts, Limits, Listening, Part};
 use crate::ids::NewIds;
 use crate::ops::DailySeals;
 use crate::ops::health::Readiness;
@@ -40,8 +41,14 @@ const QUEUE_MOST: usize = 4096;
 /// What one gateway process is made of.
 #[derive(Debug, Clone)]
 pub struct AppSettings {
-    /// Port 0 takes any free port.
+    /// Where everybody is served who has no address of their own. Port 0 takes any free port.
     pub listen: SocketAddr,
+    /// Where issuers are served, apart from everybody else.
+    pub issuer_listen: Option<SocketAddr>,
+    /// Where operations are served, apart from everybody else.
+    pub operations_listen: Option<SocketAddr>,
+    /// Who speaks for many: what they connect is not limited for each of them.
+    pub proxies: Vec<IpAddr>,
     pub database_url: SecretString,
     /// The system's for a gateway; one that a story moves for a demo or a test.
     pub clock: Clock,
@@ -63,6 +70,9 @@ impl AppSettings {
         Self {
             listen,
             key: usual_key_place(database_url.expose_secret()),
+            issuer_listen: None,
+            operations_listen: None,
+            proxies: Limits::default().proxies,
             database_url,
             clock,
             ids: NewIds::default(),
@@ -87,6 +97,8 @@ pub enum StartError {
         #[source]
         error: io::Error,
     },
+    #[error("no thread can be started")]
+    Threads(#[source] io::Error),
 }
 
 /// A gateway at work.
@@ -99,7 +111,7 @@ pub struct App {
     ids: NewIds,
     readiness: Readiness,
     tokens: Tokens,
-    listening: Listening,
+    doors: Doors,
     stopping: watch::Sender<bool>,
     refreshing: JoinHandle<()>,
     keeping_up: Option<JoinHandle<()>>,
@@ -110,6 +122,9 @@ impl App {
     pub async fn start(settings: AppSettings) -> Result<Self, StartError> {
         let AppSettings {
             listen,
+            issuer_listen,
+            operations_listen,
+            proxies,
             database_url,
             clock,
             ids,
@@ -120,6 +135,7 @@ impl App {
             key,
         } = settings;
         metrics::start();
+        let apart = Apart::start().map_err(StartError::Threads)?;
         let store = Store::open(database_url.expose_secret(), connections).await?;
         store.use_key(&key).await?;
         if store.has_lost() {
@@ -138,8 +154,8 @@ impl App {
         let settings =
             CommitterSettings { committers, batch_most: BATCH_MOST, queue_most: QUEUE_MOST };
         let committer = Committer::start(&store, &directory, &clock, &ids, settings);
-        let tokens = Tokens::new(store.clone(), &token_issuer);
-        let router = http::router(EdgeParts {
+        let tokens = Tokens::new(store.for_people(), &token_issuer);
+        let edge = Edge::new(EdgeParts {
             directory: directory.clone(),
             committer: committer.clone(),
             clock: clock.clone(),
@@ -147,15 +163,17 @@ impl App {
             store: store.clone(),
             ids: ids.clone(),
             tokens: tokens.clone(),
+            apart,
         });
-        let listening = match http::listen(listen, router).await {
-            Ok(listening) => listening,
-            Err(error) => {
-                committer.stop().await;
-                store.close().await;
-                return Err(StartError::Listen { address: listen, error });
-            }
-        };
+        let doors =
+            match Doors::open(&edge, listen, issuer_listen, operations_listen, proxies).await {
+                Ok(doors) => doors,
+                Err(error) => {
+                    committer.stop().await;
+                    store.close().await;
+                    return Err(error);
+                }
+            };
         let (stopping, is_stopping) = watch::channel(false);
         let task = refresh(
             store.clone(),
@@ -169,7 +187,6 @@ impl App {
         let seals = DailySeals::new(store.clone(), directory.clone(), clock.clone(), ids.clone());
         let keeping_up = upkeep_every
             .map(|every| tokio::spawn(keep_up(upkeep, seals, store.clone(), every, is_stopping)));
-        tracing::info!(address = %listening.address(), "listening");
         Ok(Self {
             store,
             directory,
@@ -178,16 +195,26 @@ impl App {
             ids,
             readiness,
             tokens,
-            listening,
+            doors,
             stopping,
             refreshing,
             keeping_up,
         })
     }
 
-    /// Where it listens.
+    /// Where people are served, and everybody else who has no address of their own.
     pub const fn address(&self) -> SocketAddr {
-        self.listening.address()
+        self.doors.people.address()
+    }
+
+    /// Where issuers are served.
+    pub fn issuer_address(&self) -> SocketAddr {
+        self.doors.issuers.as_ref().map_or(self.address(), Listening::address)
+    }
+
+    /// Where operations are served.
+    pub fn operations_address(&self) -> SocketAddr {
+        self.doors.operations.as_ref().map_or(self.address(), Listening::address)
     }
 
     /// The programmes and connections in memory.
@@ -226,7 +253,7 @@ impl App {
     /// if the database is away.
     pub async fn stop(self) {
         self.readiness.stop();
-        self.listening.stop().await;
+        self.doors.close().await;
         self.committer.stop().await;
         self.stopping.send_replace(true);
         for task in [Some(self.refreshing), self.keeping_up].into_iter().flatten() {
@@ -238,6 +265,60 @@ impl App {
             tracing::warn!("the database did not let go in time");
         }
         tracing::info!("stopped");
+    }
+}
+
+/// The addresses at which it listens, each with a table of connections of its own.
+#[derive(Debug)]
+struct Doors {
+    people: Listening,
+    issuers: Option<Listening>,
+    operations: Option<Listening>,
+}
+
+impl Doors {
+    async fn open(
+        edge: &Edge,
+        people: SocketAddr,
+        issuers: Option<SocketAddr>,
+        operations: Option<SocketAddr>,
+        proxies: Vec<IpAddr>,
+    ) -> Result<Self, StartError> {
+        let limits = Limits { proxies, ..Limits::default() };
+        let open = async |address: SocketAddr, parts: &[Part]| {
+            let (router, limits) = (http::router(edge.clone(), parts), limits.clone());
+            // With an address of their own, issuers need not even share the threads that accept.
+            let is_issuers = parts.contains(&Part::Issuers);
+            let here = Handle::current();
+            let runtime = if is_issuers { &here } else { edge.apart.handle() };
+            let listening = http::listen(address, router, limits, runtime).await;
+            let listening = listening.map_err(|error| StartError::Listen { address, error })?;
+            tracing::info!(address = %listening.address(), ?parts, "listening");
+            Ok::<_, StartError>(listening)
+        };
+        let own = |part, address: Option<SocketAddr>| address.map(|address| (part, address));
+        let own = [own(Part::Issuers, issuers), own(Part::Operations, operations)];
+        let has_own = |part: &Part| own.iter().flatten().any(|(own, _)| own == part);
+        let shared: Vec<_> = Part::ALL.iter().copied().filter(|part| !has_own(part)).collect();
+        let apart = async |address: Option<SocketAddr>, part| match address {
+            Some(address) => open(address, &[part]).await.map(Some),
+            None => Ok(None),
+        };
+        Ok(Self {
+            people: open(people, &shared).await?,
+            issuers: apart(issuers, Part::Issuers).await?,
+            operations: apart(operations, Part::Operations).await?,
+        })
+    }
+
+    /// Accepts nothing more, and returns when the open requests have been answered.
+    async fn close(self) {
+        let close = async |listening: Option<Listening>| {
+            if let Some(listening) = listening {
+                listening.stop().await;
+            }
+        };
+        tokio::join!(self.people.stop(), close(self.issuers), close(self.operations));
     }
 }
 

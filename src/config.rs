@@ -6,7 +6,7 @@
 //! a value that may be secret.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
@@ -15,7 +15,16 @@ use secrecy::{ExposeSecret as _, SecretString};
 /// The settings file that is read when none is named, if it is there.
 pub const SETTINGS_FILE: &str = "sayso.toml";
 
-const KEYS: [&str; 5] = ["listen", "database_url", "committers", "token_issuer", "key_file"];
+const KEYS: [&str; 8] = [
+    "listen",
+    "issuer_listen",
+    "operations_listen",
+    "trusted_proxies",
+    "database_url",
+    "committers",
+    "token_issuer",
+    "key_file",
+];
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 const DEFAULT_TOKEN_ISSUER: &str = "sayso";
 const DEFAULT_COMMITTERS: usize = 2;
@@ -27,6 +36,14 @@ const SCHEMES: [&str; 3] = ["sqlite:", "postgres://", "postgresql://"];
 pub struct Config {
     /// Where to listen. `SAYSO_LISTEN`, `listen`.
     pub listen: Setting<SocketAddr>,
+    /// Where to listen for issuers, apart from everybody else. `SAYSO_ISSUER_LISTEN`, `issuer_listen`.
+    pub issuer_listen: Option<Setting<SocketAddr>>,
+    /// Where to listen for operations (`/metrics`, `/openapi.json`, `/version`), apart from everybody
+    /// else. `SAYSO_OPERATIONS_LISTEN`, `operations_listen`.
+    pub operations_listen: Option<Setting<SocketAddr>>,
+    /// Who connects for many others, and is not limited as one of them: this machine, unless it is
+    /// said. `SAYSO_TRUSTED_PROXIES`, `trusted_proxies`.
+    pub proxies: Setting<Vec<IpAddr>>,
     /// `sqlite:FILE` or `postgres://…`; may hold a password. `SAYSO_DATABASE_URL`,
     /// `SAYSO_DATABASE_URL_FILE`, `database_url`.
     pub database_url: Setting<SecretString>,
@@ -121,8 +138,14 @@ impl Config {
         let (database_url, data_folder) = reader.database_url(flags.database_url.as_ref());
         let listen = flags.listen.as_ref().map(|value| Setting::flag("--listen", value.clone()));
         let listen = reader.find(listen, "SAYSO_LISTEN", Some("listen"));
-        let listen = reader.parse(listen, DEFAULT_LISTEN, |text| {
-            text.parse().map_err(|_| "an address with a port, such as 127.0.0.1:8080")
+        let listen = reader.parse(listen, DEFAULT_LISTEN, address);
+        let issuers = reader.own_address("SAYSO_ISSUER_LISTEN", "issuer_listen");
+        let operations = reader.own_address("SAYSO_OPERATIONS_LISTEN", "operations_listen");
+        let proxies = reader.find(None, "SAYSO_TRUSTED_PROXIES", Some("trusted_proxies"));
+        let proxies = reader.parse(proxies, &this_machine(), |text| {
+            let one = |part: &str| part.trim().parse().ok();
+            let all: Option<Vec<IpAddr>> = text.split(',').map(one).collect();
+            all.ok_or("addresses without ports, with commas between them")
         });
         let committers = reader.find(None, "SAYSO_COMMITTERS", Some("committers"));
         let committers = reader.parse(committers, &DEFAULT_COMMITTERS.to_string(), |text| {
@@ -138,16 +161,36 @@ impl Config {
         let key = reader.key_place(database_url.as_ref());
         let log = reader.find(None, "SAYSO_LOG", None);
         let log = log.unwrap_or_else(|| Named::default_of("SAYSO_LOG", "info"));
-        match (listen, database_url, committers, issuer) {
-            (Some(listen), Some(database_url), Some(committers), Some(token_issuer))
-                if reader.problems.is_empty() =>
-            {
-                let log = log.setting;
-                Ok(Self { listen, database_url, data_folder, committers, token_issuer, key, log })
-            }
-            (_, _, _, _) => Err(ConfigError(reader.problems)),
+        match (listen, proxies, database_url, committers, issuer) {
+            (
+                Some(listen),
+                Some(proxies),
+                Some(database_url),
+                Some(committers),
+                Some(token_issuer),
+            ) if reader.problems.is_empty() => Ok(Self {
+                listen,
+                issuer_listen: issuers,
+                operations_listen: operations,
+                proxies,
+                database_url,
+                data_folder,
+                committers,
+                token_issuer,
+                key,
+                log: log.setting,
+            }),
+            (_, _, _, _, _) => Err(ConfigError(reader.problems)),
         }
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "an address with a port, such as 127.0.0.1:8080")
+}
+
+fn this_machine() -> String {
+    format!("{},{}", Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST)
 }
 
 impl<T> Setting<T> {
@@ -272,6 +315,12 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// An address that somebody may have for themselves.
+    fn own_address(&mut self, variable: &str, key: &str) -> Option<Setting<SocketAddr>> {
+        let found = self.find(None, variable, Some(key))?;
+        self.parse(Some(found), "", address)
     }
 
     /// The database's address. What is wrong with it is told without the address itself.
@@ -449,6 +498,32 @@ mod tests {
     }
 
     #[test]
+    fn issuers_and_operations_may_have_addresses_of_their_own() {
+        let config = read(&Flags::default(), &[HOME], &[]).unwrap();
+        assert_eq!((config.issuer_listen, config.operations_listen), (None, None));
+        assert_eq!(config.proxies.value, [IpAddr::from([127, 0, 0, 1]), "::1".parse().unwrap()]);
+        let variables = [
+            HOME,
+            ("SAYSO_ISSUER_LISTEN", "127.0.0.1:2"),
+            ("SAYSO_TRUSTED_PROXIES", "10.0.0.7, 2001:db8::1"),
+        ];
+        let files = [("sayso.toml", "operations_listen = \"127.0.0.1:3\"")];
+        let config = read(&Flags::default(), &variables, &files).unwrap();
+        assert_eq!(config.issuer_listen.unwrap().value.port(), 2);
+        assert_eq!(config.operations_listen.unwrap().value.port(), 3);
+        let expected: [IpAddr; 2] = ["10.0.0.7".parse().unwrap(), "2001:db8::1".parse().unwrap()];
+        assert_eq!(config.proxies.value, expected);
+        let variables = [
+            HOME,
+            ("SAYSO_ISSUER_LISTEN", "here"),
+            ("SAYSO_OPERATIONS_LISTEN", "8080"),
+            ("SAYSO_TRUSTED_PROXIES", "10.0.0.0/8"),
+        ];
+        let ConfigError(problems) = read(&Flags::default(), &variables, &[]).unwrap_err();
+        assert_eq!(problems.len(), 3, "{problems:?}");
+    }
+
+    #[test]
     fn a_secret_may_stand_in_a_file_of_its_own() {
         let variables = [("SAYSO_DATABASE_URL_FILE", "/run/url")];
         let files = [("/run/url", "postgres://u:p@h/d\n")];
@@ -494,7 +569,7 @@ mod tests {
         let ConfigError(problems) = read(&Flags::default(), &variables, &files).unwrap_err();
         let expected = [
             "/etc/own.toml: listen must be a text or a number",
-            "/etc/own.toml: there is no setting \"port\"; use one of listen, database_url, committers, token_issuer, key_file",
+            "/etc/own.toml: there is no setting \"port\"; use one of listen, issuer_listen, operations_listen, trusted_proxies, database_url, committers, token_issuer, key_file",
             "SAYSO_DATABASE_URL must be sqlite:FILE or postgres://USER@HOST/DATABASE",
             "SAYSO_LISTEN is \"localhost\": it must be an address with a port, such as 127.0.0.1:8080",
             "SAYSO_COMMITTERS is \"0\": it must be a whole number from 1 to 64",

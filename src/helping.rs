@@ -12,6 +12,8 @@ use crate::words::{News, Particular, Words};
 
 /// The most helpers that a person has at once.
 pub const HELPERS_MOST: usize = 10;
+/// The most that a person ever chooses: each is read when one is chosen.
+pub const HELPERS_EVER_MOST: usize = 200;
 /// The longest name, in characters.
 const NAME_CHARS_MAX: usize = 100;
 
@@ -44,6 +46,10 @@ pub async fn choose(
         return Err(ActError::invalid("name", "write their name, in up to 100 characters"));
     }
     let known = tx.members_about(&admitted.programme, &admitted.budget).await?;
+    if known.iter().filter(|member| member.role.is_chosen()).count() >= HELPERS_EVER_MOST {
+        let what = format!("{HELPERS_EVER_MOST} helpers are the most, with those of before");
+        return Err(ActError::Conflict(what));
+    }
     let is_helping = |member: &&Member| member.role.is_chosen() && is_active(member);
     if known.iter().filter(is_helping).count() >= HELPERS_MOST {
         return Err(ActError::Conflict(format!("{HELPERS_MOST} helpers are the most")));

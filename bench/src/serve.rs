@@ -16,13 +16,14 @@ use sayso::app::{App, AppSettings};
 use sayso::authorise::{Question, authorise};
 use sayso::clock::Clock;
 use sayso::domain::authorisation::AuthorisationRequest;
-use sayso::http::listen;
+use sayso::http::{Limits, listen};
 use sayso::ids::NewIds;
 use sayso::issuers::{Issuer, Origin, SignedMessage, Told, Verdict};
 use sayso::programme::directory::Directory;
 use sayso::store::{Connections, Store, StoreError};
 use secrecy::SecretString;
 use tokio::io::AsyncReadExt as _;
+use tokio::runtime::Handle;
 
 use crate::population::{self, CONNECTION, PROGRAMME, SECRET};
 
@@ -60,7 +61,7 @@ pub(crate) async fn serve(way: Way, url: Option<&str>, committers: Option<usize>
     let router = Router::new()
         .route("/issuers/{connection}/authorisations", post(answer))
         .with_state(server);
-    let listening = listen(any_port, router).await?;
+    let listening = listen(any_port, router, Limits::default(), &Handle::current()).await?;
     until_left_alone(listening.address()).await
 }
 

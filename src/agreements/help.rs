@@ -65,7 +65,15 @@ fn together(
 ) -> Result<List, ActError> {
     let known = list.term(&Scope::Everything);
     let mut limits = known.map_or_else(Vec::new, |term| term.limits().to_vec());
-    limits.push(Limit::PerPurchase(above));
+    let stricter = |limit: &Limit| match limit {
+        Limit::PerPurchase(most) => Some(most.minor()),
+        Limit::Amount { .. } | Limit::Count { .. } => None,
+    };
+    let known_above = limits.iter().filter_map(stricter).min();
+    if known_above.is_none_or(|known| above.minor() < known) {
+        limits.retain(|limit| stricter(limit).is_none());
+        limits.push(Limit::PerPurchase(above));
+    }
     let known_cooling = known.and_then(Term::cooling_days).unwrap_or(0);
     let term = Term::new(TermDraft {
         scope: Scope::Everything,

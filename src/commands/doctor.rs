@@ -2,6 +2,7 @@
 //! never what they are.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use jiff::Timestamp;
 use jiff::civil::date;
@@ -11,7 +12,7 @@ use serde_json::json;
 
 use super::{Common, Ending, Failure, Output, json, prepare_folder, result, with_causes};
 use crate::clock::Clock;
-use crate::config::{Config, KeyPlace, database_file};
+use crate::config::{Config, KeyPlace, Setting, SettingSource, database_file};
 use crate::domain::id::ConnectionId;
 use crate::ids::NewIds;
 use crate::ops::loss;
@@ -94,10 +95,27 @@ pub(super) async fn doctor(common: &Common, accept_loss: bool) -> Result<Ending,
 }
 
 fn settings(findings: &mut Findings, config: &Config) {
-    let Config { listen, database_url, data_folder: _, committers, token_issuer, key, log } =
-        config;
+    let Config {
+        listen,
+        issuer_listen,
+        operations_listen,
+        proxies,
+        database_url,
+        data_folder: _,
+        committers,
+        token_issuer,
+        key,
+        log,
+    } = config;
+    let shared = SettingSource::Default;
+    let own = |setting: &Option<Setting<SocketAddr>>| {
+        setting.as_ref().map_or(shared.clone(), |setting| setting.source.clone())
+    };
     for (name, source) in [
         ("listen", &listen.source),
+        ("issuer_listen", &own(issuer_listen)),
+        ("operations_listen", &own(operations_listen)),
+        ("trusted_proxies", &proxies.source),
         ("database_url", &database_url.source),
         ("committers", &committers.source),
         ("token issuer", &token_issuer.source),

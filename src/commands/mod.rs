@@ -113,8 +113,9 @@ enum Command {
         /// For whom
         #[arg(long, value_name = "ID", required_unless_present = "revoke")]
         member: Option<String>,
-        /// The token that counts no more, by its own name (its claim jti)
-        #[arg(long, value_name = "JTI", conflicts_with = "member")]
+        /// The token that counts no more: all of it, or its own name (its claim jti). Ends with 1 if no
+        /// such token was given out here
+        #[arg(long, value_name = "JTI|TOKEN", conflicts_with = "member")]
         revoke: Option<String>,
     },
     /// Shows and rotates the keys that tokens are signed with, and seals secrets with another key
@@ -167,7 +168,7 @@ enum KeysCommand {
         now: bool,
     },
     /// Seals every secret in the database with a new key. The one they are sealed with now has to be
-    /// given as always
+    /// given as always. Writes an SQLite file anew: nothing can be decided meanwhile
     Reseal {
         /// The file of the new key, made if it is not there; without it the key's own file gets a new
         /// key
@@ -231,9 +232,7 @@ impl Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        let is_key = matches!(&error, StoreError::Key(_));
-        let ending = if is_key { Ending::Settings } else { Ending::TryLater };
-        Self { ending, text: with_causes(&error) }
+        Self { ending: ending_of(&error), text: with_causes(&error) }
     }
 }
 
@@ -350,6 +349,13 @@ impl Common {
             }
         }
     }
+}
+
+/// What it means that a database could not be used: a file that is none will not become one, and a
+/// key that is missing will not come by itself.
+const fn ending_of(error: &StoreError) -> Ending {
+    let is_for_good = matches!(error, StoreError::NoDatabase(_) | StoreError::Key(_));
+    if is_for_good { Ending::Settings } else { Ending::TryLater }
 }
 
 /// Makes the folder of the default database.

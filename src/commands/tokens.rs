@@ -11,7 +11,7 @@ use crate::config::KeyPlace;
 use crate::domain::id::ProgrammeId;
 use crate::ids::NewIds;
 use crate::store::{KeyError, Store, StoreError};
-use crate::tokens::{Haste, KeyState, LEEWAY, LIFETIME, Tokens};
+use crate::tokens::{Haste, Issued, KeyState, LEEWAY, Recognised, Tokens};
 
 pub(super) async fn token(
     common: &Common,
@@ -22,51 +22,96 @@ pub(super) async fn token(
     let programme = parsed::<ProgrammeId>(programme)?;
     let issuer = common.config(None)?.token_issuer.value;
     let now = Clock::system().now();
-    let mut store = common.existing_store().await?;
+    // Names of tokens are proved by the keys, too.
+    let store = common.with_key(common.existing_store().await?).await?;
+    let tokens = Tokens::new(store.clone(), &issuer);
     let done = match (member, revoke) {
-        (Some(member), _) => {
-            let member = parsed(member)?;
-            store = common.with_key(store).await?;
-            let tokens = Tokens::new(store.clone(), &issuer);
-            let made = tokens.issue(&NewIds::default(), &programme, &member, now).await;
-            made.map(Some).map_err(|error| Failure::of(&error))
-        }
-        (None, Some(token)) => {
-            let revoked = revoke_token(&store, &programme, token, now).await;
-            revoked.map(|()| None).map_err(|error| Failure::of(&error))
-        }
+        (Some(member), _) => issue(&tokens, &programme, member, now).await.map(Done::Issued),
+        (None, Some(token)) => revoke_token(&store, &tokens, &programme, token, now).await,
         (None, None) => Err(Failure::new("say --member or --revoke")),
     };
     store.close().await;
-    match (done?, common.output) {
-        (Some(made), Output::Text) => {
-            result(format_args!("{}\n", made.text))?;
-            talk(format_args!("token {} counts until {}", made.token, made.expires_at));
-        }
-        (Some(made), Output::Json) => json(&serde_json::json!({
-            "token": made.text,
-            "jti": made.token,
-            "expires_at": made.expires_at.to_string(),
-        }))?,
-        (None, Output::Text | Output::Json) => {
-            talk(format_args!("the token counts no more"));
-        }
-    }
-    Ok(Ending::Done)
+    done?.tell(common.output)
 }
 
-/// Nobody here knows when it was made, so it is kept for as long as any token of now lives.
+/// What came of it.
+enum Done {
+    Issued(Issued),
+    Revoked(Recognised),
+    /// It had run out by itself.
+    Over(Recognised),
+    Unknown,
+}
+
+impl Done {
+    fn tell(&self, output: Output) -> Result<Ending, Failure> {
+        let revoked = |token: &Recognised| {
+            let Recognised { token, expires_at } = token;
+            serde_json::json!({
+                "known": true, "jti": token, "expires_at": expires_at.to_string(),
+            })
+        };
+        match (self, output) {
+            (Self::Issued(made), Output::Text) => {
+                result(format_args!("{}\n", made.text))?;
+                talk(format_args!("token {} counts until {}", made.token, made.expires_at));
+            }
+            (Self::Issued(made), Output::Json) => json(&serde_json::json!({
+                "token": made.text,
+                "jti": made.token,
+                "expires_at": made.expires_at.to_string(),
+            }))?,
+            (Self::Revoked(known) | Self::Over(known), Output::Json) => json(&revoked(known))?,
+            (Self::Revoked(known), Output::Text) => {
+                talk(format_args!("token {} was known, and counts no more", known.token));
+            }
+            (Self::Over(known), Output::Text) => {
+                let Recognised { token, expires_at } = known;
+                talk(format_args!("token {token} was known, and had run out at {expires_at}"));
+            }
+            (Self::Unknown, Output::Json) => json(&serde_json::json!({ "known": false }))?,
+            (Self::Unknown, Output::Text) => talk(format_args!(
+                "no such token was given out for this programme: nothing was revoked. Check what \
+                 was copied; if the keys were rotated with --now since, no token of before counts"
+            )),
+        }
+        let is_known = !matches!(self, Self::Unknown);
+        Ok(if is_known { Ending::Done } else { Ending::NotInOrder })
+    }
+}
+
+async fn issue(
+    tokens: &Tokens,
+    programme: &ProgrammeId,
+    member: &str,
+    now: Timestamp,
+) -> Result<Issued, Failure> {
+    let member = parsed(member)?;
+    let made = tokens.issue(&NewIds::default(), programme, &member, now).await;
+    made.map_err(|error| Failure::of(&error))
+}
+
 async fn revoke_token(
     store: &Store,
+    tokens: &Tokens,
     programme: &ProgrammeId,
     token: &str,
     now: Timestamp,
-) -> Result<(), StoreError> {
-    let until = now.checked_add(LIFETIME).and_then(|until| until.checked_add(LEEWAY));
-    let until = until.unwrap_or(Timestamp::MAX);
-    let mut tx = store.begin().await?;
-    tx.revoke_token(programme, token, until, now).await?;
-    tx.commit().await
+) -> Result<Done, Failure> {
+    let failed = |error: StoreError| Failure::of(&error);
+    let known = tokens.recognise(programme, token.trim()).await.map_err(failed)?;
+    let Some(known) = known else { return Ok(Done::Unknown) };
+    let until = known.expires_at.checked_add(LEEWAY).unwrap_or(Timestamp::MAX);
+    if until <= now {
+        return Ok(Done::Over(known));
+    }
+    let revoke = async {
+        let mut tx = store.begin().await?;
+        tx.revoke_token(programme, &known.token, until, now).await?;
+        tx.commit().await
+    };
+    revoke.await.map_err(failed)?;
+    Ok(Done::Revoked(known))
 }
 
 pub(super) async fn list(common: &Common) -> Result<Ending, Failure> {

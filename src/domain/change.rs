@@ -11,10 +11,13 @@ use jiff::civil::Time;
 
 use super::agreement::{Agreement, Answer, Decider, Hours, Scope, Term};
 use super::id::PotId;
-use super::limit::Limit;
+use super::limit::{Limit, said_twice};
 use super::merchant::MerchantRules;
 use super::money::{Currency, Money};
 use super::pot::PotPlan;
+
+/// How many terms a list has at most. Nobody reads more, and every decision looks at each.
+pub const TERMS_MOST: usize = 200;
 
 /// What an agreement says, apart from who agreed it when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,10 @@ pub struct List {
 pub enum ListError {
     #[error("two terms are about {0}; keep one")]
     Twice(Scope),
+    #[error("a list has at most {TERMS_MOST} terms; put some together")]
+    TooLong,
+    #[error("{0} has two limits of the same kind for the same period; keep one")]
+    LimitTwice(Scope),
     #[error("a sum of {0} is in another currency than the money, or below nothing")]
     Sum(Scope),
     #[error(
@@ -50,10 +57,16 @@ impl Agreement {
 }
 
 impl List {
-    /// Checks that this list can take the place of `before`.
+    /// Checks that this list can take the place of `before`. What is there already may stay as it is.
     pub fn check(&self, before: &Self, currency: Currency) -> Result<(), ListError> {
+        if self.terms.len() > TERMS_MOST.max(before.terms.len()) {
+            return Err(ListError::TooLong);
+        }
         let mut seen = BTreeSet::new();
         for term in &self.terms {
+            if said_twice(term.limits()).is_some() && !before.terms.contains(term) {
+                return Err(ListError::LimitTwice(term.scope().clone()));
+            }
             if !seen.insert(term.scope().clone()) {
                 return Err(ListError::Twice(term.scope().clone()));
             }

@@ -31,6 +31,16 @@ impl Limit {
     }
 }
 
+/// The first of `limits` that says again what an earlier one says, of the same period: one sum and
+/// one number of purchases for each.
+pub fn said_twice(limits: &[Limit]) -> Option<&Limit> {
+    let kind = |limit: &Limit| (matches!(limit, Limit::Count { .. }), limit.period());
+    let is_again = |(place, limit): &(usize, &Limit)| {
+        limits.iter().take(*place).any(|earlier| kind(earlier) == kind(limit))
+    };
+    limits.iter().enumerate().find(is_again).map(|(_, limit)| limit)
+}
+
 /// Which counter: one scope in one period.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CounterKey {

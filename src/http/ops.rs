@@ -1,6 +1,9 @@
-//! What operators and their machines ask: alive, ready, how much, which version.
+//! What operators and their machines ask: alive, ready, how much, which version, what the API offers.
+
+use std::sync::LazyLock;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -60,4 +63,15 @@ pub(super) async fn metrics(State(operations): State<Operations>) -> impl IntoRe
 /// `GET /version`: which release this is.
 pub(super) async fn version() -> impl IntoResponse {
     Json(VersionBody { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") })
+}
+
+/// What the API offers, written once.
+static OPENAPI: LazyLock<Bytes> = LazyLock::new(|| {
+    // Our own document is structs of texts and numbers, which always become JSON.
+    serde_json::to_vec(&super::document()).unwrap_or_default().into()
+});
+
+/// `GET /openapi.json`: what the API offers.
+pub(super) async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI.clone())
 }

@@ -13,6 +13,11 @@ use crate::ops::explain::ExplainError;
 use crate::store::StoreError;
 use crate::tokens::{RefusedToken, VerifyError};
 
+/// How many fields one answer names as wrong. Whoever mends them hears of the next.
+pub(super) const PROBLEMS_MOST: usize = 20;
+/// The longest pointer that is told; a longer one is cut.
+const POINTER_CHARS_MAX: usize = 200;
+
 /// Why a request got no answer of its own.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
@@ -60,6 +65,10 @@ pub enum ApiError {
     TryLater(#[source] StoreError),
     #[error("it could not be done just now; send it again")]
     TooLate,
+    #[error("this account has done all that one account does in a day; it can go on tomorrow")]
+    Enough,
+    #[error("too much is being asked at once; send it again in a moment")]
+    TooMany,
     #[error("something here broke; it has been noted")]
     Broken(#[source] Box<ActError>),
     #[error("something here broke; it has been noted")]
@@ -69,8 +78,8 @@ pub enum ApiError {
 /// One field of what was sent that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldProblem {
-    /// Where it is in the body, as a JSON pointer (RFC 6901).
-    #[schema(examples("/amount"))]
+    /// Where it is in the body, as a JSON pointer (RFC 6901), cut after 200 characters.
+    #[schema(examples("/amount"), max_length = 200)]
     pub pointer: String,
     /// What is wrong with it and what to do.
     pub detail: String,
@@ -82,6 +91,17 @@ impl FieldProblem {
         let gap = if field.is_empty() || field.starts_with('/') { "" } else { "/" };
         Self { pointer: format!("{gap}{field}"), detail: detail.into() }
     }
+}
+
+/// The first few problems, with pointers of a fair length: an answer is no echo of what was sent.
+fn told_of(mut problems: Vec<FieldProblem>) -> Vec<FieldProblem> {
+    problems.truncate(PROBLEMS_MOST);
+    for FieldProblem { pointer, .. } in &mut problems {
+        if let Some((end, _)) = pointer.char_indices().nth(POINTER_CHARS_MAX) {
+            pointer.truncate(end);
+        }
+    }
+    problems
 }
 
 /// Why a request got no answer of its own (RFC 9457).
@@ -101,8 +121,9 @@ pub(super) struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, examples("pass-on"))]
     instead: Option<&'static str>,
-    /// The fields of the body that are wrong, where there are any.
+    /// The fields of the body that are wrong, where there are any: the first 20.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 20)]
     errors: Vec<FieldProblem>,
 }
 
@@ -163,7 +184,8 @@ impl ApiError {
             Self::NoKey => "no_key",
             Self::OtherContent => "other_content",
             Self::StillRunning => "still_running",
-            Self::TryLater(_) | Self::TooLate => "try_later",
+            Self::Enough => "enough",
+            Self::TryLater(_) | Self::TooLate | Self::TooMany => "try_later",
             Self::Broken(_) | Self::Unreadable(_) => "broken",
         }
     }
@@ -221,7 +243,8 @@ impl ApiError {
             Self::StillRunning => {
                 (StatusCode::CONFLICT, "/problems/still-running", "Still being answered")
             }
-            Self::TryLater(_) | Self::TooLate => {
+            Self::Enough => (StatusCode::TOO_MANY_REQUESTS, "/problems/enough", "Enough for a day"),
+            Self::TryLater(_) | Self::TooLate | Self::TooMany => {
                 (StatusCode::SERVICE_UNAVAILABLE, "/problems/try-later", "Send it again")
             }
         }
@@ -247,8 +270,10 @@ impl ApiError {
             | Self::Barred(_)
             | Self::Invalid(_)
             | Self::Conflict(_)
+            | Self::Enough
             | Self::TryLater(_)
             | Self::TooLate
+            | Self::TooMany
             | Self::Broken(_)
             | Self::Unreadable(_) => None,
         }
@@ -266,9 +291,10 @@ impl ApiError {
             Self::BadToken(_) => {
                 Some((header::WWW_AUTHENTICATE, "Bearer realm=\"sayso\", error=\"invalid_token\""))
             }
-            Self::StillRunning | Self::TryLater(_) | Self::TooLate => {
+            Self::StillRunning | Self::TryLater(_) | Self::TooLate | Self::TooMany => {
                 Some((header::RETRY_AFTER, "1"))
             }
+            Self::Enough => Some((header::RETRY_AFTER, "3600")),
             Self::NotFound(_)
             | Self::WrongMethod
             | Self::TooLarge
@@ -296,7 +322,7 @@ impl ApiError {
         let cause = std::error::Error::source(self);
         if matches!(self, Self::Broken(_) | Self::Unreadable(_)) {
             tracing::error!(cause, "a request failed");
-        } else if matches!(self, Self::TryLater(_) | Self::TooLate) {
+        } else if matches!(self, Self::TryLater(_) | Self::TooLate | Self::TooMany) {
             tracing::warn!(cause, "a request must wait");
         } else if matches!(self, Self::BadToken(_)) {
             tracing::debug!(cause, "a token was refused");
@@ -310,7 +336,7 @@ impl IntoResponse for ApiError {
         let (status, kind, title) = self.told();
         let (field, detail, remedy) = (self.field(), self.to_string(), self.remedy());
         let instead = self.instead();
-        let errors = if let Self::Invalid(errors) = self { errors } else { Vec::new() };
+        let errors = if let Self::Invalid(errors) = self { told_of(errors) } else { Vec::new() };
         let status_code = status.as_u16();
         let body =
             Problem { r#type: kind, title, status: status_code, detail, field, instead, errors };

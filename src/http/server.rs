@@ -2,36 +2,42 @@
 //!
 //! `axum::serve` sets no limits, so the few lines around hyper's own server stand here. A request
 //! line with its headers has 2 seconds from its first byte; a connection may rest for a minute
-//! between requests, because an issuer that must connect anew for a card loses time.
+//! between requests, because an issuer that must connect anew for a card loses time. Which gives way
+//! when there are too many says [`Places`].
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::timeout;
 
-/// How many connections are open at once. More wait to be accepted.
-const CONNECTIONS_MOST: usize = 1024;
-/// From the first byte of a request to the end of its headers.
-const HEAD_WITHIN: Duration = Duration::from_secs(2);
+use super::guarded::{Arriving, Guarded, Leaving, Progress};
+use super::places::{Limits, NoPlace, Places, Seat};
+
 /// How long a connection may rest between requests.
 const REST_AT_MOST: Duration = Duration::from_mins(1);
+/// The longest head of a request. Others are answered 431.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// How much of an answer the system takes before its peer has taken some.
+const SEND_BYTES: u32 = 128 * 1024;
+/// How many connections wait to be accepted.
+const BACKLOG: u32 = 1024;
 /// How long open requests may take once the server stops; more than any issuer waits.
 const FINISH_WITHIN: Duration = Duration::from_secs(5);
-/// After a failure to accept, mostly for want of file handles.
+/// After a failure to accept.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// A listener at work.
@@ -57,40 +63,47 @@ impl Listening {
     }
 }
 
-/// Listens at `address` and serves `router`.
-pub async fn listen(address: SocketAddr, router: Router) -> io::Result<Listening> {
-    let listener = TcpListener::bind(address).await?;
+/// Listens at `address` and serves `router`, all of it in `runtime`.
+pub async fn listen(
+    address: SocketAddr,
+    router: Router,
+    limits: Limits,
+    runtime: &Handle,
+) -> io::Result<Listening> {
+    let bound = runtime.spawn(async move { bind(address) }).await;
+    let listener = bound.map_err(io::Error::other)??;
     let address = listener.local_addr()?;
     let (stop, stopping) = watch::channel(false);
-    let task = tokio::spawn(accept(listener, router, stopping));
+    let task = runtime.spawn(accept(listener, router, Places::new(limits), stopping));
     Ok(Listening { address, stop, task })
 }
 
-async fn accept(listener: TcpListener, router: Router, mut stopping: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MOST));
+/// A listener whose connections keep little in the system: it would take megabytes for each of them
+/// that reads nothing, and filling these takes the time of others.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restart need not wait for the connections of before to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(SEND_BYTES)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    places: Arc<Places>,
+    mut stopping: watch::Receiver<bool>,
+) {
     let mut open = JoinSet::new();
     loop {
         while open.try_join_next().is_some() {}
-        let next = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
-        };
-        let (place, accepted) = tokio::select! {
-            next = next => next,
+        let next = tokio::select! {
+            next = seated(&listener, &places) => next,
             () = told(&mut stopping) => break,
         };
-        match accepted {
-            Ok((stream, _)) => {
-                let (router, stopping) = (router.clone(), stopping.clone());
-                open.spawn(async move {
-                    serve(stream, router, stopping).await;
-                    drop(place);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
-            }
+        if let Some((stream, seat)) = next {
+            open.spawn(serve(stream, seat, router.clone(), stopping.clone()));
         }
     }
     drop(listener);
@@ -100,103 +113,72 @@ async fn accept(listener: TcpListener, router: Router, mut stopping: watch::Rece
     }
 }
 
+/// The next connection, with its place; none when it got none.
+async fn seated(listener: &TcpListener, places: &Arc<Places>) -> Option<(TcpStream, Seat)> {
+    let (stream, peer) = match listener.accept().await {
+        Ok(accepted) => accepted,
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be accepted");
+            // Mostly for want of file handles: whoever keeps one for nothing gives it back.
+            places.give_way();
+            tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
+            return None;
+        }
+    };
+    loop {
+        match places.seat(peer.ip()) {
+            Ok(seat) => return Some((stream, seat)),
+            Err(NoPlace::PeerBusy) => return None,
+            Err(NoPlace::AllBusy) => places.freed().await,
+        }
+    }
+}
+
 /// Returns when it is time to stop.
 async fn told(stopping: &mut watch::Receiver<bool>) {
     stopping.wait_for(|is_stopping| *is_stopping).await.ok();
 }
 
-async fn serve(stream: TcpStream, router: Router, mut stopping: watch::Receiver<bool>) {
+async fn serve(stream: TcpStream, seat: Seat, router: Router, mut stopping: watch::Receiver<bool>) {
     // Answers are small: waiting to fill a packet would only make them late.
     stream.set_nodelay(true).ok();
-    let phase = Arc::new(AtomicUsize::new(0));
-    let stream = Guarded { stream, phase: Arc::clone(&phase), head_by: None };
+    let progress = Progress::new(seat);
+    let stream = Guarded::new(stream, Arc::clone(&progress));
     let router = TowerToHyperService::new(router);
-    let service = service_fn(|request| {
-        phase.fetch_add(1, Ordering::Relaxed);
-        let (answer, phase) = (router.call(request), Arc::clone(&phase));
+    let service = service_fn(|request: Request<Incoming>| {
+        progress.step();
+        let progress = Arc::clone(&progress);
+        let request = request.map(|body| Arriving::new(body, Arc::clone(&progress)));
+        let answer = router.call(request);
         async move {
             let answer = answer.await;
-            phase.fetch_add(1, Ordering::Relaxed);
-            answer
+            progress.step();
+            answer.map(|answer| answer.map(|body| Leaving::new(body, progress)))
         }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(REST_AT_MOST)
+        .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = told(&mut stopping) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let ended = loop {
+        tokio::select! {
+            // First: what has arrived already is read before the connection is told to go.
+            biased;
+            ended = connection.as_mut() => break ended,
+            () = progress.seat().must_go() => {
+                if !progress.seat().is_kept() {
+                    return;
+                }
+            }
+            () = told(&mut stopping) => {
+                connection.as_mut().graceful_shutdown();
+                break connection.await;
+            }
         }
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended badly");
-    }
-}
-
-/// A stream that fails when the head of a request takes too long from its first byte.
-///
-/// hyper's own timeout starts when the request before it was answered, and so cannot tell a slow
-/// head from a connection that rests.
-struct Guarded {
-    stream: TcpStream,
-    /// Counts the beginnings and ends of requests: even while none is being answered.
-    phase: Arc<AtomicUsize>,
-    /// When the head that is arriving must be whole, and the phase in which it began to arrive.
-    head_by: Option<(usize, Pin<Box<Sleep>>)>,
-}
-
-impl AsyncRead for Guarded {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let phase = self.phase.load(Ordering::Relaxed);
-        self.head_by.take_if(|(began, _)| *began != phase);
-        if let Some((_, head_by)) = &mut self.head_by
-            && head_by.as_mut().poll(cx).is_ready()
-        {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        if phase.is_multiple_of(2) && self.head_by.is_none() {
-            let by = Instant::now().checked_add(HEAD_WITHIN).unwrap_or_else(Instant::now);
-            self.head_by = Some((phase, Box::pin(sleep_until(by))));
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Guarded {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -1,6 +1,8 @@
 //! Reads an issuer's JSON strictly, and says where it is wrong.
 
-use serde::Deserialize;
+use std::borrow::Cow;
+
+use serde::de::DeserializeOwned;
 
 use super::RefusedMessage;
 
@@ -9,22 +11,26 @@ const DEPTH_MAX: u32 = 64;
 
 const NUL_FOUND: &str = "it holds a NUL character";
 
-/// A verified message's text: no NUL character in it, and not too deep.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Body<'a>(&'a str);
+/// A verified message's text: every text in it can be kept, and it is not too deep.
+#[derive(Debug, Clone)]
+pub(super) struct Body<'a>(Cow<'a, str>);
 
 impl<'a> Body<'a> {
-    /// PostgreSQL stores no NUL in a text, so none may get further than here.
+    /// PostgreSQL stores no NUL in a text, and half of a pair of surrogates is no character: none of
+    /// them may get further than here. What the issuer signed has happened, and would be sent again
+    /// for ever if it were refused: it is read with U+FFFD in their places.
     pub(super) fn new(bytes: &'a [u8]) -> Result<Self, RefusedMessage> {
         let text = str::from_utf8(bytes)
             .map_err(|_| RefusedMessage::malformed("body", "it is not UTF-8"))?;
-        look_over(bytes)?;
-        Ok(Self(text))
+        Ok(Self(match look_over(bytes)? {
+            Escapes::Fit => Cow::Borrowed(text),
+            Escapes::Unfit => Cow::Owned(mended(text)),
+        }))
     }
 
     /// Reads the whole text as one `T`. An error names the field, such as `data.object.amount`.
-    pub(super) fn read<T: Deserialize<'a>>(self) -> Result<T, RefusedMessage> {
-        serde_json::from_str(self.0).map_err(|error| {
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, RefusedMessage> {
+        serde_json::from_str(&self.0).map_err(|error| {
             let earlier_lines = self.0.split_inclusive('\n').take(error.line().saturating_sub(1));
             let start: usize = earlier_lines.map(str::len).sum();
             let end = start.saturating_add(error.column()).min(self.0.len());
@@ -43,20 +49,29 @@ fn complaint(error: &serde_json::Error) -> String {
     }
 }
 
-fn look_over(bytes: &[u8]) -> Result<(), RefusedMessage> {
+/// Whether a text has escapes that may stand for no character that can be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Escapes {
+    Fit,
+    Unfit,
+}
+
+fn look_over(bytes: &[u8]) -> Result<Escapes, RefusedMessage> {
     let refuse = |rest: &[u8], what| {
         let end = bytes.len().saturating_sub(rest.len());
         let before = bytes.get(..end).unwrap_or_default();
         RefusedMessage::malformed(path_at_end(before), what)
     };
     let mut depth = 0_u32;
+    let mut escapes = Escapes::Fit;
     let mut rest = bytes;
     while let [byte, after @ ..] = rest {
         rest = after;
         match byte {
             0 => return Err(refuse(after, NUL_FOUND)),
             b'"' => {
-                rest = after_text(after).map_err(|at_nul| refuse(at_nul, NUL_FOUND))?;
+                rest =
+                    after_text(after, &mut escapes).map_err(|at_nul| refuse(at_nul, NUL_FOUND))?;
             }
             b'{' | b'[' => {
                 depth = depth.saturating_add(1);
@@ -68,22 +83,60 @@ fn look_over(bytes: &[u8]) -> Result<(), RefusedMessage> {
             _ => {}
         }
     }
-    Ok(())
+    Ok(escapes)
 }
 
 /// What follows the closing quote of a text that was just opened. The error is what follows a NUL
-/// character in it, written out or escaped.
-fn after_text(opened: &[u8]) -> Result<&[u8], &[u8]> {
+/// character in it that is written out.
+fn after_text<'b>(opened: &'b [u8], escapes: &mut Escapes) -> Result<&'b [u8], &'b [u8]> {
     let mut rest = opened;
     while let Some(at) = memchr::memchr3(b'"', b'\\', 0, rest) {
         let (found, after) = rest.get(at..).and_then(<[u8]>::split_first).unwrap_or((&b'"', b""));
         match found {
             b'"' => return Ok(after),
-            b'\\' if !after.starts_with(b"u0000") => rest = after.get(1..).unwrap_or_default(),
+            b'\\' => {
+                if let [b'u', b'd' | b'D', ..] | [b'u', b'0', b'0', b'0', b'0', ..] = after {
+                    *escapes = Escapes::Unfit;
+                }
+                rest = after.get(1..).unwrap_or_default();
+            }
             _ => return Err(after),
         }
     }
     Ok(b"")
+}
+
+/// `text` with U+FFFD in the place of every escaped NUL and of every half of a pair of surrogates.
+/// Nothing changes its place.
+fn mended(text: &str) -> String {
+    const REPLACEMENT: &str = "\\ufffd";
+
+    let mut whole = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, escape)) = rest.find('\\').and_then(|at| rest.split_at_checked(at)) {
+        whole.push_str(before);
+        let (kept, length) = match (escaped(escape), escape.get(6..).and_then(escaped)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (None, 12),
+            (Some(0 | 0xd800..=0xdfff), _) => (Some(REPLACEMENT), 6),
+            (Some(_), _) => (None, 6),
+            // The backslash and the one character that it stands before.
+            (None, _) => {
+                (None, 1_usize.saturating_add(escape.chars().nth(1).map_or(0, char::len_utf8)))
+            }
+        };
+        let (this, after) = escape.split_at_checked(length).unwrap_or((escape, ""));
+        whole.push_str(kept.unwrap_or(this));
+        rest = after;
+    }
+    whole.push_str(rest);
+    whole
+}
+
+/// The UTF-16 unit that an escape at the start of `text` stands for.
+fn escaped(text: &str) -> Option<u32> {
+    let digits = text.strip_prefix("\\u")?.get(..4)?;
+    let are_digits = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    are_digits.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
 }
 
 /// The field that is being read where `before` ends: keys joined by points, lists left out.
@@ -137,12 +190,17 @@ fn split_text(after_quote: &[u8]) -> (&[u8], &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
     use serde_json::Value;
 
     use super::*;
 
-    fn refused<'a, T: Deserialize<'a>>(text: &'a str) -> (String, String) {
-        match Body::new(text.as_bytes()).and_then(Body::read::<T>) {
+    fn read<T: DeserializeOwned>(text: &str) -> Result<T, RefusedMessage> {
+        Body::new(text.as_bytes()).and_then(|body| body.read())
+    }
+
+    fn refused<T: DeserializeOwned>(text: &str) -> (String, String) {
+        match read::<T>(text) {
             Err(RefusedMessage::Malformed { field, what }) => (field, what),
             Err(RefusedMessage::Signature(error)) => panic!("{error}"),
             Ok(_) => panic!("{text} was taken"),
@@ -189,13 +247,7 @@ mod tests {
 
     #[test]
     fn no_nul_character_gets_in() {
-        let cases = [
-            (r#"{"a":{"b":"x\u0000"}}"#, "a.b"),
-            (r#"{"a":["\\\u0000"]}"#, "a"),
-            (r#"{"a\u0000":1}"#, "a\\"),
-            ("{\"a\":\"\0\"}", "a"),
-            ("\0", "body"),
-        ];
+        let cases = [("{\"a\":{\"b\":\"\0\"}}", "a.b"), ("{\"a\":\"\0\"}", "a"), ("\0", "body")];
         for (text, field) in cases {
             assert_eq!(
                 refused::<Value>(text),
@@ -204,8 +256,30 @@ mod tests {
             );
         }
         for fine in [r#"{"a":"\\u0000"}"#, r#"{"a":"\u0001u0000"}"#, r#""\"u0000""#] {
-            assert!(Body::new(fine.as_bytes()).and_then(Body::read::<Value>).is_ok(), "{fine}");
+            assert_eq!(read::<Value>(fine).unwrap(), serde_json::from_str::<Value>(fine).unwrap());
         }
+    }
+
+    #[test]
+    fn what_stands_for_no_character_is_read_as_one_that_says_so() {
+        for (text, expected) in [
+            (r#"{"a":{"b":"x\u0000"}}"#, r#"{"a":{"b":"x\ufffd"}}"#),
+            (r#"{"a":["\\\u0000"]}"#, r#"{"a":["\\\ufffd"]}"#),
+            (r#"{"a\u0000":1}"#, r#"{"a\ufffd":1}"#),
+            (r#"["\ud800"]"#, r#"["\ufffd"]"#),
+            (r#"["\uDFff é\""]"#, r#"["\ufffd é\""]"#),
+            (r#"["\ud83d\ude00"]"#, r#"["😀"]"#),
+            (r#"["\ud83d\ud83d\ude00\ude00"]"#, r#"["\ufffd😀\ufffd"]"#),
+            (r#"["\ud83d\\ude00"]"#, r#"["\ufffd\\ude00"]"#),
+            (r#"["\\ud800", "\ud83dx"]"#, r#"["\\ud800", "\ufffdx"]"#),
+        ] {
+            let expected: Value = serde_json::from_str(expected).unwrap();
+            assert_eq!(read::<Value>(text).unwrap(), expected, "{text}");
+        }
+        for broken in [r#"["\ud8"]"#, r#"["\ud800"#, r#"["\u+d80"]"#, "[\"\\ud800\\é\"]"] {
+            assert!(read::<Value>(broken).is_err(), "{broken}");
+        }
+        assert_eq!(refused::<Inner>(r#"{"x":"\ud800","amount":"\udfff"}"#).0, "amount");
     }
 
     #[test]

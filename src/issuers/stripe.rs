@@ -1,5 +1,6 @@
 //! Stripe Issuing: real-time authorisations, and the events that follow.
 
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -19,6 +20,8 @@ use crate::domain::presentment::{
 };
 use crate::wire::stripe as wire;
 
+/// From the first second of 2000 to the last one of 2199.
+const TIMES: RangeInclusive<i64> = 946_684_800..=7_258_118_399;
 /// The most that one message may be about: a thousand million units with two decimals.
 const AMOUNT_MINOR_MAX: i64 = 1_000_000_000_00;
 
@@ -76,7 +79,7 @@ pub(super) fn decode_authorisation(
         sequence,
         card: reference("data.object.card.id", &about.card.id)?,
         amount,
-        bought_at: about.created.and_then(|second| Timestamp::from_second(second).ok()),
+        bought_at: made_at(about.created),
         cash_back,
         atm_fee,
         transaction_amount: transaction_amount.unwrap_or(amount),
@@ -97,8 +100,6 @@ pub(super) fn decode_event(body: &[u8]) -> Result<IssuerEvent, RefusedMessage> {
     let body = Body::new(body)?;
     let envelope: wire::SealedEvent = body.read()?;
     let id: IssuerReference = reference("id", &envelope.id)?;
-    let at = Timestamp::from_second(envelope.created)
-        .map_err(|_| RefusedMessage::malformed("created", "it is not a time in Unix seconds"))?;
     let kind = envelope.type_;
     if !(1..=100).contains(&kind.len()) || !kind.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(RefusedMessage::malformed("type", "it is not the name of an event"));
@@ -108,7 +109,7 @@ pub(super) fn decode_event(body: &[u8]) -> Result<IssuerEvent, RefusedMessage> {
         return Err(RefusedMessage::malformed("type", what));
     }
     // It is genuine and has happened: what cannot be understood of it is kept, not refused.
-    let body = event_body(&body, &kind, at, &id)
+    let body = event_body(&body, &kind, envelope.created, &id)
         .unwrap_or_else(|refused| EventBody::Unclear { why: refused.to_string() });
     Ok(IssuerEvent { reference: id, kind, body })
 }
@@ -128,13 +129,17 @@ const fn message_kind(is_first: bool) -> MessageKind {
 fn event_body(
     body: &Body<'_>,
     kind: &str,
-    at: Timestamp,
+    created: Option<i64>,
     id: &IssuerReference,
 ) -> Result<EventBody, RefusedMessage> {
+    let at = || {
+        let what = "it is not a time in Unix seconds from 2000 to 2199";
+        made_at(created).ok_or_else(|| RefusedMessage::malformed("created", what))
+    };
     match kind {
         wire::AUTHORIZATION_CREATED | wire::AUTHORIZATION_UPDATED => {
             let kind = message_kind(kind == wire::AUTHORIZATION_CREATED);
-            let place = Place { at, kind, event: id };
+            let place = Place { at: at()?, kind, event: id };
             standing(&body.read::<wire::Event<wire::Authorization>>()?.data.object, place)
         }
         wire::TRANSACTION_CREATED => {
@@ -147,7 +152,7 @@ fn event_body(
                 _ => None,
             };
             let kind = message_kind(kind == wire::DISPUTE_CREATED);
-            dispute(body, funds, Place { at, kind, event: id })
+            dispute(body, funds, Place { at: at()?, kind, event: id })
         }
         _ => Ok(EventBody::Other),
     }
@@ -258,9 +263,10 @@ fn is_without_us(reason: &str) -> bool {
     REASONS.contains(&reason)
 }
 
-/// When an object was made; none when the message does not tell it as a time.
+/// When a message or an object was made; none when that is not told as a time of these two centuries.
+/// A clock that is that wrong would put one message behind all others of its purchase, for ever.
 fn made_at(created: Option<i64>) -> Option<Timestamp> {
-    Timestamp::from_second(created?).ok()
+    Timestamp::from_second(created.filter(|second| TIMES.contains(second))?).ok()
 }
 
 /// Why a question was refused, by Stripe's own word for it. None where the answer was ours.

@@ -114,8 +114,8 @@ impl DailySeals {
                 tracing::info!(%programme, number, %root, "sealed");
                 Ok(())
             }
-            // Another gateway was first.
-            Err(StoreError::Contended(_)) => Ok(()),
+            // Another gateway was first, or nobody could be: the next round looks again.
+            Err(error) if error.is_transient() => Ok(()),
             Err(error) => Err(error.into()),
         }
     }

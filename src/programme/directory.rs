@@ -208,6 +208,12 @@ impl Directory {
         Self { store, known: Arc::default() }
     }
 
+    /// The same directory for whoever calls the API: what it has to read, it reads as they do.
+    #[must_use]
+    pub fn for_people(&self) -> Self {
+        Self { store: self.store.for_people(), known: Arc::clone(&self.known) }
+    }
+
     /// The agreements that are known.
     pub fn agreements(&self) -> &Agreements {
         &self.known.agreements

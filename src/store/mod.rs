@@ -41,11 +41,14 @@ mod upkeep;
 mod writing;
 
 use std::any::Any as Anything;
+use std::fs::File;
+use std::io::Read as _;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use sqlx::any::AnyConnectOptions;
 use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transaction};
+use tokio::sync::OwnedSemaphorePermit;
 
 pub use self::activity::LoadedRow;
 pub use self::acts::{ActRow, ActsReader, LookRow};
@@ -68,7 +71,7 @@ pub use self::members::DutyRow;
 pub use self::owners::{CardKey, CardOwners};
 pub use self::people::{CardRow, PersonRow};
 pub use self::plans::Plan;
-use self::pools::{Address, Pools};
+use self::pools::{Address, Pools, User};
 pub use self::programmes::{
     BUDGET, LOAD, POT_PLAN, ProgrammeRow, SecretName, SecretRow, pot_plan_digest,
 };
@@ -135,6 +138,9 @@ pub enum StoreError {
     Contended(&'static str),
     #[error("{0:?} is no database address: use sqlite:FILE or postgres://…")]
     UnknownScheme(String),
+    /// The address names a file that is something else. It was not changed.
+    #[error("{0} is a file, but not a SQLite database: check the address of the database")]
+    NoDatabase(String),
 }
 
 impl StoreError {
@@ -151,7 +157,8 @@ impl StoreError {
             | Self::File(..)
             | Self::Key(_)
             | Self::Corrupt(_)
-            | Self::UnknownScheme(_) => false,
+            | Self::UnknownScheme(_)
+            | Self::NoDatabase(_) => false,
         }
     }
 
@@ -166,7 +173,8 @@ impl StoreError {
             | Self::Key(_)
             | Self::Corrupt(_)
             | Self::Contended(_)
-            | Self::UnknownScheme(_) => false,
+            | Self::UnknownScheme(_)
+            | Self::NoDatabase(_) => false,
         }
     }
 
@@ -224,6 +232,7 @@ fn is_conflict(error: &sqlx::Error) -> bool {
 pub struct Store {
     dialect: Dialect,
     pools: Arc<Pools>,
+    user: User,
     mark: Option<Arc<Mark>>,
     statements: Arc<Statements>,
     sealing: Arc<Sealing>,
@@ -240,6 +249,8 @@ pub struct Tx {
     spent: Vec<Box<dyn Anything + Send>>,
     statements: Arc<Statements>,
     sealing: Arc<Sealing>,
+    // Kept for its drop, after the transaction's.
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 /// How many connections a store opens.
@@ -255,6 +266,9 @@ impl Default for Connections {
         Self { writers: 4, readers: 4 }
     }
 }
+
+/// How many transactions of people write at once, on PostgreSQL.
+const OF_PEOPLE: u32 = 4;
 
 impl Store {
     /// Connects to `url` and applies the migrations that are missing. What reads or writes secrets
@@ -272,10 +286,13 @@ impl Store {
         let scheme = url.split(':').next().unwrap_or_default();
         let dialect = Dialect::of_scheme(scheme)
             .ok_or_else(|| StoreError::UnknownScheme(url.chars().take(12).collect()))?;
-        let (address, writers, mark) = match dialect {
-            Dialect::Sqlite => (sqlite_address(url), 1, mark_beside(url)?),
+        if let Some(file) = sqlite_file(url).filter(|file| is_something_else(file)) {
+            return Err(StoreError::NoDatabase(file.to_owned()));
+        }
+        let (address, writers, of_people, mark) = match dialect {
+            Dialect::Sqlite => (sqlite_address(url), 1, 0, mark_beside(url)?),
             // It guards its log with checksums, and has standbys.
-            Dialect::Postgres => (url.to_owned(), connections.writers, None),
+            Dialect::Postgres => (url.to_owned(), connections.writers, OF_PEOPLE, None),
         };
         let connections = Connections { writers, ..connections };
         let options = AnyConnectOptions::from_str(&address)?;
@@ -288,14 +305,22 @@ impl Store {
         Ok(Self {
             dialect,
             mark,
-            pools: Arc::new(Pools::open(dialect, connections, &address).await?),
+            pools: Arc::new(Pools::open(dialect, connections, of_people, &address).await?),
+            user: User::Gateway,
             statements: Arc::new(Statements::new(dialect)),
             sealing: Arc::default(),
         })
     }
 
+    /// The same database for whoever calls the API: what they do takes no connection, and no place in
+    /// a queue, that a decision waits for.
+    #[must_use]
+    pub fn for_people(&self) -> Self {
+        Self { user: User::People, ..self.clone() }
+    }
+
     async fn migrate(&self) -> Result<(), StoreError> {
-        let mut connection = self.pools.writers().acquire().await?;
+        let mut connection = self.pools.writers(self.user).acquire().await?;
         let migrations = match self.dialect {
             Dialect::Sqlite => sqlx::migrate!("migrations/sqlite"),
             Dialect::Postgres => sqlx::migrate!("migrations/postgres"),
@@ -311,7 +336,8 @@ impl Store {
 
     /// Begins a transaction that will write. On SQLite it locks the file at once.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        let writers = self.pools.writers();
+        let turn = self.pools.turn(self.user).await.map_err(StoreError::Unavailable)?;
+        let writers = self.pools.writers(self.user);
         let inner = match self.dialect {
             Dialect::Sqlite => writers.begin_with("BEGIN IMMEDIATE").await,
             // Whatever the server's default: what is read after a lock must be what is there then.
@@ -319,7 +345,7 @@ impl Store {
         };
         let inner = inner.map_err(StoreError::Unavailable)?;
         crash::reach("begun");
-        Ok(self.tx(inner))
+        Ok(Tx { _turn: turn, ..self.tx(inner) })
     }
 
     /// Begins a transaction that only reads, and sees one moment.
@@ -335,7 +361,8 @@ impl Store {
 
     fn tx(&self, inner: Transaction<'static, Any>) -> Tx {
         let (statements, sealing) = (Arc::clone(&self.statements), Arc::clone(&self.sealing));
-        Tx { inner, mark: self.mark.clone(), newest: None, spent: Vec::new(), statements, sealing }
+        let (mark, spent) = (self.mark.clone(), Vec::new());
+        Tx { inner, mark, newest: None, spent, statements, sealing, _turn: None }
     }
 
     /// Whether the database lacks what was committed, so that nothing may be approved.
@@ -400,20 +427,21 @@ impl Store {
     }
 
     fn readers(&self) -> AnyPool {
-        self.pools.readers()
+        self.pools.readers(self.user)
     }
 }
 
 impl Tx {
     /// Makes everything durable. Only after this may anybody be told.
     pub async fn commit(self) -> Result<(), StoreError> {
-        let Self { inner, mark, newest, spent, statements: _, sealing: _ } = self;
+        let Self { inner, mark, newest, spent, statements: _, sealing: _, _turn: turn } = self;
         crash::reach("committing");
         // The commit has been sent when its future waits for the first time.
         let (committed, ()) = tokio::join!(biased; inner.commit(), async { drop(spent) });
         committed.map_err(|error| {
             if is_conflict(&error) { error.into() } else { StoreError::InDoubt(error) }
         })?;
+        drop(turn);
         crash::reach("committed");
         if let Some((mark, newest)) = mark.zip(newest) {
             mark.write(newest);
@@ -446,6 +474,21 @@ fn mark_beside(url: &str) -> Result<Option<Arc<Mark>>, StoreError> {
 
 fn mark_error(mark: &Mark, error: std::io::Error) -> StoreError {
     StoreError::Mark(mark.path().display().to_string(), error)
+}
+
+/// The file that `url` names, if it is one of SQLite's.
+fn sqlite_file(url: &str) -> Option<&str> {
+    let file = url.strip_prefix("sqlite:")?;
+    file.split('?').next().map(|file| file.strip_prefix("//").unwrap_or(file))
+}
+
+/// Whether there is a file that no database of SQLite begins like. An empty one is a new database.
+fn is_something_else(file: &str) -> bool {
+    const BEGINNING: &[u8; 16] = b"SQLite format 3\0";
+
+    let mut first = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(16).read_to_end(&mut first));
+    read.is_ok() && !first.is_empty() && first != BEGINNING
 }
 
 /// Adds what makes SQLite create the file if it is not there.

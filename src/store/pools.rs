@@ -1,11 +1,13 @@
 //! The connections of a store: those that write, and those that only read.
 
 use std::fmt;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyConnection, AnyPool, Connection as _, Executor as _, Row as _};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use super::{Connections, Dialect, StoreError};
 
@@ -17,12 +19,33 @@ const HAD_WITHIN: Duration = Duration::from_secs(2);
 pub(super) struct Pools {
     writers: Maker,
     readers: Maker,
+    writers_of_people: Maker,
     open: RwLock<Open>,
+    /// On SQLite the writer has a queue: people have one place in it at a time, so that a till waits
+    /// for one of their transactions at most.
+    turn_of_people: Option<Arc<Semaphore>>,
+}
+
+/// Who uses a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum User {
+    /// Decisions and events, and what keeps them going.
+    Gateway,
+    /// Whoever calls the API. On PostgreSQL they have connections of their own: a connection that is
+    /// taken, or whose answer nobody fetches in time, is never one that a decision needs.
+    People,
 }
 
 #[derive(Debug, Clone)]
 struct Open {
-    /// Decisions and events only. One connection on SQLite, which has one writer.
+    gateway: Pair,
+    /// The same as the gateway's on SQLite, which has one writer, and readers with threads of their own.
+    people: Pair,
+}
+
+#[derive(Debug, Clone)]
+struct Pair {
+    /// One connection on SQLite, which has one writer.
     writers: AnyPool,
     /// Everything that only reads.
     readers: AnyPool,
@@ -57,38 +80,73 @@ struct Maker {
 }
 
 impl Pools {
+    /// `of_people` is how many transactions of theirs may write at once: none where they share the one
+    /// writer that there is.
     pub(super) async fn open(
         dialect: Dialect,
         connections: Connections,
+        of_people: u32,
         address: &Address,
     ) -> Result<Self, StoreError> {
         let maker = |role, size| Maker { dialect, role, size, address: address.clone() };
         let writers = maker(Role::Writer, connections.writers);
         let readers = maker(Role::Reader, connections.readers);
-        let open = Open {
+        let writers_of_people = maker(Role::Writer, of_people);
+        let gateway = Pair {
             writers: writers.options().connect_with(address.0.clone()).await?,
             readers: readers.options().connect_with(address.0.clone()).await?,
         };
-        Ok(Self { writers, readers, open: RwLock::new(open) })
+        let (people, turn_of_people) = if writers_of_people.size == 0 {
+            (gateway.clone(), Some(Arc::new(Semaphore::new(1))))
+        } else {
+            (Pair { writers: writers_of_people.lazy(), readers: readers.lazy() }, None)
+        };
+        let open = RwLock::new(Open { gateway, people });
+        Ok(Self { writers, readers, writers_of_people, open, turn_of_people })
     }
 
-    pub(super) fn writers(&self) -> AnyPool {
-        self.open.read().unwrap_or_else(PoisonError::into_inner).writers.clone()
+    pub(super) fn writers(&self, user: User) -> AnyPool {
+        self.pair(user).writers
     }
 
-    pub(super) fn readers(&self) -> AnyPool {
-        self.open.read().unwrap_or_else(PoisonError::into_inner).readers.clone()
+    pub(super) fn readers(&self, user: User) -> AnyPool {
+        self.pair(user).readers
+    }
+
+    /// Waits for its turn to write, where there are turns; no longer than for a connection.
+    pub(super) async fn turn(&self, user: User) -> sqlx::Result<Option<OwnedSemaphorePermit>> {
+        let turn = self.turn_of_people.clone().filter(|_| user == User::People);
+        let Some(turn) = turn else { return Ok(None) };
+        match timeout(HAD_WITHIN, turn.acquire_owned()).await {
+            Ok(Ok(turn)) => Ok(Some(turn)),
+            Ok(Err(_)) | Err(_) => Err(sqlx::Error::PoolTimedOut),
+        }
+    }
+
+    fn pair(&self, user: User) -> Pair {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        match user {
+            User::Gateway => open.gateway.clone(),
+            User::People => open.people.clone(),
+        }
     }
 
     /// Replaces every connection. What works on an old one keeps it to its end.
     pub(super) fn renew(&self) {
-        let fresh = Open { writers: self.writers.lazy(), readers: self.readers.lazy() };
+        let gateway = Pair { writers: self.writers.lazy(), readers: self.readers.lazy() };
+        let people = if self.turn_of_people.is_some() {
+            gateway.clone()
+        } else {
+            Pair { writers: self.writers_of_people.lazy(), readers: self.readers.lazy() }
+        };
+        let fresh = Open { gateway, people };
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        let Open { writers, readers } = std::mem::replace(&mut *open, fresh);
+        let Open { gateway, people } = std::mem::replace(&mut *open, fresh);
         drop(open);
         // Closing waits for what is still at work, perhaps for as long as the network does.
-        tokio::spawn(async move { writers.close().await });
-        tokio::spawn(async move { readers.close().await });
+        for pool in [gateway.writers, gateway.readers, people.writers, people.readers] {
+            tokio::spawn(async move { pool.close().await });
+        }
     }
 
     /// Writes the files that hold secrets anew. On a connection of its own: what it waits for may take
@@ -110,8 +168,10 @@ impl Pools {
     }
 
     pub(super) async fn close(&self) {
-        self.writers().close().await;
-        self.readers().close().await;
+        for user in [User::People, User::Gateway] {
+            self.writers(user).close().await;
+            self.readers(user).close().await;
+        }
     }
 }
 
@@ -210,9 +270,41 @@ const fn settings(dialect: Dialect, role: Role) -> &'static [&'static str] {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use sqlx::Executor as _;
+    use tokio::time::sleep;
 
     use crate::store::{Connections, Store};
+
+    #[tokio::test]
+    async fn a_decision_waits_for_one_transaction_of_people_and_not_for_all_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("sayso.db").display());
+        let store = Store::open(&url, Connections::default()).await.unwrap();
+        let people = store.for_people();
+        let first = people.begin().await.unwrap();
+        let crowd: Vec<_> = (0..20)
+            .map(|_| {
+                let people = people.clone();
+                tokio::spawn(async move {
+                    let tx = people.begin().await.unwrap();
+                    sleep(Duration::from_millis(40)).await;
+                    tx.commit().await.unwrap();
+                })
+            })
+            .collect();
+        sleep(Duration::from_millis(20)).await;
+        let decision = tokio::spawn(async move { store.begin().await.unwrap().commit().await });
+        sleep(Duration::from_millis(20)).await;
+        let freed = Instant::now();
+        first.commit().await.unwrap();
+        decision.await.unwrap().unwrap();
+        assert!(freed.elapsed() < Duration::from_millis(250), "{:?}", freed.elapsed());
+        for one in crowd {
+            one.await.unwrap();
+        }
+    }
 
     /// What happens when the disk is full in the middle of a transaction, without filling a disk.
     #[tokio::test]

@@ -77,6 +77,28 @@ impl Tx {
         Ok(done.rows_affected())
     }
 
+    /// How many requests of an account were answered after `since`, counted up to one more than
+    /// `most`: the one that was claimed in this transaction is not among them.
+    pub async fn requests_since(
+        &mut self,
+        programme: &ProgrammeId,
+        member: &MemberId,
+        since: Timestamp,
+        most: u32,
+    ) -> Result<u32, StoreError> {
+        let sql = "SELECT CAST(COUNT(*) AS BIGINT) FROM (SELECT 1 FROM answered_request \
+                   WHERE programme_id = $1 AND member_id = $2 AND answered_at > $3 \
+                   AND status <> 0 LIMIT $4) counted";
+        let count: i64 = sqlx::query_scalar(sql)
+            .bind(programme.to_string())
+            .bind(member.to_string())
+            .bind(since.as_microsecond())
+            .bind(i64::from(most).saturating_add(1))
+            .fetch_one(self.connection())
+            .await?;
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
     /// Claims a request. Must come before anything is locked: it may wait for the other one.
     pub async fn claim_request(
         &mut self,

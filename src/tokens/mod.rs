@@ -5,6 +5,7 @@
 //! its signature was checked.
 
 mod keys;
+mod name;
 mod verify;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -22,6 +23,8 @@ use crate::store::{Store, StoreError};
 
 use keys::Keys;
 pub use keys::{KeyState, RotateError, TokenKey};
+pub use name::Recognised;
+use name::TokenName;
 pub use verify::RefusedToken;
 
 /// Who issues our tokens, where the settings name nobody else.
@@ -129,8 +132,7 @@ impl Tokens {
         member: &MemberId,
         now: Timestamp,
     ) -> Result<Issued, IssueError> {
-        let token = ids.next(now).simple().to_string();
-        if self.store.may_sign_in(programme, member, &token).await? != Some(true) {
+        if self.store.may_sign_in(programme, member, "").await? != Some(true) {
             return Err(IssueError::NoSuchMember);
         }
         let mut keys = self.keys_of_late().await?;
@@ -139,6 +141,8 @@ impl Tokens {
             keys = self.keys_read_after(Instant::now()).await?;
         }
         let key = keys.current().ok_or(StoreError::Contended("token_key"))?;
+        let token = TokenName::new(ids.next(now), key, programme).ok_or(IssueError::Sealed)?;
+        let token = token.to_string();
         let seconds = now.as_second();
         let expires = seconds.saturating_add(LIFETIME.as_secs());
         let claims = Claims {
@@ -174,6 +178,28 @@ impl Tokens {
             unchecked.check(key, &self.issuer, &self.audience(), now)
         };
         Ok(checked?)
+    }
+
+    /// The token of a programme that `text` is: a whole token, or its own name. None if none of the keys
+    /// that there are made it. It may have run out.
+    pub async fn recognise(
+        &self,
+        programme: &ProgrammeId,
+        text: &str,
+    ) -> Result<Option<Recognised>, StoreError> {
+        let keys = self.keys_of_late().await?;
+        let of_name = |name: &str| {
+            let name: TokenName = name.parse().ok()?;
+            keys.all().iter().any(|key| name.is_of(key, programme)).then(|| name.recognised())
+        };
+        let Ok(unchecked) = verify::Unchecked::read(text) else { return Ok(of_name(text)) };
+        let key = keys.all().iter().find(|key| key.id == unchecked.key_id());
+        let claims = key.and_then(|key| unchecked.claims(key, &self.issuer, &self.audience()).ok());
+        let ours = claims.filter(|claims| claims.programme == programme.as_str());
+        Ok(ours.and_then(|claims| {
+            let expires_at = Timestamp::from_second(claims.exp).ok()?;
+            Some(Recognised { token: claims.jti, expires_at })
+        }))
     }
 
     /// Every key that a token may be signed with now, or will be soon.

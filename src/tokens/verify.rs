@@ -78,14 +78,13 @@ impl<'t> Unchecked<'t> {
         &self.key_id
     }
 
-    /// Checks everything else, with the key that it names.
-    pub(super) fn check(
+    /// What it says, once its signature was found to be by the key that it names. It may have run out.
+    pub(super) fn claims(
         &self,
         key: &TokenKey,
         issuer: &str,
         audience: &str,
-        now: Timestamp,
-    ) -> Result<Bearer, RefusedToken> {
+    ) -> Result<Claims, RefusedToken> {
         let mut validation = Validation::new(Algorithm::EdDSA);
         // Our own clock says what time it is, and our own types what a claim looks like.
         (validation.validate_exp, validation.validate_nbf) = (false, false);
@@ -102,6 +101,18 @@ impl<'t> Unchecked<'t> {
         if claims.iss != issuer || claims.aud != audience || claims.jti.is_empty() {
             return Err(RefusedToken::Claims);
         }
+        Ok(claims)
+    }
+
+    /// Checks everything else, with the key that it names.
+    pub(super) fn check(
+        &self,
+        key: &TokenKey,
+        issuer: &str,
+        audience: &str,
+        now: Timestamp,
+    ) -> Result<Bearer, RefusedToken> {
+        let claims = self.claims(key, issuer, audience)?;
         let instant = |second| Timestamp::from_second(second).map_err(|_| RefusedToken::Claims);
         let (made, from, until) =
             (instant(claims.iat)?, instant(claims.nbf)?, instant(claims.exp)?);

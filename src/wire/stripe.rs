@@ -42,7 +42,8 @@ pub struct Event<T> {
     #[serde(rename = "type")]
     pub type_: String,
     /// Unix seconds.
-    pub created: i64,
+    #[serde(default, deserialize_with = "number_if_any")]
+    pub created: Option<i64>,
     pub data: Data<T>,
 }
 

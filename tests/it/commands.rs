@@ -46,8 +46,27 @@ fn tokens_are_made_and_keys_rotate() {
     assert_eq!((nobody.code, nobody.out.as_str()), (Some(1), ""));
     assert!(nobody.talk.contains("no such account"), "{}", nobody.talk);
     assert_eq!(run(&["token", "--programme", "riverside"]).code, Some(2));
-    let revoked = run(&["token", "--programme", "riverside", "--revoke", "abc"]);
-    assert_eq!(revoked.code, Some(0), "{}", revoked.talk);
+    let token = made.out.trim().to_owned();
+    let revoke = |programme: &str, token: &str| {
+        let revoked = run(&["token", "--programme", programme, "--revoke", token]);
+        (revoked.code, revoked.talk)
+    };
+    let jti = made.talk.split_whitespace().nth(1).unwrap();
+    let other = format!("{}{}", if jti.starts_with('0') { "1" } else { "0" }, &jti[1..]);
+    let (start, end) = token.split_at(token.len() - 10);
+    let forged = format!("{start}{}{}", if end.starts_with('A') { "B" } else { "A" }, &end[1..]);
+    for unknown in ["abc", other.as_str(), &jti[..32], forged.as_str(), &token[1..], ""] {
+        let (code, talk) = revoke("riverside", unknown);
+        assert_eq!(code, Some(1), "{unknown}: {talk}");
+        assert!(talk.contains("no such token was given out"), "{talk}");
+    }
+    assert_eq!(revoke("lakeside", jti).0, Some(1), "it is another programme's");
+    assert_eq!(revoke("lakeside", &token).0, Some(1));
+    for known in [jti, token.as_str()] {
+        let (code, talk) = revoke("riverside", known);
+        assert_eq!(code, Some(0), "{known}: {talk}");
+        assert!(talk.contains(&format!("token {jti} was known, and counts no more")), "{talk}");
+    }
     let keys = || {
         let keys = run(&["keys", "list", "--output", "json"]);
         let keys: Value = serde_json::from_str(&keys.out).unwrap();
@@ -57,11 +76,14 @@ fn tokens_are_made_and_keys_rotate() {
         states
     };
     assert_eq!(keys(), ["current", "next"]);
+    let json = run(&["--output", "json", "token", "--programme", "riverside", "--revoke", "abc"]);
+    assert_eq!((json.code, json.out.trim()), (Some(1), "{\n  \"known\": false\n}"));
     let early = run(&["keys", "rotate"]);
     assert_eq!(early.code, Some(1));
     assert!(early.talk.contains("--now does not wait"), "{}", early.talk);
     assert_eq!(run(&["keys", "rotate", "--now"]).code, Some(0));
     assert_eq!(keys(), ["current", "next"], "nothing that it signed is good any more");
+    assert_eq!(revoke("riverside", jti).0, Some(1));
     let document: Value = serde_json::from_str(&run(&["openapi"]).out).unwrap();
     assert_eq!(document["openapi"], "3.1.0");
 }
@@ -128,6 +150,24 @@ fn settings_that_are_not_in_order_end_with_78_and_are_told_at_once() {
     let variables = [("SAYSO_DATABASE_URL", "postgres://127.0.0.1:1/none")];
     assert_eq!(sayso(folder.path(), &variables, &["balances"]).code, Some(75));
     assert_eq!(sayso(folder.path(), &[], &["blances"]).code, Some(2));
+}
+
+#[test]
+fn a_file_that_is_no_database_is_told_as_one_and_left_alone() {
+    let folder = folder();
+    let file = folder.path().join("notes.db");
+    fs::write(&file, "Milk, eggs, bread, and whatever else there is.").unwrap();
+    for arguments in [["balances"], ["migrate"], ["serve"], ["doctor"]] {
+        let ended = sayso(folder.path(), &[("SAYSO_DATABASE_URL", "sqlite:notes.db")], &arguments);
+        let expected = if arguments == ["doctor"] { 1 } else { 78 };
+        let told = format!("{}{}", ended.out, ended.talk);
+        assert_eq!(ended.code, Some(expected), "{arguments:?}: {told}");
+        assert!(told.contains("notes.db is a file, but not a SQLite database"), "{told}");
+    }
+    assert!(fs::read_to_string(&file).unwrap().starts_with("Milk, eggs"));
+    let names: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names, ["notes.db"], "nothing is left beside it");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What was asked: the address, the query, the body, and the key of a request.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use axum::body::Bytes;
@@ -10,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::http::issuers::read_body;
-use crate::http::problem::{ApiError, FieldProblem};
+use crate::http::problem::{ApiError, FieldProblem, PROBLEMS_MOST};
 use crate::record::row::{Canonical, Digest};
 
 /// The longest key of a request, in characters.
@@ -81,12 +82,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Sent<T> {
             return Err(ApiError::WrongMedia);
         }
         let bytes = read_body(body).await?;
+        let (value, body) = read_json(&bytes)?;
         let mut canonical = Canonical::new("request");
         canonical.text(head.method.as_str());
         canonical.text(&head.uri.to_string());
-        canonical.digest(Digest::of_bytes(&bytes));
-        let key = Key { text, digest: canonical.finish() };
-        Ok(Self { key, body: read_json(&bytes)? })
+        // What two bodies mean is compared, and not how a library happened to write them.
+        let mut meaning = String::new();
+        let said = if write_meaning(&value, &mut meaning) { meaning.as_bytes() } else { &bytes };
+        canonical.digest(Digest::of_bytes(said));
+        Ok(Self { key: Key { text, digest: canonical.finish() }, body })
     }
 }
 
@@ -111,8 +115,46 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"))
 }
 
-/// Reads a body: 400 when it is no JSON, 422 with the fields when it is not what is documented.
-fn read_json<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, ApiError> {
+/// Writes what `value` means: fields in the order of their names, texts and numbers in one spelling,
+/// nothing between them. Says no to a number that is not kept exactly: it may have meant another.
+fn write_meaning(value: &Value, meaning: &mut String) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::String(_) => {
+            let _ = write!(meaning, "{value}");
+            true
+        }
+        Value::Number(number) => {
+            let _ = write!(meaning, "{number}");
+            number.is_i64() || number.is_u64()
+        }
+        Value::Array(items) => {
+            meaning.push('[');
+            let written = items.iter().all(|item| {
+                let is_written = write_meaning(item, meaning);
+                meaning.push(',');
+                is_written
+            });
+            meaning.push(']');
+            written
+        }
+        Value::Object(fields) => {
+            meaning.push('{');
+            let fields: BTreeMap<&String, &Value> = fields.iter().collect();
+            let written = fields.into_iter().all(|(name, field)| {
+                let _ = write!(meaning, "{}:", Value::from(name.as_str()));
+                let is_written = write_meaning(field, meaning);
+                meaning.push(',');
+                is_written
+            });
+            meaning.push('}');
+            written
+        }
+    }
+}
+
+/// Reads a body, as it is and as what is documented: 400 when it is no JSON, 422 with the fields when
+/// it is something else.
+fn read_json<T: DeserializeOwned>(bytes: &Bytes) -> Result<(Value, T), ApiError> {
     let value: Value = serde_json::from_slice(bytes)
         .map_err(|error| ApiError::Malformed { field: "body", what: plain(&error.to_string()) })?;
     let mut problems = Vec::new();
@@ -122,7 +164,7 @@ fn read_json<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, ApiError> {
     }
     // From the text, not from the value: that would forget a field that comes twice.
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let body = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let mut pointer = error.path().iter().map(pointed).collect::<String>();
         let detail = plain(&error.into_inner().to_string());
         if let Some(field) = field_of(&detail).map(|field| format!("/{}", escaped(field)))
@@ -131,7 +173,8 @@ fn read_json<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, ApiError> {
             pointer.push_str(&field);
         }
         ApiError::Invalid(vec![FieldProblem { pointer, detail }])
-    })
+    })?;
+    Ok((value, body))
 }
 
 /// The field that is missing, twice there, or not documented: the path ends at what it is in.
@@ -158,6 +201,9 @@ fn escaped(key: &str) -> String {
 /// texts with characters that cannot be seen, because `PostgreSQL` stores no NUL, and no person types
 /// the others.
 fn find_unfit(value: &Value, pointer: &mut String, problems: &mut Vec<FieldProblem>) {
+    if problems.len() >= PROBLEMS_MOST {
+        return;
+    }
     let length = pointer.len();
     let mut problem = |pointer: &str, detail: &str| {
         problems.push(FieldProblem { pointer: pointer.to_owned(), detail: detail.to_owned() });
@@ -277,6 +323,31 @@ mod tests {
     }
 
     #[test]
+    fn bodies_that_mean_the_same_are_the_same() {
+        let meaning = |text: &str| {
+            let mut meaning = String::new();
+            write_meaning(&serde_json::from_str(text).unwrap(), &mut meaning).then_some(meaning)
+        };
+        let one = meaning(r#"{"a":[1,{"c":"\u00e9\/","b":true}],"d":7}"#);
+        assert!(one.is_some());
+        assert_eq!(one, meaning("{ \"d\": 7,\n\"a\": [1, {\"b\": true, \"c\": \"é/\"}] }"));
+        for other in [
+            r#"{"a":[{"c":"é/","b":true},1],"d":7}"#,
+            r#"{"a":[1,{"c":"é/","b":true}],"d":"7"}"#,
+            r#"{"a":[1,{"c":"e/","b":true}],"d":7}"#,
+            r#"{"a":[1,{"c":"é/","b":true,"d":0}]}"#,
+            r#"{"a":[11,{"c":"é/","b":true}],"d":7}"#,
+        ] {
+            assert_ne!(one, meaning(other), "{other}");
+        }
+        // Fields that run into each other would be other ones.
+        assert_ne!(meaning(r#"["a,","b"]"#), meaning(r#"["a",",b"]"#));
+        assert_eq!(meaning("[12345678901234567890123]"), None);
+        assert_eq!(meaning("[0.10]"), None);
+        assert_eq!(meaning("18446744073709551615").as_deref(), Some("18446744073709551615"));
+    }
+
+    #[test]
     fn a_body_tells_which_field_is_wrong() {
         #[derive(Debug, serde::Deserialize)]
         #[serde(deny_unknown_fields)]
@@ -290,6 +361,11 @@ mod tests {
                 Err(ApiError::Malformed { .. }) => "malformed".to_owned(),
                 other => panic!("{other:?}"),
             };
+        let nulls = format!("[{}]", vec!["null"; 6_550].join(","));
+        match read_json::<Body>(&Bytes::from(nulls)) {
+            Err(ApiError::Invalid(problems)) => assert_eq!(problems.len(), PROBLEMS_MOST),
+            other => panic!("{other:?}"),
+        }
         assert_eq!(pointer(r#"{"amounts":[1,"x"]}"#), "/amounts/1");
         assert_eq!(pointer(r#"{"amounts":[1],"amounts":[2]}"#), "/amounts");
         assert_eq!(pointer("{}"), "/amounts");

@@ -2,6 +2,7 @@
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::Api;
@@ -12,6 +13,11 @@ use crate::store::{Claim, RequestKey, Tx};
 
 /// How often a transaction that somebody else was in the way of is run.
 const TRIES_MOST: u32 = 4;
+/// How much one account does within a day, whatever it is: everything that can be made is bounded by
+/// it, also what has no bound of its own. Somebody at a desk who answers somebody every minute stays
+/// below.
+const ACTS_MOST: u32 = 1_000;
+const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Something that an account does. It may be run several times, and is committed once.
 ///
@@ -99,9 +105,20 @@ async fn run(
     request: Option<RequestKey>,
     deed: impl Deed,
 ) -> Result<Response, ApiError> {
+    let own = api.clone();
+    let done = api.write(async move { done(&own, &acting, request.as_ref(), &deed).await });
+    done.await.map(Done::into_response)
+}
+
+async fn done(
+    api: &Api,
+    acting: &Acting,
+    request: Option<&RequestKey>,
+    deed: &impl Deed,
+) -> Result<Done, ApiError> {
     let mut tries: u32 = 1;
     loop {
-        match attempt(api, &acting, request.as_ref(), &deed).await {
+        match attempt(api, acting, request, deed).await {
             // Whether a commit that nobody confirmed went through, the key tells the next time.
             Err(ApiError::TryLater(error))
                 if error.is_transient()
@@ -110,7 +127,7 @@ async fn run(
             {
                 tries = tries.saturating_add(1);
             }
-            done => return done.map(Done::into_response),
+            done => return done,
         }
     }
 }
@@ -124,7 +141,13 @@ async fn attempt(
     let mut tx = api.store.begin().await?;
     if let Some(request) = request {
         match tx.claim_request(request, acting.at).await? {
-            Claim::New => {}
+            Claim::New => {
+                let since = acting.at.checked_sub(A_DAY).unwrap_or(Timestamp::MIN);
+                let (programme, member) = (&request.programme, &request.member);
+                if tx.requests_since(programme, member, since, ACTS_MOST).await? >= ACTS_MOST {
+                    return Err(ApiError::Enough);
+                }
+            }
             Claim::Answered { status, body } => return Ok(Done::answered(status, body)),
             Claim::Other => return Err(ApiError::OtherContent),
             Claim::Running => return Err(ApiError::StillRunning),

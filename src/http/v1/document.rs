@@ -87,6 +87,9 @@ pub(super) enum Problems {
     /// What was sent cannot be done: `errors` says which fields.
     #[response(status = 422, content_type = "application/problem+json")]
     Invalid(#[to_schema] Problem),
+    /// The account has done all that one account does in a day.
+    #[response(status = 429, content_type = "application/problem+json")]
+    Enough(#[to_schema] Problem),
     /// Something here broke.
     #[response(status = 500, content_type = "application/problem+json")]
     Broken(#[to_schema] Problem),

@@ -28,7 +28,8 @@ pub(super) async fn look(
         return Ok((tx, admitted));
     }
     tx.commit().await?;
-    keep_look(api, acting, person, what, reason).await?;
+    let (own, by, whose, seen) = (api.clone(), acting.clone(), person.clone(), what.to_owned());
+    api.write(async move { keep_look(&own, &by, &whose, &seen, reason).await }).await?;
     let mut tx = api.store.snapshot().await?;
     let admitted = acting.see(&mut tx, Act::SeePurchase, person).await?;
     Ok((tx, admitted))

@@ -34,12 +34,9 @@ mod told;
 mod totals;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::extract::{FromRef, Request};
-use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse as _, Response};
-use tokio::time::timeout;
+use axum::extract::FromRef;
+use tokio::runtime::Handle;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::Edge;
@@ -62,37 +59,35 @@ pub(super) struct Api {
     pub(super) clock: Clock,
     pub(super) ids: NewIds,
     pub(super) tokens: Tokens,
+    writing: Handle,
 }
 
 impl FromRef<Edge> for Api {
     fn from_ref(edge: &Edge) -> Self {
         Self {
-            store: edge.store.clone(),
-            directory: edge.directory.clone(),
+            store: edge.store.for_people(),
+            directory: edge.directory.for_people(),
             clock: edge.clock.clone(),
             ids: edge.ids.clone(),
             tokens: edge.tokens.clone(),
+            writing: edge.apart.writing().clone(),
         }
     }
 }
 
 impl Api {
+    /// Runs what writes, on the threads for that: what it has locked, it does not keep locked while
+    /// others read much.
+    async fn write<T: Send + 'static>(
+        &self,
+        writing: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.writing.spawn(writing).await.map_err(|_| ApiError::Panicked)?
+    }
+
     /// The settings of a programme, as they were a moment ago.
     async fn programme(&self, id: &ProgrammeId) -> Result<Arc<Programme>, ApiError> {
         Ok(self.directory.at_hand(id).await.map_err(ActError::from)?)
-    }
-}
-
-/// How long an answer is waited for. What was begun goes on; the same key hears its answer.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
-
-/// Answers in a task of its own, which is never cancelled: a client that goes away leaves no
-/// database transaction half-way.
-async fn undisturbed(request: Request, next: Next) -> Response {
-    match timeout(ANSWERED_WITHIN, tokio::spawn(next.run(request))).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(_)) => ApiError::Panicked.into_response(),
-        Err(_) => ApiError::TooLate.into_response(),
     }
 }
 
@@ -118,5 +113,5 @@ pub(super) fn router() -> OpenApiRouter<Edge> {
         .merge(told::router())
         .merge(proposals::router())
         .merge(pauses::router());
-    OpenApiRouter::with_openapi(document::about()).nest("/v1", v1.layer(from_fn(undisturbed)))
+    OpenApiRouter::with_openapi(document::about()).nest("/v1", v1)
 }

@@ -301,6 +301,7 @@ async fn wanted(
     person: &str,
     change: &NewChange,
 ) -> Result<ChangeWanted, ApiError> {
+    change.is_bounded()?;
     let programme = api.programme(&acting.programme).await?;
     let bought = shops_of(api, acting, person, change.bought()).await?;
     change.read(programme.settings.currency, programme.rules.shops(), &bought)

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::asked::words;
 use crate::agreements::Proposing;
 use crate::domain::agreement::{Answer, Decider, Hours, Scope, Term, TermDraft};
-use crate::domain::change::{Key, List};
+use crate::domain::change::{Key, List, TERMS_MOST};
 use crate::domain::id::PotId;
 use crate::domain::limit::Limit;
 use crate::domain::money::{Currency, Money};
@@ -18,6 +18,10 @@ use crate::domain::proposal::{How, Parts, Session};
 use crate::domain::shop_table::ShopTable;
 use crate::http::problem::{ApiError, FieldProblem};
 use crate::members::ActError;
+
+/// How many limits a term has at most: a sum for one purchase, and a sum and a number for each of
+/// four periods.
+const LIMITS_MOST: usize = 9;
 
 /// What is to change in the list in force, and why.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -28,9 +32,11 @@ pub(super) struct NewChange {
     pub(super) version: u32,
     /// Terms that are new, or that take the place of those about the same.
     #[serde(default)]
+    #[schema(max_items = 200)]
     set: Vec<NewTerm>,
     /// What no term is to be about any more, such as `category:phone`.
     #[serde(default)]
+    #[schema(max_items = 200)]
     remove: Vec<String>,
     /// Whether purchases may be paid in part.
     #[schema(nullable = false)]
@@ -83,7 +89,9 @@ struct NewTerm {
     /// `yes`, `ask` or `no`.
     #[schema(pattern = "^(yes|ask|no)$")]
     answer: String,
+    /// One sum and one number of purchases for each period.
     #[serde(default)]
+    #[schema(max_items = 9)]
     limits: Vec<NewLimit>,
     #[schema(nullable = false)]
     hours: Option<NewHours>,
@@ -128,6 +136,19 @@ pub(super) fn wrong(field: &str, what: impl Into<String>) -> ApiError {
 }
 
 impl NewChange {
+    /// Says no to more than a list can have, before any of it is looked at.
+    pub(super) fn is_bounded(&self) -> Result<(), ApiError> {
+        let most = format!("at most {TERMS_MOST}: a list has no more");
+        if self.set.len() > TERMS_MOST {
+            return Err(wrong("set", most));
+        }
+        if self.remove.len() > TERMS_MOST {
+            return Err(wrong("remove", most));
+        }
+        let crowded = self.set.iter().any(|term| term.limits.len() > LIMITS_MOST);
+        if crowded { Err(wrong("set/limits", format!("at most {LIMITS_MOST}"))) } else { Ok(()) }
+    }
+
     /// The purchases whose shops it is about.
     pub(super) fn bought(&self) -> impl Iterator<Item = &str> {
         self.set.iter().filter_map(|term| term.bought.as_deref())

@@ -316,7 +316,7 @@ pub fn parse(text: &str, rules: &dyn KnownCategories) -> Result<ProgrammeFile, F
 ///
 /// As [`parse`].
 pub fn parse_settings(text: &str, rules: &dyn KnownCategories) -> Result<Settings, FileProblems> {
-    let page = Page::new(text);
+    let page = Page::stored(text);
     let table = page.table();
     let settings = table.as_ref().and_then(|table| {
         let root = page.root(table, &settings::FIELDS);
@@ -335,7 +335,7 @@ pub fn parse_person(
     settings: &Settings,
     rules: &dyn KnownCategories,
 ) -> Result<Person, FileProblems> {
-    let page = Page::new(text);
+    let page = Page::stored(text);
     let table = page.table();
     let person = table.as_ref().and_then(|table| {
         let root = page.root(table, &["person"]);

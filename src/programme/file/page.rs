@@ -28,13 +28,19 @@ pub(super) const TEXT_CHARS_MAX: usize = 1000;
 pub(super) struct Page<'t> {
     text: &'t str,
     line_ends: Vec<usize>,
+    is_stored: bool,
     problems: RefCell<Vec<FileProblem>>,
 }
 
 impl<'t> Page<'t> {
     pub(super) fn new(text: &'t str) -> Self {
         let line_ends = text.match_indices('\n').map(|(at, _)| at).collect();
-        Self { text, line_ends, problems: RefCell::default() }
+        Self { text, line_ends, is_stored: false, problems: RefCell::default() }
+    }
+
+    /// A text that was taken before: how much there may be of something is not asked again.
+    pub(super) fn stored(text: &'t str) -> Self {
+        Self { is_stored: true, ..Self::new(text) }
     }
 
     /// Reads the TOML. A text with syntax errors is not read further: what follows from a missing
@@ -92,6 +98,11 @@ impl<'d> Entry<'d> {
     /// Reports a problem with `key`: on its line, or on the entry's first line if it is not there.
     pub(super) fn problem(&self, key: &str, text: impl Into<String>) {
         self.page.problem(self.line_of(key), &self.place, text.into());
+    }
+
+    /// Whether it was taken before.
+    pub(super) const fn is_stored(&self) -> bool {
+        self.page.is_stored
     }
 
     /// Reports that `key` was left out.

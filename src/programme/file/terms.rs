@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::domain::agreement::{Answer, Decider, Gate, Hours, Scope, Term, TermDraft};
+use crate::domain::change::TERMS_MOST;
 use crate::domain::id::PermissionId;
-use crate::domain::limit::Limit;
+use crate::domain::limit::{Limit, said_twice};
 use crate::domain::merchant::Mcc;
 use crate::domain::money::Money;
 use crate::domain::period::Period;
@@ -54,6 +55,10 @@ pub(super) fn read(list: &Entry<'_>, known: &Known<'_>) -> Option<Vec<ListedTerm
         term(&entry, scope, known)
     };
     let entries = list.tables("term", "term", &fields);
+    if entries.len() > TERMS_MOST && !list.is_stored() {
+        list.problem("term", format!("a list has at most {TERMS_MOST} terms: put some together"));
+        return None;
+    }
     all(entries.into_iter().map(term))
 }
 
@@ -171,7 +176,13 @@ fn hours(term: &Entry<'_>) -> Option<Hours> {
 
 fn limits(term: &Entry<'_>, known: &Known<'_>) -> Option<Vec<Limit>> {
     let entries = term.tables("limits", "limit", &["per", "amount", "count"]);
-    all(entries.iter().map(|entry| limit(entry, known)))
+    let limits: Vec<Limit> = all(entries.iter().map(|entry| limit(entry, known)))?;
+    if said_twice(&limits).is_some() && !term.is_stored() {
+        let text = "two limits are of the same kind for the same period: keep one";
+        term.problem("limits", text);
+        return None;
+    }
+    Some(limits)
 }
 
 fn limit(entry: &Entry<'_>, known: &Known<'_>) -> Option<Limit> {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod activity;
+mod bounds;
 mod document;
 mod people;
 mod purchases;

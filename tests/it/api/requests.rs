@@ -4,10 +4,11 @@ use jiff::ToSpan as _;
 use serde_json::json;
 
 use crate::support::TestDatabase;
-use crate::world::World;
+use crate::world::{DEE, World};
 
 on_both_databases!(
     a_request_is_answered_once_for_its_key,
+    a_body_is_known_again_by_what_it_means,
     many_at_once_with_one_key_do_it_once,
     a_failed_request_is_not_kept,
     a_key_is_forgotten_after_seven_days,
@@ -29,7 +30,10 @@ async fn a_request_is_answered_once_for_its_key(database: TestDatabase) {
     // The same answer, byte for byte, and nothing is frozen by it.
     assert_eq!(post(FREEZE, Some("one"), "{}").await, first);
     assert_eq!(world.count("card", "state = 'frozen_by_person'").await, 0);
-    for (path, body) in [(FREEZE, "{ }"), ("/v1/people/dee/unfreeze", "{}")] {
+    // Another spelling of the same thing is the same thing.
+    assert_eq!(post(FREEZE, Some("one"), " { }\n").await, first);
+    let card = json!({"card": DEE}).to_string();
+    for (path, body) in [(FREEZE, card.as_str()), ("/v1/people/dee/unfreeze", "{}")] {
         let other = post(path, Some("\"one\""), body).await;
         assert_eq!((other.status, &other.json()["type"]), (422, &json!("/problems/other-content")));
     }
@@ -41,6 +45,29 @@ async fn a_request_is_answered_once_for_its_key(database: TestDatabase) {
     assert_eq!(own.await.status, 200);
     assert_eq!(world.count("act", "budget_id = 'dee'").await, 2);
     assert_eq!(world.count("message", "recipient = 'worker' AND budget_id = 'dee'").await, 2);
+    world.check().await;
+}
+
+async fn a_body_is_known_again_by_what_it_means(database: TestDatabase) {
+    let world = World::open(database).await;
+    let dee = world.token("dee").await;
+    let post = async |body: &str| {
+        let path = "/v1/people/dee/pots";
+        world.call(reqwest::Method::POST, path, &dee, Some("one"), Some(body)).await
+    };
+    let first = post(r#"{"of":"week","name":"A café","sum":5000}"#).await;
+    assert_eq!(first.status, 201, "{first:?}");
+    let again = "{\n  \"sum\": 5000, \"name\": \"A caf\\u00e9\",\t\"of\": \"week\"\n}";
+    assert_eq!(post(again).await, first);
+    for other in [
+        r#"{"of":"week","name":"A cafe","sum":5000}"#,
+        r#"{"of":"week","name":"A café","sum":5001}"#,
+        r#"{"of":"week","name":"A café"}"#,
+    ] {
+        let other = post(other).await;
+        assert_eq!((other.status, &other.json()["type"]), (422, &json!("/problems/other-content")));
+    }
+    assert_eq!(world.count("act", "kind = 'opened_pot'").await, 1);
     world.check().await;
 }
 

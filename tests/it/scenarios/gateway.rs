@@ -66,6 +66,10 @@ impl Gateway {
         Self { process, address, _folder: folder }
     }
 
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The memory that it has in use. Unit: kilobytes.
     pub(crate) fn memory_kb(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));

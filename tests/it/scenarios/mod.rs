@@ -27,6 +27,7 @@ mod repeats;
 mod seals;
 mod stages;
 mod tenants;
+mod tills;
 mod tokens;
 mod told;
 mod unreadable;

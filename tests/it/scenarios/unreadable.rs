@@ -10,6 +10,7 @@ use crate::world::{ANA, DEMO, Purchase, World, patient, purchase};
 on_both_databases!(
     scenario_56_rules_that_cannot_be_read_are_our_fault_for_one_person_alone,
     a_one_time_ok_pays_once_however_many_ask_at_once,
+    what_the_issuer_signed_is_kept_whatever_it_says,
 );
 
 /// Dee has a one-time OK for a phone shop, up to £79.
@@ -51,6 +52,41 @@ async fn scenario_56_rules_that_cannot_be_read_are_our_fault_for_one_person_alon
     assert_eq!(world.figures("dee").await, was, "nothing is held");
     meddle(&world, "UPDATE permission SET scope = 'category:phone' WHERE budget_id = 'dee'").await;
     assert!(world.ask(&purchase("Mended", 10)).await.is_approved());
+    world.check().await;
+}
+
+/// Half of a pair of surrogates, an escaped NUL and a date in another age: the issuer would send each
+/// of them again for ever.
+async fn what_the_issuer_signed_is_kept_whatever_it_says(database: TestDatabase) {
+    let world = World::open_with(database, &patient(DEMO)).await;
+    let odd = |event: &serde_json::Value| {
+        let text = event.to_string();
+        assert!(text.contains("TEST GROCER"), "{text}");
+        text.replace("TEST GROCER", "TEST \\ud800 GRO\\u0000CER \\ud83d\\ude00")
+    };
+    let bought = purchase("Odd", 12_50);
+    let asked = world.ask_body(&odd(&bought.request(world.now()))).await;
+    assert!(asked.is_approved(), "{asked:?}");
+    assert_eq!(world.ask_body(&odd(&bought.request(world.now()))).await, asked);
+    let mut capture = bought.captured(world.now(), "one", 12_50);
+    capture["created"] = json!(253_402_300_800_i64);
+    capture["data"]["object"]["created"] = json!(i64::MAX);
+    capture["data"]["object"]["merchant_data"]["name"] = json!("TEST GROCER");
+    for _ in 0..2 {
+        assert_eq!(world.tell_body(&odd(&capture)).await.status, 200);
+    }
+    assert_eq!(world.pot("dee", "week", "spent").await + world.figures("dee").await[0], 12_50);
+    let names = "SELECT merchant FROM decision";
+    let name = world.database.rows(names).await[0][0].clone();
+    assert!(name.contains("TEST \u{fffd} GRO\u{fffd}CER 😀"), "{name}");
+    // How a purchase stands in the year 292277026596 is for somebody to look at.
+    let mut standing = purchase("Far", 1_00).over(world.now(), "reversed");
+    standing["created"] = json!(i64::MAX);
+    for _ in 0..2 {
+        assert_eq!(world.tell_body(&standing.to_string()).await.status, 200);
+    }
+    assert_eq!(world.exceptions().await, ["not_understood"]);
+    assert_eq!(world.count("issuer_event", "state = 'kept'").await, 1);
     world.check().await;
 }
 

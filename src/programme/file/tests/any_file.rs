@@ -106,6 +106,12 @@ fn a_term(currency: Currency) -> impl Strategy<Value = ListedTerm> {
             let is_hours = scope == Scope::Gate(Gate::Hours);
             let answer = if scope == Scope::Everything { Answer::Yes } else { answer };
             let limits = if is_hours { Vec::new() } else { limits };
+            let mut said = BTreeSet::new();
+            let kind = |limit: &Limit| {
+                (matches!(limit, Limit::Count { .. }), limit.period().map(Period::word))
+            };
+            let limits: Vec<_> =
+                limits.into_iter().filter(|limit| said.insert(kind(limit))).collect();
             let bare = bare && answer == Answer::Yes && limits.is_empty();
             let restricts = answer != Answer::Yes || !limits.is_empty();
             let term = Term::new(TermDraft {

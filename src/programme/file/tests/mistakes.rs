@@ -173,6 +173,55 @@ fn a_name_may_have_a_hundred_characters() {
 }
 
 #[test]
+fn a_list_has_bounds_that_only_what_was_taken_before_may_pass() {
+    let place = "[[person.permission]]";
+    let terms = (0..200).map(|number| {
+        format!(
+            "[[person.agreement.term]]\non = {{ code = \"{:04}\" }}\nanswer = \"yes\"\n\n",
+            1_000 + number
+        )
+    });
+    let long = SMALL.replacen(place, &format!("{}{place}", terms.collect::<String>()), 1);
+    let found = problems(&long);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].text.contains("at most 200 terms"), "{}", found[0]);
+    let limit = "{ per = \"purchase\", amount = \"10.00\" }";
+    assert!(SMALL.contains(limit));
+    let twice = SMALL.replacen(limit, &format!("{limit}, {limit}"), 1);
+    let found = problems(&twice);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].text.contains("two limits are of the same kind"), "{}", found[0]);
+    let both = SMALL.replacen(
+        limit,
+        &format!(
+            "{limit}, {{ per = \"day\", count = 3 }}, {{ per = \"day\", amount = \"20.00\" }}"
+        ),
+        1,
+    );
+    assert_eq!(problems(&both), []);
+    // What is stored already is read as it is.
+    let start = |text: &str| {
+        let table: toml::Table = text.parse().unwrap();
+        let mut table = table;
+        let person = table["person"].as_array().unwrap()[0].clone();
+        table.remove("person");
+        table.remove("member");
+        table.remove("duty");
+        table.insert(
+            "start".to_owned(),
+            toml::Value::Table(toml::Table::from_iter([(
+                "term".to_owned(),
+                person["agreement"]["term"].clone(),
+            )])),
+        );
+        toml::to_string(&table).unwrap()
+    };
+    for text in [&long, &twice] {
+        assert!(parse_settings(&start(text), &|_: &Category| true).is_ok());
+    }
+}
+
+#[test]
 fn a_file_without_a_programme_is_told_so() {
     let found = problems("");
     assert_eq!(found.len(), 1);

@@ -1,5 +1,7 @@
 //! The HTTP edge, through the router: what is refused, and that nothing of it is stored.
 
+mod connections;
+
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,7 +14,7 @@ use hyper::body::Frame;
 use jiff::Timestamp;
 use sayso::clock::{Clock, Hand};
 use sayso::committer::{Committer, CommitterSettings};
-use sayso::http::{EdgeParts, listen, router};
+use sayso::http::{Apart, Edge, EdgeParts, Limits, Listening, Part, listen, router};
 use sayso::ids::NewIds;
 use sayso::ops::health::Readiness;
 use sayso::ops::metrics;
@@ -22,9 +24,8 @@ use sayso::store::Store;
 use sayso::tokens::{self, Tokens};
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::runtime::Handle;
+use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 use crate::support::TestDatabase;
@@ -65,7 +66,7 @@ impl Gate {
         let committer = Committer::start(&store, &directory, &clock, &ids, settings);
         let readiness = Readiness::default();
         readiness.refreshed();
-        let router = router(EdgeParts {
+        let edge = Edge::new(EdgeParts {
             directory: directory.clone(),
             committer,
             clock: clock.clone(),
@@ -73,7 +74,9 @@ impl Gate {
             store: store.clone(),
             ids: ids.clone(),
             tokens: Tokens::new(store.clone(), tokens::ISSUER),
+            apart: Apart::start().unwrap(),
         });
+        let router = router(edge, Part::ALL);
         let gate = Self { router, store, directory, clock, hand, readiness, database };
         gate.apply(&programme()).await;
         gate
@@ -81,6 +84,11 @@ impl Gate {
 
     async fn sqlite() -> Self {
         Self::open(TestDatabase::sqlite()).await
+    }
+
+    async fn listen(&self, limits: Limits) -> Listening {
+        let address = "127.0.0.1:0".parse().unwrap();
+        listen(address, self.router.clone(), limits, &Handle::current()).await.unwrap()
     }
 
     async fn apply(&self, file: &str) {
@@ -171,7 +179,7 @@ fn under(path: &str, signature: &str, body: &str) -> Request<Body> {
 /// The messages of the fixtures.
 fn vectors() -> Vec<Value> {
     let vectors: Value =
-        serde_json::from_str(include_str!("../fixtures/stripe/vectors.json")).unwrap();
+        serde_json::from_str(include_str!("../../fixtures/stripe/vectors.json")).unwrap();
     vectors["vectors"].as_array().unwrap().clone()
 }
 
@@ -349,7 +357,7 @@ async fn scenario_81_bodies_that_are_bombs_are_refused() {
     for (what, body) in [
         ("nested", with("\"metadata\":{}", &format!("\"metadata\":{}", "[".repeat(99)))),
         ("twice", with("\"id\":", "\"id\":\"evt_other\",\"id\":")),
-        ("NUL", with("TEST GROCER", "TEST\\u0000GROCER")),
+        ("NUL", with("TEST GROCER", "TEST\0GROCER")),
         ("cut", question[..question.len() - 1].to_owned()),
         ("empty", String::new()),
     ] {
@@ -359,48 +367,6 @@ async fn scenario_81_bodies_that_are_bombs_are_refused() {
     }
     assert_eq!(gate.rows().await, before);
     assert_eq!(gate.post(ASK, &padded(BODY_BYTES_MAX)).await.status, StatusCode::OK);
-}
-
-#[tokio::test]
-async fn scenario_82_slow_bodies_and_slow_heads_are_cut() {
-    let gate = Gate::sqlite().await;
-    let listening = listen("127.0.0.1:0".parse().unwrap(), gate.router.clone()).await.unwrap();
-    let address = listening.address();
-
-    let slow_head = async {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let began = Instant::now();
-        stream.write_all(b"GET /livez HTTP/1.1\r\nhost: a\r\n").await.unwrap();
-        while began.elapsed() < Duration::from_secs(6) {
-            sleep(Duration::from_millis(250)).await;
-            if stream.write_all(b"x: y\r\n").await.is_err() {
-                break;
-            }
-        }
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.ok();
-        let took = began.elapsed();
-        assert!(!answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
-        assert!(took > Duration::from_millis(1900) && took < Duration::from_secs(5), "{took:?}");
-    };
-    let resting = async {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let mut answer = [0; 1024];
-        for _ in 0..2 {
-            stream.write_all(b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
-            let length = stream.read(&mut answer).await.unwrap();
-            assert!(answer[..length].starts_with(b"HTTP/1.1 200"), "a connection may rest");
-            sleep(Duration::from_millis(2500)).await;
-        }
-    };
-    let slow_body = async {
-        let stuck = Request::post(ASK).body(Body::new(Endless { piece: None })).unwrap();
-        let answer = timeout(Duration::from_secs(4), gate.send(stuck)).await.unwrap();
-        assert_eq!(answer.problem(), problem(400, "too-slow", "body"));
-    };
-    tokio::join!(slow_head, resting, slow_body);
-    listening.stop().await;
-    assert!(TcpStream::connect(address).await.is_err(), "nothing is accepted any more");
 }
 
 #[tokio::test]
