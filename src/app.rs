@@ -13,8 +13,10 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::clock::Clock;
 use crate::committer::{Committer, CommitterSettings};
+use crate::config::{KeyPlace, usual_key_place};
 use crate::http::{self, Apart, Edge, EdgeParts, Limits, Listening, Part};
 use crate::ids::NewIds;
+use crate::ops::DailySeals;
 use crate::ops::health::Readiness;
 use crate::ops::metrics;
 use crate::programme::apply;
@@ -58,6 +60,8 @@ pub struct AppSettings {
     pub upkeep_every: Option<Duration>,
     /// Who issues our tokens.
     pub token_issuer: String,
+    /// Where the key is that secrets in the database are sealed with.
+    pub key: KeyPlace,
 }
 
 impl AppSettings {
@@ -65,6 +69,7 @@ impl AppSettings {
     pub fn new(listen: SocketAddr, database_url: SecretString, clock: Clock) -> Self {
         Self {
             listen,
+            key: usual_key_place(database_url.expose_secret()),
             issuer_listen: None,
             operations_listen: None,
             proxies: Limits::default().proxies,
@@ -127,10 +132,12 @@ impl App {
             connections,
             upkeep_every,
             token_issuer,
+            key,
         } = settings;
         metrics::start();
         let apart = Apart::start().map_err(StartError::Threads)?;
         let store = Store::open(database_url.expose_secret(), connections).await?;
+        store.use_key(&key).await?;
         if store.has_lost() {
             tracing::error!(
                 "the database lacks what was committed; nothing is approved: see doctor"
@@ -177,8 +184,9 @@ impl App {
         );
         let refreshing = tokio::spawn(task);
         let upkeep = Upkeep::new(store.clone(), directory.clone(), clock.clone(), ids.clone());
+        let seals = DailySeals::new(store.clone(), directory.clone(), clock.clone(), ids.clone());
         let keeping_up = upkeep_every
-            .map(|every| tokio::spawn(keep_up(upkeep, store.clone(), every, is_stopping)));
+            .map(|every| tokio::spawn(keep_up(upkeep, seals, store.clone(), every, is_stopping)));
         Ok(Self {
             store,
             directory,
@@ -358,6 +366,7 @@ async fn refresh(
 /// is not waited for for ever: two at once do no harm.
 async fn keep_up(
     mut upkeep: Upkeep,
+    mut seals: DailySeals,
     store: Store,
     every: Duration,
     mut stopping: watch::Receiver<bool>,
@@ -369,13 +378,16 @@ async fn keep_up(
             _ = ticks.tick() => {}
             _ = stopping.wait_for(|is_stopping| *is_stopping) => return,
         }
-        let mut own = upkeep.clone();
+        let mut own = (upkeep.clone(), seals.clone());
         let round = tokio::spawn(async move {
-            let result = own.round().await;
+            let result = match own.0.round().await {
+                Ok(_) => own.1.round().await,
+                Err(error) => Err(error),
+            };
             (own, result)
         });
         match timeout(KEPT_UP_WITHIN, round).await {
-            Ok(Ok((done, Ok(_)))) => upkeep = done,
+            Ok(Ok((done, Ok(())))) => (upkeep, seals) = done,
             Ok(Ok((_, Err(error)))) => {
                 let cause: &dyn std::error::Error = &error;
                 tracing::error!(cause, "upkeep is left for the next round");

@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 /// The settings file that is read when none is named, if it is there.
 pub const SETTINGS_FILE: &str = "sayso.toml";
 
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "listen",
     "issuer_listen",
     "operations_listen",
@@ -23,6 +23,7 @@ const KEYS: [&str; 7] = [
     "database_url",
     "committers",
     "token_issuer",
+    "key_file",
 ];
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 const DEFAULT_TOKEN_ISSUER: &str = "sayso";
@@ -53,8 +54,22 @@ pub struct Config {
     /// Who issues our tokens: their claim `iss`, and with `/v1` behind it their claim `aud`. The same
     /// for every process on one database. `SAYSO_TOKEN_ISSUER`, `token_issuer`.
     pub token_issuer: Setting<String>,
+    /// The key that secrets in the database are sealed with. `SAYSO_KEY`, `SAYSO_KEY_FILE`, `key_file`;
+    /// for SQLite, without any of them, a file beside the database.
+    pub key: Setting<KeyPlace>,
     /// What is logged, such as `info` or `sayso=debug`. `SAYSO_LOG`.
     pub log: Setting<String>,
+}
+
+/// Where the key that secrets are sealed with comes from.
+#[derive(Debug, Clone)]
+pub enum KeyPlace {
+    /// Given as it is.
+    Given(SecretString),
+    /// In a file, which is made when a database gets its first key.
+    File(PathBuf),
+    /// The settings name none.
+    Nowhere,
 }
 
 /// A setting, and where it came from.
@@ -143,6 +158,7 @@ impl Config {
                 (1..=200).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
             is_plain.then(|| text.to_owned()).ok_or("a name or an address of 1 to 200 characters")
         });
+        let key = reader.key_place(database_url.as_ref());
         let log = reader.find(None, "SAYSO_LOG", None);
         let log = log.unwrap_or_else(|| Named::default_of("SAYSO_LOG", "info"));
         match (listen, proxies, database_url, committers, issuer) {
@@ -161,6 +177,7 @@ impl Config {
                 data_folder,
                 committers,
                 token_issuer,
+                key,
                 log: log.setting,
             }),
             (_, _, _, _, _) => Err(ConfigError(reader.problems)),
@@ -345,6 +362,27 @@ impl Reader<'_> {
         }
     }
 
+    /// Where the key is. A file is only named here: the first key of a database is made in it.
+    fn key_place(&mut self, url: Option<&Setting<SecretString>>) -> Setting<KeyPlace> {
+        const NAME: &str = "SAYSO_KEY";
+        let file = self.find(None, "SAYSO_KEY_FILE", Some("key_file"));
+        let Some(key) = self.variable(NAME) else {
+            let usual = || usual_key_place(url.map_or("", |url| url.value.expose_secret()));
+            return file.map_or_else(
+                || Setting { value: usual(), source: SettingSource::Default },
+                |Named { setting: Setting { value, source }, .. }| Setting {
+                    value: KeyPlace::File(value.into()),
+                    source,
+                },
+            );
+        };
+        if let Some(Named { name, .. }) = file {
+            self.problem(format!("{NAME} and {name} are both set: take one of them away"));
+        }
+        let source = SettingSource::Environment(NAME.to_owned());
+        Setting { value: KeyPlace::Given(key.into()), source }
+    }
+
     fn default_database(&mut self) -> (Option<Setting<SecretString>>, Option<PathBuf>) {
         let absolute = |path: String| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
         let data = self.variable("XDG_DATA_HOME").and_then(absolute);
@@ -362,6 +400,40 @@ impl Reader<'_> {
         let value = format!("sqlite:{file}").into();
         (Some(Setting { value, source: SettingSource::Default }), Some(folder))
     }
+}
+
+/// Where the key of the database at `url` is if the settings do not say: beside an SQLite file.
+/// Elsewhere nothing is usual: a file on this machine would go when the machine goes, and the other
+/// gateways of the same database could not read it.
+pub fn usual_key_place(url: &str) -> KeyPlace {
+    match database_file(url) {
+        Some(mut file) => {
+            file.as_mut_os_string().push(".key");
+            KeyPlace::File(file)
+        }
+        None => KeyPlace::Nowhere,
+    }
+}
+
+/// The file of the SQLite database at `url`; none for one in memory, and for another database.
+pub fn database_file(url: &str) -> Option<PathBuf> {
+    let name = url.strip_prefix("sqlite:")?;
+    let name = name.strip_prefix("//").unwrap_or(name);
+    let name = name.split('?').next().filter(|name| !name.is_empty() && *name != ":memory:")?;
+    Some(percent_decoded(name).into())
+}
+
+/// As addresses are read: `%3F` is a question mark.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let code = after.get(..2).filter(|_| first == b'%');
+        let code = code.and_then(|code| hex::decode(code).ok()?.first().copied());
+        bytes.push(code.unwrap_or(first));
+        rest = if code.is_some() { after.get(2..).unwrap_or_default() } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -461,6 +533,31 @@ mod tests {
     }
 
     #[test]
+    fn the_key_is_beside_an_sqlite_file_and_for_other_databases_it_must_be_named() {
+        let place = |variables: &[(&str, &str)], files: &[(&str, &str)]| {
+            read(&Flags::default(), variables, files).unwrap().key
+        };
+        let file = |setting: Setting<KeyPlace>| match setting.value {
+            KeyPlace::File(path) => path.display().to_string(),
+            KeyPlace::Given(_) | KeyPlace::Nowhere => panic!("no file"),
+        };
+        assert_eq!(file(place(&[HOME], &[])), "/h/.local/share/sayso/sayso.db.key");
+        let odd = [("SAYSO_DATABASE_URL", "sqlite:///d/a%3Fb%25.db?mode=rwc")];
+        assert_eq!(file(place(&odd, &[])), "/d/a?b%.db.key");
+        let postgres = ("SAYSO_DATABASE_URL", "postgres://h/d");
+        assert!(matches!(place(&[postgres], &[]).value, KeyPlace::Nowhere));
+        let named = place(&[postgres], &[("sayso.toml", "key_file = \"/k\"")]);
+        assert_eq!(file(named), "/k");
+        assert_eq!(file(place(&[postgres, ("SAYSO_KEY_FILE", "/run/key")], &[])), "/run/key");
+        let given = place(&[HOME, ("SAYSO_KEY", "hunter2")], &[]);
+        assert!(matches!(given.value, KeyPlace::Given(_)));
+        assert!(!format!("{given:?}").contains("hunter2"), "{given:?}");
+        let both = [HOME, ("SAYSO_KEY", "hunter2"), ("SAYSO_KEY_FILE", "/run/key")];
+        let ConfigError(problems) = read(&Flags::default(), &both, &[]).unwrap_err();
+        assert_eq!(problems, ["SAYSO_KEY and SAYSO_KEY_FILE are both set: take one of them away"]);
+    }
+
+    #[test]
     fn all_problems_come_at_once_and_none_shows_a_secret() {
         let variables = [
             ("SAYSO_CONFIG", "/etc/own.toml"),
@@ -472,7 +569,7 @@ mod tests {
         let ConfigError(problems) = read(&Flags::default(), &variables, &files).unwrap_err();
         let expected = [
             "/etc/own.toml: listen must be a text or a number",
-            "/etc/own.toml: there is no setting \"port\"; use one of listen, issuer_listen, operations_listen, trusted_proxies, database_url, committers, token_issuer",
+            "/etc/own.toml: there is no setting \"port\"; use one of listen, issuer_listen, operations_listen, trusted_proxies, database_url, committers, token_issuer, key_file",
             "SAYSO_DATABASE_URL must be sqlite:FILE or postgres://USER@HOST/DATABASE",
             "SAYSO_LISTEN is \"localhost\": it must be an address with a port, such as 127.0.0.1:8080",
             "SAYSO_COMMITTERS is \"0\": it must be a whole number from 1 to 64",

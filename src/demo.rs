@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::app::{App, AppSettings};
 use crate::clock::{Clock, Hand};
+use crate::config::KeyPlace;
 use crate::domain::id::SealId;
 use crate::ops::balances::Balances;
 use crate::ops::explain::{Explanation, explain};
@@ -31,6 +32,8 @@ pub struct DemoSettings {
     pub listen: SocketAddr,
     /// A database with nothing in it; none makes a fresh SQLite file in the temporary folder.
     pub database_url: Option<String>,
+    /// Where the key is that secrets are sealed with; none for the usual place.
+    pub key: Option<KeyPlace>,
     pub seed: u64,
 }
 
@@ -52,7 +55,9 @@ pub async fn run(settings: DemoSettings, mut tell: impl FnMut(String)) -> anyhow
     let start: Timestamp = SET_UP_AT.parse().context("the demo's first day")?;
     let (clock, hand) = Clock::story(start);
     let address = settings.listen;
-    let app = App::start(AppSettings::new(address, database_url.as_str().into(), clock)).await?;
+    let mut running = AppSettings::new(address, database_url.as_str().into(), clock);
+    running.key = settings.key.unwrap_or(running.key);
+    let app = App::start(running).await?;
     let rules = rules::BUILT_IN_CATEGORIES;
     apply(app.store(), app.ids(), app.clock().now(), PROGRAMME, rules).await?;
     app.directory().refresh(app.clock().now()).await?;

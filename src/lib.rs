@@ -12,6 +12,7 @@ pub mod config;
 pub mod crash;
 pub mod demo;
 pub mod domain;
+pub mod encryption;
 pub mod helping;
 pub mod http;
 pub mod ids;

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use sayso::clock::Clock;
+use sayso::config::KeyPlace;
 use sayso::ids::NewIds;
 use sayso::programme::apply::apply;
 use sayso::store::{Connections, Store};
@@ -12,6 +13,11 @@ pub(crate) const CONNECTION: &str = "bench-stripe";
 pub(crate) const PROGRAMME: &str = "bench";
 /// Made up, as every name here.
 pub(crate) const SECRET: &str = "whsec_bench_realtime_0123456789abcdef";
+
+/// The key that the bench's secrets are sealed with: the same for all its processes.
+pub(crate) fn key() -> KeyPlace {
+    KeyPlace::Given("bench+bench+bench+bench+bench+bench+bench+0=".into())
+}
 
 /// How many people there are, and how long their past is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +32,7 @@ pub(crate) struct Population {
 pub(crate) async fn populate(url: &str, population: Population) -> Result<()> {
     let people = population.people;
     let store = Store::open(url, Connections::default()).await?;
+    store.use_key(&key()).await?;
     let rules = include_str!("../../merchant-rules/categories.toml");
     let file = programme_file();
     apply(&store, &NewIds::default(), Clock::system().now(), &file, rules).await?;

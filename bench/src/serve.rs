@@ -25,7 +25,7 @@ use secrecy::SecretString;
 use tokio::io::AsyncReadExt as _;
 use tokio::runtime::Handle;
 
-use crate::population::{CONNECTION, PROGRAMME, SECRET};
+use crate::population::{self, CONNECTION, PROGRAMME, SECRET};
 
 /// What a server does with a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -51,6 +51,7 @@ pub(crate) async fn serve(way: Way, url: Option<&str>, committers: Option<usize>
         (Way::Product, Some(url)) => {
             let mut settings = AppSettings::new(any_port, url.into(), Clock::system());
             settings.committers = committers.unwrap_or(settings.committers);
+            settings.key = population::key();
             let app = App::start(settings).await?;
             return until_left_alone(app.address()).await;
         }

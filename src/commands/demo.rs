@@ -14,7 +14,11 @@ pub(super) async fn demo(
     seed: u64,
 ) -> Result<Ending, Failure> {
     let database_url = common.database.as_ref().map(|url| url.expose_secret().to_owned());
-    let settings = DemoSettings { listen, database_url, seed };
+    let key = match &database_url {
+        Some(_) => Some(common.config(None)?.key.value),
+        None => None,
+    };
+    let settings = DemoSettings { listen, database_url, key, seed };
     let print = |line: String| {
         // Whoever stopped reading does not stop the demo.
         result(format_args!("{line}\n")).ok();

@@ -12,12 +12,14 @@ use serde_json::json;
 
 use super::{Common, Ending, Failure, Output, json, prepare_folder, result, with_causes};
 use crate::clock::Clock;
-use crate::config::{Config, Setting, SettingSource};
+use crate::config::{Config, KeyPlace, Setting, SettingSource, database_file};
 use crate::domain::id::ConnectionId;
 use crate::ids::NewIds;
 use crate::ops::loss;
-use crate::programme::directory::Directory;
-use crate::store::{Connections, Standing, Store};
+use crate::programme::directory::{Directory, DirectoryError, UnusableSecret};
+use crate::store::{
+    Connections, KeyStanding, OpenToOthers, Standing, Store, StoreError, files_of, open_to_others,
+};
 
 /// One thing that was looked at.
 struct Finding {
@@ -78,11 +80,13 @@ pub(super) async fn doctor(common: &Common, accept_loss: bool) -> Result<Ending,
                 findings.bad("loss", with_causes(&error));
             }
             mark(&mut findings, &store).await;
+            key(&mut findings, &store, &config.key.value).await;
             database(&mut findings, &store, now).await;
             store.close().await;
         }
         Err(error) => findings.bad("database", with_causes(&error)),
     }
+    files(&mut findings, &config);
     match common.output {
         Output::Json => json(&findings.to_json())?,
         Output::Text => result(&findings)?,
@@ -100,6 +104,7 @@ fn settings(findings: &mut Findings, config: &Config) {
         data_folder: _,
         committers,
         token_issuer,
+        key,
         log,
     } = config;
     let shared = SettingSource::Default;
@@ -114,6 +119,7 @@ fn settings(findings: &mut Findings, config: &Config) {
         ("database_url", &database_url.source),
         ("committers", &committers.source),
         ("token issuer", &token_issuer.source),
+        ("key", &key.source),
         ("log", &log.source),
     ] {
         findings.good(format!("setting {name}"), format!("from {source}"));
@@ -141,8 +147,11 @@ async fn database(findings: &mut Findings, store: &Store, now: Timestamp) {
         Ok(programmes) => programmes,
         Err(error) => return findings.bad("programmes", with_causes(&error)),
     };
-    if let Err(error) = directory.refresh(now).await {
-        return findings.bad("programmes", with_causes(&error));
+    match directory.refresh(now).await {
+        Ok(()) => {}
+        // What is wrong with the key was told.
+        Err(DirectoryError::Store(StoreError::Key(_))) => return,
+        Err(error) => return findings.bad("programmes", with_causes(&error)),
     }
     if programmes.is_empty() {
         findings.good("programmes", "there is none yet: sayso programme apply FILE");
@@ -173,6 +182,43 @@ async fn mark(findings: &mut Findings, store: &Store) {
     }
 }
 
+/// Whether the secrets in the database are sealed, and their key is at hand.
+async fn key(findings: &mut Findings, store: &Store, place: &KeyPlace) {
+    match store.find_key(place).await {
+        Ok(KeyStanding::NotYet) => findings.good("key", "sayso serve makes it, and seals secrets"),
+        Ok(KeyStanding::InUse { key, remains: false }) => {
+            findings.good("key", format!("secrets are sealed with the key {key}"));
+        }
+        Ok(KeyStanding::InUse { remains: true, .. }) => findings.bad(
+            "key",
+            "the files of the database may hold secrets as they were before they were sealed: \
+             start sayso serve when nothing else uses the database, with room on the disk for one \
+             more of it",
+        ),
+        Err(error) => findings.bad("key", with_causes(&error)),
+    }
+}
+
+/// Whether files that only their user should read can be read by others.
+fn files(findings: &mut Findings, config: &Config) {
+    let database = database_file(config.database_url.value.expose_secret());
+    let key = match &config.key.value {
+        KeyPlace::File(file) => Some(file.clone()),
+        KeyPlace::Given(_) | KeyPlace::Nowhere => None,
+    };
+    let paths = database.as_deref().map(files_of).unwrap_or_default();
+    let paths = paths.into_iter().chain(key).chain(config.data_folder.clone());
+    let open = open_to_others(paths);
+    for OpenToOthers { path, mode, wanted } in &open {
+        let path = path.display();
+        let text = format!("others can get at it (mode {mode:o}): chmod {wanted:o} {path}");
+        findings.bad(format!("file {path}"), text);
+    }
+    if open.is_empty() {
+        findings.good("files", "only their user can read them");
+    }
+}
+
 fn secrets(
     findings: &mut Findings,
     directory: &Directory,
@@ -183,11 +229,11 @@ fn secrets(
     let Some(live) = directory.connection(connection) else {
         return findings.bad(about, "its issuer is not one that this program understands");
     };
-    let secrets = live.secrets_at(now);
-    let mut unusable = secrets.iter().filter_map(|secret| live.issuer.check_secret(secret).err());
-    match (secrets.len(), unusable.next()) {
-        (0, _) => findings.bad(about, "it has no live secret, so every message is refused"),
-        (_, Some(error)) => findings.bad(about, error.to_string()),
-        (count, None) => findings.good(about, format!("live secrets: {count}")),
+    for UnusableSecret { name, why } in &live.unusable {
+        findings.bad(format!("{about}, secret {name}"), format!("it counts for nothing: {why}"));
+    }
+    match live.secrets_at(now).len() {
+        0 => findings.bad(about, "it has no live secret, so every message is refused"),
+        count => findings.good(about, format!("live secrets: {count}")),
     }
 }

@@ -11,17 +11,17 @@ mod tokens;
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
+use std::io;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::{fs, io};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::{Config, ConfigError, Flags};
-use crate::store::{Connections, Store, StoreError};
+use crate::store::{Connections, Store, StoreError, create_private_folder};
 
 /// A prepaid-card budget gateway for spending that the person controls.
 ///
@@ -118,7 +118,7 @@ enum Command {
         #[arg(long, value_name = "JTI|TOKEN", conflicts_with = "member")]
         revoke: Option<String>,
     },
-    /// Shows and rotates the keys that tokens are signed with
+    /// Shows and rotates the keys that tokens are signed with, and seals secrets with another key
     Keys {
         #[command(subcommand)]
         command: KeysCommand,
@@ -127,6 +127,13 @@ enum Command {
     Openapi,
     /// Lists what the books could not explain, with cause and age
     Exceptions,
+    /// Seals the ledger as it is now, and shows the roots: whoever keeps one can prove later that
+    /// nothing sealed was changed. A gateway does so at each midnight
+    Seal {
+        /// Which programme; all of them if it is left out
+        #[arg(long, value_name = "ID")]
+        programme: Option<String>,
+    },
     /// Proves the ledger: chains, balances and seals; names the first row that is wrong
     Verify,
 }
@@ -159,6 +166,17 @@ enum KeysCommand {
         /// waited for who has not read the next one
         #[arg(long)]
         now: bool,
+    },
+    /// Seals every secret in the database with a new key. The one they are sealed with now has to be
+    /// given as always. Writes an SQLite file anew: nothing can be decided meanwhile
+    Reseal {
+        /// The file of the new key, made if it is not there; without it the key's own file gets a new
+        /// key
+        #[arg(long, value_name = "FILE")]
+        new_key_file: Option<PathBuf>,
+        /// The key is lost for ever, and with it every secret: begins with the key that is given
+        #[arg(long, conflicts_with = "new_key_file")]
+        lost: bool,
     },
 }
 
@@ -212,6 +230,12 @@ impl Failure {
     }
 }
 
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self { ending: ending_of(&error), text: with_causes(&error) }
+    }
+}
+
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self { ending: Ending::Settings, text: error.to_string() }
@@ -258,8 +282,12 @@ pub async fn run(cli: Cli) -> Ending {
         Command::Keys { command: KeysCommand::Rotate { now } } => {
             tokens::rotate(&common, now).await
         }
+        Command::Keys { command: KeysCommand::Reseal { new_key_file, lost } } => {
+            tokens::reseal(&common, new_key_file.as_deref(), lost).await
+        }
         Command::Openapi => openapi(),
         Command::Exceptions => reports::exceptions(&common).await,
+        Command::Seal { programme } => reports::seal(&common, programme.as_deref()).await,
         Command::Verify => reports::verify(&common).await,
     };
     match done {
@@ -303,26 +331,37 @@ impl Common {
         self.store().await
     }
 
-    /// Opens the database and applies missing migrations.
+    /// Opens the database and applies missing migrations. Secrets can be neither read nor written.
     async fn store(&self) -> Result<Store, Failure> {
         let config = self.config(None)?;
         prepare_folder(&config)?;
         let url = config.database_url.value.expose_secret();
-        Store::open(url, Connections::default())
-            .await
-            .map_err(|error| Failure { ending: ending_of(&error), text: with_causes(&error) })
+        Ok(Store::open(url, Connections::default()).await?)
+    }
+
+    /// Makes it possible to read and write the secrets of `store`, or closes it.
+    async fn with_key(&self, store: Store) -> Result<Store, Failure> {
+        match store.use_key(&self.config(None)?.key.value).await {
+            Ok(()) => Ok(store),
+            Err(error) => {
+                store.close().await;
+                Err(error.into())
+            }
+        }
     }
 }
 
-/// What it means that a database could not be opened: a file that is none will not become one.
+/// What it means that a database could not be used: a file that is none will not become one, and a
+/// key that is missing will not come by itself.
 const fn ending_of(error: &StoreError) -> Ending {
-    if matches!(error, StoreError::NoDatabase(_)) { Ending::Settings } else { Ending::TryLater }
+    let is_for_good = matches!(error, StoreError::NoDatabase(_) | StoreError::Key(_));
+    if is_for_good { Ending::Settings } else { Ending::TryLater }
 }
 
 /// Makes the folder of the default database.
 fn prepare_folder(config: &Config) -> Result<(), Failure> {
     let Some(folder) = &config.data_folder else { return Ok(()) };
-    fs::create_dir_all(folder).map_err(|error| {
+    create_private_folder(folder).map_err(|error| {
         let text = format!("the folder {} cannot be made: {error}", folder.display());
         Failure { ending: Ending::Settings, text }
     })

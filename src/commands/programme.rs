@@ -18,7 +18,7 @@ pub(super) async fn apply(
 ) -> Result<Ending, Failure> {
     let text = read_text(file)?;
     let own = own_rules(rules)?;
-    let store = common.store().await?;
+    let store = common.with_key(common.store().await?).await?;
     let now = Clock::system().now();
     let applied = apply::apply(&store, &NewIds::default(), now, &text, own.texts()).await;
     store.close().await;

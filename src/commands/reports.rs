@@ -1,13 +1,17 @@
-//! `sayso balances`, `sayso explain`, `sayso exceptions` and `sayso verify`.
+//! `sayso balances`, `sayso explain`, `sayso exceptions`, `sayso seal` and `sayso verify`.
 
 use super::{Common, Ending, Failure, Output, json, result, talk};
 use crate::clock::Clock;
+use crate::domain::id::SealId;
+use crate::ids::NewIds;
+use crate::ledger::seal::Seal;
 use crate::ops::balances::Balances;
 use crate::ops::exceptions;
 use crate::ops::explain::{ExplainError, Explanation, Replay, explain as explanations_of};
 use crate::ops::story::{ToldStory, stories};
-use crate::ops::verify as prove;
+use crate::ops::{seal as make_seal, verify as prove};
 use crate::programme::directory::Directory;
+use crate::store::Store;
 
 /// The most exceptions that are listed. Whoever has more has to begin somewhere.
 const EXCEPTIONS_MOST: u32 = 1000;
@@ -74,6 +78,50 @@ pub(super) async fn exceptions(common: &Common) -> Result<Ending, Failure> {
     }
     talk(format_args!("exceptions: {}", found.len()));
     Ok(Ending::Done)
+}
+
+pub(super) async fn seal(common: &Common, programme: Option<&str>) -> Result<Ending, Failure> {
+    let store = common.existing_store().await?;
+    let seals = seal_now(&store, programme).await;
+    store.close().await;
+    let seals = seals?;
+    match common.output {
+        Output::Json => {
+            let body = |seal: &Seal| {
+                serde_json::json!({
+                    "programme": seal.programme.to_string(),
+                    "number": seal.number,
+                    "sealed_at": seal.sealed_at.to_string(),
+                    "totals": seal.totals,
+                    "root": seal.root.to_string(),
+                })
+            };
+            json(&serde_json::json!({ "seals": seals.iter().map(body).collect::<Vec<_>>() }))?;
+        }
+        Output::Text => {
+            for Seal { programme, number, sealed_at, root, .. } in &seals {
+                result(format_args!("{programme}  seal {number}  {sealed_at}  root {root}\n"))?;
+            }
+        }
+    }
+    Ok(Ending::Done)
+}
+
+async fn seal_now(store: &Store, wanted: Option<&str>) -> Result<Vec<Seal>, Failure> {
+    let (ids, now) = (NewIds::default(), Clock::system().now());
+    let mut seals = Vec::new();
+    for (programme, _) in store.programmes().await? {
+        if wanted.is_none_or(|wanted| wanted == programme.as_str()) {
+            let id = SealId::new(ids.next(now));
+            seals.push(make_seal(store, &programme, id, now).await?);
+        }
+    }
+    match wanted {
+        Some(wanted) if seals.is_empty() => {
+            Err(Failure::new(format!("there is no programme {wanted}")))
+        }
+        Some(_) | None => Ok(seals),
+    }
 }
 
 pub(super) async fn verify(common: &Common) -> Result<Ending, Failure> {

@@ -28,6 +28,7 @@ pub(super) async fn serve(common: &Common, listen: Option<String>) -> Result<End
     settings.proxies = config.proxies.value;
     settings.committers = config.committers.value;
     settings.token_issuer = config.token_issuer.value;
+    settings.key = config.key.value;
     settings.upkeep_every = Some(UPKEEP_EVERY);
     let cannot = |error| Failure::new(format!("signals cannot be heard: {error}"));
     let mut terminated = signal(SignalKind::terminate()).map_err(cannot)?;

@@ -1,14 +1,16 @@
 //! `sayso token` and `sayso keys`: for whoever has the database.
 
+use std::path::Path;
 use std::str::FromStr;
 
 use jiff::Timestamp;
 
 use super::{Common, Ending, Failure, Output, json, result, talk};
 use crate::clock::Clock;
+use crate::config::KeyPlace;
 use crate::domain::id::ProgrammeId;
 use crate::ids::NewIds;
-use crate::store::{Store, StoreError};
+use crate::store::{KeyError, Store, StoreError};
 use crate::tokens::{Haste, Issued, KeyState, LEEWAY, Recognised, Tokens};
 
 pub(super) async fn token(
@@ -20,7 +22,8 @@ pub(super) async fn token(
     let programme = parsed::<ProgrammeId>(programme)?;
     let issuer = common.config(None)?.token_issuer.value;
     let now = Clock::system().now();
-    let store = common.existing_store().await?;
+    // Names of tokens are proved by the keys, too.
+    let store = common.with_key(common.existing_store().await?).await?;
     let tokens = Tokens::new(store.clone(), &issuer);
     let done = match (member, revoke) {
         (Some(member), _) => issue(&tokens, &programme, member, now).await.map(Done::Issued),
@@ -141,11 +144,56 @@ pub(super) async fn list(common: &Common) -> Result<Ending, Failure> {
 pub(super) async fn rotate(common: &Common, is_hasty: bool) -> Result<Ending, Failure> {
     let issuer = common.config(None)?.token_issuer.value;
     let haste = if is_hasty { Haste::Now } else { Haste::None };
-    let store = common.existing_store().await?;
+    let store = common.with_key(common.existing_store().await?).await?;
     let rotated = Tokens::new(store.clone(), &issuer).rotate(Clock::system().now(), haste).await;
     store.close().await;
     rotated.map_err(|error| Failure::of(&error))?;
     list(common).await
+}
+
+pub(super) async fn reseal(
+    common: &Common,
+    new_key_file: Option<&Path>,
+    is_lost: bool,
+) -> Result<Ending, Failure> {
+    let store = common.existing_store().await?;
+    let done = if is_lost {
+        begin_anew(common, store).await
+    } else {
+        let store = common.with_key(store).await?;
+        let resealed = store.reseal(new_key_file).await;
+        store.close().await;
+        resealed
+            .map(|key| format!("every secret is sealed with the key {key} now"))
+            .map_err(Failure::from)
+    };
+    talk(format_args!("{}", done?));
+    if let Some(file) = new_key_file {
+        talk(format_args!("give {} as SAYSO_KEY_FILE from now on", file.display()));
+    }
+    Ok(Ending::Done)
+}
+
+/// Forgets what nobody can open any more.
+async fn begin_anew(common: &Common, store: Store) -> Result<String, Failure> {
+    let key = common.config(None)?.key.value;
+    let begun = match store.find_key(&key).await {
+        Ok(_) => Err(Failure::new("the key is there, so nothing is lost: leave out --lost")),
+        Err(StoreError::Key(KeyError::FileIsGone { .. } | KeyError::Wrong { .. })) => {
+            forget_sealed(&store, &key).await.map_err(Failure::from)
+        }
+        Err(error) => Err(error.into()),
+    };
+    store.close().await;
+    begun?;
+    Ok("every secret is gone, and tokens count no more; apply each programme's file with the \
+        secrets themselves in it"
+        .to_owned())
+}
+
+async fn forget_sealed(store: &Store, key: &KeyPlace) -> Result<(), StoreError> {
+    store.forget_sealed().await?;
+    store.use_key(key).await
 }
 
 fn parsed<T: FromStr<Err: std::error::Error>>(text: &str) -> Result<T, Failure> {

@@ -20,7 +20,7 @@ use crate::domain::issuer_refusal::IssuerRefusal;
 use crate::domain::money::Money;
 use crate::domain::presentment::IssuerEvent;
 use crate::domain::reason_code::ReasonCode;
-use crate::issuers::signature::SignatureError;
+use crate::issuers::signature::{SecretError, SignatureError};
 
 /// An issuer that we understand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Issuer {
     }
 
     /// Says whether a signing secret is one that this issuer could have made. For configuration.
-    pub fn check_secret(self, secret: &SecretString) -> Result<(), SignatureError> {
+    pub fn check_secret(self, secret: &SecretString) -> Result<(), SecretError> {
         match self {
             Self::Stripe => signature::check_stripe_secret(secret),
         }

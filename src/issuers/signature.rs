@@ -17,6 +17,8 @@ use super::SignedMessage;
 const TOLERANCE_S: i64 = 300;
 /// The shortest key that Standard Webhooks 1.0 allows. Unit: bytes.
 const STANDARD_WEBHOOKS_KEY_MIN: usize = 24;
+/// How secrets of both begin.
+const SECRET_BEGIN: &str = "whsec_";
 /// Stripe's secrets are `whsec_` and 32 characters or more; the whole text is the key.
 const STRIPE_SECRET_MIN: usize = 24;
 
@@ -35,8 +37,23 @@ pub enum SignatureError {
     TimestampInFuture,
     #[error("no live secret of this connection made the signature; check the endpoint's secret")]
     SignatureMismatch,
-    #[error("a secret of this connection is too short, or cut; copy it again from the issuer")]
-    SecretTooShort,
+    #[error("no secret of this connection can have been made by the issuer; copy it again")]
+    NoUsableSecret,
+}
+
+/// Why a text is no secret that an issuer could have made. Says nothing of the text itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    #[error(
+        "it does not begin with {SECRET_BEGIN}: copy the endpoint's signing secret, no other key"
+    )]
+    OtherBeginning,
+    #[error("it has a character that no secret has, such as a space: copy it again")]
+    OtherCharacter,
+    #[error("it is shorter than {least} {unit}, so it was cut: copy the whole secret")]
+    TooShort { least: usize, unit: &'static str },
+    #[error("what follows {SECRET_BEGIN} is not base64, so it was cut or changed: copy it again")]
+    NoBase64,
 }
 
 impl SignatureError {
@@ -49,15 +66,21 @@ impl SignatureError {
             Self::TimestampTooOld => "timestamp_too_old",
             Self::TimestampInFuture => "timestamp_in_future",
             Self::SignatureMismatch => "signature_mismatch",
-            Self::SecretTooShort => "secret_too_short",
+            Self::NoUsableSecret => "no_usable_secret",
         }
     }
 }
 
 /// Whether a text can be the secret of a Stripe endpoint.
-pub fn check_stripe_secret(secret: &SecretString) -> Result<(), SignatureError> {
-    if secret.expose_secret().len() < STRIPE_SECRET_MIN {
-        return Err(SignatureError::SecretTooShort);
+pub fn check_stripe_secret(secret: &SecretString) -> Result<(), SecretError> {
+    let text = secret.expose_secret();
+    let rest = text.strip_prefix(SECRET_BEGIN).ok_or(SecretError::OtherBeginning)?;
+    let is_fair = |byte: u8| byte.is_ascii_alphanumeric() || b"_-+/=".contains(&byte);
+    if !rest.bytes().all(is_fair) {
+        return Err(SecretError::OtherCharacter);
+    }
+    if text.len() < STRIPE_SECRET_MIN {
+        return Err(SecretError::TooShort { least: STRIPE_SECRET_MIN, unit: "characters" });
     }
     Ok(())
 }
@@ -65,7 +88,7 @@ pub fn check_stripe_secret(secret: &SecretString) -> Result<(), SignatureError> 
 /// Checks `Stripe-Signature`: `t=<unix seconds>,v1=<lower-case hex>[,v1=…][,v0=…]`.
 ///
 /// The key is the whole secret as text. Stricter than Stripe's own libraries: one `t` only, and the
-/// window is closed towards the future too.
+/// window is closed towards the future too. A secret that is none stands in no other's way.
 pub fn verify_stripe(
     secrets: &[SecretString],
     message: &SignedMessage<'_>,
@@ -73,9 +96,9 @@ pub fn verify_stripe(
 ) -> Result<(), SignatureError> {
     const HEADER: &str = "stripe-signature";
 
-    for secret in secrets {
-        check_stripe_secret(secret)?;
-    }
+    let usable = secrets.iter().filter(|secret| check_stripe_secret(secret).is_ok());
+    let keys: Vec<&[u8]> = usable.map(|secret| secret.expose_secret().as_bytes()).collect();
+    refuse_unusable(secrets, &keys)?;
     let (mut times, mut claims, mut is_v1) = (Vec::new(), Vec::new(), false);
     for (key, value) in header(message, HEADER)?.split(',').filter_map(|item| item.split_once('='))
     {
@@ -93,7 +116,6 @@ pub fn verify_stripe(
     if !is_v1 {
         return Err(SignatureError::NoSupportedScheme(HEADER));
     }
-    let keys: Vec<&[u8]> = secrets.iter().map(|secret| secret.expose_secret().as_bytes()).collect();
     if !is_signed(&keys, &[time.as_bytes(), b".", message.body], &claims) {
         return Err(SignatureError::SignatureMismatch);
     }
@@ -101,17 +123,19 @@ pub fn verify_stripe(
 }
 
 /// Whether a text can be a secret of Standard Webhooks: `whsec_` and 24 bytes or more in base64.
-pub fn check_standard_webhooks_secret(secret: &SecretString) -> Result<(), SignatureError> {
+pub fn check_standard_webhooks_secret(secret: &SecretString) -> Result<(), SecretError> {
     standard_webhooks_key(secret).map(|_| ())
 }
 
-fn standard_webhooks_key(secret: &SecretString) -> Result<Vec<u8>, SignatureError> {
-    secret
-        .expose_secret()
-        .strip_prefix("whsec_")
-        .and_then(|key| STANDARD.decode(key).ok())
-        .filter(|key| key.len() >= STANDARD_WEBHOOKS_KEY_MIN)
-        .ok_or(SignatureError::SecretTooShort)
+fn standard_webhooks_key(secret: &SecretString) -> Result<Vec<u8>, SecretError> {
+    let key = secret.expose_secret().strip_prefix(SECRET_BEGIN);
+    let key = STANDARD.decode(key.ok_or(SecretError::OtherBeginning)?);
+    let key = key.map_err(|_| SecretError::NoBase64)?;
+    let least = STANDARD_WEBHOOKS_KEY_MIN;
+    if key.len() < least {
+        return Err(SecretError::TooShort { least, unit: "bytes" });
+    }
+    Ok(key)
 }
 
 /// Checks the headers of Standard Webhooks 1.0: `webhook-id`, `-timestamp` and `-signature`.
@@ -126,8 +150,8 @@ pub fn verify_standard_webhooks(
     const TIMESTAMP: &str = "webhook-timestamp";
     const SIGNATURE: &str = "webhook-signature";
 
-    let keys =
-        secrets.iter().map(standard_webhooks_key).collect::<Result<Vec<_>, SignatureError>>()?;
+    let keys: Vec<_> = secrets.iter().filter_map(|s| standard_webhooks_key(s).ok()).collect();
+    refuse_unusable(secrets, &keys)?;
     let id = header(message, ID)?;
     let time = header(message, TIMESTAMP)?;
     let signatures = header(message, SIGNATURE)?;
@@ -154,6 +178,12 @@ pub fn verify_standard_webhooks(
         return Err(SignatureError::SignatureMismatch);
     }
     check_window(signed_at, now)
+}
+
+/// Without any secret nothing is signed; with none that is one, somebody has to copy it again.
+fn refuse_unusable<K>(secrets: &[SecretString], keys: &[K]) -> Result<(), SignatureError> {
+    let is_hopeless = keys.is_empty() && !secrets.is_empty();
+    if is_hopeless { Err(SignatureError::NoUsableSecret) } else { Ok(()) }
 }
 
 /// The value of a header that came once. Twice is malformed: nobody can say which one counts.

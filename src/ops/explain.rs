@@ -157,9 +157,8 @@ pub async fn explain_one(
     let hides_card = hides_card(tx, recorded, &facts).await?;
     let telling = Telling { request: &request, facts: &facts, programme: &programme, hides_card };
     let texts = telling.texts(&decision, owner.as_ref(), &cards);
-    let messages = tx.messages_about(&recorded.programme, &id.to_string()).await?;
-    let key = (recorded.programme.clone(), recorded.connection.clone(), recorded.reference.clone());
-    let withdrawn = tx.withdrawn(&[key]).await?;
+    let withdrawn_at = tx.withdrawn_at(recorded).await?;
+    let messages = tx.messages_about(recorded, withdrawn_at).await?;
     Ok(Explanation {
         id,
         at: recorded.decided_at,
@@ -184,7 +183,7 @@ pub async fn explain_one(
         worker_text: texts.worker,
         finance_text: texts.finance,
         messages: messages.into_iter().map(|message| message.body).collect(),
-        is_withdrawn: !withdrawn.is_empty(),
+        is_withdrawn: withdrawn_at.is_some(),
         unknown_country: facts.unknown_country,
         rules_version: facts.rules_version,
         replay,

@@ -14,5 +14,5 @@ pub mod story;
 mod table;
 mod verify;
 
-pub use self::seal::seal;
+pub use self::seal::{DailySeals, seal};
 pub use self::verify::{Counts, Finding, Proof, verify};

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use crate::clock::Clock;
 use crate::domain::id::{ProgrammeId, SealId};
 use crate::domain::money::{Currency, Money};
+use crate::ids::NewIds;
 use crate::ledger::seal::{SEAL, Seal, SealedHead, read_seal};
+use crate::programme::directory::{Directory, DirectoryError};
 use crate::record::row::{Digest, Reader};
 use crate::store::{BUDGET, Store, StoreError, Tx};
 
@@ -25,6 +28,7 @@ pub async fn seal(
     now: Timestamp,
 ) -> Result<Seal, StoreError> {
     let mut snapshot = store.snapshot().await?;
+    snapshot.take_time().await?;
     let sealed = sealed_so_far(&mut snapshot, programme).await?;
     let heads = grown_since(&mut snapshot, programme, &sealed.heads).await?;
     let currency = snapshot.usual_currency(programme.as_str()).await?.unwrap_or_default();
@@ -44,6 +48,77 @@ pub async fn seal(
     tx.add_seal(&seal).await?;
     tx.commit().await?;
     Ok(seal)
+}
+
+/// Seals each programme once a day, at midnight where it is.
+#[derive(Debug, Clone)]
+pub struct DailySeals {
+    store: Store,
+    directory: Directory,
+    clock: Clock,
+    ids: NewIds,
+    /// When a programme could not be sealed.
+    failed_at: BTreeMap<ProgrammeId, Timestamp>,
+}
+
+/// How long a programme that could not be sealed is left alone: a seal reads all of it.
+const TRIED_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(10);
+
+impl DailySeals {
+    /// Seals the programmes of `store`.
+    pub const fn new(store: Store, directory: Directory, clock: Clock, ids: NewIds) -> Self {
+        Self { store, directory, clock, ids, failed_at: BTreeMap::new() }
+    }
+
+    /// Seals every programme that has not been sealed since its last midnight, also if nobody was
+    /// there at that moment. Several gateways that do so at once make one seal.
+    ///
+    /// # Errors
+    ///
+    /// Only if the programmes cannot be read at all.
+    pub async fn round(&mut self) -> Result<(), StoreError> {
+        for (programme, _) in self.store.programmes().await? {
+            let now = self.clock.now();
+            let failed = self.failed_at.get(&programme);
+            if failed.is_some_and(|failed| now.duration_since(*failed) < TRIED_AGAIN_AFTER) {
+                continue;
+            }
+            match self.seal_if_due(&programme, now).await {
+                Ok(()) => drop(self.failed_at.remove(&programme)),
+                Err(error) => {
+                    let cause: &dyn std::error::Error = &error;
+                    tracing::error!(cause, %programme, "a programme could not be sealed");
+                    self.failed_at.insert(programme, now);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn seal_if_due(
+        &self,
+        programme: &ProgrammeId,
+        now: Timestamp,
+    ) -> Result<(), DirectoryError> {
+        let settings = self.directory.at_hand(programme).await?;
+        let day = |at: Timestamp| settings.zone().to_datetime(at).date();
+        let mut snapshot = self.store.snapshot().await?;
+        let last = snapshot.sealed_last(programme).await?;
+        drop(snapshot);
+        if last.is_none_or(|last| day(now) <= day(last)) {
+            return Ok(());
+        }
+        match seal(&self.store, programme, SealId::new(self.ids.next(now)), now).await {
+            Ok(Seal { number, root, .. }) => {
+                metrics::counter!("sayso_seals_total").increment(1);
+                tracing::info!(%programme, number, %root, "sealed");
+                Ok(())
+            }
+            // Another gateway was first, or nobody could be: the next round looks again.
+            Err(error) if error.is_transient() => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 /// A programme's totals in one line, from loaded, held, spent, left, exposure, suspense and disputed.

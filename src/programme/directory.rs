@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
-use super::file::{FileProblems, Settings, parse_settings};
+use super::file::{Connection, FileProblems, Settings, parse_settings};
 use crate::domain::agreement::{Agreement, Scope};
 use crate::domain::authorisation::{AuthorisationRequest, ProgrammeFacts};
 use crate::domain::id::{ConnectionId, ProgrammeId, WorkerId};
@@ -20,7 +20,7 @@ use crate::domain::shop_table::ShopKind;
 use crate::domain::stream::Stream;
 use crate::issuers::Issuer;
 use crate::rules::{self, RulesError, RulesTexts};
-use crate::store::{Agreements, Books, CardOwners, OpenBook, Store, StoreError};
+use crate::store::{Agreements, Books, CardOwners, OpenBook, SecretRow, Store, StoreError};
 
 /// One version of a programme's settings. Never changes.
 #[derive(Debug)]
@@ -89,6 +89,8 @@ pub struct LiveConnection {
     pub id: ConnectionId,
     pub issuer: Issuer,
     secrets: Vec<LiveSecret>,
+    /// Those that can sign nothing: they count for nothing, and stand in no other's way.
+    pub unusable: Vec<UnusableSecret>,
     pub api_version: String,
     /// What we give ourselves; less than what the issuer gives us.
     pub answer_within: Duration,
@@ -101,7 +103,43 @@ struct LiveSecret {
     until: Option<Timestamp>,
 }
 
+/// A secret that no message can be signed with, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnusableSecret {
+    pub name: String,
+    pub why: String,
+}
+
 impl LiveConnection {
+    fn new(programme: &ProgrammeId, connection: &Connection, issuer: Issuer) -> Self {
+        Self {
+            programme: programme.clone(),
+            id: connection.id.clone(),
+            issuer,
+            secrets: Vec::new(),
+            unusable: Vec::new(),
+            api_version: connection.api_version.clone().unwrap_or_default(),
+            answer_within: Duration::from_millis(connection.answer_within_ms.into()),
+        }
+    }
+
+    /// Takes a secret as it is stored. An earlier build may have stored one that is none.
+    fn add(&mut self, row: &SecretRow) {
+        let why = match &row.secret {
+            None => {
+                "it cannot be opened: it was not sealed with the key, or was changed".to_owned()
+            }
+            Some(secret) => match self.issuer.check_secret(secret) {
+                Ok(()) => {
+                    let (secret, until) = (secret.clone(), row.live_until);
+                    return self.secrets.push(LiveSecret { secret, until });
+                }
+                Err(error) => error.to_string(),
+            },
+        };
+        self.unusable.push(UnusableSecret { name: row.name.clone(), why });
+    }
+
     /// Every secret that is live at `now`. One that ends does so to the second, also while the
     /// database is away and nothing can be read anew.
     pub fn secrets_at(&self, now: Timestamp) -> Vec<SecretString> {
@@ -214,28 +252,17 @@ impl Directory {
             let settings = self.version(&programme, version).await?;
             for connection in &settings.settings.connections {
                 let Ok(issuer) = connection.issuer.parse() else { continue };
-                let live = secrets.iter().filter(|secret| secret.connection == connection.id);
-                connections.insert(
-                    connection.id.clone(),
-                    LiveConnection {
-                        programme: programme.clone(),
-                        id: connection.id.clone(),
-                        issuer,
-                        secrets: live
-                            .map(|row| LiveSecret {
-                                secret: row.secret.as_str().into(),
-                                until: row.live_until,
-                            })
-                            .collect(),
-                        api_version: connection.api_version.clone().unwrap_or_default(),
-                        answer_within: Duration::from_millis(connection.answer_within_ms.into()),
-                    },
-                );
+                let mut live = LiveConnection::new(&programme, connection, issuer);
+                for row in secrets.iter().filter(|row| row.connection == connection.id) {
+                    live.add(row);
+                }
+                connections.insert(connection.id.clone(), live);
             }
         }
         let connections = connections.into_iter().map(|(id, live)| (id, Arc::new(live))).collect();
         let mut installed = self.known.connections.write().unwrap_or_else(PoisonError::into_inner);
         if installed.refresh < refresh {
+            tell_of_unusable(&connections, &installed.connections);
             *installed = Installed { refresh, connections };
         }
         Ok(())
@@ -304,5 +331,21 @@ impl Directory {
         let mut programmes = self.known.programmes.lock().unwrap_or_else(PoisonError::into_inner);
         programmes.insert((id.clone(), row.version), Arc::clone(&programme));
         Ok(programme)
+    }
+}
+
+/// Says once which secrets count for nothing.
+fn tell_of_unusable(
+    now: &BTreeMap<ConnectionId, Arc<LiveConnection>>,
+    before: &BTreeMap<ConnectionId, Arc<LiveConnection>>,
+) {
+    for (connection, live) in now {
+        let known = before.get(connection).map(|live| &live.unusable);
+        for secret in &live.unusable {
+            if !known.is_some_and(|known| known.contains(secret)) {
+                let UnusableSecret { name, why } = secret;
+                tracing::error!(%connection, secret = name, why, "a secret counts for nothing");
+            }
+        }
     }
 }

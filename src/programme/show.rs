@@ -1,8 +1,6 @@
 //! Writing a programme's file as it stands: with the lists and the cards as they are now, which may
 //! not be what was applied.
 
-use jiff::Timestamp;
-
 use super::accounts;
 use super::apply::ApplyError;
 use super::file::{
@@ -24,12 +22,11 @@ pub async fn show(store: &Store, programme: &ProgrammeId) -> Result<Option<Strin
     let mut settings = file::parse_settings(&row.settings, &every).map_err(ApplyError::File)?;
     let texts = RulesTexts { categories: &row.rules, shops: row.shops.as_deref() };
     let rules = rules::read(texts, &settings.shops).map_err(ApplyError::Rules)?;
-    let secrets = store.secrets(Timestamp::MIN).await?;
     for connection in &mut settings.connections {
-        let own = secrets.iter().filter(|secret| secret.connection == connection.id);
+        let own = store.secret_names(programme, &connection.id).await?.into_iter();
         connection.secrets = own
             .map(|secret| Secret {
-                name: secret.name.clone(),
+                name: secret.name,
                 value: SecretValue::Kept,
                 until: secret.live_until,
             })

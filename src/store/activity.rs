@@ -85,7 +85,14 @@ pub(super) fn first_made_at(at: Timestamp) -> MessageId {
     MessageId::new(uuid::Uuid::from_u128(milliseconds << 80))
 }
 
-fn last_made_at(at: Timestamp) -> MessageId {
+/// The millisecond in which an identifier was made.
+pub(super) fn made_at(id: uuid::Uuid) -> Timestamp {
+    let milliseconds = i64::try_from(id.as_u128() >> 80).ok();
+    let made = milliseconds.and_then(|made| Timestamp::from_millisecond(made).ok());
+    made.unwrap_or_default()
+}
+
+pub(super) fn last_made_at(at: Timestamp) -> MessageId {
     let first = first_made_at(at).uuid().as_u128();
     MessageId::new(uuid::Uuid::from_u128(first | ((1 << 80) - 1)))
 }

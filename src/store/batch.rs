@@ -37,7 +37,8 @@ impl Batch {
     /// Spells `template` for `dialect`; `columns` are those of the rows that are passed.
     ///
     /// `{rows}` becomes the rows under the name `r`, `{lock}` locks what is read where the
-    /// database locks rows at all (SQLite has locked the whole file by then),
+    /// database locks rows at all (SQLite has locked the whole file by then), `{share}` keeps others
+    /// from changing it,
     /// `{find TABLE NAME: CONDITION}` finds the rows of a table for each `r`, and
     /// `{from TABLE: CONDITION}` the rows of a table that is updated.
     pub(super) fn new(dialect: Dialect, columns: &'static [Column], template: &str) -> Self {
@@ -185,12 +186,12 @@ pub(super) const fn arguments(dialect: Dialect, columns: &[Column]) -> usize {
 
 /// Spells everything in `template` but `{rows}`.
 pub(super) fn spell(dialect: Dialect, template: &str) -> String {
-    let (lock, find, from): (_, Find, Find) = match dialect {
-        Dialect::Postgres => (" FOR UPDATE OF b", ask_for_each, update_each),
-        Dialect::Sqlite => ("", join, update_joined),
+    let (lock, share, find, from): (_, _, Find, Find) = match dialect {
+        Dialect::Postgres => (" FOR UPDATE OF b", " FOR SHARE OF b", ask_for_each, update_each),
+        Dialect::Sqlite => ("", "", join, update_joined),
     };
     let found = spell_finds(template, "{find ", find);
-    spell_finds(&found, "{from ", from).replace("{lock}", lock)
+    spell_finds(&found, "{from ", from).replace("{lock}", lock).replace("{share}", share)
 }
 
 /// Spells rows of `columns` under the name `r`, of which the first argument has number `first`.

@@ -9,7 +9,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
 use super::batch::{names, read_row};
-use super::{PersonRow, ReferenceKey, StoreError, Tx};
+use super::{PersonRow, ReferenceKey, StoreError, Tx, reports};
 use crate::domain::id::{
     BudgetId, ConnectionId, DecisionId, IssuerReference, PersonId, PostingId, ProgrammeId,
     PurchaseId, PurchaseReference, WorkerId,
@@ -210,23 +210,30 @@ impl Tx {
         Ok(texts)
     }
 
-    /// The purchases that `id` names: by our identifier, or by the issuer's. For an operator: it
-    /// reads the whole table.
+    /// The purchases that `id` names: by our identifier, or by the issuer's.
     pub async fn purchases_called(
         &mut self,
         id: &str,
     ) -> Result<Vec<(ProgrammeId, Purchase)>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM purchase WHERE purchase_id = $1 OR reference = $1 \
-             ORDER BY programme_id, connection_id, reference LIMIT $2",
-            names(PURCHASE.columns, "")
-        );
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(id.to_owned()).bind(CALLED_MOST);
+        let query = sqlx::query(AssertSqlSafe(purchase_called())).bind(id.to_owned());
+        let mut rows = Vec::new();
+        for row in &query.fetch_all(self.connection()).await? {
+            rows.push(read_row(row, PURCHASE.columns)?);
+        }
+        if let Ok(reference) = id.parse::<PurchaseReference>() {
+            let keys: Vec<_> = self.connections().await?;
+            let key = |(programme, connection): &(ProgrammeId, ConnectionId)| {
+                vec![shown(programme), shown(connection), shown(&reference)]
+            };
+            let keys: Vec<_> = keys.iter().map(key).collect();
+            let statements = Arc::clone(&self.statements);
+            let columns = PURCHASE.columns;
+            rows.extend(statements.purchases.fetch(self.connection(), &keys, columns).await?);
+        }
         let mut found = Vec::new();
-        for row in query.fetch_all(self.connection()).await? {
-            let row = read_row(&row, PURCHASE.columns)?;
-            let programme: ProgrammeId = Reader::new(&PURCHASE, &row).parsed()?;
-            let mut purchases = vec![read_purchase(&row)?];
+        for row in &rows {
+            let programme: ProgrammeId = Reader::new(&PURCHASE, row).parsed()?;
+            let mut purchases = vec![read_purchase(row)?];
             self.add_holds(&programme, &mut purchases).await?;
             found.extend(purchases.into_iter().map(|purchase| (programme.clone(), purchase)));
         }
@@ -412,13 +419,21 @@ fn with_ids(table: &Table, column: &str, many: usize) -> String {
     )
 }
 
-/// The statements of lists, each with values to plan it with.
+/// By our identifier, in whichever programme.
+fn purchase_called() -> String {
+    format!("SELECT {} FROM purchase WHERE purchase_id = $1", names(PURCHASE.columns, ""))
+}
+
+/// The statements of lists and explanations, each with values to plan it with.
 pub(super) fn looking() -> Vec<(&'static str, String, &'static [&'static str])> {
     vec![
         ("links", walk(), &["''", "''", "''", "0", "1"]),
         ("changed_since", changed_since(), &["''", "''", "''", "0"]),
         ("decisions_with", with_ids(&DECISION, "decision_id", 1), &["''", "''"]),
         ("purchases_with", with_ids(&PURCHASE, "purchase_id", 1), &["''", "''"]),
+        ("decision_called", reports::decision_called(), &["''"]),
+        ("purchase_called", purchase_called(), &["''"]),
+        ("messages_about", reports::messages_about(), &["''", "''", "''", "''", "''"]),
     ]
 }
 
@@ -436,5 +451,3 @@ fn read_link(row: &AnyRow) -> Result<ChainLink, StoreError> {
 
 /// The most identifiers of one statement.
 const IDS_MOST: usize = 200;
-/// The most purchases that one identifier can find.
-const CALLED_MOST: i64 = 50;

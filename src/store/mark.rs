@@ -7,7 +7,7 @@
 //! It is written after each commit, and brought to the disk once a second: so it may be older than
 //! the database, which does no harm, but never newer.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +17,7 @@ use std::{fmt, io};
 use sqlx::any::AnyRow;
 
 use super::batch::read_row;
+use super::files::open_private;
 use super::{Store, StoreError};
 use crate::domain::id::{PostingId, ProgrammeId};
 use crate::record::row::{Digest, Reader, Table, columns};
@@ -81,8 +82,7 @@ impl Mark {
             return Ok(None);
         }
         let path = PathBuf::from(format!("{file}.mark"));
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+        let file = open_private(&path)?;
         let (has_lost, is_on_disk) = (AtomicBool::new(false), AtomicBool::new(true));
         let pending = Mutex::new(None);
         Ok(Some(Self { path, file, has_lost, pending, is_on_disk }))

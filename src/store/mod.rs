@@ -13,10 +13,12 @@ mod batch;
 mod books;
 mod close;
 mod counters;
+mod files;
 mod guides;
 mod history;
 mod inbox;
 mod inquiry;
+mod key_file;
 mod mark;
 mod matters;
 mod members;
@@ -33,6 +35,7 @@ mod queues;
 mod reports;
 mod requests;
 mod safety;
+mod sealing;
 mod statements;
 mod tokens;
 mod upkeep;
@@ -58,9 +61,11 @@ pub use self::books::{
     BookWanted, Books, CardBudget, Expected, OpenBook, ReferenceKey, StoredPresentment,
 };
 pub use self::close::{Additions, Matter, NewMessage, Note, Parked, Settled, exception_id};
+pub use self::files::{OpenToOthers, create_private_folder, files_of, open_to_others};
 pub use self::guides::GuideRow;
 pub use self::history::{ChainLink, PurchaseName};
 pub use self::inbox::{InboxPlace, InboxRow, InboxWanted};
+pub use self::key_file::KeyError;
 use self::mark::Mark;
 pub use self::mark::{Marked, Standing};
 pub use self::matters::MatterKey;
@@ -68,17 +73,22 @@ pub use self::members::DutyRow;
 pub use self::owners::{CardKey, CardOwners};
 pub use self::people::{CardRow, PersonRow};
 pub use self::plans::Plan;
-use self::pools::{Pools, User};
-pub use self::programmes::{BUDGET, LOAD, POT_PLAN, ProgrammeRow, SecretRow, pot_plan_digest};
+use self::pools::{Address, Pools, User};
+pub use self::programmes::{
+    BUDGET, LOAD, POT_PLAN, ProgrammeRow, SecretName, SecretRow, pot_plan_digest,
+};
 pub use self::proof::{Evidence, EvidenceScan};
 pub use self::proposals::{DueProposal, VersionRow};
 pub use self::queues::{After, InLine};
 pub use self::reports::{DECISIONS_FOUND_MOST, ExceptionRow, MessageRow, ProgrammeSums};
 pub use self::requests::{Claim, RequestKey};
+pub use self::sealing::KeyStanding;
+use self::sealing::Sealing;
 use self::statements::Statements;
 pub use self::statements::{COUNTER, PERMISSION_USES, POT, WITHDRAWAL};
 pub use self::tokens::TokenKeyRow;
 pub use self::upkeep::OpenPurchase;
+use crate::config::database_file;
 use crate::crash;
 use crate::record::row::CorruptRow;
 
@@ -118,6 +128,11 @@ pub enum StoreError {
     Migration(#[from] sqlx::migrate::MigrateError),
     #[error("the mark of {0} cannot be used")]
     Mark(String, #[source] std::io::Error),
+    #[error("the database's file {0} cannot be made")]
+    File(String, #[source] std::io::Error),
+    /// The secrets cannot be read or written; nothing else needs the key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     #[error(transparent)]
     Corrupt(#[from] CorruptRow),
     /// Somebody else changed the row first: run the whole transaction again.
@@ -141,6 +156,8 @@ impl StoreError {
             Self::Silent { .. }
             | Self::Migration(_)
             | Self::Mark(..)
+            | Self::File(..)
+            | Self::Key(_)
             | Self::Corrupt(_)
             | Self::UnknownScheme(_)
             | Self::NoDatabase(_) => false,
@@ -154,6 +171,8 @@ impl StoreError {
             Self::Unavailable(_) | Self::InDoubt(_) | Self::Silent { .. } => true,
             Self::Migration(_)
             | Self::Mark(..)
+            | Self::File(..)
+            | Self::Key(_)
             | Self::Corrupt(_)
             | Self::Contended(_)
             | Self::UnknownScheme(_)
@@ -218,6 +237,7 @@ pub struct Store {
     user: User,
     mark: Option<Arc<Mark>>,
     statements: Arc<Statements>,
+    sealing: Arc<Sealing>,
 }
 
 /// One database transaction. Dropping it without [`Tx::commit`] rolls it back.
@@ -230,6 +250,7 @@ pub struct Tx {
     /// What is freed while the commit is on its way.
     spent: Vec<Box<dyn Anything + Send>>,
     statements: Arc<Statements>,
+    sealing: Arc<Sealing>,
     // Kept for its drop, after the transaction's.
     _turn: Option<OwnedSemaphorePermit>,
 }
@@ -252,7 +273,8 @@ impl Default for Connections {
 const OF_PEOPLE: u32 = 4;
 
 impl Store {
-    /// Connects to `url` and applies the migrations that are missing.
+    /// Connects to `url` and applies the migrations that are missing. What reads or writes secrets
+    /// needs [`Store::use_key`] too.
     pub async fn open(url: &str, connections: Connections) -> Result<Self, StoreError> {
         let store = Self::connect(url, connections).await?;
         store.migrate().await?;
@@ -276,14 +298,19 @@ impl Store {
         };
         let connections = Connections { writers, ..connections };
         let options = AnyConnectOptions::from_str(&address)?;
+        if address.contains("mode=rwc") {
+            create_database_file(url)?;
+        }
         // One connection first: it says what is wrong, where a pool only says that it waited.
         AnyConnection::connect_with(&options).await?.close().await?;
+        let address = Address(options);
         Ok(Self {
             dialect,
             mark,
-            pools: Arc::new(Pools::open(dialect, connections, of_people, &options).await?),
+            pools: Arc::new(Pools::open(dialect, connections, of_people, &address).await?),
             user: User::Gateway,
             statements: Arc::new(Statements::new(dialect)),
+            sealing: Arc::default(),
         })
     }
 
@@ -335,9 +362,9 @@ impl Store {
     }
 
     fn tx(&self, inner: Transaction<'static, Any>) -> Tx {
-        let statements = Arc::clone(&self.statements);
+        let (statements, sealing) = (Arc::clone(&self.statements), Arc::clone(&self.sealing));
         let (mark, spent) = (self.mark.clone(), Vec::new());
-        Tx { inner, mark, newest: None, spent, statements, _turn: None }
+        Tx { inner, mark, newest: None, spent, statements, sealing, _turn: None }
     }
 
     /// Whether the database lacks what was committed, so that nothing may be approved.
@@ -347,17 +374,24 @@ impl Store {
 
     /// Compares the database with its mark, and goes by what is found from now on.
     pub async fn compare_mark(&self) -> Result<Standing, StoreError> {
+        let standing = self.standing().await?;
+        if let Some(mark) = &self.mark {
+            mark.set_lost(standing.has_lost());
+        }
+        Ok(standing)
+    }
+
+    /// Compares the database with its mark.
+    pub async fn standing(&self) -> Result<Standing, StoreError> {
         let Some(mark) = &self.mark else { return Ok(Standing::NotKept) };
-        let standing = match mark.read().map_err(|error| mark_error(mark, error))? {
+        Ok(match mark.read().map_err(|error| mark_error(mark, error))? {
             Ok(None) => Standing::Fresh,
             Ok(Some(marked)) if self.link_hash(&marked).await? == Some(marked.hash) => {
                 Standing::Level(marked)
             }
             Ok(Some(marked)) => Standing::Behind(marked),
             Err(why) => Standing::Unreadable(why),
-        };
-        mark.set_lost(standing.has_lost());
-        Ok(standing)
+        })
     }
 
     /// Goes on from what the database has: the mark names its newest posting from now on.
@@ -402,7 +436,7 @@ impl Store {
 impl Tx {
     /// Makes everything durable. Only after this may anybody be told.
     pub async fn commit(self) -> Result<(), StoreError> {
-        let Self { inner, mark, newest, spent, statements: _, _turn: turn } = self;
+        let Self { inner, mark, newest, spent, statements: _, sealing: _, _turn: turn } = self;
         crash::reach("committing");
         // The commit has been sent when its future waits for the first time.
         let (committed, ()) = tokio::join!(biased; inner.commit(), async { drop(spent) });
@@ -426,6 +460,13 @@ impl Tx {
     fn connection(&mut self) -> &mut AnyConnection {
         &mut self.inner
     }
+}
+
+/// Makes an empty file, which is an empty database, before SQLite would make one for everybody.
+fn create_database_file(url: &str) -> Result<(), StoreError> {
+    let Some(file) = database_file(url) else { return Ok(()) };
+    let made = files::open_private(&file);
+    made.map(drop).map_err(|error| StoreError::File(file.display().to_string(), error))
 }
 
 fn mark_beside(url: &str) -> Result<Option<Arc<Mark>>, StoreError> {

@@ -1,10 +1,11 @@
 //! The connections of a store: those that write, and those that only read.
 
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyConnection, AnyPool, Connection as _, Executor as _};
+use sqlx::{AnyConnection, AnyPool, Connection as _, Executor as _, Row as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -55,6 +56,18 @@ struct Pair {
 enum Role {
     Writer,
     Reader,
+    /// Writing files anew, so that nothing is left of what was changed in them.
+    Rewriter,
+}
+
+/// Where a database is; may hold a password.
+#[derive(Clone)]
+pub(super) struct Address(pub(super) AnyConnectOptions);
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Address([REDACTED])")
+    }
 }
 
 /// What a pool is made from.
@@ -63,7 +76,7 @@ struct Maker {
     dialect: Dialect,
     role: Role,
     size: u32,
-    address: AnyConnectOptions,
+    address: Address,
 }
 
 impl Pools {
@@ -73,15 +86,15 @@ impl Pools {
         dialect: Dialect,
         connections: Connections,
         of_people: u32,
-        address: &AnyConnectOptions,
+        address: &Address,
     ) -> Result<Self, StoreError> {
         let maker = |role, size| Maker { dialect, role, size, address: address.clone() };
         let writers = maker(Role::Writer, connections.writers);
         let readers = maker(Role::Reader, connections.readers);
         let writers_of_people = maker(Role::Writer, of_people);
         let gateway = Pair {
-            writers: writers.options().connect_with(address.clone()).await?,
-            readers: readers.options().connect_with(address.clone()).await?,
+            writers: writers.options().connect_with(address.0.clone()).await?,
+            readers: readers.options().connect_with(address.0.clone()).await?,
         };
         let (people, turn_of_people) = if writers_of_people.size == 0 {
             (gateway.clone(), Some(Arc::new(Semaphore::new(1))))
@@ -136,6 +149,24 @@ impl Pools {
         }
     }
 
+    /// Writes the files that hold secrets anew. On a connection of its own: what it waits for may take
+    /// longer than others wait.
+    pub(super) async fn rewrite(&self) -> Result<(), StoreError> {
+        let Maker { dialect, address, .. } = &self.writers;
+        let mut connection = AnyConnection::connect_with(&address.0).await?;
+        let mut said = Vec::new();
+        for statement in settings(*dialect, Role::Rewriter) {
+            said = connection.fetch_all(*statement).await?;
+        }
+        connection.close().await?;
+        for row in &said {
+            if row.try_get::<i32, _>(0)? != 0 {
+                return Err(StoreError::Contended("the write-ahead log"));
+            }
+        }
+        Ok(())
+    }
+
     pub(super) async fn close(&self) {
         for user in [User::People, User::Gateway] {
             self.writers(user).close().await;
@@ -166,7 +197,7 @@ impl Maker {
 
     /// A pool that connects when it is first needed.
     fn lazy(&self) -> AnyPool {
-        self.options().connect_lazy_with(self.address.clone())
+        self.options().connect_lazy_with(self.address.0.clone())
     }
 }
 
@@ -205,6 +236,11 @@ const fn settings(dialect: Dialect, role: Role) -> &'static [&'static str] {
             "PRAGMA foreign_keys = ON",
             "PRAGMA busy_timeout = 250",
         ],
+        // The last says whether somebody kept the log from being emptied.
+        (Dialect::Sqlite, Role::Rewriter) => &["VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"],
+        (Dialect::Postgres, Role::Rewriter) => {
+            &["SET lock_timeout = '5s'", "VACUUM FULL connection_secret", "VACUUM FULL token_key"]
+        }
         (Dialect::Postgres, Role::Reader) => &[
             "SET lock_timeout = '250ms'",
             "SET statement_timeout = '10s'",

@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use secrecy::SecretString;
 
 use super::batch::{Batch, read_row};
 use super::close::permission_row;
 use super::pots::{pot_row, read_pot};
+use super::sealing::connection_secret;
 use super::statements::{PERMISSION, POT};
-use super::{Store, StoreError, Tx};
+use super::{KeyError, Store, StoreError, Tx};
 use crate::domain::agreement::Agreement;
 use crate::domain::id::{BudgetId, ConnectionId, LoadId, PotId, ProgrammeId};
 use crate::domain::money::Money;
 use crate::domain::permission::Permission;
+use crate::encryption::SealingKey;
 use crate::ledger::book::PotBalance;
 use crate::record::agreement::{AGREEMENT, TERM, agreement_rows};
 use crate::record::row::{Digest, Reader, Table, Value, columns, shown};
@@ -29,14 +32,22 @@ pub struct ProgrammeRow {
     pub shops: Option<String>,
 }
 
-/// A live secret of a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A secret of a connection.
+#[derive(Debug, Clone)]
 pub struct SecretRow {
     pub programme: ProgrammeId,
     pub connection: ConnectionId,
     pub issuer: String,
     pub name: String,
-    pub secret: String,
+    /// None where it cannot be opened: it was never sealed, was changed, or belongs elsewhere.
+    pub secret: Option<SecretString>,
+    pub live_until: Option<Timestamp>,
+}
+
+/// A secret of a connection, without the secret itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretName {
+    pub name: String,
     pub live_until: Option<Timestamp>,
 }
 
@@ -78,16 +89,18 @@ static CONNECTION: Table = Table {
 static SECRET: Table = Table {
     name: "connection_secret",
     columns: columns![
-        Key "programme_id", Key "connection_id", Key "name", Text "secret", Number "live_until",
+        Key "programme_id", Key "connection_id", Key "name", Text "sealed", Number "live_until",
     ],
 };
 static SECRET_VIEW: Table = Table {
     name: "connection_secret",
     columns: columns![
-        Key "programme_id", Key "connection_id", Text "issuer", Key "name", Text "secret",
+        Key "programme_id", Key "connection_id", Text "issuer", Key "name", Text "sealed",
         Number "live_until",
     ],
 };
+static SECRET_NAME: Table =
+    Table { name: "connection_secret", columns: columns![Key "name", Number "live_until"] };
 /// A budget with the end of its chain.
 pub const BUDGET: Table = Table {
     name: "budget",
@@ -99,26 +112,37 @@ pub const BUDGET: Table = Table {
 impl Store {
     /// Every live secret of every connection at `now`, for verifying messages.
     pub async fn secrets(&self, now: Timestamp) -> Result<Vec<SecretRow>, StoreError> {
-        let sql = "SELECT c.programme_id, c.connection_id, c.issuer, s.name, s.secret, \
+        let sql = "SELECT c.programme_id, c.connection_id, c.issuer, s.name, s.sealed, \
                    s.live_until FROM connection c JOIN connection_secret s \
                    ON s.programme_id = c.programme_id AND s.connection_id = c.connection_id \
                    WHERE s.live_until IS NULL OR s.live_until > $1 \
                    ORDER BY c.programme_id, c.connection_id, s.name";
         let columns = SECRET_VIEW.columns;
-        let rows = sqlx::query(sql).bind(now.as_microsecond()).fetch_all(&self.readers()).await?;
+        let found = sqlx::query(sql).bind(now.as_microsecond()).fetch_all(&self.readers()).await?;
+        let mut rows = Vec::new();
+        for row in &found {
+            rows.push(read_row(row, columns)?);
+        }
+        let key = self.opening_key(rows.iter().map(|row| SECRET_VIEW.text(row, "sealed"))).await?;
+        rows.iter().map(|row| read_secret(row, &key)).collect()
+    }
+
+    /// The secrets of a connection by name, in order. Needs no key.
+    pub async fn secret_names(
+        &self,
+        programme: &ProgrammeId,
+        connection: &ConnectionId,
+    ) -> Result<Vec<SecretName>, StoreError> {
+        let sql = "SELECT name, live_until FROM connection_secret \
+                   WHERE programme_id = $1 AND connection_id = $2 ORDER BY name";
+        let query = sqlx::query(sql).bind(programme.to_string()).bind(connection.to_string());
         let read = |row: &sqlx::any::AnyRow| {
-            let row = read_row(row, columns)?;
-            let mut reader = Reader::new(&SECRET_VIEW, &row);
-            Ok(SecretRow {
-                programme: reader.parsed()?,
-                connection: reader.parsed()?,
-                issuer: reader.text()?.to_owned(),
-                name: reader.text()?.to_owned(),
-                secret: reader.text()?.to_owned(),
-                live_until: reader.optional(Reader::instant)?,
-            })
+            let row = read_row(row, SECRET_NAME.columns)?;
+            let mut reader = Reader::new(&SECRET_NAME, &row);
+            let name = reader.text()?.to_owned();
+            Ok(SecretName { name, live_until: reader.optional(Reader::instant)? })
         };
-        rows.iter().map(read).collect()
+        query.fetch_all(&self.readers()).await?.iter().map(read).collect()
     }
 
     /// The programmes of this deployment, in order, with the version of their settings in force.
@@ -244,16 +268,11 @@ impl Tx {
         self.put(&CONNECTION, &rows, OnKnown::Replace).await?;
         let sql = "DELETE FROM connection_secret WHERE programme_id = $1";
         sqlx::query(sql).bind(programme.to_string()).execute(self.connection()).await?;
-        let row = |secret: &SecretRow| {
-            vec![
-                shown(programme),
-                shown(&secret.connection),
-                secret.name.as_str().into(),
-                secret.secret.as_str().into(),
-                secret.live_until.into(),
-            ]
-        };
-        let rows: Vec<_> = secrets.iter().map(row).collect();
+        let key = self.sealing_key().await?;
+        let mut rows = Vec::new();
+        for secret in secrets {
+            rows.extend(sealed_row(programme, secret, &key)?);
+        }
         self.put(&SECRET, &rows, OnKnown::Keep).await?;
         Ok(true)
     }
@@ -374,6 +393,34 @@ impl Tx {
         let rows = statements.pots.fetch(self.connection(), &key, POT.columns).await?;
         rows.iter().map(|row| read_pot(row).map(|(_, pot, balance)| (pot, balance))).collect()
     }
+}
+
+fn read_secret(row: &[Value], key: &SealingKey) -> Result<SecretRow, StoreError> {
+    let mut reader = Reader::new(&SECRET_VIEW, row);
+    let (programme, connection): (ProgrammeId, ConnectionId) = (reader.parsed()?, reader.parsed()?);
+    let (issuer, name) = (reader.text()?.to_owned(), reader.text()?.to_owned());
+    let place = [programme.as_str(), connection.as_str(), name.as_str()];
+    let secret = key.open(reader.text()?, connection_secret(&place)).ok();
+    let live_until = reader.optional(Reader::instant)?;
+    Ok(SecretRow { programme, connection, issuer, name, secret, live_until })
+}
+
+/// The row of a secret; none of one that could not be opened.
+fn sealed_row(
+    programme: &ProgrammeId,
+    row: &SecretRow,
+    key: &SealingKey,
+) -> Result<Option<Vec<Value>>, StoreError> {
+    let Some(secret) = &row.secret else { return Ok(None) };
+    let place = [programme.as_str(), row.connection.as_str(), row.name.as_str()];
+    let sealed = key.seal(secret, connection_secret(&place)).map_err(KeyError::Random)?;
+    Ok(Some(vec![
+        shown(programme),
+        shown(&row.connection),
+        row.name.as_str().into(),
+        sealed.into(),
+        row.live_until.into(),
+    ]))
 }
 
 /// The digest of what a pot is, with what its person made of it and without its balances.

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
 use super::batch::{names, read_row};
@@ -329,6 +330,21 @@ impl Tx {
         read_row(&query.fetch_one(self.connection()).await?, columns)
     }
 
+    /// When `programme` was sealed last; else, when it was applied first.
+    pub async fn sealed_last(
+        &mut self,
+        programme: &ProgrammeId,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT COALESCE( \
+                   (SELECT sealed_at FROM seal WHERE programme_id = $1 \
+                    ORDER BY number DESC LIMIT 1), \
+                   (SELECT applied_at FROM programme_version WHERE programme_id = $1 \
+                    ORDER BY version LIMIT 1))";
+        let row = sqlx::query(sql).bind(programme.to_string()).fetch_one(self.connection());
+        let row = read_row(&row.await?, columns![Number "sealed_at"])?;
+        Ok(Reader::new(&SEAL, &row).optional(Reader::instant)?)
+    }
+
     /// Adds a seal.
     ///
     /// # Errors
@@ -349,7 +365,8 @@ impl Tx {
         if written == 1 { Ok(()) } else { Err(StoreError::Contended("seal")) }
     }
 
-    async fn take_time(&mut self) -> Result<(), StoreError> {
+    /// Lets the statements of this transaction take as long as they need.
+    pub async fn take_time(&mut self) -> Result<(), StoreError> {
         if let Some(sql) = Sorting::of(self.statements.dialect).take_time {
             sqlx::query(sql).execute(self.connection()).await?;
         }

@@ -1,27 +1,32 @@
 //! Questions that people ask of the books. Nothing here writes or locks.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
+use super::activity::{first_made_at, last_made_at, made_at};
 use super::batch::{names, read_row};
 use super::people::read_standing;
 use super::pots::read_pot;
-use super::statements::{EXCEPTION, MESSAGE, POT};
+use super::statements::{EXCEPTION, MESSAGE, POT, WITHDRAWAL};
 use super::{PersonRow, Store, StoreError, Tx};
-use crate::domain::id::{BudgetId, ExceptionId, MessageId, PotId, ProgrammeId};
+use crate::domain::id::{
+    BudgetId, ConnectionId, ExceptionId, IssuerReference, MessageId, PotId, ProgrammeId,
+    PurchaseReference,
+};
 use crate::domain::money::{Currency, Money};
 use crate::domain::person::PersonState;
 use crate::domain::recipient::Recipient;
 use crate::ledger::book::{Card, PotBalance};
 use crate::record::agreement::{AGREEMENT, read_agreement};
 use crate::record::decision::{DECISION, RecordedDecision, read_decision};
-use crate::record::row::{CorruptRow, Reader, Table, Value, columns};
+use crate::record::row::{CorruptRow, Reader, Table, Value, columns, shown};
 
 /// The most decisions that one identifier can find.
-pub const DECISIONS_FOUND_MOST: i64 = 200;
+pub const DECISIONS_FOUND_MOST: usize = 200;
 
 /// What a programme owes and keeps besides its pots, summed from the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +78,8 @@ static CARD: Table = Table {
         Text "state_after",
     ],
 };
+static CONNECTION: Table =
+    Table { name: "connection", columns: columns![Key "programme_id", Key "connection_id"] };
 static PERSON: Table = Table {
     name: "person",
     columns: columns![Key "person_id", Text "name", Text "worker_id", Text "state", Text "plan"],
@@ -144,15 +151,51 @@ impl Tx {
     /// The decisions that `id` names: by their own id, by the issuer's reference of the question,
     /// or by that of the purchase. Oldest first.
     pub async fn decisions_named(&mut self, id: &str) -> Result<Vec<RecordedDecision>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM decision \
-             WHERE decision_id = $1 OR reference = $1 OR purchase_reference = $1 \
-             ORDER BY decided_at, decision_id LIMIT $2",
-            names(DECISION.columns, "")
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql)).bind(id.to_owned()).bind(DECISIONS_FOUND_MOST);
-        let read = |row: &AnyRow| Ok(read_decision(&read_row(row, DECISION.columns)?)?);
-        rows.fetch_all(self.connection()).await?.iter().map(read).collect()
+        let mut found = BTreeMap::new();
+        let sql = AssertSqlSafe(decision_called());
+        let own = sqlx::query(sql).bind(id.to_owned()).fetch_all(self.connection()).await?;
+        for row in &own {
+            let decision = read_decision(&read_row(row, DECISION.columns)?)?;
+            found.insert(decision.id, decision);
+        }
+        let connections = self.connections().await?;
+        if let Ok(reference) = id.parse::<IssuerReference>() {
+            let key = |(programme, connection): &(ProgrammeId, ConnectionId)| {
+                vec![shown(programme), shown(connection), shown(&reference)]
+            };
+            let keys: Vec<_> = connections.iter().map(key).collect();
+            let statements = Arc::clone(&self.statements);
+            let columns = DECISION.columns;
+            for row in statements.decisions.fetch(self.connection(), &keys, columns).await? {
+                let decision = read_decision(&row)?;
+                found.insert(decision.id, decision);
+            }
+        }
+        if let Ok(purchase) = id.parse::<PurchaseReference>() {
+            let name = |(programme, connection)| (programme, connection, purchase.clone());
+            let names: Vec<_> = connections.into_iter().map(name).collect();
+            let answers = self.answers_of(&names).await?;
+            found.extend(answers.into_iter().map(|decision| (decision.id, decision)));
+        }
+        let mut found: Vec<_> = found.into_values().collect();
+        found.sort_by_key(|decision| (decision.decided_at, decision.id));
+        found.truncate(DECISIONS_FOUND_MOST);
+        Ok(found)
+    }
+
+    /// Every connection, in order. There are few: whoever has an issuer's reference looks in each.
+    pub(super) async fn connections(
+        &mut self,
+    ) -> Result<Vec<(ProgrammeId, ConnectionId)>, StoreError> {
+        let sql = "SELECT programme_id, connection_id FROM connection \
+                   ORDER BY programme_id, connection_id";
+        let rows = sqlx::query(sql).fetch_all(self.connection()).await?;
+        let read = |row: &AnyRow| {
+            let row = read_row(row, CONNECTION.columns)?;
+            let mut reader = Reader::new(&CONNECTION, &row);
+            Ok((reader.parsed()?, reader.parsed()?))
+        };
+        rows.iter().map(read).collect()
     }
 
     /// A person as a programme's file describes them.
@@ -198,21 +241,59 @@ impl Tx {
         rows.fetch_all(self.connection()).await?.iter().map(read).collect()
     }
 
-    /// What was to be told about `subject`, such as a decision. Oldest first.
+    /// What was to be told of a decision, oldest first. It is looked for among the messages of the
+    /// budget that were made with the decision, or with its withdrawal.
     pub async fn messages_about(
         &mut self,
-        programme: &ProgrammeId,
-        subject: &str,
+        decision: &RecordedDecision,
+        withdrawn_at: Option<Timestamp>,
     ) -> Result<Vec<MessageRow>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM message WHERE programme_id = $1 AND subject = $2 \
-             ORDER BY message_id LIMIT 100",
-            names(MESSAGE.columns, "")
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql));
-        let rows = rows.bind(programme.to_string()).bind(subject.to_owned());
-        rows.fetch_all(self.connection()).await?.iter().map(read_message).collect()
+        let from = decision.decided_at;
+        let last = withdrawn_at.unwrap_or(from).max(made_at(decision.id.uuid()));
+        let rows = sqlx::query(AssertSqlSafe(messages_about()))
+            .bind(decision.programme.to_string())
+            .bind(decision.budget.to_string())
+            .bind(first_made_at(from).to_string())
+            .bind(last_made_at(last.saturating_add(MADE_WITHIN).unwrap_or(last)).to_string())
+            .bind(decision.id.to_string())
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(read_message).collect()
     }
+
+    /// When our approval was taken back, if it was.
+    pub async fn withdrawn_at(
+        &mut self,
+        decision: &RecordedDecision,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT withdrawn_at FROM withdrawal \
+                   WHERE programme_id = $1 AND connection_id = $2 AND reference = $3";
+        let row = sqlx::query(sql)
+            .bind(decision.programme.to_string())
+            .bind(decision.connection.to_string())
+            .bind(decision.reference.to_string())
+            .fetch_optional(self.connection())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let row = read_row(&row, columns![Number "withdrawn_at"])?;
+        Ok(Some(Reader::new(&WITHDRAWAL, &row).instant()?))
+    }
+}
+
+/// Within which time what is told with a decision is made, on the slowest machine.
+const MADE_WITHIN: SignedDuration = SignedDuration::from_mins(1);
+
+/// By its own id, in whichever programme.
+pub(super) fn decision_called() -> String {
+    format!("SELECT {} FROM decision WHERE decision_id = $1", names(DECISION.columns, ""))
+}
+
+pub(super) fn messages_about() -> String {
+    format!(
+        "SELECT {} FROM message WHERE programme_id = $1 AND budget_id = $2 \
+         AND message_id >= $3 AND message_id <= $4 AND subject = $5 ORDER BY message_id LIMIT 100",
+        names(MESSAGE.columns, "")
+    )
 }
 
 impl Store {

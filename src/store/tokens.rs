@@ -1,18 +1,20 @@
 //! Keys that our tokens are signed with, tokens that count no more, and who signs in with one.
 
 use jiff::Timestamp;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
 use super::batch::{Batch, read_row};
-use super::{Store, StoreError, Tx};
+use super::sealing::token_key;
+use super::{KeyError, Store, StoreError, Tx};
 use crate::domain::id::{MemberId, ProgrammeId};
 use crate::domain::role::MemberState;
+use crate::encryption::SealingKey;
 use crate::record::row::{Reader, Table, Value, columns, shown};
 
 static TOKEN_KEY: Table = Table {
     name: "token_key",
     columns: columns![
-        Key "key_id", Text "private_pem", Text "public_x", Text "state", Number "changed_at",
+        Key "key_id", Text "sealed", Text "public_x", Text "state", Number "changed_at",
     ],
 };
 static REVOKED: Table = Table {
@@ -27,7 +29,8 @@ static STANDING: Table =
 pub struct TokenKeyRow {
     /// Its RFC 7638 thumbprint.
     pub id: String,
-    pub private_pem: SecretString,
+    /// None where it cannot be opened: the key that it was sealed with is not at hand.
+    pub private_pem: Option<SecretString>,
     /// Its public half, in base64url.
     pub public_x: String,
     /// `next`, `current` or `retired`.
@@ -36,23 +39,22 @@ pub struct TokenKeyRow {
 }
 
 impl Store {
-    /// Every key, in order of their ids.
+    /// Every key, in order of their ids. Without the key that they are sealed with, they have no
+    /// private half: tokens can be checked, and none can be made.
     pub async fn token_keys(&self) -> Result<Vec<TokenKeyRow>, StoreError> {
-        let sql = "SELECT key_id, private_pem, public_x, state, changed_at FROM token_key \
+        let sql = "SELECT key_id, sealed, public_x, state, changed_at FROM token_key \
                    ORDER BY key_id";
-        let rows = sqlx::query(sql).fetch_all(&self.readers()).await?;
-        let read = |row: &sqlx::any::AnyRow| {
-            let row = read_row(row, TOKEN_KEY.columns)?;
-            let mut reader = Reader::new(&TOKEN_KEY, &row);
-            Ok(TokenKeyRow {
-                id: reader.text()?.to_owned(),
-                private_pem: reader.text()?.into(),
-                public_x: reader.text()?.to_owned(),
-                state: reader.text()?.to_owned(),
-                changed_at: reader.instant()?,
-            })
+        let mut rows = Vec::new();
+        for row in &sqlx::query(sql).fetch_all(&self.readers()).await? {
+            rows.push(read_row(row, TOKEN_KEY.columns)?);
+        }
+        let sealed = rows.iter().map(|row| TOKEN_KEY.text(row, "sealed"));
+        let key = match self.opening_key(sealed).await {
+            Ok(key) => Some(key),
+            Err(StoreError::Key(_)) => None,
+            Err(error) => return Err(error),
         };
-        rows.iter().map(read).collect()
+        rows.iter().map(|row| read_key(row, key.as_deref())).collect()
     }
 
     /// Whether an account may still be used with this token; none if there is no such account.
@@ -82,7 +84,11 @@ impl Store {
 impl Tx {
     /// Adds keys, as far as there are none in their states yet.
     pub async fn add_token_keys(&mut self, keys: &[TokenKeyRow]) -> Result<(), StoreError> {
-        let rows: Vec<_> = keys.iter().map(key_row).collect();
+        let sealing = self.sealing_key().await?;
+        let mut rows = Vec::new();
+        for key in keys {
+            rows.extend(key_row(key, &sealing)?);
+        }
         let add = Batch::insert_missing(self.statements.dialect, &TOKEN_KEY);
         add.execute(self.connection(), &rows).await?;
         Ok(())
@@ -141,12 +147,28 @@ impl Tx {
     }
 }
 
-fn key_row(key: &TokenKeyRow) -> Vec<Value> {
-    vec![
+fn read_key(row: &[Value], sealing: Option<&SealingKey>) -> Result<TokenKeyRow, StoreError> {
+    let mut reader = Reader::new(&TOKEN_KEY, row);
+    let (id, sealed) = (reader.text()?.to_owned(), reader.text()?);
+    let private_pem = sealing.and_then(|key| key.open(sealed, token_key(&[&id])).ok());
+    Ok(TokenKeyRow {
+        id,
+        private_pem,
+        public_x: reader.text()?.to_owned(),
+        state: reader.text()?.to_owned(),
+        changed_at: reader.instant()?,
+    })
+}
+
+/// The row of a key; none of one without its private half.
+fn key_row(key: &TokenKeyRow, sealing: &SealingKey) -> Result<Option<Vec<Value>>, StoreError> {
+    let Some(private_pem) = &key.private_pem else { return Ok(None) };
+    let sealed = sealing.seal(private_pem, token_key(&[&key.id])).map_err(KeyError::Random)?;
+    Ok(Some(vec![
         key.id.as_str().into(),
-        key.private_pem.expose_secret().into(),
+        sealed.into(),
         key.public_x.as_str().into(),
         key.state.as_str().into(),
         key.changed_at.into(),
-    ]
+    ]))
 }

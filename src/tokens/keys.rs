@@ -52,7 +52,7 @@ pub struct TokenKey {
     pub public_x: String,
     pub state: KeyState,
     pub changed_at: Timestamp,
-    private_pem: SecretString,
+    private_pem: Option<SecretString>,
 }
 
 /// Why keys were not rotated.
@@ -85,21 +85,20 @@ impl TokenKey {
     }
 
     /// For making signatures.
-    pub(super) fn signing(&self) -> Result<EncodingKey, jsonwebtoken::errors::Error> {
-        EncodingKey::from_ed_pem(self.private_pem.expose_secret().as_bytes())
+    pub(super) fn signing(&self) -> Result<EncodingKey, IssueError> {
+        let pem = self.private_pem.as_ref().ok_or(IssueError::Sealed)?;
+        Ok(EncodingKey::from_ed_pem(pem.expose_secret().as_bytes())?)
     }
 
-    /// Sixteen hexadecimal digits that nobody else could put behind `text`.
-    pub(super) fn mark(&self, text: &str) -> String {
-        let private = self.private_pem.expose_secret();
-        let mut mark = String::new();
-        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(private.as_bytes()) {
-            mac.update(b"the name of a token: ");
-            mac.update(text.as_bytes());
-            let digest = mac.finalize().into_bytes();
-            mark = hex::encode(digest.first_chunk::<8>().unwrap_or(&[0; 8]));
-        }
-        mark
+    /// Sixteen hexadecimal digits that nobody else could put behind `text`; none where the private
+    /// half cannot be opened.
+    pub(super) fn mark(&self, text: &str) -> Option<String> {
+        let private = self.private_pem.as_ref()?.expose_secret();
+        let mut mac = Hmac::<Sha256>::new_from_slice(private.as_bytes()).ok()?;
+        mac.update(b"the name of a token: ");
+        mac.update(text.as_bytes());
+        let digest = mac.finalize().into_bytes();
+        digest.first_chunk::<8>().map(hex::encode)
     }
 
     /// For checking signatures.
@@ -195,7 +194,7 @@ fn new_key(state: KeyState, now: Timestamp) -> Result<TokenKeyRow, IssueError> {
     Ok(TokenKeyRow {
         id: jwk.thumbprint(ThumbprintHash::SHA256)?,
         public_x: public.x.clone(),
-        private_pem: pem.into(),
+        private_pem: Some(pem.into()),
         state: state.word().to_owned(),
         changed_at: now,
     })

@@ -80,6 +80,12 @@ pub struct Issued {
 pub enum IssueError {
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// It was sealed with another key than the one at hand, or was changed.
+    #[error(
+        "the key that signs tokens cannot be opened: check SAYSO_KEY or SAYSO_KEY_FILE; \
+         `sayso keys rotate --now` makes new keys"
+    )]
+    Sealed,
     #[error("the key could not be used")]
     Key(#[from] jsonwebtoken::errors::Error),
     #[error("no key could be made: the system gives no random numbers")]
@@ -135,7 +141,8 @@ impl Tokens {
             keys = self.keys_read_after(Instant::now()).await?;
         }
         let key = keys.current().ok_or(StoreError::Contended("token_key"))?;
-        let token = TokenName::new(ids.next(now), key, programme).to_string();
+        let token = TokenName::new(ids.next(now), key, programme).ok_or(IssueError::Sealed)?;
+        let token = token.to_string();
         let seconds = now.as_second();
         let expires = seconds.saturating_add(LIFETIME.as_secs());
         let claims = Claims {

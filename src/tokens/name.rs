@@ -33,13 +33,14 @@ pub(super) struct TokenName {
 }
 
 impl TokenName {
-    pub(super) fn new(id: Uuid, key: &TokenKey, programme: &ProgrammeId) -> Self {
-        Self { id, mark: mark(id, key, programme) }
+    /// None where the key cannot be used.
+    pub(super) fn new(id: Uuid, key: &TokenKey, programme: &ProgrammeId) -> Option<Self> {
+        mark(id, key, programme).map(|mark| Self { id, mark })
     }
 
     /// Whether `key` signed the token, for `programme`.
     pub(super) fn is_of(&self, key: &TokenKey, programme: &ProgrammeId) -> bool {
-        self.mark == mark(self.id, key, programme)
+        mark(self.id, key, programme).is_some_and(|mark| mark == self.mark)
     }
 
     /// The token; when it was made says its identifier.
@@ -54,7 +55,7 @@ impl TokenName {
     }
 }
 
-fn mark(id: Uuid, key: &TokenKey, programme: &ProgrammeId) -> String {
+fn mark(id: Uuid, key: &TokenKey, programme: &ProgrammeId) -> Option<String> {
     key.mark(&format!("{programme}/{}", id.simple()))
 }
 

@@ -9,14 +9,14 @@ use tempfile::TempDir;
 
 use crate::world::DEMO;
 
-struct Ended {
-    code: Option<i32>,
-    out: String,
-    talk: String,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) talk: String,
 }
 
 /// Runs `sayso` in a folder of its own, with no setting from outside.
-fn sayso(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Ended {
+pub(crate) fn sayso(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Ended {
     let ended = Command::new(env!("CARGO_BIN_EXE_sayso"))
         .args(arguments)
         .current_dir(folder)
@@ -113,6 +113,17 @@ fn a_programme_is_applied_shown_and_reported() {
     assert!(doctor.contains("setting database_url: from the default"), "{doctor}");
     assert!(doctor.contains("connection riverside-stripe: live secrets: 2"), "{doctor}");
     assert!(folder.path().join(".local/share/sayso/sayso.db").exists());
+    for number in 1..=2 {
+        let sealed = run(&["seal", "--output", "json"]);
+        assert_eq!(sealed.code, Some(0), "{}", sealed.talk);
+        let sealed: Value = serde_json::from_str(&sealed.out).unwrap();
+        let (seal, root) = (&sealed["seals"][0], &sealed["seals"][0]["root"]);
+        assert_eq!((&seal["programme"], &seal["number"]), (&json!("riverside"), &json!(number)));
+        assert_eq!(root.as_str().unwrap().len(), 64);
+        assert!(run(&["verify"]).out.contains(&format!("{number} seal,")));
+    }
+    assert!(run(&["seal", "--programme", "riverside"]).out.starts_with("riverside  seal 3  "));
+    assert_eq!(run(&["seal", "--programme", "elsewhere"]).code, Some(1));
     let none = run(&["explain", "iauth_1Never"]);
     assert_eq!((none.code, none.out.as_str()), (Some(1), ""));
     assert!(none.talk.contains("no decision is known"), "{}", none.talk);

@@ -788,7 +788,12 @@ fn scenario_76_forged_and_unsigned_messages_are_refused() {
     let header = format!("t={NOW},v1={good}");
     assert_eq!(word(&verify(&[SECRET], &header, b"{ }")), "signature_mismatch");
     assert_eq!(word(&verify(&[], &header, body)), "signature_mismatch");
-    assert_eq!(word(&verify(&["whsec_"], &header, body)), "secret_too_short");
+    for hopeless in ["", "whsec_", "whsec_cut", "sk_live_0123456789abcdef0123456789"] {
+        assert_eq!(word(&verify(&[hopeless], &header, body)), "no_usable_secret", "{hopeless}");
+        for secrets in [[hopeless, SECRET], [SECRET, hopeless]] {
+            assert_eq!(word(&verify(&secrets, &header, body)), "ok", "{hopeless} is in the way");
+        }
+    }
     let twice = [("stripe-signature", header.as_bytes()), ("STRIPE-SIGNATURE", header.as_bytes())];
     let message = SignedMessage { headers: &twice, body };
     let result = Issuer::Stripe.verify(&[SECRET.into()], &message, now());

@@ -33,6 +33,8 @@ mod reports;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
+mod sealed;
+#[cfg(test)]
 mod shops;
 #[cfg(test)]
 mod storm;

@@ -1,6 +1,6 @@
 //! What a decision reads is bounded, whether there are ten people or a million.
 
-use sayso::store::{Connections, Dialect, Store};
+use sayso::store::Dialect;
 
 use crate::support::TestDatabase;
 
@@ -10,10 +10,21 @@ on_both_databases!(no_statement_walks_through_a_programme);
 /// a connection of ours on PostgreSQL may do nothing but look up: so the plans on empty tables are
 /// the plans for ever.
 async fn no_statement_walks_through_a_programme(database: TestDatabase) {
-    let store = Store::open(&database.url, Connections::default()).await.unwrap();
+    let store = database.store().await;
     let plans = store.plans().await.unwrap();
     assert!(plans.len() > 10);
-    for listed in ["questions", "first_links", "transfers", "matters", "links", "inbox_of_staff"] {
+    for listed in [
+        "questions",
+        "first_links",
+        "transfers",
+        "matters",
+        "links",
+        "inbox_of_staff",
+        "decisions_with",
+        "decision_called",
+        "purchase_called",
+        "messages_about",
+    ] {
         assert!(plans.iter().any(|plan| plan.statement == listed), "{listed}");
     }
     for plan in plans {

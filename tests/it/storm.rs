@@ -328,7 +328,9 @@ impl Drop for Mortal<'_> {
 }
 
 fn serve(database: &TestDatabase, address: SocketAddr, folder: &TempDir) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_sayso"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sayso"));
+    database.give_key(&mut command);
+    command
         .args(["--database", &database.url, "serve", "--listen", &address.to_string()])
         .current_dir(folder.path())
         .stdin(Stdio::null())
@@ -340,6 +342,7 @@ fn serve(database: &TestDatabase, address: SocketAddr, folder: &TempDir) -> Chil
 
 fn sayso(database: &TestDatabase, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sayso"));
+    database.give_key(&mut command);
     let done = command.args(["--database", &database.url]).args(arguments).output().unwrap();
     assert!(done.status.success(), "{arguments:?}: {done:?}");
     done

@@ -1,9 +1,15 @@
 //! What tests share: so far, a fresh database of each kind for every test.
 
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{fs, process, thread};
 
+use sayso::app::AppSettings;
+use sayso::clock::Clock;
+use sayso::config::{KeyPlace, usual_key_place};
+use sayso::store::{Connections, Store};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
 use tempfile::TempDir;
@@ -30,6 +36,9 @@ macro_rules! on_both_databases {
     };
 }
 
+/// A key that is no secret.
+const KEY: &str = "tests+tests+tests+tests+tests+tests+tests+0=";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DatabaseKind {
     Sqlite,
@@ -55,7 +64,8 @@ impl TestDatabase {
     pub(crate) fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("sayso.db");
-        fs::write(&file, "").unwrap();
+        let mut new = fs::OpenOptions::new();
+        new.write(true).create_new(true).mode(0o600).open(&file).unwrap();
         let url = format!("sqlite:{}", file.display());
         Self { url, kind: DatabaseKind::Sqlite, place: Place::Folder(folder) }
     }
@@ -87,6 +97,42 @@ impl TestDatabase {
         let url = with_database(&server, &name);
         let place = Place::Server { url: server, name };
         Some(Self { url, kind: DatabaseKind::Postgres, place })
+    }
+
+    /// Where the key of its secrets is: beside a file, as usual; a server's has to be given.
+    pub(crate) fn key(&self) -> KeyPlace {
+        match self.kind {
+            DatabaseKind::Sqlite => usual_key_place(&self.url),
+            DatabaseKind::Postgres => KeyPlace::Given(KEY.into()),
+        }
+    }
+
+    /// The database, open, without the key of its secrets.
+    pub(crate) async fn bare_store(&self) -> Store {
+        Store::open(&self.url, Connections::default()).await.unwrap()
+    }
+
+    /// The database, open, with the key of its secrets.
+    pub(crate) async fn store(&self) -> Store {
+        let store = self.bare_store().await;
+        store.use_key(&self.key()).await.unwrap();
+        store
+    }
+
+    /// A gateway's settings for this database.
+    pub(crate) fn settings(&self, clock: &Clock) -> AppSettings {
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let mut settings = AppSettings::new(listen, self.url.as_str().into(), clock.clone());
+        settings.key = self.key();
+        settings
+    }
+
+    /// Gives a process of its own the key.
+    pub(crate) fn give_key(&self, command: &mut Command) {
+        match self.kind {
+            DatabaseKind::Sqlite => {}
+            DatabaseKind::Postgres => drop(command.env("SAYSO_KEY", KEY)),
+        }
     }
 
     /// The rows that `sql` finds, for looking behind the curtain. Every column has to be a text;

@@ -14,7 +14,7 @@ use crate::support::project;
 /// Modules from the ground floor up. A module may use lower floors and itself, nothing beside or
 /// above it; so `domain` and `wire` know nothing of each other.
 const FLOORS: [&[&str]; 13] = [
-    &["domain", "wire", "config", "clock", "crash", "ids"],
+    &["domain", "wire", "config", "clock", "crash", "encryption", "ids"],
     &["record", "rules", "issuers", "words"],
     &["ledger"],
     &["store"],

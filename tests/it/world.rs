@@ -9,7 +9,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::{Span, Timestamp, ToSpan as _};
 use sayso::app::{App, AppSettings};
 use sayso::clock::{Clock, Hand};
-use sayso::programme::apply::{Waiting, apply};
+use sayso::config::KeyPlace;
+use sayso::programme::apply::{Applied, ApplyError, Waiting, apply};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -89,20 +90,30 @@ impl World {
 
     async fn begin(database: TestDatabase, url: &str, file: &str, at: &str) -> Self {
         let (clock, hand) = Clock::story(at.parse().unwrap());
-        let app = start(url, &clock).await;
+        let app = start(&database, url, &clock).await;
         let world = Self { app, clock, hand, client: reqwest::Client::new(), database };
         world.apply(file).await;
         world
     }
 
+    /// A gateway with the demo programme, whose secrets are sealed with the key in `place`.
+    pub(crate) async fn open_with_key(database: TestDatabase, place: KeyPlace) -> Self {
+        let (clock, hand) = Clock::story(MONDAY_MORNING.parse().unwrap());
+        let settings = AppSettings { key: place, ..database.settings(&clock) };
+        let app = App::start(settings).await.unwrap();
+        let world = Self { app, clock, hand, client: reqwest::Client::new(), database };
+        world.apply(DEMO).await;
+        world
+    }
+
     /// Another gateway on the same database.
     pub(crate) async fn another(&self) -> App {
-        start(&self.database.url, &self.clock).await
+        start(&self.database, &self.database.url, &self.clock).await
     }
 
     /// Another gateway on the same database, by another clock.
     pub(crate) async fn another_at(&self, clock: &Clock) -> App {
-        start(&self.database.url, clock).await
+        start(&self.database, &self.database.url, clock).await
     }
 
     /// The issuer's side of the wire to this world's gateway, cheap to clone.
@@ -114,9 +125,14 @@ impl World {
         Caller::new(app.address(), self.clock.clone())
     }
 
+    /// Applies a programme's file; says why if it cannot be.
+    pub(crate) async fn try_apply(&self, file: &str) -> Result<Applied, ApplyError> {
+        apply(self.app.store(), self.app.ids(), self.clock.now(), file, RULES).await
+    }
+
     /// Applies a programme's file, and lets the gateway take notice. What waits for somebody.
     pub(crate) async fn apply(&self, file: &str) -> Vec<Waiting> {
-        let applied = apply(self.app.store(), self.app.ids(), self.clock.now(), file, RULES).await;
+        let applied = self.try_apply(file).await;
         self.app.directory().refresh(self.clock.now()).await.unwrap();
         applied.unwrap().waiting
     }
@@ -326,9 +342,9 @@ impl World {
     }
 }
 
-async fn start(url: &str, clock: &Clock) -> App {
-    let listen = "127.0.0.1:0".parse().unwrap();
-    App::start(AppSettings::new(listen, url.into(), clock.clone())).await.unwrap()
+async fn start(database: &TestDatabase, url: &str, clock: &Clock) -> App {
+    let settings = AppSettings { database_url: url.into(), ..database.settings(clock) };
+    App::start(settings).await.unwrap()
 }
 
 /// Signs as Stripe does: `t=…,v1=…` over `t.body`, with the whole secret as the key.

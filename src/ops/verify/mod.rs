@@ -22,7 +22,7 @@ use crate::domain::id::ProgrammeId;
 use crate::ledger::posting::{POSTING, PostingKind};
 use crate::record::event::{ISSUER_EVENT, PRESENTMENT};
 use crate::record::row::{CorruptRow, Table, Value, key_of};
-use crate::store::{Evidence, Store, StoreError, Tx};
+use crate::store::{Evidence, Standing, Store, StoreError, Tx};
 
 /// What was looked at, and everything that is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -65,6 +65,8 @@ pub async fn verify(store: &Store, programme: Option<&ProgrammeId>) -> Result<Pr
         let mut snapshot = store.snapshot().await?;
         verify_programme(&mut snapshot, programme, &mut proof).await?;
     }
+    // Behind everything: what was committed meanwhile is there by now.
+    proof.compare(&store.standing().await?, programme);
     Ok(proof)
 }
 
@@ -166,6 +168,33 @@ impl Proof {
             "unlisted": self.unlisted,
         });
         json.to_string()
+    }
+
+    /// What is there may be right, and be less than there was: the mark remembers the newest posting.
+    fn compare(&mut self, standing: &Standing, programme: Option<&ProgrammeId>) {
+        const MARK: &str = "mark";
+        match standing {
+            Standing::Behind(marked) => {
+                let is_asked_about = programme.is_none_or(|asked| *asked == marked.programme);
+                let key = format!("{}/{}", marked.programme, marked.posting);
+                if is_asked_about && !self.is_named(&key) {
+                    let what = "was committed as the mark beside the database knows, and is not \
+                                here as it was: newer rows were lost, or an older copy was put \
+                                back; see sayso doctor";
+                    self.find(MARK, key, what);
+                }
+            }
+            Standing::Unreadable(why) => {
+                let what = format!("cannot be read, so newer rows may be missing: {why}");
+                self.find(MARK, "beside the database".to_owned(), what);
+            }
+            Standing::NotKept | Standing::Fresh | Standing::Level(_) => {}
+        }
+    }
+
+    /// Whether something was found wrong with the row that has this key.
+    fn is_named(&self, key: &str) -> bool {
+        self.findings.iter().any(|finding| finding.key == key)
     }
 
     fn find(&mut self, table: &'static str, key: String, what: impl Into<String>) {

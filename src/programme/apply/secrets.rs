@@ -1,9 +1,11 @@
 //! The connections of a file with their secrets, as they will be stored.
 
-use secrecy::ExposeSecret as _;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::domain::id::ConnectionId;
-use crate::programme::file::{self, ProgrammeFile, SecretValue, Settings};
+use crate::issuers::Issuer;
+use crate::programme::file::{Connection, KEPT, ProgrammeFile, Secret, SecretValue, Settings};
 use crate::store::{SecretRow, StoreError, Tx};
 
 /// The secrets as they will be stored: given ones, and kept ones as they are.
@@ -16,54 +18,97 @@ pub(super) struct Secrets {
 impl Secrets {
     pub(super) fn of(
         file: &ProgrammeFile,
-        stored: Vec<SecretRow>,
+        mut stored: Vec<SecretRow>,
         before: Option<&Settings>,
+        now: Timestamp,
     ) -> Self {
-        let (mut rows, mut refusals) = (Vec::new(), Vec::new());
-        for connection in &file.settings.connections {
-            for secret in &connection.secrets {
-                let known = stored
-                    .iter()
-                    .find(|row| row.connection == connection.id && row.name == secret.name);
-                let value = match (&secret.value, known) {
-                    (SecretValue::Given(value), _) => value.expose_secret().to_owned(),
-                    (SecretValue::Kept, Some(row)) => row.secret.clone(),
-                    (SecretValue::Kept, None) => {
-                        refusals.push(format!(
-                            "connection {}, secret {}: {} is written, but none is stored; \
-                             write the secret itself",
-                            connection.id,
-                            secret.name,
-                            file::KEPT
-                        ));
-                        continue;
-                    }
-                };
-                rows.push(SecretRow {
-                    programme: file.settings.id.clone(),
+        let settings = &file.settings;
+        stored.retain(|row| row.programme == settings.id);
+        let mut secrets = Self { rows: Vec::new(), refusals: Vec::new(), is_changed: false };
+        for connection in &settings.connections {
+            secrets.add(settings, connection, &stored, now);
+        }
+        let connections_before = before.map(connections).unwrap_or_default();
+        secrets.is_changed =
+            !is_same(&secrets.rows, &stored) || connections(settings) != connections_before;
+        secrets
+    }
+
+    fn add(
+        &mut self,
+        settings: &Settings,
+        connection: &Connection,
+        stored: &[SecretRow],
+        now: Timestamp,
+    ) {
+        for secret in &connection.secrets {
+            let known = stored
+                .iter()
+                .find(|row| row.connection == connection.id && row.name == secret.name);
+            match value_of(connection, secret, known) {
+                Ok(value) => self.rows.push(SecretRow {
+                    programme: settings.id.clone(),
                     connection: connection.id.clone(),
                     issuer: connection.issuer.clone(),
                     name: secret.name.clone(),
-                    secret: value,
+                    secret: Some(value),
                     live_until: secret.until,
-                });
+                }),
+                Err(why) => self.refusals.push(format!(
+                    "connection {}, secret {}: {why}; write the secret itself",
+                    connection.id, secret.name
+                )),
             }
         }
-        let connections_before = before.map(connections).unwrap_or_default();
-        let mut stored = stored;
-        stored.retain(|row| row.programme == file.settings.id);
-        let order = |row: &SecretRow| (row.connection.clone(), row.name.clone());
-        stored.sort_by_key(order);
-        let mut sorted = rows.clone();
-        sorted.sort_by_key(order);
-        let is_changed = sorted != stored || connections(&file.settings) != connections_before;
-        Self { rows, refusals, is_changed }
+        if !connection.secrets.iter().any(|s| s.until.is_none_or(|until| now < until)) {
+            self.refusals.push(format!(
+                "connection {}: no secret of it counts any more, so every message would be \
+                 refused; add the one that the issuer signs with now",
+                connection.id
+            ));
+        }
     }
 
     /// Writes them. Says no, and writes nothing, when a connection's name is another programme's.
     pub(super) async fn put(&self, tx: &mut Tx, file: &ProgrammeFile) -> Result<bool, StoreError> {
         tx.put_connections(&file.settings.id, &connections(&file.settings), &self.rows).await
     }
+}
+
+/// The secret itself. One that an earlier build stored may be none.
+fn value_of(
+    connection: &Connection,
+    secret: &Secret,
+    known: Option<&SecretRow>,
+) -> Result<SecretString, String> {
+    let stored = match (&secret.value, known) {
+        (SecretValue::Given(value), _) => return Ok(value.clone()),
+        (SecretValue::Kept, Some(row)) => row.secret.as_ref(),
+        (SecretValue::Kept, None) => {
+            return Err(format!("{KEPT} is written, but none is stored"));
+        }
+    };
+    let Some(value) = stored else { return Err("the stored one cannot be opened".to_owned()) };
+    match connection.issuer.parse::<Issuer>().map(|issuer| issuer.check_secret(value)) {
+        Ok(Err(error)) => Err(format!("the stored one is of no use: {error}")),
+        Ok(Ok(())) | Err(_) => Ok(value.clone()),
+    }
+}
+
+/// Whether these are the same secrets, in whatever order.
+fn is_same(some: &[SecretRow], others: &[SecretRow]) -> bool {
+    let is_there = |row: &SecretRow| others.iter().any(|other| is_same_secret(row, other));
+    some.len() == others.len() && some.iter().all(is_there)
+}
+
+fn is_same_secret(one: &SecretRow, other: &SecretRow) -> bool {
+    let text = |row: &SecretRow| row.secret.as_ref().map(|s| s.expose_secret().to_owned());
+    one.connection == other.connection
+        && one.issuer == other.issuer
+        && one.name == other.name
+        && one.live_until == other.live_until
+        && other.secret.is_some()
+        && text(one) == text(other)
 }
 
 fn connections(settings: &Settings) -> Vec<(ConnectionId, String)> {

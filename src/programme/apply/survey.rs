@@ -59,7 +59,7 @@ impl<'a> Survey<'a> {
             reading,
             now,
             version: reading.version_after(in_force.as_ref()),
-            secrets: Secrets::of(file, stored, settings_before.as_ref()),
+            secrets: Secrets::of(file, stored, settings_before.as_ref(), now),
             accounts: Accounts::read(store, id).await?,
             changed: Vec::new(),
             before: BTreeMap::new(),

@@ -50,9 +50,6 @@ pub use write::{write, write_person, write_settings};
 /// The issuers that a connection may name.
 pub const ISSUERS: [&str; 1] = ["stripe"];
 
-/// The fewest characters of a secret: fewer could be guessed.
-pub const SECRET_CHARS_MIN: usize = 16;
-
 /// Stands in a file for a secret that is kept as it is stored.
 pub const KEPT: &str = "(kept)";
 
@@ -296,6 +293,7 @@ pub fn parse(text: &str, rules: &dyn KnownCategories) -> Result<ProgrammeFile, F
         let root = page.root(table, &fields);
         let known = settings::known(&root, rules);
         let settings = settings::read(&root, &known);
+        settings::refuse_without_secrets(&root);
         let people = people::read(&root, &known);
         let members = members::members(&root, &known);
         let duties = members::duties(&root);

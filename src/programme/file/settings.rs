@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::domain::authorisation::ProgrammeState;
 use crate::domain::home::{Home, UnknownCountry};
@@ -11,16 +12,20 @@ use crate::domain::margin::MarginPercent;
 use crate::domain::merchant::Category;
 use crate::domain::money::Currency;
 use crate::domain::stream::Stream;
+use crate::issuers::Issuer;
 
 use super::page::{Entry, NAME_CHARS_MAX, shortened};
 use super::{
-    Connection, ISSUERS, KEPT, KnownCategories, ListedTerm, SECRET_CHARS_MIN, Secret, SecretValue,
-    Settings, Worker, asks, shops, terms,
+    Connection, ISSUERS, KEPT, KnownCategories, ListedTerm, Secret, SecretValue, Settings, Worker,
+    asks, shops, terms,
 };
 
 /// The tables that make the settings.
 pub(super) const FIELDS: [&str; 8] =
     ["programme", "hours", "asks", "worker", "connection", "stream", "shop", "start"];
+
+const CONNECTION_FIELDS: [&str; 6] =
+    ["name", "issuer", "api_version", "deadline_ms", "answer_within_ms", "secret"];
 
 /// The most characters of a secret.
 const SECRET_CHARS_MAX: usize = 500;
@@ -263,7 +268,6 @@ pub(super) fn all<T>(values: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> 
 }
 
 fn connections(root: &Entry<'_>) -> Option<Vec<Connection>> {
-    let fields = ["name", "issuer", "api_version", "deadline_ms", "answer_within_ms", "secret"];
     let mut seen = BTreeMap::new();
     let connection = |entry: Entry<'_>| {
         let id = entry.parsed::<ConnectionId>("name");
@@ -283,7 +287,7 @@ fn connections(root: &Entry<'_>) -> Option<Vec<Connection>> {
             );
             entry.problem("answer_within_ms", text);
         }
-        let secrets = secrets(&entry);
+        let secrets = secrets(&entry, issuer);
         Some(Connection {
             id: id?,
             issuer: issuer?.to_owned(),
@@ -293,11 +297,12 @@ fn connections(root: &Entry<'_>) -> Option<Vec<Connection>> {
             secrets: secrets?,
         })
     };
-    let entries = root.tables("connection", "connection", &fields);
+    let entries = root.tables("connection", "connection", &CONNECTION_FIELDS);
     all(entries.into_iter().map(connection))
 }
 
-fn secrets(connection: &Entry<'_>) -> Option<Vec<Secret>> {
+fn secrets(connection: &Entry<'_>, issuer: Option<&str>) -> Option<Vec<Secret>> {
+    let issuer = issuer.and_then(|name| name.parse().ok());
     let mut seen = BTreeMap::new();
     let secret = |entry: Entry<'_>| {
         // A secret's name has the shape of an id.
@@ -306,7 +311,7 @@ fn secrets(connection: &Entry<'_>) -> Option<Vec<Secret>> {
             entry.once("name", name.clone(), &mut seen);
         }
         let value = entry.text("value", SECRET_CHARS_MAX);
-        let value = value.and_then(|value| secret_value(&entry, value));
+        let value = value.and_then(|value| secret_value(&entry, value.into(), issuer));
         let until = entry.optional_instant("until");
         Some(Secret { name: name?, value: value?, until })
     };
@@ -315,19 +320,34 @@ fn secrets(connection: &Entry<'_>) -> Option<Vec<Secret>> {
 }
 
 /// The problem never shows the secret: it ends up on screens and in logs.
-fn secret_value(entry: &Entry<'_>, value: String) -> Option<SecretValue> {
-    if value == KEPT {
+fn secret_value(
+    entry: &Entry<'_>,
+    value: SecretString,
+    issuer: Option<Issuer>,
+) -> Option<SecretValue> {
+    if value.expose_secret() == KEPT {
         return Some(SecretValue::Kept);
     }
-    if value.chars().count() >= SECRET_CHARS_MIN {
-        return Some(SecretValue::Given(value.into()));
+    match issuer.map(|issuer| issuer.check_secret(&value)) {
+        Some(Err(error)) => {
+            let text = format!("value: {error}, or write \"{KEPT}\" to keep the stored one");
+            entry.problem("value", text);
+            None
+        }
+        Some(Ok(())) | None => Some(SecretValue::Given(value)),
     }
-    let text = format!(
-        "value is shorter than {SECRET_CHARS_MIN} characters: copy the whole secret, or write \
-         \"{KEPT}\" to keep the stored one"
-    );
-    entry.problem("value", text);
-    None
+}
+
+/// Refuses a connection without any secret: no message of it could be proved. For a file; settings
+/// that are stored come without their secrets.
+pub(super) fn refuse_without_secrets(root: &Entry<'_>) {
+    for entry in root.tables("connection", "connection", &CONNECTION_FIELDS) {
+        if !entry.has("secret") || entry.is_empty_list("secret") {
+            let text = "it has no secret, so every message of it would be refused: give it a \
+                        [[connection.secret]]";
+            entry.problem("secret", text);
+        }
+    }
 }
 
 fn streams(root: &Entry<'_>, known: &Known<'_>) -> Option<Vec<Stream>> {

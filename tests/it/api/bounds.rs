@@ -36,7 +36,7 @@ use Bound::{ADay, AtOnce, Ever, OnceEach, Replaces};
 const A_DAY: usize = 1_000;
 
 /// Every address that makes or moves something, and what bounds it there.
-const BOUNDS: [(&str, Bound); 36] = [
+const BOUNDS: [(&str, Bound); 37] = [
     ("/v1/guide", ADay),
     ("/v1/me/inbox/{message}/read", OnceEach),
     ("/v1/people/{person}/help", AtOnce(1)),

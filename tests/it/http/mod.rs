@@ -20,7 +20,7 @@ use sayso::ops::health::Readiness;
 use sayso::ops::metrics;
 use sayso::programme::apply::apply;
 use sayso::programme::directory::Directory;
-use sayso::store::{Connections, Store};
+use sayso::store::Store;
 use sayso::tokens::{self, Tokens};
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
@@ -59,7 +59,7 @@ impl Gate {
     async fn open(database: TestDatabase) -> Self {
         let (clock, hand) = Clock::story(at(NOW));
         metrics::start();
-        let store = Store::open(&database.url, Connections::default()).await.unwrap();
+        let store = database.store().await;
         let directory = Directory::new(store.clone());
         let ids = NewIds::default();
         let settings = CommitterSettings::default();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sayso::app::{App, AppSettings};
+use sayso::app::App;
 use sayso::authorise::{Question, authorise};
 use sayso::clock::Clock;
 use sayso::demo::{self, DemoSettings, sign_in};
@@ -14,6 +14,7 @@ use sayso::ops::verify;
 use sayso::programme::apply::{Applied, ApplyError, apply};
 use sayso::programme::show::show;
 use sayso::record::decision::Outcome;
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 use simulator::{Answer, Kind, Play, Step};
 use tokio::sync::mpsc;
@@ -37,9 +38,7 @@ on_both_databases!(
 /// Plays seed 7 against a gateway of its own; every step as the simulator saw it.
 async fn played(database: &TestDatabase) -> (App, Vec<Step>) {
     let (clock, hand) = Clock::story("2026-11-22T12:00:00Z".parse().unwrap());
-    let listen = "127.0.0.1:0".parse().unwrap();
-    let app = App::start(AppSettings::new(listen, database.url.as_str().into(), clock));
-    let app = app.await.unwrap();
+    let app = App::start(database.settings(&clock)).await.unwrap();
     apply(app.store(), app.ids(), app.clock().now(), DEMO, RULES).await.unwrap();
     app.directory().refresh(app.clock().now()).await.unwrap();
     let gateway = format!("http://{}", app.address());
@@ -143,9 +142,7 @@ async fn a_question_about_somebody_elses_purchase_at_the_same_time_changes_nothi
     database: TestDatabase,
 ) {
     let (clock, _hand) = Clock::story("2026-11-23T09:00:00Z".parse().unwrap());
-    let listen = "127.0.0.1:0".parse().unwrap();
-    let settings = AppSettings::new(listen, database.url.as_str().into(), clock);
-    let app = App::start(settings).await.unwrap();
+    let app = App::start(database.settings(&clock)).await.unwrap();
     let now = app.clock().now();
     apply(app.store(), app.ids(), now, DEMO, RULES).await.unwrap();
     app.directory().refresh(now).await.unwrap();
@@ -238,6 +235,7 @@ async fn demo_lines(database: &TestDatabase, seed: u64) -> Vec<String> {
     let settings = DemoSettings {
         listen: "127.0.0.1:0".parse().unwrap(),
         database_url: Some(database.url.clone()),
+        key: Some(database.key()),
         seed,
     };
     let mut lines = Vec::new();
@@ -432,8 +430,9 @@ async fn what_is_shown_applies_again_without_a_change(database: TestDatabase) {
     // The secrets, though not shown, still count.
     world.app.directory().refresh(world.now()).await.unwrap();
     world.tell(&bought.captured(world.now(), "one", 12_50)).await;
-    let stored = format!("secret = '{SECRET}' AND connection_id = '{CONNECTION}'");
-    assert_eq!(world.count("connection_secret", &stored).await, 1);
+    let secrets = world.app.store().secrets(Timestamp::MIN).await.unwrap();
+    let stored = secrets.iter().filter_map(|row| row.secret.as_ref());
+    assert_eq!(stored.filter(|secret| secret.expose_secret() == SECRET).count(), 1);
     assert_eq!(world.count("card", &format!("token = '{DEE}'")).await, 1);
     world.check().await;
 }

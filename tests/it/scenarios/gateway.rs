@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use sayso::clock::Clock;
 use sayso::ids::NewIds;
 use sayso::programme::apply::apply;
-use sayso::store::{Connections, Store};
+use sayso::store::Store;
 use sqlx::Connection as _;
 use tempfile::TempDir;
 
@@ -54,6 +54,7 @@ impl Gateway {
         // Free a moment ago, and so most likely still.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let folder = tempfile::tempdir().unwrap();
+        database.give_key(&mut command);
         let process = command
             .args(["--database", &database.url, "serve", "--listen", &address.to_string()])
             .current_dir(folder.path())
@@ -105,7 +106,7 @@ impl Drop for Gateway {
 
 /// Applies `file` with money that does not end, whatever the day is.
 pub(crate) async fn prepare(database: &TestDatabase, file: &str) -> Store {
-    let store = Store::open(&database.url, Connections::default()).await.unwrap();
+    let store = database.store().await;
     let file = patient(file).replace("= 2027-", "= 2099-").replace("= 2026-12-", "= 2099-12-");
     apply(&store, &NewIds::default(), Clock::system().now(), &file, RULES).await.unwrap();
     store

@@ -248,9 +248,7 @@ async fn scenario_63_a_real_deadlock_is_no_reason_to_decline() {
     other.execute("SET deadlock_timeout = '20s'").await.unwrap();
     let world = World::open_with(database, &patient(DEMO)).await;
     // One lane, so that both questions share a transaction.
-    let listen = "127.0.0.1:0".parse().unwrap();
-    let url = world.database.url.as_str().into();
-    let settings = AppSettings::new(listen, url, world.clock.clone());
+    let settings = world.database.settings(&world.clock);
     let app = App::start(AppSettings { committers: 1, ..settings }).await.unwrap();
     let caller = world.caller_of(&app);
 

@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use sayso::app::{App, AppSettings};
+use sayso::app::App;
 use sayso::domain::money::Money;
 use sayso::ops::explain::{Replay, explain};
 use serde_json::{Value, json};
@@ -336,9 +336,7 @@ async fn scenario_38_purchases_from_before_margins_were_known_have_none_and_prov
     ] {
         world.database.rows(sql).await;
     }
-    let listen = "127.0.0.1:0".parse().unwrap();
-    let settings = AppSettings::new(listen, world.database.url.clone().into(), world.clock.clone());
-    let upgraded = App::start(settings).await.unwrap();
+    let upgraded = App::start(world.database.settings(&world.clock)).await.unwrap();
     world.prove().await;
     world.apply(&with_margin(5)).await;
     world.tell(&in_euros(bought.captured(world.now(), "one", 8_00))).await;

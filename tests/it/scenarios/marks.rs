@@ -14,9 +14,18 @@ fn file(database: &TestDatabase, ending: &str) -> PathBuf {
 
 /// What `sayso doctor` ends with, and what it says.
 fn doctor(database: &TestDatabase, arguments: &[&str]) -> (Option<i32>, String) {
+    run(database, &[&["doctor"], arguments].concat())
+}
+
+/// What `sayso verify` ends with, and what it says.
+fn verify(database: &TestDatabase) -> (Option<i32>, String) {
+    run(database, &["verify"])
+}
+
+fn run(database: &TestDatabase, arguments: &[&str]) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
     let ended = Command::new(env!("CARGO_BIN_EXE_sayso"))
-        .args(["--database", &database.url, "doctor"])
+        .args(["--database", &database.url])
         .args(arguments)
         .current_dir(folder.path())
         .stdin(Stdio::null())
@@ -60,6 +69,14 @@ async fn is_made_up_for(database: &TestDatabase, told: &[(Purchase, Answer)]) {
     assert_eq!(code, Some(1));
     assert!(said.contains("BAD  mark") && said.contains("--accept-loss"), "{said}");
 
+    let verified = verify(database);
+    assert_eq!(verified.0, Some(1));
+    for words in
+        ["the ledger is NOT proved: 1 found", "mark riverside/", "an older copy was put back"]
+    {
+        assert!(verified.1.contains(words), "{words} is not in: {}", verified.1);
+    }
+
     // The issuer's own messages bring back what it was told.
     for (bought, _) in told {
         caller.tell(&bought.created(caller.clock.now(), 1_00)).await;
@@ -72,6 +89,8 @@ async fn is_made_up_for(database: &TestDatabase, told: &[(Purchase, Answer)]) {
     assert!(!caller.is_ready().await, "a restart makes up for nothing either");
 
     let (code, said) = doctor(database, &["--accept-loss"]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = verify(database);
     assert_eq!(code, Some(0), "{said}");
     caller.until_ready(true).await;
     let holds = i64::try_from(told.len()).unwrap();

@@ -239,7 +239,7 @@ async fn nobody_slows_a_till(database: TestDatabase) {
 async fn issuers_and_operations_have_addresses_of_their_own(database: TestDatabase) {
     let world = World::open(database).await;
     let any = "127.0.0.1:0".parse().unwrap();
-    let settings = AppSettings::new(any, world.database.url.as_str().into(), world.clock.clone());
+    let settings = world.database.settings(&world.clock);
     let apart = AppSettings { issuer_listen: Some(any), operations_listen: Some(any), ..settings };
     let app = App::start(apart).await.unwrap();
     let addresses = [app.address(), app.issuer_address(), app.operations_address()];

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, ToSpan as _};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use reqwest::Method;
 use sayso::tokens::{Haste, RotateError};
+use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
 
 use crate::api::town::kind;
@@ -23,10 +24,9 @@ on_both_databases!(
 /// The key that signs now: its name, its private half as PEM, its public half.
 async fn key(world: &World, state: &str) -> (String, String, String) {
     world.token("dee").await; // the first token makes the keys
-    let sql =
-        format!("SELECT key_id, private_pem, public_x FROM token_key WHERE state = '{state}'");
-    let row = world.database.rows(&sql).await.remove(0);
-    (row[0].clone(), row[1].clone(), row[2].clone())
+    let keys = world.app.store().token_keys().await.unwrap();
+    let key = keys.into_iter().find(|key| key.state == state).unwrap();
+    (key.id, key.private_pem.unwrap().expose_secret().to_owned(), key.public_x)
 }
 
 fn header(kid: &str) -> Value {

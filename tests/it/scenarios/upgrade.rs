@@ -1,10 +1,10 @@
 //! A database from before limits followed refunds, written by the version of then: it is proved as
 //! it is, and goes on by the rules of now.
 
-use sayso::app::{App, AppSettings};
+use sayso::app::App;
 use sayso::clock::Clock;
 use serde_json::{Value, json};
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Connection as _};
 
 use crate::caller::Caller;
 use crate::support::TestDatabase;
@@ -39,23 +39,39 @@ const TABLES: [&str; 23] = [
     "member",
 ];
 
+const SHOPS: &str = include_str!("../../../merchant-rules/shops.toml");
+
 /// Bought for 20.00, of which 8.00 came back.
 const REFUNDED: &str = "iauth_14Ef2E9EqydfkOMOiLonlbNf";
 
 async fn insert_all(database: &TestDatabase) {
     let text = include_str!("../../fixtures/before_the_whole_story.json");
+    // Secrets have another name since they are sealed.
+    insert_rows(database, text, &TABLES, |column| column.replace("secret", "sealed")).await;
+    // Nothing was sealed then.
+    database.rows("DELETE FROM sealing_key").await;
+}
+
+/// Inserts the rows of `text`, table by table; `called` says what a column is called by now.
+pub(crate) async fn insert_rows(
+    database: &TestDatabase,
+    text: &str,
+    order: &[&str],
+    called: impl Fn(&str) -> String,
+) {
     let tables: Value = serde_json::from_str(text).unwrap();
+    assert_eq!(tables.as_object().unwrap().len(), order.len(), "a table is left out");
     let mut connection = database.connect().await;
-    for table in TABLES {
+    for table in order {
         let columns = tables[table]["columns"].as_array().unwrap();
-        let names: Vec<_> = columns.iter().map(|name| name.as_str().unwrap()).collect();
+        let names: Vec<_> = columns.iter().map(|name| called(name.as_str().unwrap())).collect();
         for row in tables[table]["rows"].as_array().unwrap() {
             let row = row.as_array().unwrap();
             // What is null is left out: its type need not be known.
             let said: Vec<_> =
                 names.iter().zip(row).filter(|(_, value)| !value.is_null()).collect();
             let places: Vec<_> = (1..=said.len()).map(|place| format!("${place}")).collect();
-            let names: Vec<_> = said.iter().map(|(name, _)| **name).collect();
+            let names: Vec<_> = said.iter().map(|(name, _)| name.as_str()).collect();
             let sql = format!(
                 "INSERT INTO {table} ({}) VALUES ({})",
                 names.join(", "),
@@ -66,6 +82,7 @@ async fn insert_all(database: &TestDatabase) {
                 query = match value {
                     Value::Number(number) => query.bind(number.as_i64().unwrap()),
                     Value::String(text) if text == "RULES" => query.bind(RULES.to_owned()),
+                    Value::String(text) if text == "SHOPS" => query.bind(SHOPS.to_owned()),
                     Value::String(text) => query.bind(text.clone()),
                     Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
                         panic!("{table}: {value}")
@@ -75,11 +92,11 @@ async fn insert_all(database: &TestDatabase) {
             query.execute(&mut connection).await.unwrap();
         }
     }
+    connection.close().await.unwrap();
 }
 
 async fn start(database: &TestDatabase, clock: &Clock) -> App {
-    let listen = "127.0.0.1:0".parse().unwrap();
-    App::start(AppSettings::new(listen, database.url.clone().into(), clock.clone())).await.unwrap()
+    App::start(database.settings(clock)).await.unwrap()
 }
 
 async fn counter(database: &TestDatabase) -> Vec<Vec<String>> {

@@ -24,7 +24,7 @@ use sayso::pots::{NewGoal, Wish, hold_back, let_pay, move_money, open_goal};
 use sayso::programme::apply::{Waiting, apply};
 use sayso::programme::directory::Directory;
 use sayso::record::event::ReceivedEvent;
-use sayso::store::{Connections, Store};
+use sayso::store::Store;
 
 use crate::support::TestDatabase;
 use crate::values::pot;
@@ -57,7 +57,7 @@ pub(super) struct Story {
 
 impl Story {
     pub(super) async fn play(database: &TestDatabase) -> Self {
-        let store = Store::open(&database.url, Connections::default()).await.unwrap();
+        let store = database.store().await;
         let (clock, hand) = Clock::story(at("2026-11-23T09:00:00Z"));
         let directory = Directory::new(store.clone());
         let messages = std::cell::Cell::new(0);

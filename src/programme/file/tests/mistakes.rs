@@ -98,7 +98,8 @@ const CASES: &[Case] = &[
     Case("[[stream]]", "[[connection.secret]]\nname = \"one\"\nvalue = \"(kept)\"\n[[stream]]", 22,
          "connection \"link\", secret \"one\"", "already on line 18"),
     Case("[[stream]]", "[[connection]]\nname = \"link\"\nissuer = \"stripe\"\ndeadline_ms = 2\n\
-          answer_within_ms = 1\n[[stream]]", 22, "connection", "already on line 12"),
+          answer_within_ms = 1\n\
+          secret = [{ name = \"one\", value = \"(kept)\" }]\n[[stream]]", 22, "connection", "already on line 12"),
     Case("[[start.term]]", "[[stream]]\nid = \"homes\"\nname = \"x\"\nfunder = \"x\"\n[[start.term]]",
          28, "stream", "already on line 22"),
     Case("on = { shop = \"Corner Shop\" }", "on = \"hours\"\nhours = { from = \"01:00\", to = \"02:00\" }",
@@ -130,7 +131,12 @@ const CASES: &[Case] = &[
          "not after from"),
     Case("covers = \"amina\"", "covers = \"ben\"", 97, "duty 1", "no worker \"ben\""),
     // Texts.
-    Case("\"0123456789abcdef\"", "\"0123456789abcde\"", 19, "secret \"one\"", "shorter than 16"),
+    Case("[[connection.secret]]\nname = \"one\"\nvalue = \"whsec_0123456789abcdef01\"\nuntil = 2027-01-01T00:00:00Z\n",
+         "", 11, "connection \"link\"", "it has no secret"),
+    Case("abcdef01", "abcdef0", 19, "secret \"one\"", "shorter than 24 characters"),
+    Case("whsec_0123", "sk_live_0123", 19, "secret \"one\"", "does not begin with whsec_"),
+    Case("abcdef01", "abc def0123", 19, "secret \"one\"", "such as a space"),
+    Case("value = \"whsec_0123456789abcdef01\"", "value = \"\"", 19, "secret \"one\"", "is empty"),
     Case("name = \"Dee\"", "name = \"D\\u0000\"", 32, "person \"dee\"", "cannot be seen"),
     Case("\"Over tea.\"", "\"Over\\ntea.\"", 50, "agreement", "cannot be seen"),
     Case("\"Dee asked.\"\nreview_on = 2027-02-16\n[[person.agreement.term]]\non = \"hours\"",
@@ -234,7 +240,7 @@ fn ten_mistakes_are_told_at_once_in_the_order_of_lines() {
         ("country = \"GB\"", "country = \"UK\""),
         ("name = \"Amina\"", "name = 3"),
         ("answer_within_ms = 1300", "answer_within_ms = 3000"),
-        ("\"0123456789abcdef\"", "\"short\""),
+        ("\"whsec_0123456789abcdef01\"", "\"short\""),
         ("funder = \"Council\"", "founder = \"Council\""),
         ("worker = \"amina\"", "worker = \"nobody\""),
         ("stream = \"homes\"", "stream = \"nowhere\""),

@@ -37,7 +37,7 @@ deadline_ms = 2000
 answer_within_ms = 1300
 [[connection.secret]]
 name = "one"
-value = "0123456789abcdef"
+value = "whsec_0123456789abcdef01"
 until = 2027-01-01T00:00:00Z
 [[stream]]
 id = "homes"

@@ -1,0 +1,228 @@
+//! Encryption of secrets that a database keeps: XChaCha20-Poly1305, with a key that it does not hold.
+//!
+//! To *seal* and to *open* are the usual words for authenticated encryption. A sealed text names the
+//! key that opens it, and opens only in the [`Place`] that it was sealed for: copied into another
+//! row, it is worth nothing.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use secrecy::{ExposeSecret as _, SecretBox, SecretString};
+use sha2::{Digest as _, Sha256};
+
+/// How long a key is. Unit: bytes.
+const KEY_SIZE: usize = 32;
+/// Long enough to be drawn by chance, however many texts one key seals. Unit: bytes.
+const NONCE_SIZE: usize = 24;
+/// How every sealed text begins. No issuer's secret and no PEM begins so.
+const BEGIN: &str = "sealed:1:";
+
+/// The key that secrets are sealed with.
+pub struct SealingKey {
+    id: KeyId,
+    key: SecretBox<[u8; KEY_SIZE]>,
+}
+
+/// Which key it is: a fingerprint, from which nobody learns the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyId(String);
+
+/// The row and the column that a text is sealed for.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    pub table: &'static str,
+    /// The parts of the row's key; none has a line break in it.
+    pub key: &'a [&'a str],
+}
+
+/// Why a text is no key, or none could be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadKey {
+    #[error(
+        "it is no key: a key is 32 random bytes in base64, as `openssl rand -base64 32` writes them"
+    )]
+    NoKey,
+    #[error("the system gives no random numbers")]
+    NoRandomness,
+}
+
+/// Why a sealed text was not opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CannotOpen {
+    #[error("it was never sealed")]
+    NotSealed,
+    #[error("it was sealed with the key {0}")]
+    OtherKey(KeyId),
+    /// Changed, or moved from another place.
+    #[error("it was changed, or belongs elsewhere")]
+    Forged,
+}
+
+impl SealingKey {
+    /// A new key.
+    pub fn generate() -> Result<Self, BadKey> {
+        let mut bytes = [0; KEY_SIZE];
+        getrandom::fill(&mut bytes).map_err(|_| BadKey::NoRandomness)?;
+        Ok(Self::of(bytes))
+    }
+
+    /// Reads a key as [`Self::to_text`] writes it.
+    pub fn parse(text: &SecretString) -> Result<Self, BadKey> {
+        let bytes = BASE64_STANDARD.decode(text.expose_secret().trim()).ok();
+        let bytes = bytes.and_then(|bytes| <[u8; KEY_SIZE]>::try_from(bytes).ok());
+        bytes.map(Self::of).ok_or(BadKey::NoKey)
+    }
+
+    fn of(bytes: [u8; KEY_SIZE]) -> Self {
+        let digest = Sha256::new().chain_update("sayso key\n").chain_update(bytes).finalize();
+        let id: String = hex::encode(digest).chars().take(16).collect();
+        Self { id: KeyId(id), key: SecretBox::new(Box::new(bytes)) }
+    }
+
+    /// The key as a text, for its file.
+    pub fn to_text(&self) -> SecretString {
+        BASE64_STANDARD.encode(self.key.expose_secret()).into()
+    }
+
+    /// Which key it is.
+    pub const fn id(&self) -> &KeyId {
+        &self.id
+    }
+
+    /// Seals `secret` for `place`. Twice the same secret gives two texts.
+    pub fn seal(&self, secret: &SecretString, place: Place<'_>) -> Result<String, BadKey> {
+        let mut nonce = [0; NONCE_SIZE];
+        getrandom::fill(&mut nonce).map_err(|_| BadKey::NoRandomness)?;
+        let bound = place.to_string();
+        let payload = Payload { msg: secret.expose_secret().as_bytes(), aad: bound.as_bytes() };
+        // It fails for texts of 256 GB, and for nothing else.
+        let sealed = self.cipher().encrypt(&XNonce::from(nonce), payload);
+        let sealed = sealed.map_err(|_| BadKey::NoKey)?;
+        let body = BASE64_STANDARD.encode([nonce.as_slice(), &sealed].concat());
+        Ok(format!("{BEGIN}{}:{body}", self.id))
+    }
+
+    /// Opens what was sealed with this key for `place`.
+    pub fn open(&self, sealed: &str, place: Place<'_>) -> Result<SecretString, CannotOpen> {
+        let (id, body) = parts(sealed).ok_or(CannotOpen::NotSealed)?;
+        if id != self.id {
+            return Err(CannotOpen::OtherKey(id));
+        }
+        let bytes = BASE64_STANDARD.decode(body).map_err(|_| CannotOpen::Forged)?;
+        let (nonce, sealed) = bytes.split_first_chunk::<NONCE_SIZE>().ok_or(CannotOpen::Forged)?;
+        let bound = place.to_string();
+        let payload = Payload { msg: sealed, aad: bound.as_bytes() };
+        let opened = self.cipher().decrypt(&XNonce::from(*nonce), payload);
+        let opened = opened.map_err(|_| CannotOpen::Forged)?;
+        String::from_utf8(opened).map(SecretString::from).map_err(|_| CannotOpen::Forged)
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(&Key::from(*self.key.expose_secret()))
+    }
+}
+
+/// The key that `text` was sealed with; none of what was never sealed.
+pub fn sealed_with(text: &str) -> Option<KeyId> {
+    parts(text).map(|(id, _)| id)
+}
+
+/// The key and the body of a sealed text; none of what was never sealed.
+fn parts(sealed: &str) -> Option<(KeyId, &str)> {
+    let (id, body) = sealed.strip_prefix(BEGIN)?.split_once(':')?;
+    Some((KeyId(id.to_owned()), body))
+}
+
+impl KeyId {
+    /// Reads what a database keeps.
+    pub fn stored(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// For storing it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sayso sealed 1\n{}\n{}", self.table, self.key.join("\n"))
+    }
+}
+
+impl fmt::Debug for SealingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SealingKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: Place<'static> =
+        Place { table: "connection_secret", key: &["riverside", "stripe", "events"] };
+
+    fn secret() -> SecretString {
+        "whsec_demo_events_8a41d7e6b95340c2".into()
+    }
+
+    #[test]
+    fn what_is_sealed_opens_with_its_key_in_its_place_and_nowhere_else() {
+        let (key, other) = (SealingKey::generate().unwrap(), SealingKey::generate().unwrap());
+        let sealed = key.seal(&secret(), HERE).unwrap();
+        assert!(!sealed.contains("whsec"), "{sealed}");
+        assert_ne!(sealed, key.seal(&secret(), HERE).unwrap());
+        let opened = key.open(&sealed, HERE).unwrap();
+        assert_eq!(opened.expose_secret(), secret().expose_secret());
+        for elsewhere in [
+            Place { key: &["riverside", "stripe", "realtime"], ..HERE },
+            Place { key: &["riverside", "other", "events"], ..HERE },
+            Place { key: &["lakeside", "stripe", "events"], ..HERE },
+            Place { table: "token_key", ..HERE },
+        ] {
+            let opened = key.open(&sealed, elsewhere);
+            assert_eq!(opened.map(drop), Err(CannotOpen::Forged), "{elsewhere}");
+        }
+        let opened = other.open(&sealed, HERE);
+        assert_eq!(opened.map(drop), Err(CannotOpen::OtherKey(key.id().clone())));
+        assert_eq!(key.open("whsec_plain", HERE).map(drop), Err(CannotOpen::NotSealed));
+    }
+
+    #[test]
+    fn a_sealed_text_that_is_changed_anywhere_does_not_open() {
+        let key = SealingKey::generate().unwrap();
+        let sealed = key.seal(&secret(), HERE).unwrap();
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone().into_bytes();
+            changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(changed).unwrap();
+            assert!(key.open(&changed, HERE).is_err(), "at {at}");
+            assert!(key.open(&sealed[..at], HERE).is_err(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_32_bytes_in_base64_and_shows_itself_nowhere() {
+        let key = SealingKey::generate().unwrap();
+        let text = key.to_text();
+        let again = SealingKey::parse(&format!("{}\n", text.expose_secret()).into()).unwrap();
+        assert_eq!(again.id(), key.id());
+        let shown = format!("{key:?} {} {text:?}", key.id());
+        assert!(!shown.contains(text.expose_secret()), "{shown}");
+        let short = BASE64_STANDARD.encode([7; 31]);
+        for bad in ["", "hunter2", &short, &text.expose_secret()[1..]] {
+            assert_eq!(SealingKey::parse(&(*bad).into()).map(drop), Err(BadKey::NoKey), "{bad}");
+        }
+    }
+}

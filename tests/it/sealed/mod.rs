@@ -1,0 +1,7 @@
+//! Secrets at rest: sealed with a key that the database does not hold, in files of their user only.
+
+mod changes;
+mod files;
+mod older;
+mod refused;
+mod rows;
