@@ -27,9 +27,26 @@ pub async fn seal(
     id: SealId,
     now: Timestamp,
 ) -> Result<Seal, StoreError> {
+    let seal = seal_if(store, programme, id, now, |_| true).await?;
+    seal.ok_or(StoreError::Contended("seal"))
+}
+
+/// Seals `programme` if `is_due` says so of the moment at which it was sealed last. That is read in
+/// the snapshot that is sealed: whoever else seals the same day takes the same number, and one of the
+/// two is refused.
+async fn seal_if(
+    store: &Store,
+    programme: &ProgrammeId,
+    id: SealId,
+    now: Timestamp,
+    is_due: impl Fn(Option<Timestamp>) -> bool + Send + Sync,
+) -> Result<Option<Seal>, StoreError> {
     let mut snapshot = store.snapshot().await?;
     snapshot.take_time().await?;
     let sealed = sealed_so_far(&mut snapshot, programme).await?;
+    if !is_due(sealed.at) {
+        return Ok(None);
+    }
     let heads = grown_since(&mut snapshot, programme, &sealed.heads).await?;
     let currency = snapshot.usual_currency(programme.as_str()).await?.unwrap_or_default();
     let totals = totals_line(&currency, snapshot.totals(programme).await?.map(i128::from));
@@ -47,7 +64,7 @@ pub async fn seal(
     let mut tx = store.begin().await?;
     tx.add_seal(&seal).await?;
     tx.commit().await?;
-    Ok(seal)
+    Ok(Some(seal))
 }
 
 /// Seals each programme once a day, at midnight where it is.
@@ -108,8 +125,11 @@ impl DailySeals {
         if last.is_none_or(|last| day(now) <= day(last)) {
             return Ok(());
         }
-        match seal(&self.store, programme, SealId::new(self.ids.next(now)), now).await {
-            Ok(Seal { number, root, .. }) => {
+        let is_due = |last: Option<Timestamp>| last.is_none_or(|last| day(now) > day(last));
+        let id = SealId::new(self.ids.next(now));
+        match seal_if(&self.store, programme, id, now, is_due).await {
+            Ok(None) => Ok(()),
+            Ok(Some(Seal { number, root, .. })) => {
                 metrics::counter!("sayso_seals_total").increment(1);
                 tracing::info!(%programme, number, %root, "sealed");
                 Ok(())
@@ -139,13 +159,15 @@ pub(super) fn totals_line(currency: &str, totals: [i128; 7]) -> String {
 /// What earlier seals say.
 struct SoFar {
     number: i64,
+    /// When the last of them was made.
+    at: Option<Timestamp>,
     root: Digest,
     /// Where each chain ended when it was last sealed.
     heads: BTreeMap<String, i64>,
 }
 
 async fn sealed_so_far(tx: &mut Tx, programme: &ProgrammeId) -> Result<SoFar, StoreError> {
-    let mut so_far = SoFar { number: 0, root: Digest::ZERO, heads: BTreeMap::new() };
+    let mut so_far = SoFar { number: 0, at: None, root: Digest::ZERO, heads: BTreeMap::new() };
     loop {
         let page = tx.seals_after(programme.as_str(), so_far.number).await?;
         if page.is_empty() {
@@ -155,6 +177,7 @@ async fn sealed_so_far(tx: &mut Tx, programme: &ProgrammeId) -> Result<SoFar, St
             let seal = read_seal(row)?;
             so_far.number = SEAL.number(row, "number");
             so_far.root = seal.root;
+            so_far.at = Some(seal.sealed_at);
             so_far.heads.extend(seal.heads.into_iter().map(|h| (h.budget.to_string(), h.seq)));
         }
     }

@@ -138,7 +138,9 @@ fn apply_and_die(database: &TestDatabase, file: &str, commits: u32) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("programme.toml");
     std::fs::write(&path, file).unwrap();
-    let ended = Command::new(env!("CARGO_BIN_EXE_sayso"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sayso"));
+    database.give_key(&mut command);
+    let ended = command
         .env(sayso::crash::VARIABLE, format!("committed:{commits}"))
         .args(["--database", &database.url, "programme", "apply"])
         .arg(&path)
