@@ -38,7 +38,9 @@ pub(crate) async fn populate(url: &str, population: Population) -> Result<()> {
     apply(&store, &NewIds::default(), Clock::system().now(), &file, rules).await?;
     store.close().await;
     let mut connection = AnyConnection::connect(url).await?;
-    for statement in copies(people).into_iter().chain(pasts(population)) {
+    let mut statements = copies(&mut connection, people).await?;
+    statements.extend(pasts(&mut connection, population).await?);
+    for statement in statements {
         connection.execute(AssertSqlSafe(statement)).await.context("cannot copy people")?;
     }
     let tidy = if url.starts_with("sqlite:") {
@@ -62,60 +64,37 @@ pub(crate) fn card_token(number: u32) -> String {
 
 /// Statements that copy person 0 with everything that a decision reads. The copies' chains go on
 /// from where person 0's ends: no decision looks back.
-fn copies(people: u32) -> Vec<String> {
+async fn copies(connection: &mut AnyConnection, people: u32) -> Result<Vec<String>> {
+    const NAME: &str = "'p' || i";
+    let token = "'ic_1B' || substr('000000000000000000' || i, length('' || i) + 1)";
     let numbers = format!(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) ",
         people.saturating_sub(1)
     );
-    let of = |table: &str, columns: &str, key: &str| {
-        format!(
-            "{numbers} INSERT INTO {table} SELECT {columns} FROM n, {table} t \
-             WHERE t.{key} = 'p0' AND i < {people}"
-        )
-    };
-    vec![
-        of(
-            "budget",
-            "t.programme_id, 'p' || i, t.currency, t.agreement_version, t.head_seq, \
-             t.head_posting, t.head_hash",
-            "budget_id",
-        ),
-        of("person", "t.programme_id, 'p' || i, t.name, t.worker_id, t.state, t.plan", "person_id"),
-        of(
-            "card",
-            "t.programme_id, t.connection_id, \
-             'ic_1B' || substr('000000000000000000' || i, length('' || i) + 1), 'p' || i, \
-             t.last_four, t.state, t.state_until, t.state_after",
-            "budget_id",
-        ),
-        of(
-            "agreement",
-            "t.programme_id, 'p' || i, t.version, t.agreed_on, t.agreed_by, t.how, t.partial, \
-             t.pots, t.started_at",
-            "budget_id",
-        ),
-        of(
-            "term",
-            "t.programme_id, 'p' || i, t.version, t.position, t.scope, t.answer, t.limits, \
-             t.hours, t.decides, t.reason, t.review_on, t.cooling_days",
-            "budget_id",
-        ),
-        of(
-            "pot",
-            "t.programme_id, 'p' || i, t.pot_id, t.stream_id, t.currency, t.allocated_minor, \
-             t.loaded_minor, t.held_minor, t.spent_minor, t.left_minor, t.moved_minor, t.own",
-            "budget_id",
-        ),
-    ]
+    let mut statements = Vec::new();
+    for (table, key) in [
+        ("budget", "budget_id"),
+        ("person", "person_id"),
+        ("card", "budget_id"),
+        ("agreement", "budget_id"),
+        ("term", "budget_id"),
+        ("pot", "budget_id"),
+    ] {
+        let copied = copied(connection, table, &[(key, NAME), ("token", token)]).await?;
+        statements.push(format!(
+            "{numbers} {copied} FROM n, {table} t WHERE t.{key} = 'p0' AND i < {people}"
+        ));
+    }
+    Ok(statements)
 }
 
 /// Statements that give every copy a past: a chain of postings with a transfer each, from its first
 /// link to the head that its budget names. Their hashes are those of person 0's last load, so the
 /// ledger of a bench proves nothing; no decision looks at them.
-fn pasts(population: Population) -> Vec<String> {
+async fn pasts(connection: &mut AnyConnection, population: Population) -> Result<Vec<String>> {
     let each = population.postings.checked_div(population.people).unwrap_or(0);
     if each == 0 {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let people = population.people.saturating_sub(1);
     let numbers = format!(
@@ -130,25 +109,44 @@ fn pasts(population: Population) -> Vec<String> {
              length('' || {number}) + 1)"
         )
     };
-    let each_text = each.to_string();
-    let (own, before, last) = (id("k.seq"), id("(k.seq - 1)"), id(&each_text));
-    vec![
-        format!(
-            "{numbers} INSERT INTO posting SELECT t.programme_id, {own}, 'p' || i, k.seq, t.kind, \
-             t.subject, t.record_digest, t.purchase_id, t.purchase_digest, t.posted_at, \
-             CASE WHEN k.seq = 1 THEN NULL ELSE {before} END, t.hash FROM k, n, posting t \
-             JOIN budget b ON b.budget_id = 'p0' AND b.head_posting = t.posting_id"
-        ),
-        format!(
-            "{numbers} INSERT INTO journal SELECT t.programme_id, {own}, t.line, 'p' || i, \
-             t.from_account, t.to_account, t.currency, t.amount_minor FROM k, n, journal t \
-             JOIN budget b ON b.budget_id = 'p0' AND b.head_posting = t.posting_id"
-        ),
+    let (own, before, last) = (id("k.seq"), id("(k.seq - 1)"), id(&each.to_string()));
+    let previous = format!("CASE WHEN k.seq = 1 THEN NULL ELSE {before} END");
+    let mut link = vec![("posting_id", own.as_str()), ("budget_id", "'p' || i")];
+    let journal = copied(connection, "journal", &link).await?;
+    link.extend([("seq", "k.seq"), ("previous_id", previous.as_str())]);
+    let posting = copied(connection, "posting", &link).await?;
+    let of_head = "JOIN budget b ON b.budget_id = 'p0' AND b.head_posting = t.posting_id";
+    Ok(vec![
+        format!("{numbers} {posting} FROM k, n, posting t {of_head}"),
+        format!("{numbers} {journal} FROM k, n, journal t {of_head}"),
         format!(
             "{numbers} UPDATE budget SET head_seq = {each}, head_posting = {last} \
              FROM n WHERE budget.programme_id = '{PROGRAMME}' AND budget.budget_id = 'p' || i"
         ),
-    ]
+    ])
+}
+
+/// `INSERT INTO … SELECT …` of every column that `table` has today, from its rows `t`, but for the
+/// columns that are `replaced` by an expression.
+async fn copied(
+    connection: &mut AnyConnection,
+    table: &str,
+    replaced: &[(&str, &str)],
+) -> Result<String> {
+    let sql = if connection.backend_name() == "SQLite" {
+        "SELECT name FROM pragma_table_info($1) ORDER BY cid"
+    } else {
+        "SELECT CAST(column_name AS TEXT) FROM information_schema.columns \
+         WHERE table_schema = current_schema() AND table_name = $1 ORDER BY ordinal_position"
+    };
+    let columns: Vec<String> =
+        sqlx::query_scalar(sql).bind(table.to_owned()).fetch_all(connection).await?;
+    let value = |column: &String| {
+        let known = replaced.iter().find(|(name, _)| name == column);
+        known.map_or_else(|| format!("t.{column}"), |(_, expression)| (*expression).to_owned())
+    };
+    let values: Vec<String> = columns.iter().map(value).collect();
+    Ok(format!("INSERT INTO {table} ({}) SELECT {}", columns.join(", "), values.join(", ")))
 }
 
 /// Two pots, three counters, and enough of everything that nothing is refused.

@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::telling::recipient;
-use super::{Desk, Next, Outcome, Table, Weighing, checked_session, lock, written};
+use super::{Desk, Next, Outcome, Table, checked_session, lock, written};
 use crate::domain::change::{Key, changes};
 use crate::domain::id::{BudgetId, PersonId, ProgrammeId, ProposalId};
 use crate::domain::proposal::{
-    self, Consent, How, MoveError, Proposal, Said, Session, Side, State,
+    self, Consent, How, MoveError, Proposal, Said, Session, Side, Standard, State,
 };
 use crate::domain::recipient::Recipient;
 use crate::domain::role::{Act, Role};
@@ -154,8 +154,8 @@ pub async fn withdraw(
     } else {
         let side = table.side()?;
         proposal.may_withdraw(&consents, side, acting.at)?;
-        let weighing = table.weigh(tx, &proposal.list).await?;
-        let mut others = weighing.standard().heard(proposal.kind);
+        let standard = table.standard(tx, &proposal.list).await?;
+        let mut others = standard.heard(proposal.kind);
         others.remove(&side);
         for other in others {
             let (person, staff) = (ListNews::ListTakenBack, ListNews::WorkerListTakenBack);
@@ -229,8 +229,7 @@ impl Table<'_> {
         if proposal.is_open(at).is_err() || proposal.base_version != self.in_force()?.version {
             return Ok(None);
         }
-        let weighing = self.weigh_agreed(tx, proposal, consents).await?;
-        let standard = weighing.standard();
+        let standard = self.agreed_standard(tx, proposal, consents).await?;
         if first.is_some_and(|first| standard.counts_again(first, at)) {
             return Ok(None);
         }
@@ -242,16 +241,16 @@ impl Table<'_> {
     }
 
     /// What the list comes to that everybody who has said yes so far has said yes to.
-    async fn weigh_agreed(
+    async fn agreed_standard(
         &self,
         tx: &mut Tx,
         proposal: &Proposal,
         consents: &[Consent],
-    ) -> Result<Weighing, ActError> {
+    ) -> Result<Standard, ActError> {
         let base = self.in_force()?.list();
         let every = changes(&base, &proposal.list, &self.programme.rules);
         let next = proposal::agreed_list(&base, proposal, consents, &every);
-        self.weigh(tx, &next).await
+        self.standard(tx, &next).await
     }
 
     /// The answer of a side that stands, for whoever answers otherwise.
@@ -275,7 +274,7 @@ impl Table<'_> {
         no: Consent,
     ) -> Result<Next, ActError> {
         proposal.may_answer(&consents, no.side, &no.human, self.admitted.at)?;
-        let mut heard = self.weigh(tx, &proposal.list).await?.standard().heard(proposal.kind);
+        let mut heard = self.standard(tx, &proposal.list).await?.heard(proposal.kind);
         if consents.iter().all(|known| known.side != no.side) {
             self.is_asked(tx, proposal, no.side).await?;
         }
@@ -301,8 +300,8 @@ impl Table<'_> {
         let again = proposal.cooling_yes(&consents, yes.side, &yes.human).cloned();
         match proposal.may_say_yes(&consents, yes.side, &yes.human, in_force.version, at) {
             Err(MoveError::Answered) => {
-                let weighing = self.weigh_agreed(tx, proposal, &consents).await?;
-                let counts = |first: &Consent| weighing.standard().counts_again(first, at);
+                let standard = self.agreed_standard(tx, proposal, &consents).await?;
+                let counts = |first: &Consent| standard.counts_again(first, at);
                 if !again.as_ref().is_some_and(counts) {
                     let known = consents.iter().find(|known| known.side == yes.side);
                     return Err(self.stands(tx, known.ok_or(MoveError::Answered)?).await?);
@@ -328,8 +327,8 @@ impl Table<'_> {
 
     /// A side whose yes it does not take is not asked.
     async fn is_asked(&self, tx: &mut Tx, proposal: &Proposal, side: Side) -> Result<(), ActError> {
-        let weighing = self.weigh(tx, &proposal.list).await?;
-        if weighing.standard().sides(proposal.kind).contains(&side) {
+        let standard = self.standard(tx, &proposal.list).await?;
+        if standard.sides(proposal.kind).contains(&side) {
             Ok(())
         } else {
             Err(ActError::NotAllowed("answer this: it does not take this side's yes"))
@@ -422,6 +421,7 @@ async fn heard(
     let (now, currency) = (now.list(), settings.settings.currency);
     let agreed = tx.agreed_list(programme, &proposal.budget, currency).await?;
     let agreed = agreed.unwrap_or_else(|| now.clone());
-    let weighing = Weighing::of(&now, &agreed, &proposal.list, settings);
-    Ok(weighing.standard().heard(proposal.kind))
+    let manager_above = settings.settings.manager_above;
+    let standard = Standard::of(&now, &agreed, &proposal.list, &settings.rules, manager_above);
+    Ok(standard.heard(proposal.kind))
 }

@@ -31,7 +31,6 @@ pub use self::start::{Next, Outcome};
 use crate::domain::agreement::Agreement;
 use crate::domain::change::{Change, Key, List, changes};
 use crate::domain::id::{BudgetId, PersonId, ProgrammeId, ProposalId};
-use crate::domain::money::Money;
 use crate::domain::period::Moment;
 use crate::domain::proposal::{Consent, MoveError, Proposal, Said, Session, Side, Standard};
 use crate::domain::role::{Act, Role};
@@ -161,10 +160,11 @@ impl<'d> Table<'d> {
         Ok(changes)
     }
 
-    /// Whose yes it takes to get from the list in force to `next`, and what of that is known.
-    async fn weigh(&self, tx: &mut Tx, next: &List) -> Result<Weighing, ActError> {
+    /// Whose yes it takes to get from the list in force to `next`.
+    async fn standard(&self, tx: &mut Tx, next: &List) -> Result<Standard, ActError> {
         let (now, agreed) = (self.in_force()?.list(), self.agreed(tx).await?);
-        Ok(Weighing::of(&now, &agreed, next, &self.programme))
+        let manager_above = self.programme.settings.manager_above;
+        Ok(Standard::of(&now, &agreed, next, &self.programme.rules, manager_above))
     }
 
     /// This account's answer, in its own words: nobody has to confirm it.
@@ -194,34 +194,6 @@ impl<'d> Table<'d> {
         tx.add_acts(&self.admitted.programme, &[act]).await?;
         tx.close_books(&self.books.all(), &self.additions).await?;
         Ok(())
-    }
-}
-
-/// What a change comes to, beside the list in force and beside what was agreed together.
-struct Weighing {
-    changes: Vec<Change>,
-    since_agreed: Vec<Change>,
-    own_so_far: Vec<Change>,
-    manager_above: Option<Money>,
-}
-
-impl Weighing {
-    fn of(now: &List, agreed: &List, next: &List, programme: &Programme) -> Self {
-        Self {
-            changes: changes(now, next, &programme.rules),
-            since_agreed: changes(agreed, next, &programme.rules),
-            own_so_far: changes(agreed, now, &programme.rules),
-            manager_above: programme.settings.manager_above,
-        }
-    }
-
-    fn standard(&self) -> Standard<'_> {
-        Standard {
-            changes: &self.changes,
-            since_agreed: &self.since_agreed,
-            own_so_far: &self.own_so_far,
-            manager_above: self.manager_above,
-        }
     }
 }
 

@@ -7,13 +7,12 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Desk, Next, Outcome, Table, checked_session, written};
-use crate::domain::change::{Change, List, changes};
+use crate::domain::change::{Change, List};
 use crate::domain::id::{PersonId, ProposalId};
-use crate::domain::proposal::{
-    Kind, NOT_AGAIN_FOR, OPEN_FOR, Parts, Proposal, Session, Side, State, is_same_again,
-};
+use crate::domain::proposal::{Kind, OPEN_FOR, Parts, Proposal, Session, Side, State};
 use crate::domain::role::Act;
 use crate::members::{ActError, Acting};
+use crate::programme::proposing::{self, NotNow};
 use crate::store::Tx;
 
 /// A next list, and why.
@@ -75,8 +74,7 @@ impl Table<'_> {
         let words = written("words", &proposing.words)?;
         let session = checked_session(&proposing.session)?;
         let changes = self.check_list(&proposing.list)?;
-        let weighing = self.weigh(tx, &proposing.list).await?;
-        let standard = weighing.standard();
+        let standard = self.standard(tx, &proposing.list).await?;
         let mut others = standard.sides(Kind::Together);
         others.remove(&side);
         let kind =
@@ -144,39 +142,25 @@ impl Table<'_> {
         if kind == Kind::Own && cooling.is_zero() {
             return Ok(());
         }
-        let (programme, budget) = (&self.admitted.programme, &self.admitted.budget);
-        let currency = self.programme.settings.currency;
-        let at = self.admitted.at;
-        let waiting = tx.open_proposals(programme, budget, currency).await?;
         let in_force = self.in_force()?.version;
-        // What was written for another version starts nothing as it is.
-        let is_in_the_way = |other: &&Proposal| {
-            let is_stale = other.base_version != in_force && kind == Kind::Together;
-            other.state_at(at) == State::Open && other.kind == kind && !is_stale
-        };
-        match waiting.iter().find(is_in_the_way) {
-            Some(other) => Err(ActError::Conflict(format!(
-                "another change waits for an answer: {}; it must end first",
-                other.id
-            ))),
-            None => Ok(()),
-        }
+        possible(self.proposing().waiting(tx, kind, in_force).await?)
     }
 
-    /// A no stands for a while: the same change is not put to somebody again and again.
     async fn refuse_again(&self, tx: &mut Tx, proposed: &[Change]) -> Result<(), ActError> {
-        let (programme, budget) = (&self.admitted.programme, &self.admitted.budget);
-        let currency = self.programme.settings.currency;
-        let since = self.admitted.at.checked_sub(NOT_AGAIN_FOR).unwrap_or(Timestamp::MIN);
-        for refused in tx.refused_proposals(programme, budget, since, currency).await? {
-            let version = refused.base_version;
-            let base = tx.read_agreement(programme, budget, version, currency).await?.list();
-            if is_same_again(&changes(&base, &refused.list, &self.programme.rules), proposed) {
-                let days = NOT_AGAIN_FOR.as_hours().div_euclid(24);
-                let what = format!("there was a no to the same change; wait {days} days after it");
-                return Err(ActError::Conflict(what));
-            }
-        }
-        Ok(())
+        possible(self.proposing().refused_lately(tx, proposed).await?)
     }
+
+    fn proposing(&self) -> proposing::Proposing<'_> {
+        proposing::Proposing {
+            programme: &self.admitted.programme,
+            budget: &self.admitted.budget,
+            currency: self.programme.settings.currency,
+            rules: &self.programme.rules,
+            at: self.admitted.at,
+        }
+    }
+}
+
+fn possible(not_now: Option<NotNow>) -> Result<(), ActError> {
+    not_now.map_or(Ok(()), |why| Err(ActError::Conflict(why.to_string())))
 }

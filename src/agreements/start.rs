@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{Table, Weighing};
+use super::Table;
 use crate::domain::agreement::Agreement;
 use crate::domain::change::{Change, Key, List, changes};
 use crate::domain::id::ProposalId;
-use crate::domain::proposal::{self, Consent, Kind, MoveError, OPEN_FOR, Proposal, Side, State};
+use crate::domain::proposal::{
+    self, Consent, Kind, MoveError, OPEN_FOR, Proposal, Side, Standard, State,
+};
 use crate::domain::recipient::Recipient;
 use crate::members::ActError;
 use crate::programme::version::start_version;
@@ -48,8 +50,8 @@ impl Table<'_> {
         let base = self.in_force()?.list();
         let every = changes(&base, &proposal.list, &self.programme.rules);
         let next = proposal::agreed_list(&base, proposal, consents, &every);
-        let weighing = self.weigh(tx, &next).await?;
-        let outcome = proposal::outcome(proposal, consents, &weighing.standard(), self.admitted.at);
+        let standard = self.standard(tx, &next).await?;
+        let outcome = proposal::outcome(proposal, consents, &standard, self.admitted.at);
         match outcome {
             Ok(proposal::Outcome::Waits(sides)) => {
                 if proposal.kind == Kind::Own {
@@ -66,7 +68,7 @@ impl Table<'_> {
             }
             Ok(proposal::Outcome::Starts) => {
                 let version = self.start(tx, proposal, consents, next, before).await?;
-                self.end_others(tx, proposal, &weighing).await?;
+                self.end_others(tx, proposal, &standard).await?;
                 Ok(Next::Started(version))
             }
             Err(error) => Err(error.into()),
@@ -202,13 +204,13 @@ impl Table<'_> {
         &mut self,
         tx: &mut Tx,
         started: &Proposal,
-        weighing: &Weighing,
+        standard: &Standard,
     ) -> Result<(), ActError> {
         let (programme, budget) = (self.admitted.programme.clone(), self.admitted.budget.clone());
         let currency = self.programme.settings.currency;
         let version = started.version.unwrap_or(started.base_version);
         let now = self.in_force()?.list();
-        let list = now.with(&started.list, &keys(&weighing.changes));
+        let list = now.with(&started.list, &keys(&standard.changes));
         for mut other in tx.open_proposals(&programme, &budget, currency).await? {
             if other.id == started.id {
                 continue;
@@ -217,8 +219,8 @@ impl Table<'_> {
                 other.list = rebased;
                 other.base_version = version;
             } else {
-                let weighing = self.weigh(tx, &other.list).await?;
-                let sides = weighing.standard().heard(other.kind);
+                let standard = self.standard(tx, &other.list).await?;
+                let sides = standard.heard(other.kind);
                 other.state = State::RunOut;
                 other.ended_at = Some(self.admitted.at);
                 self.tell_run_out(&other, &sides);

@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::agreement::Decider;
-use super::change::{Change, Direction, Key, List};
+use super::change::{Change, Direction, Key, List, changes};
 use super::id::{BudgetId, HumanId, MemberId, ProposalId};
+use super::merchant::MerchantRules;
 use super::money::Money;
 use super::role::words;
 
@@ -359,21 +360,38 @@ pub fn agreed_list(
 }
 
 /// What decides whose yes a change takes.
-#[derive(Debug, Clone, Copy)]
-pub struct Standard<'a> {
+#[derive(Debug, Clone)]
+pub struct Standard {
     /// What differs between the list in force and the next one.
-    pub changes: &'a [Change],
+    pub changes: Vec<Change>,
     /// What differs between the list that was last agreed with the worker and the next one: what
     /// the person made stricter alone is not in it.
-    pub since_agreed: &'a [Change],
+    since_agreed: Vec<Change>,
     /// What differs already between the list that was last agreed with the worker and the one in
     /// force.
-    pub own_so_far: &'a [Change],
+    own_so_far: Vec<Change>,
     /// Above this a manager joins; none if the programme has not set a sum.
-    pub manager_above: Option<Money>,
+    manager_above: Option<Money>,
 }
 
-impl Standard<'_> {
+impl Standard {
+    /// For the way from the list in force, `now`, to `next`; `agreed` is what was last agreed with the
+    /// worker.
+    pub fn of(
+        now: &List,
+        agreed: &List,
+        next: &List,
+        rules: &MerchantRules,
+        manager_above: Option<Money>,
+    ) -> Self {
+        Self {
+            changes: changes(now, next, rules),
+            since_agreed: changes(agreed, next, rules),
+            own_so_far: changes(agreed, now, rules),
+            manager_above,
+        }
+    }
+
     /// Whose yes it takes. The person's, always: nobody loosens or tightens without them, but for
     /// what a law forces.
     pub fn sides(&self, kind: Kind) -> BTreeSet<Side> {
@@ -442,7 +460,7 @@ impl Standard<'_> {
         self.since_agreed
             .iter()
             .filter(is_freed)
-            .any(|freed| !is_known(self.changes, &freed.key) && !is_known(&was_freed, &freed.key))
+            .any(|freed| !is_known(&self.changes, &freed.key) && !is_known(&was_freed, &freed.key))
     }
 
     /// How long the person wanted to wait before what they chose for themselves is loosened.
@@ -490,7 +508,7 @@ pub enum Outcome {
 pub fn outcome(
     proposal: &Proposal,
     consents: &[Consent],
-    standard: &Standard<'_>,
+    standard: &Standard,
     at: Timestamp,
 ) -> Result<Outcome, MoveError> {
     if standard.changes.is_empty() {

@@ -31,9 +31,8 @@ pub async fn seal(
     seal.ok_or(StoreError::Contended("seal"))
 }
 
-/// Seals `programme` if `is_due` says so of the moment at which it was sealed last. That is read in
-/// the snapshot that is sealed: whoever else seals the same day takes the same number, and one of the
-/// two is refused.
+/// Seals `programme` if `is_due` says so of [`Tx::sealed_last`]. That is read in the snapshot that is
+/// sealed: of two gateways that seal the same day, both take the same number, and one is refused.
 async fn seal_if(
     store: &Store,
     programme: &ProgrammeId,
@@ -42,11 +41,11 @@ async fn seal_if(
     is_due: impl Fn(Option<Timestamp>) -> bool + Send + Sync,
 ) -> Result<Option<Seal>, StoreError> {
     let mut snapshot = store.snapshot().await?;
-    snapshot.take_time().await?;
-    let sealed = sealed_so_far(&mut snapshot, programme).await?;
-    if !is_due(sealed.at) {
+    if !is_due(snapshot.sealed_last(programme).await?) {
         return Ok(None);
     }
+    snapshot.take_time().await?;
+    let sealed = sealed_so_far(&mut snapshot, programme).await?;
     let heads = grown_since(&mut snapshot, programme, &sealed.heads).await?;
     let currency = snapshot.usual_currency(programme.as_str()).await?.unwrap_or_default();
     let totals = totals_line(&currency, snapshot.totals(programme).await?.map(i128::from));
@@ -119,13 +118,7 @@ impl DailySeals {
     ) -> Result<(), DirectoryError> {
         let settings = self.directory.at_hand(programme).await?;
         let day = |at: Timestamp| settings.zone().to_datetime(at).date();
-        let mut snapshot = self.store.snapshot().await?;
-        let last = snapshot.sealed_last(programme).await?;
-        drop(snapshot);
-        if last.is_none_or(|last| day(now) <= day(last)) {
-            return Ok(());
-        }
-        let is_due = |last: Option<Timestamp>| last.is_none_or(|last| day(now) > day(last));
+        let is_due = |last: Option<Timestamp>| last.is_some_and(|last| day(now) > day(last));
         let id = SealId::new(self.ids.next(now));
         match seal_if(&self.store, programme, id, now, is_due).await {
             Ok(None) => Ok(()),
@@ -159,15 +152,13 @@ pub(super) fn totals_line(currency: &str, totals: [i128; 7]) -> String {
 /// What earlier seals say.
 struct SoFar {
     number: i64,
-    /// When the last of them was made.
-    at: Option<Timestamp>,
     root: Digest,
     /// Where each chain ended when it was last sealed.
     heads: BTreeMap<String, i64>,
 }
 
 async fn sealed_so_far(tx: &mut Tx, programme: &ProgrammeId) -> Result<SoFar, StoreError> {
-    let mut so_far = SoFar { number: 0, at: None, root: Digest::ZERO, heads: BTreeMap::new() };
+    let mut so_far = SoFar { number: 0, root: Digest::ZERO, heads: BTreeMap::new() };
     loop {
         let page = tx.seals_after(programme.as_str(), so_far.number).await?;
         if page.is_empty() {
@@ -177,7 +168,6 @@ async fn sealed_so_far(tx: &mut Tx, programme: &ProgrammeId) -> Result<SoFar, St
             let seal = read_seal(row)?;
             so_far.number = SEAL.number(row, "number");
             so_far.root = seal.root;
-            so_far.at = Some(seal.sealed_at);
             so_far.heads.extend(seal.heads.into_iter().map(|h| (h.budget.to_string(), h.seq)));
         }
     }

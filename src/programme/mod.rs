@@ -8,5 +8,6 @@ pub mod file;
 pub mod forced;
 mod listed;
 pub mod pausing;
+pub mod proposing;
 pub mod show;
 pub mod version;

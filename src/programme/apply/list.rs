@@ -5,20 +5,21 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::survey::Survey;
+use super::plan::ApplyPlan;
 use super::{ApplyError, Waiting};
 use crate::domain::agreement::{Agreement, Decider, Term};
-use crate::domain::change::{Change, List, ListError, changes};
+use crate::domain::change::{List, ListError, changes};
 use crate::domain::id::{ActId, BudgetId, MessageId, ProposalId};
+use crate::domain::pot::PotPlan;
 use crate::domain::proposal::{
-    Consent, How, Kind, NOT_AGAIN_FOR, OPEN_FOR, Parts, Proposal, Said, Session, Side, Standard,
-    State, is_same_again,
+    Consent, How, Kind, OPEN_FOR, Parts, Proposal, Said, Session, Side, Standard, State,
 };
 use crate::domain::recipient::Recipient;
 use crate::domain::role::{Member, MemberState, Role};
 use crate::ids::NewIds;
 use crate::programme::file::{AgreementDraft, Person};
 use crate::programme::listed::{agreement_of, as_named_in};
+use crate::programme::proposing::Proposing;
 use crate::record::particulars::Particulars;
 use crate::store::{ActRow, Additions, NewMessage, StoreError, Tx};
 use crate::words::{ListNews, ListParticular, Words};
@@ -27,47 +28,53 @@ use crate::words::{ListNews, ListParticular, Words};
 const WORDS_MOST: usize = 500;
 
 /// What becomes of a list.
-pub(super) enum ListChange {
-    None,
-    /// It starts: nobody has agreed another one, or nothing of what was agreed differs.
-    Start(Agreement),
-    /// It takes yeses.
-    Propose(List),
+#[derive(Default)]
+pub(super) struct ListChange {
+    /// What starts at once: nobody has agreed another list, or only pots come or go.
+    pub(super) start: Option<Agreement>,
+    /// What takes the yeses of two people, after that.
+    pub(super) propose: Option<List>,
+}
+
+impl ListChange {
+    fn start(agreement: Agreement) -> Self {
+        Self { start: Some(agreement), propose: None }
+    }
 }
 
 /// What `person` says of their list, beside the list in force. The error says why it cannot be.
 ///
 /// What two people have agreed since the file was applied last stays.
 pub(super) fn list_change(
-    survey: &Survey<'_>,
+    plan: &ApplyPlan<'_>,
     person: &Person,
     now: Option<&Agreement>,
 ) -> Result<ListChange, String> {
     let budget = BudgetId::of(&person.id);
-    let today = survey.moment().date;
-    let shops = survey.reading.rules.shops();
-    let next = agreement_of(person, survey.settings(), now, today, Some(shops));
-    one_term_for_each_shop(survey, &next)?;
+    let today = plan.moment().date;
+    let shops = plan.parsed.rules.shops();
+    let next = agreement_of(person, plan.settings(), now, today, Some(shops));
+    one_term_for_each_shop(plan, &next)?;
     nothing_for_the_worker_alone(&next, now)?;
-    let Some(now) = now else { return Ok(ListChange::Start(next)) };
+    let Some(now) = now else { return Ok(ListChange::start(next)) };
     if next.list().says_the_same_as(&now.list()) {
-        return Ok(ListChange::None);
+        return Ok(ListChange::default());
     }
-    let Some((before, settings)) = survey.before(&budget) else {
-        return Ok(ListChange::Propose(next.list()));
+    let Some((before, settings)) = plan.before(&budget) else {
+        return Ok(ListChange { start: None, propose: Some(next.list()) });
     };
     // As it stands in the file: whichever shop a name means by now, the list is unchanged.
-    let written = agreement_of(person, survey.settings(), Some(now), today, None);
+    let written = agreement_of(person, plan.settings(), Some(now), today, None);
     let last = agreement_of(before, settings, Some(now), today, None);
     if written.list().says_the_same_as(&last.list()) {
-        return Ok(ListChange::None);
+        return Ok(ListChange::default());
     }
     let last = as_named_in(now, last, before.terms(&settings.start), shops);
     let is_start = before.agreement.is_none() && person.agreement.is_none();
     if !last.list().says_the_same_as(&now.list()) {
         // While somebody's own list is in force, a new start list is not about them.
         if is_start && next.pots == last.pots {
-            return Ok(ListChange::None);
+            return Ok(ListChange::default());
         }
         return Err(format!(
             "the list in force is not what the file said last: version {}, agreed on {} by {}; \
@@ -75,43 +82,48 @@ pub(super) fn list_change(
             now.version,
             now.agreed_on,
             now.agreed_by.join(" and "),
-            survey.settings().id
+            plan.settings().id
         ));
     }
     if is_start {
-        return Ok(ListChange::Start(next));
+        return Ok(ListChange::start(next));
     }
     let planned = with_pots_of(now.list(), &next.list());
-    if planned.pots.len() != now.pots.len() || planned.pots != now.pots {
-        return Ok(ListChange::Start(Agreement {
+    let is_agreed = next.list().says_the_same_as(&planned);
+    let starts = planned.pots != now.pots;
+    Ok(ListChange {
+        start: starts.then(|| Agreement {
             version: next.version,
             pots: planned.pots,
             ..now.clone()
-        }));
-    }
-    Ok(ListChange::Propose(next.list()))
+        }),
+        propose: (!is_agreed).then(|| next.list()),
+    })
 }
 
 /// `now` with the pots that `next` adds, and without those that it takes away: money is planned in
 /// the file. What is agreed about the pots that stay, and their order, is as it was.
 fn with_pots_of(mut now: List, next: &List) -> List {
-    now.pots.retain(|pot| next.pots.iter().any(|new| new.id == pot.id));
-    for pot in &next.pots {
-        if now.pots.iter().all(|known| known.id != pot.id) {
-            now.pots.push(pot.clone());
-        }
+    let place = |pot: &PotPlan| next.pots.iter().position(|new| new.id == pot.id);
+    now.pots.retain(|pot| place(pot).is_some());
+    let is_in_order = now.pots.iter().map(place).is_sorted();
+    let is_new = |pot: &&PotPlan| now.pots.iter().all(|known| known.id != pot.id);
+    let new: Vec<_> = next.pots.iter().filter(is_new).cloned().collect();
+    now.pots.extend(new);
+    if is_in_order {
+        now.pots.sort_by_key(place);
     }
     now
 }
 
 /// Refuses a list with two terms about one shop, whose names may differ.
-fn one_term_for_each_shop(survey: &Survey<'_>, next: &Agreement) -> Result<(), String> {
+fn one_term_for_each_shop(plan: &ApplyPlan<'_>, next: &Agreement) -> Result<(), String> {
     let mut seen = BTreeSet::new();
     let Some(term) = next.terms.iter().find(|term| !seen.insert(term.scope())) else {
         return Ok(());
     };
     let shop = term.scope().shops().next();
-    let shop = shop.and_then(|key| survey.reading.rules.shops().with_key(&key));
+    let shop = shop.and_then(|key| plan.parsed.rules.shops().with_key(&key));
     let shop = shop.map_or("the same shop", |shop| &shop.name);
     Err(format!("two terms of their list are about {shop}; keep one"))
 }
@@ -126,15 +138,15 @@ fn nothing_for_the_worker_alone(next: &Agreement, now: Option<&Agreement>) -> Re
     }
 }
 
-/// Who says yes on either side.
-struct Accounts<'a> {
+/// The accounts of the two who agree a list.
+pub(super) struct Parties<'a> {
     person: &'a Member,
     worker: &'a Member,
 }
 
-impl<'a> Accounts<'a> {
-    fn of(survey: &Survey<'a>, person: &Person) -> Result<Self, String> {
-        let members = &survey.reading.file.members;
+impl<'a> Parties<'a> {
+    fn of(plan: &ApplyPlan<'a>, person: &Person) -> Result<Self, String> {
+        let members = &plan.parsed.file.members;
         let active = |role: Role| {
             let is_it = move |m: &&Member| m.role == role && m.state == MemberState::Active;
             members.iter().filter(is_it)
@@ -159,76 +171,47 @@ impl<'a> Accounts<'a> {
     }
 }
 
-/// Why the list cannot be proposed now; none when it can.
-pub(super) async fn refuse_proposal(
+/// The two whom `next` takes, if it can be put to them now; else why it cannot.
+pub(super) async fn parties_to<'a>(
     tx: &mut Tx,
-    survey: &Survey<'_>,
+    plan: &'a ApplyPlan<'_>,
     person: &Person,
     now: &Agreement,
     next: &List,
-) -> Result<Option<String>, ApplyError> {
-    let budget = BudgetId::of(&person.id);
-    let told = |why: String| Some(format!("person {budget}: {why}"));
-    if let Err(why) = Accounts::of(survey, person) {
-        return Ok(told(why));
+) -> Result<Result<Parties<'a>, String>, ApplyError> {
+    let settings = plan.settings();
+    let (now_list, currency) = (now.list(), settings.currency);
+    let parties = match Parties::of(plan, person) {
+        Ok(parties) => parties,
+        Err(why) => return Ok(Err(why)),
+    };
+    if let Err(error) = next.check(&now_list, currency) {
+        return Ok(Err(error.to_string()));
     }
-    let currency = survey.settings().currency;
-    if let Err(error) = next.check(&now.list(), currency) {
-        return Ok(told(error.to_string()));
+    let (budget, rules) = (&BudgetId::of(&person.id), &plan.parsed.rules);
+    let proposing = Proposing { programme: &settings.id, budget, currency, rules, at: plan.now };
+    let mut not_now = proposing.waiting(tx, Kind::Together, now.version).await?;
+    if not_now.is_none() {
+        not_now = proposing.refused_lately(tx, &changes(&now_list, next, rules)).await?;
     }
-    let programme = &survey.settings().id;
-    let waiting = tx.open_proposals(programme, &budget, currency).await?;
-    let in_the_way = waiting.iter().find(|other| {
-        other.state_at(survey.now) == State::Open
-            && other.kind == Kind::Together
-            && other.base_version == now.version
-    });
-    if let Some(other) = in_the_way {
-        return Ok(told(format!(
-            "another change of their list waits for an answer: {}; it must end first",
-            other.id
-        )));
-    }
-    let rules = &survey.reading.rules;
-    let proposed = changes(&now.list(), next, rules);
-    let since = survey.now.checked_sub(NOT_AGAIN_FOR).unwrap_or(Timestamp::MIN);
-    for refused in tx.refused_proposals(programme, &budget, since, currency).await? {
-        let base = tx.read_agreement(programme, &budget, refused.base_version, currency).await?;
-        if is_same_again(&changes(&base.list(), &refused.list, rules), &proposed) {
-            let days = NOT_AGAIN_FOR.as_hours().div_euclid(24);
-            return Ok(told(format!(
-                "there was a no to the same change of their list; wait {days} days after it"
-            )));
-        }
-    }
-    Ok(None)
+    Ok(not_now.map_or(Ok(parties), |why| Err(why.to_string())))
 }
 
 /// Proposes `next` for the worker, whose yes it is. Where the file tells of a talk, what the person
 /// said is written down too, and counts when they confirm it.
 pub(super) async fn propose(
     tx: &mut Tx,
-    survey: &Survey<'_>,
-    ids: &NewIds,
-    person: &Person,
+    filing: &Filing<'_>,
     now: &Agreement,
     next: List,
     additions: &mut Additions,
-) -> Result<Result<Waiting, String>, ApplyError> {
-    if let Some(why) = refuse_proposal(tx, survey, person, now, &next).await? {
-        return Ok(Err(why));
-    }
-    let accounts = match Accounts::of(survey, person) {
-        Ok(accounts) => accounts,
-        Err(why) => return Ok(Err(why)),
-    };
-    let filing = Filing { survey, ids, person, accounts };
-    let weighed = filing.weigh(tx, now, &next).await?;
-    let mut sides = weighed.standard().sides(Kind::Together);
-    let cooling = weighed.standard().cooling();
-    let not_before = survey.now.checked_add(cooling).unwrap_or(Timestamp::MAX);
+) -> Result<Waiting, StoreError> {
+    let Filing { plan, ids, person, .. } = filing;
+    let standard = filing.standard(tx, &now.list(), &next).await?;
+    let mut sides = standard.sides(Kind::Together);
+    let not_before = plan.now.checked_add(standard.cooling()).unwrap_or(Timestamp::MAX);
     let proposal = Proposal {
-        id: ProposalId::new(ids.next(survey.now)),
+        id: ProposalId::new(ids.next(plan.now)),
         budget: BudgetId::of(&person.id),
         kind: Kind::Together,
         base_version: now.version,
@@ -237,8 +220,8 @@ pub(super) async fn propose(
         answers: None,
         parts: Parts::Parts,
         state: State::Open,
-        proposed_by: filing.accounts.worker.id.clone(),
-        proposed_at: survey.now,
+        proposed_by: filing.parties.worker.id.clone(),
+        proposed_at: plan.now,
         not_before,
         open_until: not_before.checked_add(OPEN_FOR).unwrap_or(Timestamp::MAX),
         ended_at: None,
@@ -246,61 +229,31 @@ pub(super) async fn propose(
     };
     sides.remove(&Side::Worker);
     filing.write(tx, &proposal, &sides, additions).await?;
-    Ok(Ok(Waiting { person: person.id.clone(), proposal: proposal.id, sides }))
-}
-
-/// What a change comes to, beside the list in force and beside what was agreed together.
-struct Weighed {
-    changes: Vec<Change>,
-    since_agreed: Vec<Change>,
-    own_so_far: Vec<Change>,
-    manager_above: Option<crate::domain::money::Money>,
-}
-
-impl Weighed {
-    fn standard(&self) -> Standard<'_> {
-        Standard {
-            changes: &self.changes,
-            since_agreed: &self.since_agreed,
-            own_so_far: &self.own_so_far,
-            manager_above: self.manager_above,
-        }
-    }
+    Ok(Waiting { person: person.id.clone(), proposal: proposal.id, sides })
 }
 
 /// A change of a list that a file brings.
-struct Filing<'a> {
-    survey: &'a Survey<'a>,
-    ids: &'a NewIds,
-    person: &'a Person,
-    accounts: Accounts<'a>,
+pub(super) struct Filing<'a> {
+    pub(super) plan: &'a ApplyPlan<'a>,
+    pub(super) ids: &'a NewIds,
+    pub(super) person: &'a Person,
+    pub(super) parties: Parties<'a>,
 }
 
 impl Filing<'_> {
-    async fn weigh(
-        &self,
-        tx: &mut Tx,
-        now: &Agreement,
-        next: &List,
-    ) -> Result<Weighed, StoreError> {
-        let settings = self.survey.settings();
-        let rules = &self.survey.reading.rules;
-        let now = now.list();
+    async fn standard(&self, tx: &mut Tx, now: &List, next: &List) -> Result<Standard, StoreError> {
+        let settings = self.plan.settings();
         let budget = BudgetId::of(&self.person.id);
         let agreed = tx.agreed_list(&settings.id, &budget, settings.currency).await?;
-        let agreed = agreed.unwrap_or_else(|| now.clone());
-        Ok(Weighed {
-            changes: changes(&now, next, rules),
-            since_agreed: changes(&agreed, next, rules),
-            own_so_far: changes(&agreed, &now, rules),
-            manager_above: settings.manager_above,
-        })
+        let agreed = agreed.as_ref().unwrap_or(now);
+        let rules = &self.plan.parsed.rules;
+        Ok(Standard::of(now, agreed, next, rules, settings.manager_above))
     }
 
     /// The file's own words about the talk, if it tells of one that it had not told of before.
     fn talk(&self) -> Option<&AgreementDraft> {
         let draft = self.person.agreement.as_ref()?;
-        let before = self.survey.before(&BudgetId::of(&self.person.id));
+        let before = self.plan.before(&BudgetId::of(&self.person.id));
         let before = before.and_then(|(person, _)| person.agreement.as_ref());
         let is_same = before.is_some_and(|before| {
             (before.agreed_on, &before.agreed_by, &before.how)
@@ -335,7 +288,7 @@ impl Filing<'_> {
             },
             words: String::new(),
             confirmed_at,
-            said_at: self.survey.now,
+            said_at: self.plan.now,
         }
     }
 
@@ -346,8 +299,8 @@ impl Filing<'_> {
         sides: &BTreeSet<Side>,
         additions: &mut Additions,
     ) -> Result<(), StoreError> {
-        let (programme, now) = (&self.survey.settings().id, self.survey.now);
-        let Accounts { person, worker } = &self.accounts;
+        let (programme, now) = (&self.plan.settings().id, self.plan.now);
+        let Parties { person, worker } = &self.parties;
         tx.add_proposal(programme, proposal).await?;
         tx.add_consent(programme, proposal, &self.consent(Side::Worker, worker, Some(now))).await?;
         let is_written_down = self.talk().is_some();
@@ -377,8 +330,8 @@ impl Filing<'_> {
     }
 
     fn message(&self, proposal: &Proposal, recipient: Recipient, news: ListNews) -> NewMessage {
-        let (settings, now) = (self.survey.settings(), self.survey.now);
-        let (name, until) = (self.accounts.worker.name.as_str(), proposal.open_until);
+        let (settings, now) = (self.plan.settings(), self.plan.now);
+        let (name, until) = (self.parties.worker.name.as_str(), proposal.open_until);
         let particular = ListParticular { zone: &settings.zone, name, at: Some(until), words: "" };
         NewMessage {
             id: MessageId::new(self.ids.next(now)),

@@ -8,14 +8,14 @@
 
 mod list;
 mod person;
+mod plan;
 mod secrets;
-mod survey;
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use self::survey::Survey;
+use self::plan::ApplyPlan;
 use super::accounts;
 use super::file::{self, FileProblems, ProgrammeFile};
 use super::version::StartError;
@@ -82,13 +82,13 @@ pub struct Waiting {
 }
 
 /// A file that was read, with the rules that it goes by.
-struct Reading {
+struct ParsedFile {
     file: ProgrammeFile,
     rules: MerchantRules,
     row: ProgrammeRow,
 }
 
-impl Reading {
+impl ParsedFile {
     fn new(text: &str, texts: RulesTexts<'_>) -> Result<Self, ApplyError> {
         let rules = rules::read(texts, &[]).map_err(ApplyError::Rules)?;
         let file = file::parse(text, &rules).map_err(ApplyError::File)?;
@@ -122,16 +122,16 @@ pub async fn apply(
     text: &str,
     rules: impl Into<RulesTexts<'_>> + Send,
 ) -> Result<Applied, ApplyError> {
-    let reading = Reading::new(text, rules.into())?;
-    let id = &reading.file.settings.id;
+    let parsed = ParsedFile::new(text, rules.into())?;
+    let id = &parsed.file.settings.id;
     finish_those_of(store, ids, now, |programme| programme == id).await?;
-    let survey = Survey::of(store, &reading, now).await?;
-    let refusals = survey.refusals(store).await?;
+    let plan = ApplyPlan::of(store, &parsed, now).await?;
+    let refusals = plan.refusals(store).await?;
     if !refusals.is_empty() {
         return Err(ApplyError::Refused(refusals));
     }
-    let application = begin(store, ids, &survey).await?;
-    carry_out(store, ids, &survey, application.as_ref()).await
+    let application = begin(store, ids, &plan).await?;
+    carry_out(store, ids, &plan, application.as_ref()).await
 }
 
 /// Finishes every application that broke off, of any programme.
@@ -152,9 +152,9 @@ async fn finish_those_of(
         let row = store.programme(&application.programme, Some(application.version)).await?;
         let row = row.ok_or(StoreError::Contended("programme_version"))?;
         let texts = RulesTexts { categories: &row.rules, shops: row.shops.as_deref() };
-        let reading = Reading::new(&application.file, texts)?;
-        let survey = Survey::of(store, &reading, now).await?;
-        carry_out(store, ids, &survey, Some(&application)).await?;
+        let parsed = ParsedFile::new(&application.file, texts)?;
+        let plan = ApplyPlan::of(store, &parsed, now).await?;
+        carry_out(store, ids, &plan, Some(&application)).await?;
         let programme = &application.programme;
         tracing::info!(%programme, "a file that broke off has been applied");
     }
@@ -166,39 +166,39 @@ async fn finish_those_of(
 async fn begin(
     store: &Store,
     ids: &NewIds,
-    survey: &Survey<'_>,
+    plan: &ApplyPlan<'_>,
 ) -> Result<Option<ApplicationRow>, ApplyError> {
-    if survey.is_unchanged() {
+    if plan.is_unchanged() {
         return Ok(None);
     }
-    let reading = survey.reading;
-    let id = &reading.file.settings.id;
+    let parsed = plan.parsed;
+    let id = &parsed.file.settings.id;
     let application = ApplicationRow {
         programme: id.clone(),
-        id: ids.next(survey.now).to_string(),
-        version: survey.version,
-        file: file::write(&reading.file),
-        begun_at: survey.now,
+        id: ids.next(plan.now).to_string(),
+        version: plan.version,
+        file: file::write(&parsed.file),
+        begun_at: plan.now,
     };
     let mut tx = store.begin().await?;
-    let is_first = survey.in_force.is_none();
-    if is_first || survey.in_force.as_ref().is_some_and(|row| row.version != survey.version) {
-        let row = ProgrammeRow { version: survey.version, ..reading.row.clone() };
-        tx.add_settings(id, &row, survey.now).await?;
+    let is_first = plan.in_force.is_none();
+    if is_first || plan.in_force.as_ref().is_some_and(|row| row.version != plan.version) {
+        let row = ProgrammeRow { version: plan.version, ..parsed.row.clone() };
+        tx.add_settings(id, &row, plan.now).await?;
     }
     if !tx.begin_application(&application).await? {
         return Err(ApplyError::Another(id.clone()));
     }
-    if survey.secrets.is_changed && !survey.secrets.put(&mut tx, &reading.file).await? {
+    if plan.secrets.is_changed && !plan.secrets.put(&mut tx, &parsed.file).await? {
         return Err(ApplyError::Refused(vec![format!(
             "programme {id}: one of its connections has the name of another programme's; names of \
              connections are unique here"
         )]));
     }
     if is_first {
-        tx.add_budgets(id, &[BudgetId::house()], reading.file.settings.currency).await?;
+        tx.add_budgets(id, &[BudgetId::house()], parsed.file.settings.currency).await?;
     }
-    accounts::put(&mut tx, &reading.file, &survey.accounts).await?;
+    accounts::put(&mut tx, &parsed.file, &plan.accounts).await?;
     tx.commit().await?;
     Ok(Some(application))
 }
@@ -207,23 +207,23 @@ async fn begin(
 async fn carry_out(
     store: &Store,
     ids: &NewIds,
-    survey: &Survey<'_>,
+    plan: &ApplyPlan<'_>,
     application: Option<&ApplicationRow>,
 ) -> Result<Applied, ApplyError> {
-    let id = &survey.reading.file.settings.id;
+    let id = &plan.parsed.file.settings.id;
     let mut applied = Applied {
         programme: id.clone(),
-        version: survey.version,
-        people: survey.reading.file.people.len(),
-        changed: survey.changed.len(),
+        version: plan.version,
+        people: plan.parsed.file.people.len(),
+        changed: plan.changed.len(),
         agreements: 0,
         loads: 0,
         waiting: Vec::new(),
         left: Vec::new(),
     };
     let Some(application) = application else { return Ok(applied) };
-    for people in survey.batches() {
-        if !person::change(store, ids, survey, application, &people, &mut applied).await? {
+    for people in plan.batches() {
+        if !person::change(store, ids, plan, application, &people, &mut applied).await? {
             // Somebody found it, took it for one that had broken off, and has finished it.
             return Ok(applied);
         }

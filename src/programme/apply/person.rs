@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::list::{ListChange, list_change, propose};
-use super::survey::Survey;
+use super::list::{Filing, ListChange, list_change, parties_to, propose};
+use super::plan::ApplyPlan;
 use super::{Applied, ApplyError, Waiting};
 use crate::domain::id::{BudgetId, PostingId, PotId, ProgrammeId};
 use crate::domain::money::Money;
+use crate::domain::pause::Pause;
 use crate::ids::NewIds;
 use crate::ledger::book::{Book, Cause, LedgerError, PotBalance};
 use crate::ledger::posting::PostingKind;
 use crate::ledger::postings::loaded;
 use crate::programme::added::money_added;
-use crate::programme::file::{Load, Person};
+use crate::programme::file::{Card, Load, Person};
 use crate::programme::listed::{permission, person_row, standing_of};
 use crate::programme::version::start_version;
 use crate::record::own_pot::own_pot_text;
@@ -27,7 +28,7 @@ const ATTEMPTS: usize = 5;
 
 /// What came of some people's transaction.
 #[derive(Default)]
-struct Done {
+struct BatchOutcome {
     agreements: usize,
     loads: usize,
     waiting: Vec<Waiting>,
@@ -38,14 +39,14 @@ struct Done {
 pub(super) async fn change(
     store: &Store,
     ids: &NewIds,
-    survey: &Survey<'_>,
+    plan: &ApplyPlan<'_>,
     application: &ApplicationRow,
     people: &[&Person],
     applied: &mut Applied,
 ) -> Result<bool, ApplyError> {
     let mut attempt = 1_usize;
     let done = loop {
-        match try_change(store, ids, survey, application, people).await {
+        match try_change(store, ids, plan, application, people).await {
             Err(ApplyError::Store(error)) if error.is_transient() && attempt < ATTEMPTS => {
                 attempt = attempt.saturating_add(1);
             }
@@ -63,17 +64,17 @@ pub(super) async fn change(
 async fn try_change(
     store: &Store,
     ids: &NewIds,
-    survey: &Survey<'_>,
+    plan: &ApplyPlan<'_>,
     application: &ApplicationRow,
     people: &[&Person],
-) -> Result<Option<Done>, ApplyError> {
+) -> Result<Option<BatchOutcome>, ApplyError> {
     let mut tx = store.begin().await?;
     if !tx.hold_application(&application.programme, &application.id).await? {
         return Ok(None);
     }
-    let mut done = Done::default();
+    let mut done = BatchOutcome::default();
     for person in people {
-        let change = Change { ids, survey, person, budget: BudgetId::of(&person.id) };
+        let change = PersonChange { ids, plan, person, budget: BudgetId::of(&person.id) };
         change.write(&mut tx, application.version, &mut done).await?;
     }
     tx.commit().await?;
@@ -81,22 +82,27 @@ async fn try_change(
 }
 
 /// One person's change.
-struct Change<'a> {
+struct PersonChange<'a> {
     ids: &'a NewIds,
-    survey: &'a Survey<'a>,
+    plan: &'a ApplyPlan<'a>,
     person: &'a Person,
     budget: BudgetId,
 }
 
-impl Change<'_> {
+impl PersonChange<'_> {
     const fn programme(&self) -> &ProgrammeId {
-        &self.survey.reading.file.settings.id
+        &self.plan.parsed.file.settings.id
     }
 
-    async fn write(&self, tx: &mut Tx, version: u32, done: &mut Done) -> Result<(), ApplyError> {
+    async fn write(
+        &self,
+        tx: &mut Tx,
+        version: u32,
+        done: &mut BatchOutcome,
+    ) -> Result<(), ApplyError> {
         let (programme, budget) = (self.programme(), &self.budget);
-        let currency = self.survey.settings().currency;
-        if self.survey.is_known(budget) {
+        let currency = self.plan.settings().currency;
+        if self.plan.is_known(budget) {
             tx.lock_budget(programme, budget).await?;
         } else {
             tx.add_budgets(programme, std::slice::from_ref(budget), currency).await?;
@@ -118,8 +124,8 @@ impl Change<'_> {
         let is_whole = self.change_list(tx, book, &mut additions, done).await?;
         let added = self.post_loads(tx, book, done).await?;
         // Somebody who is new here hears of their money from a person.
-        if self.survey.is_known(budget) && added.is_positive() {
-            let told = money_added(self.ids, self.survey.now, programme, budget, added);
+        if self.plan.is_known(budget) && added.is_positive() {
+            let told = money_added(self.ids, self.plan.now, programme, budget, added);
             additions.messages.push(told);
         }
         self.put_cards(tx).await?;
@@ -144,75 +150,59 @@ impl Change<'_> {
             }
         }
         for draft in &self.person.permissions {
-            let shops = self.survey.reading.rules.shops();
+            let shops = self.plan.parsed.rules.shops();
             let permission = permission(self.programme(), &self.budget, draft, shops);
             tx.add_permission(self.programme(), &self.budget, &permission).await?;
         }
         Ok(())
     }
 
-    /// Starts a first list, or what the programme alone says; makes every other change a proposal.
+    /// Starts a first list, or what the programme alone says, and puts every other change forward.
     /// Says whether all of the file's change was possible.
     async fn change_list(
         &self,
         tx: &mut Tx,
         book: &mut Book,
         additions: &mut Additions,
-        done: &mut Done,
+        done: &mut BatchOutcome,
     ) -> Result<bool, ApplyError> {
-        let moment = self.survey.moment();
-        let mut change = list_change(self.survey, self.person, book.agreement());
-        if let Ok(ListChange::Start(agreement)) = change {
-            let rules = &self.survey.reading.rules;
+        let mut leave = |why: String| {
+            done.left.push(format!("person {}: {why}", self.budget));
+            Ok(false)
+        };
+        let ListChange { start, propose: next } =
+            match list_change(self.plan, self.person, book.agreement()) {
+                Ok(change) => change,
+                Err(why) => return leave(why),
+            };
+        let now = start.clone().or_else(|| book.agreement().cloned());
+        let proposed = match now.zip(next) {
+            Some((now, next)) => match parties_to(tx, self.plan, self.person, &now, &next).await? {
+                Ok(parties) => Some((now, next, parties)),
+                Err(why) => return leave(why),
+            },
+            None => None,
+        };
+        if let Some(agreement) = start {
+            let (rules, moment) = (&self.plan.parsed.rules, self.plan.moment());
             start_version(tx, book, &agreement, None, rules, self.ids, moment).await?;
             done.agreements = done.agreements.saturating_add(1);
-            change = list_change(self.survey, self.person, Some(&agreement));
-            if matches!(change, Ok(ListChange::Start(_))) {
-                change = Ok(ListChange::None);
-            }
-            return self.put_forward(tx, &agreement, change, additions, done).await;
         }
-        match book.agreement().cloned() {
-            Some(now) => self.put_forward(tx, &now, change, additions, done).await,
-            None => Ok(true),
+        if let Some((now, next, parties)) = proposed {
+            let Self { plan, ids, person, .. } = *self;
+            let filing = Filing { plan, ids, person, parties };
+            done.waiting.push(propose(tx, &filing, &now, next, additions).await?);
         }
-    }
-
-    async fn put_forward(
-        &self,
-        tx: &mut Tx,
-        now: &crate::domain::agreement::Agreement,
-        change: Result<ListChange, String>,
-        additions: &mut Additions,
-        done: &mut Done,
-    ) -> Result<bool, ApplyError> {
-        let next = match change {
-            Ok(ListChange::Propose(next)) => next,
-            Ok(ListChange::None | ListChange::Start(_)) => return Ok(true),
-            Err(why) => {
-                done.left.push(format!("person {}: {why}", self.budget));
-                return Ok(false);
-            }
-        };
-        match propose(tx, self.survey, self.ids, self.person, now, next, additions).await? {
-            Ok(waiting) => {
-                done.waiting.push(waiting);
-                Ok(true)
-            }
-            Err(why) => {
-                done.left.push(format!("person {}: {why}", self.budget));
-                Ok(false)
-            }
-        }
+        Ok(true)
     }
 
     async fn put_cards(&self, tx: &mut Tx) -> Result<(), StoreError> {
-        let (programme, now) = (self.programme(), self.survey.now);
-        let before = self.survey.before(&self.budget).map(|(person, _)| person);
+        let (programme, now) = (self.programme(), self.plan.now);
+        let before = self.plan.before(&self.budget).map(|(person, _)| person);
         let known = tx.cards_of(programme, &self.budget).await?;
         let pauses = tx.pauses_of(programme, &self.budget).await?;
-        let paused_until = pauses.iter().map(crate::domain::pause::Pause::over_at).max();
-        let card = |card: &crate::programme::file::Card| {
+        let paused_until = pauses.iter().map(Pause::over_at).max();
+        let card = |card: &Card| {
             let known =
                 known.iter().find(|c| c.connection == card.connection && c.token == card.token);
             CardRow {
@@ -230,11 +220,11 @@ impl Change<'_> {
 
     fn cause(&self, kind: PostingKind, subject: String, record: Digest) -> Cause {
         Cause {
-            posting: PostingId::new(self.ids.next(self.survey.now)),
+            posting: PostingId::new(self.ids.next(self.plan.now)),
             kind,
             subject,
             record,
-            moment: self.survey.moment(),
+            moment: self.plan.moment(),
         }
     }
 
@@ -263,9 +253,9 @@ impl Change<'_> {
         &self,
         tx: &mut Tx,
         book: &mut Book,
-        done: &mut Done,
+        done: &mut BatchOutcome,
     ) -> Result<Money, ApplyError> {
-        let mut added = Money::zero(self.survey.settings().currency);
+        let mut added = Money::zero(self.plan.settings().currency);
         for pot in &self.person.pots {
             for load in &pot.loads {
                 let id = &pot.plan.id;
@@ -294,7 +284,7 @@ impl Change<'_> {
             shown(&load.id),
             load.amount.currency().code().into(),
             load.amount.into(),
-            self.survey.now.into(),
+            self.plan.now.into(),
         ];
         let digest = Digest::of_row(&LOAD, &row);
         let cause = self.cause(PostingKind::Load, format!("{pot}/{}", load.id), digest);

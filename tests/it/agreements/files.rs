@@ -29,6 +29,7 @@ on_both_databases!(
     a_file_neither_stops_nor_starts_somebodys_card,
     a_file_takes_back_nothing_that_was_promised,
     a_pot_comes_at_once_and_what_it_pays_for_is_agreed,
+    a_pot_and_a_change_in_one_file_come_one_after_the_other,
 );
 
 fn twenty_five() -> String {
@@ -308,5 +309,21 @@ async fn a_pot_comes_at_once_and_what_it_pays_for_is_agreed(database: TestDataba
     assert_eq!(village.in_force("dee").await, now, "what a pot pays for is agreed");
     village.world.agree(std::slice::from_ref(&waiting)).await;
     assert_eq!(village.in_force("dee").await.version, 3);
+    village.world.check().await;
+}
+
+async fn a_pot_and_a_change_in_one_file_come_one_after_the_other(database: TestDatabase) {
+    let village = Village::open(database).await;
+    let before = village.in_force("dee").await;
+    let both = with_a_garden(&twenty_five());
+    let applied = village.applied(&peopled(&both)).await.unwrap();
+    assert_eq!((applied.agreements, applied.waiting.len(), applied.left.len()), (1, 1, 0));
+    let now = village.in_force("dee").await;
+    assert_eq!((now.version, now.pots.len(), &now.terms), (2, 5, &before.terms));
+    village.world.agree(&applied.waiting).await;
+    let agreed = village.in_force("dee").await;
+    assert_eq!((agreed.version, &agreed.pots), (3, &now.pots));
+    assert_ne!(agreed.terms, before.terms);
+    assert_eq!(village.try_apply(&both).await, Ok(0));
     village.world.check().await;
 }

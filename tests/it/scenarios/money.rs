@@ -318,6 +318,12 @@ async fn scenario_40_no_odd_amount_gets_in(database: TestDatabase) {
     assert_eq!(world.exceptions().await, ["not_understood"; 3]);
     assert_eq!(world.count("purchase", "1 = 1").await, 0);
     assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS]);
+    // What the issuer signed is read, with U+FFFD for what no text can hold.
+    let escaped = purchase("Escaped", 1).request(world.now()).to_string();
+    let escaped = escaped.replace("TEST GROCER", "TEST\\u0000GROCER");
+    assert!(world.ask_body(&escaped).await.is_approved());
+    let kept = world.database.rows("SELECT place FROM purchase WHERE place LIKE 'TEST%'").await;
+    assert_eq!(kept, [["TEST\u{fffd}GROCER 123"]]);
     world.check().await;
 }
 

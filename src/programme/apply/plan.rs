@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::list::{ListChange, list_change, refuse_proposal};
+use super::list::{ListChange, list_change, parties_to};
 use super::secrets::Secrets;
-use super::{ApplyError, Reading, every};
+use super::{ApplyError, ParsedFile, every};
 use crate::domain::card::CardState;
-use crate::domain::id::{BudgetId, CardToken, ConnectionId};
+use crate::domain::id::{BudgetId, CardToken, ConnectionId, PotId};
 use crate::domain::period::Moment;
 use crate::ledger::book::{LedgerError, PotBalance};
 use crate::programme::accounts::Accounts;
@@ -21,8 +21,8 @@ use crate::store::{CardRow, PersonRow, ProgrammeRow, Store, Tx};
 const NEW_AT_ONCE: usize = 100;
 
 /// What is there, beside what a file says.
-pub(super) struct Survey<'a> {
-    pub(super) reading: &'a Reading,
+pub(super) struct ApplyPlan<'a> {
+    pub(super) parsed: &'a ParsedFile,
     pub(super) now: Timestamp,
     /// The settings in force, as they are stored and as they were read.
     pub(super) in_force: Option<ProgrammeRow>,
@@ -39,13 +39,13 @@ pub(super) struct Survey<'a> {
     cards: BTreeMap<(ConnectionId, CardToken), CardRow>,
 }
 
-impl<'a> Survey<'a> {
+impl<'a> ApplyPlan<'a> {
     pub(super) async fn of(
         store: &Store,
-        reading: &'a Reading,
+        parsed: &'a ParsedFile,
         now: Timestamp,
     ) -> Result<Self, ApplyError> {
-        let file = &reading.file;
+        let file = &parsed.file;
         let id = &file.settings.id;
         let in_force = store.programme(id, None).await?;
         let read = |row: &ProgrammeRow| file::parse_settings(&row.settings, &every);
@@ -55,10 +55,10 @@ impl<'a> Survey<'a> {
         let people = tx.people(id).await?;
         let cards = tx.every_card(id).await?;
         tx.commit().await?;
-        let mut survey = Self {
-            reading,
+        let mut plan = Self {
+            parsed,
             now,
-            version: reading.version_after(in_force.as_ref()),
+            version: parsed.version_after(in_force.as_ref()),
             secrets: Secrets::of(file, stored, settings_before.as_ref(), now),
             accounts: Accounts::read(store, id).await?,
             changed: Vec::new(),
@@ -71,13 +71,13 @@ impl<'a> Survey<'a> {
             in_force,
             settings_before,
         };
-        survey.find_changed(&people)?;
-        Ok(survey)
+        plan.find_changed(&people)?;
+        Ok(plan)
     }
 
     fn find_changed(&mut self, people: &[PersonRow]) -> Result<(), ApplyError> {
         let known: BTreeMap<_, _> = people.iter().map(|row| (&row.budget, row)).collect();
-        let file = &self.reading.file;
+        let file = &self.parsed.file;
         let start = |settings: &Settings| settings.start.clone();
         let has_other_start = self.settings_before.as_ref().map(start).as_deref()
             != Some(file.settings.start.as_slice());
@@ -102,7 +102,7 @@ impl<'a> Survey<'a> {
         is_same
             && self.changed.is_empty()
             && !self.secrets.is_changed
-            && !self.accounts.is_changed(&self.reading.file)
+            && !self.accounts.is_changed(&self.parsed.file)
     }
 
     /// The people who change, in the batches in which they are written: new ones together, known
@@ -126,7 +126,7 @@ impl<'a> Survey<'a> {
     }
 
     pub(super) fn settings(&self) -> &'a Settings {
-        &self.reading.file.settings
+        &self.parsed.file.settings
     }
 
     pub(super) fn moment(&self) -> Moment {
@@ -135,8 +135,8 @@ impl<'a> Survey<'a> {
 
     /// Everything of the file that does not fit what is there.
     pub(super) async fn refusals(&self, store: &Store) -> Result<Vec<String>, ApplyError> {
-        let file = &self.reading.file;
-        let mut refusals = shops_that_are_missed(self.reading.rules.shops(), &file.settings.shops);
+        let file = &self.parsed.file;
+        let mut refusals = shops_that_are_missed(self.parsed.rules.shops(), &file.settings.shops);
         refusals.extend(self.secrets.refusals.iter().cloned());
         refusals.extend(self.other_currency());
         refusals.extend(self.lost_people(file));
@@ -247,12 +247,13 @@ impl<'a> Survey<'a> {
             }
         }
         match list_change(self, person, now.as_deref()) {
-            Ok(ListChange::Propose(next)) => {
-                if let Some(now) = &now {
-                    refusals.extend(refuse_proposal(tx, self, person, now, &next).await?);
+            Ok(ListChange { start, propose: Some(next) }) => {
+                if let Some(now) = start.as_ref().or(now.as_deref()) {
+                    let parties = parties_to(tx, self, person, now, &next).await?;
+                    refusals.extend(parties.err().map(|why| format!("person {budget}: {why}")));
                 }
             }
-            Ok(ListChange::None | ListChange::Start(_)) => {}
+            Ok(ListChange { start: _, propose: None }) => {}
             Err(why) => refusals.push(format!("person {budget}: {why}")),
         }
         Ok(refusals)
@@ -301,10 +302,7 @@ const fn refused_state(now: Option<CardState>, new: CardState) -> Option<&'stati
     }
 }
 
-fn lost_pots(
-    person: &Person,
-    before: &BTreeMap<crate::domain::id::PotId, PotBalance>,
-) -> Vec<String> {
+fn lost_pots(person: &Person, before: &BTreeMap<PotId, PotBalance>) -> Vec<String> {
     let mut refusals = Vec::new();
     for (id, balance) in before {
         // A pot of the person's own goes with the agreed one that it is part of.
@@ -329,10 +327,7 @@ fn lost_pots(
 }
 
 /// What was promised to somebody is theirs to give up.
-fn cut_pots(
-    person: &Person,
-    before: &BTreeMap<crate::domain::id::PotId, PotBalance>,
-) -> Vec<String> {
+fn cut_pots(person: &Person, before: &BTreeMap<PotId, PotBalance>) -> Vec<String> {
     let mut refusals = Vec::new();
     for pot in &person.pots {
         let known = before.get(&pot.plan.id);
