@@ -11,14 +11,14 @@ use fluent_syntax::parser;
 use phrase::{Phrase, REASON_TEXTS};
 use reason_code::ReasonCode;
 
-#[path = "src/words/phrase.rs"]
+#[path = "src/messages/words/phrase.rs"]
 mod phrase;
 #[expect(dead_code, unreachable_pub, reason = "the file belongs to the library, which uses all")]
-#[path = "src/domain/reason_code.rs"]
+#[path = "src/domain/decision/reason_code.rs"]
 mod reason_code;
 
-const CATALOGUES: &str = "src/words";
-const CODES: &str = "src/domain/reason_code.rs";
+const CATALOGUES: &str = "src/messages/words";
+const CODES: &str = "src/domain/decision/reason_code.rs";
 
 fn main() -> Result<(), std::io::Error> {
     for watched in ["build.rs", CATALOGUES, CODES] {

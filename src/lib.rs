@@ -1,35 +1,17 @@
 //! Sayso: a prepaid-card budget gateway for spending that the person controls.
 
-pub mod agreements;
 pub mod app;
-pub mod asks;
-pub mod authorise;
-pub mod cards;
-pub mod clock;
-pub mod commands;
-pub mod committer;
-pub mod config;
-pub mod crash;
-pub mod demo;
+pub mod card_path;
 pub mod domain;
-pub mod encryption;
-pub mod helping;
-pub mod http;
-pub mod ids;
-pub mod issuers;
+pub mod finance;
 pub mod ledger;
-pub mod lifecycle;
-pub mod members;
-pub mod ops;
-pub mod pots;
+pub mod messages;
+pub mod operations;
+pub mod people;
+pub mod platform;
 pub mod programme;
-pub mod record;
-pub mod rules;
 pub mod store;
-pub mod tokens;
-pub mod upkeep;
-pub mod wire;
-pub mod words;
+pub mod web;
 
 /// A batch makes thousands of small values on one thread and lets them go on another: the C
 /// library's allocator spent a quarter of the gateway's time on them.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use sayso::commands::{Cli, run};
+use sayso::app::commands::{Cli, run};
 
 #[tokio::main]
 async fn main() -> ExitCode {

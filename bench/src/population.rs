@@ -1,9 +1,9 @@
 //! A programme with many people: one is applied from a file, the others are copies of their rows.
 
 use anyhow::{Context as _, Result, bail};
-use sayso::clock::Clock;
-use sayso::config::KeyPlace;
-use sayso::ids::NewIds;
+use sayso::platform::clock::Clock;
+use sayso::platform::config::KeyPlace;
+use sayso::platform::ids::NewIds;
 use sayso::programme::apply::apply;
 use sayso::store::{Connections, Store};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};

@@ -9,21 +9,21 @@ use jiff::civil::Date;
 use super::account::Account;
 use super::posting::{Entry, Head, Posting, PostingKind, PostingRows, Transfer};
 use crate::domain::agreement::Agreement;
+use crate::domain::ask::permission::Permission;
 use crate::domain::card::CardStanding;
 use crate::domain::id::{
     BudgetId, CardToken, ConnectionId, PermissionId, PostingId, PotId, ProgrammeId, PurchaseId,
     PurchaseReference, StreamId,
 };
-use crate::domain::limit::{Committed, CounterKey};
+use crate::domain::money::limit::{Committed, CounterKey};
 use crate::domain::money::{Currency, Money, MoneyError};
-use crate::domain::own_pot::OwnPot;
-use crate::domain::period::{Moment, earliest_day};
-use crate::domain::permission::Permission;
-use crate::domain::person::PersonState;
+use crate::domain::people::person::PersonState;
 use crate::domain::pot::InPot;
+use crate::domain::pot::own::OwnPot;
 use crate::domain::purchase::Purchase;
-use crate::record::purchase::{hold_rows, purchase_digest, purchase_row};
-use crate::record::row::{Digest, Value};
+use crate::domain::time::period::{Moment, earliest_day};
+use crate::ledger::record::purchase::{hold_rows, purchase_digest, purchase_row};
+use crate::ledger::record::row::{Digest, Value};
 
 /// Why a posting cannot be made. Nothing of it has been applied to the store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -6,4 +6,5 @@ pub mod account;
 pub mod book;
 pub mod posting;
 pub mod postings;
+pub mod record;
 pub mod seal;

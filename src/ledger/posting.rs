@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use super::account::Account;
 use crate::domain::id::{BudgetId, PostingId, ProgrammeId, PurchaseId};
 use crate::domain::money::Money;
-use crate::record::row::{Canonical, CorruptRow, Digest, Reader, Table, Value, columns, shown};
+use crate::ledger::record::row::{
+    Canonical, CorruptRow, Digest, Reader, Table, Value, columns, shown,
+};
 
 /// One row per link of a chain.
 pub const POSTING: Table = Table {

@@ -4,12 +4,12 @@
 use super::account::Account;
 use super::book::{LedgerError, Pots};
 use super::posting::Transfer;
-use crate::domain::hold::Hold;
 use crate::domain::id::{PotId, StreamId};
 use crate::domain::money::Money;
-use crate::domain::own_pot::Move;
 use crate::domain::pot::PotPart;
+use crate::domain::pot::own::Move;
 use crate::domain::purchase::Purchase;
+use crate::domain::purchase::hold::Hold;
 
 /// Money from a funding stream into a pot.
 pub fn loaded(stream: &StreamId, pot: &PotId, amount: Money) -> Vec<Transfer> {

@@ -3,7 +3,10 @@
 use jiff::Timestamp;
 
 use crate::domain::id::{BudgetId, ProgrammeId, SealId};
-use crate::record::row::{Canonical, CorruptRow, Digest, Reader, Table, Value, columns, shown};
+use crate::domain::money::{Currency, Money};
+use crate::ledger::record::row::{
+    Canonical, CorruptRow, Digest, Reader, Table, Value, columns, shown,
+};
 
 /// One row per seal.
 pub const SEAL: Table = Table {
@@ -91,4 +94,19 @@ fn sealed_head(line: &str) -> Option<SealedHead> {
     let seq = parts.next()?.parse().ok()?;
     let hash = parts.next()?.parse().ok()?;
     parts.next().is_none().then_some(SealedHead { budget, seq, hash })
+}
+
+/// A programme's totals in one line, from loaded, held, spent, left, exposure, suspense and disputed.
+pub fn totals_line(currency: &str, totals: [i128; 7]) -> String {
+    let [loaded, held, spent, left, exposure, suspense, disputed] = totals.map(|minor| {
+        let known: Option<Currency> = currency.parse().ok();
+        match (known, i64::try_from(minor)) {
+            (Some(known), Ok(minor)) => Money::from_minor(minor, known).major().to_string(),
+            (_, _) => minor.to_string(),
+        }
+    });
+    format!(
+        "{currency} loaded={loaded} held={held} spent={spent} left={left} exposure={exposure} \
+         suspense={suspense} disputed={disputed}"
+    )
 }

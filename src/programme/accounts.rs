@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::file::{Duty, ProgrammeFile};
 use crate::domain::id::{MemberId, ProgrammeId};
-use crate::domain::role::Member;
+use crate::domain::people::role::Member;
 use crate::store::{DutyRow, Store, StoreError, Tx};
 
 /// The accounts and duties as they stand.

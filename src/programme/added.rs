@@ -4,11 +4,11 @@ use jiff::Timestamp;
 
 use crate::domain::id::{BudgetId, MessageId, ProgrammeId};
 use crate::domain::money::Money;
-use crate::domain::recipient::Recipient;
-use crate::ids::NewIds;
-use crate::record::particulars::Particulars;
+use crate::domain::people::recipient::Recipient;
+use crate::ledger::record::particulars::Particulars;
+use crate::messages::words::Words;
+use crate::platform::ids::NewIds;
 use crate::store::NewMessage;
-use crate::words::Words;
 
 /// The one message about all the money that one file brings somebody.
 pub(super) fn money_added(

@@ -10,16 +10,17 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
 use super::file::{Connection, FileProblems, Settings, parse_settings};
+use crate::card_path::issuers::Issuer;
 use crate::domain::agreement::{Agreement, Scope};
-use crate::domain::authorisation::{AuthorisationRequest, ProgrammeFacts};
+use crate::domain::decision::authorisation::{AuthorisationRequest, ProgrammeFacts};
 use crate::domain::id::{ConnectionId, ProgrammeId, WorkerId};
-use crate::domain::limit::Counted;
-use crate::domain::merchant::{Category, Merchant, MerchantRules};
-use crate::domain::period::Moment;
-use crate::domain::shop_table::ShopKind;
-use crate::domain::stream::Stream;
-use crate::issuers::Issuer;
-use crate::rules::{self, RulesError, RulesTexts};
+use crate::domain::money::limit::Counted;
+use crate::domain::money::stream::Stream;
+use crate::domain::shop::merchant::{Category, Merchant, MerchantRules};
+use crate::domain::shop::table::ShopKind;
+use crate::domain::time::period::Moment;
+use crate::programme::rules;
+use crate::programme::rules::{RulesError, RulesTexts};
 use crate::store::{Agreements, Books, CardOwners, OpenBook, SecretRow, Store, StoreError};
 
 /// One version of a programme's settings. Never changes.

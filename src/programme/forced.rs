@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use super::directory::Programme;
 use super::version::{StartError, start_version};
 use crate::domain::agreement::Agreement;
-use crate::domain::history::without_forced;
+use crate::domain::agreement::history::without_forced;
+use crate::domain::agreement::proposal::{Kind, Proposal};
 use crate::domain::id::ProgrammeId;
-use crate::domain::period::Moment;
-use crate::domain::proposal::{Kind, Proposal};
-use crate::ids::NewIds;
+use crate::domain::time::period::Moment;
+use crate::platform::ids::NewIds;
 use crate::store::{Additions, Agreements, BookWanted, Tx};
 
 /// Who found it, and why, in words that the person reads.

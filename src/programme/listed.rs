@@ -5,11 +5,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::file::{self, AgreementDraft, ListedTerm, PermissionDraft, Person, Settings};
 use crate::domain::agreement::Agreement;
+use crate::domain::ask::permission::{Giver, Permission, Uses};
 use crate::domain::card::{CardStanding, CardState};
 use crate::domain::id::{BudgetId, PermissionId, ProgrammeId};
-use crate::domain::merchant::Merchant;
-use crate::domain::permission::{Giver, Permission, Uses};
-use crate::domain::shop_table::{Shop, ShopTable};
+use crate::domain::shop::merchant::Merchant;
+use crate::domain::shop::table::{Shop, ShopTable};
 use crate::store::PersonRow;
 
 /// What `person` says is agreed, as the version after `now`: about the shops that `shops` knows by

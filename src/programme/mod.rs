@@ -9,5 +9,6 @@ pub mod forced;
 mod listed;
 pub mod pausing;
 pub mod proposing;
+pub mod rules;
 pub mod show;
 pub mod version;

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use crate::domain::card::CardStanding;
+use crate::domain::card::pause::Pause;
 use crate::domain::id::{BudgetId, ProgrammeId};
-use crate::domain::pause::Pause;
 use crate::ledger::book::Card;
 use crate::store::{StoreError, Tx};
 

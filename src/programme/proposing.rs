@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 
-use crate::domain::change::{Change, changes};
+use crate::domain::agreement::change::{Change, changes};
+use crate::domain::agreement::proposal::{Kind, NOT_AGAIN_FOR, Proposal, State, is_same_again};
 use crate::domain::id::{BudgetId, ProgrammeId, ProposalId};
-use crate::domain::merchant::MerchantRules;
 use crate::domain::money::Currency;
-use crate::domain::proposal::{Kind, NOT_AGAIN_FOR, Proposal, State, is_same_again};
+use crate::domain::shop::merchant::MerchantRules;
 use crate::store::{StoreError, Tx};
 
 /// Why a change cannot be put forward now.

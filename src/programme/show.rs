@@ -9,10 +9,11 @@ use super::file::{
 use super::listed::agreement_of;
 use crate::domain::agreement::{Agreement, Scope, Term};
 use crate::domain::id::ProgrammeId;
-use crate::domain::merchant::Category;
-use crate::domain::shop_table::ShopTable;
+use crate::domain::shop::merchant::Category;
+use crate::domain::shop::table::ShopTable;
 use crate::ledger::book::Card;
-use crate::rules::{self, RulesTexts};
+use crate::programme::rules;
+use crate::programme::rules::RulesTexts;
 use crate::store::Store;
 
 /// The file of a programme as it stands, secrets left out; none if there is no such programme.

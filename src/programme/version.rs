@@ -6,20 +6,20 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
+use crate::domain::agreement::history::agreed_after;
+use crate::domain::agreement::proposal::Kind;
 use crate::domain::agreement::{Agreement, Scope};
-use crate::domain::history::agreed_after;
-use crate::domain::hold;
 use crate::domain::id::PostingId;
-use crate::domain::limit::{Committed, CounterKey, Limit};
-use crate::domain::merchant::MerchantRules;
 use crate::domain::money::MoneyError;
-use crate::domain::period::{Moment, Period, earliest_day};
-use crate::domain::proposal::Kind;
+use crate::domain::money::limit::{Committed, CounterKey, Limit};
 use crate::domain::purchase::Purchase;
-use crate::ids::NewIds;
+use crate::domain::purchase::hold;
+use crate::domain::shop::merchant::MerchantRules;
+use crate::domain::time::period::{Moment, Period, earliest_day};
 use crate::ledger::book::{Book, Cause, LedgerError};
 use crate::ledger::posting::PostingKind;
-use crate::record::agreement::{agreement_digest, agreement_rows};
+use crate::ledger::record::agreement::{agreement_digest, agreement_rows};
+use crate::platform::ids::NewIds;
 use crate::store::{StoreError, Tx};
 
 /// Why a version did not start. Nothing of it was written.

@@ -3,43 +3,16 @@
 //! A database future is never dropped half-way: whoever starts a [`Tx`] runs it to its end in a
 //! task of its own (sqlx 0.9 can leave a pooled connection inside a half-begun transaction).
 
-mod activity;
-mod acts;
-mod agreements;
-mod appeals;
-mod applications;
-mod asks;
-mod batch;
-mod books;
-mod close;
-mod counters;
-mod files;
-mod guides;
-mod history;
-mod inbox;
-mod inquiry;
-mod key_file;
-mod mark;
-mod matters;
-mod members;
-mod owners;
-mod pauses;
+mod agreement;
+mod ask;
+mod card;
 mod people;
-mod plans;
-mod pools;
-mod pots;
-mod programmes;
-mod proof;
-mod proposals;
-mod queues;
-mod reports;
-mod requests;
-mod safety;
-mod sealing;
-mod statements;
-mod tokens;
-mod upkeep;
-mod writing;
+mod pot;
+mod programme;
+mod purchase;
+mod report;
+mod secret;
+mod sql;
 
 use std::any::Any as Anything;
 use std::fs::File;
@@ -51,46 +24,48 @@ use sqlx::any::AnyConnectOptions;
 use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transaction};
 use tokio::sync::OwnedSemaphorePermit;
 
-pub use self::activity::LoadedRow;
-pub use self::acts::{ActRow, ActsReader, LookRow};
-pub use self::agreements::Agreements;
-pub use self::appeals::WaitingAppeal;
-pub use self::applications::ApplicationRow;
-pub use self::asks::WaitingAsk;
-pub use self::books::{
-    BookWanted, Books, CardBudget, Expected, OpenBook, ReferenceKey, StoredPresentment,
-};
-pub use self::close::{Additions, Matter, NewMessage, Note, Parked, Settled, exception_id};
-pub use self::files::{OpenToOthers, create_private_folder, files_of, open_to_others};
-pub use self::guides::GuideRow;
-pub use self::history::{ChainLink, PurchaseName};
-pub use self::inbox::{InboxPlace, InboxRow, InboxWanted};
-pub use self::key_file::KeyError;
-use self::mark::Mark;
-pub use self::mark::{Marked, Standing};
-pub use self::matters::MatterKey;
-pub use self::members::DutyRow;
-pub use self::owners::{CardKey, CardOwners};
-pub use self::people::{CardRow, PersonRow};
-pub use self::plans::Plan;
-use self::pools::{Address, Pools, User};
-pub use self::programmes::{
+pub use self::agreement::agreements::Agreements;
+pub use self::agreement::guides::GuideRow;
+pub use self::agreement::proposals::{DueProposal, VersionRow};
+pub use self::ask::appeals::WaitingAppeal;
+pub use self::ask::asks::WaitingAsk;
+pub use self::card::owners::{CardKey, CardOwners};
+pub use self::people::acts::{ActRow, ActsReader, LookRow};
+pub use self::people::inbox::{InboxPlace, InboxRow, InboxWanted};
+pub use self::people::members::DutyRow;
+pub use self::people::persons::{CardRow, PersonRow};
+pub use self::people::queues::{After, InLine};
+pub use self::people::requests::{Claim, RequestKey};
+pub use self::people::tokens::TokenKeyRow;
+pub use self::programme::applications::ApplicationRow;
+pub use self::programme::programmes::{
     BUDGET, LOAD, POT_PLAN, ProgrammeRow, SecretName, SecretRow, pot_plan_digest,
 };
-pub use self::proof::{Evidence, EvidenceScan};
-pub use self::proposals::{DueProposal, VersionRow};
-pub use self::queues::{After, InLine};
-pub use self::reports::{DECISIONS_FOUND_MOST, ExceptionRow, MessageRow, ProgrammeSums};
-pub use self::requests::{Claim, RequestKey};
-pub use self::sealing::KeyStanding;
-use self::sealing::Sealing;
-use self::statements::Statements;
-pub use self::statements::{COUNTER, PERMISSION_USES, POT, WITHDRAWAL};
-pub use self::tokens::TokenKeyRow;
-pub use self::upkeep::OpenPurchase;
-use crate::config::database_file;
-use crate::crash;
-use crate::record::row::CorruptRow;
+pub use self::purchase::books::{
+    BookWanted, Books, CardBudget, Expected, OpenBook, ReferenceKey, StoredPresentment,
+};
+pub use self::purchase::close::{
+    Additions, Matter, NewMessage, Note, Parked, Settled, exception_id,
+};
+pub use self::purchase::history::{ChainLink, PurchaseName};
+pub use self::purchase::matters::MatterKey;
+pub use self::purchase::upkeep::OpenPurchase;
+pub use self::report::activity::LoadedRow;
+pub use self::report::proof::{Evidence, EvidenceScan};
+pub use self::report::reports::{DECISIONS_FOUND_MOST, ExceptionRow, MessageRow, ProgrammeSums};
+pub use self::secret::files::{OpenToOthers, create_private_folder, files_of, open_to_others};
+pub use self::secret::key_file::KeyError;
+use self::secret::mark::Mark;
+pub use self::secret::mark::{Marked, Standing};
+pub use self::secret::sealing::KeyStanding;
+use self::secret::sealing::Sealing;
+pub use self::sql::plans::Plan;
+use self::sql::pools::{Address, Pools, User};
+use self::sql::statements::Statements;
+pub use self::sql::statements::{COUNTER, PERMISSION_USES, POT, WITHDRAWAL};
+use crate::ledger::record::row::CorruptRow;
+use crate::platform::config::database_file;
+use crate::platform::crash;
 
 /// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -465,7 +440,7 @@ impl Tx {
 /// Makes an empty file, which is an empty database, before SQLite would make one for everybody.
 fn create_database_file(url: &str) -> Result<(), StoreError> {
     let Some(file) = database_file(url) else { return Ok(()) };
-    let made = files::open_private(&file);
+    let made = secret::files::open_private(&file);
     made.map(drop).map_err(|error| StoreError::File(file.display().to_string(), error))
 }
 

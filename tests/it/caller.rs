@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use sayso::clock::Clock;
+use sayso::platform::clock::Clock;
 use serde_json::Value;
 use tokio::task::JoinSet;
 

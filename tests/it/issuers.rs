@@ -8,19 +8,22 @@ use std::time::{Duration, Instant};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use proptest::prelude::*;
-use sayso::domain::authorisation::{AuthorisationRequest, PartialAmounts, Presence, PurchaseKind};
-use sayso::domain::dispute::{DisputeReport, Funds, Outcome};
+use sayso::card_path::issuers::signature;
+use sayso::card_path::issuers::signature::SignatureError;
+use sayso::card_path::issuers::{Issuer, Origin, RefusedMessage, SignedMessage, Told, Verdict};
+use sayso::domain::decision::authorisation::{
+    AuthorisationRequest, PartialAmounts, Presence, PurchaseKind,
+};
+use sayso::domain::decision::reason_code::ReasonCode;
 use sayso::domain::id::DecisionId;
-use sayso::domain::merchant::{Mcc, Merchant};
 use sayso::domain::money::Money;
-use sayso::domain::position::{MessageKind, Position};
-use sayso::domain::presentment::{
+use sayso::domain::purchase::dispute::{DisputeReport, Funds, Outcome};
+use sayso::domain::purchase::position::{MessageKind, Position};
+use sayso::domain::purchase::presentment::{
     Direction, EventBody, IssuerAnswer, IssuerEvent, Presentment, PurchaseReport, Standing,
     StandingReport,
 };
-use sayso::domain::reason_code::ReasonCode;
-use sayso::issuers::signature::{self, SignatureError};
-use sayso::issuers::{Issuer, Origin, RefusedMessage, SignedMessage, Told, Verdict};
+use sayso::domain::shop::merchant::{Mcc, Merchant};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sha2::Sha256;

@@ -1,10 +1,10 @@
 //! What operators and finance are told: balances, exceptions, and why.
 
 use jiff::ToSpan as _;
-use sayso::ops::balances::Balances;
-use sayso::ops::exceptions;
-use sayso::ops::explain::{ExplainError, Replay, explain};
-use sayso::record::decision::Outcome;
+use sayso::ledger::record::decision::Outcome;
+use sayso::operations::balances::Balances;
+use sayso::operations::exceptions;
+use sayso::operations::explain::{ExplainError, Replay, explain};
 use serde_json::json;
 use sqlx::{AnyConnection, Connection as _};
 

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sayso::clock::Clock as GatewayClock;
-use sayso::ops::balances::Balances;
+use sayso::operations::balances::Balances;
+use sayso::platform::clock::Clock as GatewayClock;
 use simulator::recorded::Format;
 use simulator::storm::{Aftermath, Past, Storm, storm};
 use simulator::{Clock, population};

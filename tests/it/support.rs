@@ -6,9 +6,9 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{fs, process, thread};
 
-use sayso::app::AppSettings;
-use sayso::clock::Clock;
-use sayso::config::{KeyPlace, usual_key_place};
+use sayso::app::gateway::AppSettings;
+use sayso::platform::clock::Clock;
+use sayso::platform::config::{KeyPlace, usual_key_place};
 use sayso::store::{Connections, Store};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};

@@ -12,20 +12,29 @@ use std::str::Lines;
 use crate::support::project;
 
 /// Modules from the ground floor up. A module may use lower floors and itself, nothing beside or
-/// above it; so `domain` and `wire` know nothing of each other.
+/// above it; so `domain` and `wire` know nothing of each other. A file belongs to the longest entry
+/// that its path begins with, so a room can span floors: `ledger` builds on `ledger::record`.
 const FLOORS: [&[&str]; 13] = [
-    &["domain", "wire", "config", "clock", "crash", "encryption", "ids"],
-    &["record", "rules", "issuers", "words"],
+    &["domain", "platform", "card_path::issuers::wire"],
+    &["ledger::record", "programme::rules", "card_path::issuers", "messages"],
     &["ledger"],
     &["store"],
     &["programme"],
-    &["members", "tokens"],
-    &["agreements", "asks", "authorise", "cards", "helping", "lifecycle", "pots"],
-    &["committer", "ops", "upkeep"],
-    &["http"],
-    &["app"],
-    &["demo"],
-    &["commands"],
+    &["people::members", "people::tokens"],
+    &[
+        "people::agreements",
+        "people::asks",
+        "people::cards",
+        "people::delegation",
+        "people::pots",
+        "card_path::authorise",
+        "card_path::lifecycle",
+    ],
+    &["card_path::committer", "operations", "finance"],
+    &["web"],
+    &["app::gateway"],
+    &["app::demo"],
+    &["app::commands"],
     &["main"],
 ];
 
@@ -61,11 +70,16 @@ impl Source {
         self.path.rsplit('/').next().unwrap()
     }
 
-    /// The top-level module that the file belongs to, if it is one of `src/`.
-    fn module(&self) -> Option<&str> {
+    /// The path of the module that the file is, if it is one of `src/`.
+    fn module(&self) -> Option<String> {
         let inside = self.path.strip_prefix("src/").filter(|_| self.is_rust())?;
-        let module = inside.split('/').next().unwrap();
-        Some(module.trim_end_matches(".rs")).filter(|module| *module != "lib")
+        let inside = inside.trim_end_matches(".rs").trim_end_matches("/mod");
+        Some(inside.replace('/', "::")).filter(|module| module != "lib")
+    }
+
+    /// The room of `src/` that the file is in.
+    fn room(&self) -> Option<String> {
+        self.module().map(|module| module.split("::").next().unwrap().to_owned())
     }
 
     /// The code alone: comments and the insides of strings are blank.
@@ -121,16 +135,20 @@ macro_rules! rule {
 rule!(modules_only_look_down,
 fine: [
     "src/store/mod.rs": "use crate::domain::Money;\nuse crate::store::cards;\n",
-    "src/issuers/stripe.rs": "use crate::wire::stripe::{self, Event};\n// crate::http\n",
-    "src/main.rs": "use sayso::app;\nlet text = \"crate::nowhere\";\n",
+    "src/card_path/issuers/stripe.rs":
+        "use crate::card_path::issuers::wire::stripe::{self, Event};\n// crate::web\n",
+    "src/main.rs": "use sayso::app::commands;\nlet text = \"crate::nowhere\";\n",
     "src/lib.rs": "pub mod app;\n",
     "simulator/src/books.rs": "use crate::report::Report;\n",
 ],
 broken: [
-    "src/domain/money.rs": "use crate::wire::stripe::Amount;\n",
-    "src/wire/stripe.rs": "fn f(money: crate::domain::Money) {}\n",
-    "src/ids.rs": "use crate::clock::Clock;\n",
-    "src/store/mod.rs": "use crate::{\n    domain::{Money, Pot},\n    http::Problem,\n};\n",
+    "src/domain/money.rs": "use crate::card_path::issuers::wire::stripe::Amount;\n",
+    "src/card_path/issuers/wire/stripe.rs": "fn f(money: crate::domain::Money) {}\n",
+    "src/people/cards.rs": "use super::pots::Pot;\n",
+    "src/people/mod.rs": "use crate::domain::Money;\n",
+    "src/people/asks/mod.rs": "use crate::people::pots::Pot;\n",
+    "src/ledger/record/row.rs": "use crate::ledger::book::Book;\n",
+    "src/store/mod.rs": "use crate::{\n    domain::{Money, Pot},\n    web::Problem,\n};\n",
     "src/ledger/chain.rs": "pub(crate) use crate::store;\n",
     "src/web/pages.rs": "use crate::*;\n",
     "src/web/mod.rs": "use crate::elsewhere::Thing;\n",
@@ -142,7 +160,6 @@ broken: [
 
 /// Reads every `crate::…` path. For that to be every path, nothing may climb out with `super`.
 fn modules_only_look_down(files: &[Source]) -> Vec<String> {
-    let floor_of = |name: &str| FLOORS.iter().position(|floor| floor.contains(&name));
     let mut complaints = Vec::new();
     for file in files.iter().filter(|file| file.is_rust()) {
         let code = file.code();
@@ -150,19 +167,21 @@ fn modules_only_look_down(files: &[Source]) -> Vec<String> {
             complaints.push(file.complain(line, "write crate::…, not super::super::…"));
         }
         let Some(module) = file.module() else { continue };
-        let Some(own) = floor_of(module) else {
-            complaints.push(format!("{}: module {module} is on no floor", file.path));
+        let Some((floor, unit)) = floor_of(&module) else {
+            // A room's own file only names what is in it.
+            if !is_room(&module) || !modules_used(&code).is_empty() {
+                complaints.push(format!("{}: module {module} is on no floor", file.path));
+            }
             continue;
         };
-        let is_top = [format!("src/{module}.rs"), format!("src/{module}/mod.rs")];
-        if is_top.contains(&file.path) && code.lines().any(|line| line.starts_with("use super::")) {
+        if module == unit && code.lines().any(|line| line.starts_with("use super::")) {
             complaints.push(format!("{}: write use crate::…, not use super::…", file.path));
         }
         for (line, used) in modules_used(&code) {
             match floor_of(used) {
-                Some(other) if other < own || used == module => {}
-                Some(_) => {
-                    complaints.push(file.complain(line, format!("{module} must not use {used}")));
+                Some((other, used)) if other < floor || used == unit => {}
+                Some((_, used)) => {
+                    complaints.push(file.complain(line, format!("{unit} must not use {used}")));
                 }
                 None => complaints.push(file.complain(line, format!("{used} is on no floor"))),
             }
@@ -171,18 +190,34 @@ fn modules_only_look_down(files: &[Source]) -> Vec<String> {
     complaints
 }
 
+/// The floor of a module, and the entry of [`FLOORS`] that it belongs to.
+fn floor_of(path: &str) -> Option<(usize, &'static str)> {
+    let floors = FLOORS.iter().enumerate();
+    let units = floors.flat_map(|(floor, units)| units.iter().map(move |unit| (floor, *unit)));
+    units.filter(|(_, unit)| begins_with(path, unit)).max_by_key(|(_, unit)| unit.len())
+}
+
+fn is_room(module: &str) -> bool {
+    FLOORS.concat().iter().any(|unit| begins_with(unit, module))
+}
+
+fn begins_with(path: &str, module: &str) -> bool {
+    path.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
 rule!(their_spelling_stays_with_them,
 fine: [
-    "src/wire/stripe.rs": "struct Authorization;\nconst KIND: &str = \"issuing_authorization\";\n",
-    "src/issuers/stripe.rs": "use crate::wire::stripe::Authorization;\n",
+    "src/card_path/issuers/wire/stripe.rs": "struct Authorization;\nconst KIND: &str = \"issuing_authorization\";\n",
+    "src/card_path/issuers/stripe.rs":
+        "use crate::card_path::issuers::wire::stripe::Authorization;\n",
     "tests/it/stripe.rs": "assert_eq!(kind, \"issuing_authorization\");\n",
-    "src/http/auth.rs": "headers.get(header::AUTHORIZATION);\nheaders.get(\"authorization\");\n",
-    "src/http/problem.rs": "let status = StatusCode::UNAUTHORIZED;\n",
+    "src/web/auth.rs": "headers.get(header::AUTHORIZATION);\nheaders.get(\"authorization\");\n",
+    "src/web/problem.rs": "let status = StatusCode::UNAUTHORIZED;\n",
     "simulator/src/issuers/stripe.rs": "let unauthorized = 401;\n",
 ],
 broken: [
-    "src/http/auth.rs": "fn is_authorized() {}\n",
-    "src/issuers/stripe.rs": "struct Authorization;\n",
+    "src/web/auth.rs": "fn is_authorized() {}\n",
+    "src/card_path/issuers/stripe.rs": "struct Authorization;\n",
     "migrations/sqlite/0001_start.sql": "CREATE TABLE authorization (id TEXT);\n",
     "tests/it/http.rs": "fn authorizes() {}\n",
 ]);
@@ -190,14 +225,12 @@ broken: [
 /// We write `authorise`. The American spelling is for what others named: the wire's own words, which
 /// adapters and tests may repeat, and HTTP's header and status.
 fn their_spelling_stays_with_them(files: &[Source]) -> Vec<String> {
-    const THEIRS: [&str; 4] = ["src/wire", "simulator", "tests/fixtures", "tests/node"];
+    const THEIRS: [&str; 4] =
+        ["src/card_path/issuers/wire", "simulator", "tests/fixtures", "tests/node"];
     const OF_HTTP: [&str; 3] = ["AUTHORIZATION", "authorization", "UNAUTHORIZED"];
 
-    let is_theirs = |file: &Source| {
-        file.path == THIS_FILE
-            || file.path == "src/wire.rs"
-            || THEIRS.iter().any(|folder| file.is_in(folder))
-    };
+    let is_theirs =
+        |file: &Source| file.path == THIS_FILE || THEIRS.iter().any(|folder| file.is_in(folder));
     let american = |line: &str| {
         let is_american = |word: &&str| word.to_lowercase().contains("authoriz");
         words(line).filter(is_american).map(str::to_owned).collect::<Vec<_>>()
@@ -206,7 +239,7 @@ fn their_spelling_stays_with_them(files: &[Source]) -> Vec<String> {
         files.iter().filter(|file| is_theirs(file)).flat_map(|file| american(&file.text)).collect();
     let mut complaints = Vec::new();
     for file in files.iter().filter(|file| is_ours(file) && !is_theirs(file)) {
-        let may_repeat = file.is_in("src/issuers") || file.is_in("tests");
+        let may_repeat = file.is_in("src/card_path/issuers") || file.is_in("tests");
         for (line, text) in numbered(&file.text) {
             let is_of_http = ["header::", "\"authorization\"", "StatusCode::"];
             let is_of_http = is_of_http.iter().any(|mark| text.contains(mark));
@@ -225,11 +258,11 @@ fn their_spelling_stays_with_them(files: &[Source]) -> Vec<String> {
 rule!(only_the_store_knows_sql,
 fine: [
     "src/store/cards.rs": "sqlx::query(\"SELECT id FROM card\");\n",
-    "src/http/cards.rs": "// The store's SELECT statement says why.\n",
+    "src/web/cards.rs": "// The store's SELECT statement says why.\n",
     "tests/it/store.rs": "sqlx::query(\"DELETE FROM card\");\n",
 ],
 broken: [
-    "src/http/cards.rs": "let text = \"SELECT id FROM card\";\n",
+    "src/web/cards.rs": "let text = \"SELECT id FROM card\";\n",
     "src/ops/retention.rs": "let text = \"\n    DELETE FROM card\";\n",
     "src/app.rs": "fn f(error: sqlx::Error) {}\n",
 ]);
@@ -237,8 +270,9 @@ broken: [
 fn only_the_store_knows_sql(files: &[Source]) -> Vec<String> {
     const SQL: [&str; 4] = ["SELECT ", "INSERT INTO", "DELETE FROM", "sqlx::"];
 
-    let outside =
-        |file: &&Source| file.is_rust() && file.is_in("src") && file.module() != Some("store");
+    let outside = |file: &&Source| {
+        file.is_rust() && file.is_in("src") && file.room().as_deref() != Some("store")
+    };
     let mut complaints = Vec::new();
     for file in files.iter().filter(outside) {
         let code = file.code_and_strings();
@@ -292,7 +326,7 @@ rule!(the_domain_knows_no_serde,
 /// Stored facts live for ever; what the domain calls its fields should not.
 fn the_domain_knows_no_serde(files: &[Source]) -> Vec<String> {
     let mut complaints = Vec::new();
-    for file in files.iter().filter(|file| file.module() == Some("domain")) {
+    for file in files.iter().filter(|file| file.room().as_deref() == Some("domain")) {
         for line in lines_with(&file.code(), "serde") {
             complaints.push(file.complain(line, "the serialised form belongs in record"));
         }
@@ -311,7 +345,8 @@ fn the_lowest_floors_never_wait(files: &[Source]) -> Vec<String> {
     let calculating = FLOORS[..=LAST_CALCULATING_FLOOR].concat();
     let mut complaints = Vec::new();
     for file in files {
-        if !file.module().is_some_and(|module| calculating.contains(&module)) {
+        let module = file.module().unwrap_or_default();
+        if !floor_of(&module).is_some_and(|(_, unit)| calculating.contains(&unit)) {
             continue;
         }
         for (line, text) in numbered(&file.code()) {
@@ -374,7 +409,7 @@ fn no_store_method_is_dead(files: &[Source]) -> Vec<String> {
     let codes: Vec<(&Source, String)> =
         files.iter().filter(|file| file.is_rust()).map(|file| (file, file.code())).collect();
     let mut complaints = Vec::new();
-    for (file, code) in codes.iter().filter(|(file, _)| file.module() == Some("store")) {
+    for (file, code) in codes.iter().filter(|(file, _)| file.room().as_deref() == Some("store")) {
         for (line, text) in numbered(code) {
             let Some((before, after)) = text.split_once("async fn ") else { continue };
             let name = words(after).next().unwrap_or_default();
@@ -405,7 +440,7 @@ fn one_sql_text_serves_both_databases(files: &[Source]) -> Vec<String> {
     };
     let count: usize = files
         .iter()
-        .filter(|file| file.module() == Some("store"))
+        .filter(|file| file.room().as_deref() == Some("store"))
         .map(|file| file.code().lines().filter(|line| differs(line)).count())
         .sum();
     if count <= MOST_DIALECT_MATCHES {
@@ -687,7 +722,7 @@ fn occurrences<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = &'a str
     })
 }
 
-/// The first name of every `crate::…` path, with its line; each one of a `crate::{…}` group.
+/// Every `crate::…` path with its line, without `crate`; each one of a `crate::{…}` group.
 /// Exported macros live at the root of the crate whoever defines them, so they do not count.
 fn modules_used(code: &str) -> Vec<(usize, &str)> {
     let mut used = Vec::new();
@@ -695,9 +730,9 @@ fn modules_used(code: &str) -> Vec<(usize, &str)> {
         let Some(path) = code[before.len()..].strip_prefix("crate::") else { continue };
         let line = before.matches('\n').count() + 1;
         let Some(group) = path.strip_prefix('{') else {
-            let end = path.find(|c| !is_word(c)).unwrap_or(path.len());
-            if !path[end..].starts_with('!') {
-                used.push((line, if end == 0 { "*" } else { &path[..end] }));
+            let path = path_at_start(path);
+            if !code[before.len() + "crate::".len() + path.len()..].starts_with('!') {
+                used.push((line, if path.is_empty() { "*" } else { path }));
             }
             continue;
         };
@@ -707,7 +742,8 @@ fn modules_used(code: &str) -> Vec<(usize, &str)> {
             match character {
                 '{' => depth += 1,
                 ',' | '}' if depth == 0 => {
-                    used.extend(words(&group[start..at]).next().map(|name| (line, name)));
+                    let path = path_at_start(group[start..at].trim_start());
+                    used.extend((!path.is_empty()).then_some((line, path)));
                     start = at + 1;
                     if character == '}' {
                         break;
@@ -719,6 +755,12 @@ fn modules_used(code: &str) -> Vec<(usize, &str)> {
         }
     }
     used
+}
+
+/// The path that `text` begins with.
+fn path_at_start(text: &str) -> &str {
+    let end = text.find(|c| !is_word(c) && c != ':').unwrap_or(text.len());
+    text[..end].trim_end_matches(':')
 }
 
 /// Line, name and length in lines of every function that has a body.

@@ -6,23 +6,23 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use sayso::domain::agreement::{Agreement, Answer, Decider, Scope, Term, TermDraft};
-use sayso::domain::authorisation::{
+use sayso::domain::ask::permission::{Giver, Permission, Uses};
+use sayso::domain::card::CardState;
+use sayso::domain::decision::authorisation::{
     AuthorisationRequest, Continues, Facts, Holder, PartialAmounts, Presence, ProgrammeFacts,
     ProgrammeState, PurchaseKind,
 };
-use sayso::domain::card::CardState;
-use sayso::domain::decide::VERSION;
-use sayso::domain::home::Home;
+use sayso::domain::decision::decide::VERSION;
 use sayso::domain::id::{PermissionId, PotId, StreamId};
-use sayso::domain::limit::Limit;
-use sayso::domain::margin::MarginPercent;
-use sayso::domain::merchant::{Category, Mcc, Merchant};
 use sayso::domain::money::Money;
-use sayso::domain::period::Moment;
-use sayso::domain::permission::{Giver, Permission, Uses};
-use sayso::domain::person::PersonState;
+use sayso::domain::money::limit::Limit;
+use sayso::domain::money::margin::MarginPercent;
+use sayso::domain::money::stream::Stream;
+use sayso::domain::people::person::PersonState;
 use sayso::domain::pot::PotPlan;
-use sayso::domain::stream::Stream;
+use sayso::domain::shop::home::Home;
+use sayso::domain::shop::merchant::{Category, Mcc, Merchant};
+use sayso::domain::time::period::Moment;
 
 /// So many pence.
 pub(crate) fn gbp(minor: i64) -> Money {

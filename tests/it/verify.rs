@@ -4,7 +4,8 @@ mod story;
 mod tamper;
 
 use sayso::domain::id::{ProgrammeId, SealId};
-use sayso::ops::{Proof, seal, verify};
+use sayso::finance::seal;
+use sayso::operations::{Proof, verify};
 use sayso::store::Store;
 use sqlx::{AnyConnection, Connection as _, Executor as _};
 

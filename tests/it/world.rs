@@ -7,9 +7,9 @@ use std::sync::OnceLock;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::{Span, Timestamp, ToSpan as _};
-use sayso::app::{App, AppSettings};
-use sayso::clock::{Clock, Hand};
-use sayso::config::KeyPlace;
+use sayso::app::gateway::{App, AppSettings};
+use sayso::platform::clock::{Clock, Hand};
+use sayso::platform::config::KeyPlace;
 use sayso::programme::apply::{Applied, ApplyError, Waiting, apply};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -269,7 +269,8 @@ impl World {
 
     /// The balances, as `sayso balances --output json` prints them, of the first programme.
     pub(crate) async fn balances(&self) -> Value {
-        let balances = sayso::ops::balances::Balances::read(self.app.store(), self.app.directory());
+        let balances =
+            sayso::operations::balances::Balances::read(self.app.store(), self.app.directory());
         balances.await.unwrap().to_json()["programmes"][0].clone()
     }
 
@@ -326,7 +327,7 @@ impl World {
     }
 
     /// Looks after what nobody asks for, once, now.
-    pub(crate) async fn upkeep(&self) -> sayso::upkeep::Done {
+    pub(crate) async fn upkeep(&self) -> sayso::operations::upkeep::Done {
         self.app.upkeep().await.unwrap()
     }
 
@@ -337,7 +338,7 @@ impl World {
 
     /// Proves the ledger, and goes on.
     pub(crate) async fn prove(&self) {
-        let proof = sayso::ops::verify(self.app.store(), None).await.unwrap();
+        let proof = sayso::operations::verify(self.app.store(), None).await.unwrap();
         assert!(proof.is_clean(), "{}", proof.to_text());
     }
 }

@@ -7,22 +7,22 @@ use jiff::Timestamp;
 
 use super::plan::ApplyPlan;
 use super::{ApplyError, Waiting};
-use crate::domain::agreement::{Agreement, Decider, Term};
-use crate::domain::change::{List, ListError, changes};
-use crate::domain::id::{ActId, BudgetId, MessageId, ProposalId};
-use crate::domain::pot::PotPlan;
-use crate::domain::proposal::{
+use crate::domain::agreement::change::{List, ListError, changes};
+use crate::domain::agreement::proposal::{
     Consent, How, Kind, OPEN_FOR, Parts, Proposal, Said, Session, Side, Standard, State,
 };
-use crate::domain::recipient::Recipient;
-use crate::domain::role::{Member, MemberState, Role};
-use crate::ids::NewIds;
+use crate::domain::agreement::{Agreement, Decider, Term};
+use crate::domain::id::{ActId, BudgetId, MessageId, ProposalId};
+use crate::domain::people::recipient::Recipient;
+use crate::domain::people::role::{Member, MemberState, Role};
+use crate::domain::pot::PotPlan;
+use crate::ledger::record::particulars::Particulars;
+use crate::messages::words::{ListNews, ListParticular, Words};
+use crate::platform::ids::NewIds;
 use crate::programme::file::{AgreementDraft, Person};
 use crate::programme::listed::{agreement_of, as_named_in};
 use crate::programme::proposing::Proposing;
-use crate::record::particulars::Particulars;
 use crate::store::{ActRow, Additions, NewMessage, StoreError, Tx};
-use crate::words::{ListNews, ListParticular, Words};
 
 /// The most characters of what is kept of a file's own words.
 const WORDS_MOST: usize = 500;

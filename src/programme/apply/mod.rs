@@ -19,12 +19,13 @@ use self::plan::ApplyPlan;
 use super::accounts;
 use super::file::{self, FileProblems, ProgrammeFile};
 use super::version::StartError;
+use crate::domain::agreement::proposal::Side;
 use crate::domain::id::{BudgetId, PersonId, ProgrammeId, ProposalId};
-use crate::domain::merchant::{Category, MerchantRules};
-use crate::domain::proposal::Side;
-use crate::ids::NewIds;
+use crate::domain::shop::merchant::{Category, MerchantRules};
 use crate::ledger::book::LedgerError;
-use crate::rules::{self, RulesError, RulesTexts};
+use crate::platform::ids::NewIds;
+use crate::programme::rules;
+use crate::programme::rules::{RulesError, RulesTexts};
 use crate::store::{ApplicationRow, ProgrammeRow, Store, StoreError};
 
 /// Why a file was not applied. Nothing of it was.

@@ -5,19 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::list::{Filing, ListChange, list_change, parties_to, propose};
 use super::plan::ApplyPlan;
 use super::{Applied, ApplyError, Waiting};
+use crate::domain::card::pause::Pause;
 use crate::domain::id::{BudgetId, PostingId, PotId, ProgrammeId};
 use crate::domain::money::Money;
-use crate::domain::pause::Pause;
-use crate::ids::NewIds;
 use crate::ledger::book::{Book, Cause, LedgerError, PotBalance};
 use crate::ledger::posting::PostingKind;
 use crate::ledger::postings::loaded;
+use crate::ledger::record::own_pot::own_pot_text;
+use crate::ledger::record::row::{Digest, Value, shown};
+use crate::platform::ids::NewIds;
 use crate::programme::added::money_added;
 use crate::programme::file::{Card, Load, Person};
 use crate::programme::listed::{permission, person_row, standing_of};
 use crate::programme::version::start_version;
-use crate::record::own_pot::own_pot_text;
-use crate::record::row::{Digest, Value, shown};
 use crate::store::{
     Additions, Agreements, ApplicationRow, BookWanted, CardRow, LOAD, Store, StoreError, Tx,
     pot_plan_digest,

@@ -10,7 +10,7 @@ use super::secrets::Secrets;
 use super::{ApplyError, ParsedFile, every};
 use crate::domain::card::CardState;
 use crate::domain::id::{BudgetId, CardToken, ConnectionId, PotId};
-use crate::domain::period::Moment;
+use crate::domain::time::period::Moment;
 use crate::ledger::book::{LedgerError, PotBalance};
 use crate::programme::accounts::Accounts;
 use crate::programme::file::{self, Person, ProgrammeFile, Settings};

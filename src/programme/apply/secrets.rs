@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::card_path::issuers::Issuer;
 use crate::domain::id::ConnectionId;
-use crate::issuers::Issuer;
 use crate::programme::file::{Connection, KEPT, ProgrammeFile, Secret, SecretValue, Settings};
 use crate::store::{SecretRow, StoreError, Tx};
 

@@ -2,9 +2,9 @@
 
 use jiff::civil::Weekday;
 
-use crate::domain::ask_clock::ANSWER_HOURS_MOST;
+use crate::domain::ask::clock::ANSWER_HOURS_MOST;
 use crate::domain::money::{Currency, Money};
-use crate::domain::working_time::{WorkingHours, WorkingHoursError};
+use crate::domain::time::working_time::{WorkingHours, WorkingHoursError};
 
 use super::page::{Entry, NAME_CHARS_MAX, shortened};
 

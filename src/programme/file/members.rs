@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::domain::id::{HumanId, MemberId, PersonId, WorkerId};
 use crate::domain::money::Money;
-use crate::domain::role::{Member, MemberState, Role, Tick};
+use crate::domain::people::role::{Member, MemberState, Role, Tick};
 
 use super::page::{Entry, NAME_CHARS_MAX};
 use super::settings::{Known, all};

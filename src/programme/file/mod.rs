@@ -25,21 +25,21 @@ use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::domain::agreement::{Scope, Term};
-use crate::domain::authorisation::ProgrammeState;
 use crate::domain::card::CardState;
-use crate::domain::home::Home;
+use crate::domain::decision::authorisation::ProgrammeState;
 use crate::domain::id::{
     CardToken, ConnectionId, LoadId, PermissionId, PersonId, ProgrammeId, WorkerId,
 };
-use crate::domain::margin::MarginPercent;
-use crate::domain::merchant::{Category, MerchantRules};
+use crate::domain::money::margin::MarginPercent;
+use crate::domain::money::stream::Stream;
 use crate::domain::money::{Currency, Money};
-use crate::domain::person::PersonState;
+use crate::domain::people::person::PersonState;
+use crate::domain::people::role::Member;
 use crate::domain::pot::PotPlan;
-use crate::domain::role::Member;
-use crate::domain::shop_table::{Shop, ShopTable};
-use crate::domain::stream::Stream;
-use crate::domain::working_time::WorkingHours;
+use crate::domain::shop::home::Home;
+use crate::domain::shop::merchant::{Category, MerchantRules};
+use crate::domain::shop::table::{Shop, ShopTable};
+use crate::domain::time::working_time::WorkingHours;
 
 pub use asks::AskRules;
 pub use members::Duty;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use crate::domain::card::CardState;
 use crate::domain::id::{CardToken, ConnectionId, LoadId, PermissionId, PersonId, PotId};
 use crate::domain::money::Money;
-use crate::domain::person::PersonState;
+use crate::domain::people::person::PersonState;
 use crate::domain::pot::PotPlan;
-use crate::domain::release::{Every, Release};
+use crate::domain::pot::release::{Every, Release};
 
 use super::page::{Entry, NAME_CHARS_MAX};
 use super::settings::{Known, all, phone};

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::domain::authorisation::ProgrammeState;
-use crate::domain::home::{Home, UnknownCountry};
+use crate::card_path::issuers::Issuer;
+use crate::domain::decision::authorisation::ProgrammeState;
 use crate::domain::id::{ConnectionId, StreamId, WorkerId};
-use crate::domain::margin::MarginPercent;
-use crate::domain::merchant::Category;
 use crate::domain::money::Currency;
-use crate::domain::stream::Stream;
-use crate::issuers::Issuer;
+use crate::domain::money::margin::MarginPercent;
+use crate::domain::money::stream::Stream;
+use crate::domain::shop::home::{Home, UnknownCountry};
+use crate::domain::shop::merchant::Category;
 
 use super::page::{Entry, NAME_CHARS_MAX, shortened};
 use super::{

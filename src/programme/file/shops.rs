@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::merchant::Mcc;
 use crate::domain::shop::ShopKey;
-use crate::domain::shop_table::{Print, Shop, ShopKind};
+use crate::domain::shop::merchant::Mcc;
+use crate::domain::shop::table::{Print, Shop, ShopKind};
 
 use super::page::{Entry, NAME_CHARS_MAX, shortened};
 use super::settings::all;

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::agreement::change::TERMS_MOST;
 use crate::domain::agreement::{Answer, Decider, Gate, Hours, Scope, Term, TermDraft};
-use crate::domain::change::TERMS_MOST;
 use crate::domain::id::PermissionId;
-use crate::domain::limit::{Limit, said_twice};
-use crate::domain::merchant::Mcc;
 use crate::domain::money::Money;
-use crate::domain::period::Period;
+use crate::domain::money::limit::{Limit, said_twice};
 use crate::domain::shop::ShopKey;
+use crate::domain::shop::merchant::Mcc;
+use crate::domain::time::period::Period;
 
 use super::page::{Entry, NAME_CHARS_MAX, TEXT_CHARS_MAX, shortened};
 use super::settings::{Known, all};

@@ -4,20 +4,20 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
-use sayso::agreements::{
+use sayso::domain::agreement::change::{List, changes};
+use sayso::domain::agreement::proposal::{Consent, Kind, Parts, Proposal, Said, Side, State};
+use sayso::domain::agreement::{Agreement, Answer, Decider, Scope, Term, TermDraft};
+use sayso::domain::card::CardState;
+use sayso::domain::card::pause::{PAUSE_MOST, Pause};
+use sayso::domain::id::{PauseId, ProposalId};
+use sayso::domain::money::limit::Limit;
+use sayso::domain::time::period::Period;
+use sayso::people::agreements::{
     Answering, Draft, Next, Outcome, Pausing, answer, confirm, counter, draft, force, lift, pause,
     propose, take_up, withdraw, write_down,
 };
-use sayso::domain::agreement::{Agreement, Answer, Decider, Scope, Term, TermDraft};
-use sayso::domain::card::CardState;
-use sayso::domain::change::{List, changes};
-use sayso::domain::id::{PauseId, ProposalId};
-use sayso::domain::limit::Limit;
-use sayso::domain::pause::{PAUSE_MOST, Pause};
-use sayso::domain::period::Period;
-use sayso::domain::proposal::{Consent, Kind, Parts, Proposal, Said, Side, State};
-use sayso::members::ActError;
-use sayso::rules::built_in;
+use sayso::people::members::ActError;
+use sayso::programme::rules::built_in;
 use sayso::store::VersionRow;
 
 use super::probes::Probe;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sayso::agreements::{Desk, Next, answer};
 use sayso::domain::agreement::Answer;
-use sayso::domain::proposal::Said;
-use sayso::members::ActError;
+use sayso::domain::agreement::proposal::Said;
+use sayso::people::agreements::{Desk, Next, answer};
+use sayso::people::members::ActError;
 
 use super::village::{
     Village, answering, at_a_phone_shop, category, id, peopled, term, with, with_a_garden,
@@ -31,7 +31,7 @@ async fn two_who_answer_at_once_leave_one_answer(database: TestDatabase) {
         let list = with(&before.list(), term(category("phone"), answer_now));
         let Ok(proposed) = village.propose("amina", "dee", list).await else { continue };
         let acting = village.as_("dee");
-        let run = |app: &sayso::app::App, said: Said| {
+        let run = |app: &sayso::app::gateway::App, said: Said| {
             let (store, acting) = (app.store().clone(), acting.clone());
             let (directory, ids) = (app.directory().clone(), app.ids().clone());
             let proposal = proposed.proposal;
@@ -142,7 +142,9 @@ async fn scenario_53_who_has_left_meanwhile_agrees_to_nothing(database: TestData
     let proposed = village.propose("dee", "dee", list).await.unwrap();
     // Amina had opened the page before she left.
     village
-        .change_member("amina", |amina| amina.state = sayso::domain::role::MemberState::Ended)
+        .change_member("amina", |amina| {
+            amina.state = sayso::domain::people::role::MemberState::Ended
+        })
         .await;
     let late = village.answer("amina", "dee", proposed.proposal, Said::Yes).await;
     assert!(matches!(late, Err(ActError::NotThere(_))), "{late:?}");

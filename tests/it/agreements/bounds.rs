@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use jiff::ToSpan as _;
-use sayso::agreements::{Draft, Next, draft};
+use sayso::domain::agreement::proposal::{DRAFTS_MOST, Said, Side, State};
 use sayso::domain::agreement::{Answer, Decider, Scope, Term, TermDraft};
-use sayso::domain::limit::Limit;
-use sayso::domain::period::Period;
-use sayso::domain::proposal::{DRAFTS_MOST, Said, Side, State};
+use sayso::domain::money::limit::Limit;
+use sayso::domain::time::period::Period;
+use sayso::people::agreements::{Draft, Next, draft};
 use sayso::store::Connections;
 
 use super::village::{
@@ -216,7 +216,7 @@ async fn buy(village: &Village, id: &str, minor: i64) {
 async fn try_draft(
     village: &Village,
     member: &str,
-) -> Result<sayso::domain::id::ProposalId, sayso::members::ActError> {
+) -> Result<sayso::domain::id::ProposalId, sayso::people::members::ActError> {
     let list = with(&village.in_force("dee").await.list(), term(category("fun"), Answer::Ask));
     let kept = Draft { list, words: "An idea.".to_owned() };
     let acting = village.as_(member);

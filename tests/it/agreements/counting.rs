@@ -1,10 +1,10 @@
 //! What a limit has counted is not forgotten by taking its line away.
 
-use sayso::agreements::Next;
 use sayso::domain::agreement::Scope;
-use sayso::domain::change::List;
-use sayso::domain::proposal::{Said, Side};
+use sayso::domain::agreement::change::List;
+use sayso::domain::agreement::proposal::{Said, Side};
 use sayso::domain::shop::ShopKey;
+use sayso::people::agreements::Next;
 
 use super::village::{Village, category, weekly, with, without};
 use crate::support::TestDatabase;

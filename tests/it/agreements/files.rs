@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::ToSpan as _;
 use sayso::domain::agreement::Answer;
-use sayso::domain::proposal::{Said, Side};
+use sayso::domain::agreement::proposal::{Said, Side};
 use sayso::programme::apply::{Applied, ApplyError, Waiting, apply};
 use sayso::programme::show::show;
 use serde_json::{Value, json};

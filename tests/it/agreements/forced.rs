@@ -2,14 +2,15 @@
 //! only those hear of it whom it concerns.
 
 use jiff::ToSpan as _;
-use sayso::agreements::{Next, force};
-use sayso::asks::{self, AppealAnswering};
 use sayso::domain::agreement::Answer;
-use sayso::domain::appeal::{About, Appeal, AppealState};
+use sayso::domain::agreement::proposal::{Parts, Said, State};
+use sayso::domain::ask::appeal::{About, Appeal, AppealState};
 use sayso::domain::id::ProposalId;
-use sayso::domain::proposal::{Parts, Said, State};
-use sayso::domain::role::Role;
-use sayso::members::ActError;
+use sayso::domain::people::role::Role;
+use sayso::people::agreements::{Next, force};
+use sayso::people::asks;
+use sayso::people::asks::AppealAnswering;
+use sayso::people::members::ActError;
 
 use super::village::{
     Village, cash, category, id, is_conflict, is_not_allowed, proposing, term, weekly, with,

@@ -1,11 +1,11 @@
 //! Every move of two people, and every one that is refused.
 
 use jiff::ToSpan as _;
-use sayso::agreements::{Answering, Next, counter, withdraw};
+use sayso::domain::agreement::change::Key;
+use sayso::domain::agreement::proposal::{Parts, Said, Session, Side, State};
 use sayso::domain::agreement::{Answer, Decider, Term, TermDraft};
-use sayso::domain::change::Key;
-use sayso::domain::proposal::{Parts, Said, Session, Side, State};
-use sayso::members::ActError;
+use sayso::people::agreements::{Answering, Next, counter, withdraw};
+use sayso::people::members::ActError;
 use sayso::programme::apply::apply;
 
 use super::village::{

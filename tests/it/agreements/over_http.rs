@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use sayso::domain::agreement::Answer;
-use sayso::domain::proposal::Said;
-use sayso::rules::BUILT_IN_GUIDE;
+use sayso::domain::agreement::proposal::Said;
+use sayso::programme::rules::BUILT_IN_GUIDE;
 
 use super::village::{Village, at_a_phone_shop, category, term, with};
 use crate::support::TestDatabase;

@@ -2,10 +2,10 @@
 
 use jiff::ToSpan as _;
 use jiff::civil::date;
-use sayso::agreements::{Help, Next, choose_help};
+use sayso::domain::agreement::proposal::{Said, Side, State};
 use sayso::domain::agreement::{Answer, Decider, Scope, Term, TermDraft};
-use sayso::domain::limit::Limit;
-use sayso::domain::proposal::{Said, Side, State};
+use sayso::domain::money::limit::Limit;
+use sayso::people::agreements::{Help, Next, choose_help};
 
 use super::village::{
     Village, a_session, at_a_phone_shop, cash, category, draft_of, gbp, id, is_conflict,

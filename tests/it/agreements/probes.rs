@@ -1,12 +1,12 @@
 //! What a list would say to purchases, by a reading of its own: simpler than the gateway's, so that
 //! the gateway is not its own witness.
 
+use sayso::domain::agreement::change::List;
 use sayso::domain::agreement::{Answer, Decider, Gate, Scope, Term};
-use sayso::domain::change::List;
-use sayso::domain::limit::Limit;
-use sayso::domain::merchant::Mcc;
-use sayso::domain::period::Period;
-use sayso::rules::built_in;
+use sayso::domain::money::limit::Limit;
+use sayso::domain::shop::merchant::Mcc;
+use sayso::domain::time::period::Period;
+use sayso::programme::rules::built_in;
 
 /// A purchase, made so many times in one week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::date;
-use sayso::agreements::{
+use sayso::domain::agreement::change::List;
+use sayso::domain::agreement::proposal::{How, Parts, Said, Session, State};
+use sayso::domain::agreement::{Agreement, Answer, Decider, Gate, Scope, Term, TermDraft};
+use sayso::domain::id::{BudgetId, PersonId, ProgrammeId, ProposalId, TalkId};
+use sayso::domain::money::Money;
+use sayso::domain::money::limit::Limit;
+use sayso::domain::people::role::{Member, Role};
+use sayso::domain::time::period::Period;
+use sayso::people::agreements::{
     Answering, Controls, Desk, Outcome, Proposing, answer, controls, propose, withdraw,
 };
-use sayso::asks;
-use sayso::domain::agreement::{Agreement, Answer, Decider, Gate, Scope, Term, TermDraft};
-use sayso::domain::change::List;
-use sayso::domain::id::{BudgetId, PersonId, ProgrammeId, ProposalId, TalkId};
-use sayso::domain::limit::Limit;
-use sayso::domain::money::Money;
-use sayso::domain::period::Period;
-use sayso::domain::proposal::{How, Parts, Said, Session, State};
-use sayso::domain::role::{Member, Role};
-use sayso::members::{ActError, Acting};
+use sayso::people::asks;
+use sayso::people::members::{ActError, Acting};
 use sayso::programme::directory::Programme;
 use sayso::store::{ActsReader, Store, Tx};
 use serde_json::Value;

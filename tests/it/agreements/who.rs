@@ -1,13 +1,13 @@
 //! Who says yes: two human beings, in their own words, and a manager above a sum.
 
 use jiff::ToSpan as _;
-use sayso::agreements::{
+use sayso::domain::agreement::Answer;
+use sayso::domain::agreement::proposal::{Parts, Said, Side, State};
+use sayso::domain::id::{PauseId, ProposalId, TalkId};
+use sayso::people::agreements::{
     Draft, Next, Pausing, confirm, draft, force, lift, pause, take_up, write_down,
 };
-use sayso::domain::agreement::Answer;
-use sayso::domain::id::{PauseId, ProposalId, TalkId};
-use sayso::domain::proposal::{Parts, Said, Side, State};
-use sayso::members::ActError;
+use sayso::people::members::ActError;
 use serde_json::json;
 
 use super::village::{
@@ -222,9 +222,9 @@ async fn a_pause_ends_to_the_second_and_is_told(database: TestDatabase) {
     // What was decided while it held is explained as it was.
     let directory = village.world.app.directory();
     let explained =
-        sayso::ops::explain::explain(village.store(), directory, &last.decision()).await;
+        sayso::operations::explain::explain(village.store(), directory, &last.decision()).await;
     let explained = explained.unwrap().remove(0);
-    assert_eq!(explained.replay, sayso::ops::explain::Replay::Same);
+    assert_eq!(explained.replay, sayso::operations::explain::Replay::Same);
     assert!(explained.person_text.contains("Our team froze your card"), "{explained:?}");
     village.world.check().await;
 }
@@ -304,7 +304,7 @@ impl Village {
         member: &str,
         person: &str,
         proposal: ProposalId,
-    ) -> Result<sayso::agreements::Outcome, ActError> {
+    ) -> Result<sayso::people::agreements::Outcome, ActError> {
         let (acting, person, session) = (self.as_(member), id(person), a_session());
         self.run(async |tx| {
             write_down(tx, self.desk(), &acting, &person, proposal, None, session).await
@@ -317,7 +317,7 @@ impl Village {
         member: &str,
         person: &str,
         proposal: ProposalId,
-    ) -> Result<sayso::agreements::Outcome, ActError> {
+    ) -> Result<sayso::people::agreements::Outcome, ActError> {
         let (acting, person) = (self.as_(member), id(person));
         self.run(async |tx| confirm(tx, self.desk(), &acting, &person, proposal).await).await
     }
@@ -326,7 +326,7 @@ impl Village {
         &self,
         member: &str,
         person: &str,
-        list: sayso::domain::change::List,
+        list: sayso::domain::agreement::change::List,
     ) -> Result<ProposalId, ActError> {
         let (acting, person) = (self.as_(member), id(person));
         let new = Draft { list, words: "An idea for Dee.".to_owned() };
@@ -338,7 +338,7 @@ impl Village {
         member: &str,
         person: &str,
         proposal: ProposalId,
-    ) -> Result<sayso::agreements::Outcome, ActError> {
+    ) -> Result<sayso::people::agreements::Outcome, ActError> {
         let (acting, person, session) = (self.as_(member), id(person), a_session());
         let parts = Parts::Whole;
         self.run(async |tx| {
@@ -351,8 +351,8 @@ impl Village {
         &self,
         member: &str,
         person: &str,
-        forcing: sayso::agreements::Proposing,
-    ) -> Result<sayso::agreements::Outcome, ActError> {
+        forcing: sayso::people::agreements::Proposing,
+    ) -> Result<sayso::people::agreements::Outcome, ActError> {
         let (acting, person) = (self.as_(member), id(person));
         self.run(async |tx| force(tx, self.desk(), &acting, &person, forcing).await).await
     }

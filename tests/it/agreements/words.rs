@@ -2,12 +2,12 @@
 
 use jiff::ToSpan as _;
 use jiff::civil::date;
-use sayso::agreements::{Publication, difference, publish_guide};
+use sayso::domain::agreement::proposal::Said;
 use sayso::domain::agreement::{Answer, Scope, Term, TermDraft};
-use sayso::domain::limit::Limit;
-use sayso::domain::period::Period;
-use sayso::domain::proposal::Said;
-use sayso::rules::BUILT_IN_GUIDE;
+use sayso::domain::money::limit::Limit;
+use sayso::domain::time::period::Period;
+use sayso::people::agreements::{Publication, difference, publish_guide};
+use sayso::programme::rules::BUILT_IN_GUIDE;
 
 use super::village::{
     Village, cash, category, draft_of, gbp, id, is_conflict, is_invalid, is_not_allowed, riverside,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sayso::domain::role::{Member, MemberState, Role};
+use sayso::domain::people::role::{Member, MemberState, Role};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 

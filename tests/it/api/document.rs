@@ -9,7 +9,7 @@ use crate::support::{TestDatabase, project};
 use crate::world::World;
 
 fn document() -> Value {
-    serde_json::to_value(sayso::http::document()).unwrap()
+    serde_json::to_value(sayso::web::document()).unwrap()
 }
 
 /// Every method and path that is documented.
@@ -36,7 +36,7 @@ fn the_matrix_of_roles_names_every_documented_address() {
 /// utoipa-axum documents what `routes!` routes. So nothing may be routed in another way.
 #[test]
 fn nothing_is_routed_without_being_documented() {
-    for entry in std::fs::read_dir(project().join("src/http/v1")).unwrap() {
+    for entry in std::fs::read_dir(project().join("src/web/api")).unwrap() {
         let path = entry.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
         for way in [".route(", ".route_service(", ".nest_service(", ".fallback("] {
@@ -163,7 +163,7 @@ async fn what_is_sent_wrongly_is_refused_as_documented() {
 #[test]
 fn every_form_has_a_name_of_its_own() {
     let mut known = BTreeSet::new();
-    for entry in std::fs::read_dir("src/http/v1").unwrap() {
+    for entry in std::fs::read_dir("src/web/api").unwrap() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
         for form in text.split("ToSchema)]").skip(1) {
             let mut words = form.split_whitespace().skip_while(|w| !["struct", "enum"].contains(w));

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use jiff::ToSpan as _;
-use sayso::issuers::Issuer;
-use sayso::record::event::ReceivedEvent;
+use sayso::card_path::issuers::Issuer;
+use sayso::ledger::record::event::ReceivedEvent;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Executor as _};
 
@@ -232,7 +232,8 @@ async fn what_the_card_company_refused_is_listed_and_explained(database: TestDat
     assert_eq!(words, "The card company said no to £20 for Dee, and did not ask us.");
     // An operator who has nothing but the issuer's name for it is told the same.
     for name in [pin.id.as_str(), id.as_str()] {
-        let told = sayso::ops::story::stories(world.app.store(), world.app.directory(), name);
+        let told =
+            sayso::operations::story::stories(world.app.store(), world.app.directory(), name);
         let told = told.await.unwrap();
         assert_eq!(told.len(), 1, "{name}");
         let json = told[0].to_json();
@@ -367,7 +368,7 @@ async fn a_page_reads_no_more_than_so_many_links(database: TestDatabase) {
     let (store, ids) = (world.app.store(), world.app.ids());
     for some in events.chunks(100) {
         let mut tx = store.begin().await.unwrap();
-        sayso::lifecycle::book(&mut tx, world.app.directory(), ids, some).await.unwrap();
+        sayso::card_path::lifecycle::book(&mut tx, world.app.directory(), ids, some).await.unwrap();
         tx.commit().await.unwrap();
     }
     let page = world.get_as("dee", &format!("{PATH}?limit=1")).await;

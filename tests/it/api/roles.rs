@@ -1,6 +1,6 @@
 //! Who may do what: the table cell by cell, and then over HTTP each account at each address.
 
-use sayso::domain::role::{Act, Reach, Role, Tick};
+use sayso::domain::people::role::{Act, Reach, Role, Tick};
 
 use super::town::{ACCOUNTS, ROUTES, town};
 use crate::support::TestDatabase;

@@ -1,11 +1,11 @@
 //! Refused, asked, answered, paid: and everything that must not come of it.
 
 use jiff::ToSpan as _;
-use sayso::asks::{About, Wish};
 use sayso::domain::agreement::Scope;
 use sayso::domain::ask::{AskKind, AskState, NoReason, Reach, Reply, Step};
-use sayso::domain::role::Role;
-use sayso::members::ActError;
+use sayso::domain::people::role::Role;
+use sayso::people::asks::{About, Wish};
+use sayso::people::members::ActError;
 
 use super::town::{NOT_NOW, Town, YES, handset, is_conflict, is_not_allowed, latest};
 use crate::support::TestDatabase;
@@ -283,15 +283,15 @@ async fn no_rule_lifts_what_the_person_set_on_themselves(database: TestDatabase)
     let shop = Wish { kind: AskKind::WrongGroup, ..latest(Reach::Place) };
     assert_eq!(town.try_ask("dee", &shop).await.unwrap().state, AskState::Sent);
     // One that the rule gave before the block was there.
-    let by_rule = sayso::domain::permission::Permission {
+    let by_rule = sayso::domain::ask::permission::Permission {
         id: sayso::domain::id::PermissionId::new(town.world.app.ids().next(town.world.now())),
         scope: Scope::Code("5541".parse().unwrap()),
         cap: gbp(10_00),
         uses_left: 14,
         given_at: town.world.now(),
         ends_at: town.world.now().checked_add((14 * 24).hours()).unwrap(),
-        giver: sayso::domain::permission::Giver::Programme,
-        uses: Some(sayso::domain::permission::Uses::none(gbp(1).currency())),
+        giver: sayso::domain::ask::permission::Giver::Programme,
+        uses: Some(sayso::domain::ask::permission::Uses::none(gbp(1).currency())),
     };
     let (programme, budget) = ("riverside".parse().unwrap(), "dee".parse().unwrap());
     let mut tx = town.world.app.store().begin().await.unwrap();
@@ -325,7 +325,7 @@ async fn somebody_who_has_left_answers_no_more(database: TestDatabase) {
     town.refused("First").await;
     let ask = town.ask().await;
     town.put("amina", Role::Worker, |amina| {
-        amina.state = sayso::domain::role::MemberState::Ended;
+        amina.state = sayso::domain::people::role::MemberState::Ended;
     })
     .await;
     let left = town.try_answer("amina", ask.id, YES).await;

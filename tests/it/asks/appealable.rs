@@ -3,7 +3,7 @@
 //! real tokens.
 
 use jiff::ToSpan as _;
-use sayso::domain::role::{Role, Tick};
+use sayso::domain::people::role::{Role, Tick};
 use serde_json::{Value, json};
 
 use super::town::{Town, handset, parking};

@@ -1,10 +1,10 @@
 //! Somebody else looks at a no.
 
 use jiff::ToSpan as _;
-use sayso::domain::appeal::{AppealState, Interim};
+use sayso::domain::ask::appeal::{AppealState, Interim};
 use sayso::domain::ask::{AskState, NoReason, Reply};
-use sayso::domain::role::Role;
-use sayso::members::ActError;
+use sayso::domain::people::role::Role;
+use sayso::people::members::ActError;
 
 use super::town::{NOT_NOW, Town, YES, handset, parking};
 use crate::support::TestDatabase;

@@ -1,8 +1,8 @@
 //! What is asked about is found where it must be, however much a person was told.
 
-use sayso::asks::{About, Wish};
 use sayso::domain::ask::Reach;
-use sayso::members::ActError;
+use sayso::people::asks::{About, Wish};
+use sayso::people::members::ActError;
 
 use super::town::{Town, latest};
 use crate::support::TestDatabase;

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sayso::asks::{self, About, Answering, Desk, Wish};
-use sayso::clock::Clock;
 use sayso::domain::ask::{AskKind, Reach};
 use sayso::domain::id::PersonId;
-use sayso::domain::role::{Member, MemberState, Role};
-use sayso::ids::NewIds;
-use sayso::members::ActError;
+use sayso::domain::people::role::{Member, MemberState, Role};
+use sayso::people::asks;
+use sayso::people::asks::{About, Answering, Desk, Wish};
+use sayso::people::members::ActError;
+use sayso::platform::clock::Clock;
+use sayso::platform::ids::NewIds;
 use sayso::programme::directory::Directory;
 use sayso::store::Store;
 use tokio::sync::Semaphore;

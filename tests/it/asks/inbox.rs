@@ -2,7 +2,7 @@
 //! first, by what runs out first. Over the JSON API, with real tokens.
 
 use jiff::ToSpan as _;
-use sayso::domain::role::Role;
+use sayso::domain::people::role::Role;
 use serde_json::{Value, json};
 
 use super::town::{Town, YES};
@@ -105,7 +105,7 @@ async fn the_quiet_word_is_in_the_inbox_of_whoever_is_on_duty(database: TestData
     assert_eq!(read(&town, "omar", &item).await.status, 200);
     assert_eq!(inbox(&town, "ben").await[0].get("read_at"), None, "each reads for themselves");
     // Whoever has a marked link to Dee is not told.
-    let link = |member: &mut sayso::domain::role::Member| {
+    let link = |member: &mut sayso::domain::people::role::Member| {
         member.conflicts.push("dee".parse().unwrap());
     };
     town.put("ben", Role::Worker, link).await;

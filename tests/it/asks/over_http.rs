@@ -1,6 +1,6 @@
 //! The same over the JSON API, with real tokens.
 
-use sayso::domain::role::Role;
+use sayso::domain::people::role::Role;
 use serde_json::{Value, json};
 
 use super::town::{Town, handset};

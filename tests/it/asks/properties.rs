@@ -6,18 +6,19 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::select;
 use sayso::domain::agreement::Scope;
-use sayso::domain::appeal::{
-    self, Appeal, AppealState, Finding, Interim, InterimLimits, InterimYes, interim_cap,
+use sayso::domain::ask::appeal;
+use sayso::domain::ask::appeal::{
+    Appeal, AppealState, Finding, Interim, InterimLimits, InterimYes, interim_cap,
 };
+use sayso::domain::ask::clock::{AskClock, Cover, Late};
+use sayso::domain::ask::permission::{Giver, Permission};
 use sayso::domain::ask::{
     Answer, Ask, AskKind, AskState, By, Given, Look, NoReason, Reach, Reply, Step, Urgency,
     WORKS_FOR_MOST,
 };
-use sayso::domain::ask_clock::{AskClock, Cover, Late};
 use sayso::domain::id::{AppealId, AskId, PermissionId};
 use sayso::domain::money::Money;
-use sayso::domain::permission::{Giver, Permission};
-use sayso::domain::working_time::{WorkingHours, WorkingTime};
+use sayso::domain::time::working_time::{WorkingHours, WorkingTime};
 
 fn gbp(minor: i64) -> Money {
     Money::from_minor(minor, "GBP".parse().unwrap())

@@ -1,7 +1,7 @@
 //! What waits for a worker, over all the people whom they answer.
 
 use jiff::ToSpan as _;
-use sayso::domain::role::Role;
+use sayso::domain::people::role::Role;
 use serde_json::{Value, json};
 
 use super::town::{NOT_NOW, Town, YES, handset};
@@ -111,7 +111,8 @@ async fn a_yes_at_night_is_looked_at_the_next_working_day(database: TestDatabase
     let town = Town::open(database).await;
     let world = &town.world;
     world.set_time("2026-11-23T21:40:00Z");
-    let limit = |omar: &mut sayso::domain::role::Member| omar.answer_limit_minor = Some(79_00);
+    let limit =
+        |omar: &mut sayso::domain::people::role::Member| omar.answer_limit_minor = Some(79_00);
     town.put("omar", Role::Duty, limit).await;
     town.on_duty("omar", 10, None).await;
     town.refused("First").await;

@@ -1,10 +1,11 @@
 //! Safety without spying.
 
 use jiff::ToSpan as _;
-use sayso::asks::{self, Talked};
 use sayso::domain::ask::{NoReason, Reply};
-use sayso::domain::role::{Member, Role, Tick};
-use sayso::members::ActError;
+use sayso::domain::people::role::{Member, Role, Tick};
+use sayso::people::asks;
+use sayso::people::asks::Talked;
+use sayso::people::members::ActError;
 use serde_json::json;
 
 use super::town::{Town, dee};

@@ -147,7 +147,7 @@ async fn another_outcome_hears_the_one_that_stands(database: TestDatabase) {
         assert_eq!(stands["words"], "It is fair.");
         assert_eq!(stands["next_step"], "The ombudsman.");
     }
-    town.put("rosa", sayso::domain::role::Role::Manager, |_| {}).await;
+    town.put("rosa", sayso::domain::people::role::Role::Manager, |_| {}).await;
     assert_eq!(heard(&town, "rosa", &path, &kept).await["by"], "ruth");
     town.world.check().await;
 }

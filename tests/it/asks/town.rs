@@ -1,13 +1,15 @@
 //! Riverside with the accounts of the people in it, and what they do.
 
 use jiff::Timestamp;
-use sayso::asks::{self, About, Answering, AppealAnswering, Desk, Wish};
-use sayso::domain::appeal::{self, Appeal};
+use sayso::domain::ask::appeal;
+use sayso::domain::ask::appeal::Appeal;
 use sayso::domain::ask::{Ask, AskKind, AskState, NoReason, Reach, Reply};
 use sayso::domain::id::{AppealId, AskId, PersonId};
-use sayso::domain::recipient::Recipient;
-use sayso::domain::role::{Member, MemberState, Role};
-use sayso::members::{ActError, Acting};
+use sayso::domain::people::recipient::Recipient;
+use sayso::domain::people::role::{Member, MemberState, Role};
+use sayso::people::asks;
+use sayso::people::asks::{About, Answering, AppealAnswering, Desk, Wish};
+use sayso::people::members::{ActError, Acting};
 use sayso::store::{ActsReader, DutyRow, Store};
 
 use crate::support::TestDatabase;

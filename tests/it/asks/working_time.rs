@@ -4,7 +4,7 @@ use jiff::civil::{Weekday, time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use sayso::domain::working_time::{WorkingHours, WorkingTime};
+use sayso::domain::time::working_time::{WorkingHours, WorkingTime};
 
 proptest! {
     /// Exactly the promised time passes in working hours, over every kind of clock change.

@@ -1,10 +1,10 @@
 //! A year of asking: a budget holds few permissions, however often somebody asked.
 
 use jiff::ToSpan as _;
-use sayso::asks::{About, Wish};
 use sayso::domain::ask::AskKind;
 use sayso::domain::money::Money;
-use sayso::ops::explain::{Replay, explain};
+use sayso::operations::explain::{Replay, explain};
+use sayso::people::asks::{About, Wish};
 
 use super::town::{Town, YES, handset};
 use crate::support::TestDatabase;

@@ -1,7 +1,7 @@
 //! A year of purchases: of those inside the agreement none needs asking.
 
 use jiff::Timestamp;
-use sayso::ops::balances::Balances;
+use sayso::operations::balances::Balances;
 use simulator::{Clock, Play, population, year};
 use tokio::sync::mpsc;
 

@@ -6,9 +6,9 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use sayso::domain::agreement::Scope;
-use sayso::domain::limit::{Abroad, Committed, Counted, Limit};
-use sayso::domain::period::{Moment, Period};
+use sayso::domain::money::limit::{Abroad, Committed, Counted, Limit};
 use sayso::domain::shop::ShopIdentity;
+use sayso::domain::time::period::{Moment, Period};
 
 use super::{agreed, reasons};
 use crate::values::{a_request, category, gbp, limited, yes};

@@ -11,20 +11,20 @@ use proptest::test_runner::TestRunner;
 use serde::{Deserialize, Serialize};
 
 use sayso::domain::agreement::Agreement;
-use sayso::domain::authorisation::{
+use sayso::domain::decision::authorisation::{
     AuthorisationRequest, Decision, Facts, ProgrammeFacts, ProgrammeState,
 };
-use sayso::domain::decide::{VERSION, decide};
-use sayso::domain::home::Home;
+use sayso::domain::decision::decide::{VERSION, decide};
+use sayso::domain::decision::reason_code::ReasonCode;
 use sayso::domain::id::DecisionId;
-use sayso::domain::reason_code::ReasonCode;
-use sayso::domain::stream::Stream;
-use sayso::record::agreement::{agreement_rows, read_agreement};
-use sayso::record::decision::{
+use sayso::domain::money::stream::Stream;
+use sayso::domain::shop::home::Home;
+use sayso::ledger::record::agreement::{agreement_rows, read_agreement};
+use sayso::ledger::record::decision::{
     DECISION, NewDecision, RecordedDecision, content_digest, read_decision,
 };
-use sayso::record::facts::{FactsRecord, Versions};
-use sayso::record::row::Value;
+use sayso::ledger::record::facts::{FactsRecord, Versions};
+use sayso::ledger::record::row::Value;
 
 use super::properties::{any_facts, any_request};
 use super::reasons::cases;

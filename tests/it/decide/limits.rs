@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use jiff::civil::{Date, date};
 
 use sayso::domain::agreement::{Gate, Scope};
-use sayso::domain::authorisation::{
+use sayso::domain::decision::authorisation::{
     AuthorisationRequest, Continues, Facts, Presence, PurchaseKind,
 };
-use sayso::domain::limit::{Committed, CounterKey, Limit};
-use sayso::domain::merchant::Mcc;
-use sayso::domain::period::Period;
-use sayso::domain::reason::DeclineReason;
+use sayso::domain::decision::reason::DeclineReason;
+use sayso::domain::money::limit::{Committed, CounterKey, Limit};
+use sayso::domain::shop::merchant::Mcc;
+use sayso::domain::time::period::Period;
 
 use super::{agreed, reasons};
 use crate::values::{a_request, category, gbp, limited, some_facts, yes};

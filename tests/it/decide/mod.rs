@@ -13,9 +13,9 @@ mod reasons;
 use std::sync::Arc;
 
 use sayso::domain::agreement::Agreement;
-use sayso::domain::authorisation::{Approval, AuthorisationRequest, Decision, Facts};
-use sayso::domain::decide::decide;
-use sayso::domain::reason::DeclineReason;
+use sayso::domain::decision::authorisation::{Approval, AuthorisationRequest, Decision, Facts};
+use sayso::domain::decision::decide::decide;
+use sayso::domain::decision::reason::DeclineReason;
 
 use crate::values::some_facts;
 

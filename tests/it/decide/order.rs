@@ -5,16 +5,16 @@ use std::sync::Arc;
 use jiff::civil::{Date, time};
 
 use sayso::domain::agreement::{Answer, Gate, Hours, Scope, Term, TermDraft};
-use sayso::domain::authorisation::{
+use sayso::domain::ask::permission::Permission;
+use sayso::domain::card::CardState;
+use sayso::domain::decision::authorisation::{
     AuthorisationRequest, Facts, Presence, ProgrammeState, PurchaseKind,
 };
-use sayso::domain::card::CardState;
-use sayso::domain::limit::Limit;
-use sayso::domain::merchant::Mcc;
-use sayso::domain::period::Period;
-use sayso::domain::permission::Permission;
-use sayso::domain::person::PersonState;
-use sayso::domain::reason::DeclineReason;
+use sayso::domain::decision::reason::DeclineReason;
+use sayso::domain::money::limit::Limit;
+use sayso::domain::people::person::PersonState;
+use sayso::domain::shop::merchant::Mcc;
+use sayso::domain::time::period::Period;
 
 use super::{agreed, approved, facts_with, reasons};
 use crate::values::{a_draft, a_permission, a_request, category, gbp, no, yes};
@@ -135,8 +135,10 @@ fn the_most_specific_term_speaks() {
 #[test]
 fn a_term_about_another_shop_says_nothing() {
     let mut elsewhere = a_request();
-    elsewhere.merchant =
-        sayso::domain::merchant::Merchant::new(Some(Mcc::parse("5812").unwrap()), "Other Place");
+    elsewhere.merchant = sayso::domain::shop::merchant::Merchant::new(
+        Some(Mcc::parse("5812").unwrap()),
+        "Other Place",
+    );
     let facts = agreed(|agreement| {
         agreement.terms = vec![
             no(Scope::Shop(elsewhere.merchant.shop_key().unwrap())),

@@ -1,17 +1,17 @@
 //! A part of what is asked: what limits and money leave of it, and what is told where none is taken.
 
 use sayso::domain::agreement::{Gate, Scope};
-use sayso::domain::authorisation::{
+use sayso::domain::ask::permission::{Permission, Uses};
+use sayso::domain::decision::authorisation::{
     AuthorisationRequest, Continues, Decision, Facts, PartialAmounts, PurchaseKind,
 };
-use sayso::domain::decide::decide;
-use sayso::domain::limit::{Committed, Counted, CounterKey, Limit};
-use sayso::domain::margin::MarginPercent;
+use sayso::domain::decision::decide::decide;
+use sayso::domain::decision::reason::DeclineReason;
 use sayso::domain::money::Money;
-use sayso::domain::period::Period;
-use sayso::domain::permission::{Permission, Uses};
-use sayso::domain::reason::DeclineReason;
+use sayso::domain::money::limit::{Committed, Counted, CounterKey, Limit};
+use sayso::domain::money::margin::MarginPercent;
 use sayso::domain::shop::ShopIdentity;
+use sayso::domain::time::period::Period;
 
 use super::{agreed, approved, reasons, split};
 use crate::values::{a_permission, a_request, ask, category, gbp, limited, monday_morning, pot};
@@ -90,7 +90,7 @@ fn a_limit_on_how_often_and_a_word_of_the_list_leave_no_part() {
         .terms
         .push(limited(Scope::Gate(Gate::Online), Limit::Count { per: Period::Day, most: 0 }));
     let online = AuthorisationRequest {
-        presence: sayso::domain::authorisation::Presence::Remote,
+        presence: sayso::domain::decision::authorisation::Presence::Remote,
         ..asking(99_00)
     };
     assert_eq!(approved(&asking(99_00), &facts).amount, gbp(15_00));

@@ -6,17 +6,17 @@ use jiff::ToSpan as _;
 use jiff::civil::time;
 
 use sayso::domain::agreement::{Agreement, Answer, Gate, Hours, Scope, Term, TermDraft};
-use sayso::domain::authorisation::{
+use sayso::domain::ask::permission::Permission;
+use sayso::domain::card::CardState;
+use sayso::domain::decision::authorisation::{
     AuthorisationRequest, Continues, Facts, Presence, ProgrammeState,
 };
-use sayso::domain::card::CardState;
+use sayso::domain::decision::reason::DeclineReason;
 use sayso::domain::id::PermissionId;
-use sayso::domain::limit::{Committed, CounterKey, Limit};
-use sayso::domain::merchant::Mcc;
-use sayso::domain::period::Period;
-use sayso::domain::permission::Permission;
-use sayso::domain::person::PersonState;
-use sayso::domain::reason::DeclineReason;
+use sayso::domain::money::limit::{Committed, CounterKey, Limit};
+use sayso::domain::people::person::PersonState;
+use sayso::domain::shop::merchant::Mcc;
+use sayso::domain::time::period::Period;
 
 use super::{agreed, approved, facts_with, reasons};
 use crate::values::{

@@ -6,16 +6,18 @@ use std::sync::Arc;
 use jiff::civil::date;
 
 use sayso::domain::agreement::Scope;
-use sayso::domain::authorisation::{AuthorisationRequest, Continues, Facts, PartialAmounts};
 use sayso::domain::card::CardState;
-use sayso::domain::decide::decide;
+use sayso::domain::decision::authorisation::{
+    AuthorisationRequest, Continues, Facts, PartialAmounts,
+};
+use sayso::domain::decision::decide::decide;
+use sayso::domain::decision::reason::DeclineReason;
 use sayso::domain::id::PotId;
-use sayso::domain::limit::Limit;
+use sayso::domain::money::limit::Limit;
+use sayso::domain::money::stream::Stream;
+use sayso::domain::pot::release::{Every, Release};
 use sayso::domain::pot::{InPot, PotPlan};
-use sayso::domain::reason::DeclineReason;
-use sayso::domain::release::{Every, Release};
-use sayso::domain::stream::Stream;
-use sayso::record::facts::{FactsRecord, Versions};
+use sayso::ledger::record::facts::{FactsRecord, Versions};
 
 use super::{approved, facts_with, reasons, split};
 use crate::values::{a_pot, a_request, a_stream, category, gbp, limited, pot};

@@ -11,26 +11,26 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use sayso::domain::agreement::{Answer, Gate, Hours, Scope, Term, TermDraft};
-use sayso::domain::authorisation::{
+use sayso::domain::ask::permission::{Giver, Permission, Uses};
+use sayso::domain::card::CardState;
+use sayso::domain::decision::authorisation::{
     AuthorisationRequest, Continues, Decision, Facts, Holder, PartialAmounts, Presence,
     ProgrammeState, PurchaseKind,
 };
-use sayso::domain::card::CardState;
-use sayso::domain::decide::decide;
-use sayso::domain::home::Home;
+use sayso::domain::decision::decide::decide;
 use sayso::domain::id::PermissionId;
-use sayso::domain::limit::{Committed, Counted, CounterKey, Limit};
-use sayso::domain::margin::MarginPercent;
-use sayso::domain::merchant::{Category, Mcc, Merchant};
 use sayso::domain::money::Money;
-use sayso::domain::period::{Moment, Period};
-use sayso::domain::permission::{Giver, Permission, Uses};
-use sayso::domain::person::PersonState;
+use sayso::domain::money::limit::{Committed, Counted, CounterKey, Limit};
+use sayso::domain::money::margin::MarginPercent;
+use sayso::domain::money::stream::Stream;
+use sayso::domain::people::person::PersonState;
+use sayso::domain::pot::release::{Every, Release};
 use sayso::domain::pot::{InPot, PotPlan};
-use sayso::domain::release::{Every, Release};
+use sayso::domain::shop::home::Home;
+use sayso::domain::shop::merchant::{Category, Mcc, Merchant};
 use sayso::domain::shop::{ShopIdentity, ShopKey};
-use sayso::domain::stream::Stream;
-use sayso::record::facts::{FactsRecord, Versions};
+use sayso::domain::time::period::{Moment, Period};
+use sayso::ledger::record::facts::{FactsRecord, Versions};
 
 use super::agreed;
 use crate::values::{

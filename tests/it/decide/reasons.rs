@@ -5,21 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::{Date, time};
 
 use sayso::domain::agreement::{Answer, Gate, Hours, Scope, Term, TermDraft};
-use sayso::domain::authorisation::{
+use sayso::domain::ask::permission::{Permission, Uses};
+use sayso::domain::card::CardState;
+use sayso::domain::decision::authorisation::{
     AuthorisationRequest, Continues, Decision, Facts, Presence, ProgrammeState, PurchaseKind,
 };
-use sayso::domain::card::CardState;
-use sayso::domain::decide::decide;
-use sayso::domain::limit::{Committed, CounterKey, Limit};
-use sayso::domain::merchant::{Category, Mcc, Merchant};
+use sayso::domain::decision::decide::decide;
+use sayso::domain::decision::reason::DeclineReason;
+use sayso::domain::decision::reason_code::ReasonCode;
 use sayso::domain::money::Money;
-use sayso::domain::period::{Moment, Period};
-use sayso::domain::permission::{Permission, Uses};
-use sayso::domain::person::PersonState;
+use sayso::domain::money::limit::{Committed, CounterKey, Limit};
+use sayso::domain::people::person::PersonState;
 use sayso::domain::pot::InPot;
-use sayso::domain::reason::DeclineReason;
-use sayso::domain::reason_code::ReasonCode;
-use sayso::domain::release::{Every, Release};
+use sayso::domain::pot::release::{Every, Release};
+use sayso::domain::shop::merchant::{Category, Mcc, Merchant};
+use sayso::domain::time::period::{Moment, Period};
 
 use super::{agreed, facts_with, reasons};
 use crate::values::{

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use sayso::domain::agreement::Scope;
-use sayso::domain::dispute::{Funds, Outcome};
-use sayso::domain::limit::CounterKey;
 use sayso::domain::money::Money;
-use sayso::domain::period::Period;
-use sayso::domain::position::{MessageKind, Position};
-use sayso::domain::presentment::Standing;
+use sayso::domain::money::limit::CounterKey;
 use sayso::domain::purchase::IssuerWord;
+use sayso::domain::purchase::dispute::{Funds, Outcome};
+use sayso::domain::purchase::position::{MessageKind, Position};
+use sayso::domain::purchase::presentment::Standing;
+use sayso::domain::time::period::Period;
 use sayso::ledger::book::LedgerError;
 use sayso::ledger::posting::PostingKind;
 

@@ -13,26 +13,26 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use sayso::domain::agreement::{Agreement, Gate, Scope, Term, TermDraft};
-use sayso::domain::authorisation::{Presence, PurchaseKind};
-use sayso::domain::dispute::{DisputeReport, Funds, Outcome};
-use sayso::domain::hold::Hold;
+use sayso::domain::decision::authorisation::{Presence, PurchaseKind};
 use sayso::domain::id::{PermissionId, PostingId, PotId, PurchaseId};
-use sayso::domain::limit::{Abroad, Committed, Counted, Limit};
-use sayso::domain::margin::{Margin, MarginPercent};
 use sayso::domain::money::Money;
-use sayso::domain::period::Period;
-use sayso::domain::person::PersonState;
-use sayso::domain::position::{MessageKind, Position};
+use sayso::domain::money::limit::{Abroad, Committed, Counted, Limit};
+use sayso::domain::money::margin::{Margin, MarginPercent};
+use sayso::domain::people::person::PersonState;
 use sayso::domain::pot::{Source, drain};
-use sayso::domain::presentment::Standing;
+use sayso::domain::purchase::dispute::{DisputeReport, Funds, Outcome};
+use sayso::domain::purchase::hold::Hold;
+use sayso::domain::purchase::position::{MessageKind, Position};
+use sayso::domain::purchase::presentment::Standing;
 use sayso::domain::purchase::{Anomalies, IssuerWord, Place, Promise, PromiseState, Purchase};
 use sayso::domain::shop::ShopIdentity;
+use sayso::domain::time::period::Period;
 use sayso::ledger::account::Account;
 use sayso::ledger::book::{Book, Cause, LedgerError, Owner, PotBalance, Pots, PurchaseKey};
 use sayso::ledger::posting::{Head, PostingKind, Transfer};
 use sayso::ledger::postings::{captured, disputed, loaded, refunded, settled};
-use sayso::record::purchase::{hold_rows, purchase_digest, purchase_row};
-use sayso::record::row::Digest;
+use sayso::ledger::record::purchase::{hold_rows, purchase_digest, purchase_row};
+use sayso::ledger::record::row::Digest;
 
 use crate::values::{
     a_draft, a_permission, a_pot, a_request, an_agreement, category, gbp, monday_morning, pot,
@@ -538,8 +538,8 @@ const fn open(total: Money) -> Standing {
 }
 
 /// The permission of this number, which may be used [`USES`] times.
-fn permission(number: u128) -> sayso::domain::permission::Permission {
-    sayso::domain::permission::Permission {
+fn permission(number: u128) -> sayso::domain::ask::permission::Permission {
+    sayso::domain::ask::permission::Permission {
         id: PermissionId::new(uuid::Uuid::from_u128(number)),
         uses_left: USES,
         ..a_permission()

@@ -1,12 +1,12 @@
 //! What a person hears of a purchase after the answer, and how it then stands: lives in order, and
 //! the same in every order.
 
-use sayso::domain::dispute::Outcome;
-use sayso::domain::issuer_refusal::{IssuerRefusal, IssuerRefused};
-use sayso::domain::presentment::Standing;
 use sayso::domain::purchase::Purchase;
-use sayso::domain::purchase_notice::{Around, PurchaseNotice, notices};
-use sayso::domain::purchase_state::{OurAnswer, PurchaseState, state_of};
+use sayso::domain::purchase::dispute::Outcome;
+use sayso::domain::purchase::issuer_refusal::{IssuerRefusal, IssuerRefused};
+use sayso::domain::purchase::notice::{Around, PurchaseNotice, notices};
+use sayso::domain::purchase::presentment::Standing;
+use sayso::domain::purchase::state::{OurAnswer, PurchaseState, state_of};
 
 use super::{Desk, a_purchase, closed, open, report, word};
 use crate::values::gbp;

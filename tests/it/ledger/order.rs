@@ -6,10 +6,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use sayso::domain::dispute::{Funds, Outcome};
-use sayso::domain::limit::{Committed, CounterKey};
 use sayso::domain::money::Money;
-use sayso::domain::presentment::Standing;
+use sayso::domain::money::limit::{Committed, CounterKey};
+use sayso::domain::purchase::dispute::{Funds, Outcome};
+use sayso::domain::purchase::presentment::Standing;
 use sayso::ledger::book::PotBalance;
 
 use super::{DISPUTES, Desk, closed, open, report, word};

@@ -1,6 +1,6 @@
 //! The table of postings: what each event moves.
 
-use sayso::domain::presentment::Standing;
+use sayso::domain::purchase::presentment::Standing;
 
 use super::{Desk, closed, open, word};
 use crate::values::gbp;

@@ -5,8 +5,8 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use sayso::domain::dispute::{Funds, Outcome};
-use sayso::domain::presentment::Standing;
+use sayso::domain::purchase::dispute::{Funds, Outcome};
+use sayso::domain::purchase::presentment::Standing;
 
 use super::{DISPUTES, Desk, closed, open, permission, report, word};
 use crate::values::gbp;

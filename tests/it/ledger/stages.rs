@@ -9,9 +9,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use sayso::domain::own_pot::{End, Goal, Move};
+use sayso::domain::pot::own::{End, Goal, Move};
+use sayso::domain::pot::release::{Every, Release};
 use sayso::domain::pot::{InPot, PotPlan};
-use sayso::domain::release::{Every, Release};
 use sayso::ledger::book::PotBalance;
 use sayso::ledger::posting::PostingKind;
 use sayso::ledger::postings::moved;

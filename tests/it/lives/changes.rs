@@ -2,14 +2,16 @@
 //! so these are the values that one would make.
 
 use jiff::{Timestamp, ToSpan as _};
-use sayso::domain::authorisation::{AuthorisationRequest, PartialAmounts, Presence, PurchaseKind};
-use sayso::domain::dispute::{DisputeReport, Funds, Outcome};
-use sayso::domain::merchant::{Mcc, Merchant};
+use sayso::domain::decision::authorisation::{
+    AuthorisationRequest, PartialAmounts, Presence, PurchaseKind,
+};
 use sayso::domain::money::Money;
-use sayso::domain::position::{MessageKind, Position};
-use sayso::domain::presentment::{
+use sayso::domain::purchase::dispute::{DisputeReport, Funds, Outcome};
+use sayso::domain::purchase::position::{MessageKind, Position};
+use sayso::domain::purchase::presentment::{
     Change, Direction, EventBody, HoldChange, IssuerEvent, Presentment, PurchaseReport,
 };
+use sayso::domain::shop::merchant::{Mcc, Merchant};
 
 use super::message::{A_MONTH_PASSES, Answer, Groups, MARK, Message, Said, Tongue};
 use super::table::{Life, minor};

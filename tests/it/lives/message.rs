@@ -4,10 +4,10 @@ use std::fmt::Debug;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use sayso::domain::authorisation::AuthorisationRequest;
+use sayso::card_path::issuers::{Told, Verdict};
+use sayso::domain::decision::authorisation::AuthorisationRequest;
 use sayso::domain::id::CardToken;
-use sayso::domain::presentment::{EventBody, IssuerEvent};
-use sayso::issuers::{Told, Verdict};
+use sayso::domain::purchase::presentment::{EventBody, IssuerEvent};
 
 use super::table::Life;
 

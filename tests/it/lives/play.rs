@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::iter;
 use std::sync::Arc;
 
-use sayso::authorise::{Question, authorise};
+use sayso::card_path::authorise::{Question, authorise};
+use sayso::card_path::lifecycle;
 use sayso::domain::id::CardToken;
-use sayso::lifecycle;
 
 use super::ends::{left, moved};
 use super::message::{ANY_CARD, Message, Tongue};

@@ -1,7 +1,7 @@
 //! A life in Stripe's words: real messages of Stripe, read by the gateway's own adapter.
 
 use jiff::{Timestamp, ToSpan as _};
-use sayso::issuers::{Issuer, Origin};
+use sayso::card_path::issuers::{Issuer, Origin};
 use serde_json::{Value, json};
 
 use super::message::{A_MONTH_PASSES, Answer, Groups, MARK, Message, Said, Tongue};

@@ -1,8 +1,8 @@
 //! A life as one issuer tells it, and how its messages are taken in.
 
 use jiff::{Timestamp, ToSpan as _};
-use sayso::domain::presentment::IssuerEvent;
-use sayso::record::event::ReceivedEvent;
+use sayso::domain::purchase::presentment::IssuerEvent;
+use sayso::ledger::record::event::ReceivedEvent;
 
 use super::message::{Message, Said, Tongue};
 use super::table::Life;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use sayso::authorise::{Question, authorise};
-use sayso::lifecycle;
+use sayso::card_path::authorise::{Question, authorise};
+use sayso::card_path::lifecycle;
 
 use super::ends::{left, moved, noted};
 use super::message::{Answer, Message, Said, Tongue};

@@ -1,10 +1,10 @@
 //! Answers that surprised people: a card check abroad, a pump, a till that takes no part, a meal in
 //! two authorisations, a price that moved, midnight, a card in somebody else's hands.
 
-use sayso::domain::home::UnknownCountry;
+use sayso::domain::card::safety::{Custody, Holder};
 use sayso::domain::id::CustodyId;
-use sayso::domain::safety::{Custody, Holder};
-use sayso::ops::explain::{Explanation, explain};
+use sayso::domain::shop::home::UnknownCountry;
+use sayso::operations::explain::{Explanation, explain};
 use serde_json::{Value, json};
 
 use crate::support::TestDatabase;
@@ -170,7 +170,7 @@ async fn several_holds_at_one_shop_are_one_use_of_an_ok(database: TestDatabase) 
     let sql = "UPDATE permission SET open_minor = open_minor + 1";
     sqlx::query(sql).execute(&mut meddling).await.unwrap();
     sqlx::Connection::close(meddling).await.unwrap();
-    let proof = sayso::ops::verify(world.app.store(), None).await.unwrap();
+    let proof = sayso::operations::verify(world.app.store(), None).await.unwrap();
     assert_eq!(proof.findings.len(), 1, "{}", proof.to_text());
     assert_eq!(proof.findings[0].table, "permission");
     world.app.stop().await;

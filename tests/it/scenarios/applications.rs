@@ -141,7 +141,7 @@ fn apply_and_die(database: &TestDatabase, file: &str, commits: u32) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sayso"));
     database.give_key(&mut command);
     let ended = command
-        .env(sayso::crash::VARIABLE, format!("committed:{commits}"))
+        .env(sayso::platform::crash::VARIABLE, format!("committed:{commits}"))
         .args(["--database", &database.url, "programme", "apply"])
         .arg(&path)
         .current_dir(folder.path())
@@ -187,8 +187,8 @@ async fn a_file_that_broke_off_is_finished_before_the_next_one(database: TestDat
     apply_and_die(&database, &many(PEOPLE, 5, 50), 4);
     assert_eq!(half_way(&database).await.1, "1");
     // The next file is about something else: what broke off has come first, whole.
-    let ids = sayso::ids::NewIds::default();
-    let now = sayso::clock::Clock::system().now();
+    let ids = sayso::platform::ids::NewIds::default();
+    let now = sayso::platform::clock::Clock::system().now();
     let third = many(PEOPLE, 5, 60);
     let done = apply(&store, &ids, now, &third, RULES).await.unwrap();
     assert_eq!((done.version, done.agreements), (3, PEOPLE));

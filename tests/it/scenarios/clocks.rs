@@ -1,6 +1,6 @@
 //! Clocks that are wrong: which of two came first is decided by the chain, not by a clock.
 
-use sayso::clock::Clock;
+use sayso::platform::clock::Clock;
 
 use crate::caller::{Caller, ask_at_once};
 use crate::support::TestDatabase;

@@ -4,8 +4,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use sayso::clock::Clock;
-use sayso::ids::NewIds;
+use sayso::platform::clock::Clock;
+use sayso::platform::ids::NewIds;
 use sayso::programme::apply::apply;
 use sayso::store::Store;
 use sqlx::Connection as _;
@@ -34,7 +34,7 @@ impl Gateway {
     /// As [`Self::start`], to be killed when it reaches `place` for the `times`-th time.
     pub(crate) async fn start_to_crash(database: &TestDatabase, place: &str, times: u32) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sayso"));
-        command.env(sayso::crash::VARIABLE, format!("{place}:{times}"));
+        command.env(sayso::platform::crash::VARIABLE, format!("{place}:{times}"));
         let gateway = Self::spawn(database, command);
         gateway.caller().until_ready(true).await;
         gateway
@@ -113,7 +113,7 @@ pub(crate) async fn prepare(database: &TestDatabase, file: &str) -> Store {
 }
 
 pub(crate) async fn prove(store: &Store) {
-    let proof = sayso::ops::verify(store, None).await.unwrap();
+    let proof = sayso::operations::verify(store, None).await.unwrap();
     assert!(proof.is_clean(), "{}", proof.to_text());
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sayso::app::{App, AppSettings};
+use sayso::app::gateway::{App, AppSettings};
 use sqlx::{AssertSqlSafe, Executor as _};
 
 use super::faults::{Lock, Wire, slow_down, speed_up};

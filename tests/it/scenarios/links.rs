@@ -323,8 +323,9 @@ async fn a_refund_in_a_third_currency_is_kept_aside(database: TestDatabase) {
 async fn book_together(world: &World, messages: &[Value]) {
     let decode = |message: &Value| {
         let text = message.to_string();
-        let event = sayso::issuers::Issuer::Stripe.decode_event(text.as_bytes()).unwrap();
-        sayso::record::event::ReceivedEvent {
+        let event =
+            sayso::card_path::issuers::Issuer::Stripe.decode_event(text.as_bytes()).unwrap();
+        sayso::ledger::record::event::ReceivedEvent {
             programme: "riverside".parse().unwrap(),
             connection: CONNECTION.parse().unwrap(),
             event,
@@ -335,7 +336,7 @@ async fn book_together(world: &World, messages: &[Value]) {
     let events: Vec<_> = messages.iter().map(decode).collect();
     let app = &world.app;
     let mut tx = app.store().begin().await.unwrap();
-    sayso::lifecycle::book(&mut tx, app.directory(), app.ids(), &events).await.unwrap();
+    sayso::card_path::lifecycle::book(&mut tx, app.directory(), app.ids(), &events).await.unwrap();
     tx.commit().await.unwrap();
 }
 

@@ -2,9 +2,9 @@
 
 use std::iter;
 
-use sayso::app::App;
+use sayso::app::gateway::App;
 use sayso::domain::money::Money;
-use sayso::ops::explain::{Replay, explain};
+use sayso::operations::explain::{Replay, explain};
 use serde_json::{Value, json};
 
 use crate::support::TestDatabase;

@@ -1,7 +1,7 @@
 //! Amounts, currencies and the calendar, pots, and shops of every description.
 
 use jiff::ToSpan as _;
-use sayso::ops::explain::{Replay, explain};
+use sayso::operations::explain::{Replay, explain};
 use sayso::programme::apply::apply;
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use sayso::ids::NewIds;
+use sayso::platform::ids::NewIds;
 use sayso::programme::apply::apply;
 use sqlx::Executor as _;
 use tokio::task::JoinSet;

@@ -1,6 +1,6 @@
 //! Money that people steer alone: held back, in pots of their own words, moved between them.
 
-use sayso::ops::explain::{Replay, explain};
+use sayso::operations::explain::{Replay, explain};
 use sayso::programme::apply::apply;
 use serde_json::{Value, json};
 

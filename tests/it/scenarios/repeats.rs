@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use sayso::authorise::{Question, authorise};
-use sayso::issuers::{Issuer, Origin};
+use sayso::card_path::authorise::{Question, authorise};
+use sayso::card_path::issuers::{Issuer, Origin};
 use serde_json::{Map, Value, json};
 
 use crate::caller::{Caller, ask_at_once, tell_at_once};
@@ -81,7 +81,7 @@ async fn scenario_06_what_was_committed_before_a_crash_is_the_answer_after_it(
 }
 
 /// Two ways in: a second gateway on PostgreSQL, the same one on SQLite.
-async fn two_ways(world: &World) -> ([Caller; 2], Option<sayso::app::App>) {
+async fn two_ways(world: &World) -> ([Caller; 2], Option<sayso::app::gateway::App>) {
     match world.database.kind {
         DatabaseKind::Postgres => {
             let second = world.another().await;
@@ -91,7 +91,7 @@ async fn two_ways(world: &World) -> ([Caller; 2], Option<sayso::app::App>) {
     }
 }
 
-async fn done(world: World, second: Option<sayso::app::App>) {
+async fn done(world: World, second: Option<sayso::app::gateway::App>) {
     if let Some(second) = second {
         second.stop().await;
     }

@@ -4,7 +4,7 @@ use std::slice;
 use std::time::Duration;
 
 use jiff::ToSpan as _;
-use sayso::app::{App, AppSettings};
+use sayso::app::gateway::{App, AppSettings};
 
 use crate::caller::until;
 use crate::support::TestDatabase;
@@ -55,7 +55,7 @@ async fn a_served_gateway_seals_each_programme_at_its_own_midnight(database: Tes
     for gateway in gateways {
         gateway.stop().await;
     }
-    let proof = sayso::ops::verify(world.app.store(), None).await.unwrap();
+    let proof = sayso::operations::verify(world.app.store(), None).await.unwrap();
     assert!(proof.is_clean(), "{}", proof.to_text());
     assert_eq!(proof.counts.of("seal"), 2);
 }

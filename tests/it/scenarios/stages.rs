@@ -1,6 +1,6 @@
 //! Money that comes in stages: at local midnight, to the second, and never a penny more or less.
 
-use sayso::ops::explain::{Replay, explain};
+use sayso::operations::explain::{Replay, explain};
 use sayso::programme::apply::apply;
 use serde_json::json;
 

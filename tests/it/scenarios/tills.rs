@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use sayso::app::{App, AppSettings};
-use sayso::clock::Clock;
-use sayso::ids::NewIds;
+use sayso::app::gateway::{App, AppSettings};
+use sayso::people::tokens::{ISSUER, Tokens};
+use sayso::platform::clock::Clock;
+use sayso::platform::ids::NewIds;
 use sayso::store::Store;
-use sayso::tokens::{ISSUER, Tokens};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;

@@ -6,7 +6,7 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, ToSpan as _};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use reqwest::Method;
-use sayso::tokens::{Haste, RotateError};
+use sayso::people::tokens::{Haste, RotateError};
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
 

@@ -1,8 +1,8 @@
 //! A database from before limits followed refunds, written by the version of then: it is proved as
 //! it is, and goes on by the rules of now.
 
-use sayso::app::App;
-use sayso::clock::Clock;
+use sayso::app::gateway::App;
+use sayso::platform::clock::Clock;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _};
 
@@ -109,7 +109,7 @@ async fn refunds_from_before_stay_as_they_were_counted(database: TestDatabase) {
     start(&database, &clock).await.stop().await;
     insert_all(&database).await;
     let app = start(&database, &clock).await;
-    let proof = || async { sayso::ops::verify(app.store(), None).await.unwrap() };
+    let proof = || async { sayso::operations::verify(app.store(), None).await.unwrap() };
     assert!(proof().await.is_clean(), "{}", proof().await.to_text());
     assert_eq!(counter(&database).await, [["4500", "4"]], "what came back did not count then");
 

@@ -2,8 +2,8 @@
 //! issuer never confirms are told.
 
 use jiff::ToSpan as _;
-use sayso::ops::exceptions;
-use sayso::upkeep::Done;
+use sayso::operations::exceptions;
+use sayso::operations::upkeep::Done;
 use serde_json::json;
 
 use crate::support::TestDatabase;

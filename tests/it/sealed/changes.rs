@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use sayso::config::KeyPlace;
+use sayso::platform::config::KeyPlace;
 use sayso::store::KeyStanding;
 use tempfile::TempDir;
 

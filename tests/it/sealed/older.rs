@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use sayso::app::App;
-use sayso::clock::Clock;
+use sayso::app::gateway::App;
+use sayso::platform::clock::Clock;
 use sayso::programme::apply::apply;
 use sayso::programme::show::show;
 use sqlx::migrate::Migrator;
@@ -126,7 +126,7 @@ async fn an_older_database_migrates_seals_its_secrets_and_verifies(database: Tes
     let current = app.tokens().keys(clock.now()).await.unwrap();
     assert!(current.iter().any(|key| key.id == SIGNED), "{current:?}");
 
-    let proof = sayso::ops::verify(app.store(), None).await.unwrap();
+    let proof = sayso::operations::verify(app.store(), None).await.unwrap();
     assert!(proof.is_clean(), "{}", proof.to_text());
     assert_eq!(proof.counts.of("decision"), 4);
     app.stop().await;

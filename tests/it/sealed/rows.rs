@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use sayso::app::App;
-use sayso::config::KeyPlace;
+use sayso::app::gateway::App;
+use sayso::platform::config::KeyPlace;
 use sayso::store::StoreError;
 use secrecy::ExposeSecret as _;
 
@@ -156,7 +156,7 @@ async fn another_key_or_none_is_told_with_what_to_do(database: TestDatabase) {
 
     // What needs no secret needs no key.
     let store = world.database.bare_store().await;
-    assert!(sayso::ops::verify(&store, None).await.unwrap().is_clean());
+    assert!(sayso::operations::verify(&store, None).await.unwrap().is_clean());
     let shown = sayso::programme::show::show(&store, &"riverside".parse().unwrap()).await.unwrap();
     assert!(shown.unwrap().contains("value = \"(kept)\""));
     assert!(matches!(store.secrets(world.now()).await, Err(StoreError::Key(_))));

@@ -5,8 +5,8 @@ use jiff::ToSpan as _;
 use sayso::domain::agreement::{Agreement, Scope};
 use sayso::domain::shop::ShopKey;
 use sayso::programme::apply::{ApplyError, apply};
+use sayso::programme::rules::RulesTexts;
 use sayso::programme::show::show;
-use sayso::rules::RulesTexts;
 
 use crate::agreements::village::{Village, peopled};
 use crate::support::TestDatabase;
@@ -157,15 +157,16 @@ async fn a_decision_keeps_the_shop_that_it_saw(database: TestDatabase) {
     assert_eq!(over.reason(), "over_period");
     let rows = village.world.database.rows("SELECT facts FROM decision").await;
     let facts: serde_json::Value = serde_json::from_str(rows[0][0].as_str()).unwrap();
-    assert_eq!(facts["shops"], sayso::rules::built_in_shops().version());
+    assert_eq!(facts["shops"], sayso::programme::rules::built_in_shops().version());
     assert_eq!(facts["shop"], ShopKey::from_name("Tesco").unwrap().to_string());
     // The table forgets the shop: what was decided stays decided.
     assert_eq!(village.goes_by(&file, NO_SHOPS).await, Ok(0));
     let same = village.world.database.rows("SELECT merchant FROM decision").await;
     assert!(same[0][0].contains("TESCO PFS"), "{same:?}");
     let (store, directory) = (village.store(), village.world.app.directory());
-    let explained = sayso::ops::explain::explain(store, directory, &over.decision()).await.unwrap();
-    assert_eq!(explained[0].replay, sayso::ops::explain::Replay::Same);
+    let explained =
+        sayso::operations::explain::explain(store, directory, &over.decision()).await.unwrap();
+    assert_eq!(explained[0].replay, sayso::operations::explain::Replay::Same);
     assert!(village.world.ask(&at("B", "TESCO PFS 4231", 21_00)).await.is_approved());
     village.world.check().await;
 }

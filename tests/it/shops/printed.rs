@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use sayso::domain::agreement::Scope;
-use sayso::domain::merchant::{Mcc, Merchant};
+use sayso::domain::shop::merchant::{Mcc, Merchant};
+use sayso::domain::shop::table::{ShopKind, ShopTable};
 use sayso::domain::shop::{ShopIdentity, ShopKey};
-use sayso::domain::shop_table::{ShopKind, ShopTable};
-use sayso::rules::{built_in_shops, parse_shops};
+use sayso::programme::rules::{built_in_shops, parse_shops};
 
 const LINES: &str = include_str!("../../fixtures/printed.csv");
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use sayso::domain::agreement::{Answer, Decider, Scope, Term, TermDraft};
-use sayso::domain::authorisation::Facts;
-use sayso::domain::decide::decide;
-use sayso::domain::merchant::{Category, Mcc};
-use sayso::rules::built_in;
+use sayso::domain::decision::authorisation::Facts;
+use sayso::domain::decision::decide::decide;
+use sayso::domain::shop::merchant::{Category, Mcc};
+use sayso::programme::rules::built_in;
 
 use crate::support::TestDatabase;
 use crate::values::{a_request, category, some_facts};
@@ -38,7 +38,7 @@ fn about(scope: Scope, answer: Answer) -> Term {
 }
 
 fn answer(terms: Vec<Term>) -> String {
-    use sayso::domain::authorisation::Decision;
+    use sayso::domain::decision::authorisation::Decision;
     match decide(&a_request(), &at_a_casino_hotel(terms)) {
         Decision::Approve(approval) => format!("paid under {}", approval.matched),
         Decision::Decline(reasons) => format!("{:?}", reasons.first),

@@ -4,26 +4,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sayso::agreements::{Answering, Desk, answer};
-use sayso::authorise::{Question, withdraw};
-use sayso::clock::{Clock, Hand};
-use sayso::committer::{Committer, CommitterSettings};
-use sayso::domain::authorisation::{AuthorisationRequest, PartialAmounts, Presence, PurchaseKind};
+use sayso::card_path::authorise::{Question, withdraw};
+use sayso::card_path::committer::{Committer, CommitterSettings};
+use sayso::domain::agreement::proposal::{How, Said, Session};
+use sayso::domain::decision::authorisation::{
+    AuthorisationRequest, PartialAmounts, Presence, PurchaseKind,
+};
 use sayso::domain::id::{ProgrammeId, SealId};
-use sayso::domain::merchant::{Mcc, Merchant};
 use sayso::domain::money::Money;
-use sayso::domain::position::{MessageKind, Position};
-use sayso::domain::presentment::{
+use sayso::domain::purchase::position::{MessageKind, Position};
+use sayso::domain::purchase::presentment::{
     Direction, EventBody, IssuerEvent, Presentment, PurchaseReport, Standing, StandingReport,
 };
-use sayso::domain::proposal::{How, Said, Session};
-use sayso::ids::NewIds;
-use sayso::members::Acting;
-use sayso::ops::seal;
-use sayso::pots::{NewGoal, Wish, hold_back, let_pay, move_money, open_goal};
+use sayso::domain::shop::merchant::{Mcc, Merchant};
+use sayso::finance::seal;
+use sayso::ledger::record::event::ReceivedEvent;
+use sayso::people::agreements::{Answering, Desk, answer};
+use sayso::people::members::Acting;
+use sayso::people::pots::{NewGoal, Wish, hold_back, let_pay, move_money, open_goal};
+use sayso::platform::clock::{Clock, Hand};
+use sayso::platform::ids::NewIds;
 use sayso::programme::apply::{Waiting, apply};
 use sayso::programme::directory::Directory;
-use sayso::record::event::ReceivedEvent;
 use sayso::store::Store;
 
 use crate::support::TestDatabase;

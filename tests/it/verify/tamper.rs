@@ -1,12 +1,12 @@
 //! Changing rows behind the gateway's back, with every guard of the database switched off.
 
 use sayso::ledger::posting::{JOURNAL, POSTING};
+use sayso::ledger::record::agreement::{AGREEMENT, TERM};
+use sayso::ledger::record::decision::DECISION;
+use sayso::ledger::record::event::{ISSUER_EVENT, PRESENTMENT};
+use sayso::ledger::record::purchase::{HOLD, PURCHASE};
+use sayso::ledger::record::row::{Column, Kind, Table, Value};
 use sayso::ledger::seal::SEAL;
-use sayso::record::agreement::{AGREEMENT, TERM};
-use sayso::record::decision::DECISION;
-use sayso::record::event::{ISSUER_EVENT, PRESENTMENT};
-use sayso::record::purchase::{HOLD, PURCHASE};
-use sayso::record::row::{Column, Kind, Table, Value};
 use sayso::store::{BUDGET, COUNTER, LOAD, POT, WITHDRAWAL};
 use sqlx::error::DatabaseError;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, Row as _};

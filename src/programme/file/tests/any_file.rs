@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::release::{Every, Release};
-use crate::domain::role::MemberState;
-use crate::domain::shop_table::{Print, ShopKind};
+use crate::domain::people::role::MemberState;
+use crate::domain::pot::release::{Every, Release};
+use crate::domain::shop::table::{Print, ShopKind};
 
 /// A text as people write it, with what TOML must escape.
 fn words() -> impl Strategy<Value = String> {

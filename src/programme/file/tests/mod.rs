@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use jiff::civil::{date, time};
 
 use crate::domain::agreement::{Answer, Decider, Gate, Hours, TermDraft};
-use crate::domain::home::UnknownCountry;
-use crate::domain::limit::Limit;
-use crate::domain::merchant::Mcc;
-use crate::domain::period::Period;
+use crate::domain::money::limit::Limit;
 use crate::domain::shop::ShopKey;
+use crate::domain::shop::home::UnknownCountry;
+use crate::domain::shop::merchant::Mcc;
+use crate::domain::time::period::Period;
 
 use super::*;
 

@@ -1,0 +1,44 @@
+//! `sayso demo`: the whole thing on one machine.
+
+use std::net::SocketAddr;
+
+use secrecy::ExposeSecret as _;
+
+use super::{Common, Ending, Failure, result};
+use crate::app::demo::{Demo, DemoSettings, run};
+
+pub(super) async fn demo(
+    common: &Common,
+    exit: bool,
+    listen: SocketAddr,
+    seed: u64,
+) -> Result<Ending, Failure> {
+    let database_url = common.database.as_ref().map(|url| url.expose_secret().to_owned());
+    let key = match &database_url {
+        Some(_) => Some(common.config(None)?.key.value),
+        None => None,
+    };
+    let settings = DemoSettings { listen, database_url, key, seed };
+    let print = |line: String| {
+        // Whoever stopped reading does not stop the demo.
+        result(format_args!("{line}\n")).ok();
+    };
+    let demo = run(settings, print).await.map_err(|error| Failure::new(format!("{error:#}")))?;
+    let Demo { app, database_url, is_clean } = demo;
+    if !exit {
+        result(look(&app.address(), &database_url))?;
+        tokio::signal::ctrl_c().await.map_err(|error| Failure::of(&error))?;
+    }
+    app.stop().await;
+    Ok(if is_clean { Ending::Done } else { Ending::NotInOrder })
+}
+
+fn look(address: &SocketAddr, database_url: &str) -> String {
+    format!(
+        "\nStill serving. Press Ctrl-C to end. Where to look:\n  \
+         http://{address}/readyz and http://{address}/metrics\n  \
+         sayso explain <decision or iauth_…> --database {database_url}\n  \
+         sayso balances --database {database_url}\n  \
+         sayso verify   --database {database_url}\n"
+    )
+}

@@ -1,0 +1,391 @@
+//! The command line. Results go to stdout, talk goes to stderr.
+
+mod demo;
+mod doctor;
+mod logs;
+mod programme;
+mod reports;
+mod rules;
+mod serve;
+mod tokens;
+
+use std::error::Error;
+use std::fmt::{self, Write as _};
+use std::io;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::platform::config::{Config, ConfigError, Flags};
+use crate::store::{Connections, Store, StoreError, create_private_folder};
+
+/// A prepaid-card budget gateway for spending that the person controls.
+///
+/// Settings come from flags, else from SAYSO_* variables, else from sayso.toml.
+#[derive(Debug, Parser)]
+#[command(name = "sayso", version, arg_required_else_help = true)]
+#[command(
+    after_help = "Ends with 0 when done, 1 when something failed or is not in order, 2 when \
+                        the command was not understood, 75 when the database could not be used, \
+                        78 when the settings are not in order."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+struct Common {
+    /// The database's address; `sayso doctor` says where it came from
+    #[arg(long, global = true, value_name = "sqlite:FILE|postgres://…")]
+    database: Option<SecretString>,
+    /// How results are written
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text, value_name = "FORM")]
+    output: Output,
+}
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people
+    Text,
+    /// For machines
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Shows the whole thing on this machine: a fresh database, three people, a week of purchases
+    Demo {
+        /// Ends after the proof, with 1 if anything was off; else it keeps serving
+        #[arg(long)]
+        exit: bool,
+        /// Where to listen; port 0 takes any free port
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+        listen: SocketAddr,
+        /// Which week is played: the same number, the same week
+        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+        seed: u64,
+    },
+    /// Runs the gateway until it is told to stop
+    Serve {
+        /// Where to listen, such as 127.0.0.1:8080
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<String>,
+    },
+    /// Creates the database or brings it up to date
+    Migrate,
+    /// Checks settings, database, clock and connections; shows where settings come from
+    Doctor {
+        /// Goes on with a database that lacks what was committed, once it has been made up for
+        #[arg(long)]
+        accept_loss: bool,
+    },
+    /// Creates, updates and shows programmes
+    Programme {
+        #[command(subcommand)]
+        command: ProgrammeCommand,
+    },
+    /// Checks merchant rules
+    Rules {
+        #[command(subcommand)]
+        command: RulesCommand,
+    },
+    /// Shows what every pot holds, and what each programme owes and keeps besides
+    Balances,
+    /// Says why a purchase was decided as it was, by deciding it again from the recorded facts
+    Explain {
+        /// A decision, or the issuer's reference of a question or a purchase
+        id: String,
+    },
+    /// Makes a token for an account, for calling the API; or makes one count no more
+    Token {
+        /// Which programme
+        #[arg(long, value_name = "ID")]
+        programme: String,
+        /// For whom
+        #[arg(long, value_name = "ID", required_unless_present = "revoke")]
+        member: Option<String>,
+        /// The token that counts no more: all of it, or its own name (its claim jti). Ends with 1 if no
+        /// such token was given out here
+        #[arg(long, value_name = "JTI|TOKEN", conflicts_with = "member")]
+        revoke: Option<String>,
+    },
+    /// Shows and rotates the keys that tokens are signed with, and seals secrets with another key
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
+    /// Writes what the API offers, as OpenAPI 3.1
+    Openapi,
+    /// Lists what the books could not explain, with cause and age
+    Exceptions,
+    /// Seals the ledger as it is now, and shows the roots: whoever keeps one can prove later that
+    /// nothing sealed was changed. A gateway does so at each midnight
+    Seal {
+        /// Which programme; all of them if it is left out
+        #[arg(long, value_name = "ID")]
+        programme: Option<String>,
+    },
+    /// Proves the ledger: chains, balances and seals; names the first row that is wrong
+    Verify,
+}
+
+#[derive(Debug, Subcommand)]
+enum ProgrammeCommand {
+    /// Creates or updates a programme from its file: all of it or nothing, any number of times
+    Apply {
+        /// The programme's file; merchant-rules/demo.toml is one to begin with
+        file: PathBuf,
+        /// The merchant rules that the programme goes by, instead of those that come with Sayso: a
+        /// folder with categories.toml, shops.toml or both, or one of them
+        #[arg(long, value_name = "FILE")]
+        rules: Option<PathBuf>,
+    },
+    /// Writes a programme as a file, without its secrets
+    Show {
+        /// Which; needed when there are several
+        id: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum KeysCommand {
+    /// Lists the keys with their states
+    List,
+    /// The next key signs from now on, and a new next one is shown
+    Rotate {
+        /// A key is not safe any more: it goes at once, with every token that it signed, and nobody is
+        /// waited for who has not read the next one
+        #[arg(long)]
+        now: bool,
+    },
+    /// Seals every secret in the database with a new key. The one they are sealed with now has to be
+    /// given as always. Writes an SQLite file anew: nothing can be decided meanwhile
+    Reseal {
+        /// The file of the new key, made if it is not there; without it the key's own file gets a new
+        /// key
+        #[arg(long, value_name = "FILE")]
+        new_key_file: Option<PathBuf>,
+        /// The key is lost for ever, and with it every secret: begins with the key that is given
+        #[arg(long, conflicts_with = "new_key_file")]
+        lost: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum RulesCommand {
+    /// Checks that every code is sorted once and every word is known
+    Check {
+        /// The folder; merchant-rules if it is there, else the rules that come with Sayso
+        folder: Option<PathBuf>,
+    },
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    Done,
+    /// It failed, or found something that is not in order.
+    NotInOrder,
+    /// The database could not be used; it may work later.
+    TryLater,
+    /// The settings are not in order.
+    Settings,
+}
+
+impl From<Ending> for ExitCode {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Done => Self::SUCCESS,
+            Ending::NotInOrder => Self::FAILURE,
+            Ending::TryLater => Self::from(75),
+            Ending::Settings => Self::from(78),
+        }
+    }
+}
+
+/// Why a command could not do what it was asked.
+#[derive(Debug)]
+struct Failure {
+    ending: Ending,
+    text: String,
+}
+
+impl Failure {
+    fn new(text: impl Into<String>) -> Self {
+        Self { ending: Ending::NotInOrder, text: text.into() }
+    }
+
+    /// With everything that caused it, in one line.
+    fn of(error: &dyn Error) -> Self {
+        Self::new(with_causes(error))
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self { ending: ending_of(&error), text: with_causes(&error) }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self { ending: Ending::Settings, text: error.to_string() }
+    }
+}
+
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.ends_with(&next) {
+            // Writing to a text cannot fail.
+            write!(text, ": {next}").ok();
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Does what the command line says.
+pub async fn run(cli: Cli) -> Ending {
+    let Cli { common, command } = cli;
+    let done = match command {
+        Command::Demo { exit, listen, seed } => demo::demo(&common, exit, listen, seed).await,
+        Command::Serve { listen } => serve::serve(&common, listen).await,
+        Command::Migrate => migrate(&common).await,
+        Command::Doctor { accept_loss } => doctor::doctor(&common, accept_loss).await,
+        Command::Programme { command: ProgrammeCommand::Apply { file, rules } } => {
+            programme::apply(&common, &file, rules.as_deref()).await
+        }
+        Command::Programme { command: ProgrammeCommand::Show { id } } => {
+            programme::show(&common, id.as_deref()).await
+        }
+        Command::Rules { command: RulesCommand::Check { folder } } => {
+            rules::check(folder.as_deref())
+        }
+        Command::Balances => reports::balances(&common).await,
+        Command::Explain { id } => reports::explain(&common, &id).await,
+        Command::Token { programme, member, revoke } => {
+            tokens::token(&common, &programme, member.as_deref(), revoke.as_deref()).await
+        }
+        Command::Keys { command: KeysCommand::List } => tokens::list(&common).await,
+        Command::Keys { command: KeysCommand::Rotate { now } } => {
+            tokens::rotate(&common, now).await
+        }
+        Command::Keys { command: KeysCommand::Reseal { new_key_file, lost } } => {
+            tokens::reseal(&common, new_key_file.as_deref(), lost).await
+        }
+        Command::Openapi => openapi(),
+        Command::Exceptions => reports::exceptions(&common).await,
+        Command::Seal { programme } => reports::seal(&common, programme.as_deref()).await,
+        Command::Verify => reports::verify(&common).await,
+    };
+    match done {
+        Ok(ending) => ending,
+        Err(Failure { ending, text }) => {
+            talk(format_args!("error: {text}"));
+            ending
+        }
+    }
+}
+
+async fn migrate(common: &Common) -> Result<Ending, Failure> {
+    common.store().await?.close().await;
+    talk(format_args!("the database is up to date"));
+    Ok(Ending::Done)
+}
+
+fn openapi() -> Result<Ending, Failure> {
+    let document = serde_json::to_value(crate::web::document());
+    json(&document.map_err(|error| Failure::of(&error))?)?;
+    Ok(Ending::Done)
+}
+
+impl Common {
+    fn config(&self, listen: Option<String>) -> Result<Config, Failure> {
+        let flags = Flags { listen, database_url: self.database.clone() };
+        Ok(Config::load(&flags)?)
+    }
+
+    /// Opens a database that is there: a report on a new one would say that all is well.
+    async fn existing_store(&self) -> Result<Store, Failure> {
+        let config = self.config(None)?;
+        let url = config.database_url.value.expose_secret();
+        if let Some(file) = url.strip_prefix("sqlite:") {
+            let file = file.split('?').next().unwrap_or_default();
+            if !Path::new(file).is_file() {
+                let text = format!("there is no database at {file}; check --database");
+                return Err(Failure { ending: Ending::TryLater, text });
+            }
+        }
+        self.store().await
+    }
+
+    /// Opens the database and applies missing migrations. Secrets can be neither read nor written.
+    async fn store(&self) -> Result<Store, Failure> {
+        let config = self.config(None)?;
+        prepare_folder(&config)?;
+        let url = config.database_url.value.expose_secret();
+        Ok(Store::open(url, Connections::default()).await?)
+    }
+
+    /// Makes it possible to read and write the secrets of `store`, or closes it.
+    async fn with_key(&self, store: Store) -> Result<Store, Failure> {
+        match store.use_key(&self.config(None)?.key.value).await {
+            Ok(()) => Ok(store),
+            Err(error) => {
+                store.close().await;
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// What it means that a database could not be used: a file that is none will not become one, and a
+/// key that is missing will not come by itself.
+const fn ending_of(error: &StoreError) -> Ending {
+    let is_for_good = matches!(error, StoreError::NoDatabase(_) | StoreError::Key(_));
+    if is_for_good { Ending::Settings } else { Ending::TryLater }
+}
+
+/// Makes the folder of the default database.
+fn prepare_folder(config: &Config) -> Result<(), Failure> {
+    let Some(folder) = &config.data_folder else { return Ok(()) };
+    create_private_folder(folder).map_err(|error| {
+        let text = format!("the folder {} cannot be made: {error}", folder.display());
+        Failure { ending: Ending::Settings, text }
+    })
+}
+
+/// Writes a result.
+fn result(text: impl fmt::Display) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    let written = write!(stdout, "{text}").and_then(|()| stdout.flush());
+    match written {
+        // Whoever read it has read enough, as `head` does.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure::new(format!("the result could not be written: {error}"))),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Writes a result for machines.
+fn json(value: &serde_json::Value) -> Result<(), Failure> {
+    result(format_args!("{value:#}\n"))
+}
+
+/// Says something to whoever is watching.
+fn talk(text: fmt::Arguments<'_>) {
+    // If nobody can be told, nothing more can be done.
+    writeln!(io::stderr().lock(), "{text}").ok();
+}

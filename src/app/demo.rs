@@ -1,0 +1,179 @@
+//! The whole thing on one machine: a fresh database, the demo programme, the gateway, and the
+//! simulator playing a day of signed card callbacks over real HTTP.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use simulator::{Answer, Kind, Outcome, Play, SignIn, Step};
+use tokio::sync::mpsc;
+
+use crate::app::gateway::{App, AppSettings};
+use crate::domain::id::SealId;
+use crate::finance::seal;
+use crate::operations::balances::Balances;
+use crate::operations::explain::{Explanation, explain};
+use crate::operations::verify;
+use crate::platform::clock::{Clock, Hand};
+use crate::platform::config::KeyPlace;
+use crate::programme::apply::apply;
+use crate::programme::rules;
+
+/// The demo's programme.
+pub const PROGRAMME: &str = include_str!("../../merchant-rules/demo.toml");
+/// The Sunday before the story's first day: the programme is set up then.
+const SET_UP_AT: &str = "2026-11-22T12:00:00Z";
+/// How many steps may wait to be printed.
+const STEPS_AHEAD: usize = 1024;
+
+/// What the demo is to do.
+#[derive(Debug, Clone)]
+pub struct DemoSettings {
+    pub listen: SocketAddr,
+    /// A database with nothing in it; none makes a fresh SQLite file in the temporary folder.
+    pub database_url: Option<String>,
+    /// Where the key is that secrets are sealed with; none for the usual place.
+    pub key: Option<KeyPlace>,
+    pub seed: u64,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Demo {
+    pub app: App,
+    pub database_url: String,
+    /// Whether every answer, every balance and the ledger were right.
+    pub is_clean: bool,
+}
+
+/// Plays the demo, handing each line of its story to `tell`.
+pub async fn run(settings: DemoSettings, mut tell: impl FnMut(String)) -> anyhow::Result<Demo> {
+    let database_url = match settings.database_url {
+        Some(url) => url,
+        None => fresh_file()?,
+    };
+    let start: Timestamp = SET_UP_AT.parse().context("the demo's first day")?;
+    let (clock, hand) = Clock::story(start);
+    let address = settings.listen;
+    let mut running = AppSettings::new(address, database_url.as_str().into(), clock);
+    running.key = settings.key.unwrap_or(running.key);
+    let app = App::start(running).await?;
+    let rules = rules::BUILT_IN_CATEGORIES;
+    apply(app.store(), app.ids(), app.clock().now(), PROGRAMME, rules).await?;
+    app.directory().refresh(app.clock().now()).await?;
+
+    tell(format!("seed {}, database {database_url}", settings.seed));
+    tell(format!("gateway http://{}, three people, one card company\n", app.address()));
+    let mut outcome = play(&app, hand, settings.seed, &mut tell).await?;
+    let balances = Balances::read(app.store(), app.directory()).await?;
+    outcome.compare_balances(&balances.to_json().to_string())?;
+    tell(format!("\n{balances}"));
+    tell(outcome.report().to_text());
+    let is_proved = prove(&app, &mut tell).await?;
+    let is_clean = is_proved && outcome.report().is_clean();
+    Ok(Demo { app, database_url, is_clean })
+}
+
+/// Lets the simulator play, and tells every step as it happens.
+async fn play(
+    app: &App,
+    hand: Hand,
+    seed: u64,
+    tell: &mut impl FnMut(String),
+) -> anyhow::Result<Outcome> {
+    let play = Play {
+        gateway: format!("http://{}", app.address()),
+        programme: PROGRAMME.to_owned(),
+        seed,
+        sign_in: Some(sign_in(app).await?),
+    };
+    let set_time = Box::new(move |unix: i64| {
+        if let Ok(at) = Timestamp::from_second(unix) {
+            hand.set(at);
+        }
+    });
+    let (sender, mut steps) = mpsc::channel(STEPS_AHEAD);
+    let playing = tokio::spawn(async move {
+        simulator::play(&play, simulator::Clock::Story(set_time), sender).await
+    });
+    let mut day = String::new();
+    let mut refused = None;
+    while let Some(step) = steps.recv().await {
+        if step.at.day != day {
+            day.clone_from(&step.at.day);
+            tell(day.clone());
+        }
+        if refused.is_none() && step.answer == Answer::NotPaid {
+            refused = Some(step.reference.clone());
+        }
+        if moves_something(&step) {
+            tell(line(app, &step).await?);
+        }
+    }
+    if let Some(reference) = refused {
+        tell(format!("\nAsk why again: sayso explain {reference} --database (as above)"));
+    }
+    playing.await?
+}
+
+/// Lets the people of the programme act for themselves: each with a token of their own account.
+pub async fn sign_in(app: &App) -> anyhow::Result<SignIn> {
+    let programmes = app.store().programmes().await?;
+    let (programme, _) = programmes.into_iter().next().context("no programme was applied")?;
+    let (tokens, ids, clock) = (app.tokens().clone(), app.ids().clone(), app.clock().clone());
+    Ok(SignIn::new(move |member| {
+        let (tokens, ids, programme) = (tokens.clone(), ids.clone(), programme.clone());
+        let now = clock.now();
+        Box::pin(async move {
+            let issued = tokens.issue(&ids, &programme, &member.parse()?, now).await?;
+            Ok(issued.text)
+        })
+    }))
+}
+
+/// Whether there is something to see: a purchase, or money that moves after it. That the issuer
+/// agrees with our answer is not.
+fn moves_something(step: &Step) -> bool {
+    !step.expected_ok || !matches!(step.kind, Kind::Confirmed | Kind::Closed)
+}
+
+/// One step as a line: time of day, who, place, amount, answer, why, milliseconds.
+async fn line(app: &App, step: &Step) -> anyhow::Result<String> {
+    let amount = simulator::report::money(step.amount_minor, &step.currency);
+    let milliseconds = step.latency.as_micros().div_ceil(100);
+    let (whole, tenth) = (milliseconds / 10, milliseconds % 10);
+    let (answer, why) = match &step.decision {
+        Some(id) if step.kind.is_question() => (step.answer.to_string(), why(app, id).await?),
+        _ => (step.kind.to_string(), step.note.clone()),
+    };
+    let mark = if step.expected_ok { ' ' } else { '!' };
+    Ok(format!(
+        "{mark} {}  {:<5} {:<24} {amount:>9}  {answer:<15} {whole:>3}.{tenth} ms  {why}",
+        step.at.time, step.person, step.place
+    ))
+}
+
+/// Why, in the person's words: replayed from the stored decision.
+async fn why(app: &App, decision: &str) -> anyhow::Result<String> {
+    let explanations = explain(app.store(), app.directory(), decision).await?;
+    let said = |e: &Explanation| e.person_text.clone();
+    Ok(explanations.first().map(said).unwrap_or_default())
+}
+
+/// Seals and proves the ledger.
+async fn prove(app: &App, tell: &mut impl FnMut(String)) -> anyhow::Result<bool> {
+    for (programme, _) in app.store().programmes().await? {
+        let id = SealId::new(app.ids().next(app.clock().now()));
+        seal(app.store(), &programme, id, app.clock().now()).await?;
+    }
+    let proof = verify(app.store(), None).await?;
+    tell(proof.to_text());
+    Ok(proof.is_clean())
+}
+
+/// A fresh SQLite file in the temporary folder.
+fn fresh_file() -> anyhow::Result<String> {
+    let folder: PathBuf = tempfile::Builder::new().prefix("sayso-demo-").tempdir()?.keep();
+    Ok(format!("sqlite:{}", folder.join("demo.db").display()))
+}

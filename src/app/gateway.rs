@@ -1,0 +1,435 @@
+//! Builds everything and runs it: the store, the directory, the committer, the listener.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::card_path::committer::{Committer, CommitterSettings};
+use crate::finance::DailySeals;
+use crate::operations::health::Readiness;
+use crate::operations::metrics;
+use crate::operations::upkeep::{Done, Upkeep};
+use crate::people::tokens;
+use crate::people::tokens::Tokens;
+use crate::platform::clock::Clock;
+use crate::platform::config::{KeyPlace, usual_key_place};
+use crate::platform::ids::NewIds;
+use crate::programme::apply;
+use crate::programme::directory::{Directory, DirectoryError};
+use crate::store::{Connections, Store, StoreError};
+use crate::web;
+use crate::web::{Apart, Edge, EdgeParts, Limits, Listening, Part};
+
+/// How often connections and their secrets are read anew.
+const REFRESH_EVERY: Duration = Duration::from_secs(1);
+/// How long that may take before fresh connections are tried.
+const REFRESHED_WITHIN: Duration = Duration::from_secs(15);
+/// How long one round of upkeep is waited for.
+const KEPT_UP_WITHIN: Duration = Duration::from_mins(5);
+/// How long the last steps of a stop may each take. With the database away they never end.
+const STOPPED_WITHIN: Duration = Duration::from_secs(1);
+/// The most questions of one database transaction.
+const BATCH_MOST: usize = 256;
+/// The most questions that wait. More are answered at once, as our fault.
+const QUEUE_MOST: usize = 4096;
+
+/// What one gateway process is made of.
+#[derive(Debug, Clone)]
+pub struct AppSettings {
+    /// Where everybody is served who has no address of their own. Port 0 takes any free port.
+    pub listen: SocketAddr,
+    /// Where issuers are served, apart from everybody else.
+    pub issuer_listen: Option<SocketAddr>,
+    /// Where operations are served, apart from everybody else.
+    pub operations_listen: Option<SocketAddr>,
+    /// Who speaks for many: what they connect is not limited for each of them.
+    pub proxies: Vec<IpAddr>,
+    pub database_url: SecretString,
+    /// The system's for a gateway; one that a story moves for a demo or a test.
+    pub clock: Clock,
+    pub ids: NewIds,
+    /// How many committers work side by side on PostgreSQL. `SQLite` has one.
+    pub committers: usize,
+    pub connections: Connections,
+    /// How often what nobody asks for is looked after; none where a story's clock decides when.
+    pub upkeep_every: Option<Duration>,
+    /// Who issues our tokens.
+    pub token_issuer: String,
+    /// Where the key is that secrets in the database are sealed with.
+    pub key: KeyPlace,
+}
+
+impl AppSettings {
+    /// Settings with the usual sizes.
+    pub fn new(listen: SocketAddr, database_url: SecretString, clock: Clock) -> Self {
+        Self {
+            listen,
+            key: usual_key_place(database_url.expose_secret()),
+            issuer_listen: None,
+            operations_listen: None,
+            proxies: Limits::default().proxies,
+            database_url,
+            clock,
+            ids: NewIds::default(),
+            committers: CommitterSettings::default().committers,
+            connections: Connections::default(),
+            upkeep_every: None,
+            token_issuer: tokens::ISSUER.to_owned(),
+        }
+    }
+}
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the database cannot be used")]
+    Store(#[from] StoreError),
+    #[error("the programmes cannot be read")]
+    Directory(#[from] DirectoryError),
+    #[error("{address} cannot be listened at")]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        error: io::Error,
+    },
+    #[error("no thread can be started")]
+    Threads(#[source] io::Error),
+}
+
+/// A gateway at work.
+#[derive(Debug)]
+pub struct App {
+    store: Store,
+    directory: Directory,
+    committer: Committer,
+    clock: Clock,
+    ids: NewIds,
+    readiness: Readiness,
+    tokens: Tokens,
+    doors: Doors,
+    stopping: watch::Sender<bool>,
+    refreshing: JoinHandle<()>,
+    keeping_up: Option<JoinHandle<()>>,
+}
+
+impl App {
+    /// Opens the store, applies missing migrations, and listens.
+    pub async fn start(settings: AppSettings) -> Result<Self, StartError> {
+        let AppSettings {
+            listen,
+            issuer_listen,
+            operations_listen,
+            proxies,
+            database_url,
+            clock,
+            ids,
+            committers,
+            connections,
+            upkeep_every,
+            token_issuer,
+            key,
+        } = settings;
+        metrics::start();
+        let apart = Apart::start().map_err(StartError::Threads)?;
+        let store = Store::open(database_url.expose_secret(), connections).await?;
+        store.use_key(&key).await?;
+        if store.has_lost() {
+            tracing::error!(
+                "the database lacks what was committed; nothing is approved: see doctor"
+            );
+        }
+        // Half of a file is no state to stay in; but who is at a till does not wait for it.
+        if let Err(error) = apply::finish(&store, &ids, clock.now()).await {
+            tracing::error!(%error, "a file that broke off could not be applied");
+        }
+        let directory = Directory::new(store.clone());
+        directory.refresh(clock.now()).await?;
+        let readiness = Readiness::default();
+        readiness.refreshed();
+        let settings =
+            CommitterSettings { committers, batch_most: BATCH_MOST, queue_most: QUEUE_MOST };
+        let committer = Committer::start(&store, &directory, &clock, &ids, settings);
+        let tokens = Tokens::new(store.for_people(), &token_issuer);
+        let edge = Edge::new(EdgeParts {
+            directory: directory.clone(),
+            committer: committer.clone(),
+            clock: clock.clone(),
+            readiness: readiness.clone(),
+            store: store.clone(),
+            ids: ids.clone(),
+            tokens: tokens.clone(),
+            apart,
+        });
+        let doors =
+            match Doors::open(&edge, listen, issuer_listen, operations_listen, proxies).await {
+                Ok(doors) => doors,
+                Err(error) => {
+                    committer.stop().await;
+                    store.close().await;
+                    return Err(error);
+                }
+            };
+        let (stopping, is_stopping) = watch::channel(false);
+        let task = refresh(
+            store.clone(),
+            directory.clone(),
+            clock.clone(),
+            readiness.clone(),
+            is_stopping.clone(),
+        );
+        let refreshing = tokio::spawn(task);
+        let upkeep = Upkeep::new(store.clone(), directory.clone(), clock.clone(), ids.clone());
+        let seals = DailySeals::new(store.clone(), directory.clone(), clock.clone(), ids.clone());
+        let keeping_up = upkeep_every
+            .map(|every| tokio::spawn(keep_up(upkeep, seals, store.clone(), every, is_stopping)));
+        Ok(Self {
+            store,
+            directory,
+            committer,
+            clock,
+            ids,
+            readiness,
+            tokens,
+            doors,
+            stopping,
+            refreshing,
+            keeping_up,
+        })
+    }
+
+    /// Where people are served, and everybody else who has no address of their own.
+    pub const fn address(&self) -> SocketAddr {
+        self.doors.people.address()
+    }
+
+    /// Where issuers are served.
+    pub fn issuer_address(&self) -> SocketAddr {
+        self.doors.issuers.as_ref().map_or(self.address(), Listening::address)
+    }
+
+    /// Where operations are served.
+    pub fn operations_address(&self) -> SocketAddr {
+        self.doors.operations.as_ref().map_or(self.address(), Listening::address)
+    }
+
+    /// The programmes and connections in memory.
+    pub const fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The database.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The clock that everything runs on.
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Where new identifiers come from.
+    pub const fn ids(&self) -> &NewIds {
+        &self.ids
+    }
+
+    /// Makes tokens and checks them.
+    pub const fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// Looks after what nobody asks for, once, now.
+    pub async fn upkeep(&self) -> Result<Done, StoreError> {
+        let (store, directory) = (self.store.clone(), self.directory.clone());
+        Upkeep::new(store, directory, self.clock.clone(), self.ids.clone()).round().await
+    }
+
+    /// Stops in the order that loses nothing: readiness off, nothing more accepted, open questions
+    /// answered, what is queued committed, the database closed. Ends within ten seconds or so, even
+    /// if the database is away.
+    pub async fn stop(self) {
+        self.readiness.stop();
+        self.doors.close().await;
+        self.committer.stop().await;
+        self.stopping.send_replace(true);
+        for task in [Some(self.refreshing), self.keeping_up].into_iter().flatten() {
+            if timeout(STOPPED_WITHIN, task).await.is_err() {
+                tracing::warn!("a task in the background did not end in time");
+            }
+        }
+        if timeout(STOPPED_WITHIN, self.store.close()).await.is_err() {
+            tracing::warn!("the database did not let go in time");
+        }
+        tracing::info!("stopped");
+    }
+}
+
+/// The addresses at which it listens, each with a table of connections of its own.
+#[derive(Debug)]
+struct Doors {
+    people: Listening,
+    issuers: Option<Listening>,
+    operations: Option<Listening>,
+}
+
+impl Doors {
+    async fn open(
+        edge: &Edge,
+        people: SocketAddr,
+        issuers: Option<SocketAddr>,
+        operations: Option<SocketAddr>,
+        proxies: Vec<IpAddr>,
+    ) -> Result<Self, StartError> {
+        let limits = Limits { proxies, ..Limits::default() };
+        let open = async |address: SocketAddr, parts: &[Part]| {
+            let (router, limits) = (web::router(edge.clone(), parts), limits.clone());
+            // With an address of their own, issuers need not even share the threads that accept.
+            let is_issuers = parts.contains(&Part::Issuers);
+            let here = Handle::current();
+            let runtime = if is_issuers { &here } else { edge.apart.handle() };
+            let listening = web::listen(address, router, limits, runtime).await;
+            let listening = listening.map_err(|error| StartError::Listen { address, error })?;
+            tracing::info!(address = %listening.address(), ?parts, "listening");
+            Ok::<_, StartError>(listening)
+        };
+        let own = |part, address: Option<SocketAddr>| address.map(|address| (part, address));
+        let own = [own(Part::Issuers, issuers), own(Part::Operations, operations)];
+        let has_own = |part: &Part| own.iter().flatten().any(|(own, _)| own == part);
+        let shared: Vec<_> = Part::ALL.iter().copied().filter(|part| !has_own(part)).collect();
+        let apart = async |address: Option<SocketAddr>, part| match address {
+            Some(address) => open(address, &[part]).await.map(Some),
+            None => Ok(None),
+        };
+        Ok(Self {
+            people: open(people, &shared).await?,
+            issuers: apart(issuers, Part::Issuers).await?,
+            operations: apart(operations, Part::Operations).await?,
+        })
+    }
+
+    /// Accepts nothing more, and returns when the open requests have been answered.
+    async fn close(self) {
+        let close = async |listening: Option<Listening>| {
+            if let Some(listening) = listening {
+                listening.stop().await;
+            }
+        };
+        tokio::join!(self.people.stop(), close(self.issuers), close(self.operations));
+    }
+}
+
+/// Reads the connections every second, so that a new secret soon counts and a revoked one soon
+/// does not. While the database is away, those in memory stay.
+async fn refresh(
+    store: Store,
+    directory: Directory,
+    clock: Clock,
+    readiness: Readiness,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let mut ticks = interval(REFRESH_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_failing = false;
+    loop {
+        // Only the waiting is given up when it stops; a statement runs to its end.
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stopping.wait_for(|is_stopping| *is_stopping) => return,
+        }
+        let result = refreshed(&directory, clock.now(), &store).await;
+        keep_mark(&store).await;
+        match result {
+            Ok(()) => {
+                readiness.refreshed();
+                if is_failing {
+                    tracing::info!("connections can be read again");
+                }
+                is_failing = false;
+            }
+            Err(error) => {
+                if !is_failing {
+                    let cause: &dyn std::error::Error = &error;
+                    tracing::error!(cause, "connections could not be read; the known ones stay");
+                }
+                is_failing = true;
+            }
+        }
+        metrics::tidy_up();
+    }
+}
+
+/// Looks after what nobody asks for. A round runs in a task of its own, which is never cancelled, and
+/// is not waited for for ever: two at once do no harm.
+async fn keep_up(
+    mut upkeep: Upkeep,
+    mut seals: DailySeals,
+    store: Store,
+    every: Duration,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stopping.wait_for(|is_stopping| *is_stopping) => return,
+        }
+        let mut own = (upkeep.clone(), seals.clone());
+        let round = tokio::spawn(async move {
+            let result = match own.0.round().await {
+                Ok(_) => own.1.round().await,
+                Err(error) => Err(error),
+            };
+            (own, result)
+        });
+        match timeout(KEPT_UP_WITHIN, round).await {
+            Ok(Ok((done, Ok(())))) => (upkeep, seals) = done,
+            Ok(Ok((_, Err(error)))) => {
+                let cause: &dyn std::error::Error = &error;
+                tracing::error!(cause, "upkeep is left for the next round");
+            }
+            Ok(Err(_)) => tracing::error!("a round of upkeep ended badly"),
+            Err(_) => {
+                tracing::error!("a round of upkeep is not waited for any more");
+                store.renew_connections();
+            }
+        }
+    }
+}
+
+/// Reads the connections in a task of its own, which is never cancelled, and waits for it, but not
+/// for ever: a peer that vanished without a word would be waited for until the network gives up.
+async fn refreshed(
+    directory: &Directory,
+    now: Timestamp,
+    store: &Store,
+) -> Result<(), DirectoryError> {
+    let directory = directory.clone();
+    let reading = tokio::spawn(async move { directory.refresh(now).await });
+    if let Ok(Ok(result)) = timeout(REFRESHED_WITHIN, reading).await {
+        return result;
+    }
+    store.renew_connections();
+    Err(StoreError::Silent { is_in_doubt: false }.into())
+}
+
+/// Brings the database's mark to the disk, and looks whether an operator has accepted a loss.
+async fn keep_mark(store: &Store) {
+    if store.has_lost() {
+        match store.compare_mark().await {
+            Ok(standing) if standing.has_lost() => {}
+            Ok(_) => tracing::warn!("the loss was accepted; purchases can be approved again"),
+            Err(error) => {
+                let cause: &dyn std::error::Error = &error;
+                tracing::error!(cause, "the database cannot be compared with its mark");
+            }
+        }
+    }
+    store.sync_mark().await;
+}

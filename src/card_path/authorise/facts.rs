@@ -1,0 +1,173 @@
+//! What one decision is made from, read from the locked book.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::civil::Date;
+
+use super::{Desk, continues, open_purchase, promise, purchase_key, touched};
+use crate::domain::agreement::{Scope, Term};
+use crate::domain::ask::permission::Permission;
+use crate::domain::decision::authorisation::{AuthorisationRequest, Facts, Holder, KnownShop};
+use crate::domain::decision::decide::VERSION;
+use crate::domain::id::{PermissionId, PotId};
+use crate::domain::money::Money;
+use crate::domain::money::limit::CounterKey;
+use crate::domain::money::margin::{Margin, MarginPercent};
+use crate::domain::pot::InPot;
+use crate::domain::purchase::Purchase;
+use crate::domain::shop::ShopKey;
+use crate::domain::time::period::Moment;
+use crate::ledger::book::{LedgerError, Usage};
+
+impl Desk<'_> {
+    pub(super) fn facts(
+        &self,
+        request: &AuthorisationRequest,
+        moment: Moment,
+    ) -> Result<Facts, LedgerError> {
+        let card = self.book.card(&request.connection, &request.card);
+        let holder = self.book.owner.as_ref().zip(card).map(|(owner, card)| Holder {
+            card: card.standing.at(moment.at),
+            person: owner.state,
+            agreement: Arc::clone(&owner.agreement),
+        });
+        let open = open_purchase(self.book, request);
+        let fresh = &self.counted;
+        let begun = open.map(|purchase| &purchase.counted);
+        let (touched, is_known) = (touched(fresh, begun), holder.is_some());
+        let counts = |key: &CounterKey| touched.iter().any(|counted| counted.counts_in(key));
+        let counters = self.book.counters.iter().filter(|(key, _)| counts(key));
+        let (permissions, held_here) =
+            if is_known { self.permissions(open, moment)? } else { Default::default() };
+        let home = &self.programme.settings.home;
+        let is_placed = request.merchant.country().is_some();
+        Ok(Facts {
+            rules_version: VERSION,
+            moment,
+            programme: self.programme.facts(),
+            pots: if is_known { self.in_pots(open, moment.date)? } else { BTreeMap::new() },
+            margin: self.margin(request, open.is_some()),
+            exchange: self.exchange(request, open),
+            permissions,
+            held_here,
+            counters: counters.map(|(key, used)| (key.clone(), *used)).collect(),
+            holder,
+            counts_on: fresh.on,
+            category: fresh.category.clone(),
+            also: self.programme.rules.kinds_of(request.merchant.mcc()).also.to_vec(),
+            shop: Some(self.known_shop()),
+            unknown_country: (!is_placed).then_some(home.unknown),
+            continues: continues(open)?,
+            begun_as: begun.cloned(),
+        })
+    }
+
+    /// Which shop it is, as far as the list and the permissions name it: so that the facts stay
+    /// short, and the same answer follows from them when the name was erased.
+    fn known_shop(&self) -> KnownShop {
+        let terms = self.book.agreement().map_or(&[][..], |agreement| &agreement.terms);
+        let scopes =
+            terms.iter().map(Term::scope).chain(self.book.permissions.iter().map(|p| &p.scope));
+        let named: Vec<ShopKey> = scopes.flat_map(Scope::shops).collect();
+        KnownShop {
+            identity: self.counted.shop.only(|key| named.contains(key)),
+            table: self.programme.rules.shops().version().to_owned(),
+        }
+    }
+
+    /// The permissions about this purchase, and those of them whose open holds are all at its shop.
+    fn permissions(
+        &self,
+        open: Option<&Purchase>,
+        moment: Moment,
+    ) -> Result<(Vec<Permission>, BTreeSet<PermissionId>), LedgerError> {
+        let fresh = &self.counted;
+        let is_within = |scope: &Scope| {
+            fresh.is_within(scope) || open.is_some_and(|open| open.counted.is_within(scope))
+        };
+        let used = open.map(Usage::of).transpose()?;
+        let (mut about, mut here) = (Vec::new(), BTreeSet::new());
+        for known in &self.book.permissions {
+            if known.given_at > moment.at || !is_within(&known.scope) {
+                continue;
+            }
+            let mut permission = known.clone();
+            if let Some(used) = used.as_ref().filter(|used| used.uses(known.id)) {
+                // What this purchase has used already serves all of it.
+                permission.uses_left = permission.uses_left.saturating_add(1);
+                if let Some(uses) = &mut permission.uses {
+                    uses.take(&used.shop, used.open)?;
+                }
+            }
+            if let Some(uses) = &mut permission.uses {
+                let shops = std::mem::take(&mut uses.open_at);
+                if !shops.is_empty() && shops.keys().all(|shop| fresh.is_at(shop)) {
+                    here.insert(known.id);
+                }
+            }
+            about.push(permission);
+        }
+        // Of those that help no more, only the latest can be told of.
+        let latest = about.last().map(|p| p.id);
+        about.retain(|p| p.is_live(moment.at) || Some(p.id) == latest);
+        here.retain(|id| about.iter().any(|p| p.id == *id));
+        Ok((about, here))
+    }
+
+    /// By how much the price may have moved since a permission was given.
+    fn exchange(&self, request: &AuthorisationRequest, open: Option<&Purchase>) -> MarginPercent {
+        if request.has_foreign_price() {
+            let agreed = self.programme.settings.exchange_margin;
+            open.map_or(agreed, |purchase| purchase.margin.percent())
+        } else {
+            MarginPercent::NONE
+        }
+    }
+
+    /// What is in each pot for a purchase; what `open` holds beyond what was asked of it is free for
+    /// more of the same.
+    fn in_pots(
+        &self,
+        open: Option<&Purchase>,
+        date: Date,
+    ) -> Result<BTreeMap<PotId, InPot>, LedgerError> {
+        let mut pots = self.book.in_pots(date)?;
+        for part in open.map(Purchase::margin_parts).transpose()?.unwrap_or_default() {
+            if let Some(pot) = pots.get_mut(&part.pot) {
+                pot.left = pot.left.checked_add(part.amount)?;
+            }
+        }
+        Ok(pots)
+    }
+
+    /// What is to be held beyond what is asked if all of `request` is approved. Fixed by what the
+    /// programme had agreed when the purchase began.
+    fn margin(&self, request: &AuthorisationRequest, is_open: bool) -> Money {
+        let currency = self.book.currency;
+        let known = self.book.purchases.get(&purchase_key(request));
+        let agreed = self.programme.settings.exchange_margin;
+        let mut margin = match known {
+            Some(purchase) if is_open => purchase.margin,
+            Some(purchase) => purchase.margin.agreed_anew(agreed),
+            None => Margin::agreed(agreed),
+        };
+        if request.has_foreign_price() {
+            margin = margin.held();
+        }
+        // A question in another currency than the programme's is declined.
+        if !margin.is_held() || request.amount.currency() != currency {
+            return Money::zero(currency);
+        }
+        let beyond = match known {
+            Some(purchase) => {
+                let mut then = purchase.clone();
+                then.margin = margin;
+                then.margin_with(promise(request, request.amount, None))
+            }
+            None => margin.on(request.amount),
+        };
+        // What does not fit 64 bits is more than any pot has.
+        beyond.unwrap_or(Money::from_minor(i64::MAX, currency))
+    }
+}

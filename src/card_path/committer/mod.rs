@@ -1,0 +1,259 @@
+//! Group commit: whatever has queued while the previous commit was in flight is decided together
+//! and committed once. No delay is added, and nothing is answered before its commit returned.
+
+mod asked;
+mod attempt;
+mod breaker;
+mod claim;
+mod desk;
+mod health;
+mod inbox;
+mod lane;
+mod late;
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::card_path::authorise::{Question, our_fault};
+use crate::card_path::issuers::Told;
+use crate::domain::decision::authorisation::AuthorisationRequest;
+use crate::domain::id::{CardToken, ConnectionId};
+use crate::domain::purchase::presentment::EventBody;
+use crate::ledger::record::event::ReceivedEvent;
+use crate::platform::clock::Clock;
+use crate::platform::ids::NewIds;
+use crate::programme::directory::Directory;
+use crate::store::{Dialect, Store};
+
+use asked::Asked;
+use breaker::Breaker;
+use claim::Claim;
+use desk::Desk;
+pub use health::Health;
+use health::Pulse;
+use inbox::{Inbox, Reported};
+use lane::Lane;
+use late::Late;
+
+/// How long what has queued may take once the process stops. With the database away it never ends.
+const FINISH_WITHIN: Duration = Duration::from_secs(3);
+
+/// How a committer works.
+#[derive(Debug, Clone, Copy)]
+pub struct CommitterSettings {
+    /// How many commits run at once. SQLite always has one. More than the machine has processors
+    /// only makes their batches small, and a batch costs nearly as much as its questions.
+    pub committers: usize,
+    /// The most questions of one commit.
+    pub batch_most: usize,
+    /// The most questions that wait. More are answered at once, as our fault.
+    pub queue_most: usize,
+}
+
+impl Default for CommitterSettings {
+    fn default() -> Self {
+        Self { committers: 2, batch_most: 256, queue_most: 4096 }
+    }
+}
+
+/// How long a later message waits to be stored. Its connection is needed for questions.
+const STORED_WITHIN: Duration = Duration::from_secs(5);
+
+/// A message that could not be stored. The issuer sends it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the message could not be stored; send it again")]
+pub struct NotStored;
+
+/// Decides and commits in the background. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Committer {
+    lanes: Arc<Vec<Entry>>,
+    store: Store,
+    pulse: Arc<Pulse>,
+    breaker: Arc<Breaker>,
+    tasks: Arc<std::sync::Mutex<Vec<JoinHandle<()>>>>,
+}
+
+/// Where work for one lane is put.
+#[derive(Debug)]
+struct Entry {
+    number: usize,
+    batch_most: usize,
+    questions: mpsc::Sender<Asked>,
+    events: mpsc::Sender<Reported>,
+}
+
+impl Committer {
+    /// Starts the lanes. Work about one card always takes the same lane.
+    pub fn start(
+        store: &Store,
+        directory: &Directory,
+        clock: &Clock,
+        ids: &NewIds,
+        settings: CommitterSettings,
+    ) -> Self {
+        let count = match store.dialect() {
+            Dialect::Sqlite => 1,
+            Dialect::Postgres => settings.committers.max(1),
+        };
+        let desk = Desk {
+            store: store.clone(),
+            directory: directory.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+        };
+        let (pulse, breaker) = (Arc::new(Pulse::new(count)), Arc::new(Breaker::new()));
+        let batch_most = settings.batch_most.max(1);
+        let mut entries = Vec::with_capacity(count);
+        let mut tasks = Vec::with_capacity(count);
+        for number in 0..count {
+            let (questions, asked) = mpsc::channel(settings.queue_most.max(1));
+            let (events, reported) = mpsc::channel(settings.queue_most.max(1));
+            let lane = Lane {
+                desk: desk.clone(),
+                pulse: Arc::clone(&pulse),
+                breaker: Arc::clone(&breaker),
+                number,
+                late: Late::default(),
+                look_at: Instant::now(),
+            };
+            let inbox = Inbox { questions: asked, events: reported, batch_most };
+            tasks.push(tokio::spawn(lane.run(inbox)));
+            entries.push(Entry { number, batch_most, questions, events });
+        }
+        let tasks = Arc::new(std::sync::Mutex::new(tasks));
+        Self { lanes: Arc::new(entries), store: store.clone(), pulse, breaker, tasks }
+    }
+
+    /// Decides `request`, and answers by `deadline` whatever happens: as our fault when nothing
+    /// could be recorded in time. An approval that is committed too late is withdrawn, and so is
+    /// one whose asker has gone away: whoever drops this future has heard nothing.
+    pub async fn authorise(
+        &self,
+        request: AuthorisationRequest,
+        arrived_at: Timestamp,
+        deadline: Instant,
+    ) -> Told {
+        let Some(lane) = self.lane(&request.connection, &request.card) else { return our_fault() };
+        if let Err(why) = self.admit(lane, deadline) {
+            return Self::at_fault(why);
+        }
+        let claim = Arc::new(Claim::default());
+        let (reply, mut answer) = oneshot::channel();
+        let question = Question { request: Arc::new(request), arrived_at };
+        let asked = Asked { question, claim: Arc::clone(&claim), reply };
+        if lane.questions.try_send(asked).is_err() {
+            return Self::at_fault("queue_full");
+        }
+        let _held = claim.held_by_a_client();
+        let answered = match tokio::time::timeout_at(deadline, &mut answer).await {
+            Ok(answered) => answered,
+            Err(_) if claim.give_up() => return Self::at_fault("too_late"),
+            // The commit has returned in this very moment: its answer is on its way, and is the
+            // truth.
+            Err(_) => answer.await,
+        };
+        answered.unwrap_or_else(|_| Self::at_fault("not_recorded"))
+    }
+
+    /// Whether a question should wait at all.
+    ///
+    /// # Errors
+    ///
+    /// Why it is answered at once, as our fault: an answer that comes at once leaves the issuer the
+    /// time to decide by itself, and the others in the queue the chance to be in time.
+    fn admit(&self, lane: &Entry, deadline: Instant) -> Result<(), &'static str> {
+        if self.store.has_lost() {
+            return Err("database_behind");
+        }
+        // Those that are in front of the batch that the question would be part of.
+        let batches = lane.queued().checked_div(lane.batch_most).unwrap_or_default();
+        let wait = self.pulse.wait(lane.number, u32::try_from(batches).unwrap_or(u32::MAX));
+        if wait > deadline.saturating_duration_since(Instant::now()) {
+            return Err("no_time");
+        }
+        if self.breaker.admits() { Ok(()) } else { Err("breaker_open") }
+    }
+
+    fn at_fault(why: &'static str) -> Told {
+        metrics::counter!("sayso_our_fault_total", "why" => why).increment(1);
+        our_fault()
+    }
+
+    /// Stores `event` whole and books what it says. Returns once that is durable.
+    ///
+    /// # Errors
+    ///
+    /// [`NotStored`] when it could not be: the issuer must send it again.
+    pub async fn book(&self, event: ReceivedEvent) -> Result<(), NotStored> {
+        let card = card_of(&event.event.body);
+        let lane = match card {
+            Some(card) => self.lane(&event.connection, card),
+            None => self.lanes.first(),
+        };
+        if !self.breaker.is_closed() {
+            return Err(NotStored);
+        }
+        let (reply, stored) = oneshot::channel();
+        let reported = Reported { event, reply };
+        lane.ok_or(NotStored)?.events.try_send(reported).map_err(|_| NotStored)?;
+        // It may be stored after that all the same: the issuer's repeat changes nothing then.
+        let stored = tokio::time::timeout(STORED_WITHIN, stored).await;
+        stored.map_or(Err(NotStored), |stored| stored.unwrap_or(Err(NotStored)))
+    }
+
+    /// How the last commits went.
+    pub fn health(&self) -> Health {
+        let queued = self.lanes.iter().map(Entry::queued).sum();
+        self.pulse.health(queued, self.breaker.is_closed(), self.store.has_lost())
+    }
+
+    /// Finishes what has queued, and stops. Says so in the log when that cannot be done in time:
+    /// what was not withdrawn then, the issuer's own messages settle.
+    pub async fn stop(self) {
+        let Self { lanes, tasks, .. } = self;
+        drop(lanes);
+        let tasks =
+            std::mem::take(&mut *tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let finish = async {
+            for task in tasks {
+                // A lane that panicked has answered nothing more; there is nothing left to finish.
+                drop(task.await);
+            }
+        };
+        if tokio::time::timeout(FINISH_WITHIN, finish).await.is_err() {
+            tracing::error!("the database is away: some late approvals may not be withdrawn");
+        }
+    }
+
+    /// The lane of a card: the same one every time, so that a budget's work rarely waits for a lock.
+    fn lane(&self, connection: &ConnectionId, card: &CardToken) -> Option<&Entry> {
+        let mut hasher = DefaultHasher::new();
+        (connection, card).hash(&mut hasher);
+        let count = u64::try_from(self.lanes.len()).ok()?;
+        let number = hasher.finish().checked_rem(count)?;
+        self.lanes.get(usize::try_from(number).ok()?)
+    }
+}
+
+impl Entry {
+    /// How many questions wait.
+    fn queued(&self) -> usize {
+        self.questions.max_capacity().saturating_sub(self.questions.capacity())
+    }
+}
+
+fn card_of(body: &EventBody) -> Option<&CardToken> {
+    match body {
+        EventBody::Standing(report) => Some(&report.about.card),
+        EventBody::HoldChange(report) => Some(&report.about.card),
+        EventBody::Presentment(presentment) => Some(&presentment.about.card),
+        EventBody::Dispute(_) | EventBody::Unclear { .. } | EventBody::Other => None,
+    }
+}

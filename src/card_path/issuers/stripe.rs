@@ -1,0 +1,542 @@
+//! Stripe Issuing: real-time authorisations, and the events that follow.
+
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+use super::json::Body;
+use super::{Origin, RefusedMessage, Reply, Told, Verdict};
+use crate::card_path::issuers::wire::stripe as wire;
+use crate::domain::decision::authorisation::{
+    AuthorisationRequest, PartialAmounts, Presence, PurchaseKind,
+};
+use crate::domain::id::{CardToken, IssuerReference, PurchaseReference};
+use crate::domain::money::{Currency, Money};
+use crate::domain::purchase::dispute::{DisputeReport, Funds, Outcome};
+use crate::domain::purchase::issuer_refusal::IssuerRefusal;
+use crate::domain::purchase::position::{MessageKind, Position};
+use crate::domain::purchase::presentment::{
+    Direction, EventBody, IssuerAnswer, IssuerEvent, Presentment, PurchaseReport, Standing,
+    StandingReport,
+};
+use crate::domain::shop::merchant::{Mcc, Merchant};
+
+/// From the first second of 2000 to the last one of 2199.
+const TIMES: RangeInclusive<i64> = 946_684_800..=7_258_118_399;
+/// The most that one message may be about: a thousand million units with two decimals.
+const AMOUNT_MINOR_MAX: i64 = 1_000_000_000_00;
+
+pub(super) fn decode_authorisation(
+    origin: &Origin,
+    body: &[u8],
+) -> Result<AuthorisationRequest, RefusedMessage> {
+    const ASKED: &str = "data.object.pending_request";
+
+    let body = Body::new(body)?;
+    let event = body.read::<wire::Event<wire::Authorization>>();
+    // Of another kind of message the kind is the news, not the first field that differs.
+    let kind = match &event {
+        Ok(event) => Some(event.type_.clone()),
+        Err(_) => body.read::<wire::SealedEvent>().ok().map(|event| event.type_),
+    };
+    if kind.is_some_and(|kind| kind != wire::AUTHORIZATION_REQUEST) {
+        let what = format!("only {} is answered here", wire::AUTHORIZATION_REQUEST);
+        return Err(RefusedMessage::malformed("type", what));
+    }
+    let event = event?;
+    reference::<IssuerReference>("id", &event.id)?;
+    let about = event.data.object;
+    let asked =
+        about.pending_request.ok_or_else(|| RefusedMessage::malformed(ASKED, "it is missing"))?;
+
+    let currency = currency("data.object.pending_request.currency", &asked.currency)?;
+    let amount = money("data.object.pending_request.amount", asked.amount, currency)?;
+    let part = |name: &str, part: Option<i64>| {
+        let field = format!("{ASKED}.amount_details.{name}");
+        let part = money(&field, part.unwrap_or(0), currency)?;
+        if part.minor() > amount.minor() {
+            return Err(RefusedMessage::malformed(field, "it is above the amount it is part of"));
+        }
+        Ok(part)
+    };
+    let cash_back = part("cashback_amount", asked.amount_details.and_then(|d| d.cashback_amount))?;
+    let atm_fee = part("atm_fee", asked.amount_details.and_then(|d| d.atm_fee))?;
+    let transaction_amount = transaction_amount(&asked.merchant_currency, asked.merchant_amount)?;
+    let theirs = &asked.merchant_currency;
+    let is_foreign = !theirs.is_empty() && !theirs.eq_ignore_ascii_case(currency.code());
+    // What is worth nothing in ours (one yen, 50 rupiah) is how a shop abroad checks a card.
+    if amount.is_zero() && asked.merchant_amount != 0 && !is_foreign {
+        let what = "nothing is asked for, but the shop asks for money";
+        return Err(RefusedMessage::malformed("data.object.pending_request.amount", what));
+    }
+
+    let sequence = count("data.object.request_history", about.request_history.len())?;
+    let merchant = merchant(about.merchant_data.as_ref());
+    Ok(AuthorisationRequest {
+        programme: origin.programme.clone(),
+        connection: origin.connection.clone(),
+        reference: reference("data.object.id", &format!("{}/{sequence}", about.id))?,
+        purchase: reference("data.object.id", &about.id)?,
+        sequence,
+        card: reference("data.object.card.id", &about.card.id)?,
+        amount,
+        bought_at: made_at(about.created),
+        cash_back,
+        atm_fee,
+        transaction_amount: transaction_amount.unwrap_or(amount),
+        has_unread_price: is_foreign && transaction_amount.is_none(),
+        kind: if amount.is_zero() { PurchaseKind::Verification } else { kind_of(&merchant) },
+        presence: presence(about.card_presence.as_deref(), about.authorization_method.as_deref()),
+        // Also at a fuel pump (5542): where the amount is not ours to set, Stripe ignores one.
+        partial: if asked.is_amount_controllable {
+            PartialAmounts::Allowed
+        } else {
+            PartialAmounts::NotAllowed
+        },
+        merchant,
+    })
+}
+
+pub(super) fn decode_event(body: &[u8]) -> Result<IssuerEvent, RefusedMessage> {
+    let body = Body::new(body)?;
+    let envelope: wire::SealedEvent = body.read()?;
+    let id: IssuerReference = reference("id", &envelope.id)?;
+    let kind = envelope.type_;
+    if !(1..=100).contains(&kind.len()) || !kind.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(RefusedMessage::malformed("type", "it is not the name of an event"));
+    }
+    if kind == wire::AUTHORIZATION_REQUEST {
+        let what = "it waits for an answer, and belongs to the other address";
+        return Err(RefusedMessage::malformed("type", what));
+    }
+    // It is genuine and has happened: what cannot be understood of it is kept, not refused.
+    let body = event_body(&body, &kind, envelope.created, &id)
+        .unwrap_or_else(|refused| EventBody::Unclear { why: refused.to_string() });
+    Ok(IssuerEvent { reference: id, kind, body })
+}
+
+/// Which message it is, and when it was made.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    at: Timestamp,
+    kind: MessageKind,
+    event: &'a IssuerReference,
+}
+
+const fn message_kind(is_first: bool) -> MessageKind {
+    if is_first { MessageKind::Created } else { MessageKind::Updated }
+}
+
+fn event_body(
+    body: &Body<'_>,
+    kind: &str,
+    created: Option<i64>,
+    id: &IssuerReference,
+) -> Result<EventBody, RefusedMessage> {
+    let at = || {
+        let what = "it is not a time in Unix seconds from 2000 to 2199";
+        made_at(created).ok_or_else(|| RefusedMessage::malformed("created", what))
+    };
+    match kind {
+        wire::AUTHORIZATION_CREATED | wire::AUTHORIZATION_UPDATED => {
+            let kind = message_kind(kind == wire::AUTHORIZATION_CREATED);
+            let place = Place { at: at()?, kind, event: id };
+            standing(&body.read::<wire::Event<wire::Authorization>>()?.data.object, place)
+        }
+        wire::TRANSACTION_CREATED => {
+            presentment(&body.read::<wire::Event<wire::Transaction>>()?.data.object)
+        }
+        kind if wire::DISPUTE_KINDS.contains(&kind) => {
+            let funds = match kind {
+                wire::DISPUTE_FUNDS_REINSTATED => Some(Funds::Credited),
+                wire::DISPUTE_FUNDS_RESCINDED => Some(Funds::TakenAgain),
+                _ => None,
+            };
+            let kind = message_kind(kind == wire::DISPUTE_CREATED);
+            dispute(body, funds, Place { at: at()?, kind, event: id })
+        }
+        _ => Ok(EventBody::Other),
+    }
+}
+
+pub(super) fn encode(told: &Told, api_version: &str) -> Reply {
+    let decision = told.decision.map(|decision| decision.to_string());
+    let response = match told.verdict {
+        Verdict::Approved { amount, asked } => wire::AuthorizationResponse {
+            approved: true,
+            amount: (amount.minor() < asked.minor()).then(|| in_their_units(amount)),
+            metadata: decision
+                .map(|decision| wire::Metadata { decision: Some(decision), reason: None }),
+        },
+        Verdict::NotPaid { reason } => wire::AuthorizationResponse {
+            approved: false,
+            amount: None,
+            metadata: Some(wire::Metadata { decision, reason: Some(reason.as_str()) }),
+        },
+    };
+    Reply {
+        status: 200,
+        headers: vec![
+            ("content-type", "application/json".to_owned()),
+            ("stripe-version", api_version.to_owned()),
+        ],
+        // Such a struct always becomes text; if ever not, nothing is paid.
+        body: serde_json::to_string(&response)
+            .unwrap_or_else(|_| r#"{"approved":false}"#.to_owned()),
+    }
+}
+
+fn standing(about: &wire::Authorization, place: Place<'_>) -> Result<EventBody, RefusedMessage> {
+    let currency = currency("data.object.currency", &about.currency)?;
+    let total = money("data.object.amount", about.amount, currency)?;
+    let is_last_declined = about.request_history.last().is_some_and(|last| !last.approved);
+    let standing = match (about.status.as_str(), about.approved) {
+        ("pending", true) => Standing::Open { total },
+        ("pending", false) if is_last_declined => Standing::Declined,
+        ("closed", true) => Standing::Closed { claimed: claimed(about, currency)? },
+        ("closed", false) => Standing::Declined,
+        ("reversed", _) => Standing::Reversed,
+        ("expired", _) => Standing::Expired,
+        // Nobody has answered yet, or it stands as nobody has heard of.
+        _ => return Ok(EventBody::Other),
+    };
+    let is_over = !matches!(standing, Standing::Open { .. });
+    let answers = count("data.object.request_history", about.request_history.len())?;
+    let (cash_back, atm_fee) = details_told(about.amount_details, currency)?;
+    let merchant = merchant(about.merchant_data.as_ref());
+    // What was reversed or has expired shows nothing either: the questions tell what it was.
+    let has_money = !total.is_zero() || about.request_history.iter().any(|r| r.amount != 0);
+    let has_ended = matches!(standing, Standing::Reversed | Standing::Expired);
+    Ok(EventBody::Standing(Box::new(StandingReport {
+        purchase: reference("data.object.id", &about.id)?,
+        about: PurchaseReport {
+            card: reference::<CardToken>("data.object.card.id", &about.card.id)?,
+            kind: if has_money || has_ended {
+                kind_of(&merchant)
+            } else {
+                PurchaseKind::Verification
+            },
+            presence: presence(
+                about.card_presence.as_deref(),
+                about.authorization_method.as_deref(),
+            ),
+            cash_back,
+            atm_fee,
+            merchant_currency: merchant_currency(about.merchant_currency.as_deref()),
+            merchant_amount: None,
+            merchant,
+            bought_at: made_at(about.created),
+        },
+        standing,
+        position: Position {
+            at: place.at,
+            kind: place.kind,
+            answers,
+            listed: count("data.object.transactions", about.transactions.len())?,
+            over: u8::from(is_over),
+            reference: place.event.clone(),
+        },
+        answers: about.request_history.iter().map(|told| answer(told, currency)).collect(),
+    })))
+}
+
+/// An amount that cannot be read is nobody's reason to lose the whole snapshot.
+fn answer(told: &wire::AnsweredRequest, currency: Currency) -> IssuerAnswer {
+    let amount = money("data.object.request_history.amount", told.amount, currency);
+    IssuerAnswer {
+        is_approved: told.approved,
+        amount: amount.unwrap_or(Money::zero(currency)),
+        reason: told.reason.clone(),
+        is_without_us: told.reason.as_deref().is_some_and(is_without_us),
+    }
+}
+
+/// Whether the answer that the shop got was none of ours, by Stripe's own word. What Stripe or the
+/// network refuse before asking us is none of our business, but its own money running out is.
+fn is_without_us(reason: &str) -> bool {
+    const REASONS: [&str; 5] = [
+        "webhook_timeout",
+        "webhook_error",
+        "network_fallback",
+        "stripe_internal_error",
+        "insufficient_funds",
+    ];
+    REASONS.contains(&reason)
+}
+
+/// When a message or an object was made; none when that is not told as a time of these two centuries.
+/// A clock that is that wrong would put one message behind all others of its purchase, for ever.
+fn made_at(created: Option<i64>) -> Option<Timestamp> {
+    Timestamp::from_second(created.filter(|second| TIMES.contains(second))?).ok()
+}
+
+/// Why a question was refused, by Stripe's own word for it. None where the answer was ours.
+///
+/// The words: "Request history reasons" of an Issuing authorisation in Stripe's documentation.
+pub(super) fn refusal(reason: Option<&str>) -> Option<IssuerRefusal> {
+    Some(match reason.unwrap_or_default() {
+        "webhook_declined" | "webhook_approved" => return None,
+        "verification_failed" => IssuerRefusal::Mismatch,
+        "pin_blocked" => IssuerRefusal::PinBlocked,
+        "account_disabled"
+        | "card_canceled"
+        | "card_expired"
+        | "card_inactive"
+        | "cardholder_blocked"
+        | "cardholder_inactive" => IssuerRefusal::CardNotActive,
+        "cardholder_verification_required" | wire::INSECURE_METHOD => IssuerRefusal::OtherWay,
+        "suspected_fraud" => IssuerRefusal::Suspicion,
+        "insufficient_funds" => IssuerRefusal::NoMoneyThere,
+        "not_allowed" | "spending_controls" => IssuerRefusal::Rule,
+        "webhook_error" | "webhook_timeout" => IssuerRefusal::OurFault,
+        _ => IssuerRefusal::Unknown,
+    })
+}
+
+/// What the merchant has claimed, by the authorization's own list.
+fn claimed(about: &wire::Authorization, currency: Currency) -> Result<Money, RefusedMessage> {
+    const FIELD: &str = "data.object.transactions.amount";
+
+    let mut captures = about.transactions.iter().filter(|listed| listed.type_ == "capture");
+    let sum = captures.try_fold(0_i64, |sum, listed| sum.checked_sub(listed.amount));
+    let sum = sum.filter(|sum| *sum >= 0).ok_or_else(|| {
+        RefusedMessage::malformed(FIELD, "the captures do not add up to an amount of money")
+    })?;
+    money(FIELD, sum, currency)
+}
+
+fn presentment(claim: &wire::Transaction) -> Result<EventBody, RefusedMessage> {
+    const AMOUNT: &str = "data.object.amount";
+
+    let currency = currency("data.object.currency", &claim.currency)?;
+    let (direction, amount) = match claim.type_.as_str() {
+        "capture" => (Direction::Capture, claim.amount.checked_neg()),
+        "refund" => (Direction::Refund, Some(claim.amount)),
+        _ => return Ok(EventBody::Other),
+    };
+    let Some(amount) = amount.filter(|amount| *amount >= 0) else {
+        let what = format!("its sign contradicts that it is a {}", direction.word());
+        return Err(RefusedMessage::malformed(AMOUNT, what));
+    };
+    let amount = money(AMOUNT, amount, currency)?;
+    if amount.is_zero() {
+        return Ok(EventBody::Other);
+    }
+    let (cash_back, atm_fee) = details_told(claim.amount_details, currency)?;
+    let purchase: Option<PurchaseReference> = match &claim.authorization {
+        Some(id) => Some(reference("data.object.authorization", id)?),
+        None => None,
+    };
+    let merchant = merchant(claim.merchant_data.as_ref());
+    Ok(EventBody::Presentment(Box::new(Presentment {
+        reference: reference("data.object.id", &claim.id)?,
+        purchase,
+        about: PurchaseReport {
+            card: reference::<CardToken>("data.object.card", &claim.card)?,
+            kind: kind_of(&merchant),
+            // Clearing does not tell. Of a purchase that we know, its authorisation did.
+            presence: Presence::InPerson,
+            cash_back,
+            atm_fee,
+            merchant_currency: merchant_currency(claim.merchant_currency.as_deref()),
+            merchant_amount: merchant_amount(claim),
+            merchant,
+            bought_at: made_at(claim.created),
+        },
+        direction,
+        amount,
+        releases: None,
+    })))
+}
+
+fn dispute(
+    body: &Body<'_>,
+    funds: Option<Funds>,
+    place: Place<'_>,
+) -> Result<EventBody, RefusedMessage> {
+    const AMOUNT: &str = "data.object.amount";
+
+    let about = body.read::<wire::Event<wire::Dispute>>()?.data.object;
+    let outcome = match about.status.as_str() {
+        "unsubmitted" | "submitted" => Outcome::Open,
+        "won" => Outcome::Won,
+        "lost" | "expired" => Outcome::Lost,
+        _ => return Err(RefusedMessage::malformed("data.object.status", "it is not documented")),
+    };
+    let currency = currency("data.object.currency", &about.currency)?;
+    let amount = money(AMOUNT, about.amount, currency)?;
+    if amount.is_zero() {
+        return Err(RefusedMessage::malformed(AMOUNT, "nothing is disputed"));
+    }
+    let is_over = outcome != Outcome::Open || funds == Some(Funds::TakenAgain);
+    let (wire::TransactionLink::Id(claim) | wire::TransactionLink::Whole { id: claim }) =
+        about.transaction;
+    Ok(EventBody::Dispute(Box::new(DisputeReport {
+        reference: reference("data.object.id", &about.id)?,
+        presentment: reference("data.object.transaction", &claim)?,
+        amount,
+        outcome,
+        funds,
+        position: Position {
+            at: place.at,
+            kind: place.kind,
+            answers: 0,
+            listed: 0,
+            over: u8::from(is_over),
+            reference: place.event.clone(),
+        },
+    })))
+}
+
+fn reference<T: FromStr<Err: ToString>>(field: &str, text: &str) -> Result<T, RefusedMessage> {
+    text.parse().map_err(|error: T::Err| RefusedMessage::malformed(field, error.to_string()))
+}
+
+fn count(field: &str, length: usize) -> Result<u32, RefusedMessage> {
+    u32::try_from(length).map_err(|_| RefusedMessage::malformed(field, "it is too long"))
+}
+
+fn currency(field: &str, code: &str) -> Result<Currency, RefusedMessage> {
+    code.to_ascii_uppercase()
+        .parse()
+        .map_err(|_| RefusedMessage::malformed(field, "it is not the ISO 4217 code of a currency"))
+}
+
+/// The merchant's own currency; none where nobody here knows it, as in the question.
+fn merchant_currency(code: Option<&str>) -> Option<Currency> {
+    currency("data.object.merchant_currency", code?).ok()
+}
+
+/// What a transaction is in the merchant's own currency, whatever its sign; none where that cannot
+/// be read exactly.
+fn merchant_amount(claim: &wire::Transaction) -> Option<Money> {
+    const FIELD: &str = "data.object.merchant_amount";
+
+    let currency = merchant_currency(claim.merchant_currency.as_deref())?;
+    money(FIELD, claim.merchant_amount?.saturating_abs(), currency).ok()
+}
+
+/// Reads an amount in Stripe's minor units, exactly.
+fn money(field: &str, amount: i64, currency: Currency) -> Result<Money, RefusedMessage> {
+    if amount < 0 {
+        return Err(RefusedMessage::malformed(field, "it is below zero"));
+    }
+    if amount % their_step(currency) != 0 {
+        let what = format!("it is finer than {} goes", currency.code());
+        return Err(RefusedMessage::malformed(field, what));
+    }
+    in_our_units(amount, currency)
+        .map(|minor| Money::from_minor(minor, currency))
+        .ok_or_else(|| RefusedMessage::malformed(field, "it is above 1,000,000,000.00"))
+}
+
+/// Stripe's minor units in ours; none above what one message may be about.
+fn in_our_units(amount: i64, currency: Currency) -> Option<i64> {
+    let (theirs, ours) = (their_exponent(currency), currency.exponent());
+    let minor = amount.checked_mul(power_of_ten(ours.saturating_sub(theirs)))?;
+    let minor = minor / power_of_ten(theirs.saturating_sub(ours));
+    (minor <= AMOUNT_MINOR_MAX).then_some(minor)
+}
+
+/// The amount in Stripe's minor units, cut to what the currency allows there: never more than ours.
+fn in_their_units(amount: Money) -> i64 {
+    let currency = amount.currency();
+    let (theirs, ours) = (their_exponent(currency), currency.exponent());
+    let exact = amount.minor().saturating_mul(power_of_ten(theirs.saturating_sub(ours)))
+        / power_of_ten(ours.saturating_sub(theirs));
+    exact - exact % their_step(currency)
+}
+
+/// How many decimals Stripe's minor units have: "Supported currencies" of Stripe's documentation.
+///
+/// UGX is on Stripe's list of currencies without decimals, but has been sent with two: ask Stripe
+/// before a programme runs in it.
+fn their_exponent(currency: Currency) -> u32 {
+    match (currency.code(), currency.exponent()) {
+        (
+            "BIF" | "CLP" | "DJF" | "GNF" | "JPY" | "KMF" | "KRW" | "MGA" | "PYG" | "RWF" | "UGX"
+            | "VND" | "VUV" | "XAF" | "XOF" | "XPF",
+            _,
+        ) => 0,
+        (_, 3) => 3,
+        _ => 2,
+    }
+}
+
+/// Stripe's amounts are multiples of this: ISK has two zeros at the end, KWD one.
+fn their_step(currency: Currency) -> i64 {
+    match their_exponent(currency) {
+        3 => 10,
+        theirs => power_of_ten(theirs.saturating_sub(currency.exponent())),
+    }
+}
+
+const fn power_of_ten(exponent: u32) -> i64 {
+    10_i64.saturating_pow(exponent)
+}
+
+/// What the shop asked in its own currency; none where that cannot be read.
+///
+/// Nothing but a margin comes of it, so a currency that nobody here knows must not cost a person
+/// the purchase: the billing amount then stands in its place. Stripe's own steps are no rule for it:
+/// a shop in Kuwait asks for 1.005.
+fn transaction_amount(code: &str, amount: i64) -> Result<Option<Money>, RefusedMessage> {
+    const FIELD: &str = "data.object.pending_request.merchant_amount";
+
+    if amount < 0 {
+        return Err(RefusedMessage::malformed(FIELD, "it is below zero"));
+    }
+    let Ok(currency) = currency(FIELD, code) else { return Ok(None) };
+    Ok(in_our_units(amount, currency).map(|minor| Money::from_minor(minor, currency)))
+}
+
+/// Cash handed out and a cash machine's own fee, in a message about what has happened: they count
+/// whatever their sign.
+fn details_told(
+    details: Option<wire::AmountDetails>,
+    currency: Currency,
+) -> Result<(Money, Money), RefusedMessage> {
+    let part = |name: &str, amount: Option<i64>| {
+        let field = format!("data.object.amount_details.{name}");
+        money(&field, amount.unwrap_or(0).saturating_abs(), currency)
+    };
+    Ok((
+        part("cashback_amount", details.and_then(|details| details.cashback_amount))?,
+        part("atm_fee", details.and_then(|details| details.atm_fee))?,
+    ))
+}
+
+/// 6010 is cash over a counter, 6011 cash from a machine (ISO 18245).
+fn kind_of(merchant: &Merchant) -> PurchaseKind {
+    let is_cash = merchant.mcc().is_some_and(|mcc| ["6010", "6011"].contains(&&*mcc.to_string()));
+    if is_cash { PurchaseKind::Cash } else { PurchaseKind::Purchase }
+}
+
+/// In person only if the message says so: what says nothing counts as remote, the stricter case.
+fn presence(card_presence: Option<&str>, method: Option<&str>) -> Presence {
+    match (card_presence, method) {
+        (Some("not_present"), _) | (_, Some("online" | "keyed_in")) => Presence::Remote,
+        (Some("present"), _) | (_, Some("chip" | "contactless" | "swipe")) => Presence::InPerson,
+        _ => Presence::Remote,
+    }
+}
+
+/// ISO 3166 reserves `UK` for the United Kingdom, and some tills send it for `GB`. Here and not where
+/// records are read: a decision is explained by the country that it knew.
+fn alpha_2(country: &str) -> &str {
+    if country.eq_ignore_ascii_case("UK") { "GB" } else { country }
+}
+
+/// Nothing here can be refused: a shop without a usable code is of no known kind.
+fn merchant(data: Option<&wire::MerchantData>) -> Merchant {
+    let text = |pick: fn(&wire::MerchantData) -> &Option<String>| {
+        data.and_then(|data| pick(data).as_deref()).unwrap_or_default()
+    };
+    let code = text(|data| &data.category_code);
+    let mcc = Mcc::parse(code).ok().filter(|_| code != "0000");
+    Merchant::new(mcc, text(|data| &data.name))
+        .in_city(text(|data| &data.city))
+        .in_country(alpha_2(text(|data| &data.country)))
+        .with_network_id(text(|data| &data.network_id))
+}

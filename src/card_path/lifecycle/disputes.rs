@@ -1,0 +1,136 @@
+//! Messages about disputes name the claim, not the purchase: here they find it. One whose claim has
+//! not been heard of is parked, and tried again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::shape::Shape;
+use super::{LifecycleError, Task, house_note, place, work};
+use jiff::Timestamp;
+
+use crate::domain::id::{BudgetId, ConnectionId, IssuerReference, ProgrammeId, PurchaseReference};
+use crate::domain::purchase::dispute::DisputeReport;
+use crate::domain::purchase::presentment::EventBody;
+use crate::ledger::record::event::{EventState, ReceivedEvent};
+use crate::platform::ids::NewIds;
+use crate::programme::directory::Directory;
+use crate::store::{Additions, Parked, StoreError, Tx};
+
+/// A claim, by the issuer's identifier.
+type Claim = (ProgrammeId, ConnectionId, IssuerReference);
+
+/// The disputes among some messages.
+#[derive(Debug)]
+pub(super) struct Disputes<'a> {
+    /// Those whose purchase is known.
+    pub(super) found: Vec<Task<'a>>,
+    /// Those whose claim has not been heard of yet.
+    pub(super) unknown: Vec<&'a ReceivedEvent>,
+}
+
+/// Finds the purchases of the disputes among `events`: in the books, or among `tasks`, which are
+/// booked in the same transaction.
+pub(super) async fn find<'a>(
+    tx: &mut Tx,
+    events: &[&'a ReceivedEvent],
+    tasks: &[Task<'_>],
+    ids: &NewIds,
+) -> Result<Disputes<'a>, StoreError> {
+    let mut disputes = Disputes { found: Vec::new(), unknown: Vec::new() };
+    let claims: BTreeSet<_> = events.iter().filter_map(|event| disputed_claim(event)).collect();
+    if claims.is_empty() {
+        return Ok(disputes);
+    }
+    let stored = tx.purchases_of_claims(&claims.into_iter().collect::<Vec<_>>()).await?;
+    let mut places: BTreeMap<_, _> = tasks.iter().filter_map(told_now).collect();
+    places.extend(stored);
+    for event in events {
+        let Some(claim) = disputed_claim(event) else { continue };
+        match places.get(&claim) {
+            Some((budget, purchase)) => {
+                let shape = Shape::disputed(event, purchase.clone(), ids);
+                disputes.found.push(Task::new(shape, budget.clone()));
+            }
+            None => disputes.unknown.push(event),
+        }
+    }
+    Ok(disputes)
+}
+
+/// Stores disputes whose claim is unknown, and writes down that they wait.
+pub(super) fn park(events: &[&ReceivedEvent], ids: &NewIds, additions: &mut Additions) {
+    for event in events {
+        let Some(report) = report(event) else { continue };
+        let detail = format!("dispute {} waits for claim {}", report.reference, report.presentment);
+        let note = house_note(event, ids, "dispute_of_unknown_claim", detail);
+        additions.events.push(event.row(EventState::Parked));
+        additions.parked.push(Parked {
+            programme: event.programme.clone(),
+            connection: event.connection.clone(),
+            event: event.event.reference.clone(),
+            claim: report.presentment.clone(),
+            exception: note.id,
+        });
+        additions.notes.push(note);
+    }
+}
+
+/// Books those of `parked` whose claim has come meanwhile; returns how many.
+///
+/// A message whose text was erased cannot be read again: it stays, for a person to look at.
+pub async fn book_parked(
+    tx: &mut Tx,
+    directory: &Directory,
+    ids: &NewIds,
+    now: Timestamp,
+    parked: &[Parked],
+) -> Result<usize, LifecycleError> {
+    let texts = tx.texts_of_parked(parked).await?;
+    let mut waiting = Vec::new();
+    for (parked, text, received_at) in texts {
+        let Some(live) = directory.connection(&parked.connection) else { continue };
+        let Ok(event) = live.issuer.decode_event(text.as_bytes()) else { continue };
+        let Parked { programme, connection, .. } = parked.clone();
+        waiting.push((parked, ReceivedEvent { programme, connection, event, text, received_at }));
+    }
+    let events: Vec<_> = waiting.iter().map(|(_, event)| event).collect();
+    let mut found = find(tx, &events, &[], ids).await?.found;
+    for task in &mut found {
+        task.shape.state = EventState::Parked;
+        task.shape.booked_at = now;
+    }
+    let done: BTreeSet<_> = found.iter().map(|task| place(task.shape.event)).collect();
+    let is_done = |(_, event): &&(Parked, ReceivedEvent)| done.contains(&place(event));
+    let unparked: Vec<_> =
+        waiting.iter().filter(is_done).map(|(parked, _)| parked.clone()).collect();
+    let additions = Additions { unparked, ..Additions::default() };
+    work(tx, directory, ids, &mut found, additions).await?;
+    Ok(found.len())
+}
+
+fn report(event: &ReceivedEvent) -> Option<&DisputeReport> {
+    match &event.event.body {
+        EventBody::Dispute(report) => Some(report),
+        EventBody::Standing(_)
+        | EventBody::HoldChange(_)
+        | EventBody::Presentment(_)
+        | EventBody::Unclear { .. }
+        | EventBody::Other => None,
+    }
+}
+
+fn disputed_claim(event: &ReceivedEvent) -> Option<Claim> {
+    let report = report(event)?;
+    Some((event.programme.clone(), event.connection.clone(), report.presentment.clone()))
+}
+
+/// The claim that a task books, and whose it is. Of one that does not fit the purchase that it names
+/// nobody knows yet: its dispute waits until it is booked.
+fn told_now(task: &Task<'_>) -> Option<(Claim, (BudgetId, PurchaseReference))> {
+    if task.elsewhere.is_some() {
+        return None;
+    }
+    let event = task.shape.event;
+    let reference = task.shape.presentment()?.reference.clone();
+    let claim = (event.programme.clone(), event.connection.clone(), reference);
+    Some((claim, (task.budget.clone(), task.shape.purchase.clone())))
+}

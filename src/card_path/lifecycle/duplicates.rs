@@ -1,0 +1,98 @@
+//! Messages that come again. The same identifier with the same content is nothing new; with other
+//! content somebody has to hear of it. What is decoded is compared, because issuers change bytes
+//! that mean nothing when they send a message again.
+
+use std::collections::BTreeMap;
+
+use crate::domain::purchase::presentment::{EventBody, IssuerEvent, Presentment};
+use crate::ledger::record::event::ReceivedEvent;
+use crate::programme::directory::Directory;
+use crate::store::{ReferenceKey, StoredPresentment};
+
+/// Whether a message that came again says what it said before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repetition {
+    Same,
+    OtherContent,
+}
+
+/// Compares a message with the text that is stored under its identifier; none when that was erased.
+pub(super) fn compare(
+    directory: &Directory,
+    stored: Option<&str>,
+    event: &ReceivedEvent,
+) -> Repetition {
+    let Some(stored) = stored.filter(|stored| *stored != event.text) else {
+        return Repetition::Same;
+    };
+    match decoded(directory, stored, event) {
+        Some(before) if before != event.event => Repetition::OtherContent,
+        Some(_) | None => Repetition::Same,
+    }
+}
+
+/// What a stored text says; none if it can no longer be read.
+fn decoded(directory: &Directory, text: &str, event: &ReceivedEvent) -> Option<IssuerEvent> {
+    let live = directory.connection(&event.connection)?;
+    live.issuer.decode_event(text.as_bytes()).ok()
+}
+
+/// Presentments that are in the books, or come before in the same transaction.
+#[derive(Debug, Default)]
+pub(super) struct BookedPresentments<'a> {
+    pub(super) stored: BTreeMap<ReferenceKey, StoredPresentment>,
+    now: BTreeMap<ReferenceKey, &'a Presentment>,
+}
+
+impl<'a> BookedPresentments<'a> {
+    pub(super) const fn new(stored: BTreeMap<ReferenceKey, StoredPresentment>) -> Self {
+        Self { stored, now: BTreeMap::new() }
+    }
+
+    /// Adds a presentment; says how it repeats one that is there.
+    pub(super) fn add(
+        &mut self,
+        directory: &Directory,
+        event: &'a ReceivedEvent,
+        presentment: &'a Presentment,
+    ) -> Option<Repetition> {
+        let reference = presentment.reference.to_string();
+        let place = (event.programme.clone(), event.connection.clone(), reference);
+        let is_same = if let Some(stored) = self.stored.get(&place) {
+            is_as_stored(directory, stored, event, presentment)
+        } else if let Some(before) = self.now.get(&place) {
+            is_same(before, presentment)
+        } else {
+            self.now.insert(place, presentment);
+            return None;
+        };
+        Some(if is_same { Repetition::Same } else { Repetition::OtherContent })
+    }
+}
+
+/// Whether two tell the same money. When it was made is no part of that: what was booked first
+/// counts on its day.
+fn is_same(one: &Presentment, other: &Presentment) -> bool {
+    let mut other = other.clone();
+    other.about.bought_at = one.about.bought_at;
+    *one == other
+}
+
+/// By the message that told it first; where its text is gone, by what was booked.
+fn is_as_stored(
+    directory: &Directory,
+    stored: &StoredPresentment,
+    event: &ReceivedEvent,
+    presentment: &Presentment,
+) -> bool {
+    let text = stored.text.as_deref();
+    let before = text.and_then(|text| decoded(directory, text, event)).map(|event| event.body);
+    match before {
+        Some(EventBody::Presentment(before)) => is_same(&before, presentment),
+        Some(_) | None => {
+            stored.direction == presentment.direction.word()
+                && stored.currency == presentment.amount.currency().code()
+                && stored.amount_minor == presentment.amount.minor()
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What is held and nobody speaks of any more: our own clock gives it back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::LifecycleError;
+use super::change::{ChangeCause, PurchaseChange};
+use super::context::LifecycleContext;
+use super::exceptions::{CAPTURE_NEVER_CAME, NEVER_CONFIRMED};
+use crate::domain::id::PostingId;
+use crate::domain::purchase::Purchase;
+use crate::domain::purchase::finding::about;
+use crate::domain::purchase::presentment::Standing;
+use crate::domain::time::period::Moment;
+use crate::ledger::book::{Cause, PurchaseKey};
+use crate::ledger::posting::PostingKind;
+use crate::ledger::postings::settled;
+use crate::ledger::record::row::Digest;
+use crate::platform::ids::NewIds;
+use crate::programme::directory::Directory;
+use crate::store::{Additions, BookWanted, OpenPurchase, Tx};
+
+/// Gives back what `due` purchases hold, as far as their time has run out at `now`; returns how
+/// many there were.
+///
+/// Whether it has is looked at again under the budget's lock: a capture that came meanwhile wins,
+/// and running it twice, or in two places at once, gives nothing back twice.
+pub async fn expire(
+    tx: &mut Tx,
+    directory: &Directory,
+    ids: &NewIds,
+    now: Timestamp,
+    due: &[OpenPurchase],
+) -> Result<usize, LifecycleError> {
+    let mut books = tx.open_books(&wanted(due), directory.agreements()).await?;
+    let programmes = directory.settings_of(&books).await?;
+    let mut expired = Vec::new();
+    let mut counters = Vec::new();
+    for open in due {
+        let Some(book) = books.get_mut(&open.programme, &open.budget).map(|open| &open.book) else {
+            continue;
+        };
+        let Some(purchase) = book.purchases.get(&open.key).filter(|p| p.is_expired(now)) else {
+            continue;
+        };
+        expired.push(open);
+        if let Some(agreement) = book.agreement() {
+            let touched = purchase.counted.counters(agreement).into_iter();
+            counters.extend(touched.map(|c| (open.programme.clone(), open.budget.clone(), c)));
+        }
+    }
+    tx.load_counters(&counters, &mut books).await?;
+    let mut additions = Additions::default();
+    for open in &expired {
+        let Some(opened) = books.get_mut(&open.programme, &open.budget) else { continue };
+        let Some(programme) = programmes.of(opened) else { continue };
+        let mut context = LifecycleContext { book: &mut opened.book, programme, ids };
+        context.expire(&open.key, now, &mut additions)?;
+    }
+    tx.close_books(&books.all(), &additions).await?;
+    Ok(expired.len())
+}
+
+impl LifecycleContext<'_> {
+    fn expire(
+        &mut self,
+        key: &PurchaseKey,
+        now: Timestamp,
+        additions: &mut Additions,
+    ) -> Result<(), LifecycleError> {
+        let Some(before) = self.book.purchases.get(key).cloned() else { return Ok(()) };
+        let subject = about(&before);
+        let cause = Cause {
+            posting: PostingId::new(self.ids.next(now)),
+            kind: PostingKind::Expiry,
+            // No message says it: the posting vouches for its own words.
+            record: Digest::of_text(&subject),
+            subject,
+            moment: Moment::new(now, self.programme.zone()),
+        };
+        self.book.change(key, cause, |purchase, pots| {
+            purchase.expire();
+            settled(purchase, pots, &[])
+        })?;
+        let Some(after) = self.book.purchases.get(key) else { return Ok(()) };
+        let (before, cause) = (&before, ChangeCause::Expiry);
+        let change = PurchaseChange { before, after, cause, at: now };
+        if let Some((kind, detail)) = given_up(before) {
+            additions.note(self.note(&change, kind, about(after), detail));
+        }
+        self.note_findings(&change, additions)?;
+        self.tell(&change, &[], additions)?;
+        Ok(())
+    }
+}
+
+/// What somebody should hear of when nobody has spoken of a purchase any more.
+fn given_up(purchase: &Purchase) -> Option<(&'static str, String)> {
+    if purchase.is_unconfirmed() {
+        // We said yes, and the issuer never said what became of it.
+        let detail = "its time ran out, and what it held was given back";
+        return Some((NEVER_CONFIRMED, detail.to_owned()));
+    }
+    let standing = purchase.word.as_ref().map(|word| word.standing);
+    if let Some(Standing::Closed { claimed }) = standing {
+        let captured = purchase.captured;
+        let detail = format!("closed with captures of {claimed}, of which {captured} came");
+        return Some((CAPTURE_NEVER_CAME, detail));
+    }
+    None
+}
+
+fn wanted(due: &[OpenPurchase]) -> Vec<BookWanted> {
+    let mut wanted: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for open in due {
+        let place = (open.programme.clone(), open.budget.clone());
+        wanted.entry(place).or_default().insert(open.key.clone());
+    }
+    let book = |((programme, budget), purchases)| BookWanted { programme, budget, purchases };
+    wanted.into_iter().map(book).collect()
+}

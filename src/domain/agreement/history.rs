@@ -1,0 +1,97 @@
+//! The versions of a list over time: what is agreed together, and how old each restriction is.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::civil::Date;
+
+use crate::domain::agreement::change::{Key, List, changes};
+use crate::domain::agreement::proposal::Kind;
+use crate::domain::agreement::{Agreement, Answer, Decider, Scope, Term};
+use crate::domain::shop::merchant::MerchantRules;
+
+/// One version that was in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    pub agreement: Arc<Agreement>,
+    /// The local day on which it started.
+    pub started_on: Date,
+}
+
+/// What is agreed with the worker, part by part, once `after` has started in the place of `before`:
+/// what the person makes stricter alone is left out.
+pub fn agreed_after(
+    agreed: List,
+    before: &List,
+    after: &List,
+    kind: Option<Kind>,
+    rules: &MerchantRules,
+) -> List {
+    if kind == Some(Kind::Own) {
+        return agreed;
+    }
+    let keys = changes(before, after, rules).into_iter().map(|change| change.key).collect();
+    agreed.with(after, &keys)
+}
+
+/// `now` without what a law made of `before`, as far as it is still what the law made of it.
+pub fn without_forced(now: &List, before: &List, forced: &List, rules: &MerchantRules) -> List {
+    let keys = |from: &List, to: &List| -> BTreeSet<Key> {
+        changes(from, to, rules).into_iter().map(|change| change.key).collect()
+    };
+    let mut still = keys(before, forced);
+    let since = keys(forced, now);
+    still.retain(|key| !since.contains(key));
+    now.with(before, &still)
+}
+
+/// A restriction in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restriction {
+    pub scope: Scope,
+    pub decides: Decider,
+    pub reason: String,
+    /// The day from which the same purchases have been restricted without a break.
+    pub since: Date,
+    pub days: i32,
+    pub review_on: Option<Date>,
+    /// Whether its review is late. That switches nothing off.
+    pub is_overdue: bool,
+    /// Whether the person chose it for themselves, with a time to cool.
+    pub is_own: bool,
+}
+
+/// Every restriction in force on `today`, the oldest first: the fewer, the better.
+pub fn restrictions(history: &[Version], today: Date) -> Vec<Restriction> {
+    let Some(now) = history.last() else { return Vec::new() };
+    let restriction = |term: &Term| {
+        let restricts_since = history
+            .iter()
+            .rev()
+            .take_while(|v| v.agreement.terms.iter().any(|t| same_restriction(t, term)))
+            .last()
+            .map_or(now.started_on, |version| version.started_on);
+        Restriction {
+            scope: term.scope().clone(),
+            decides: term.decides(),
+            reason: term.reason().unwrap_or_default().to_owned(),
+            since: restricts_since,
+            days: today.since(restricts_since).map_or(0, |span| span.get_days()),
+            review_on: term.review_on(),
+            is_overdue: term.review_on().is_some_and(|on| on < today),
+            is_own: term.cooling_days().is_some(),
+        }
+    };
+    let mut all: Vec<_> =
+        now.agreement.terms.iter().filter(|term| restricts(term)).map(restriction).collect();
+    all.sort_by(|a, b| (a.since, &a.scope).cmp(&(b.since, &b.scope)));
+    all
+}
+
+fn restricts(term: &Term) -> bool {
+    term.answer() != Answer::Yes || !term.limits().is_empty()
+}
+
+fn same_restriction(term: &Term, other: &Term) -> bool {
+    term.scope() == other.scope() && restricts(term)
+}

@@ -1,0 +1,473 @@
+//! The agreement: the versioned list that a person and their worker both said yes to.
+pub mod change;
+pub mod history;
+pub mod proposal;
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::civil::{Date, Time};
+
+use crate::domain::decision::authorisation::AuthorisationRequest;
+use crate::domain::id::BudgetId;
+use crate::domain::money::limit::Limit;
+use crate::domain::money::stream::Stream;
+use crate::domain::pot::PotPlan;
+use crate::domain::shop::merchant::{Category, Kinds, Mcc};
+use crate::domain::shop::{ShopIdentity, ShopKey};
+
+/// What a term is about. Ordered from the most to the least specific.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// One shop, by its name.
+    Shop(ShopKey),
+    /// One shop that no table knows: by its name, or by the number that its network gives it,
+    /// because its till may print another name each time.
+    OneShop(ShopKey, ShopKey),
+    /// One merchant category code.
+    Code(Mcc),
+    /// One everyday category.
+    Category(Category),
+    /// Whatever no more specific term is about.
+    EverythingElse,
+    /// A way of paying, whatever the shop.
+    Gate(Gate),
+    /// Every purchase. Carries limits only.
+    Everything,
+}
+
+impl Scope {
+    /// The keys of the shop that it is about, if it is about one.
+    pub fn shops(&self) -> impl Iterator<Item = ShopKey> {
+        let (one, other) = match self {
+            Self::Shop(shop) => (Some(*shop), None),
+            Self::OneShop(name, number) => (Some(*name), Some(*number)),
+            Self::Code(_)
+            | Self::Category(_)
+            | Self::EverythingElse
+            | Self::Gate(_)
+            | Self::Everything => (None, None),
+        };
+        one.into_iter().chain(other)
+    }
+}
+
+impl fmt::Display for Scope {
+    /// Writes the stored form: `category:food`, `gate:cash`, `everything_else`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shop(shop) => write!(f, "shop:{shop}"),
+            Self::OneShop(name, number) => write!(f, "shop:{name}+{number}"),
+            Self::Code(code) => write!(f, "code:{code}"),
+            Self::Category(category) => write!(f, "category:{category}"),
+            Self::EverythingElse => f.write_str("everything_else"),
+            Self::Gate(gate) => write!(f, "gate:{}", gate.word()),
+            Self::Everything => f.write_str("everything"),
+        }
+    }
+}
+
+/// Text that is not the stored form of a scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a scope such as \"category:food\"")]
+pub struct ParseScopeError;
+
+impl FromStr for Scope {
+    type Err = ParseScopeError;
+
+    fn from_str(text: &str) -> Result<Self, ParseScopeError> {
+        let scope = match text.split_once(':') {
+            Some(("shop", shop)) => shop_scope(shop),
+            Some(("code", code)) => Mcc::parse(code).ok().map(Self::Code),
+            Some(("category", category)) => Category::parse(category).ok().map(Self::Category),
+            Some(("gate", gate)) => Gate::from_word(gate).map(Self::Gate),
+            None if text == "everything_else" => Some(Self::EverythingElse),
+            None if text == "everything" => Some(Self::Everything),
+            Some(_) | None => None,
+        };
+        scope.ok_or(ParseScopeError)
+    }
+}
+
+fn shop_scope(text: &str) -> Option<Scope> {
+    let key = |text| ShopKey::parse(text).ok();
+    match text.split_once('+') {
+        Some((name, number)) => Some(Scope::OneShop(key(name)?, key(number)?)),
+        None => key(text).map(Scope::Shop),
+    }
+}
+
+/// A way of paying that an agreement can speak about apart from the shop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Gate {
+    /// Taking out notes and coins.
+    Cash,
+    /// Cash on top of a purchase.
+    CashBack,
+    /// Buying without the card being there.
+    Online,
+    /// A shop in another country.
+    Abroad,
+    /// Buying outside the hours of the term.
+    Hours,
+}
+
+impl Gate {
+    /// Every gate, for reading stored words.
+    pub const ALL: [Self; 5] =
+        [Self::Cash, Self::CashBack, Self::Online, Self::Abroad, Self::Hours];
+
+    /// The word that is stored and written in programme files.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Cash => "cash",
+            Self::CashBack => "cash_back",
+            Self::Online => "online",
+            Self::Abroad => "abroad",
+            Self::Hours => "hours",
+        }
+    }
+
+    /// Reads a stored word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|gate| gate.word() == word)
+    }
+}
+
+/// What the list says: yes, ask first, or no. Ordered from the loosest to the strictest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Answer {
+    Yes,
+    Ask,
+    No,
+}
+
+impl Answer {
+    /// The word that is stored and written in programme files.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::Ask => "ask",
+            Self::No => "no",
+        }
+    }
+
+    /// Reads a stored word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Yes, Self::Ask, Self::No].into_iter().find(|answer| answer.word() == word)
+    }
+}
+
+/// Who decides about a term, as the two agreed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decider {
+    Person,
+    Together,
+    Worker,
+}
+
+impl Decider {
+    /// The word that is stored and written in programme files.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Together => "together",
+            Self::Worker => "worker",
+        }
+    }
+
+    /// Reads a stored word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Person, Self::Together, Self::Worker].into_iter().find(|who| who.word() == word)
+    }
+}
+
+/// The hours within which the card works: from the first (inclusive) to the second (exclusive).
+/// Hours that end before they begin run over midnight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hours {
+    pub from: Time,
+    pub to: Time,
+}
+
+impl Hours {
+    /// Whether `time` is within the hours.
+    pub fn contain(self, time: Time) -> bool {
+        if self.from <= self.to {
+            (self.from..self.to).contains(&time)
+        } else {
+            time >= self.from || time < self.to
+        }
+    }
+}
+
+/// One line of an agreement.
+///
+/// Built by [`Term::new`], so that a restriction without a reason and a review date cannot be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Term {
+    scope: Scope,
+    answer: Answer,
+    limits: Vec<Limit>,
+    hours: Option<Hours>,
+    decides: Decider,
+    reason: Option<String>,
+    review_on: Option<Date>,
+    cooling_days: Option<u32>,
+}
+
+/// What a term says, before it has been checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TermDraft {
+    pub scope: Scope,
+    pub answer: Answer,
+    pub limits: Vec<Limit>,
+    pub hours: Option<Hours>,
+    pub decides: Decider,
+    pub reason: Option<String>,
+    pub review_on: Option<Date>,
+    /// Set by the person as a block on themselves: how many days it holds after they ask to lift it.
+    pub cooling_days: Option<u32>,
+}
+
+/// Why a term is not one that two people can have agreed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TermError {
+    #[error("a restriction needs a reason")]
+    NoReason,
+    #[error("a restriction needs a date on which it is reviewed (review_on)")]
+    NoReview,
+    #[error("\"everything\" carries limits only: its answer is yes; use \"everything_else\"")]
+    EverythingIsLimitsOnly,
+    #[error("\"hours\" needs hours (from and to), and only it has them")]
+    HoursOnlyOnHours,
+    #[error("\"hours\" carries no limits: put them on \"everything\"")]
+    HoursHaveNoLimits,
+    #[error("only a restriction can be a block on oneself (own_block)")]
+    OwnBlockRestricts,
+}
+
+impl Term {
+    /// Checks `draft`.
+    pub fn new(draft: TermDraft) -> Result<Self, TermError> {
+        let TermDraft { scope, answer, limits, hours, decides, reason, review_on, cooling_days } =
+            draft;
+        let restricts = answer != Answer::Yes || !limits.is_empty();
+        if restricts && reason.as_deref().is_none_or(|reason| reason.trim().is_empty()) {
+            return Err(TermError::NoReason);
+        }
+        if restricts && review_on.is_none() {
+            return Err(TermError::NoReview);
+        }
+        if scope == Scope::Everything && answer != Answer::Yes {
+            return Err(TermError::EverythingIsLimitsOnly);
+        }
+        if hours.is_some() != (scope == Scope::Gate(Gate::Hours)) {
+            return Err(TermError::HoursOnlyOnHours);
+        }
+        if scope == Scope::Gate(Gate::Hours) && !limits.is_empty() {
+            return Err(TermError::HoursHaveNoLimits);
+        }
+        if cooling_days.is_some() && !restricts {
+            return Err(TermError::OwnBlockRestricts);
+        }
+        Ok(Self { scope, answer, limits, hours, decides, reason, review_on, cooling_days })
+    }
+
+    /// The same term about `scope`, which is one shop as its own is.
+    #[must_use]
+    pub fn about(self, scope: Scope) -> Self {
+        Self { scope, ..self }
+    }
+
+    /// What the term is about.
+    pub const fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// What the list says about it.
+    pub const fn answer(&self) -> Answer {
+        self.answer
+    }
+
+    /// Up to how much, how often.
+    pub fn limits(&self) -> &[Limit] {
+        &self.limits
+    }
+
+    /// The hours of an hours term.
+    pub const fn hours(&self) -> Option<Hours> {
+        self.hours
+    }
+
+    /// Who decides about it.
+    pub const fn decides(&self) -> Decider {
+        self.decides
+    }
+
+    /// Why it restricts, in words the person can read.
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    /// When the two look at it again. A late review never switches spending off.
+    pub const fn review_on(&self) -> Option<Date> {
+        self.review_on
+    }
+
+    /// How many days a block that the person set on themselves outlasts their wish to lift it.
+    pub const fn cooling_days(&self) -> Option<u32> {
+        self.cooling_days
+    }
+}
+
+/// One version of one person's agreement. Never changed: the next version replaces it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agreement {
+    pub budget: BudgetId,
+    /// 1 for the first.
+    pub version: u32,
+    pub agreed_on: Date,
+    /// Who said yes, by name.
+    pub agreed_by: Vec<String>,
+    /// Where, how long, and who was there.
+    pub how: String,
+    /// Whether a purchase may be paid in part where the issuer and the till allow it.
+    pub partial: bool,
+    pub terms: Vec<Term>,
+    /// The pots in the order in which the person wants them used.
+    pub pots: Vec<PotPlan>,
+}
+
+impl Agreement {
+    /// The most specific term about a purchase at `shop`: this shop, this code, this category,
+    /// everything else.
+    ///
+    /// What is said about one of the other kinds that the shop may sell counts where it is stricter
+    /// and no term names the shop or the code itself.
+    pub fn matched(
+        &self,
+        request: &AuthorisationRequest,
+        shop: &ShopIdentity,
+        kinds: Kinds<'_>,
+    ) -> Option<&Term> {
+        let rank = |term: &Term| match term.scope() {
+            Scope::Shop(key) => shop.rank(key).map(|rank| (0, rank)),
+            Scope::OneShop(name, number) => {
+                let rank = shop.rank(name).or_else(|| shop.rank(number))?;
+                Some((0, rank))
+            }
+            Scope::Code(code) => (request.merchant.mcc() == Some(*code)).then_some((1, 0)),
+            Scope::Category(about) => (about == kinds.category).then_some((2, 0)),
+            Scope::EverythingElse => Some((3, 0)),
+            Scope::Gate(_) | Scope::Everything => None,
+        };
+        let ranked = self.terms.iter().filter_map(|term| rank(term).map(|rank| (rank, term)));
+        let matched = ranked.min_by_key(|(rank, _)| *rank);
+        if kinds.also.is_empty() || matched.is_some_and(|((rank, _), _)| rank < 2) {
+            return matched.map(|(_, term)| term);
+        }
+        let is_about = |term: &&Term| match term.scope() {
+            Scope::Category(about) => kinds.also.contains(about),
+            Scope::Shop(_)
+            | Scope::OneShop(..)
+            | Scope::Code(_)
+            | Scope::EverythingElse
+            | Scope::Gate(_)
+            | Scope::Everything => false,
+        };
+        let strictness = |term: &Term| term.answer();
+        let matched = matched.map(|(_, term)| term);
+        let stricter = self.terms.iter().filter(is_about).max_by_key(|term| strictness(term));
+        let usual = matched.map_or(Answer::Yes, strictness);
+        stricter.filter(|term| strictness(term) > usual).or(matched)
+    }
+
+    /// The term about `gate`, if the two agreed one.
+    pub fn gate(&self, gate: Gate) -> Option<&Term> {
+        self.terms.iter().find(|term| *term.scope() == Scope::Gate(gate))
+    }
+
+    /// The pots that may pay for a purchase of `kinds` on `date`, in the order in which they drain.
+    ///
+    /// Pots whose stream must go first, then the person's own order; emergency pots come last. A
+    /// pot whose stream may never buy one of the kinds does not count, whatever was agreed.
+    pub fn drain_order(&self, streams: &[Stream], kinds: Kinds<'_>, date: Date) -> Vec<&PotPlan> {
+        let stream_of = |pot: &PotPlan| streams.iter().find(|stream| stream.id == pot.stream);
+        let may_buy = |stream: &Stream| kinds.iter().all(|kind| stream.may_buy(kind, date));
+        let pays =
+            |pot: &&PotPlan| pot.pays_for(kinds.category) && stream_of(pot).is_some_and(may_buy);
+        let mut pots: Vec<_> = self.pots.iter().filter(pays).collect();
+        let goes_first = |pot: &PotPlan| stream_of(pot).is_some_and(|s| s.drains_first);
+        pots.sort_by_key(|pot| (pot.emergency, !goes_first(pot))); // stable: keeps the person's order
+        pots
+    }
+
+    /// The kind for which none of the streams may pay on `date`: no agreement and no permission
+    /// lifts that.
+    ///
+    /// A pot that was agreed for other things cannot pay anyway, so its stream does not matter,
+    /// unless all pots are such pots.
+    pub fn barred<'a>(
+        &self,
+        streams: &[Stream],
+        kinds: Kinds<'a>,
+        date: Date,
+    ) -> Option<&'a Category> {
+        let barred_by = |pot: &PotPlan| {
+            let stream = streams.iter().find(|stream| stream.id == pot.stream);
+            kinds.iter().find(|kind| !stream.is_some_and(|stream| stream.may_buy(kind, date)))
+        };
+        let agreed: Vec<_> = self.pots.iter().filter(|pot| pot.pays_for(kinds.category)).collect();
+        let asked = if agreed.is_empty() { self.pots.iter().collect() } else { agreed };
+        let barred: Option<Vec<_>> = asked.into_iter().map(barred_by).collect();
+        barred?.into_iter().next()
+    }
+
+    /// The limits on every purchase, if the two agreed any.
+    pub fn everything(&self) -> Option<&Term> {
+        self.terms.iter().find(|term| *term.scope() == Scope::Everything)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft() -> TermDraft {
+        TermDraft {
+            scope: Scope::EverythingElse,
+            answer: Answer::Yes,
+            limits: Vec::new(),
+            hours: None,
+            decides: Decider::Together,
+            reason: None,
+            review_on: None,
+            cooling_days: None,
+        }
+    }
+
+    #[test]
+    fn a_restriction_needs_a_reason_and_a_review() {
+        let no = TermDraft { answer: Answer::No, ..draft() };
+        assert_eq!(Term::new(no.clone()), Err(TermError::NoReason));
+        let because = TermDraft { reason: Some("Dee asked for this.".to_owned()), ..no };
+        assert_eq!(Term::new(because.clone()), Err(TermError::NoReview));
+        let blank = TermDraft { reason: Some("  ".to_owned()), ..because.clone() };
+        assert_eq!(Term::new(blank), Err(TermError::NoReason));
+        let whole = TermDraft { review_on: Some(Date::constant(2027, 2, 16)), ..because };
+        assert!(Term::new(whole).is_ok());
+        assert!(Term::new(draft()).is_ok(), "a plain yes needs neither");
+    }
+
+    #[test]
+    fn hours_may_run_over_midnight() {
+        let day = Hours { from: Time::constant(6, 0, 0, 0), to: Time::constant(23, 0, 0, 0) };
+        let night = Hours { from: day.to, to: day.from };
+        for (hour, minute, in_day) in [(5, 59, false), (6, 0, true), (22, 59, true), (23, 0, false)]
+        {
+            let time = Time::constant(hour, minute, 0, 0);
+            assert_eq!((day.contain(time), night.contain(time)), (in_day, !in_day), "{time}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! A pause for safety: all that one of the staff can do alone, and not for long.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::id::{HumanId, MemberId, PauseId, TalkId};
+
+/// The longest that one pause can be.
+pub const PAUSE_MOST: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// For how long after a pause the same human being cannot begin another one: pause after pause would
+/// be a rule that nobody agreed to.
+pub const NOT_AGAIN_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// One pause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    pub id: PauseId,
+    pub member: MemberId,
+    pub human: HumanId,
+    /// Why, in words that the person reads.
+    pub reason: String,
+    /// The talk that came first.
+    pub talk: TalkId,
+    pub begins_at: Timestamp,
+    pub ends_at: Timestamp,
+    pub lifted_at: Option<Timestamp>,
+}
+
+/// Why a pause cannot be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PauseError {
+    #[error("a pause ends after it begins")]
+    EndsFirst,
+    #[error("a pause is at most {} days long", PAUSE_MOST.as_hours().div_euclid(24))]
+    TooLong,
+    #[error("the card is paused already")]
+    PausedAlready,
+    #[error(
+        "the pause before was by the same person; for {} days somebody else has to say that \
+         another one is needed",
+        NOT_AGAIN_FOR.as_hours().div_euclid(24)
+    )]
+    SamePersonAgain,
+    #[error("this pause is over")]
+    Over,
+}
+
+impl Pause {
+    /// When it ends or ended.
+    pub fn over_at(&self) -> Timestamp {
+        self.lifted_at.map_or(self.ends_at, |lifted| lifted.min(self.ends_at))
+    }
+
+    /// Whether it can begin after the pauses `before`.
+    pub fn check(&self, before: &[Self]) -> Result<(), PauseError> {
+        if self.ends_at <= self.begins_at {
+            return Err(PauseError::EndsFirst);
+        }
+        if self.ends_at.duration_since(self.begins_at) > PAUSE_MOST {
+            return Err(PauseError::TooLong);
+        }
+        if before.iter().any(|pause| pause.over_at() > self.begins_at) {
+            return Err(PauseError::PausedAlready);
+        }
+        let is_near =
+            |pause: &&Self| self.begins_at.duration_since(pause.over_at()) < NOT_AGAIN_FOR;
+        if before.iter().filter(is_near).any(|pause| pause.human == self.human) {
+            return Err(PauseError::SamePersonAgain);
+        }
+        Ok(())
+    }
+
+    /// This pause, ended now.
+    pub fn lifted(&self, at: Timestamp) -> Result<Self, PauseError> {
+        if self.over_at() <= at {
+            return Err(PauseError::Over);
+        }
+        Ok(Self { lifted_at: Some(at), ..self.clone() })
+    }
+}

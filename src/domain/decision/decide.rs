@@ -1,0 +1,529 @@
+//! The decision. Everything else in Sayso carries facts to it and answers away from it.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::agreement::{Answer, Gate, Scope, Term};
+use crate::domain::ask::permission::{Giver, Needed, Permission, PermissionGap};
+use crate::domain::card::CardState;
+use crate::domain::decision::authorisation::{
+    Approval, AuthorisationRequest, Continues, Decision, Facts, Holder, PartialAmounts,
+    ProgrammeState, Reasons,
+};
+use crate::domain::decision::reason::DeclineReason;
+use crate::domain::id::{PermissionId, PotId};
+use crate::domain::money::limit::{Committed, Counted, Limit};
+use crate::domain::money::{Money, MoneyError};
+use crate::domain::people::person::PersonState;
+use crate::domain::pot::release::Coming;
+use crate::domain::pot::{InPot, PotPart, PotPlan, Source, drain};
+use crate::domain::shop::ShopIdentity;
+use crate::domain::shop::merchant::Category;
+
+/// The version of the rules below. Facts carry the version that decided, so that a decision of any
+/// year is explained by the rules of its year: a change that can change an answer, or the order of
+/// its reasons, gets a new version and leaves the old ones as they are. What depends on facts that
+/// an old record does not have needs no branch: without them the answer is the old one.
+///
+/// 1. Limits refuse the whole purchase.
+/// 2. Where the issuer and the till take a part, limits on amounts give a part as money does. A
+///    refusal says how much would be paid at the same place.
+pub const VERSION: u32 = 2;
+
+/// Decides `request` from `facts`, by the rules of the version that the facts carry.
+///
+/// Pure: no clock, no randomness, no I/O, so that every decision can be replayed from its facts.
+/// The checks run in the order in which a person would want to hear of them, and all of them run:
+/// the first reason is told, the others are kept.
+pub fn decide(request: &AuthorisationRequest, facts: &Facts) -> Decision {
+    match judge(request, facts) {
+        Decision::Decline(reasons) if gives_parts(facts) => {
+            Decision::Decline(Reasons { payable: payable(request, facts, &reasons), ..reasons })
+        }
+        decision @ (Decision::Approve(_) | Decision::Decline(_)) => decision,
+    }
+}
+
+const fn gives_parts(facts: &Facts) -> bool {
+    facts.rules_version >= 2
+}
+
+/// The most that would be paid at the same place, if nothing but amounts is in the way.
+fn payable(request: &AuthorisationRequest, facts: &Facts, reasons: &Reasons) -> Option<Money> {
+    // A permission lifts limits, as far as it goes.
+    let is_permitted = matches!(reasons.first, DeclineReason::OkSmall { .. });
+    let mut most = request.amount;
+    for reason in reasons.iter() {
+        if let DeclineReason::OkSmall { cap: left }
+        | DeclineReason::NoMoney { left, .. }
+        | DeclineReason::NotYet { left, .. } = reason
+        {
+            most = most.least(*left).ok()?;
+        } else if let DeclineReason::OverPurchase { limit: left }
+        | DeclineReason::OverPeriod { left, .. } = reason
+            && !is_permitted
+        {
+            most = most.least(*left).ok()?;
+        }
+    }
+    if most == request.amount {
+        return None;
+    }
+    let cash_back = request.cash_back.least(most).ok()?;
+    let less = AuthorisationRequest { amount: most, cash_back, ..request.clone() };
+    let is_paid = most.is_positive()
+        && matches!(judge(&less, facts), Decision::Approve(approval) if approval.amount == most);
+    is_paid.then_some(most)
+}
+
+fn judge(request: &AuthorisationRequest, facts: &Facts) -> Decision {
+    if facts.continues == Continues::Anothers {
+        // The issuer names a purchase of somebody else: nothing about it can be right.
+        return Decision::Decline(Reasons::only(DeclineReason::Conflict));
+    }
+    let Some(holder) = &facts.holder else {
+        return Decision::Decline(Reasons::only(DeclineReason::UnknownCard));
+    };
+    let mut reasons = standing(facts, holder);
+    if request.amount.currency() != facts.programme.currency {
+        reasons.push(DeclineReason::OtherCurrency);
+        return decline(reasons);
+    }
+    if request.amount.is_zero() {
+        return if reasons.is_empty() { nothing_to_hold(request) } else { decline(reasons) };
+    }
+    let shop = facts.shop_of(request);
+    let purchase = Purchase { request, facts, holder, shop };
+    purchase.judge(&reasons).unwrap_or_else(|_| {
+        // Sums that do not fit 64 bits are more than any pot holds.
+        reasons.push(purchase.more_than_any_pot());
+        decline(reasons)
+    })
+}
+
+/// Step 1: the card, the person and the programme.
+fn standing(facts: &Facts, holder: &Holder) -> Vec<DeclineReason> {
+    let card = match holder.card {
+        CardState::Active => None,
+        CardState::NotStarted => Some(DeclineReason::NotStarted),
+        CardState::FrozenByPerson => Some(DeclineReason::FrozenSelf),
+        CardState::FrozenByStaff => Some(DeclineReason::FrozenStaff),
+        CardState::Lost => Some(DeclineReason::CardLost),
+        CardState::Replaced => Some(DeclineReason::OldCard),
+        CardState::Expired => Some(DeclineReason::Expired),
+    };
+    let person = match holder.person {
+        PersonState::Active => None,
+        PersonState::Ended => Some(DeclineReason::Ended),
+    };
+    let programme = match facts.programme.state {
+        ProgrammeState::Running => None,
+        ProgrammeState::Paused => Some(DeclineReason::Paused),
+    };
+    card.into_iter().chain(person).chain(programme).collect()
+}
+
+fn decline(reasons: Vec<DeclineReason>) -> Decision {
+    let reasons = Reasons::from_list(reasons);
+    Decision::Decline(reasons.unwrap_or(Reasons::only(DeclineReason::OurFault)))
+}
+
+/// A shop that only checks the card learns whether the card is good; no rule about money applies.
+fn nothing_to_hold(request: &AuthorisationRequest) -> Decision {
+    Decision::Approve(Approval {
+        amount: request.amount,
+        parts: Vec::new(),
+        matched: Scope::Everything,
+        permission: None,
+    })
+}
+
+/// A reason why the agreement alone does not allow a purchase.
+struct Objection {
+    reason: DeclineReason,
+    /// Set by the person on themselves: how many days it outlasts their wish to lift it.
+    cooling_days: Option<u32>,
+    /// How much of what is asked it leaves; none where no part helps.
+    leaves: Option<Money>,
+}
+
+/// Whether a permission lifts what there is against a purchase.
+enum Lift {
+    Nothing,
+    By(PermissionId),
+    /// None was given, or it does not help, for this reason.
+    No(Option<DeclineReason>),
+}
+
+/// One purchase of a known card, in the programme's currency, above zero.
+struct Purchase<'a> {
+    request: &'a AuthorisationRequest,
+    facts: &'a Facts,
+    holder: &'a Holder,
+    shop: ShopIdentity,
+}
+
+impl Purchase<'_> {
+    fn judge(&self, standing: &[DeclineReason]) -> Result<Decision, MoneyError> {
+        let mut reasons = standing.to_vec();
+        reasons.extend(self.law());
+        let matched = self.matched();
+        let scope = matched.map_or(Scope::EverythingElse, |term| term.scope().clone());
+        let mut objections = self.list(matched);
+        objections.extend(self.limits(matched, &scope)?);
+        let lift = self.lift(&objections)?;
+        let most = match lift {
+            Lift::Nothing | Lift::By(_) => Some(self.request.amount),
+            Lift::No(_) => self.part_within(&objections)?,
+        };
+        if let Some(most) = most.filter(|_| reasons.is_empty())
+            && let Some((amount, parts)) = self.paid(most)?
+        {
+            let permission = match lift {
+                Lift::By(permission) => Some(permission),
+                Lift::Nothing | Lift::No(_) => None,
+            };
+            return Ok(Decision::Approve(Approval { amount, parts, matched: scope, permission }));
+        }
+        match lift {
+            Lift::Nothing => {}
+            Lift::By(_) => objections.clear(),
+            Lift::No(gap) => reasons.extend(gap),
+        }
+        reasons.extend(objections.into_iter().map(|objection| objection.reason));
+        reasons.extend(self.money()?);
+        Ok(decline(reasons))
+    }
+
+    /// The largest part that limits on amounts leave, where a part may be paid: the least that any
+    /// of them leaves. None when something else is against the purchase.
+    fn part_within(&self, objections: &[Objection]) -> Result<Option<Money>, MoneyError> {
+        if !gives_parts(self.facts) {
+            return Ok(None);
+        }
+        let mut most = self.request.amount;
+        for objection in objections {
+            let Some(leaves) = objection.leaves else { return Ok(None) };
+            most = most.least(leaves)?;
+        }
+        Ok(Some(most).filter(|most| self.may_pay_part(*most)))
+    }
+
+    /// What is approved of up to `most`, and from which pots; none when there is too little.
+    fn paid(&self, most: Money) -> Result<Option<(Money, Vec<PotPart>)>, MoneyError> {
+        let parts = drain(most.checked_add(self.margin(most)?)?, &self.sources()?)?;
+        // Nobody is sent away for a margin: of that, whatever there is.
+        let amount = most.least(self.sum(&parts)?)?;
+        let is_enough = amount == self.request.amount || self.may_pay_part(amount);
+        Ok(is_enough.then_some((amount, parts)))
+    }
+
+    /// What is to be held beyond `amount`, which is all that is asked or a part of it.
+    fn margin(&self, amount: Money) -> Result<Money, MoneyError> {
+        let whole = self.facts.margin;
+        let rest = self.request.amount.checked_sub(amount)?;
+        if rest.is_zero() {
+            return Ok(whole);
+        }
+        match self.facts.continues {
+            Continues::Nothing | Continues::Anothers => {
+                whole.least(self.facts.exchange.of(amount)?)
+            }
+            // Of what came before, all of it; never less than is held in the end.
+            Continues::Open { .. } => {
+                let less = self.facts.exchange.of(rest)?;
+                let one = Money::from_minor(i64::from(less.is_positive()), less.currency());
+                whole.saturating_sub(less.checked_sub(one)?)
+            }
+        }
+    }
+
+    fn sum(&self, parts: &[PotPart]) -> Result<Money, MoneyError> {
+        Money::sum(self.request.amount.currency(), parts.iter().map(|part| part.amount))
+    }
+
+    /// Step 6: why the pots that may pay cannot pay all that is asked, or a part that is taken.
+    fn money(&self) -> Result<Option<DeclineReason>, MoneyError> {
+        let wanted = self.request.amount.checked_add(self.facts.margin)?;
+        let held = self.sum(&drain(wanted, &self.sources()?)?)?;
+        let left = self.request.amount.least(held)?;
+        let gap = self.request.amount.checked_sub(left)?;
+        if !gap.is_positive() || self.may_pay_part(left) {
+            return Ok(None);
+        }
+        let held_back = self.held_back()?;
+        Ok(Some(match self.next_money()? {
+            // What the person holds back is nearer than what comes some other day.
+            Some(Coming { amount: comes, on }) if held_back.minor() < gap.minor() => {
+                DeclineReason::NotYet { left, comes, on }
+            }
+            Some(_) | None => DeclineReason::NoMoney { left, gap, held_back },
+        }))
+    }
+
+    /// Step 2: what each stream may never buy. Nothing lifts it.
+    fn law(&self) -> Option<DeclineReason> {
+        let (streams, kinds) = (&self.facts.programme.streams, self.facts.kinds());
+        let barred = self.holder.agreement.barred(streams, kinds, self.facts.moment.date)?;
+        Some(DeclineReason::FunderRule { category: barred.clone() })
+    }
+
+    /// The term that the purchase falls under.
+    fn matched(&self) -> Option<&Term> {
+        self.holder.agreement.matched(self.request, &self.shop, self.facts.kinds())
+    }
+
+    /// Step 3: what the agreement says about the shop and about the way of paying.
+    fn list(&self, matched: Option<&Term>) -> Vec<Objection> {
+        let shop = matched.and_then(|term| self.shop_objection(term));
+        let gates = Gate::ALL.into_iter().filter_map(|gate| self.gate_objection(gate));
+        shop.into_iter().chain(gates).collect()
+    }
+
+    fn shop_objection(&self, term: &Term) -> Option<Objection> {
+        let category = match term.scope() {
+            Scope::Category(category) => category.clone(),
+            Scope::Shop(_)
+            | Scope::OneShop(..)
+            | Scope::Code(_)
+            | Scope::EverythingElse
+            | Scope::Gate(_)
+            | Scope::Everything => self.facts.category.clone(),
+        };
+        let reason = match (term.answer(), term.scope()) {
+            (Answer::Yes, _) => return None,
+            (_, Scope::Shop(_) | Scope::OneShop(..) | Scope::Code(_)) => DeclineReason::PlaceOff,
+            (_, _) if category == Category::unsorted() => DeclineReason::Unsorted,
+            (Answer::Ask, _) => DeclineReason::CategoryAsk { category },
+            (Answer::No, _) => DeclineReason::CategoryOff { category },
+        };
+        Some(Objection { reason, cooling_days: term.cooling_days(), leaves: None })
+    }
+
+    fn gate_objection(&self, gate: Gate) -> Option<Objection> {
+        let term = self.holder.agreement.gate(gate)?;
+        if term.answer() == Answer::Yes || !self.request.passes(gate, &self.facts.programme.home) {
+            return None;
+        }
+        let reason = match gate {
+            Gate::Cash => DeclineReason::CashOff,
+            Gate::CashBack => DeclineReason::CashBackOff,
+            Gate::Online => DeclineReason::OnlineOff,
+            Gate::Abroad => DeclineReason::AbroadOff,
+            Gate::Hours => {
+                let hours = term.hours()?;
+                if hours.contain(self.facts.moment.time) {
+                    return None;
+                }
+                DeclineReason::OutsideHours { hours }
+            }
+        };
+        Some(Objection { reason, cooling_days: term.cooling_days(), leaves: None })
+    }
+
+    /// Step 5: the limits of the matched term, of the gates it passes, and on everything.
+    ///
+    /// More of an open purchase counts in what the purchase counts in since it began, and is another
+    /// kind of purchase only by what the shop says now: it is judged by both.
+    fn limits(&self, matched: Option<&Term>, scope: &Scope) -> Result<Vec<Objection>, MoneyError> {
+        let agreement = &self.holder.agreement;
+        let home = &self.facts.programme.home;
+        let gates = Gate::ALL
+            .into_iter()
+            .filter(|gate| self.request.passes(*gate, home))
+            .filter_map(|gate| agreement.gate(gate));
+        let now = self.counted(scope.clone());
+        let mut judged: Vec<(&Term, &Counted)> =
+            matched.into_iter().chain(gates).map(|term| (term, &now)).collect();
+        if let Some(begun) = &self.facts.begun_as {
+            let is_its_own = |term: &&Term| {
+                let is_gate = matches!(term.scope(), Scope::Gate(_));
+                *term.scope() == begun.matched || (is_gate && begun.is_within(term.scope()))
+            };
+            let is_new =
+                |term: &&Term| !judged.iter().any(|(known, _)| known.scope() == term.scope());
+            let own: Vec<_> = agreement.terms.iter().filter(is_its_own).filter(is_new).collect();
+            judged.extend(own.into_iter().map(|term| (term, begun)));
+        }
+        judged.extend(agreement.everything().map(|term| (term, &now)));
+        let mut objections = Vec::new();
+        for (term, counted) in judged {
+            for limit in term.limits() {
+                let over = self.over(term, limit, counted)?;
+                objections.extend(over.map(|(reason, leaves)| Objection {
+                    reason,
+                    cooling_days: term.cooling_days(),
+                    leaves,
+                }));
+            }
+        }
+        Ok(objections)
+    }
+
+    /// What this request counts as by itself, under the term of this scope.
+    fn counted(&self, matched: Scope) -> Counted {
+        let (on, category) = (self.facts.counted_on(), &self.facts.category);
+        let shop = self.shop.clone();
+        Counted::new(self.request, shop, on, category, &self.facts.programme.home, matched)
+    }
+
+    /// Why `limit` is in the way, if it is, and how much of what is asked it leaves.
+    fn over(
+        &self,
+        term: &Term,
+        limit: &Limit,
+        counted: &Counted,
+    ) -> Result<Option<(DeclineReason, Option<Money>)>, MoneyError> {
+        let scope = term.scope();
+        let amount = counted.amount_in(scope, self.request.amount)?;
+        let used = |period| {
+            let key = counted.counter(scope, period);
+            self.facts.counters.get(&key).copied().unwrap_or(Committed::nothing(amount))
+        };
+        let reason = match *limit {
+            Limit::PerPurchase(most) => {
+                let whole = counted.amount_in(scope, self.whole()?)?;
+                let over = whole.minor() > most.minor();
+                let left = most.saturating_sub(whole.checked_sub(amount)?)?;
+                let leaves = Some(counted.amount_out(scope, left)?);
+                over.then_some((DeclineReason::OverPurchase { limit: most }, leaves))
+            }
+            Limit::Amount { per, most } => {
+                let left = most.saturating_sub(used(per).amount)?;
+                let until = per.last_day(counted.on);
+                let over = amount.minor() > left.minor();
+                let leaves = Some(counted.amount_out(scope, left)?);
+                let reason = DeclineReason::OverPeriod { period: per, limit: most, left, until };
+                over.then_some((reason, leaves))
+            }
+            Limit::Count { per, most } => {
+                let is_new = self.facts.continues == Continues::Nothing;
+                let until = per.last_day(counted.on);
+                let over = is_new && used(per).purchases >= most;
+                over.then_some((DeclineReason::TooMany { period: per, limit: most, until }, None))
+            }
+        };
+        Ok(reason)
+    }
+
+    /// What the purchase comes to with what was approved of it before.
+    fn whole(&self) -> Result<Money, MoneyError> {
+        match self.facts.continues {
+            Continues::Nothing | Continues::Anothers => Ok(self.request.amount),
+            Continues::Open { so_far, .. } => self.request.amount.checked_add(so_far),
+        }
+    }
+
+    /// Step 4: a live permission lifts what the list and its limits object to, up to its cap for
+    /// the whole purchase.
+    ///
+    /// It never lifts a block that the person set on themselves and that has not cooled. Says the
+    /// permission that is used, or the nearest gap when one was given but does not help.
+    fn lift(&self, objections: &[Objection]) -> Result<Lift, MoneyError> {
+        if objections.is_empty() {
+            return Ok(Lift::Nothing);
+        }
+        let whole = self.whole()?;
+        let at = self.facts.moment.at;
+        let covers = |permission: &Permission| {
+            permission.covers(&Needed {
+                whole,
+                at,
+                exchange: self.facts.exchange,
+                is_same_shop: self.facts.held_here.contains(&permission.id),
+            })
+        };
+        let is_given = |p: &&Permission| p.given_at <= at && self.is_about(p);
+        let given: Vec<_> = self.facts.permissions.iter().filter(is_given).collect();
+        let live = given.iter().find(|p| {
+            covers(p).is_ok() && objections.iter().all(|objection| has_cooled(objection, p, at))
+        });
+        if let Some(permission) = live {
+            return Ok(Lift::By(permission.id));
+        }
+        let gap = given.last().and_then(|p| covers(p).err());
+        Ok(Lift::No(gap.map(|gap| match gap {
+            PermissionGap::Used => DeclineReason::OkUsed,
+            PermissionGap::Held { held } => DeclineReason::OkHeld { held },
+            PermissionGap::Over { ended_at } => DeclineReason::OkOver { ended_at },
+            PermissionGap::TooSmall { cap } => DeclineReason::OkSmall { cap },
+        })))
+    }
+
+    fn is_about(&self, permission: &Permission) -> bool {
+        let matched = self.matched();
+        let matched = matched.map_or(Scope::EverythingElse, |term| term.scope().clone());
+        let began_within =
+            self.facts.begun_as.as_ref().is_some_and(|begun| begun.is_within(&permission.scope));
+        began_within || self.counted(matched).is_within(&permission.scope)
+    }
+
+    /// The pots that may pay and what is in them, in the order in which they drain: those of the
+    /// person's own that they want to pay from right before the one that they are part of.
+    fn payers(&self) -> impl Iterator<Item = (&PotPlan, &PotId, &InPot)> {
+        let (pots, date) = (&self.facts.pots, self.facts.moment.date);
+        let streams = &self.facts.programme.streams;
+        let order = self.holder.agreement.drain_order(streams, self.facts.kinds(), date);
+        order.into_iter().flat_map(move |plan| {
+            let own = pots.iter().filter(|(_, pot)| pot.part_of.as_ref() == Some(&plan.id));
+            own.chain(pots.get_key_value(&plan.id)).map(move |(id, pot)| (plan, id, pot))
+        })
+    }
+
+    /// What the person holds back of the pots that may pay.
+    fn held_back(&self) -> Result<Money, MoneyError> {
+        let currency = self.request.amount.currency();
+        let held = |(_, _, pot): (&PotPlan, &PotId, &InPot)| {
+            pot.held_back.map(|held| held.least(pot.left))
+        };
+        let held: Result<Vec<_>, _> = self.payers().filter_map(held).collect();
+        Money::sum(currency, held?)
+    }
+
+    /// What can be spent of the pots that may pay.
+    fn sources(&self) -> Result<Vec<Source>, MoneyError> {
+        let source = |(plan, id, pot): (&PotPlan, &PotId, &InPot)| {
+            let available = plan.spendable(pot, self.facts.moment.date)?;
+            Ok(Source { pot: id.clone(), available })
+        };
+        self.payers().map(source).collect()
+    }
+
+    /// What comes next by itself into the pots that may pay: all of the first day that brings any.
+    fn next_money(&self) -> Result<Option<Coming>, MoneyError> {
+        let mut next: Option<Coming> = None;
+        for (plan, _, pot) in self.payers().filter(|(plan, id, _)| plan.id == **id) {
+            let Some(coming) = plan.next(pot, self.facts.moment.date)? else { continue };
+            next = Some(match next {
+                Some(known) if known.on < coming.on => known,
+                Some(known) if known.on == coming.on => {
+                    Coming { amount: known.amount.checked_add(coming.amount)?, on: known.on }
+                }
+                Some(_) | None => coming,
+            });
+        }
+        Ok(next)
+    }
+
+    /// Whether `left` may be paid in place of more. Cash back is handed out whole or not at all, and
+    /// a cash machine's own fee is paid for cash only.
+    fn may_pay_part(&self, left: Money) -> bool {
+        self.request.partial == PartialAmounts::Allowed
+            && self.holder.agreement.partial
+            && left.minor() > self.request.atm_fee.minor()
+            && left.minor() >= self.request.cash_back.minor()
+    }
+
+    fn more_than_any_pot(&self) -> DeclineReason {
+        let nothing = Money::zero(self.request.amount.currency());
+        DeclineReason::NoMoney { left: nothing, gap: self.request.amount, held_back: nothing }
+    }
+}
+
+/// Whether a block that the person set on themselves has cooled since somebody gave `permission`.
+fn has_cooled(objection: &Objection, permission: &Permission, at: Timestamp) -> bool {
+    objection.cooling_days.is_none_or(|days| {
+        let cooling = SignedDuration::from_hours(i64::from(days).saturating_mul(24));
+        let cooled_at = permission.given_at.checked_add(cooling);
+        permission.giver == Giver::People && cooled_at.is_ok_and(|cooled_at| at >= cooled_at)
+    })
+}

@@ -1,0 +1,427 @@
+//! Who may do what: the roles, the acts, and one table of both.
+
+use crate::domain::id::{HumanId, MemberId, PersonId, WorkerId};
+
+/// Declares an enumeration whose values are stored and sent as words.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident => $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+        }
+
+        impl $name {
+            /// Every one, in the order of the table.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The word that is stored and sent.
+            pub const fn word(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+
+            /// Reads a stored word.
+            pub fn from_word(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|known| known.word() == word)
+            }
+        }
+    };
+}
+
+pub(crate) use words;
+
+words!(
+    /// What an account is for. A human being with two roles has two accounts.
+    Role {
+        /// Whose money it is.
+        Person => "person",
+        /// Chosen by the person; sees what the person ticked.
+        Helper => "helper",
+        /// Speaks for the person; need not see any shopping.
+        Advocate => "advocate",
+        /// From outside: may draft a list, never activate one.
+        Planner => "planner",
+        Worker => "worker",
+        /// Answers when the worker is not there, while on duty.
+        Duty => "duty",
+        Manager => "manager",
+        Finance => "finance",
+        /// Runs the service; sees no money and no purchases.
+        Operator => "operator",
+        /// Reads everything and changes nothing.
+        Auditor => "auditor",
+    }
+);
+
+words!(
+    /// What an account wants to do. Each is what some use case admits somebody to.
+    Act {
+        /// Balances and pots.
+        SeeBudget => "see_budget",
+        /// The agreed list.
+        SeeList => "see_list",
+        /// What was spent on each kind of shop.
+        SeeTotals => "see_totals",
+        /// A single purchase.
+        SeePurchase => "see_purchase",
+        /// What was done, and who looked.
+        SeeTimeline => "see_timeline",
+        /// A change of the list that nobody is asked about yet.
+        Draft => "draft",
+        /// A change of the list that the other one is asked about.
+        Propose => "propose",
+        /// The person's own yes or no to a change.
+        AgreeAsPerson => "agree_as_person",
+        /// The worker's yes or no to a change.
+        AgreeAsWorker => "agree_as_worker",
+        /// The third yes, above a sum that the programme sets.
+        AgreeAsManager => "agree_as_manager",
+        /// Stop everything for safety, for a while, with a reason.
+        Pause => "pause",
+        /// Freeze the own card.
+        Freeze => "freeze",
+        /// Unfreeze the own card.
+        Unfreeze => "unfreeze",
+        /// That a card is lost or stolen: it never works again.
+        ReportLost => "report_lost",
+        /// Ask for a one-time OK, or say that a shop is in the wrong group.
+        Ask => "ask",
+        /// Answer an ask, within one's own limit.
+        AnswerAsk => "answer_ask",
+        /// Ask that somebody else looks at a no.
+        Appeal => "appeal",
+        /// Look at a no that somebody else gave.
+        AnswerAppeal => "answer_appeal",
+        /// Order the pots, hold some back, move between own pots of one stream.
+        SteerMoney => "steer_money",
+        /// Choose helpers and what they see.
+        ChooseHelpers => "choose_helpers",
+        /// Write and publish the spending guide.
+        PublishGuide => "publish_guide",
+    }
+);
+
+words!(
+    /// What the person can tick for a helper or an advocate.
+    Tick {
+        Balance => "balance",
+        List => "list",
+        Totals => "totals",
+        Purchases => "purchases",
+        Freeze => "freeze",
+        Draft => "draft",
+        Appeal => "appeal",
+    }
+);
+
+/// How far an act of a role reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    Never,
+    /// The own budget.
+    Own,
+    /// The budget of the person who ticked it for them.
+    Ticked(Tick),
+    /// The budget of the person who chose them, whatever is ticked.
+    Chosen,
+    /// The budgets of the people whom they work with, or whom they cover for.
+    Caseload,
+    /// Every budget of the programme, while on duty.
+    OnDuty,
+    /// Every budget of the programme.
+    Programme,
+}
+
+impl Role {
+    /// How far `act` reaches for this role. The one table: pages, routes and tests read it.
+    pub const fn reach(self, act: Act) -> Reach {
+        use Reach::{Caseload, Chosen, Never, OnDuty, Own, Programme};
+        const BALANCE: Reach = Reach::Ticked(Tick::Balance);
+        const LIST: Reach = Reach::Ticked(Tick::List);
+        const TOTALS: Reach = Reach::Ticked(Tick::Totals);
+        const PURCHASES: Reach = Reach::Ticked(Tick::Purchases);
+        const FREEZE: Reach = Reach::Ticked(Tick::Freeze);
+        const DRAFT: Reach = Reach::Ticked(Tick::Draft);
+        const APPEAL: Reach = Reach::Ticked(Tick::Appeal);
+
+        // In the order of [`Role::ALL`]: person, helper, advocate, planner, worker, duty, manager,
+        // finance, operator, auditor.
+        let row = match act {
+            Act::SeeBudget => [
+                Own, BALANCE, BALANCE, Never, Caseload, OnDuty, Programme, Programme, Never,
+                Programme,
+            ],
+            Act::SeeList => {
+                [Own, LIST, LIST, LIST, Caseload, OnDuty, Programme, Never, Never, Programme]
+            }
+            Act::SeeTotals => [
+                Own, TOTALS, TOTALS, Never, Caseload, OnDuty, Programme, Programme, Never,
+                Programme,
+            ],
+            Act::SeePurchase => [
+                Own, PURCHASES, PURCHASES, Never, Caseload, OnDuty, Programme, Never, Never,
+                Programme,
+            ],
+            Act::SeeTimeline => {
+                [Own, Never, Never, Never, Caseload, OnDuty, Programme, Never, Never, Programme]
+            }
+            Act::Draft => {
+                [Own, DRAFT, DRAFT, Chosen, Caseload, Never, Programme, Never, Never, Never]
+            }
+            Act::Propose => {
+                [Own, Never, Never, Never, Caseload, Never, Programme, Never, Never, Never]
+            }
+            Act::AgreeAsPerson
+            | Act::Unfreeze
+            | Act::ReportLost
+            | Act::Ask
+            | Act::SteerMoney
+            | Act::ChooseHelpers => {
+                [Own, Never, Never, Never, Never, Never, Never, Never, Never, Never]
+            }
+            Act::AgreeAsWorker => {
+                [Never, Never, Never, Never, Caseload, Never, Never, Never, Never, Never]
+            }
+            Act::AgreeAsManager | Act::PublishGuide => {
+                [Never, Never, Never, Never, Never, Never, Programme, Never, Never, Never]
+            }
+            Act::Pause | Act::AnswerAsk | Act::AnswerAppeal => {
+                [Never, Never, Never, Never, Caseload, OnDuty, Programme, Never, Never, Never]
+            }
+            Act::Freeze => [Own, FREEZE, FREEZE, Never, Never, Never, Never, Never, Never, Never],
+            Act::Appeal => [Own, APPEAL, Chosen, Never, Never, Never, Never, Never, Never, Never],
+        };
+        let [person, helper, advocate, planner, worker, duty, manager, finance, operator, auditor] =
+            row;
+        match self {
+            Self::Person => person,
+            Self::Helper => helper,
+            Self::Advocate => advocate,
+            Self::Planner => planner,
+            Self::Worker => worker,
+            Self::Duty => duty,
+            Self::Manager => manager,
+            Self::Finance => finance,
+            Self::Operator => operator,
+            Self::Auditor => auditor,
+        }
+    }
+
+    /// Whether the account is about one person's budget: theirs, or that of whom they help.
+    pub const fn has_person(self) -> bool {
+        matches!(self, Self::Person | Self::Helper | Self::Advocate | Self::Planner)
+    }
+
+    /// Whether the person chooses who it is and what they see.
+    pub const fn is_chosen(self) -> bool {
+        matches!(self, Self::Helper | Self::Advocate)
+    }
+
+    /// Whether a look at a single purchase needs a reason, which the person then sees.
+    pub const fn explains_looks(self) -> bool {
+        matches!(self, Self::Worker | Self::Duty | Self::Manager | Self::Auditor)
+    }
+
+    /// Whether people are shown by their names, or by their identifiers only.
+    pub const fn sees_names(self) -> bool {
+        !matches!(self, Self::Finance | Self::Operator)
+    }
+}
+
+/// An account of a programme.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    pub id: MemberId,
+    pub human: HumanId,
+    pub name: String,
+    pub role: Role,
+    /// Whose budget it is, or whom they help.
+    pub person: Option<PersonId>,
+    /// What the person has ticked for them.
+    pub sees: Vec<Tick>,
+    /// The worker of the programme's file that they are.
+    pub worker: Option<WorkerId>,
+    /// The most that they may say yes to in one ask, in minor units; none is the programme's own.
+    pub answer_limit_minor: Option<i64>,
+    /// People whom they may not decide about, because of a link outside of work.
+    pub conflicts: Vec<PersonId>,
+    pub state: MemberState,
+}
+
+/// Whether an account may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemberState {
+    Active,
+    Ended,
+}
+
+impl MemberState {
+    /// The word that is stored.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Ended => "ended",
+        }
+    }
+
+    /// Reads a stored word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Active, Self::Ended].into_iter().find(|state| state.word() == word)
+    }
+}
+
+/// An account at this moment: with the duties that it has now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    pub member: Member,
+    /// Whether it is on the programme's duty now.
+    pub is_on_duty: bool,
+    /// The workers for whom it covers now.
+    pub covers: Vec<WorkerId>,
+}
+
+/// Whose budget an act is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    pub person: PersonId,
+    /// The worker of the person.
+    pub worker: WorkerId,
+}
+
+/// Whose budgets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    Nobodys,
+    OnePersons(PersonId),
+    /// Those of the people with whom these workers work.
+    OfWorkers(Vec<WorkerId>),
+    Everybodys,
+}
+
+/// Why an account may not do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Nothing of it may even be known: told as if it were not there.
+    #[error("there is no such thing here")]
+    NotThere,
+    #[error("this account may not do that")]
+    NotAllowed,
+}
+
+impl Actor {
+    /// Whether this account may do `act` about `subject`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NotThere`] when it may not even see the budget, [`Refusal::NotAllowed`] otherwise.
+    pub fn may(&self, act: Act, subject: &Subject) -> Result<(), Refusal> {
+        if self.reaches(act, subject) {
+            Ok(())
+        } else if Act::ALL.iter().any(|seen| self.reaches(*seen, subject)) {
+            Err(Refusal::NotAllowed)
+        } else {
+            Err(Refusal::NotThere)
+        }
+    }
+
+    fn reaches(&self, act: Act, subject: &Subject) -> bool {
+        match self.whose(act) {
+            Whose::Nobodys => false,
+            Whose::OnePersons(person) => person == subject.person,
+            Whose::OfWorkers(workers) => workers.contains(&subject.worker),
+            Whose::Everybodys => true,
+        }
+    }
+
+    /// Whose budgets this account may do `act` about.
+    pub fn whose(&self, act: Act) -> Whose {
+        let member = &self.member;
+        if member.state == MemberState::Ended {
+            return Whose::Nobodys;
+        }
+        let own = || member.person.clone().map_or(Whose::Nobodys, Whose::OnePersons);
+        match member.role.reach(act) {
+            Reach::Own | Reach::Chosen => own(),
+            Reach::Ticked(tick) if member.sees.contains(&tick) => own(),
+            Reach::Never | Reach::Ticked(_) => Whose::Nobodys,
+            Reach::Caseload => {
+                Whose::OfWorkers(member.worker.iter().chain(&self.covers).cloned().collect())
+            }
+            Reach::OnDuty if self.is_on_duty => Whose::Everybodys,
+            Reach::OnDuty => Whose::OfWorkers(self.covers.clone()),
+            Reach::Programme => Whose::Everybodys,
+        }
+    }
+
+    /// Whether this account must leave a decision about `person` to somebody else.
+    pub fn has_conflict(&self, person: &PersonId) -> bool {
+        self.member.conflicts.contains(person)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn actor(role: Role) -> Actor {
+        let member = Member {
+            id: "someone".parse().unwrap(),
+            human: "someone".parse().unwrap(),
+            name: "Someone".to_owned(),
+            role,
+            person: None,
+            sees: Vec::new(),
+            worker: None,
+            answer_limit_minor: None,
+            conflicts: Vec::new(),
+            state: MemberState::Active,
+        };
+        Actor { member, is_on_duty: false, covers: Vec::new() }
+    }
+
+    fn dee() -> Subject {
+        Subject { person: "dee".parse().unwrap(), worker: "amina".parse().unwrap() }
+    }
+
+    #[test]
+    fn only_the_person_agrees_as_the_person_asks_and_steers() {
+        for act in [Act::AgreeAsPerson, Act::Ask, Act::SteerMoney] {
+            let may: Vec<_> =
+                Role::ALL.iter().filter(|role| role.reach(act) != Reach::Never).collect();
+            assert_eq!(may, [&Role::Person], "{act:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_yours_is_not_there() {
+        let mut worker = actor(Role::Worker);
+        worker.member.worker = Some("ben".parse().unwrap());
+        assert_eq!(worker.may(Act::SeeBudget, &dee()), Err(Refusal::NotThere));
+        worker.covers.push("amina".parse().unwrap());
+        assert_eq!(worker.may(Act::SeeBudget, &dee()), Ok(()));
+        assert_eq!(worker.may(Act::AgreeAsPerson, &dee()), Err(Refusal::NotAllowed));
+        worker.member.state = MemberState::Ended;
+        assert_eq!(worker.may(Act::SeeBudget, &dee()), Err(Refusal::NotThere));
+    }
+
+    #[test]
+    fn a_helper_sees_what_is_ticked() {
+        let mut helper = actor(Role::Helper);
+        helper.member.person = Some("dee".parse().unwrap());
+        assert_eq!(helper.may(Act::SeeBudget, &dee()), Err(Refusal::NotThere));
+        helper.member.sees = vec![Tick::Balance];
+        assert_eq!(helper.may(Act::SeeBudget, &dee()), Ok(()));
+        assert_eq!(helper.may(Act::SeePurchase, &dee()), Err(Refusal::NotAllowed));
+    }
+
+    #[test]
+    fn duty_reaches_everybody_while_it_lasts() {
+        let mut duty = actor(Role::Duty);
+        assert_eq!(duty.may(Act::AnswerAsk, &dee()), Err(Refusal::NotThere));
+        duty.is_on_duty = true;
+        assert_eq!(duty.may(Act::AnswerAsk, &dee()), Ok(()));
+        assert_eq!(duty.may(Act::Propose, &dee()), Err(Refusal::NotAllowed));
+    }
+}

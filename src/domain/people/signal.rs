@@ -1,0 +1,301 @@
+//! Signals: what may be worth a talk. They are found when somebody reads them, in what is recorded
+//! anyway; they are kept nowhere, and no decision is made from one. None of them knows in what kind
+//! of shop anything was bought.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
+
+use crate::domain::card::safety::Custody;
+use crate::domain::money::Money;
+use crate::domain::people::role::words;
+use crate::domain::time::period::Period;
+
+/// So many purchases of one local week that were not paid are many; one that is tried again is one.
+const MANY_NOT_PAID: usize = 4;
+/// So many questions for cash, paid or not, within [`PRESSED_WITHIN`] may be somebody who leans on the
+/// person. Two are a machine that was tried again.
+const PRESSED_TIMES: usize = 3;
+const PRESSED_WITHIN: SignedDuration = SignedDuration::from_hours(2);
+/// With so many weeks this one is compared.
+const WEEKS_BEFORE: i64 = 4;
+/// In so many of them something must have been bought: otherwise there is no pattern.
+const WEEKS_WITH_PURCHASES: usize = 3;
+/// A card that was not used for so many days is a failing of the programme, not of the person.
+const NOT_USED_DAYS: i64 = 30;
+
+words!(
+    /// What kind of signal it is.
+    SignalKind {
+        NotPaid => "not_paid",
+        CashPressed => "cash_pressed",
+        UnlikeBefore => "unlike_before",
+        NotUsed => "not_used",
+        CardElsewhere => "card_elsewhere",
+    }
+);
+
+/// Something that may be worth a talk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// So many matters of this local week were not paid: the list may not fit.
+    NotPaid { times: usize },
+    /// Cash was asked for so many times in a short while.
+    CashPressed { times: usize },
+    /// This week came to more than twice the dearest of the weeks before.
+    UnlikeBefore { this_week: Money, most_before: Money },
+    /// Nobody has asked the card anything for so many days, though there is money.
+    NotUsed { days: i64 },
+    /// Somebody else has the card, and it is time to look at that together.
+    CardElsewhere { since: Timestamp },
+}
+
+/// A question about a purchase, with the local day on which it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    pub at: Timestamp,
+    pub on: Date,
+    pub is_cash: bool,
+    /// What was paid; none if it was not.
+    pub paid: Option<Money>,
+    /// What the refusal is about, and how long another one is still the same; none if it was paid.
+    pub matter: Option<(String, SignedDuration)>,
+}
+
+/// What is known of the last weeks of one person.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    pub today: Date,
+    /// Every question since [`seen_from`], in any order; or the newest of them.
+    pub tried: &'a [Tried],
+    /// Whether they are every one.
+    pub is_all: bool,
+    /// Whether anything was booked for them before [`unused_from`]: they did not begin just now.
+    pub was_there: bool,
+    pub has_money: bool,
+    pub custody: Option<&'a Custody>,
+}
+
+impl Signal {
+    /// What kind of signal it is.
+    pub const fn kind(&self) -> SignalKind {
+        match self {
+            Self::NotPaid { .. } => SignalKind::NotPaid,
+            Self::CashPressed { .. } => SignalKind::CashPressed,
+            Self::UnlikeBefore { .. } => SignalKind::UnlikeBefore,
+            Self::NotUsed { .. } => SignalKind::NotUsed,
+            Self::CardElsewhere { .. } => SignalKind::CardElsewhere,
+        }
+    }
+}
+
+/// The first day that signals look at.
+pub fn seen_from(today: Date) -> Date {
+    let weeks = Period::Week.first_day(today).checked_sub(WEEKS_BEFORE.weeks());
+    weeks.unwrap_or(Date::MIN).min(unused_from(today))
+}
+
+/// The first of the days without a purchase that make a card one that is not used.
+pub fn unused_from(today: Date) -> Date {
+    today.checked_sub(NOT_USED_DAYS.days()).unwrap_or(Date::MIN)
+}
+
+/// What may be worth a talk.
+pub fn signals(seen: &Seen<'_>) -> Vec<Signal> {
+    let found = [
+        not_paid(seen),
+        cash_pressed(seen),
+        unlike_before(seen),
+        not_used(seen),
+        card_elsewhere(seen),
+    ];
+    found.into_iter().flatten().collect()
+}
+
+fn this_week<'a>(seen: &Seen<'a>) -> impl Iterator<Item = &'a Tried> {
+    let monday = Period::Week.first_day(seen.today);
+    seen.tried.iter().filter(move |tried| tried.on >= monday)
+}
+
+fn not_paid(seen: &Seen<'_>) -> Option<Signal> {
+    let refused = this_week(seen).filter(|tried| tried.paid.is_none());
+    let times = matters(refused.collect());
+    (times >= MANY_NOT_PAID).then_some(Signal::NotPaid { times })
+}
+
+/// How many matters these are: a shop that tries the same card again and again is one, from its first
+/// try on for as long as another try is still the same.
+fn matters(mut refused: Vec<&Tried>) -> usize {
+    refused.sort_by_key(|tried| tried.at);
+    let mut begun: BTreeMap<&str, Timestamp> = BTreeMap::new();
+    let mut count = 0_usize;
+    for tried in refused {
+        let known = tried.matter.as_ref().is_some_and(|(matter, within)| {
+            let first = begun.get(matter.as_str());
+            first.is_some_and(|first| tried.at.duration_since(*first) < *within)
+        });
+        if let Some((matter, _)) = tried.matter.as_ref().filter(|_| !known) {
+            begun.insert(matter, tried.at);
+        }
+        count = count.saturating_add(usize::from(!known));
+    }
+    count
+}
+
+fn cash_pressed(seen: &Seen<'_>) -> Option<Signal> {
+    let mut cash: Vec<_> = this_week(seen).filter(|t| t.is_cash).map(|t| t.at).collect();
+    cash.sort_unstable();
+    let within = |from: &Timestamp| {
+        let near =
+            cash.iter().filter(|at| *at >= from && at.duration_since(*from) <= PRESSED_WITHIN);
+        near.count()
+    };
+    let times = cash.iter().map(within).max().unwrap_or_default();
+    (times >= PRESSED_TIMES).then_some(Signal::CashPressed { times })
+}
+
+fn unlike_before(seen: &Seen<'_>) -> Option<Signal> {
+    let monday = Period::Week.first_day(seen.today);
+    let week = |back: i64| {
+        let first = monday.checked_sub(back.weeks()).unwrap_or(Date::MIN);
+        let is_in = |tried: &&Tried| Period::Week.first_day(tried.on) == first;
+        let mut paid = seen.tried.iter().filter(is_in).filter_map(|tried| tried.paid);
+        let one = paid.next()?;
+        paid.try_fold(one, |sum, more| sum.checked_add(more).ok())
+    };
+    let before: Vec<_> = (1..=WEEKS_BEFORE).filter_map(week).collect();
+    let most_before = before.iter().copied().max_by_key(|sum| sum.minor())?;
+    let this_week = week(0)?;
+    let is_unlike = seen.is_all
+        && before.len() >= WEEKS_WITH_PURCHASES
+        && this_week.minor() > most_before.minor().saturating_mul(2);
+    is_unlike.then_some(Signal::UnlikeBefore { this_week, most_before })
+}
+
+fn not_used(seen: &Seen<'_>) -> Option<Signal> {
+    let from = unused_from(seen.today);
+    let is_used = seen.tried.iter().any(|tried| tried.on >= from);
+    let is_unused = !is_used && seen.was_there && seen.has_money;
+    is_unused.then_some(Signal::NotUsed { days: NOT_USED_DAYS })
+}
+
+fn card_elsewhere(seen: &Seen<'_>) -> Option<Signal> {
+    let custody = seen.custody.filter(|custody| custody.is_due(seen.today))?;
+    Some(Signal::CardElsewhere { since: custody.since })
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    const NOTHING: Seen<'static> = Seen {
+        // A Wednesday.
+        today: date(2026, 11, 25),
+        tried: &[],
+        is_all: true,
+        was_there: true,
+        has_money: false,
+        custody: None,
+    };
+
+    fn gbp(minor: i64) -> Money {
+        Money::from_minor(minor, "GBP".parse().unwrap())
+    }
+
+    fn tried(on: Date, minute: i8, is_cash: bool, paid: Option<i64>) -> Tried {
+        let at = on.at(12, 0, 0, 0).to_zoned(TimeZone::UTC).unwrap().timestamp();
+        let at = at.checked_add(i64::from(minute).minutes()).unwrap();
+        Tried { at, on, is_cash, paid: paid.map(gbp), matter: None }
+    }
+
+    fn found(tried: &[Tried]) -> Vec<SignalKind> {
+        signals(&Seen { tried, ..NOTHING }).iter().map(Signal::kind).collect()
+    }
+
+    #[test]
+    fn four_of_one_local_week_that_were_not_paid_are_many() {
+        let not_paid = |on| tried(on, 0, false, None);
+        let monday = date(2026, 11, 23);
+        let mut week = vec![not_paid(monday); 3];
+        week.push(not_paid(date(2026, 11, 22)));
+        assert_eq!(found(&week), [], "the fourth was last week");
+        week.push(tried(monday, 0, false, Some(1)));
+        assert_eq!(found(&week), [], "the fifth was paid");
+        week.push(not_paid(date(2026, 11, 25)));
+        assert_eq!(found(&week), [SignalKind::NotPaid]);
+    }
+
+    #[test]
+    fn a_shop_that_tries_again_within_a_day_is_one_matter() {
+        let day = SignedDuration::from_hours(24);
+        let on = date(2026, 11, 24);
+        let again = |minute, shop: &str| Tried {
+            matter: Some((shop.to_owned(), day)),
+            ..tried(on, minute, false, None)
+        };
+        let night: Vec<_> = (0..8).map(|n| again(n, "a")).collect();
+        assert_eq!(found(&night), [], "eight tries of one shop");
+        let shops: Vec<_> = ["a", "b", "c", "d"].into_iter().map(|shop| again(0, shop)).collect();
+        assert_eq!(found(&shops), [SignalKind::NotPaid], "four shops");
+        // Each day that it goes on is another matter, from its first try on.
+        let days: Vec<_> = (0..4)
+            .map(|n| {
+                let at = night[0].at.checked_add(day * n).unwrap();
+                Tried { at, ..night[0].clone() }
+            })
+            .collect();
+        assert_eq!(found(&days), [SignalKind::NotPaid]);
+    }
+
+    #[test]
+    fn cash_three_times_in_a_short_while_is_pressed() {
+        let on = date(2026, 11, 24);
+        let cash = |minute| tried(on, minute, true, Some(10_00));
+        assert_eq!(found(&[cash(0), cash(10)]), []);
+        assert_eq!(found(&[cash(0), cash(60), cash(121)]), [], "three, but not in a short while");
+        assert_eq!(
+            found(&[cash(0), tried(on, 60, true, None), cash(120)]),
+            [SignalKind::CashPressed]
+        );
+        assert_eq!(found(&[cash(0), cash(1), tried(on, 2, false, Some(5_00))]), []);
+    }
+
+    #[test]
+    fn a_week_is_unlike_those_before_when_it_is_more_than_twice_as_dear() {
+        let paid = |on, sum| tried(on, 0, false, Some(sum));
+        let before = [
+            paid(date(2026, 10, 28), 20_00),
+            paid(date(2026, 11, 4), 15_00),
+            paid(date(2026, 11, 5), 15_00),
+            paid(date(2026, 11, 12), 10_00),
+        ];
+        let with = |this_week| [&before[..], &[paid(date(2026, 11, 24), this_week)]].concat();
+        assert_eq!(found(&with(60_00)), []);
+        let dear = with(60_01);
+        assert_eq!(
+            signals(&Seen { tried: &dear, ..NOTHING }),
+            [Signal::UnlikeBefore { this_week: gbp(60_01), most_before: gbp(30_00) }]
+        );
+        assert_eq!(signals(&Seen { tried: &dear, is_all: false, ..NOTHING }), []);
+        assert_eq!(found(&dear[1..3]), [], "there is no pattern yet");
+    }
+
+    #[test]
+    fn a_card_that_nobody_uses_though_there_is_money_is_our_failing() {
+        let seen = Seen { has_money: true, ..NOTHING };
+        assert_eq!(signals(&seen), [Signal::NotUsed { days: 30 }]);
+        for used in [
+            Seen { has_money: false, ..seen },
+            Seen { was_there: false, ..seen },
+            Seen { tried: &[tried(date(2026, 10, 26), 0, false, None)], ..seen },
+        ] {
+            assert_eq!(signals(&used), []);
+        }
+        let long_ago = [tried(date(2026, 10, 25), 0, false, Some(1))];
+        assert_eq!(signals(&Seen { tried: &long_ago, ..seen }).len(), 1);
+    }
+}

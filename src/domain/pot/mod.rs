@@ -1,0 +1,154 @@
+//! Pots: one person's money from one stream, and how one purchase is split over several.
+pub mod own;
+pub mod release;
+
+use std::collections::BTreeSet;
+
+use jiff::civil::Date;
+
+use crate::domain::id::{PotId, StreamId};
+use crate::domain::money::{Money, MoneyError};
+use crate::domain::pot::release::{Coming, Release};
+use crate::domain::shop::merchant::Category;
+
+/// What was agreed about a pot: part of the agreement, in the order in which pots are used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PotPlan {
+    pub id: PotId,
+    pub stream: StreamId,
+    /// What the pot is called in texts: "pets", "your week".
+    pub name: String,
+    /// The only categories this pot pays for; none means every category.
+    pub only: Option<BTreeSet<Category>>,
+    /// Whether the pot pays only when the others cannot.
+    pub emergency: bool,
+    /// How its money comes; none when all of it is there as soon as it was put in.
+    pub release: Option<Release>,
+}
+
+/// What is in a pot, as far as it says what can be spent of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InPot {
+    pub left: Money,
+    /// All that was ever put in; none where nothing depends on it.
+    pub loaded: Option<Money>,
+    /// What the person holds back of it now.
+    pub held_back: Option<Money>,
+    /// The agreed pot that it is part of, if it is one of the person's own that pays now.
+    pub part_of: Option<PotId>,
+}
+
+impl InPot {
+    /// What is left without what the person holds back.
+    fn wanted(&self) -> Result<Money, MoneyError> {
+        self.held_back.map_or(Ok(self.left), |held| self.left.saturating_sub(held))
+    }
+}
+
+impl From<Money> for InPot {
+    /// A pot with this much left, all of which is there to be spent.
+    fn from(left: Money) -> Self {
+        Self { left, loaded: None, held_back: None, part_of: None }
+    }
+}
+
+impl PotPlan {
+    /// Whether the pot was agreed to pay for `category`.
+    pub fn pays_for(&self, category: &Category) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(category))
+    }
+
+    /// What can be spent on `date` of `pot`, which is this pot or part of it.
+    pub fn spendable(&self, pot: &InPot, date: Date) -> Result<Money, MoneyError> {
+        let wanted = pot.wanted()?;
+        match &self.release {
+            // Only what was let out is ever moved into a pot of the person's own.
+            Some(release) if pot.part_of.is_none() => {
+                let loaded = pot.loaded.unwrap_or(pot.left);
+                wanted.saturating_sub(release.unreleased(loaded, date)?)
+            }
+            Some(_) | None => Ok(wanted),
+        }
+    }
+
+    /// What comes next into `pot` by itself after `date`.
+    pub fn next(&self, pot: &InPot, date: Date) -> Result<Option<Coming>, MoneyError> {
+        let Some(release) = &self.release else { return Ok(None) };
+        let loaded = pot.loaded.unwrap_or(pot.left);
+        release.next(loaded, loaded.checked_sub(pot.wanted()?)?, date)
+    }
+}
+
+/// One pot's share of a purchase. The amount is above zero.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PotPart {
+    pub pot: PotId,
+    pub amount: Money,
+}
+
+/// Money that a purchase could use, in the order in which it is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    pub pot: PotId,
+    pub available: Money,
+}
+
+/// Takes up to `amount` from `sources`, draining them in order. The parts sum to what was taken.
+pub fn drain(amount: Money, sources: &[Source]) -> Result<Vec<PotPart>, MoneyError> {
+    let mut wanted = amount;
+    let mut parts = Vec::new();
+    for source in sources {
+        let taken = wanted.least(source.available)?;
+        if taken.is_positive() {
+            parts.push(PotPart { pot: source.pot.clone(), amount: taken });
+            wanted = wanted.checked_sub(taken)?;
+        }
+    }
+    Ok(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn pounds(minor: i64) -> Money {
+        Money::from_minor(minor, "GBP".parse().unwrap())
+    }
+
+    fn sources(amounts: &[i64]) -> Vec<Source> {
+        let source = |(n, &minor): (usize, &i64)| Source {
+            pot: format!("pot-{n}").parse().unwrap(),
+            available: pounds(minor),
+        };
+        amounts.iter().enumerate().map(source).collect()
+    }
+
+    #[test]
+    fn pots_drain_in_order() {
+        let parts = drain(pounds(48_00), &sources(&[40_00, 0, 63_90])).unwrap();
+        let amounts: Vec<_> = parts.iter().map(|part| part.amount.minor()).collect();
+        assert_eq!(amounts, [40_00, 8_00]);
+        assert_eq!(parts[1].pot.as_str(), "pot-2", "an empty pot is no part");
+    }
+
+    proptest! {
+        /// A split over pots sums exactly, and no pot gives more than it has.
+        #[test]
+        fn scenario_48_a_split_sums_exactly(
+            wanted in 0..=1_000_000_i64,
+            amounts in proptest::collection::vec(0..=300_000_i64, 0..6),
+        ) {
+            let sources = sources(&amounts);
+            let parts = drain(pounds(wanted), &sources).unwrap();
+            let taken: i64 = parts.iter().map(|part| part.amount.minor()).sum();
+            prop_assert_eq!(taken, wanted.min(amounts.iter().sum()));
+            for part in &parts {
+                let source = sources.iter().find(|source| source.pot == part.pot).unwrap();
+                prop_assert!(part.amount.is_positive());
+                prop_assert!(part.amount.minor() <= source.available.minor());
+            }
+        }
+    }
+}

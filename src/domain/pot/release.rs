@@ -1,0 +1,278 @@
+//! Money that comes in stages: so much each day, week or month, though all of it is there already.
+//!
+//! Nothing moves when a stage begins. What has been let out is a function of the local date, so it
+//! begins at local midnight, to the second, on every replica, whether anybody is awake or not.
+
+use jiff::Span;
+use jiff::civil::Date;
+
+use crate::domain::money::{Money, MoneyError};
+
+/// How often a stage begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Every {
+    Day,
+    /// On the weekday of the first stage.
+    Week,
+    /// On the day of the month of the first stage, or on the last day of a shorter month.
+    Month,
+}
+
+impl Every {
+    /// Every one, for reading stored words.
+    pub const ALL: [Self; 3] = [Self::Day, Self::Week, Self::Month];
+
+    /// The word that is stored and written in programme files.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+        }
+    }
+
+    /// Reads a stored word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|every| every.word() == word)
+    }
+}
+
+/// How a pot lets its money out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    at_once: Money,
+    amount: Money,
+    every: Every,
+    from: Date,
+}
+
+/// What comes next, and on which local date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Coming {
+    pub amount: Money,
+    pub on: Date,
+}
+
+impl Release {
+    /// Lets `at_once` out whatever the date, and `amount` in each stage from the day `from` on.
+    /// None when a stage would bring nothing, or the amounts do not go together.
+    pub fn new(at_once: Money, amount: Money, every: Every, from: Date) -> Option<Self> {
+        let is_fair =
+            amount.is_positive() && at_once.minor() >= 0 && at_once.currency() == amount.currency();
+        is_fair.then_some(Self { at_once, amount, every, from })
+    }
+
+    /// What is let out whatever the date: money that was there before.
+    pub const fn at_once(&self) -> Money {
+        self.at_once
+    }
+
+    /// What each stage brings.
+    pub const fn amount(&self) -> Money {
+        self.amount
+    }
+
+    /// How often a stage begins.
+    pub const fn every(&self) -> Every {
+        self.every
+    }
+
+    /// The day on which the first stage begins.
+    pub const fn from(&self) -> Date {
+        self.from
+    }
+
+    /// What of `loaded`, all that was ever put in, is not let out yet on `date`.
+    pub fn unreleased(&self, loaded: Money, date: Date) -> Result<Money, MoneyError> {
+        loaded.saturating_sub(self.released(self.begun(date)))
+    }
+
+    /// What comes next into a pot into which `loaded` was put, and of which `used` has gone: held,
+    /// spent or moved away. None when nothing more comes without somebody putting it in.
+    ///
+    /// A claim of an issuer may have taken more than was let out: then the next stages fill that.
+    pub fn next(
+        &self,
+        loaded: Money,
+        used: Money,
+        date: Date,
+    ) -> Result<Option<Coming>, MoneyError> {
+        let released = self.released(self.begun(date)).minor();
+        let floor = released.max(used.minor());
+        if floor >= loaded.minor() {
+            return Ok(None);
+        }
+        // The first stage that brings the sum above `floor`, which is at least what came at once.
+        let beyond = floor.saturating_sub(self.at_once.minor());
+        let stages = beyond.checked_div(self.amount.minor()).unwrap_or(0).saturating_add(1);
+        let reached = self.released(stages).least(loaded)?;
+        let amount = reached.checked_sub(Money::from_minor(floor, loaded.currency()))?;
+        // A day that no calendar has never comes.
+        Ok(self.first_day(stages.saturating_sub(1)).map(|on| Coming { amount, on }))
+    }
+
+    /// All that has been let out when this many stages have begun.
+    fn released(&self, stages: i64) -> Money {
+        let minor = self.amount.minor().saturating_mul(stages).saturating_add(self.at_once.minor());
+        Money::from_minor(minor, self.amount.currency())
+    }
+
+    /// How many stages have begun on `date`.
+    fn begun(&self, date: Date) -> i64 {
+        if date < self.from {
+            return 0;
+        }
+        let days = date.duration_since(self.from).as_hours().checked_div(24).unwrap_or(0);
+        let whole = match self.every {
+            Every::Day => days,
+            Every::Week => days.checked_div(7).unwrap_or(0),
+            Every::Month => {
+                let years = i64::from(date.year()).saturating_sub(i64::from(self.from.year()));
+                let months = i64::from(date.month()).saturating_sub(i64::from(self.from.month()));
+                let months = years.saturating_mul(12).saturating_add(months);
+                let is_begun = self.first_day(months).is_some_and(|first| first <= date);
+                if is_begun { months } else { months.saturating_sub(1) }
+            }
+        };
+        whole.saturating_add(1)
+    }
+
+    /// The day on which the stage begins that comes after this many others.
+    fn first_day(&self, stages: i64) -> Option<Date> {
+        let span = match self.every {
+            Every::Day => Span::new().try_days(stages),
+            Every::Week => Span::new().try_weeks(stages),
+            Every::Month => Span::new().try_months(stages),
+        };
+        self.from.checked_add(span.ok()?).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::ToSpan as _;
+    use jiff::civil::date;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn gbp(minor: i64) -> Money {
+        Money::from_minor(minor, "GBP".parse().unwrap())
+    }
+
+    fn release(every: Every, from: Date) -> Release {
+        Release::new(gbp(0), gbp(60_00), every, from).unwrap()
+    }
+
+    fn out(release: &Release, on: Date) -> i64 {
+        let unreleased = release.unreleased(gbp(1_000_00), on).unwrap();
+        gbp(1_000_00).checked_sub(unreleased).unwrap().minor()
+    }
+
+    #[test]
+    fn a_stage_begins_on_its_day_and_not_the_day_before() {
+        let monday = date(2026, 11, 23);
+        for (every, second) in [
+            (Every::Day, date(2026, 11, 24)),
+            (Every::Week, date(2026, 11, 30)),
+            (Every::Month, date(2026, 12, 23)),
+        ] {
+            let release = release(every, monday);
+            assert_eq!(out(&release, monday.yesterday().unwrap()), 0, "{every:?}");
+            assert_eq!(out(&release, monday), 60_00, "{every:?}");
+            assert_eq!(out(&release, second.yesterday().unwrap()), 60_00, "{every:?}");
+            assert_eq!(out(&release, second), 120_00, "{every:?}");
+        }
+    }
+
+    #[test]
+    fn a_month_that_is_shorter_begins_its_stage_on_its_last_day() {
+        let release = release(Every::Month, date(2026, 1, 31));
+        for (on, stages) in [
+            (date(2026, 2, 27), 1),
+            (date(2026, 2, 28), 2),
+            (date(2026, 3, 30), 2),
+            (date(2026, 3, 31), 3),
+            (date(2026, 4, 30), 4),
+        ] {
+            assert_eq!(out(&release, on), stages * 60_00, "{on}");
+        }
+    }
+
+    #[test]
+    fn what_is_let_out_at_once_waits_for_no_day() {
+        let monday = date(2026, 11, 23);
+        let release = Release::new(gbp(40_00), gbp(60_00), Every::Week, monday).unwrap();
+        assert_eq!(out(&release, date(2026, 1, 1)), 40_00);
+        assert_eq!(out(&release, monday), 100_00);
+        let next = release.next(gbp(1_000_00), gbp(0), date(2026, 1, 1)).unwrap();
+        assert_eq!(next, Some(Coming { amount: gbp(60_00), on: monday }));
+    }
+
+    #[test]
+    fn the_last_stage_brings_what_is_left_and_then_nothing_comes() {
+        let release = release(Every::Week, date(2026, 11, 23));
+        let next = |loaded, used, on| release.next(gbp(loaded), gbp(used), on).unwrap();
+        let second = date(2026, 11, 30);
+        let coming = |minor, on| Some(Coming { amount: gbp(minor), on });
+        assert_eq!(next(100_00, 60_00, date(2026, 11, 29)), coming(40_00, second));
+        assert_eq!(next(100_00, 60_00, second), None);
+        // An issuer's claim took 70.00 of the 60.00 that were let out, or all of two stages.
+        assert_eq!(next(200_00, 70_00, date(2026, 11, 24)), coming(50_00, second));
+        assert_eq!(next(200_00, 120_00, date(2026, 11, 24)), coming(60_00, date(2026, 12, 7)));
+        assert_eq!(next(100_00, 100_00, date(2026, 11, 24)), None);
+    }
+
+    prop_compose! {
+        fn a_release()(
+            at_once in 0..=100_00_i64,
+            amount in 1..=90_00_i64,
+            every in proptest::sample::select(Every::ALL.to_vec()),
+            from in 0..400_i32,
+        ) -> Release {
+            let from = date(2026, 1, 1).checked_add(from.days()).unwrap();
+            Release::new(gbp(at_once), gbp(amount), every, from).unwrap()
+        }
+    }
+
+    proptest! {
+        /// What is told to come comes on that day, to the penny, and on no day before.
+        #[test]
+        fn what_is_told_to_come_comes_then_and_not_before(
+            release in a_release(),
+            loaded in 0..=900_00_i64,
+            used in 0..=900_00_i64,
+            day in 0..800_i32,
+        ) {
+            let used = used.min(loaded);
+            let today = date(2026, 1, 1).checked_add(day.days()).unwrap();
+            let left = gbp(loaded).checked_sub(gbp(used)).unwrap();
+            let free = |on| {
+                let unreleased = release.unreleased(gbp(loaded), on).unwrap();
+                left.saturating_sub(unreleased).unwrap()
+            };
+            if let Some(coming) = release.next(gbp(loaded), gbp(used), today).unwrap() {
+                prop_assert!(coming.on > today && coming.amount.is_positive());
+                prop_assert_eq!(free(coming.on.yesterday().unwrap()), free(today));
+                let more = free(today).checked_add(coming.amount).unwrap();
+                prop_assert_eq!(free(coming.on), more);
+            } else {
+                prop_assert_eq!(free(today), left, "all of it is there");
+            }
+        }
+
+        /// A day later there is never less, and in the end there is everything.
+        #[test]
+        fn everything_comes_in_the_end(release in a_release(), loaded in 0..=900_00_i64) {
+            let mut before = loaded;
+            for day in 0..1_200_i32 {
+                let on = date(2026, 1, 1).checked_add(day.days()).unwrap();
+                let unreleased = release.unreleased(gbp(loaded), on).unwrap().minor();
+                prop_assert!((0..=before).contains(&unreleased));
+                before = unreleased;
+            }
+            let far = date(9999, 12, 31);
+            prop_assert!(release.unreleased(gbp(loaded), far).unwrap().is_zero());
+        }
+    }
+}

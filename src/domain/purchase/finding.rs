@@ -1,0 +1,246 @@
+//! What somebody should look at about one purchase, as a function of all that is known of it: so
+//! neither the order nor the repetition of messages can hide or double anything.
+
+use crate::domain::ask::permission::Permission;
+use crate::domain::card::CardState;
+use crate::domain::money::{Money, MoneyError};
+use crate::domain::purchase::excess::usual_excess;
+use crate::domain::purchase::presentment::Standing;
+use crate::domain::purchase::{Promise, PromiseState, Purchase};
+use crate::domain::shop::merchant::Mcc;
+
+/// One thing that somebody should look at. A purchase has at most one about its captures: the most
+/// specific one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    /// A capture that names no authorisation.
+    CaptureWithoutQuestion,
+    /// Captured with a card that is frozen, lost or ended, though we approved nothing.
+    CapturedOnStoppedCard(CardState),
+    CapturedThoughDeclined,
+    /// A capture of an authorisation that nobody has spoken of yet.
+    CaptureBeforeAuthorisation,
+    /// Two captures, each of the whole amount.
+    CapturedTwice {
+        authorised: Money,
+    },
+    CapturedBeyondOk {
+        ok: Money,
+    },
+    /// More than twice what we approved, and more than usual for this kind of shop.
+    CapturedFarAbove {
+        authorised: Money,
+    },
+    /// More than the hold, and than what this kind of shop usually captures beyond it.
+    CapturedAboveHold {
+        authorised: Money,
+        excess: Money,
+    },
+    /// Captured as another kind of shop than it was authorised as.
+    CapturedAtOtherKind(Mcc),
+    /// The issuer holds more than the pots have.
+    HoldAboveMoney {
+        missing: Money,
+    },
+    /// Reversed, and captured in full.
+    ReversedAndClaimed,
+    /// More came back than was captured.
+    RefundWithoutPurchase,
+    /// The issuer approved more than we did, as far as it tells changes and not snapshots.
+    RaisedWithoutUs {
+        raised: Money,
+        promised: Money,
+    },
+}
+
+impl Finding {
+    /// The cause that is stored and shown.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::CaptureWithoutQuestion => "capture_without_question",
+            Self::CapturedOnStoppedCard(_) => "captured_on_stopped_card",
+            Self::CapturedThoughDeclined => "captured_though_declined",
+            Self::CaptureBeforeAuthorisation => "capture_before_authorisation",
+            Self::CapturedTwice { .. } => "captured_twice",
+            Self::CapturedBeyondOk { .. } => "captured_beyond_ok",
+            Self::CapturedFarAbove { .. } => "captured_far_above",
+            Self::CapturedAboveHold { .. } => "captured_above_hold",
+            Self::CapturedAtOtherKind(_) => "captured_at_other_kind",
+            Self::HoldAboveMoney { .. } => "hold_above_money",
+            Self::ReversedAndClaimed => "reversed_and_claimed",
+            Self::RefundWithoutPurchase => "refund_without_purchase",
+            Self::RaisedWithoutUs { .. } => "decided_without_us",
+        }
+    }
+
+    /// What finance has to know beside the cause.
+    pub fn detail(self, purchase: &Purchase) -> String {
+        let captured = purchase.captured;
+        match self {
+            Self::CaptureWithoutQuestion => format!("{captured} captured, and nobody asked us"),
+            Self::CapturedOnStoppedCard(state) => {
+                format!("{captured} captured, and the card is {}", state.word())
+            }
+            Self::CapturedThoughDeclined => format!("{captured} captured, and it was declined"),
+            Self::CaptureBeforeAuthorisation => {
+                format!("{captured} captured, and the authorisation has not been heard of")
+            }
+            Self::CapturedTwice { authorised } => {
+                format!("{captured} captured, each time all of {authorised}")
+            }
+            Self::CapturedBeyondOk { ok } => {
+                format!("{captured} captured, and the one-time OK was for {ok}")
+            }
+            Self::CapturedFarAbove { authorised } => {
+                format!("{captured} captured, more than twice the {authorised} approved")
+            }
+            Self::CapturedAboveHold { authorised, excess } => {
+                format!("{captured} captured of {authorised}; {excess} more would be usual there")
+            }
+            Self::CapturedAtOtherKind(mcc) => match purchase.counted.mcc {
+                Some(asked) => format!("captured as {mcc}, authorised as {asked}"),
+                None => format!("captured as {mcc}, authorised without a code"),
+            },
+            Self::HoldAboveMoney { missing } => format!("the pots lack {missing}"),
+            Self::ReversedAndClaimed => format!("{captured} captured, and it was reversed"),
+            Self::RefundWithoutPurchase => {
+                format!("{} came back beyond what was captured", purchase.suspense)
+            }
+            Self::RaisedWithoutUs { raised, promised } => {
+                format!("{raised} raised by the issuer, {promised} approved by us")
+            }
+        }
+    }
+}
+
+/// What an exception about all of a purchase is about: `connection/reference`.
+pub fn about(purchase: &Purchase) -> String {
+    format!("{}/{}", purchase.connection, purchase.reference)
+}
+
+/// The cause, and what it is about, of an answer to one question that was not ours.
+pub fn decided_without_us(purchase: &Purchase, sequence: u32) -> (&'static str, String) {
+    ("decided_without_us", format!("{}#{sequence}", about(purchase)))
+}
+
+/// Everything about `purchase` that somebody should look at; `permissions` are those of its budget.
+pub fn findings(
+    purchase: &Purchase,
+    permissions: &[Permission],
+) -> Result<Vec<Finding>, MoneyError> {
+    let capture =
+        if purchase.captured.is_positive() { of_captures(purchase, permissions)? } else { None };
+    let missing = purchase.asked_hold()?.saturating_sub(purchase.held()?)?;
+    let uncovered = missing.is_positive().then_some(Finding::HoldAboveMoney { missing });
+    let standing = purchase.word.as_ref().map(|word| word.standing);
+    // To capture a part and to give the rest up is usual.
+    let is_all_captured = purchase.captured.is_positive()
+        && purchase.captured.minor() >= purchase.promised()?.minor();
+    let is_strange = standing == Some(Standing::Reversed) && is_all_captured;
+    let strange = is_strange.then_some(Finding::ReversedAndClaimed);
+    let is_unexplained = purchase.suspense.is_positive() && !purchase.anomalies.is_moved;
+    let unexplained = is_unexplained.then_some(Finding::RefundWithoutPurchase);
+    let all = [capture, uncovered, strange, unexplained, raised_without_us(purchase)?];
+    Ok(all.into_iter().flatten().collect())
+}
+
+fn of_captures(
+    purchase: &Purchase,
+    permissions: &[Permission],
+) -> Result<Option<Finding>, MoneyError> {
+    let anomalies = &purchase.anomalies;
+    if anomalies.is_unlinked {
+        return Ok(Some(Finding::CaptureWithoutQuestion));
+    }
+    // That its link does not fit is noted with the capture itself.
+    if anomalies.is_moved {
+        return Ok(None);
+    }
+    let is_promised = purchase.promises.iter().any(|p| p.state == PromiseState::Kept);
+    if !is_promised {
+        if let Some(state) = anomalies.stopped_card {
+            return Ok(Some(Finding::CapturedOnStoppedCard(state)));
+        }
+        let is_approved = purchase.most_held.is_positive() || purchase.raised.is_positive();
+        if anomalies.is_declined && !is_approved {
+            return Ok(Some(Finding::CapturedThoughDeclined));
+        }
+        let is_heard_of = purchase.word.is_some() || purchase.raised.is_positive();
+        if !is_heard_of {
+            return Ok(Some(Finding::CaptureBeforeAuthorisation));
+        }
+    }
+    let other_kind = anomalies.other_kind.map(Finding::CapturedAtOtherKind);
+    Ok(too_much(purchase, permissions)?.or(other_kind))
+}
+
+/// Whether more was captured than was authorised.
+fn too_much(
+    purchase: &Purchase,
+    permissions: &[Permission],
+) -> Result<Option<Finding>, MoneyError> {
+    let captured = purchase.captured.minor();
+    let promised = purchase.promised()?;
+    let authorised = larger(larger(promised, purchase.most_held), purchase.raised);
+    if !authorised.is_positive() {
+        return Ok(None);
+    }
+    if is_captured_twice(purchase, authorised)? {
+        return Ok(Some(Finding::CapturedTwice { authorised }));
+    }
+    let with_margin = |sum: Money| sum.checked_add(purchase.margin.on(sum)?);
+    if let Some(ok) = ok_of(purchase, permissions)?
+        && captured > with_margin(larger(ok, promised))?.minor()
+    {
+        return Ok(Some(Finding::CapturedBeyondOk { ok }));
+    }
+    let usual = |sum: Money| usual_excess(purchase.counted.mcc, purchase.counted.presence, sum);
+    let asked = if promised.is_positive() { promised } else { authorised };
+    let twice = asked.checked_add(asked)?;
+    let most = larger(twice, asked.checked_add(usual(asked)?)?);
+    if captured > with_margin(most)?.minor() {
+        return Ok(Some(Finding::CapturedFarAbove { authorised: asked }));
+    }
+    let excess = usual(authorised)?.checked_add(purchase.margin.on(authorised)?)?;
+    let is_above = captured > authorised.checked_add(excess)?.minor();
+    Ok(is_above.then_some(Finding::CapturedAboveHold { authorised, excess }))
+}
+
+/// Whether two captures are equal and each is of all that was authorised, as far as exchange rates
+/// let it be.
+fn is_captured_twice(purchase: &Purchase, authorised: Money) -> Result<bool, MoneyError> {
+    let [largest, second] = purchase.anomalies.largest_captures.as_slice() else {
+        return Ok(false);
+    };
+    let rate = purchase.margin.on(authorised)?;
+    let is_equal = largest.saturating_sub(*second)?.minor() <= rate.minor();
+    Ok(is_equal && second.checked_add(rate)?.minor() >= authorised.minor())
+}
+
+/// What the one-time OKs allow together that the purchase was approved by; none if it needed none.
+fn ok_of(purchase: &Purchase, permissions: &[Permission]) -> Result<Option<Money>, MoneyError> {
+    let kept = purchase.promises.iter().filter(|promise| promise.state == PromiseState::Kept);
+    if !kept.clone().any(|promise| promise.permission.is_some()) {
+        return Ok(None);
+    }
+    let cap = |promise: &Promise| {
+        let id = promise.permission?;
+        permissions.iter().find(|permission| permission.id == id).map(|known| known.cap)
+    };
+    // One OK serves all questions of its purchase; what needed none was approved beside it.
+    let caps = kept.filter_map(cap).fold(Money::zero(purchase.currency), larger);
+    Ok(Some(larger(caps, purchase.promised()?)))
+}
+
+fn raised_without_us(purchase: &Purchase) -> Result<Option<Finding>, MoneyError> {
+    let (raised, promised) = (purchase.raised, purchase.promised()?);
+    let usual = usual_excess(purchase.counted.mcc, purchase.counted.presence, promised)?;
+    // A pump raises what a first unit stood for.
+    let most = if promised.is_positive() { promised.checked_add(usual)? } else { promised };
+    let is_above = raised.minor() > most.minor();
+    Ok(is_above.then_some(Finding::RaisedWithoutUs { raised, promised }))
+}
+
+fn larger(one: Money, other: Money) -> Money {
+    if other.minor() > one.minor() { other } else { one }
+}

@@ -1,0 +1,58 @@
+//! Where a purchase is at home, seen from the programme.
+
+use crate::domain::people::role::words;
+
+words!(
+    /// What a shop is taken for whose country nobody told, or told in no two letters.
+    UnknownCountry {
+        Home => "home",
+        Abroad => "abroad",
+    }
+);
+
+/// The countries in which a purchase is not abroad: ISO 3166 alpha-2, in capitals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    /// The programme's own country.
+    pub country: String,
+    /// Others that people there do not call abroad, as Jersey is for a programme in Guernsey.
+    pub others: Vec<String>,
+    pub unknown: UnknownCountry,
+}
+
+impl Home {
+    /// One country alone; a shop whose country is not known is taken to be there.
+    pub fn of(country: &str) -> Self {
+        Self { country: country.to_owned(), others: Vec::new(), unknown: UnknownCountry::Home }
+    }
+
+    /// Whether a shop in `country` is abroad. Of one whose country is not known the programme says
+    /// what it is taken for.
+    pub fn is_abroad(&self, country: Option<&str>) -> bool {
+        match country {
+            Some(here) => self.country != here && !self.others.iter().any(|home| home == here),
+            None => self.unknown == UnknownCountry::Abroad,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn home_is_every_country_of_the_list_and_what_the_programme_takes_for_it() {
+        let islands = Home { others: vec!["GG".to_owned(), "IM".to_owned()], ..Home::of("JE") };
+        for (country, abroad) in [
+            (Some("JE"), false),
+            (Some("GG"), false),
+            (Some("IM"), false),
+            (Some("GB"), true),
+            (None, false),
+        ] {
+            assert_eq!(islands.is_abroad(country), abroad, "{country:?}");
+        }
+        let strict = Home { unknown: UnknownCountry::Abroad, ..Home::of("GB") };
+        assert!(strict.is_abroad(None) && !strict.is_abroad(Some("GB")));
+    }
+}

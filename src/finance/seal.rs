@@ -1,0 +1,189 @@
+//! Sealing: the ends of all chains that have grown, and the totals, in one root.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::id::{ProgrammeId, SealId};
+use crate::ledger::record::row::{Digest, Reader};
+use crate::ledger::seal::{SEAL, Seal, SealedHead, read_seal, totals_line};
+use crate::platform::clock::Clock;
+use crate::platform::ids::NewIds;
+use crate::programme::directory::{Directory, DirectoryError};
+use crate::store::{BUDGET, Store, StoreError, Tx};
+
+/// Seals `programme` as it is now.
+///
+/// Reads one snapshot and writes afterwards, so that no decision waits for a seal: a chain only
+/// grows, so what was sealed stays true.
+///
+/// # Errors
+///
+/// [`StoreError::Contended`] when another seal was made meanwhile; nothing is written then.
+pub async fn seal(
+    store: &Store,
+    programme: &ProgrammeId,
+    id: SealId,
+    now: Timestamp,
+) -> Result<Seal, StoreError> {
+    let seal = seal_if(store, programme, id, now, |_| true).await?;
+    seal.ok_or(StoreError::Contended("seal"))
+}
+
+/// Seals `programme` if `is_due` says so of [`Tx::sealed_last`]. That is read in the snapshot that is
+/// sealed: of two gateways that seal the same day, both take the same number, and one is refused.
+async fn seal_if(
+    store: &Store,
+    programme: &ProgrammeId,
+    id: SealId,
+    now: Timestamp,
+    is_due: impl Fn(Option<Timestamp>) -> bool + Send + Sync,
+) -> Result<Option<Seal>, StoreError> {
+    let mut snapshot = store.snapshot().await?;
+    if !is_due(snapshot.sealed_last(programme).await?) {
+        return Ok(None);
+    }
+    snapshot.take_time().await?;
+    let sealed = sealed_so_far(&mut snapshot, programme).await?;
+    let heads = grown_since(&mut snapshot, programme, &sealed.heads).await?;
+    let currency = snapshot.usual_currency(programme.as_str()).await?.unwrap_or_default();
+    let totals = totals_line(&currency, snapshot.totals(programme).await?.map(i128::from));
+    drop(snapshot);
+    let mut seal = Seal {
+        programme: programme.clone(),
+        id,
+        number: sealed.number.saturating_add(1),
+        sealed_at: now,
+        heads,
+        totals,
+        root: Digest::ZERO,
+    };
+    seal.root = seal.root_after(sealed.root);
+    let mut tx = store.begin().await?;
+    tx.add_seal(&seal).await?;
+    tx.commit().await?;
+    Ok(Some(seal))
+}
+
+/// Seals each programme once a day, at midnight where it is.
+#[derive(Debug, Clone)]
+pub struct DailySeals {
+    store: Store,
+    directory: Directory,
+    clock: Clock,
+    ids: NewIds,
+    /// When a programme could not be sealed.
+    failed_at: BTreeMap<ProgrammeId, Timestamp>,
+}
+
+/// How long a programme that could not be sealed is left alone: a seal reads all of it.
+const TRIED_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(10);
+
+impl DailySeals {
+    /// Seals the programmes of `store`.
+    pub const fn new(store: Store, directory: Directory, clock: Clock, ids: NewIds) -> Self {
+        Self { store, directory, clock, ids, failed_at: BTreeMap::new() }
+    }
+
+    /// Seals every programme that has not been sealed since its last midnight, also if nobody was
+    /// there at that moment. Several gateways that do so at once make one seal.
+    ///
+    /// # Errors
+    ///
+    /// Only if the programmes cannot be read at all.
+    pub async fn round(&mut self) -> Result<(), StoreError> {
+        for (programme, _) in self.store.programmes().await? {
+            let now = self.clock.now();
+            let failed = self.failed_at.get(&programme);
+            if failed.is_some_and(|failed| now.duration_since(*failed) < TRIED_AGAIN_AFTER) {
+                continue;
+            }
+            match self.seal_if_due(&programme, now).await {
+                Ok(()) => drop(self.failed_at.remove(&programme)),
+                Err(error) => {
+                    let cause: &dyn std::error::Error = &error;
+                    tracing::error!(cause, %programme, "a programme could not be sealed");
+                    self.failed_at.insert(programme, now);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn seal_if_due(
+        &self,
+        programme: &ProgrammeId,
+        now: Timestamp,
+    ) -> Result<(), DirectoryError> {
+        let settings = self.directory.at_hand(programme).await?;
+        let day = |at: Timestamp| settings.zone().to_datetime(at).date();
+        let is_due = |last: Option<Timestamp>| last.is_some_and(|last| day(now) > day(last));
+        let id = SealId::new(self.ids.next(now));
+        match seal_if(&self.store, programme, id, now, is_due).await {
+            Ok(None) => Ok(()),
+            Ok(Some(Seal { number, root, .. })) => {
+                metrics::counter!("sayso_seals_total").increment(1);
+                tracing::info!(%programme, number, %root, "sealed");
+                Ok(())
+            }
+            // Another gateway was first, or nobody could be: the next round looks again.
+            Err(error) if error.is_transient() => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What earlier seals say.
+struct SoFar {
+    number: i64,
+    root: Digest,
+    /// Where each chain ended when it was last sealed.
+    heads: BTreeMap<String, i64>,
+}
+
+async fn sealed_so_far(tx: &mut Tx, programme: &ProgrammeId) -> Result<SoFar, StoreError> {
+    let mut so_far = SoFar { number: 0, root: Digest::ZERO, heads: BTreeMap::new() };
+    loop {
+        let page = tx.seals_after(programme.as_str(), so_far.number).await?;
+        if page.is_empty() {
+            return Ok(so_far);
+        }
+        for row in &page {
+            let seal = read_seal(row)?;
+            so_far.number = SEAL.number(row, "number");
+            so_far.root = seal.root;
+            so_far.heads.extend(seal.heads.into_iter().map(|h| (h.budget.to_string(), h.seq)));
+        }
+    }
+}
+
+async fn grown_since(
+    tx: &mut Tx,
+    programme: &ProgrammeId,
+    sealed: &BTreeMap<String, i64>,
+) -> Result<Vec<SealedHead>, StoreError> {
+    let mut heads = Vec::new();
+    let mut last = String::new();
+    loop {
+        let page = tx.budgets_after(programme, &last).await?;
+        let Some(end) = page.last() else { break };
+        BUDGET.text(end, "budget_id").clone_into(&mut last);
+        for row in &page {
+            let budget = BUDGET.text(row, "budget_id");
+            let seq = BUDGET.number(row, "head_seq");
+            if seq <= sealed.get(budget).copied().unwrap_or_default() {
+                continue;
+            }
+            let mut reader = Reader::new(&BUDGET, row);
+            let _programme = reader.text()?;
+            let budget = reader.parsed()?;
+            for _ in 0..4 {
+                reader.skip();
+            }
+            heads.push(SealedHead { budget, seq, hash: reader.parsed()? });
+        }
+    }
+    // By bytes, like every proof, whatever the database sorts by.
+    heads.sort_by(|a, b| a.budget.cmp(&b.budget));
+    Ok(heads)
+}

@@ -1,0 +1,76 @@
+//! The answer of a decision as JSON, with everything that its reasons carry: what is told of a
+//! decision later is read from here, never decided again.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::reason::{read_reason, reason_map};
+use crate::domain::decision::authorisation::{Approval, Decision, Reasons};
+use crate::domain::id::PermissionId;
+use crate::domain::money::Money;
+use crate::domain::pot::PotPart;
+
+/// An answer as stored. What a decision's row holds in columns of its own is not repeated.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct AnswerRecord {
+    /// Every reason of a decline, the told one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<Map<String, Value>>,
+    /// What would have been paid at the same place, in minor units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    payable: Option<i64>,
+    /// What each pot gave to an approval, in minor units, in the order in which pots were drained.
+    /// What is above the approved amount is the margin.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<(String, i64)>,
+    /// The scope that an approved purchase fell under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    matched: Option<String>,
+}
+
+/// The stored form of the answer that `decision` gives.
+pub fn answer_text(decision: &Decision) -> String {
+    let record = match decision {
+        Decision::Approve(approval) => AnswerRecord {
+            parts: approval.parts.iter().map(part_record).collect(),
+            matched: Some(approval.matched.to_string()),
+            ..AnswerRecord::default()
+        },
+        Decision::Decline(reasons) => AnswerRecord {
+            reasons: reasons.iter().map(reason_map).collect(),
+            payable: reasons.payable.map(Money::minor),
+            ..AnswerRecord::default()
+        },
+    };
+    // A struct of strings and numbers always serialises.
+    serde_json::to_string(&record).unwrap_or_default()
+}
+
+fn part_record(part: &PotPart) -> (String, i64) {
+    (part.pot.to_string(), part.amount.minor())
+}
+
+/// Reads the answer to a question for `asked` that was declined; none if it is nothing that we ever wrote.
+pub fn read_decline(text: &str, asked: Money) -> Option<Decision> {
+    let record: AnswerRecord = serde_json::from_str(text).ok()?;
+    let reasons: Option<Vec<_>> = record.reasons.iter().map(read_reason).collect();
+    let payable = record.payable.map(|minor| Money::from_minor(minor, asked.currency()));
+    Some(Decision::Decline(Reasons { payable, ..Reasons::from_list(reasons?)? }))
+}
+
+/// Reads the answer to a question of which `amount` was approved; none if it is nothing that we
+/// ever wrote.
+pub fn read_approval(
+    text: &str,
+    amount: Money,
+    permission: Option<PermissionId>,
+) -> Option<Decision> {
+    let record: AnswerRecord = serde_json::from_str(text).ok()?;
+    let part = |(pot, minor): &(String, i64)| {
+        let amount = Money::from_minor(*minor, amount.currency());
+        Some(PotPart { pot: pot.parse().ok()?, amount })
+    };
+    let parts: Option<Vec<_>> = record.parts.iter().map(part).collect();
+    let matched = record.matched?.parse().ok()?;
+    Some(Decision::Approve(Approval { amount, parts: parts?, matched, permission }))
+}

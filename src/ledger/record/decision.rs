@@ -1,0 +1,320 @@
+//! Decisions as rows: the question, the facts and the answer.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::answer::{answer_text, read_approval, read_decline};
+use super::facts::FactsRecord;
+use super::row::{Canonical, CorruptRow, Digest, Reader, Table, Value, columns, shown};
+use crate::domain::decision::authorisation::{
+    AuthorisationRequest, Decision, Facts, PartialAmounts, Presence, PurchaseKind,
+};
+use crate::domain::decision::reason::DeclineReason;
+use crate::domain::decision::reason_code::ReasonCode;
+use crate::domain::id::{
+    BudgetId, ConnectionId, DecisionId, IssuerReference, PermissionId, ProgrammeId,
+    PurchaseReference,
+};
+use crate::domain::money::{Currency, Money};
+use crate::domain::shop::merchant::{Mcc, Merchant};
+
+/// One row per answered question. Never changed.
+pub const DECISION: Table = Table {
+    name: "decision",
+    columns: columns![
+        Key "programme_id", Key "connection_id", Key "reference", Text "decision_id",
+        Text "budget_id", Text "purchase_reference", Text "content", Text "question",
+        Erasable "merchant", Text "merchant_digest", Text "facts", Text "outcome", Text "reasons",
+        Text "currency", Number "asked_minor", Number "approved_minor", Text "permission_id",
+        Number "decided_at", Added "answer",
+    ],
+};
+
+/// A decision as it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedDecision {
+    pub id: DecisionId,
+    pub programme: ProgrammeId,
+    pub connection: ConnectionId,
+    pub reference: IssuerReference,
+    pub purchase: PurchaseReference,
+    pub budget: BudgetId,
+    /// The digest of what was asked, for telling a repeat from a conflict.
+    pub content: Digest,
+    pub outcome: Outcome,
+    /// What was asked.
+    pub asked: Money,
+    pub permission: Option<PermissionId>,
+    pub decided_at: Timestamp,
+    /// The question and the facts, for a replay.
+    pub question: String,
+    pub merchant: Option<String>,
+    pub facts: String,
+    /// Reasons with their parameters, or what each pot gave. Decisions of early versions have none:
+    /// only a replay tells it.
+    pub answer: Option<String>,
+}
+
+/// What was decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// This much is held.
+    Approved(Money),
+    /// For these reasons, the told one first. At least one.
+    Declined(Vec<ReasonCode>),
+}
+
+impl Outcome {
+    /// What `decision` comes to.
+    pub fn of(decision: &Decision) -> Self {
+        match decision {
+            Decision::Approve(approval) => Self::Approved(approval.amount),
+            Decision::Decline(reasons) => {
+                Self::Declined(reasons.iter().map(DeclineReason::code).collect())
+            }
+        }
+    }
+}
+
+/// The question as stored, without the merchant's own text.
+#[derive(Debug, Serialize, Deserialize)]
+struct QuestionRecord {
+    sequence: u32,
+    card: String,
+    currency: String,
+    amount: i64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    cash_back: i64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    atm_fee: i64,
+    transaction_currency: String,
+    transaction_amount: i64,
+    /// The shop's own price could not be read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    price_unread: bool,
+    kind: String,
+    presence: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    partial: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mcc: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    country: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shop: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+const fn is_zero(amount: &i64) -> bool {
+    *amount == 0
+}
+
+/// The merchant's own text, which may be erased.
+#[derive(Debug, Serialize, Deserialize)]
+struct MerchantRecord {
+    name: String,
+    city: String,
+    network_id: String,
+}
+
+/// The digest of what is asked: equal for honest repeats, whatever their spelling or time of
+/// sending; different when anything that was decided on differs.
+pub fn content_digest(request: &AuthorisationRequest) -> Digest {
+    let mut canonical = Canonical::new("question");
+    canonical.text(&question_text(request));
+    canonical.text(request.purchase.as_str());
+    canonical.text(request.merchant.name());
+    canonical.text(request.merchant.network_id());
+    canonical.finish()
+}
+
+/// A decision that is about to be recorded.
+#[derive(Debug)]
+pub struct NewDecision<'a> {
+    pub id: DecisionId,
+    /// The [`content_digest`] of the request.
+    pub content: Digest,
+    pub budget: &'a BudgetId,
+    pub request: &'a AuthorisationRequest,
+    pub facts: &'a Facts,
+    pub decision: &'a Decision,
+}
+
+impl NewDecision<'_> {
+    /// The row to store.
+    pub fn row(&self) -> Vec<Value> {
+        let Self { id, content, budget, request, facts, decision } = self;
+        let merchant = merchant_text(&request.merchant);
+        let (outcome, reasons, approved, permission) = match decision {
+            Decision::Approve(approval) => {
+                let permission = approval.permission.map(|id| id.to_string());
+                ("approved", None, Some(approval.amount), permission)
+            }
+            Decision::Decline(reasons) => {
+                let codes: Vec<_> = reasons.iter().map(|reason| reason.code().as_str()).collect();
+                ("declined", Some(codes.join(" ")), None, None)
+            }
+        };
+        vec![
+            shown(&request.programme),
+            shown(&request.connection),
+            shown(&request.reference),
+            shown(id),
+            shown(budget),
+            shown(&request.purchase),
+            (*content).into(),
+            question_text(request).into(),
+            merchant.clone().into(),
+            Digest::of_text(&merchant).into(),
+            FactsRecord::new(facts).to_text().into(),
+            outcome.into(),
+            reasons.into(),
+            request.amount.currency().code().into(),
+            request.amount.into(),
+            approved.into(),
+            permission.into(),
+            facts.moment.at.into(),
+            answer_text(decision).into(),
+        ]
+    }
+}
+
+/// Reads a decision back.
+pub fn read_decision(row: &[Value]) -> Result<RecordedDecision, CorruptRow> {
+    let mut reader = Reader::new(&DECISION, row);
+    let programme = reader.parsed()?;
+    let connection = reader.parsed()?;
+    let reference = reader.parsed()?;
+    let id = reader.parsed()?;
+    let budget = reader.parsed()?;
+    let purchase = reader.parsed()?;
+    let content = reader.parsed()?;
+    let question = reader.text()?.to_owned();
+    let merchant = reader.optional(Reader::text)?.map(str::to_owned);
+    let _merchant_digest = reader.text()?;
+    let facts = reader.text()?.to_owned();
+    let outcome = reader.text()?.to_owned();
+    let reasons = reader.optional(|r| r.word(codes))?;
+    let currency: Currency = reader.parsed()?;
+    let asked = reader.money(currency)?;
+    let approved = reader.optional(|r| r.money(currency))?;
+    let permission = reader.optional(Reader::parsed)?;
+    let decided_at = reader.instant()?;
+    let answer = reader.optional(Reader::text)?.map(str::to_owned);
+    let outcome = match (outcome.as_str(), approved, reasons) {
+        ("approved", Some(amount), None) => Outcome::Approved(amount),
+        ("declined", None, Some(codes)) => Outcome::Declined(codes),
+        (_, _, _) => return Err(reader.corrupt()),
+    };
+    Ok(RecordedDecision {
+        id,
+        programme,
+        connection,
+        reference,
+        purchase,
+        budget,
+        content,
+        outcome,
+        asked,
+        permission,
+        decided_at,
+        question,
+        merchant,
+        facts,
+        answer,
+    })
+}
+
+fn codes(text: &str) -> Option<Vec<ReasonCode>> {
+    let codes: Option<Vec<_>> = text.split(' ').map(ReasonCode::from_code).collect();
+    codes.filter(|codes| !codes.is_empty())
+}
+
+impl RecordedDecision {
+    /// The answer with all that it carries, as it was recorded. None when it was not recorded, or
+    /// cannot be read.
+    pub fn recorded_answer(&self) -> Option<Decision> {
+        let text = self.answer.as_deref()?;
+        match &self.outcome {
+            Outcome::Approved(amount) => read_approval(text, *amount, self.permission),
+            Outcome::Declined(_) => read_decline(text, self.asked),
+        }
+    }
+
+    /// The question as it was asked, for a replay: without the time of the purchase, of which the
+    /// facts keep the day. Erased merchant text stays empty; the shop's key
+    /// is not rebuilt from it, so a term about one shop needs the text.
+    pub fn request(&self) -> Option<AuthorisationRequest> {
+        let question: QuestionRecord = serde_json::from_str(&self.question).ok()?;
+        let currency: Currency = question.currency.parse().ok()?;
+        let transaction_currency: Currency = question.transaction_currency.parse().ok()?;
+        let mcc = match &question.mcc {
+            Some(text) => Some(Mcc::parse(text).ok()?),
+            None => None,
+        };
+        let merchant = self.merchant.as_deref().unwrap_or("{}");
+        let merchant: MerchantRecord = serde_json::from_str(merchant).unwrap_or(MerchantRecord {
+            name: String::new(),
+            city: String::new(),
+            network_id: String::new(),
+        });
+        Some(AuthorisationRequest {
+            programme: self.programme.clone(),
+            connection: self.connection.clone(),
+            reference: self.reference.clone(),
+            purchase: self.purchase.clone(),
+            sequence: question.sequence,
+            card: question.card.parse().ok()?,
+            amount: Money::from_minor(question.amount, currency),
+            bought_at: None,
+            cash_back: Money::from_minor(question.cash_back, currency),
+            atm_fee: Money::from_minor(question.atm_fee, currency),
+            transaction_amount: Money::from_minor(
+                question.transaction_amount,
+                transaction_currency,
+            ),
+            has_unread_price: question.price_unread,
+            kind: PurchaseKind::from_word(&question.kind)?,
+            presence: Presence::from_word(&question.presence)?,
+            partial: if question.partial {
+                PartialAmounts::Allowed
+            } else {
+                PartialAmounts::NotAllowed
+            },
+            merchant: Merchant::new(mcc, &merchant.name)
+                .in_city(&merchant.city)
+                .in_country(question.country.as_deref().unwrap_or_default())
+                .with_network_id(&merchant.network_id),
+        })
+    }
+}
+
+fn question_text(request: &AuthorisationRequest) -> String {
+    let record = QuestionRecord {
+        sequence: request.sequence,
+        card: request.card.to_string(),
+        currency: request.amount.currency().code().to_owned(),
+        amount: request.amount.minor(),
+        cash_back: request.cash_back.minor(),
+        atm_fee: request.atm_fee.minor(),
+        transaction_currency: request.transaction_amount.currency().code().to_owned(),
+        transaction_amount: request.transaction_amount.minor(),
+        price_unread: request.has_unread_price,
+        kind: request.kind.word().to_owned(),
+        presence: request.presence.word().to_owned(),
+        partial: request.partial == PartialAmounts::Allowed,
+        mcc: request.merchant.mcc().map(|mcc| mcc.to_string()),
+        country: request.merchant.country().map(str::to_owned),
+        shop: request.merchant.shop_key().map(|key| key.to_string()),
+    };
+    serde_json::to_string(&record).unwrap_or_default()
+}
+
+fn merchant_text(merchant: &Merchant) -> String {
+    let record = MerchantRecord {
+        name: merchant.name().to_owned(),
+        city: merchant.city().to_owned(),
+        network_id: merchant.network_id().to_owned(),
+    };
+    serde_json::to_string(&record).unwrap_or_default()
+}

@@ -1,0 +1,453 @@
+//! The facts of a decision as JSON: immutable things by identifier and version, changing things by
+//! value, so that the decision can be replayed for ever.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::{Date, Time};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::agreement::Agreement;
+use crate::domain::ask::permission::{Giver, Permission, Uses};
+use crate::domain::card::CardState;
+use crate::domain::decision::authorisation::{
+    Continues, Facts, Holder, KnownShop, Presence, ProgrammeFacts, ProgrammeState, PurchaseKind,
+};
+use crate::domain::id::{PermissionId, PotId};
+use crate::domain::money::limit::{Abroad, Committed, Counted, CounterKey};
+use crate::domain::money::margin::MarginPercent;
+use crate::domain::money::{Currency, Money};
+use crate::domain::people::person::PersonState;
+use crate::domain::pot::InPot;
+use crate::domain::shop::ShopIdentity;
+use crate::domain::shop::home::UnknownCountry;
+use crate::domain::shop::merchant::{Category, Mcc};
+use crate::domain::time::period::{Moment, Period};
+
+/// A stored text of facts that cannot be read back.
+#[derive(Debug, thiserror::Error)]
+pub enum UnreadableFacts {
+    #[error("the facts are not JSON of the known form")]
+    Json(#[from] serde_json::Error),
+    #[error("{field} is {found:?}, which is nothing we ever wrote")]
+    Value { field: &'static str, found: String },
+}
+
+/// Facts as stored. Short names: a row of facts is to stay under 1 KB.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FactsRecord {
+    /// The version of the rules that decided. Left out, it is the first.
+    #[serde(default = "first_rules", skip_serializing_if = "is_first_rules")]
+    rules: u32,
+    at: Timestamp,
+    date: Date,
+    time: Time,
+    programme_version: u32,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    paused: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    holder: Option<HolderRecord>,
+    category: String,
+    /// The day on which it counts, where that is not the day of arrival.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    counts_on: Option<Date>,
+    /// What the shop was taken for, where its country is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unknown_country: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    also: Vec<String>,
+    /// The version of the table of shops, and the keys by which a term or a permission knows the
+    /// shop, separated by spaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shops: Option<String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    shop: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    permissions: Vec<PermissionRecord>,
+    /// Scope, period, first day, amount, purchases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    counters: Vec<(String, String, Date, i64, u32)>,
+    /// What each pot had left for the purchase.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    left: Vec<(String, i64)>,
+    /// All that was ever put into the pots that let their money out in stages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    loaded: Vec<(String, i64)>,
+    /// What the person held back of each pot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    held_back: Vec<(String, i64)>,
+    /// The pots of the person's own that were to pay, and which agreed pot they are part of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    own: Vec<(String, String)>,
+    /// What was to be held beyond what is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    margin: Option<i64>,
+    /// How many hundredths a price in another currency may move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exchange: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    so_far: Option<(i64, Date)>,
+    /// What an open purchase counts as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    begun_as: Option<CountedRecord>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    anothers: bool,
+}
+
+const fn first_rules() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes what it skips by reference")]
+const fn is_first_rules(rules: &u32) -> bool {
+    *rules == first_rules()
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct HolderRecord {
+    card: String,
+    person: String,
+    agreement: u32,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct PermissionRecord {
+    id: String,
+    scope: String,
+    cap: i64,
+    uses_left: i64,
+    given_at: Timestamp,
+    ends_at: Timestamp,
+    /// Left out, somebody gave it by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    giver: Option<String>,
+    /// What purchases hold of which nothing was captured; left out where it was not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    open: Option<i64>,
+    /// Of how many purchases something was captured.
+    #[serde(default, skip_serializing_if = "is_none_captured")]
+    captured: u32,
+    /// All that is open is at this shop.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    here: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct CountedRecord {
+    on: Date,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shop: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mcc: Option<String>,
+    category: String,
+    kind: String,
+    presence: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    abroad: bool,
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    cash_back: i64,
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    atm_fee: i64,
+    matched: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes what it skips by reference")]
+const fn is_nothing(minor: &i64) -> bool {
+    *minor == 0
+}
+
+/// The immutable things that facts name by version, found again for a replay.
+#[derive(Debug)]
+pub struct Versions {
+    pub programme: ProgrammeFacts,
+    pub agreement: Option<Arc<Agreement>>,
+}
+
+impl FactsRecord {
+    /// The stored form of `facts`.
+    pub fn new(facts: &Facts) -> Self {
+        let holder = facts.holder.as_ref().map(|holder| HolderRecord {
+            card: holder.card.word().to_owned(),
+            person: holder.person.word().to_owned(),
+            agreement: holder.agreement.version,
+        });
+        let counter = |(key, used): (&CounterKey, &Committed)| {
+            let period = key.period.word().to_owned();
+            let scope = key.scope.to_string();
+            (scope, period, key.first_day, used.amount.minor(), used.purchases)
+        };
+        Self {
+            rules: facts.rules_version,
+            at: facts.moment.at,
+            date: facts.moment.date,
+            time: facts.moment.time,
+            programme_version: facts.programme.version,
+            paused: facts.programme.state == ProgrammeState::Paused,
+            holder,
+            category: facts.category.to_string(),
+            also: facts.also.iter().map(Category::to_string).collect(),
+            shops: facts.shop.as_ref().map(|known| known.table.clone()),
+            shop: facts.shop.as_ref().map(|known| known.identity.to_string()).unwrap_or_default(),
+            counts_on: Some(facts.counts_on).filter(|day| *day != facts.moment.date),
+            unknown_country: facts.unknown_country.map(|taken| taken.word().to_owned()),
+            permissions: facts
+                .permissions
+                .iter()
+                .map(|p| permission_record(p, facts.held_here.contains(&p.id)))
+                .collect(),
+            counters: facts.counters.iter().map(counter).collect(),
+            left: facts.pots.iter().map(|(id, pot)| (id.to_string(), pot.left.minor())).collect(),
+            loaded: sums(&facts.pots, |pot| pot.loaded),
+            held_back: sums(&facts.pots, |pot| pot.held_back),
+            own: facts.pots.iter().filter_map(part_of).collect(),
+            margin: Some(facts.margin.minor()).filter(|minor| *minor != 0),
+            exchange: Some(facts.exchange.number()).filter(|percent| *percent != 0),
+            begun_as: facts.begun_as.as_ref().map(counted_record),
+            so_far: match facts.continues {
+                Continues::Nothing | Continues::Anothers => None,
+                Continues::Open { so_far, counted_on } => Some((so_far.minor(), counted_on)),
+            },
+            anothers: facts.continues == Continues::Anothers,
+        }
+    }
+
+    /// Reads stored facts.
+    pub fn from_text(text: &str) -> Result<Self, UnreadableFacts> {
+        Ok(serde_json::from_str(text)?)
+    }
+
+    /// The facts as one line of JSON.
+    pub fn to_text(&self) -> String {
+        // A struct of strings and numbers always serialises.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The version of the rules that decided.
+    pub const fn rules_version(&self) -> u32 {
+        self.rules
+    }
+
+    /// The version of the programme's settings that was in force.
+    pub const fn programme_version(&self) -> u32 {
+        self.programme_version
+    }
+
+    /// The version of the agreement that was in force, if the card was known.
+    pub fn agreement_version(&self) -> Option<u32> {
+        self.holder.as_ref().map(|holder| holder.agreement)
+    }
+
+    /// The moment at which the question arrived.
+    pub const fn moment(&self) -> Moment {
+        Moment { at: self.at, date: self.date, time: self.time }
+    }
+
+    /// What was approved of the purchase before, if it was open.
+    pub fn so_far(&self, currency: Currency) -> Option<Money> {
+        self.so_far.map(|(minor, _)| Money::from_minor(minor, currency))
+    }
+
+    /// The facts themselves, with the `versions` that they name.
+    pub fn facts(&self, versions: Versions) -> Result<Facts, UnreadableFacts> {
+        let Versions { mut programme, agreement } = versions;
+        programme.state =
+            if self.paused { ProgrammeState::Paused } else { ProgrammeState::Running };
+        let currency = programme.currency;
+        let holder = match (&self.holder, agreement) {
+            (Some(record), Some(agreement)) => Some(Holder {
+                card: known("card", &record.card, CardState::from_word)?,
+                person: known("person", &record.person, PersonState::from_word)?,
+                agreement,
+            }),
+            (Some(_) | None, _) => None,
+        };
+        let permissions = self.permissions.iter().map(|record| permission(record, currency));
+        Ok(Facts {
+            rules_version: self.rules,
+            moment: self.moment(),
+            programme,
+            holder,
+            category: known("category", &self.category, |c| Category::parse(c).ok())?,
+            also: self.also()?,
+            shop: match &self.shops {
+                Some(table) => Some(KnownShop {
+                    identity: known("shop", &self.shop, |text| text.parse().ok())?,
+                    table: table.clone(),
+                }),
+                None => None,
+            },
+            counts_on: self.counts_on.unwrap_or(self.date),
+            unknown_country: self.unknown_country()?,
+            permissions: permissions.collect::<Result<_, _>>()?,
+            held_here: self.held_here()?,
+            counters: self.counters(currency)?,
+            pots: self.pots(currency)?,
+            margin: Money::from_minor(self.margin.unwrap_or(0), currency),
+            exchange: self.exchange()?,
+            begun_as: self.begun_as.as_ref().map(|begun| counted(begun, currency)).transpose()?,
+            continues: match self.so_far {
+                _ if self.anothers => Continues::Anothers,
+                Some((minor, counted_on)) => {
+                    let so_far = Money::from_minor(minor, currency);
+                    Continues::Open { so_far, counted_on }
+                }
+                None => Continues::Nothing,
+            },
+        })
+    }
+
+    fn also(&self) -> Result<Vec<Category>, UnreadableFacts> {
+        self.also.iter().map(|text| known("also", text, |c| Category::parse(c).ok())).collect()
+    }
+
+    /// What the shop was taken for, if its country was not known.
+    pub fn unknown_country(&self) -> Result<Option<UnknownCountry>, UnreadableFacts> {
+        let word = self.unknown_country.as_deref();
+        word.map(|word| known("unknown_country", word, UnknownCountry::from_word)).transpose()
+    }
+
+    fn held_here(&self) -> Result<BTreeSet<PermissionId>, UnreadableFacts> {
+        let here = self.permissions.iter().filter(|record| record.here);
+        here.map(|record| known("permission", &record.id, |text| text.parse().ok())).collect()
+    }
+
+    fn exchange(&self) -> Result<MarginPercent, UnreadableFacts> {
+        let percent = self.exchange.unwrap_or_default();
+        MarginPercent::new(percent)
+            .ok_or_else(|| UnreadableFacts::Value { field: "exchange", found: percent.to_string() })
+    }
+
+    fn pots(&self, currency: Currency) -> Result<BTreeMap<PotId, InPot>, UnreadableFacts> {
+        let pot = |(id, minor): &(String, i64)| {
+            let money = |minor| Money::from_minor(minor, currency);
+            let sum = |sums: &[(String, i64)]| {
+                sums.iter().find(|(known, _)| known == id).map(|(_, minor)| money(*minor))
+            };
+            let part_of = self.own.iter().find(|(own, _)| own == id);
+            let pot = InPot {
+                left: money(*minor),
+                loaded: sum(&self.loaded),
+                held_back: sum(&self.held_back),
+                part_of: part_of
+                    .map(|(_, of)| known("pot", of, |of| of.parse().ok()))
+                    .transpose()?,
+            };
+            Ok((known("pot", id, |id| id.parse().ok())?, pot))
+        };
+        self.left.iter().map(pot).collect()
+    }
+
+    fn counters(
+        &self,
+        currency: Currency,
+    ) -> Result<BTreeMap<CounterKey, Committed>, UnreadableFacts> {
+        let counter = |record: &(String, String, Date, i64, u32)| {
+            let (scope, period, first_day, minor, purchases) = record;
+            let key = CounterKey {
+                scope: known("scope", scope, |text| text.parse().ok())?,
+                period: known("period", period, Period::from_word)?,
+                first_day: *first_day,
+            };
+            let amount = Money::from_minor(*minor, currency);
+            Ok((key, Committed { amount, purchases: *purchases }))
+        };
+        self.counters.iter().map(counter).collect()
+    }
+}
+
+fn sums(
+    pots: &BTreeMap<PotId, InPot>,
+    sum: impl Fn(&InPot) -> Option<Money>,
+) -> Vec<(String, i64)> {
+    pots.iter().filter_map(|(id, pot)| Some((id.to_string(), sum(pot)?.minor()))).collect()
+}
+
+fn part_of((id, pot): (&PotId, &InPot)) -> Option<(String, String)> {
+    Some((id.to_string(), pot.part_of.as_ref()?.to_string()))
+}
+
+fn counted_record(counted: &Counted) -> CountedRecord {
+    CountedRecord {
+        on: counted.on,
+        shop: Some(counted.shop.to_string()).filter(|keys| !keys.is_empty()),
+        mcc: counted.mcc.map(|mcc| mcc.to_string()),
+        category: counted.category.to_string(),
+        kind: counted.kind.word().to_owned(),
+        presence: counted.presence.word().to_owned(),
+        abroad: counted.abroad == Abroad::Yes,
+        cash_back: counted.cash_back.minor(),
+        atm_fee: counted.atm_fee.minor(),
+        matched: counted.matched.to_string(),
+    }
+}
+
+fn counted(record: &CountedRecord, currency: Currency) -> Result<Counted, UnreadableFacts> {
+    let shop = record.shop.as_deref().unwrap_or_default();
+    let mcc = record.mcc.as_deref();
+    Ok(Counted {
+        on: record.on,
+        shop: known("shop", shop, |keys| keys.parse::<ShopIdentity>().ok())?,
+        mcc: mcc.map(|mcc| known("mcc", mcc, |mcc| Mcc::parse(mcc).ok())).transpose()?,
+        category: known("category", &record.category, |c| Category::parse(c).ok())?,
+        kind: known("kind", &record.kind, PurchaseKind::from_word)?,
+        presence: known("presence", &record.presence, Presence::from_word)?,
+        abroad: if record.abroad { Abroad::Yes } else { Abroad::No },
+        cash_back: Money::from_minor(record.cash_back, currency),
+        atm_fee: Money::from_minor(record.atm_fee, currency),
+        matched: known("matched", &record.matched, |text| text.parse().ok())?,
+    })
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes what it skips by reference")]
+const fn is_none_captured(purchases: &u32) -> bool {
+    *purchases == 0
+}
+
+fn permission_record(permission: &Permission, is_here: bool) -> PermissionRecord {
+    PermissionRecord {
+        id: permission.id.to_string(),
+        scope: permission.scope.to_string(),
+        cap: permission.cap.minor(),
+        uses_left: permission.uses_left,
+        given_at: permission.given_at,
+        ends_at: permission.ends_at,
+        giver: Some(permission.giver)
+            .filter(|giver| *giver != Giver::People)
+            .map(|giver| giver.word().to_owned()),
+        open: permission.uses.as_ref().map(|uses| uses.open.minor()),
+        captured: permission.uses.as_ref().map_or(0, |uses| uses.captured),
+        here: is_here,
+    }
+}
+
+fn permission(
+    record: &PermissionRecord,
+    currency: Currency,
+) -> Result<Permission, UnreadableFacts> {
+    Ok(Permission {
+        id: known("permission", &record.id, |text| text.parse().ok())?,
+        scope: known("scope", &record.scope, |text| text.parse().ok())?,
+        cap: Money::from_minor(record.cap, currency),
+        uses_left: record.uses_left,
+        given_at: record.given_at,
+        ends_at: record.ends_at,
+        giver: match &record.giver {
+            Some(word) => known("giver", word, Giver::from_word)?,
+            None => Giver::People,
+        },
+        uses: record.open.map(|open| Uses {
+            open: Money::from_minor(open, currency),
+            open_at: BTreeMap::new(),
+            captured: record.captured,
+        }),
+    })
+}
+
+fn known<T>(
+    field: &'static str,
+    text: &str,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, UnreadableFacts> {
+    read(text).ok_or_else(|| UnreadableFacts::Value { field, found: text.to_owned() })
+}

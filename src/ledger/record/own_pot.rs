@@ -1,0 +1,86 @@
+//! What a person made of a pot, as JSON: their own words and wishes.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::money::{Currency, Money};
+use crate::domain::pot::own::{Goal, HeldBack, OwnPot};
+
+#[derive(Serialize, Deserialize)]
+struct OwnPotRecord {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    held_back: Option<HeldBackRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    goal: Option<GoalRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HeldBackRecord {
+    amount: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Date>,
+    #[serde(default)]
+    cooling_days: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked_at: Option<Timestamp>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct GoalRecord {
+    of: String,
+    name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sum: Option<i64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pays: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    closed: bool,
+}
+
+/// The stored text; none when the person made nothing of the pot.
+pub fn own_pot_text(own: &OwnPot) -> Option<String> {
+    if *own == OwnPot::default() {
+        return None;
+    }
+    let record = OwnPotRecord {
+        held_back: own.held_back.as_ref().map(|held| HeldBackRecord {
+            amount: held.amount.minor(),
+            until: held.until,
+            cooling_days: held.cooling_days,
+            asked_at: held.asked_at,
+        }),
+        goal: own.goal.as_ref().map(|goal| GoalRecord {
+            of: goal.of.to_string(),
+            name: goal.name.clone(),
+            sum: goal.sum.map(Money::minor),
+            pays: goal.pays,
+            closed: goal.is_closed,
+        }),
+    };
+    // Texts and numbers always become JSON.
+    serde_json::to_string(&record).ok()
+}
+
+/// Reads a stored text; none if it says nothing that a person can have made of a pot.
+pub fn read_own_pot(text: &str, currency: Currency) -> Option<OwnPot> {
+    let record: OwnPotRecord = serde_json::from_str(text).ok()?;
+    let money = |minor| Money::from_minor(minor, currency);
+    let goal = match record.goal {
+        Some(goal) => Some(Goal {
+            of: goal.of.parse().ok()?,
+            name: goal.name,
+            sum: goal.sum.map(money),
+            pays: goal.pays,
+            is_closed: goal.closed,
+        }),
+        None => None,
+    };
+    let held_back = record.held_back.map(|held| HeldBack {
+        amount: money(held.amount),
+        until: held.until,
+        cooling_days: held.cooling_days,
+        asked_at: held.asked_at,
+    });
+    Some(OwnPot { held_back, goal })
+}

@@ -1,0 +1,296 @@
+//! Purchases and holds as rows.
+
+use super::dispute::{disputes_from_text, disputes_text};
+use super::purchase_extra::{add_extra, extra_text};
+use super::row::{Canonical, CorruptRow, Digest, Reader, Table, Value, columns, shown};
+use crate::domain::decision::authorisation::{Presence, PurchaseKind};
+use crate::domain::id::{ProgrammeId, PurchaseId};
+use crate::domain::money::limit::{Abroad, Counted};
+use crate::domain::money::margin::{Margin, MarginPercent};
+use crate::domain::money::{Currency, Money};
+use crate::domain::purchase::hold::Hold;
+use crate::domain::purchase::position::{MessageKind, Position};
+use crate::domain::purchase::presentment::Standing;
+use crate::domain::purchase::{Anomalies, IssuerWord, Place, Promise, PromiseState, Purchase};
+use crate::domain::shop::ShopIdentity;
+use crate::domain::shop::merchant::{Category, Mcc};
+
+/// One row per purchase: what was said about it and what it has cost.
+pub const PURCHASE: Table = Table {
+    name: "purchase",
+    columns: columns![
+        Key "programme_id", Key "connection_id", Key "reference", Text "purchase_id",
+        Text "budget_id", Text "card", Text "currency", Text "counted_on", Text "shop",
+        Text "mcc", Text "category", Text "kind", Text "presence", Text "abroad",
+        Number "cash_back_minor", Text "matched", Erasable "place", Text "place_digest",
+        Text "promises", Text "standing", Number "standing_minor", Number "word_at",
+        Number "word_answers", Number "word_over", Text "word_reference", Number "raised_minor",
+        Number "lowered_minor",
+        Number "captured_minor", Number "refunded_minor", Number "exposure_minor",
+        Number "suspense_minor", Text "disputes", Number "disputed_minor",
+        Number "recovered_minor", Number "expires_at", Added "exchange_margin",
+        Added "atm_fee_minor", Added "extra",
+    ],
+};
+
+/// One row per pot that a purchase draws on, in the order in which pots were drained.
+pub const HOLD: Table = Table {
+    name: "hold",
+    columns: columns![
+        Key "programme_id", Key "purchase_id", Key "pot_id", Number "position", Text "budget_id",
+        Text "currency", Number "held_minor", Number "captured_minor", Number "refunded_minor",
+    ],
+};
+
+/// The row of `purchase`.
+pub fn purchase_row(programme: &ProgrammeId, purchase: &Purchase) -> Vec<Value> {
+    let counted = &purchase.counted;
+    let word = purchase.word.as_ref();
+    let total = word.and_then(|word| word.standing.total());
+    vec![
+        shown(programme),
+        shown(&purchase.connection),
+        shown(&purchase.reference),
+        shown(purchase.id),
+        shown(&purchase.budget),
+        shown(&purchase.card),
+        purchase.currency.code().into(),
+        shown(counted.on),
+        Some(&counted.shop).filter(|shop| !shop.is_empty()).map(ToString::to_string).into(),
+        counted.mcc.map(|mcc| mcc.to_string()).into(),
+        counted.category.as_str().into(),
+        counted.kind.word().into(),
+        counted.presence.word().into(),
+        abroad_word(counted.abroad).into(),
+        counted.cash_back.into(),
+        shown(&counted.matched),
+        purchase.place.name.clone().into(),
+        purchase.place.digest.clone().into(),
+        promises_text(&purchase.promises).into(),
+        word.map(|word| word.standing.word()).into(),
+        total.into(),
+        word.map(|word| word.position.at).into(),
+        word.map(|word| word.position.answers).into(),
+        word.map(|word| i64::from(word.position.over)).into(),
+        word.map(|word| word.position.reference.to_string()).into(),
+        purchase.raised.into(),
+        purchase.lowered.into(),
+        purchase.captured.into(),
+        purchase.refunded.into(),
+        purchase.exposure.into(),
+        purchase.suspense.into(),
+        disputes_text(&purchase.disputes).into(),
+        purchase.disputed.into(),
+        purchase.recovered.into(),
+        purchase.expires_at.into(),
+        margin_text(purchase.margin).into(),
+        Some(counted.atm_fee)
+            .filter(|fee| !fee.is_zero())
+            .map(|fee| fee.minor().to_string())
+            .into(),
+        extra_text(purchase).into(),
+    ]
+}
+
+/// Reads a purchase back; its holds are added by the reader of [`HOLD`].
+pub fn read_purchase(row: &[Value]) -> Result<Purchase, CorruptRow> {
+    let mut reader = Reader::new(&PURCHASE, row);
+    let _programme: ProgrammeId = reader.parsed()?;
+    let connection = reader.parsed()?;
+    let reference = reader.parsed()?;
+    let id = reader.parsed()?;
+    let budget = reader.parsed()?;
+    let card = reader.parsed()?;
+    let currency: Currency = reader.parsed()?;
+    let counted = Counted {
+        on: reader.date()?,
+        shop: reader
+            .optional(|r| r.word(|text| text.parse::<ShopIdentity>().ok()))?
+            .unwrap_or_default(),
+        mcc: reader.optional(|r| r.word(|text| Mcc::parse(text).ok()))?,
+        category: reader.word(|text| Category::parse(text).ok())?,
+        kind: reader.word(PurchaseKind::from_word)?,
+        presence: reader.word(Presence::from_word)?,
+        abroad: reader.word(abroad_from_word)?,
+        cash_back: reader.money(currency)?,
+        atm_fee: Money::zero(currency),
+        matched: reader.parsed()?,
+    };
+    let name = reader.optional(Reader::text)?.map(str::to_owned);
+    let place = Place { name, digest: reader.text()?.to_owned() };
+    let promises = reader.word(|text| promises_from_text(text, currency))?;
+    let word = read_word(&mut reader, currency)?;
+    let nothing = Money::zero(currency);
+    let mut purchase = Purchase {
+        id,
+        budget,
+        connection,
+        reference,
+        card,
+        currency,
+        counted,
+        place,
+        promises,
+        word,
+        raised: reader.money(currency)?,
+        lowered: reader.money(currency)?,
+        captured: reader.money(currency)?,
+        refunded: reader.money(currency)?,
+        holds: Vec::new(),
+        exposure: reader.money(currency)?,
+        suspense: reader.money(currency)?,
+        disputes: reader
+            .optional(|r| r.word(|text| disputes_from_text(text, currency)))?
+            .unwrap_or_default(),
+        disputed: reader.money(currency)?,
+        recovered: reader.money(currency)?,
+        expires_at: reader.optional(Reader::instant)?,
+        margin: reader.optional(|r| r.word(margin_from_text))?.unwrap_or(Margin::NONE),
+        limit_back: nothing,
+        captured_elsewhere: nothing,
+        exchange: None,
+        merchant_sums: None,
+        most_held: nothing,
+        anomalies: Anomalies::default(),
+    };
+    if let Some(fee) = reader.optional(Reader::parsed)? {
+        purchase.counted.atm_fee = Money::from_minor(fee, currency);
+    }
+    if let Some(extra) = reader.optional(Reader::text)? {
+        add_extra(&mut purchase, extra).ok_or_else(|| reader.corrupt())?;
+    }
+    Ok(purchase)
+}
+
+fn read_word(
+    reader: &mut Reader<'_>,
+    currency: Currency,
+) -> Result<Option<IssuerWord>, CorruptRow> {
+    let standing = reader.optional(Reader::text)?.map(str::to_owned);
+    let total = reader.optional(|r| r.money(currency))?;
+    let Some(standing) = standing else {
+        for _ in 0..4 {
+            reader.absent()?;
+        }
+        return Ok(None);
+    };
+    let total = total.unwrap_or(Money::zero(currency));
+    let standing = Standing::from_word(&standing, total).ok_or_else(|| reader.corrupt())?;
+    let position = Position {
+        at: reader.instant()?,
+        kind: MessageKind::Updated,
+        answers: reader.small()?,
+        listed: 0,
+        over: reader.small()?,
+        reference: reader.parsed()?,
+    };
+    Ok(Some(IssuerWord { standing, position }))
+}
+
+/// The rows of the purchase's holds, in order.
+pub fn hold_rows(programme: &ProgrammeId, purchase: &Purchase) -> Vec<Vec<Value>> {
+    let row = |(position, hold): (i64, &Hold)| {
+        vec![
+            shown(programme),
+            shown(purchase.id),
+            shown(&hold.pot),
+            position.into(),
+            shown(&purchase.budget),
+            purchase.currency.code().into(),
+            hold.held.into(),
+            hold.captured.into(),
+            hold.refunded.into(),
+        ]
+    };
+    (0..).zip(&purchase.holds).map(row).collect()
+}
+
+/// Reads a hold back, with the purchase it belongs to.
+pub fn read_hold(row: &[Value]) -> Result<(PurchaseId, Hold), CorruptRow> {
+    let mut reader = Reader::new(&HOLD, row);
+    let _programme: ProgrammeId = reader.parsed()?;
+    let purchase = reader.parsed()?;
+    let pot = reader.parsed()?;
+    let _position = reader.number()?;
+    let _budget = reader.text()?;
+    let currency: Currency = reader.parsed()?;
+    let hold = Hold {
+        pot,
+        held: reader.money(currency)?,
+        captured: reader.money(currency)?,
+        refunded: reader.money(currency)?,
+    };
+    Ok((purchase, hold))
+}
+
+/// What the chain vouches for when it vouches for a purchase: its row and the rows of its holds.
+pub fn purchase_digest(purchase: &[Value], holds: &[Vec<Value>]) -> Digest {
+    let mut canonical = Canonical::new("purchase with holds");
+    canonical.row(&PURCHASE, purchase);
+    for hold in holds {
+        canonical.row(&HOLD, hold);
+    }
+    canonical.finish()
+}
+
+const fn abroad_word(abroad: Abroad) -> &'static str {
+    match abroad {
+        Abroad::No => "no",
+        Abroad::Yes => "yes",
+    }
+}
+
+fn abroad_from_word(word: &str) -> Option<Abroad> {
+    [Abroad::No, Abroad::Yes].into_iter().find(|abroad| abroad_word(*abroad) == word)
+}
+
+/// `5:agreed`, or `5:held` once the merchant was known to ask in another currency; none without one.
+fn margin_text(margin: Margin) -> Option<String> {
+    let percent = Some(margin.percent()).filter(|percent| *percent != MarginPercent::NONE)?;
+    let state = if margin.is_held() { "held" } else { "agreed" };
+    Some(format!("{}:{state}", percent.number()))
+}
+
+fn margin_from_text(text: &str) -> Option<Margin> {
+    let (percent, state) = text.split_once(':')?;
+    let margin = Margin::agreed(MarginPercent::new(percent.parse().ok()?)?);
+    let margin = match state {
+        "agreed" => margin,
+        "held" => margin.held(),
+        _ => return None,
+    };
+    (margin_text(margin).as_deref() == Some(text)).then_some(margin)
+}
+
+/// `0:1250:kept 1:500:withdrawn:okay_…`: the number of the question, the amount, whether it still
+/// stands, and the permission that it used up.
+fn promises_text(promises: &[Promise]) -> String {
+    let text = |promise: &Promise| {
+        let state = match promise.state {
+            PromiseState::Kept => "kept",
+            PromiseState::Withdrawn => "withdrawn",
+        };
+        let permission = promise.permission.map(|id| format!(":{id}")).unwrap_or_default();
+        format!("{}:{}:{state}{permission}", promise.sequence, promise.amount.minor())
+    };
+    promises.iter().map(text).collect::<Vec<_>>().join(" ")
+}
+
+fn promises_from_text(text: &str, currency: Currency) -> Option<Vec<Promise>> {
+    let promise = |text: &str| {
+        let mut parts = text.split(':');
+        let sequence = parts.next()?.parse().ok()?;
+        let amount = Money::from_minor(parts.next()?.parse().ok()?, currency);
+        let state = match parts.next()? {
+            "kept" => PromiseState::Kept,
+            "withdrawn" => PromiseState::Withdrawn,
+            _ => return None,
+        };
+        let permission = match parts.next() {
+            Some(id) => Some(id.parse().ok()?),
+            None => None,
+        };
+        parts.next().is_none().then_some(Promise { sequence, amount, permission, state })
+    };
+    text.split_ascii_whitespace().map(promise).collect()
+}

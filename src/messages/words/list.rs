@@ -1,0 +1,256 @@
+//! What people are told about their list: changes, answers, pauses, and what differs between two
+//! versions. A text to the person names no shop and no kind of shop; one to a worker names nobody.
+
+use fluent_bundle::FluentArgs;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::phrase::Phrase;
+use super::{Words, sms};
+use crate::domain::agreement::change::{Change, Direction, Key};
+use crate::domain::agreement::proposal::How;
+use crate::domain::agreement::{Answer, Gate, Hours, Scope, Term};
+use crate::domain::money::limit::Limit;
+
+macro_rules! list_news {
+    ($($(#[$doc:meta])* $variant:ident,)+) => {
+        /// What has happened to a list or to a card.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum ListNews {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl ListNews {
+            /// Everything that is told.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            const fn phrase(self) -> Phrase {
+                match self {
+                    $(Self::$variant => Phrase::$variant,)+
+                }
+            }
+        }
+    };
+}
+
+list_news! {
+    ListProposed,
+    ListCountered,
+    /// A yes was written down for the person, who has not confirmed it.
+    ListWrittenDown,
+    /// Everybody has said yes, and the person's own time to wait runs.
+    ListCools,
+    ListStarted,
+    ListRefused,
+    ListTakenBack,
+    ListRunOut,
+    /// A law forced it.
+    ListForced,
+    PauseBegun,
+    PauseLifted,
+    WorkerListProposed,
+    WorkerListCountered,
+    WorkerListCools,
+    WorkerListStarted,
+    WorkerListRefused,
+    WorkerListTakenBack,
+    WorkerListRunOut,
+    WorkerListForced,
+    /// A file proposes it in the worker's name.
+    WorkerListFiled,
+}
+
+impl ListNews {
+    /// Whether somebody can answer until the moment that it names.
+    pub const fn runs_out(self) -> bool {
+        matches!(
+            self,
+            Self::ListProposed
+                | Self::ListCountered
+                | Self::WorkerListProposed
+                | Self::WorkerListCountered
+                | Self::WorkerListFiled
+        )
+    }
+
+    /// The kind of the message, as it is stored.
+    pub fn kind(self) -> &'static str {
+        self.phrase().id()
+    }
+}
+
+/// What the words are made from. Which of it is needed depends on the news.
+#[derive(Debug, Clone, Copy)]
+pub struct ListParticular<'a> {
+    pub zone: &'a TimeZone,
+    /// Who did it.
+    pub name: &'a str,
+    /// Until when, or from when.
+    pub at: Option<Timestamp>,
+    /// Why, in somebody's own words.
+    pub words: &'a str,
+}
+
+/// What terms and pots are called.
+pub trait Names {
+    /// What a category or a code is called.
+    fn scope(&self, scope: &Scope) -> Option<String>;
+    /// What a pot is called.
+    fn pot(&self, pot: &crate::domain::id::PotId) -> String;
+}
+
+/// One line of "what changed", in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeLine {
+    /// What it is about: a part of the list.
+    pub key: Key,
+    pub about: String,
+    pub now: String,
+    pub new: String,
+    /// `more`, `less`, `same` or `other`.
+    pub way: &'static str,
+    /// The same in the language of these words.
+    pub way_text: String,
+}
+
+impl Words {
+    /// The text message about `news`.
+    pub fn list_news(&self, news: ListNews, particular: &ListParticular<'_>) -> String {
+        let told = |is_named: bool| {
+            let mut args = FluentArgs::new();
+            args.set("named", if is_named { "yes" } else { "no" });
+            args.set("name", sms::plain(particular.name));
+            args.set("words", sms::plain(particular.words));
+            if let Some(at) = particular.at {
+                let local = particular.zone.to_datetime(at);
+                args.set("time", self.time(local.time()));
+                args.set("date", self.short_date(local.date()));
+            }
+            self.fill(news.phrase().id(), None, &args)
+        };
+        let named = told(true);
+        if sms::fits(&named) && !particular.name.is_empty() { named } else { told(false) }
+    }
+
+    /// Whether somebody's own words can stand in a text message beside ours.
+    pub fn is_short_enough(words: &str) -> bool {
+        const MOST: usize = 50;
+
+        sms::places(&sms::plain(words)).is_some_and(|places| places <= MOST)
+    }
+
+    /// What differs, line by line: now, new, and whether it is more or less.
+    pub fn change_lines(&self, changes: &[Change], names: &dyn Names) -> Vec<ChangeLine> {
+        let line = |change: &Change| {
+            let (now, new) = match &change.key {
+                Key::Term(_) => {
+                    (self.term(change.before.as_ref()), self.term(change.after.as_ref()))
+                }
+                Key::Partial => {
+                    let (no, yes) = (self.text(Phrase::AnswerNo), self.text(Phrase::AnswerYes));
+                    if change.direction == Direction::Looser { (no, yes) } else { (yes, no) }
+                }
+                Key::PotOrder | Key::Pot(_) => {
+                    (self.text(Phrase::AsItWas), self.text(Phrase::AsYouSee))
+                }
+            };
+            let (way, phrase) = match change.direction {
+                Direction::Looser => ("more", Phrase::WayMore),
+                Direction::Tighter => ("less", Phrase::WayLess),
+                Direction::Same => ("same", Phrase::WaySame),
+                Direction::Mixed => ("other", Phrase::WayOther),
+            };
+            let about = self.about(&change.key, names);
+            ChangeLine {
+                key: change.key.clone(),
+                about,
+                now,
+                new,
+                way,
+                way_text: self.text(phrase),
+            }
+        };
+        changes.iter().map(line).collect()
+    }
+
+    /// What a part of the list is called.
+    pub fn about(&self, key: &Key, names: &dyn Names) -> String {
+        let scope = match key {
+            Key::Partial => return self.text(Phrase::AboutPartial),
+            Key::PotOrder => return self.text(Phrase::AboutPotOrder),
+            Key::Pot(pot) => return names.pot(pot),
+            Key::Term(scope) => scope,
+        };
+        let phrase = match scope {
+            Scope::Shop(_) | Scope::OneShop(..) => Phrase::AboutShop,
+            Scope::Code(_) | Scope::Category(_) => Phrase::AboutKind,
+            Scope::EverythingElse => Phrase::AboutEverythingElse,
+            Scope::Everything => Phrase::AboutEverything,
+            Scope::Gate(Gate::Cash) => Phrase::AboutCash,
+            Scope::Gate(Gate::CashBack) => Phrase::AboutCashBack,
+            Scope::Gate(Gate::Online) => Phrase::AboutOnline,
+            Scope::Gate(Gate::Abroad) => Phrase::AboutAbroad,
+            Scope::Gate(Gate::Hours) => Phrase::AboutHours,
+        };
+        names.scope(scope).unwrap_or_else(|| self.text(phrase))
+    }
+
+    /// What a term says: "Yes, up to £30 a day", "Ask first", "No". No term is a plain yes.
+    pub fn term(&self, term: Option<&Term>) -> String {
+        let Some(term) = term else { return self.text(Phrase::AnswerYes) };
+        if let (Some(Hours { from, to }), Answer::Ask | Answer::No) = (term.hours(), term.answer())
+        {
+            let mut args = FluentArgs::new();
+            args.set("from", self.time(from));
+            args.set("to", self.time(to));
+            return self.fill(Phrase::HoursOnly.id(), None, &args);
+        }
+        let answer = self.text(match term.answer() {
+            Answer::Yes => Phrase::AnswerYes,
+            Answer::Ask => Phrase::AnswerAsk,
+            Answer::No => Phrase::AnswerNo,
+        });
+        let limits = match term.answer() {
+            Answer::Yes => term.limits(),
+            Answer::Ask | Answer::No => &[],
+        };
+        let parts = limits.iter().map(|limit| self.limit(limit));
+        let parts: Vec<_> = std::iter::once(answer).chain(parts).collect();
+        parts.join(&self.text(Phrase::Comma))
+    }
+
+    fn limit(&self, limit: &Limit) -> String {
+        let mut args = FluentArgs::new();
+        args.set("period", limit.period().map_or("purchase", |period| period.word()));
+        let phrase = match limit {
+            Limit::PerPurchase(most) | Limit::Amount { most, .. } => {
+                args.set("amount", self.money(*most));
+                Phrase::UpToAmount
+            }
+            Limit::Count { most, .. } => {
+                args.set("limit", *most);
+                Phrase::UpToTimes
+            }
+        };
+        self.fill(phrase.id(), None, &args)
+    }
+
+    /// How somebody agreed, for the agreement itself.
+    pub fn how_agreed(
+        &self,
+        name: &str,
+        how: How,
+        place: &str,
+        minutes: u32,
+        with: &str,
+    ) -> String {
+        let mut args = FluentArgs::new();
+        args.set("name", name.to_owned());
+        args.set("how", how.word());
+        args.set("place", place.to_owned());
+        args.set("minutes", minutes);
+        args.set("accompanied", if with.is_empty() { "no" } else { "yes" });
+        args.set("with", with.to_owned());
+        self.fill(Phrase::HowAgreed.id(), None, &args)
+    }
+}

@@ -1,0 +1,552 @@
+//! What people are told: why a purchase was not paid, what was paid, and what came after.
+//!
+//! One catalogue for each language; each text in three wordings. [`Words::why`] words a reason for
+//! a page, [`Words::text_message`] and [`Words::text_reply`] for a phone. Here, too, is decided who
+//! may read what: the worker's and finance's texts never name a shop, finance's no kind of shop and
+//! no person, and a text that we start names neither a shop nor a sensitive kind of shop.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::LazyLock;
+
+use fluent_bundle::concurrent::FluentBundle;
+use fluent_bundle::{FluentArgs, FluentResource};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use unic_langid::LanguageIdentifier;
+
+use crate::domain::decision::authorisation::{Approval, Till};
+use crate::domain::decision::reason::DeclineReason;
+use crate::domain::id::PotId;
+use crate::domain::money::Money;
+use crate::domain::pot::PotPart;
+
+pub use list::{ChangeLine, ListNews, ListParticular, Names};
+pub use news::{News, Particular, Who};
+pub use notices::StoryEnd;
+use phrase::Phrase;
+
+mod format;
+mod list;
+mod news;
+mod notices;
+#[expect(dead_code, reason = "the build script reads the lists in it")]
+mod phrase;
+mod signals;
+mod sms;
+#[cfg(test)]
+mod tests;
+
+/// Who reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    Person,
+    Worker,
+    Finance,
+}
+
+impl Audience {
+    /// The name of its texts in the catalogues.
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Worker => "worker",
+            Self::Finance => "finance",
+        }
+    }
+}
+
+/// One purchase, as far as words need it. Names are as people write them.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    pub person_name: &'a str,
+    pub worker_name: &'a str,
+    /// What was asked.
+    pub amount: Money,
+    /// What the purchase had already, if this asked for more of it.
+    pub so_far: Option<Money>,
+    /// The shop; none when it is not known, or must not be named: in a text that we start, and
+    /// when the person chose quiet texts.
+    pub place: Option<&'a str>,
+    /// The category's display name, from the merchant rules: "Food and corner shops".
+    pub category_name: &'a str,
+    /// Whether the category says something private about the person, by the merchant rules.
+    pub is_sensitive: bool,
+    /// Whether somebody else has the card: then no text names one by its last four digits.
+    pub hides_card: bool,
+    /// Whether it is a bill of an app shop, which comes from another country whoever buys.
+    pub is_app_bill: bool,
+    /// Where the person stands, and what would be paid there if nothing but amounts is in the way.
+    pub till: Till,
+    pub payable: Option<Money>,
+    /// The last four digits of the card that was used.
+    pub card_last_four: &'a str,
+    /// The last four digits of the card that takes its place, if there is one.
+    pub new_card_last_four: Option<&'a str>,
+    /// The programme's time zone.
+    pub zone: &'a TimeZone,
+    /// What the person's pots are called: "pets", "your week".
+    pub pot_names: &'a BTreeMap<PotId, String>,
+}
+
+impl<'a> Situation<'a> {
+    /// A purchase of which little more than the sum is told: for texts that name no shop, no kind of
+    /// shop and no card.
+    pub const fn bare(
+        amount: Money,
+        zone: &'a TimeZone,
+        pot_names: &'a BTreeMap<PotId, String>,
+    ) -> Self {
+        Self {
+            person_name: "",
+            worker_name: "",
+            amount,
+            so_far: None,
+            place: None,
+            category_name: "",
+            is_sensitive: true,
+            hides_card: true,
+            is_app_bill: false,
+            till: Till::Nobody,
+            payable: None,
+            card_last_four: "",
+            new_card_last_four: None,
+            zone,
+            pot_names,
+        }
+    }
+}
+
+/// What happens to a purchase after it was approved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A hold was placed that ends on a date, if the issuer says when.
+    KeptAside { amount: Money, until: Option<Date> },
+    /// The shop took the money.
+    Captured { amount: Money },
+    /// A hold was undone or ran out.
+    GivenBack { amount: Money },
+    /// The shop gave money back.
+    MoneyBack { amount: Money },
+}
+
+/// The catalogue of one language.
+pub struct Words {
+    bundle: FluentBundle<FluentResource>,
+}
+
+static ENGLISH: LazyLock<Words> = LazyLock::new(|| Words::new("en-GB", include_str!("en.ftl")));
+
+impl fmt::Debug for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Words").field("languages", &self.bundle.locales).finish_non_exhaustive()
+    }
+}
+
+impl Words {
+    /// The English catalogue, parsed on first use.
+    pub fn english() -> &'static Self {
+        &ENGLISH
+    }
+
+    /// Why a purchase was not paid, for a page. What can be done about it is [`Words::what_next`].
+    pub fn why(
+        &self,
+        reason: &DeclineReason,
+        audience: Audience,
+        situation: &Situation<'_>,
+    ) -> String {
+        let telling = Telling::Page(audience);
+        self.fill(
+            &id_of(reason),
+            Some(audience.text()),
+            &self.reason_args(reason, telling, situation),
+        )
+    }
+
+    /// The first thing that the person can do now, in words: "Reply ASK to …".
+    pub fn what_next(&self, reason: &DeclineReason, situation: &Situation<'_>) -> String {
+        let args = self.reason_args(reason, Telling::Page(Audience::Person), situation);
+        self.fill(&id_of(reason), Some("next"), &args)
+    }
+
+    /// The whole text message that is sent when a purchase is not paid. It names no shop and no
+    /// sensitive kind of shop, because anybody may see it arrive.
+    pub fn text_message(&self, reason: &DeclineReason, situation: &Situation<'_>) -> String {
+        self.first_that_fits(Phrase::NotPaidText, reason, Telling::Started, situation)
+    }
+
+    /// The whole text message that answers WHY. It names the shop, if `situation` does.
+    pub fn text_reply(&self, reason: &DeclineReason, situation: &Situation<'_>) -> String {
+        self.first_that_fits(Phrase::NotPaidReply, reason, Telling::Reply, situation)
+    }
+
+    /// The text message about any purchase for somebody who chose quiet texts.
+    pub fn quiet_text(&self, situation: &Situation<'_>) -> String {
+        let args = [situation.worker_name.to_owned(), self.text(Phrase::SomeWorker)].map(|name| {
+            let mut args = FluentArgs::new();
+            args.set("worker", sms::plain(&name));
+            args
+        });
+        let [named, unnamed] = args.map(|args| self.fill(Phrase::Quiet.id(), None, &args));
+        if sms::fits(&named) { named } else { unnamed }
+    }
+
+    /// What was paid, and from which pots. A part of what was asked, a mere check of the card, and
+    /// what is held in case the exchange rate changes, are told as such.
+    pub fn paid(
+        &self,
+        approval: &Approval,
+        audience: Audience,
+        situation: &Situation<'_>,
+    ) -> String {
+        let rest = situation.amount.checked_sub(approval.amount).ok();
+        let rest = rest.filter(|rest| rest.is_positive() && approval.amount.is_positive());
+        let phrase = match rest {
+            _ if approval.amount.is_zero() => Phrase::CheckedCard,
+            Some(_) => Phrase::PaidPart,
+            None => Phrase::Paid,
+        };
+        let mut args = self.common_args(Telling::Page(audience), situation);
+        let parts: Vec<_> = approval.parts.iter().map(|part| self.part(part, situation)).collect();
+        args.set("paid", self.money(approval.amount));
+        if let Some(rest) = rest {
+            args.set("rest", self.money(rest));
+        }
+        args.set("pots", approval.parts.len());
+        if let [part] = approval.parts.as_slice() {
+            args.set("pot", self.pot_name(part, situation));
+        }
+        args.set("parts", parts.join(&self.text(Phrase::Comma)));
+        let paid = self.fill(phrase.id(), Some(audience.text()), &args);
+        let Some(margin) = approval.margin().ok().filter(|margin| margin.is_positive()) else {
+            return paid;
+        };
+        args.set("margin", self.money(margin));
+        let kept = self.fill(Phrase::MarginKept.id(), Some(audience.text()), &args);
+        format!("{paid} {kept}")
+    }
+
+    /// What came after an approval, in one line. The amount told is the event's own.
+    pub fn event(&self, event: Event, audience: Audience, situation: &Situation<'_>) -> String {
+        let (phrase, amount, until) = match event {
+            Event::KeptAside { amount, until } => (Phrase::KeptAside, amount, until),
+            Event::Captured { amount } => (Phrase::Captured, amount, None),
+            Event::GivenBack { amount } => (Phrase::GivenBack, amount, None),
+            Event::MoneyBack { amount } => (Phrase::MoneyBack, amount, None),
+        };
+        let telling = Telling::Page(audience);
+        let mut args = self.common_args(telling, situation);
+        args.set("amount", self.money(amount));
+        self.set_end(&mut args, telling, until);
+        self.fill(phrase.id(), Some(audience.text()), &args)
+    }
+
+    /// Reads the `catalogue` of a language, named by its BCP 47 tag.
+    fn new(language: &str, catalogue: &str) -> Self {
+        // An unknown tag would only count plurals in another language's way.
+        let language = language.parse::<LanguageIdentifier>().unwrap_or_default();
+        // The build script has parsed the same text, and nothing wrong in it got past.
+        let resource = FluentResource::try_new(catalogue.to_owned())
+            .unwrap_or_else(|(resource, _errors)| resource);
+        let mut bundle = FluentBundle::new_concurrent(vec![language]);
+        // Isolation marks are no part of the alphabet of text messages; pages use `<bdi>`.
+        bundle.set_use_isolating(false);
+        bundle.add_resource_overriding(resource);
+        Self { bundle }
+    }
+
+    /// The longest wording of the message that is one text message.
+    ///
+    /// The place is dropped first, then the kind of place, then the worker's name and what else the
+    /// catalogue can spare; at last the reason itself, which WHY and a call still tell.
+    fn first_that_fits(
+        &self,
+        frame: Phrase,
+        reason: &DeclineReason,
+        telling: fn(Room) -> Telling,
+        situation: &Situation<'_>,
+    ) -> String {
+        Room::ALL
+            .into_iter()
+            .map(|room| {
+                let mut args = self.reason_args(reason, telling(room), situation);
+                let why = self.fill(&id_of(reason), Some(Audience::Person.text()), &args);
+                let next = self.fill(&id_of(reason), Some("next"), &args);
+                args.set("why", why);
+                args.set("next", next);
+                self.fill(frame.id(), None, &args)
+            })
+            .find(|text| sms::fits(text))
+            .unwrap_or_else(|| self.text(Phrase::NotPaidShort))
+    }
+
+    /// What every text may use.
+    fn common_args(&self, telling: Telling, situation: &Situation<'_>) -> FluentArgs<'static> {
+        let name = |name: &str| telling.name(name);
+        let mut args = FluentArgs::new();
+        args.set("amount", self.money(situation.amount));
+        args.set("currency", situation.amount.currency().code());
+        if telling.audience() == Audience::Finance {
+            return args;
+        }
+        args.set("person", name(situation.person_name));
+        let worker = match telling.room() {
+            Room::Tight => self.text(Phrase::SomeWorker),
+            Room::Ample | Room::NoPlace | Room::NoKind => name(situation.worker_name),
+        };
+        args.set("worker", worker);
+        args.set("card-named", if situation.hides_card { "no" } else { "yes" });
+        args.set("ending", situation.card_last_four.to_owned());
+        args.set("app-bill", if situation.is_app_bill { "yes" } else { "no" });
+        let till = match (situation.till, situation.payable) {
+            (Till::Pump, Some(_)) => "pump",
+            (Till::Counter, Some(_)) => "counter",
+            (Till::Nobody, _) | (_, None) => "nobody",
+        };
+        args.set("till", till);
+        if let Some(payable) = situation.payable {
+            args.set("payable", self.money(payable));
+        }
+        args.set("replaced", yes_if_some(situation.new_card_last_four));
+        if let Some(ending) = situation.new_card_last_four {
+            args.set("new-ending", ending.to_owned());
+        }
+        let place = situation.place.filter(|_| telling.may_name_place());
+        args.set("place-told", yes_if_some(place));
+        if let Some(place) = place {
+            args.set("place", name(place));
+        }
+        if telling.may_name_kind(situation) {
+            args.set("kind", "named");
+            args.set("category", name(situation.category_name));
+        } else {
+            args.set("kind", "hidden");
+        }
+        args.set("room", if telling.room() == Room::Tight { "tight" } else { "ample" });
+        args
+    }
+
+    /// What the texts of a reason may use.
+    fn reason_args(
+        &self,
+        reason: &DeclineReason,
+        telling: Telling,
+        situation: &Situation<'_>,
+    ) -> FluentArgs<'static> {
+        let mut args = self.common_args(telling, situation);
+        match reason {
+            DeclineReason::OutsideHours { hours } => {
+                args.set("from", self.time(hours.from));
+                args.set("to", self.time(hours.to));
+            }
+            DeclineReason::OkOver { ended_at } => {
+                let ended = situation.zone.to_datetime(*ended_at);
+                args.set("ended", self.date_for(telling, ended.date()));
+                args.set("ended-at", self.time(ended.time()));
+            }
+            DeclineReason::OkHeld { held } => args.set("held", self.money(*held)),
+            DeclineReason::OkSmall { cap } => {
+                args.set("cap", self.money(*cap));
+                self.set_rest(&mut args, *cap, situation.so_far);
+            }
+            DeclineReason::OverPurchase { limit } => {
+                args.set("limit", self.money(*limit));
+                self.set_rest(&mut args, *limit, situation.so_far);
+            }
+            DeclineReason::OverPeriod { period, limit, left, until } => {
+                args.set("period", period.word());
+                args.set("limit", self.money(*limit));
+                self.set_left(&mut args, *left);
+                self.set_end(&mut args, telling, *until);
+            }
+            DeclineReason::TooMany { period, limit, until } => {
+                args.set("period", period.word());
+                args.set("limit", *limit);
+                self.set_end(&mut args, telling, *until);
+            }
+            DeclineReason::NoMoney { left, gap, held_back } => {
+                self.set_left(&mut args, *left);
+                args.set("gap", self.money(*gap));
+                args.set("held", self.money(*held_back));
+                args.set(
+                    "holds-back",
+                    yes_if_some(Some(held_back).filter(|held| held.is_positive())),
+                );
+            }
+            DeclineReason::NotYet { left, comes, on } => {
+                self.set_left(&mut args, *left);
+                args.set("comes", self.money(*comes));
+                args.set("on", self.date_for(telling, *on));
+            }
+            DeclineReason::UnknownCard
+            | DeclineReason::NotStarted
+            | DeclineReason::FrozenSelf
+            | DeclineReason::FrozenStaff
+            | DeclineReason::CardLost
+            | DeclineReason::OldCard
+            | DeclineReason::Expired
+            | DeclineReason::Ended
+            | DeclineReason::Paused
+            | DeclineReason::OtherCurrency
+            | DeclineReason::FunderRule { .. }
+            | DeclineReason::PlaceOff
+            | DeclineReason::CategoryOff { .. }
+            | DeclineReason::CategoryAsk { .. }
+            | DeclineReason::Unsorted
+            | DeclineReason::CashOff
+            | DeclineReason::CashBackOff
+            | DeclineReason::OnlineOff
+            | DeclineReason::AbroadOff
+            | DeclineReason::OkUsed
+            | DeclineReason::Conflict
+            | DeclineReason::OurFault => {}
+        }
+        args
+    }
+
+    fn set_left(&self, args: &mut FluentArgs<'static>, left: Money) {
+        args.set("left", self.money(left));
+        args.set("some-left", yes_if_some(Some(left).filter(|left| left.is_positive())));
+    }
+
+    /// What is left of `most` for more of a purchase that has had `so_far`.
+    fn set_rest(&self, args: &mut FluentArgs<'static>, most: Money, so_far: Option<Money>) {
+        let rest = so_far.and_then(|so_far| Some((so_far, most.saturating_sub(so_far).ok()?)));
+        let Some((so_far, rest)) = rest else {
+            args.set("more-of", "nothing");
+            return;
+        };
+        args.set("more-of", if rest.is_positive() { "some" } else { "all" });
+        args.set("so-far", self.money(so_far));
+        args.set("rest", self.money(rest));
+    }
+
+    /// The last day of something, and the day after it; or that it has none.
+    fn set_end(&self, args: &mut FluentArgs<'static>, telling: Telling, until: Option<Date>) {
+        let days = until.and_then(|until| until.tomorrow().ok().map(|after| (until, after)));
+        args.set("ends", yes_if_some(days));
+        if let Some((until, after)) = days {
+            args.set("until", self.date_for(telling, until));
+            args.set("after", self.date_for(telling, after));
+        }
+    }
+
+    fn date_for(&self, telling: Telling, date: Date) -> String {
+        match telling {
+            Telling::Page(_) => self.date(date),
+            Telling::Started(_) | Telling::Reply(_) => self.short_date(date),
+        }
+    }
+
+    fn part(&self, part: &PotPart, situation: &Situation<'_>) -> String {
+        let mut args = FluentArgs::new();
+        args.set("part", self.money(part.amount));
+        args.set("pot", self.pot_name(part, situation));
+        self.fill(Phrase::FromPot.id(), None, &args)
+    }
+
+    fn pot_name(&self, part: &PotPart, situation: &Situation<'_>) -> String {
+        let name = situation.pot_names.get(&part.pot);
+        name.cloned().unwrap_or_else(|| self.text(Phrase::SomePot))
+    }
+
+    /// A text that nothing is put into.
+    fn text(&self, phrase: Phrase) -> String {
+        self.fill(phrase.id(), None, &FluentArgs::new())
+    }
+
+    /// A text with `args` put into it. The build script keeps every text in every catalogue, and
+    /// the tests every argument, so that nothing is missing when people read it.
+    fn fill(&self, id: &str, text: Option<&str>, args: &FluentArgs<'_>) -> String {
+        let pattern = self.bundle.get_message(id).and_then(|message| match text {
+            Some(text) => message.get_attribute(text).map(|attribute| attribute.value()),
+            None => message.value(),
+        });
+        debug_assert!(pattern.is_some(), "no text {id} {text:?}");
+        let Some(pattern) = pattern else { return String::new() };
+        let mut errors = Vec::new();
+        let filled = self.bundle.format_pattern(pattern, Some(args), &mut errors).into_owned();
+        debug_assert!(errors.is_empty(), "{id} {text:?}: {errors:?}");
+        filled
+    }
+}
+
+/// Where a text is read, by whom, and how much of it there is room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Telling {
+    Page(Audience),
+    /// A text message that we start: anybody may see it arrive.
+    Started(Room),
+    /// A text message that answers the person.
+    Reply(Room),
+}
+
+/// What a text message still has room for, from all to the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Room {
+    Ample,
+    NoPlace,
+    NoKind,
+    Tight,
+}
+
+impl Room {
+    const ALL: [Self; 4] = [Self::Ample, Self::NoPlace, Self::NoKind, Self::Tight];
+}
+
+impl Telling {
+    const fn audience(self) -> Audience {
+        match self {
+            Self::Page(audience) => audience,
+            Self::Started(_) | Self::Reply(_) => Audience::Person,
+        }
+    }
+
+    const fn room(self) -> Room {
+        match self {
+            Self::Page(_) => Room::Ample,
+            Self::Started(room) | Self::Reply(room) => room,
+        }
+    }
+
+    /// Workers see totals, not shopping; where a recorded reason lets them see a shop, the page
+    /// shows it beside these words.
+    fn may_name_place(self) -> bool {
+        match self {
+            Self::Page(audience) => audience == Audience::Person,
+            Self::Started(_) => false,
+            Self::Reply(room) => room < Room::NoPlace,
+        }
+    }
+
+    fn may_name_kind(self, situation: &Situation<'_>) -> bool {
+        match self {
+            Self::Page(Audience::Person) => true,
+            Self::Page(Audience::Worker) => !situation.is_sensitive,
+            Self::Page(Audience::Finance) => false,
+            Self::Started(room) => room < Room::NoKind && !situation.is_sensitive,
+            Self::Reply(room) => room < Room::NoKind,
+        }
+    }
+
+    /// A name as it can be shown there.
+    fn name(self, name: &str) -> String {
+        match self {
+            Self::Page(_) => name.to_owned(),
+            Self::Started(_) | Self::Reply(_) => sms::plain(name),
+        }
+    }
+}
+
+/// The name of a reason's message in the catalogues.
+fn id_of(reason: &DeclineReason) -> String {
+    reason.code().as_str().replace('_', "-")
+}
+
+const fn yes_if_some<T: Copy>(value: Option<T>) -> &'static str {
+    match value {
+        Some(_) => "yes",
+        None => "no",
+    }
+}

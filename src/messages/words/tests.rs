@@ -1,0 +1,557 @@
+use std::collections::BTreeSet;
+
+use jiff::civil::{date, time};
+
+use super::*;
+use crate::domain::agreement::{Hours, Scope};
+use crate::domain::decision::reason_code::ReasonCode;
+use crate::domain::shop::merchant::Category;
+use crate::domain::time::period::Period;
+
+mod list;
+mod news;
+mod tills;
+
+const AUDIENCES: [Audience; 3] = [Audience::Person, Audience::Worker, Audience::Finance];
+
+/// The commands of a text message. A reply may name no other.
+const COMMANDS: &[&str] = &[
+    "BAL",
+    "LIST",
+    "LAST",
+    "WHY",
+    "ASK",
+    "FREEZE",
+    "UNFREEZE",
+    "CALL",
+    "LOOK",
+    "CAN",
+    "POTS",
+    "NEXT",
+    "WHO",
+    "STATUS",
+    "SHOP",
+    "CHANGE",
+    "LIMIT",
+    "LOST",
+    "EMERGENCY",
+    "STATEMENT",
+    "LESS",
+    "LEAVE",
+    "ABOUT",
+    "MENU",
+];
+
+/// Words that blame, or that only our trade understands; with every word that begins like them.
+const BANNED: &[&str] = &[
+    "allowed",
+    "authori",
+    "balance",
+    "beneficiar",
+    "block",
+    "category",
+    "configur",
+    "decline",
+    "denied",
+    "deny",
+    "eligib",
+    "exceed",
+    "fail",
+    "forbid",
+    "fraud",
+    "invalid",
+    "limit",
+    "merchant",
+    "permi",
+    "policy",
+    "prohibit",
+    "refus",
+    "reject",
+    "restrict",
+    "suspend",
+    "transaction",
+    "unauthori",
+    "via",
+    "violat",
+];
+
+const WORST: i64 = 12_345_67;
+
+fn gbp(minor: i64) -> Money {
+    Money::from_minor(minor, "GBP".parse().unwrap())
+}
+
+fn london() -> TimeZone {
+    TimeZone::get("Europe/London").unwrap()
+}
+
+fn some_pots() -> BTreeMap<PotId, String> {
+    [("pets", "pets"), ("week", "your week")]
+        .map(|(id, name)| (id.parse().unwrap(), name.to_owned()))
+        .into()
+}
+
+/// A purchase of £48 at a vet; change only what the test is about.
+fn a_situation<'a>(zone: &'a TimeZone, pot_names: &'a BTreeMap<PotId, String>) -> Situation<'a> {
+    Situation {
+        person_name: "Dee",
+        worker_name: "Amina",
+        amount: gbp(48_00),
+        so_far: None,
+        place: Some("Vet"),
+        category_name: "Vets and pets",
+        is_sensitive: false,
+        hides_card: false,
+        is_app_bill: false,
+        till: Till::Nobody,
+        payable: None,
+        card_last_four: "5678",
+        new_card_last_four: None,
+        zone,
+        pot_names,
+    }
+}
+
+/// The longest of everything that people really have.
+fn a_long_situation<'a>(
+    zone: &'a TimeZone,
+    pot_names: &'a BTreeMap<PotId, String>,
+) -> Situation<'a> {
+    Situation {
+        person_name: "Christopher-James",
+        worker_name: "Maximilienne",
+        amount: gbp(WORST),
+        place: Some("Wednesbury Road Second-hand Furniture"),
+        category_name: "Second-hand and charity shops",
+        new_card_last_four: Some("1234"),
+        ..a_situation(zone, pot_names)
+    }
+}
+
+fn a_category() -> Category {
+    Category::parse("pets").unwrap()
+}
+
+/// Every reason, with each shape of what it carries.
+fn reasons(amount: i64) -> Vec<DeclineReason> {
+    use DeclineReason as R;
+    let money = gbp(amount);
+    let until = Some(date(2026, 9, 30)); // a Wednesday in September: the longest date there is
+    let mut reasons = vec![
+        R::UnknownCard,
+        R::NotStarted,
+        R::FrozenSelf,
+        R::FrozenStaff,
+        R::CardLost,
+        R::OldCard,
+        R::Expired,
+        R::Ended,
+        R::Paused,
+        R::OtherCurrency,
+        R::FunderRule { category: a_category() },
+        R::PlaceOff,
+        R::CategoryOff { category: a_category() },
+        R::CategoryAsk { category: a_category() },
+        R::Unsorted,
+        R::CashOff,
+        R::CashBackOff,
+        R::OnlineOff,
+        R::AbroadOff,
+        R::OutsideHours { hours: Hours { from: time(6, 45, 0, 0), to: time(22, 45, 0, 0) } },
+        R::OkUsed,
+        R::OkHeld { held: money },
+        R::OkOver { ended_at: "2026-09-30T11:45:00Z".parse().unwrap() },
+        R::OkSmall { cap: money },
+        R::OverPurchase { limit: money },
+        R::NoMoney { left: money, gap: money, held_back: gbp(0) },
+        R::NoMoney { left: money, gap: money, held_back: money },
+        R::NoMoney { left: gbp(0), gap: money, held_back: gbp(0) },
+        R::NotYet { left: money, comes: money, on: date(2026, 9, 30) },
+        R::NotYet { left: gbp(0), comes: money, on: date(2026, 9, 30) },
+        R::Conflict,
+        R::OurFault,
+    ];
+    for period in Period::ALL {
+        let until = until.filter(|_| period != Period::Agreement);
+        for left in [money, gbp(0)] {
+            reasons.push(R::OverPeriod { period, limit: money, left, until });
+        }
+        for limit in [1, 20] {
+            reasons.push(R::TooMany { period, limit, until });
+        }
+    }
+    reasons
+}
+
+fn an_approval(amount: i64, parts: &[(&str, i64)]) -> Approval {
+    let part =
+        |(pot, minor): &(&str, i64)| PotPart { pot: pot.parse().unwrap(), amount: gbp(*minor) };
+    Approval {
+        amount: gbp(amount),
+        parts: parts.iter().map(part).collect(),
+        matched: Scope::EverythingElse,
+        permission: None,
+    }
+}
+
+/// Every text that a person can read.
+fn texts_to_the_person(amount: i64, situation: &Situation<'_>) -> Vec<String> {
+    let words = Words::english();
+    let mut texts = vec![words.quiet_text(situation), words.text(Phrase::NotPaidShort)];
+    for reason in reasons(amount) {
+        for new_card_last_four in [None, Some("1234")] {
+            let hides_card = amount == WORST && new_card_last_four.is_some();
+            let situation = Situation { hides_card, new_card_last_four, ..*situation };
+            let next = words.what_next(&reason, &situation);
+            texts.push(format!("{} {next}", words.why(&reason, Audience::Person, &situation)));
+            texts.push(words.text_message(&reason, &situation));
+            texts.push(words.text_reply(&reason, &situation));
+        }
+    }
+    for place in [None, situation.place] {
+        let situation = Situation { place, ..*situation };
+        for approval in [
+            an_approval(48_00, &[("pets", 40_00), ("week", 8_00)]),
+            an_approval(48_00, &[("pets", 48_00)]),
+            an_approval(0, &[]),
+            an_approval(30_00, &[("pets", 30_00)]),
+        ] {
+            texts.push(words.paid(&approval, Audience::Person, &situation));
+        }
+        texts.extend(events().map(|event| words.event(event, Audience::Person, &situation)));
+    }
+    texts
+}
+
+fn events() -> [Event; 5] {
+    let amount = gbp(35_00);
+    [
+        Event::KeptAside { amount, until: Some(date(2025, 11, 21)) },
+        Event::KeptAside { amount, until: None },
+        Event::Captured { amount },
+        Event::GivenBack { amount },
+        Event::MoneyBack { amount },
+    ]
+}
+
+fn sentences(text: &str) -> impl Iterator<Item = &str> {
+    text.split_inclusive(". ").map(str::trim)
+}
+
+#[test]
+fn every_reason_has_every_text_for_every_audience() {
+    let (zone, pots) = (london(), some_pots());
+    let codes: BTreeSet<_> = reasons(1).iter().map(DeclineReason::code).collect();
+    assert_eq!(codes, ReasonCode::ALL.iter().copied().collect());
+    for situation in [a_situation(&zone, &pots), a_long_situation(&zone, &pots)] {
+        for is_sensitive in [false, true] {
+            let situation = Situation { is_sensitive, ..situation };
+            for reason in reasons(48_00) {
+                // A missing argument fails in `fill`.
+                for audience in AUDIENCES {
+                    let why = Words::english().why(&reason, audience, &situation);
+                    assert!(why.ends_with('.') && !why.contains(['{', '\n']), "{reason:?}: {why}");
+                }
+                let next = Words::english().what_next(&reason, &situation);
+                assert!(next.ends_with('.') && !next.contains(['{', '\n']), "{reason:?}: {next}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_person_can_read_it() {
+    let (zone, pots) = (london(), some_pots());
+    let texts = texts_to_the_person(12_00, &a_situation(&zone, &pots));
+    let (mut letters, mut words, mut said) = (0, 0, 0);
+    for sentence in texts.iter().flat_map(|text| sentences(text)) {
+        let length = sentence.split_whitespace().count();
+        assert!(length <= 15, "{length} words: {sentence}");
+        letters += sentence.chars().filter(|letter| letter.is_alphanumeric()).count();
+        words += length;
+        said += 1;
+    }
+    // The Automated Readability Index, in hundredths: 4.71 letters a word + 0.5 words a sentence
+    // - 21.43. Five is what a reader of ten can read.
+    let index = (471 * letters / words + 50 * words / said).saturating_sub(2143);
+    assert!(index <= 500, "{index}");
+}
+
+#[test]
+fn no_text_to_the_person_blames_or_uses_our_words() {
+    let (zone, pots) = (london(), some_pots());
+    for text in texts_to_the_person(12_00, &a_situation(&zone, &pots)) {
+        let lower = text.to_lowercase();
+        for word in lower.split(|letter: char| !letter.is_alphanumeric()) {
+            assert!(!BANNED.iter().any(|banned| word.starts_with(banned)), "{word:?} in: {text}");
+        }
+        assert!(!text.contains('!'), "{text}");
+    }
+}
+
+#[test]
+fn every_word_in_capitals_is_a_command() {
+    let (zone, pots) = (london(), some_pots());
+    for text in texts_to_the_person(12_00, &a_situation(&zone, &pots)) {
+        for word in text.split(|letter: char| !letter.is_alphanumeric()) {
+            let shouts = word.len() > 2 && word.chars().all(|letter| letter.is_ascii_uppercase());
+            assert!(!shouts || COMMANDS.contains(&word), "{word} in: {text}");
+        }
+    }
+}
+
+#[test]
+fn every_text_message_is_one_message_and_still_gives_the_reason() {
+    let (zone, pots) = (london(), some_pots());
+    let words = Words::english();
+    let situation = a_long_situation(&zone, &pots);
+    for (new_card_last_four, till) in [
+        (None, Till::Nobody),
+        (Some("1234"), Till::Nobody),
+        (None, Till::Pump),
+        (None, Till::Counter),
+    ] {
+        let (payable, is_app_bill) = (Some(gbp(WORST)), till == Till::Counter);
+        let so_far = new_card_last_four.map(|_| gbp(WORST - 1));
+        let situation =
+            Situation { so_far, is_app_bill, till, payable, new_card_last_four, ..situation };
+        for reason in reasons(WORST) {
+            for text in
+                [words.text_message(&reason, &situation), words.text_reply(&reason, &situation)]
+            {
+                let places = sms::places(&text).expect("the basic alphabet");
+                assert!(places <= 160, "{places}: {text}");
+                assert_ne!(text, words.text(Phrase::NotPaidShort), "{reason:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_text_message_says_what_happened_whether_money_was_taken_and_what_to_do() {
+    let (zone, pots) = (london(), some_pots());
+    let words = Words::english();
+    let dee = a_situation(&zone, &pots);
+    let off = DeclineReason::CategoryOff { category: a_category() };
+    let over = DeclineReason::OverPeriod {
+        period: Period::Week,
+        limit: gbp(30_00),
+        left: gbp(12_50),
+        until: Some(date(2025, 11, 23)),
+    };
+    let cases = [
+        (
+            words.text_message(&off, &dee),
+            "Not paid. No money was taken. This kind of place is not on your list: Vets and pets. \
+             Reply ASK to ask Amina for a one-time OK.",
+        ),
+        (
+            words.text_message(&off, &Situation { is_sensitive: true, ..dee }),
+            "Not paid. No money was taken. This kind of place is not on your list. \
+             Reply ASK to ask Amina for a one-time OK.",
+        ),
+        (
+            words.text_message(&over, &dee),
+            "Not paid. No money was taken. You can spend up to £30 a week on this. \
+             You have £12.50 left until Sun 23 November. Pay £12.50 or less, or reply ASK.",
+        ),
+        (
+            words.text_reply(&DeclineReason::PlaceOff, &dee),
+            "Not paid: £48 at Vet. No money was taken. This place is not on your list. \
+             Reply ASK to ask Amina for a one-time OK.",
+        ),
+        (words.quiet_text(&dee), "Something about your card. Reply WHY or call Amina."),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(text, expected);
+    }
+}
+
+#[test]
+fn a_long_text_message_drops_the_place_first_and_then_its_kind() {
+    let (zone, pots) = (london(), some_pots());
+    let words = Words::english();
+    let reason = DeclineReason::CategoryAsk { category: a_category() };
+    let long = a_long_situation(&zone, &pots);
+    let dee = Situation { place: Some("Vet"), ..long };
+    assert_eq!(
+        words.text_reply(&reason, &Situation { amount: gbp(1_00), ..dee }),
+        "Not paid: £1 at Vet. No money was taken. You and Maximilienne agreed to ask first for \
+         this: Second-hand and charity shops. Reply ASK to ask now."
+    );
+    let no_place = "Not paid: £12,345.67. No money was taken. You and Maximilienne agreed to ask \
+                    first for this: Second-hand and charity shops. Reply ASK to ask now.";
+    assert_eq!(words.text_reply(&reason, &long), no_place);
+    // A shop's name in another alphabet would make the whole message cost more.
+    let foreign = Situation { place: Some("Пекарня"), ..long };
+    assert_eq!(words.text_reply(&reason, &foreign), no_place);
+    let many = "Second-hand shops, charity shops, jumble sales and market stalls";
+    assert_eq!(
+        words.text_reply(&reason, &Situation { category_name: many, ..long }),
+        "Not paid: £12,345.67. No money was taken. You and Maximilienne agreed to ask first for \
+         this kind of place. Reply ASK to ask now."
+    );
+    assert_eq!(
+        words.text_message(&DeclineReason::PlaceOff, &Situation { worker_name: "أمينة", ..long }),
+        "Not paid. No money was taken. This place is not on your list. \
+         Reply ASK to ask your worker for a one-time OK."
+    );
+    let endless = DeclineReason::OverPurchase { limit: gbp(i64::MAX) };
+    let endless = words.text_message(&endless, &Situation { amount: gbp(i64::MAX), ..long });
+    assert!(sms::fits(&endless), "{endless}");
+}
+
+#[test]
+fn only_those_who_may_read_where_it_was() {
+    let (zone, pots) = (london(), some_pots());
+    let words = Words::english();
+    let situation = Situation {
+        person_name: "Zelda",
+        place: Some("Bet Place"),
+        category_name: "Betting",
+        is_sensitive: true,
+        ..a_situation(&zone, &pots)
+    };
+    for reason in reasons(48_00) {
+        let started = words.text_message(&reason, &situation);
+        let worker = words.why(&reason, Audience::Worker, &situation);
+        let finance = words.why(&reason, Audience::Finance, &situation);
+        assert!(!finance.contains("Zelda"), "{finance}");
+        for text in [started, worker, finance] {
+            assert!(!text.contains("Bet"), "{text}");
+        }
+    }
+    let approval = an_approval(48_00, &[("pets", 48_00)]);
+    for audience in [Audience::Worker, Audience::Finance] {
+        assert!(!words.paid(&approval, audience, &situation).contains("Bet"));
+        for event in events() {
+            assert!(!words.event(event, audience, &situation).contains("Bet"));
+        }
+    }
+    let off = DeclineReason::CategoryOff { category: a_category() };
+    assert_eq!(
+        words.why(&off, Audience::Person, &situation),
+        "This kind of place is not on your list: Betting.",
+        "on her own page she may read it"
+    );
+}
+
+#[test]
+fn the_same_reason_reads_differently_for_each_audience() {
+    let (zone, pots) = (london(), some_pots());
+    let dee = a_situation(&zone, &pots);
+    let reason = DeclineReason::OverPeriod {
+        period: Period::Week,
+        limit: gbp(30_00),
+        left: gbp(12_50),
+        until: Some(date(2025, 11, 23)),
+    };
+    let [person, worker, finance] = AUDIENCES.map(|a| Words::english().why(&reason, a, &dee));
+    assert_eq!(
+        person,
+        "You can spend up to £30 a week on this. You have £12.50 left until Sunday 23 November."
+    );
+    assert_eq!(
+        worker,
+        "Dee can spend £30 a week on this, with £12.50 left until Sunday 23 November. \
+         £48 was not paid."
+    );
+    assert_eq!(
+        finance,
+        "Over the limit of £30 a week, with £12.50 left until Sunday 23 November. \
+         £48 asked, nothing held."
+    );
+}
+
+#[test]
+fn counted_limits_and_times_read_as_people_say_them() {
+    let (zone, pots) = (london(), some_pots());
+    let dee = a_situation(&zone, &pots);
+    let why = |reason| Words::english().why(&reason, Audience::Person, &dee);
+    let too_many = |limit| DeclineReason::TooMany {
+        period: Period::Day,
+        limit,
+        until: Some(date(2025, 11, 18)),
+    };
+    assert_eq!(why(too_many(1)), "You can buy this one time a day. You have done that.");
+    assert_eq!(why(too_many(3)), "You can buy this 3 times a day. You have done that.");
+    let today = DeclineReason::OverPeriod {
+        period: Period::Day,
+        limit: gbp(20_00),
+        left: gbp(5_00),
+        until: Some(date(2025, 11, 18)),
+    };
+    assert_eq!(
+        why(today),
+        "You can spend up to £20 a day on this. You have £5 left today, Tuesday 18 November."
+    );
+    assert_eq!(
+        Words::english().what_next(&too_many(3), &dee),
+        "It starts again on Wednesday 19 November. Or reply ASK."
+    );
+    let ended_at = "2025-07-18T13:15:00Z".parse().unwrap();
+    assert_eq!(
+        why(DeclineReason::OkOver { ended_at }),
+        "Your one-time OK ended at 2:15pm on Friday 18 July."
+    );
+    let hours = Hours { from: time(6, 0, 0, 0), to: time(23, 0, 0, 0) };
+    assert_eq!(why(DeclineReason::OutsideHours { hours }), "Your card works from 6am to 11pm.");
+}
+
+#[test]
+fn a_payment_says_which_pots_paid() {
+    use Audience::{Finance, Person, Worker};
+    let (zone, pots) = (london(), some_pots());
+    let dee = a_situation(&zone, &pots);
+    let split = an_approval(48_00, &[("pets", 40_00), ("week", 8_00)]);
+    let one = an_approval(48_00, &[("pets", 48_00)]);
+    let part = an_approval(30_00, &[("pets", 30_00)]);
+    let check = an_approval(0, &[]);
+    let nothing = Situation { amount: gbp(0), ..dee };
+    let unknown_pot = an_approval(48_00, &[("pets", 40_00), ("gone", 8_00)]);
+    for (approval, audience, situation, expected) in [
+        (&split, Person, dee, "£48 at Vet. £40 from pets, £8 from your week."),
+        (&split, Worker, dee, "Dee paid £48. £40 from pets, £8 from your week."),
+        (&split, Finance, dee, "£48 held. £40 from pets, £8 from your week."),
+        (&one, Person, dee, "£48 at Vet, from pets."),
+        (&one, Person, Situation { place: None, ..dee }, "£48 paid, from pets."),
+        (
+            &part,
+            Person,
+            dee,
+            "We paid £30 of £48 at Vet. £30 from pets. You can pay the other £18 another way.",
+        ),
+        (&part, Worker, dee, "Dee paid £30 of £48. £30 from pets. £18 was not paid."),
+        (&part, Finance, dee, "£30 held of £48 asked. £30 from pets."),
+        (&check, Person, nothing, "Vet checked your card. No money was taken."),
+        (&check, Worker, nothing, "A shop checked Dee's card. No money was taken."),
+        (&check, Finance, nothing, "Card check. Nothing held."),
+        (&unknown_pot, Person, dee, "£48 at Vet. £40 from pets, £8 from another pot."),
+    ] {
+        assert_eq!(Words::english().paid(approval, audience, &situation), expected);
+    }
+}
+
+#[test]
+fn what_comes_after_is_one_line() {
+    let (zone, pots) = (london(), some_pots());
+    let dee = a_situation(&zone, &pots);
+    let lines = events().map(|event| Words::english().event(event, Audience::Person, &dee));
+    assert_eq!(
+        lines,
+        [
+            "The shop asked us to keep £35 for it. \
+             If it takes nothing, you get it back on Friday 21 November.",
+            "The shop asked us to keep £35 for it. It may take less.",
+            "Vet took £35.",
+            "The shop did not take £35. You can spend it again.",
+            "Vet gave you £35 back.",
+        ]
+    );
+    for audience in [Audience::Worker, Audience::Finance] {
+        for event in events() {
+            let line = Words::english().event(event, audience, &dee);
+            assert!(line.contains("£35") && !line.contains("Vet"), "{line}");
+        }
+    }
+}

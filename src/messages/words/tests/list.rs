@@ -1,0 +1,163 @@
+//! What is told about a list, and what a list says.
+
+use super::*;
+use crate::domain::agreement::change::{Key, List, changes};
+use crate::domain::agreement::{Answer, Decider, Gate, Term, TermDraft};
+use crate::domain::money::limit::Limit;
+use crate::domain::shop::merchant::{CategoryRule, MerchantRules};
+
+fn some_particular<'a>(zone: &'a TimeZone, name: &'a str, words: &'a str) -> ListParticular<'a> {
+    ListParticular { zone, name, at: Some("2026-09-30T11:45:00Z".parse().unwrap()), words }
+}
+
+#[test]
+fn what_is_told_about_a_list_is_one_text_message_that_the_person_can_read() {
+    let zone = london();
+    let (mut letters, mut words, mut said) = (0, 0, 0);
+    for news in ListNews::ALL {
+        let dee = some_particular(&zone, "Amina", "Someone has your PIN.");
+        let text = Words::english().list_news(*news, &dee);
+        assert!(text.ends_with('.') && !text.contains(['{', '\n', '!']), "{text}");
+        for sentence in sentences(&text) {
+            let length = sentence.split_whitespace().count();
+            assert!(length <= 15, "{length} words: {sentence}");
+            letters += sentence.chars().filter(|letter| letter.is_alphanumeric()).count();
+            words += length;
+            said += 1;
+        }
+        for word in text.to_lowercase().split(|letter: char| !letter.is_alphanumeric()) {
+            assert!(!BANNED.iter().any(|banned| word.starts_with(banned)), "{word:?} in: {text}");
+        }
+        for word in text.split(|letter: char| !letter.is_alphanumeric()) {
+            let shouts = word.len() > 2 && word.chars().all(|letter| letter.is_ascii_uppercase());
+            assert!(!shouts || COMMANDS.contains(&word) || word == "PIN", "{word} in: {text}");
+        }
+    }
+    let index = (471 * letters / words + 50 * words / said).saturating_sub(2143);
+    assert!(index <= 500, "{index}");
+    let long = "W".repeat(49) + ".";
+    assert!(Words::is_short_enough(&long));
+    assert!(!Words::is_short_enough(&format!("W{long}")));
+    for name in ["Christopher-James Maximilienne", "أمينة", ""] {
+        for news in ListNews::ALL {
+            let text = Words::english().list_news(*news, &some_particular(&zone, name, &long));
+            assert!(sms::fits(&text), "{news:?}: {text}");
+            assert!(!text.contains("  ") && !text.starts_with(' '), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_pause_says_who_why_until_and_how_to_have_it_looked_at() {
+    let zone = london();
+    let pause = some_particular(&zone, "Amina", "Someone has your PIN.");
+    assert_eq!(
+        Words::english().list_news(ListNews::PauseBegun, &pause),
+        "Amina paused your card until 12:45pm on Wed 30 September. Why: Someone has your PIN. \
+         Reply LOOK to have someone else look at it."
+    );
+}
+
+/// Names that a programme gives.
+struct SomeNames;
+
+impl Names for SomeNames {
+    fn scope(&self, scope: &Scope) -> Option<String> {
+        matches!(scope, Scope::Category(_)).then(|| "Food and corner shops".to_owned())
+    }
+
+    fn pot(&self, pot: &PotId) -> String {
+        pot.to_string()
+    }
+}
+
+fn a_term(scope: Scope, answer: Answer, limits: Vec<Limit>) -> Term {
+    let hours = (scope == Scope::Gate(Gate::Hours))
+        .then(|| Hours { from: time(6, 0, 0, 0), to: time(23, 0, 0, 0) });
+    Term::new(TermDraft {
+        scope,
+        answer,
+        limits,
+        hours,
+        decides: Decider::Together,
+        reason: Some("We talked about it.".to_owned()),
+        review_on: Some(date(2027, 1, 1)),
+        cooling_days: None,
+    })
+    .unwrap()
+}
+
+#[test]
+fn a_term_reads_as_people_say_it() {
+    let food = || Scope::Category(Category::parse("food").unwrap());
+    let limits = vec![
+        Limit::PerPurchase(gbp(15_00)),
+        Limit::Amount { per: Period::Day, most: gbp(30_00) },
+        Limit::Amount { per: Period::Agreement, most: gbp(300_00) },
+        Limit::Count { per: Period::Week, most: 1 },
+        Limit::Count { per: Period::Month, most: 3 },
+    ];
+    for (term, expected) in [
+        (a_term(food(), Answer::Yes, Vec::new()), "Yes"),
+        (a_term(food(), Answer::Ask, vec![Limit::PerPurchase(gbp(5_00))]), "Ask first"),
+        (a_term(food(), Answer::No, Vec::new()), "No"),
+        (a_term(Scope::Gate(Gate::Hours), Answer::No, Vec::new()), "From 6am to 11pm"),
+        (
+            a_term(food(), Answer::Yes, limits),
+            "Yes, up to £15 each time, up to £30 a day, up to £300 in all, one time a week, \
+             3 times a month",
+        ),
+    ] {
+        assert_eq!(Words::english().term(Some(&term)), expected);
+    }
+    assert_eq!(Words::english().term(None), "Yes");
+}
+
+#[test]
+fn every_part_of_a_list_has_a_name_and_every_change_a_word() {
+    let unsorted = CategoryRule {
+        category: Category::unsorted(),
+        name: "Not sorted".to_owned(),
+        line: String::new(),
+        note: String::new(),
+        start: crate::domain::shop::merchant::Start::Yes,
+        is_sensitive: false,
+        codes: BTreeMap::new(),
+        also: BTreeSet::new(),
+        ranges: Vec::new(),
+    };
+    let rules = MerchantRules::new(vec![unsorted], String::new()).unwrap();
+    let scopes = [
+        Scope::Code("5541".parse().unwrap()),
+        Scope::Category(Category::parse("food").unwrap()),
+        Scope::EverythingElse,
+        Scope::Everything,
+        Scope::Gate(Gate::Cash),
+        Scope::Gate(Gate::CashBack),
+        Scope::Gate(Gate::Online),
+        Scope::Gate(Gate::Abroad),
+        Scope::Gate(Gate::Hours),
+    ];
+    let before = List { partial: false, terms: Vec::new(), pots: Vec::new() };
+    let limit = || vec![Limit::PerPurchase(gbp(5_00))];
+    let terms = scopes.map(|scope| {
+        if scope == Scope::Everything {
+            a_term(scope, Answer::Yes, limit())
+        } else {
+            a_term(scope, Answer::No, Vec::new())
+        }
+    });
+    let after = List { partial: true, terms: terms.into(), pots: Vec::new() };
+    let changes = changes(&before, &after, &rules);
+    assert_eq!(changes.len(), 10);
+    let lines = Words::english().change_lines(&changes, &SomeNames);
+    let about: BTreeSet<_> = lines.iter().map(|line| line.about.clone()).collect();
+    assert_eq!(about.len(), lines.len(), "{about:?}");
+    for line in &lines {
+        let way = if line.key == Key::Partial { "more" } else { "less" };
+        assert_eq!((line.way, line.way_text.as_str()), (way, way), "{line:?}");
+        for word in line.about.to_lowercase().split(' ') {
+            assert!(!BANNED.iter().any(|banned| word.starts_with(banned)), "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,409 @@
+//! Why a purchase was decided as it was. What is told comes from the recorded answer; beside it the
+//! recorded facts are decided again, by the version of the rules that decided, and both must be the
+//! same.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::purchases::ListError;
+use crate::domain::card::CardState;
+use crate::domain::decision::authorisation::{AuthorisationRequest, Decision, Facts};
+use crate::domain::decision::decide::{VERSION, decide};
+use crate::domain::id::{
+    BudgetId, ConnectionId, DecisionId, IssuerReference, PotId, ProgrammeId, PurchaseReference,
+    WorkerId,
+};
+use crate::domain::money::Money;
+use crate::domain::pot::PotPart;
+use crate::domain::shop::home::UnknownCountry;
+use crate::ledger::book::Card;
+use crate::ledger::record::decision::{Outcome, RecordedDecision, content_digest};
+use crate::ledger::record::facts::{FactsRecord, UnreadableFacts, Versions};
+use crate::messages::words::{Audience, Situation, Words};
+use crate::programme::directory::{Directory, DirectoryError, Programme};
+use crate::store::{PersonRow, Store, StoreError, Tx};
+
+/// Why nothing can be explained.
+#[derive(Debug, thiserror::Error)]
+pub enum ExplainError {
+    #[error(
+        "no decision is known by {0:?}; give a decision's id, or the issuer's reference of a \
+             question or a purchase"
+    )]
+    NotFound(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    #[error("the recorded facts of decision {id} cannot be read")]
+    Facts {
+        id: DecisionId,
+        #[source]
+        error: UnreadableFacts,
+    },
+    #[error("the recorded question of decision {0} cannot be read")]
+    Question(DecisionId),
+    #[error("the purchase cannot be told of")]
+    Purchase(#[source] Box<ListError>),
+}
+
+impl ExplainError {
+    /// Why the purchase beside the decisions cannot be explained.
+    pub(super) fn list(error: ListError) -> Self {
+        match error {
+            ListError::Store(error) => Self::Store(error),
+            ListError::Explain(error) => *error,
+            ListError::Money(_) => Self::Purchase(Box::new(error)),
+        }
+    }
+}
+
+/// One decision, as it was recorded and as it replays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    pub id: DecisionId,
+    pub at: Timestamp,
+    pub programme: ProgrammeId,
+    pub connection: ConnectionId,
+    pub reference: IssuerReference,
+    pub purchase: PurchaseReference,
+    /// Whose money it is; the house for a card that nobody knows.
+    pub person: BudgetId,
+    /// The shop as the message spelled it; empty when it was erased or never told.
+    pub place: String,
+    pub asked: Money,
+    /// As recorded: what was held, or every reason, the told one first.
+    pub outcome: Outcome,
+    /// What each pot gave to an approval.
+    pub parts: Vec<PotPart>,
+    /// What of `parts` is held beyond the approval, in case the exchange rate changes.
+    pub margin: Option<Money>,
+    /// What the person reads.
+    pub person_text: String,
+    /// What they can do next, when it was not paid.
+    pub next_text: Option<String>,
+    pub worker_text: String,
+    pub finance_text: String,
+    /// The messages that were to be sent about it.
+    pub messages: Vec<String>,
+    /// Whether our approval came too late and was taken back.
+    pub is_withdrawn: bool,
+    /// What the shop was taken for, because its country is not known.
+    pub unknown_country: Option<UnknownCountry>,
+    /// The version of the rules that decided.
+    pub rules_version: u32,
+    pub replay: Replay,
+}
+
+/// Whether the recorded facts still lead to the recorded answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replay {
+    Same,
+    /// They do not: the record or the program was changed. Says what they lead to now.
+    Differs(String),
+}
+
+/// Explains every decision that `id` names: by a decision's id, by the issuer's reference of a
+/// question, or by that of a purchase. At least one; oldest first.
+pub async fn explain(
+    store: &Store,
+    directory: &Directory,
+    id: &str,
+) -> Result<Vec<Explanation>, ExplainError> {
+    let mut tx = store.snapshot().await?;
+    let decisions = tx.decisions_named(id).await?;
+    if decisions.is_empty() {
+        return Err(ExplainError::NotFound(id.chars().take(100).collect()));
+    }
+    let mut explanations = Vec::new();
+    for decision in &decisions {
+        explanations.push(explain_one(&mut tx, directory, decision).await?);
+    }
+    tx.commit().await?;
+    Ok(explanations)
+}
+
+/// Explains one decision.
+pub async fn explain_one(
+    tx: &mut Tx,
+    directory: &Directory,
+    recorded: &RecordedDecision,
+) -> Result<Explanation, ExplainError> {
+    let id = recorded.id;
+    let unreadable = |error| ExplainError::Facts { id, error };
+    let request = recorded.request().ok_or(ExplainError::Question(id))?;
+    let record = FactsRecord::from_text(&recorded.facts).map_err(unreadable)?;
+    let programme = directory.version(&recorded.programme, record.programme_version()).await?;
+    let agreement = match record.agreement_version() {
+        Some(version) => {
+            let currency = programme.settings.currency;
+            let budget = &recorded.budget;
+            let agreement = tx.read_agreement(&recorded.programme, budget, version, currency);
+            Some(agreement.await?)
+        }
+        None => None,
+    };
+    let versions = Versions { programme: programme.facts(), agreement };
+    let facts = record.facts(versions).map_err(unreadable)?;
+    let replayed = decide(&request, &facts);
+    let replay = compare(recorded, &request, &facts, &replayed);
+    // Decisions of early versions did not record their answer with all that it carries.
+    let decision = recorded.recorded_answer().unwrap_or(replayed);
+    let owner = tx.person(&recorded.programme, &recorded.budget).await?;
+    let cards = tx.cards_of(&recorded.programme, &recorded.budget).await?;
+    let hides_card = hides_card(tx, recorded, &facts).await?;
+    let telling = Telling { request: &request, facts: &facts, programme: &programme, hides_card };
+    let texts = telling.texts(&decision, owner.as_ref(), &cards);
+    let withdrawn_at = tx.withdrawn_at(recorded).await?;
+    let messages = tx.messages_about(recorded, withdrawn_at).await?;
+    Ok(Explanation {
+        id,
+        at: recorded.decided_at,
+        programme: recorded.programme.clone(),
+        connection: recorded.connection.clone(),
+        reference: recorded.reference.clone(),
+        purchase: recorded.purchase.clone(),
+        person: recorded.budget.clone(),
+        place: request.merchant.name().to_owned(),
+        asked: recorded.asked,
+        outcome: recorded.outcome.clone(),
+        parts: match &decision {
+            Decision::Approve(approval) => approval.parts.clone(),
+            Decision::Decline(_) => Vec::new(),
+        },
+        margin: match &decision {
+            Decision::Approve(approval) => approval.margin().ok().filter(|m| m.is_positive()),
+            Decision::Decline(_) => None,
+        },
+        person_text: texts.person,
+        next_text: texts.next,
+        worker_text: texts.worker,
+        finance_text: texts.finance,
+        messages: messages.into_iter().map(|message| message.body).collect(),
+        is_withdrawn: withdrawn_at.is_some(),
+        unknown_country: facts.unknown_country,
+        rules_version: facts.rules_version,
+        replay,
+    })
+}
+
+/// Whether a text about this decision may name no card, because somebody else has it.
+async fn hides_card(
+    tx: &mut Tx,
+    recorded: &RecordedDecision,
+    facts: &Facts,
+) -> Result<bool, StoreError> {
+    let state = facts.holder.as_ref().map(|holder| holder.card);
+    if !state.is_some_and(CardState::is_told_by_ending) {
+        return Ok(false);
+    }
+    let custody = tx.custody(&recorded.programme, &recorded.budget).await?;
+    Ok(custody.is_some_and(|custody| custody.is_elsewhere()))
+}
+
+fn compare(
+    recorded: &RecordedDecision,
+    request: &AuthorisationRequest,
+    facts: &Facts,
+    replayed: &Decision,
+) -> Replay {
+    let version = facts.rules_version;
+    let permission = match replayed {
+        Decision::Approve(approval) => approval.permission,
+        Decision::Decline(_) => None,
+    };
+    // Erased merchant text is part of what the digest was made of.
+    let is_same_question =
+        recorded.merchant.is_none() || content_digest(request) == recorded.content;
+    let outcome = Outcome::of(replayed);
+    let answer = recorded.recorded_answer();
+    if !is_same_question {
+        Replay::Differs("the recorded question is not the one that was decided".to_owned())
+    } else if version > VERSION {
+        Replay::Differs(format!("decided by version {version} of the rules, which is newer"))
+    } else if outcome != recorded.outcome {
+        let (was, now) = (in_words(&recorded.outcome), in_words(&outcome));
+        Replay::Differs(format!("recorded as {was}, but the recorded facts lead to {now}"))
+    } else if permission != recorded.permission {
+        Replay::Differs("another permission would be used up".to_owned())
+    } else if answer.is_some_and(|answer| answer != *replayed) {
+        Replay::Differs("the recorded answer carries other figures".to_owned())
+    } else {
+        Replay::Same
+    }
+}
+
+fn in_words(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Approved(amount) => format!("approved {}", in_major(*amount)),
+        Outcome::Declined(codes) => {
+            let codes: Vec<_> = codes.iter().map(|code| code.as_str()).collect();
+            format!("declined ({})", codes.join(", "))
+        }
+    }
+}
+
+fn in_major(amount: Money) -> String {
+    format!("{} {}", amount.major(), amount.currency().code())
+}
+
+/// What is known about the purchase, for wording it.
+struct Telling<'a> {
+    request: &'a AuthorisationRequest,
+    facts: &'a Facts,
+    programme: &'a Programme,
+    hides_card: bool,
+}
+
+struct Texts {
+    person: String,
+    next: Option<String>,
+    worker: String,
+    finance: String,
+}
+
+impl Telling<'_> {
+    fn texts(&self, decision: &Decision, owner: Option<&PersonRow>, cards: &[Card]) -> Texts {
+        let Self { request, facts, programme, hides_card } = self;
+        let worker = owner.and_then(|owner| owner.worker.parse::<WorkerId>().ok());
+        let is_used =
+            |card: &&Card| card.connection == request.connection && card.token == request.card;
+        let used = cards.iter().find(is_used);
+        let other = cards
+            .iter()
+            .filter(|card| !is_used(card))
+            .find(|card| card.standing.at(facts.moment.at) == CardState::Active);
+        let agreement = facts.holder.as_ref().map(|holder| &holder.agreement);
+        let plans = agreement.iter().flat_map(|agreement| &agreement.pots);
+        let pot_names: BTreeMap<PotId, String> =
+            plans.map(|pot| (pot.id.clone(), pot.name.clone())).collect();
+        let situation = Situation {
+            person_name: owner.map_or("", |owner| &owner.name),
+            worker_name: worker.as_ref().map_or("", |worker| programme.worker_name(worker)),
+            amount: request.amount,
+            so_far: facts.continues.so_far(),
+            place: Some(request.merchant.name()).filter(|name| !name.is_empty()),
+            category_name: programme.category_name(&facts.category),
+            is_sensitive: programme.rules.is_sensitive(&facts.category),
+            hides_card: *hides_card,
+            is_app_bill: programme.is_app_bill(&request.merchant),
+            till: request.till(),
+            payable: match decision {
+                Decision::Approve(_) => None,
+                Decision::Decline(reasons) => reasons.payable,
+            },
+            card_last_four: used.map_or("", |card| &card.last_four),
+            new_card_last_four: other.map(|card| card.last_four.as_str()),
+            zone: programme.zone(),
+            pot_names: &pot_names,
+        };
+        let words = Words::english();
+        let tell = |audience| match decision {
+            Decision::Approve(approval) => words.paid(approval, audience, &situation),
+            Decision::Decline(reasons) => words.why(&reasons.first, audience, &situation),
+        };
+        let next = match decision {
+            Decision::Approve(_) => None,
+            Decision::Decline(reasons) => Some(words.what_next(&reasons.first, &situation)),
+        };
+        Texts {
+            person: tell(Audience::Person),
+            next,
+            worker: tell(Audience::Worker),
+            finance: tell(Audience::Finance),
+        }
+    }
+}
+
+impl Explanation {
+    /// The explanation as JSON.
+    pub fn to_json(&self) -> serde_json::Value {
+        let (outcome, approved, reasons) = match &self.outcome {
+            Outcome::Approved(amount) => ("approved", Some(amount.minor()), Vec::new()),
+            Outcome::Declined(codes) => {
+                ("declined", None, codes.iter().map(|code| code.as_str()).collect())
+            }
+        };
+        let part = |part: &PotPart| json!({ "pot": part.pot.to_string(), "amount_minor": part.amount.minor() });
+        let (replay, difference) = match &self.replay {
+            Replay::Same => ("same", None),
+            Replay::Differs(difference) => ("differs", Some(difference)),
+        };
+        json!({
+            "decision": self.id.to_string(),
+            "at": self.at.to_string(),
+            "programme": self.programme.to_string(),
+            "connection": self.connection.to_string(),
+            "reference": self.reference.to_string(),
+            "purchase": self.purchase.to_string(),
+            "person": self.person.person().map(|person| person.to_string()),
+            "place": self.place,
+            "currency": self.asked.currency().code(),
+            "asked_minor": self.asked.minor(),
+            "outcome": outcome,
+            "approved_minor": approved,
+            "reasons": reasons,
+            "margin_minor": self.margin.map(Money::minor),
+            "pots": self.parts.iter().map(part).collect::<Vec<_>>(),
+            "person_text": self.person_text,
+            "next_text": self.next_text,
+            "worker_text": self.worker_text,
+            "finance_text": self.finance_text,
+            "messages": self.messages,
+            "withdrawn": self.is_withdrawn,
+            "unknown_country": self.unknown_country.map(UnknownCountry::word),
+            "rules_version": self.rules_version,
+            "replay": replay,
+            "difference": difference,
+        })
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = if self.place.is_empty() { "(no name)" } else { &self.place };
+        writeln!(f, "{}  {}", self.id, self.at)?;
+        writeln!(f, "  asked     {} by {place}, of {}", in_major(self.asked), self.person)?;
+        writeln!(f, "  question  {} ({} of {})", self.reference, self.connection, self.programme)?;
+        if let Some(taken_for) = self.unknown_country {
+            let taken_for = taken_for.word();
+            writeln!(f, "            the shop's country is not known: taken for {taken_for}")?;
+        }
+        writeln!(f, "  answer    {}", in_words(&self.outcome))?;
+        for part in &self.parts {
+            writeln!(f, "            {} from {}", in_major(part.amount), part.pot)?;
+        }
+        if let Some(margin) = self.margin {
+            writeln!(
+                f,
+                "            {} of it in case the exchange rate changes",
+                in_major(margin)
+            )?;
+        }
+        if self.is_withdrawn {
+            writeln!(f, "            taken back, because the answer came too late")?;
+        }
+        writeln!(f, "  person    {}", self.person_text)?;
+        if let Some(next) = &self.next_text {
+            writeln!(f, "            {next}")?;
+        }
+        writeln!(f, "  worker    {}", self.worker_text)?;
+        writeln!(f, "  finance   {}", self.finance_text)?;
+        for message in &self.messages {
+            writeln!(f, "  message   {message}")?;
+        }
+        match &self.replay {
+            Replay::Same => {
+                writeln!(
+                    f,
+                    "  replay    the same answer, by version {} of the rules",
+                    self.rules_version
+                )
+            }
+            Replay::Differs(difference) => writeln!(f, "  replay    DIFFERENT: {difference}"),
+        }
+    }
+}

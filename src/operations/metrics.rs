@@ -1,0 +1,109 @@
+//! What the process counts, under names that others may rely on. No label holds anything about a
+//! person or a shop: every value of every label is known in advance.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::card_path::issuers::{Told, Verdict};
+use crate::domain::purchase::presentment::{EventBody, IssuerEvent};
+
+const DECISIONS: &str = "sayso_decisions_total";
+const DECISION_SECONDS: &str = "sayso_decision_seconds";
+const REFUSED: &str = "sayso_messages_refused_total";
+const EVENTS: &str = "sayso_events_total";
+const OUR_FAULT: &str = "sayso_our_fault_total";
+const CONFLICTS: &str = "sayso_conflicts_total";
+const RETRIES: &str = "sayso_retries_total";
+const WITHDRAWALS: &str = "sayso_withdrawals_total";
+const WITHDRAWALS_FAILED: &str = "sayso_withdrawals_failed_total";
+const BREAKER: &str = "sayso_breaker_state";
+const MARK_FAILURES: &str = "sayso_mark_failures_total";
+const LOG_LINES_LOST: &str = "sayso_log_lines_lost_total";
+const QUEUE_DEPTH: &str = "sayso_queue_depth";
+
+/// Bounds of the histogram of answers. Unit: seconds. Fine around the two that issuers give.
+const BUCKETS_S: [f64; 14] =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 0.75, 1.0, 1.3, 1.6, 2.0, 3.0];
+
+/// The one recorder of the process; made on first use.
+static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
+    let buckets = Matcher::Full(DECISION_SECONDS.to_owned());
+    let builder = PrometheusBuilder::new();
+    let builder = builder.set_buckets_for_metric(buckets, &BUCKETS_S);
+    // An empty list of buckets is the only thing that is refused, and it is not empty.
+    let recorder = builder.unwrap_or_else(|_| PrometheusBuilder::new()).build_recorder();
+    let handle = recorder.handle();
+    if metrics::set_global_recorder(recorder).is_err() {
+        tracing::warn!("another recorder of metrics was there first; /metrics stays empty");
+    }
+    describe();
+    handle
+});
+
+fn describe() {
+    describe_counter!(DECISIONS, "Answers given to issuers, by outcome and told reason.");
+    describe_histogram!(
+        DECISION_SECONDS,
+        metrics::Unit::Seconds,
+        "Time from the arrival of a question to its answer."
+    );
+    describe_counter!(REFUSED, "Messages that were not taken, by why.");
+    describe_counter!(EVENTS, "Later messages of issuers that were stored, by kind.");
+    describe_counter!(OUR_FAULT, "Questions that we did not decide or record in time, by why.");
+    describe_counter!(CONFLICTS, "References that came again with other content.");
+    describe_counter!(RETRIES, "Transactions that were run again after a conflict or an outage.");
+    describe_counter!(WITHDRAWALS, "Approvals that came too late and are taken back.");
+    describe_counter!(WITHDRAWALS_FAILED, "Withdrawals that could not be written and are retried.");
+    describe_gauge!(BREAKER, "0: questions reach the database. 1: some do. 2: none does.");
+    describe_counter!(MARK_FAILURES, "Times that the mark beside the database was not written.");
+    describe_counter!(LOG_LINES_LOST, "Lines of the log that nobody took in time.");
+    describe_gauge!(QUEUE_DEPTH, "Questions and messages that wait for a committer.");
+}
+
+/// Starts counting. What is counted before is lost.
+pub fn start() {
+    LazyLock::force(&RECORDER);
+}
+
+/// Everything counted so far, as Prometheus reads it.
+pub fn render(queued: usize) -> String {
+    gauge!(QUEUE_DEPTH).set(f64::from(u32::try_from(queued).unwrap_or(u32::MAX)));
+    RECORDER.render()
+}
+
+/// Folds fresh samples into their histograms; to be called every few seconds.
+pub fn tidy_up() {
+    RECORDER.run_upkeep();
+}
+
+/// Counts an answer that was given after `took`.
+pub fn answered(told: &Told, took: Duration) {
+    let (outcome, reason) = match told.verdict {
+        Verdict::Approved { amount, asked } if amount.minor() < asked.minor() => ("part", "none"),
+        Verdict::Approved { .. } => ("approved", "none"),
+        Verdict::NotPaid { reason } => ("declined", reason.as_str()),
+    };
+    counter!(DECISIONS, "outcome" => outcome, "reason" => reason).increment(1);
+    histogram!(DECISION_SECONDS).record(took);
+}
+
+/// Counts a message that was not taken. `why` is one of a few words that are known in advance.
+pub fn refused(why: &'static str) {
+    counter!(REFUSED, "why" => why).increment(1);
+}
+
+/// Counts a message that was stored.
+pub fn stored(event: &IssuerEvent) {
+    let kind = match &event.body {
+        EventBody::Standing(_) => "standing",
+        EventBody::HoldChange(_) => "hold_change",
+        EventBody::Presentment(presentment) => presentment.direction.word(),
+        EventBody::Dispute(_) => "dispute",
+        EventBody::Unclear { .. } => "unclear",
+        EventBody::Other => "other",
+    };
+    counter!(EVENTS, "kind" => kind).increment(1);
+}

@@ -1,0 +1,17 @@
+//! What operators, auditors and finance need to know: health, counts, balances, exceptions, why a
+//! decision was made, the proof of the ledger, and seals.
+
+pub mod activity;
+pub mod balances;
+pub mod exceptions;
+pub mod explain;
+pub mod health;
+pub mod loss;
+pub mod metrics;
+pub mod purchases;
+pub mod story;
+mod table;
+pub mod upkeep;
+mod verify;
+
+pub use self::verify::{Counts, Finding, Proof, verify};

@@ -1,0 +1,236 @@
+//! One budget: its chain, and what the links of the chain vouch for.
+
+use std::collections::BTreeMap;
+
+use super::money::{Money, Totals};
+use super::records::Records;
+use super::seals::{Sealed, Seals};
+use super::{Events, Proof};
+use crate::ledger::posting::{
+    JOURNAL, POSTING, PostingKind, Transfer, link_hash, read_posting, read_transfer,
+};
+use crate::ledger::record::row::{Digest, Table, Value, shown};
+use crate::store::{BUDGET, Evidence};
+
+/// One link of the chain, as far as it can be read.
+#[derive(Debug)]
+pub(super) struct Link<'a> {
+    pub(super) row: &'a [Value],
+    pub(super) kind: Option<PostingKind>,
+    pub(super) transfers: Vec<Transfer>,
+}
+
+impl<'a> Link<'a> {
+    pub(super) fn text(&self, column: &str) -> &'a str {
+        POSTING.text(self.row, column)
+    }
+}
+
+/// The judgement of one budget.
+pub(super) struct Inspection<'a> {
+    pub(super) evidence: &'a Evidence,
+    pub(super) events: &'a Events,
+    /// The currency of the programme.
+    pub(super) currency: &'a str,
+    pub(super) proof: &'a mut Proof,
+}
+
+impl<'a> Inspection<'a> {
+    pub(super) const fn new(
+        evidence: &'a Evidence,
+        events: &'a Events,
+        currency: &'a str,
+        proof: &'a mut Proof,
+    ) -> Self {
+        Self { evidence, events, currency, proof }
+    }
+
+    /// Checks everything about the budget; `sealed` is where seals saw its chain end.
+    pub(super) fn run(mut self, sealed: &[Sealed], seals: &mut Seals) {
+        for (table, rows) in self.evidence.tables() {
+            self.proof.counts.add(table, u64::try_from(rows.len()).unwrap_or_default());
+        }
+        if self.evidence.of(&BUDGET).is_empty() {
+            self.without_a_budget();
+            return;
+        }
+        let links = self.walk(sealed, seals);
+        self.check_head(&links);
+        self.check_erasable();
+        self.check_currencies();
+        let purchases = self.check_purchases(&links);
+        self.check_pots(&links, &purchases);
+        self.check_counters(&links, &purchases);
+        self.check_permissions(&purchases);
+    }
+
+    pub(super) fn find(&mut self, table: &'static Table, row: &[Value], what: impl Into<String>) {
+        self.proof.find_row(table, row, what);
+    }
+
+    fn without_a_budget(&mut self) {
+        for (table, rows) in self.evidence.tables() {
+            for row in rows {
+                let what = format!("there is no budget {:?}", self.evidence.budget);
+                self.find(table, row, what);
+            }
+        }
+    }
+
+    /// Walks the chain from its first link, checking each and what it books.
+    fn walk(&mut self, sealed: &[Sealed], seals: &mut Seals) -> Vec<Link<'a>> {
+        let evidence = self.evidence;
+        let mut journal: BTreeMap<&str, Vec<&[Value]>> = BTreeMap::new();
+        for row in evidence.of(&JOURNAL) {
+            journal.entry(JOURNAL.text(row, "posting_id")).or_default().push(row);
+        }
+        let mut records = Records::of(self);
+        let mut chain = Chain::default();
+        let mut money = Money::default();
+        let mut sealing = Sealing { sealed, before: Totals::default() };
+        let mut links = Vec::new();
+        for row in evidence.of(&POSTING) {
+            let own = journal.remove(POSTING.text(row, "posting_id")).unwrap_or_default();
+            if let Some(what) = chain.step(row, &own) {
+                self.find(&POSTING, row, what);
+            }
+            let link = self.read_link(row, &own);
+            records.check(self, &link);
+            if let Err(what) = money.add(&link) {
+                self.find(&POSTING, row, what);
+            }
+            sealing.pass(&chain, money.totals, self.proof, seals);
+            links.push(link);
+        }
+        sealing.end(self.proof, seals);
+        for row in journal.into_values().flatten() {
+            self.find(&JOURNAL, row, "belongs to no posting of its budget");
+        }
+        records.finish(self);
+        links
+    }
+
+    fn read_link(&mut self, row: &'a [Value], lines: &[&[Value]]) -> Link<'a> {
+        if let Err(corrupt) = read_posting(row) {
+            self.proof.find_corrupt(&corrupt);
+        }
+        let mut transfers = Vec::new();
+        for line in lines {
+            match read_transfer(line) {
+                Ok((_, transfer)) => transfers.push(transfer),
+                Err(corrupt) => self.proof.find_corrupt(&corrupt),
+            }
+        }
+        Link { row, kind: PostingKind::from_word(POSTING.text(row, "kind")), transfers }
+    }
+
+    /// The budget's own row: the end of the chain, and the agreement that started last.
+    fn check_head(&mut self, links: &[Link<'_>]) {
+        let Some(budget) = self.evidence.of(&BUDGET).first() else { return };
+        let (seq, posting, hash) = match links.last() {
+            Some(last) => {
+                let id = Value::from(last.text("posting_id"));
+                (POSTING.number(last.row, "seq"), id, Value::from(last.text("hash")))
+            }
+            None => (0, Value::Null, Digest::ZERO.into()),
+        };
+        let agreed = links.iter().rev().find(|link| link.kind == Some(PostingKind::Agreement));
+        let version = agreed.and_then(|link| link.text("subject").parse::<i64>().ok());
+        for (column, expected) in [
+            ("head_seq", Value::from(seq)),
+            ("head_posting", posting),
+            ("head_hash", hash),
+            ("agreement_version", version.into()),
+            ("currency", self.currency.into()),
+        ] {
+            if BUDGET.value(budget, column) != Some(&expected) {
+                self.find(&BUDGET, budget, format!("its {column} is not {expected:?}"));
+            }
+        }
+    }
+
+    fn check_currencies(&mut self) {
+        for (table, rows) in self.evidence.tables() {
+            let has_currency = table.columns.iter().any(|column| column.name == "currency");
+            // A decision may be a refusal of another currency.
+            if !has_currency || table.name == "decision" || table.name == BUDGET.name {
+                continue;
+            }
+            for row in rows {
+                if table.text(row, "currency") != self.currency {
+                    self.find(table, row, format!("its currency is not {}", self.currency));
+                }
+            }
+        }
+    }
+}
+
+/// The link that was passed last.
+#[derive(Debug)]
+struct Chain {
+    seq: i64,
+    id: Value,
+    hash: Digest,
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self { seq: 0, id: Value::Null, hash: Digest::ZERO }
+    }
+}
+
+impl Chain {
+    /// Passes the next link; says what is wrong with it.
+    ///
+    /// Goes on from what the row says, so that only rows are named that were changed.
+    fn step(&mut self, row: &[Value], lines: &[&[Value]]) -> Option<String> {
+        let seq = POSTING.number(row, "seq");
+        let expected = self.seq.saturating_add(1);
+        let computed = link_hash(self.hash, row, lines);
+        let stored = POSTING.text(row, "hash").parse();
+        let what = if seq != expected {
+            Some(format!("is link number {seq} where number {expected} must be"))
+        } else if POSTING.value(row, "previous_id") != Some(&self.id) {
+            Some("does not follow the posting before it".to_owned())
+        } else if stored.as_ref() != Ok(&computed) {
+            Some("it or its transfers were changed: its hash is another".to_owned())
+        } else {
+            None
+        };
+        self.seq = seq;
+        self.id = shown(POSTING.text(row, "posting_id"));
+        self.hash = stored.unwrap_or(computed);
+        what
+    }
+}
+
+/// The ends that seals saw, while the chain passes them.
+struct Sealing<'s> {
+    sealed: &'s [Sealed],
+    /// The totals at the end that was passed last.
+    before: Totals,
+}
+
+impl Sealing<'_> {
+    fn pass(&mut self, chain: &Chain, totals: Totals, proof: &mut Proof, seals: &mut Seals) {
+        while let [next, rest @ ..] = self.sealed {
+            if next.seq > chain.seq {
+                return;
+            }
+            if next.seq != chain.seq || next.hash != chain.hash {
+                let what = format!("link {} is not the one that was sealed", next.seq);
+                proof.find("seal", seals.key(*next), what);
+            }
+            seals.moved(*next, totals.minus(self.before));
+            self.before = totals;
+            self.sealed = rest;
+        }
+    }
+
+    fn end(&self, proof: &mut Proof, seals: &Seals) {
+        for next in self.sealed {
+            let what = format!("link {} was sealed and is not there", next.seq);
+            proof.find("seal", seals.key(*next), what);
+        }
+    }
+}

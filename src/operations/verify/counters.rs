@@ -1,0 +1,166 @@
+//! Counters, recomputed from the purchases that count in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::book::{Inspection, Link};
+use super::money::ReadPurchase;
+use crate::domain::agreement::{Agreement, Scope, Term};
+use crate::domain::money::MoneyError;
+use crate::domain::money::limit::{CounterKey, Limit};
+use crate::domain::time::period::Period;
+use crate::ledger::account::Account;
+use crate::ledger::posting::{PostingKind, Transfer};
+use crate::ledger::record::agreement::{AGREEMENT, TERM, read_agreement};
+use crate::ledger::record::purchase::PURCHASE;
+use crate::ledger::record::row::{CorruptRow, Reader, Value};
+use crate::store::{BUDGET, COUNTER};
+
+/// An amount in minor units, and how many purchases.
+type Used = (i128, i128);
+
+impl<'a> Inspection<'a> {
+    /// Compares every counter with the purchases that count in it, and looks for missing ones.
+    pub(super) fn check_counters(&mut self, links: &[Link<'a>], purchases: &[ReadPurchase<'a>]) {
+        let Some(budget) = self.evidence.of(&BUDGET).first() else { return };
+        let agreement = match self.agreement_in_force(budget) {
+            Ok(agreement) => agreement,
+            Err(corrupt) => return self.proof.find_corrupt(&corrupt),
+        };
+        let kept = agreement.as_ref().map(kept_by).unwrap_or_default();
+        let mut sums = self.sums(&kept, purchases);
+        for row in self.evidence.of(&COUNTER) {
+            let key = match read_key(row) {
+                Ok(key) => key,
+                Err(corrupt) => {
+                    self.proof.find_corrupt(&corrupt);
+                    continue;
+                }
+            };
+            let is_first = key.period.first_day(key.first_day) == key.first_day;
+            if !is_first || !kept.contains(&(key.scope.clone(), key.period)) {
+                self.find(&COUNTER, row, "no term in force counts in it");
+                continue;
+            }
+            let (amount, count) = sums.remove(&key).unwrap_or_default();
+            let stored = (COUNTER.number(row, "amount_minor"), COUNTER.number(row, "purchases"));
+            if (i128::from(stored.0), i128::from(stored.1)) != (amount, count) {
+                let what = format!("says {stored:?}, and purchases come to ({amount}, {count})");
+                self.find(&COUNTER, row, what);
+            }
+        }
+        let begun = begun_since_the_agreement(links, purchases, &kept);
+        for (key, used) in sums {
+            if used != (0, 0) && begun.contains(&key) {
+                let CounterKey { scope, period, first_day } = key;
+                let budget = &self.evidence.budget;
+                let key = format!("{budget}/{scope}/{}/{first_day}", period.word());
+                self.proof.find(COUNTER.name, key, format!("must be {used:?} and is not there"));
+            }
+        }
+    }
+
+    fn agreement_in_force(&self, budget: &[Value]) -> Result<Option<Agreement>, CorruptRow> {
+        let version = BUDGET.number(budget, "agreement_version");
+        let is_it = |row: &&Vec<Value>| AGREEMENT.number(row, "version") == version;
+        let (Some(row), Ok(currency)) =
+            (self.evidence.of(&AGREEMENT).iter().find(is_it), self.currency.parse())
+        else {
+            return Ok(None);
+        };
+        let terms = self.evidence.of(&TERM).iter();
+        let terms: Vec<_> =
+            terms.filter(|term| TERM.number(term, "version") == version).cloned().collect();
+        read_agreement(row, &terms, currency).map(Some)
+    }
+
+    fn sums(
+        &mut self,
+        kept: &BTreeSet<(Scope, Period)>,
+        purchases: &[ReadPurchase<'_>],
+    ) -> BTreeMap<CounterKey, Used> {
+        let mut sums = BTreeMap::new();
+        for read in purchases {
+            if let Err(error) = count(read, kept, &mut sums) {
+                self.find(&PURCHASE, read.row, format!("cannot be counted: {error}"));
+            }
+        }
+        sums
+    }
+}
+
+fn count(
+    read: &ReadPurchase<'_>,
+    kept: &BTreeSet<(Scope, Period)>,
+    sums: &mut BTreeMap<CounterKey, Used>,
+) -> Result<(), MoneyError> {
+    let (purchase, counted) = (&read.purchase, &read.purchase.counted);
+    if !purchase.committed()?.is_positive() {
+        return Ok(());
+    }
+    let counted_amount = purchase.counted_amount()?;
+    for (scope, period) in kept.iter().filter(|(scope, _)| counted.is_within(scope)) {
+        let amount = counted.amount_in(scope, counted_amount)?;
+        let (sum, purchases) = sums.entry(counted.counter(scope, *period)).or_default();
+        *sum = sum.saturating_add(i128::from(amount.minor()));
+        *purchases = purchases.saturating_add(1);
+    }
+    Ok(())
+}
+
+/// The scopes and periods that `agreement` counts.
+fn kept_by(agreement: &Agreement) -> BTreeSet<(Scope, Period)> {
+    let of_term = |term: &Term| {
+        let periods: Vec<_> = term.limits().iter().filter_map(Limit::period).collect();
+        periods.into_iter().map(|period| (term.scope().clone(), period)).collect::<Vec<_>>()
+    };
+    agreement.terms.iter().flat_map(of_term).collect()
+}
+
+/// The counters that must be there: those of purchases that were first seen, and committed at
+/// once, under the agreement in force.
+///
+/// Others may be missing: a counter of an earlier period is not begun in hindsight.
+fn begun_since_the_agreement(
+    links: &[Link<'_>],
+    purchases: &[ReadPurchase<'_>],
+    kept: &BTreeSet<(Scope, Period)>,
+) -> BTreeSet<CounterKey> {
+    let started = links.iter().rposition(|link| link.kind == Some(PostingKind::Agreement));
+    let before = started.map_or(0, |index| index.saturating_add(1));
+    let mut seen: BTreeSet<&str> =
+        links.iter().take(before).map(|link| link.text("purchase_id")).collect();
+    let mut committed_at_once = BTreeSet::new();
+    for link in links.iter().skip(before) {
+        let purchase = link.text("purchase_id");
+        if seen.insert(purchase) && link.transfers.iter().any(commits) {
+            committed_at_once.insert(purchase);
+        }
+    }
+    let mut keys = BTreeSet::new();
+    for read in purchases {
+        if !committed_at_once.contains(PURCHASE.text(read.row, "purchase_id")) {
+            continue;
+        }
+        let counted = &read.purchase.counted;
+        let within = kept.iter().filter(|(scope, _)| counted.is_within(scope));
+        keys.extend(within.map(|(scope, period)| counted.counter(scope, *period)));
+    }
+    keys
+}
+
+/// Whether a transfer holds or captures money: a refund counts in nothing.
+const fn commits(transfer: &Transfer) -> bool {
+    matches!(transfer.to(), Account::PotHeld(_) | Account::Clearing(_))
+}
+
+/// Reads a counter's key; its text must be exactly what the key prints as.
+fn read_key(row: &[Value]) -> Result<CounterKey, CorruptRow> {
+    let mut reader = Reader::new(&COUNTER, row);
+    reader.skip();
+    reader.skip();
+    let scope = reader.word(|text| text.parse().ok().filter(|s: &Scope| s.to_string() == text))?;
+    let period = reader.word(Period::from_word)?;
+    let first_day = reader
+        .word(|text| text.parse().ok().filter(|day: &jiff::civil::Date| day.to_string() == text))?;
+    Ok(CounterKey { scope, period, first_day })
+}

@@ -1,0 +1,228 @@
+//! The proof: everything that the database says about money, recomputed from the chains.
+//!
+//! Each budget is judged on its own: its chain link by link, the records that the links vouch for
+//! (both ways), then its purchases, pots and counters from the journal alone. None of the code
+//! that writes balances is used to check them. Seals are judged last.
+
+mod book;
+mod counters;
+mod money;
+mod permissions;
+mod records;
+mod seals;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use self::book::Inspection;
+use self::seals::Seals;
+use crate::domain::id::ProgrammeId;
+use crate::ledger::posting::{POSTING, PostingKind};
+use crate::ledger::record::event::{ISSUER_EVENT, PRESENTMENT};
+use crate::ledger::record::row::{CorruptRow, Table, Value, key_of};
+use crate::store::{Evidence, Standing, Store, StoreError, Tx};
+
+/// What was looked at, and everything that is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Proof {
+    pub counts: Counts,
+    /// The first broken row first, budget by budget in the order of the chain. At most
+    /// [`Proof::MOST_LISTED`].
+    pub findings: Vec<Finding>,
+    /// How many more there are.
+    pub unlisted: u64,
+}
+
+/// How many rows were proved, by table.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counts(BTreeMap<&'static str, u64>);
+
+/// A row that is not what it must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    pub table: &'static str,
+    /// The row's primary key.
+    pub key: String,
+    /// What is wrong with it, in a sentence.
+    pub what: String,
+}
+
+/// Proves the ledger of `programme`, or of every programme: of each in one snapshot.
+///
+/// # Errors
+///
+/// [`StoreError`] when the database cannot be read. What is wrong in the rows is no error but a
+/// [`Finding`].
+pub async fn verify(store: &Store, programme: Option<&ProgrammeId>) -> Result<Proof, StoreError> {
+    let programmes = match programme {
+        Some(programme) => vec![programme.to_string()],
+        None => store.snapshot().await?.programmes_with_rows().await?,
+    };
+    let mut proof = Proof::default();
+    for programme in &programmes {
+        let mut snapshot = store.snapshot().await?;
+        verify_programme(&mut snapshot, programme, &mut proof).await?;
+    }
+    // Behind everything: what was committed meanwhile is there by now.
+    proof.compare(&store.standing().await?, programme);
+    Ok(proof)
+}
+
+async fn verify_programme(
+    tx: &mut Tx,
+    programme: &str,
+    proof: &mut Proof,
+) -> Result<(), StoreError> {
+    let mut scan = tx.scan_evidence(programme).await?;
+    let currency = tx.usual_currency(programme).await?.unwrap_or_default();
+    let mut seals = Seals::read(tx, programme, proof).await?;
+    while let Some(evidence) = tx.next_evidence(&mut scan).await? {
+        let events = events_of(tx, programme, &evidence).await?;
+        let heads = seals.take_heads(&evidence.budget);
+        Inspection::new(&evidence, &events, &currency, proof).run(&heads, &mut seals);
+    }
+    seals.finish(programme, &currency, proof);
+    let (strays, events) = tx.events_without_posting(programme).await?;
+    proof.counts.add(&ISSUER_EVENT, u64::try_from(events).unwrap_or_default());
+    for key in strays {
+        let key = format!("{programme}/{key}");
+        proof.find(ISSUER_EVENT.name, key, "says it is in the books, but no posting books it");
+    }
+    Ok(())
+}
+
+/// The issuers' messages that the postings of a budget speak of, by `connection/reference`.
+type Events = BTreeMap<String, Vec<Value>>;
+
+async fn events_of(
+    tx: &mut Tx,
+    programme: &str,
+    evidence: &Evidence,
+) -> Result<Events, StoreError> {
+    let messages = evidence.of(&POSTING).iter().filter_map(|row| {
+        let kind = PostingKind::from_word(POSTING.text(row, "kind"));
+        let is_message = matches!(kind, Some(PostingKind::Standing | PostingKind::Dispute));
+        is_message.then(|| POSTING.text(row, "subject").split_once('/')).flatten()
+    });
+    let presentments = evidence.of(&PRESENTMENT).iter().map(|row| {
+        (PRESENTMENT.text(row, "connection_id"), PRESENTMENT.text(row, "event_reference"))
+    });
+    let mut keys: Vec<_> = messages.chain(presentments).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let rows = tx.events_with(programme, &keys).await?;
+    Ok(rows.into_iter().map(|row| (reference_of(&ISSUER_EVENT, &row), row)).collect())
+}
+
+/// `connection/reference`: how postings name messages.
+fn reference_of(table: &Table, row: &[Value]) -> String {
+    format!("{}/{}", table.text(row, "connection_id"), table.text(row, "reference"))
+}
+
+/// The primary key of a row: its texts, and the numbers that tables of lines and versions have.
+fn name_of(table: &Table, row: &[Value]) -> String {
+    let numbers: &[&str] = match table.name {
+        "journal" => &["line"],
+        "agreement" => &["version"],
+        "term" => &["version", "position"],
+        _ => &[],
+    };
+    let numbers = numbers.iter().map(|number| table.number(row, number).to_string());
+    [key_of(table, row)].into_iter().chain(numbers).collect::<Vec<_>>().join("/")
+}
+
+impl Proof {
+    /// The most findings that are listed one by one.
+    pub const MOST_LISTED: usize = 100;
+
+    /// Whether everything is as it must be.
+    pub const fn is_clean(&self) -> bool {
+        self.findings.is_empty() && self.unlisted == 0
+    }
+
+    /// For people: what was counted, and whether the ledger is proved, or its first broken row.
+    pub fn to_text(&self) -> String {
+        let counts: Vec<_> =
+            self.counts.0.iter().map(|(t, count)| format!("{count} {t}")).collect();
+        let mut text = format!("rows looked at: {}\n", counts.join(", "));
+        let Some(first) = self.findings.first() else {
+            text.push_str("the ledger is proved\n");
+            return text;
+        };
+        let listed = u64::try_from(self.findings.len()).unwrap_or(u64::MAX);
+        let all = listed.saturating_add(self.unlisted);
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "the ledger is NOT proved: {all} found; the first broken row:");
+        let _ = writeln!(text, "{} {}: {}", first.table, first.key, first.what);
+        text
+    }
+
+    /// For machines: one JSON object.
+    pub fn to_json(&self) -> String {
+        let json = serde_json::json!({
+            "proved": self.is_clean(),
+            "counts": self.counts.0,
+            "findings": self.findings,
+            "unlisted": self.unlisted,
+        });
+        json.to_string()
+    }
+
+    /// What is there may be right, and be less than there was: the mark remembers the newest posting.
+    fn compare(&mut self, standing: &Standing, programme: Option<&ProgrammeId>) {
+        const MARK: &str = "mark";
+        match standing {
+            Standing::Behind(marked) => {
+                let is_asked_about = programme.is_none_or(|asked| *asked == marked.programme);
+                let key = format!("{}/{}", marked.programme, marked.posting);
+                if is_asked_about && !self.is_named(&key) {
+                    let what = "was committed as the mark beside the database knows, and is not \
+                                here as it was: newer rows were lost, or an older copy was put \
+                                back; see sayso doctor";
+                    self.find(MARK, key, what);
+                }
+            }
+            Standing::Unreadable(why) => {
+                let what = format!("cannot be read, so newer rows may be missing: {why}");
+                self.find(MARK, "beside the database".to_owned(), what);
+            }
+            Standing::NotKept | Standing::Fresh | Standing::Level(_) => {}
+        }
+    }
+
+    /// Whether something was found wrong with the row that has this key.
+    fn is_named(&self, key: &str) -> bool {
+        self.findings.iter().any(|finding| finding.key == key)
+    }
+
+    fn find(&mut self, table: &'static str, key: String, what: impl Into<String>) {
+        if self.findings.len() < Self::MOST_LISTED {
+            self.findings.push(Finding { table, key, what: what.into() });
+        } else {
+            self.unlisted = self.unlisted.saturating_add(1);
+        }
+    }
+
+    fn find_row(&mut self, table: &'static Table, row: &[Value], what: impl Into<String>) {
+        self.find(table.name, name_of(table, row), what);
+    }
+
+    fn find_corrupt(&mut self, corrupt: &CorruptRow) {
+        let CorruptRow { table, column, found, key } = corrupt;
+        self.find(table, key.clone(), format!("its {column} cannot be read: {found:?}"));
+    }
+}
+
+impl Counts {
+    /// How many rows of `table` were proved.
+    pub fn of(&self, table: &str) -> u64 {
+        self.0.get(table).copied().unwrap_or_default()
+    }
+
+    fn add(&mut self, table: &Table, rows: u64) {
+        let count = self.0.entry(table.name).or_default();
+        *count = count.saturating_add(rows);
+    }
+}

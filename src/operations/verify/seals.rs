@@ -1,0 +1,117 @@
+//! Seals: numbered without a gap, each root over the one before, each sealed end still a link of
+//! its chain, and the totals what the journals said at those ends.
+
+use std::collections::BTreeMap;
+
+use super::Proof;
+use super::money::Totals;
+use crate::ledger::record::row::Digest;
+use crate::ledger::seal::totals_line;
+use crate::ledger::seal::{SEAL, read_seal, seal_root};
+use crate::store::{StoreError, Tx};
+
+/// What the seals of one programme say, while the chains are walked.
+#[derive(Debug, Default)]
+pub(super) struct Seals {
+    heads: BTreeMap<String, Vec<Sealed>>,
+    said: Vec<Said>,
+}
+
+/// The end of one chain, as one seal has it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sealed {
+    pub(super) seq: i64,
+    pub(super) hash: Digest,
+    /// Which seal, by its place among all.
+    seal: usize,
+}
+
+/// What one seal says about totals, and by how much the chains moved them since the one before.
+#[derive(Debug)]
+struct Said {
+    key: String,
+    totals: String,
+    moved: Totals,
+}
+
+impl Seals {
+    /// Reads the seals of `programme`, checking their numbers and roots.
+    pub(super) async fn read(
+        tx: &mut Tx,
+        programme: &str,
+        proof: &mut Proof,
+    ) -> Result<Self, StoreError> {
+        let mut seals = Self::default();
+        let (mut last, mut root, mut expected) = (i64::MIN, Digest::ZERO, 1_i64);
+        loop {
+            let page = tx.seals_after(programme, last).await?;
+            if page.is_empty() {
+                return Ok(seals);
+            }
+            for row in &page {
+                last = SEAL.number(row, "number");
+                proof.counts.add(&SEAL, 1);
+                if last != expected {
+                    proof.find_row(&SEAL, row, format!("is number {last} in place {expected}"));
+                }
+                expected = last.saturating_add(1);
+                let computed = seal_root(root, row);
+                let stored = SEAL.text(row, "root").parse();
+                if stored.as_ref() != Ok(&computed) {
+                    let what = "its root is not that of its content behind the seal before";
+                    proof.find_row(&SEAL, row, what);
+                }
+                root = stored.unwrap_or(computed);
+                match read_seal(row) {
+                    Ok(seal) => seals.add(super::name_of(&SEAL, row), seal),
+                    Err(corrupt) => proof.find_corrupt(&corrupt),
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, key: String, seal: crate::ledger::seal::Seal) {
+        let place = self.said.len();
+        for head in seal.heads {
+            let sealed = Sealed { seq: head.seq, hash: head.hash, seal: place };
+            self.heads.entry(head.budget.to_string()).or_default().push(sealed);
+        }
+        self.said.push(Said { key, totals: seal.totals, moved: Totals::default() });
+    }
+
+    /// Where the chain of `budget` ended in the seals that saw it grow, in order.
+    pub(super) fn take_heads(&mut self, budget: &str) -> Vec<Sealed> {
+        self.heads.remove(budget).unwrap_or_default()
+    }
+
+    /// The key of the seal that says `sealed`.
+    pub(super) fn key(&self, sealed: Sealed) -> String {
+        self.said.get(sealed.seal).map(|said| said.key.clone()).unwrap_or_default()
+    }
+
+    /// Adds what one chain moved up to an end that is sealed, since the end that was sealed before.
+    pub(super) fn moved(&mut self, sealed: Sealed, totals: Totals) {
+        if let Some(said) = self.said.get_mut(sealed.seal) {
+            said.moved = said.moved.plus(totals);
+        }
+    }
+
+    /// Checks what only all chains together can tell.
+    pub(super) fn finish(self, programme: &str, currency: &str, proof: &mut Proof) {
+        for (budget, heads) in &self.heads {
+            for sealed in heads {
+                let what = format!("seals {budget}, which is no budget of {programme}");
+                proof.find(SEAL.name, self.key(*sealed), what);
+            }
+        }
+        let mut totals = Totals::default();
+        for said in self.said {
+            totals = totals.plus(said.moved);
+            let proved = totals_line(currency, totals.list());
+            if said.totals != proved {
+                let what = format!("its totals are not what the chains say: {proved}");
+                proof.find(SEAL.name, said.key, what);
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Asking for a one-time OK, answering, looking again: one use case, one transaction.
+//!
+//! Each locks the budget, admits whoever acts, lets the domain say what the next state is, and writes
+//! it with a compare-and-set, with the act and with what must be told. The caller commits.
+
+mod answer;
+mod appeal;
+mod appealable;
+mod ask;
+mod late;
+mod safety;
+mod signals;
+mod telling;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::agreement::Agreement;
+use crate::domain::ask::clock::AskClock;
+use crate::domain::ask::permission::Permission;
+use crate::domain::ask::{Wanted, cooling_days};
+use crate::domain::id::{BudgetId, ProgrammeId, WorkerId};
+use crate::domain::money::Currency;
+use crate::domain::shop::merchant::{Category, Kinds};
+use crate::domain::time::working_time::WorkingTime;
+use crate::people::members::ActError;
+use crate::platform::ids::NewIds;
+use crate::programme::directory::{Directory, Programme};
+use crate::store::{BookWanted, StoreError, Tx};
+
+pub use answer::{Answering, answer, look_at, pass_on, see, suggest};
+pub use appeal::{AppealAnswering, answer_appeal, appeal, appeal_late, take_back_appeal};
+pub use appealable::appealable;
+pub use ask::{About, Wish, ask, take_back};
+pub use late::step_up;
+pub use safety::{Talked, choose_quiet_word, hand_card, hear, talk};
+pub use signals::worth_a_talk;
+
+/// The most characters that somebody can say with an ask or an answer.
+const WORDS_MOST: usize = 500;
+
+/// What every use case needs beside the transaction.
+#[derive(Debug, Clone, Copy)]
+pub struct Desk<'a> {
+    pub directory: &'a Directory,
+    pub ids: &'a NewIds,
+}
+
+/// A budget that is locked, with what holds for it now.
+#[derive(Debug)]
+struct Room {
+    programme_id: ProgrammeId,
+    budget: BudgetId,
+    programme: Arc<Programme>,
+    agreement: Arc<Agreement>,
+    worker: WorkerId,
+    /// Those of the budget, as far back as they are kept.
+    permissions: Vec<Permission>,
+}
+
+impl Room {
+    /// Locks the budget of `person` and looks around.
+    async fn enter(
+        tx: &mut Tx,
+        desk: Desk<'_>,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<Self, ActError> {
+        let wanted = BookWanted {
+            programme: programme.clone(),
+            budget: budget.clone(),
+            purchases: BTreeSet::new(),
+        };
+        let mut books = tx.open_books(&[wanted], desk.directory.agreements()).await?;
+        let version =
+            books.settings_version(programme, budget).ok_or(ActError::NotThere("person"))?;
+        let open = books.get_mut(programme, budget).ok_or(ActError::NotThere("person"))?;
+        let owner = open.book.owner.take().ok_or(ActError::NotThere("person"))?;
+        let worker = owner.worker.parse().map_err(|_| ActError::NotThere("worker"))?;
+        Ok(Self {
+            programme_id: programme.clone(),
+            budget: budget.clone(),
+            programme: desk.directory.version(programme, version).await?,
+            agreement: owner.agreement,
+            worker,
+            permissions: std::mem::take(&mut open.book.permissions),
+        })
+    }
+
+    /// Gives a permission, and forgets those that ended long before.
+    async fn give(&self, tx: &mut Tx, permission: &Permission) -> Result<(), StoreError> {
+        let (programme, budget) = (&self.programme_id, &self.budget);
+        tx.add_permission(programme, budget, permission).await?;
+        tx.forget_permissions(programme, budget, permission.forgets()).await
+    }
+
+    fn currency(&self) -> Currency {
+        self.programme.settings.currency
+    }
+
+    fn worker_name(&self) -> &str {
+        self.programme.worker_name(&self.worker)
+    }
+
+    fn working(&self) -> WorkingTime<'_> {
+        WorkingTime { hours: &self.programme.settings.hours, zone: self.programme.zone() }
+    }
+
+    fn clock(&self) -> AskClock<'_> {
+        let hours = self.programme.settings.asks.answer_hours;
+        AskClock {
+            working: self.working(),
+            answer_within: SignedDuration::from_hours(hours.into()),
+        }
+    }
+
+    fn today(&self, at: Timestamp) -> Date {
+        self.programme.zone().to_datetime(at).date()
+    }
+
+    /// For how many days a block that the person set on themselves outlasts a yes to what is `wanted`.
+    fn cooling_days(&self, wanted: Wanted<'_>) -> Option<u32> {
+        cooling_days(&self.agreement, &self.programme.rules, wanted)
+    }
+
+    /// Whether no money of this person may ever buy such things.
+    fn is_barred(&self, category: &Category, at: Timestamp) -> bool {
+        let (streams, kinds) = (&self.programme.settings.streams, Kinds::only(category));
+        self.agreement.barred(streams, kinds, self.today(at)).is_some()
+    }
+}
+
+/// What somebody wants to say, if anything.
+fn said(words: Option<&str>) -> Result<Option<String>, ActError> {
+    let words = words.map(str::trim).filter(|words| !words.is_empty());
+    match words {
+        Some(words) if words.chars().count() > WORDS_MOST => {
+            Err(ActError::invalid("words", format!("write {WORDS_MOST} characters or fewer")))
+        }
+        Some(words) if words.chars().any(|c| c.is_control() && c != '\n') => {
+            Err(ActError::invalid("words", "take out what cannot be seen"))
+        }
+        Some(_) | None => Ok(words.map(str::to_owned)),
+    }
+}

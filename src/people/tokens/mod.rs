@@ -1,0 +1,268 @@
+//! Our own tokens: short texts, signed with Ed25519, that say which account is calling.
+//!
+//! A token says who calls, never what they may do: that is read where the act is written. It names
+//! no key but by a fingerprint that is looked up among our own, and nothing in it is believed before
+//! its signature was checked.
+
+mod keys;
+mod name;
+mod verify;
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use jsonwebtoken::{Algorithm, Header, encode};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep_until};
+
+use crate::domain::id::{MemberId, ProgrammeId};
+use crate::platform::ids::NewIds;
+use crate::store::{Store, StoreError};
+
+use keys::Keys;
+pub use keys::{KeyState, RotateError, TokenKey};
+pub use name::Recognised;
+use name::TokenName;
+pub use verify::RefusedToken;
+
+/// Who issues our tokens, where the settings name nobody else.
+pub const ISSUER: &str = "sayso";
+/// How long a token lives.
+pub const LIFETIME: SignedDuration = SignedDuration::from_mins(10);
+/// How far clocks may be apart.
+pub const LEEWAY: SignedDuration = SignedDuration::from_secs(30);
+/// A key is shown to others for this long before it signs.
+pub const SHOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
+/// The kind of our tokens (RFC 9068): nothing else that is signed with these keys passes for one.
+const KIND: &str = "at+jwt";
+/// How old the keys in memory may be.
+const KEYS_FOR: Duration = Duration::from_secs(1);
+/// Unknown keys are looked for no more often than this, whoever invents them.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// What a token says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Claims {
+    iss: String,
+    aud: String,
+    sub: String,
+    programme: String,
+    jti: String,
+    iat: i64,
+    nbf: i64,
+    exp: i64,
+}
+
+/// A token that was found good: which account calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bearer {
+    pub programme: ProgrammeId,
+    pub member: MemberId,
+    /// The token's own name, for revoking it.
+    pub token: String,
+    pub expires_at: Timestamp,
+}
+
+/// A new token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issued {
+    pub text: String,
+    /// Its own name, for revoking it.
+    pub token: String,
+    pub expires_at: Timestamp,
+}
+
+/// Why no token could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It was sealed with another key than the one at hand, or was changed.
+    #[error(
+        "the key that signs tokens cannot be opened: check SAYSO_KEY or SAYSO_KEY_FILE; \
+         `sayso keys rotate --now` makes new keys"
+    )]
+    Sealed,
+    #[error("the key could not be used")]
+    Key(#[from] jsonwebtoken::errors::Error),
+    #[error("no key could be made: the system gives no random numbers")]
+    NoRandomness,
+    #[error("there is no such account in this programme, or it has ended")]
+    NoSuchMember,
+}
+
+/// Makes tokens and checks them, with the keys of the database. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    store: Store,
+    issuer: Arc<str>,
+    known: Arc<RwLock<Option<Known>>>,
+    reading: Arc<Mutex<()>>,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    keys: Arc<Keys>,
+    read_at: Instant,
+}
+
+impl Tokens {
+    /// Tokens of `issuer`, with the keys of `store`.
+    pub fn new(store: Store, issuer: &str) -> Self {
+        Self { store, issuer: issuer.into(), known: Arc::default(), reading: Arc::default() }
+    }
+
+    /// Whom tokens are for: this issuer's API.
+    fn audience(&self) -> String {
+        format!("{}/v1", self.issuer)
+    }
+
+    /// Makes a token for an account that may be used. The first keys are made when they are needed.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::NoSuchMember`] when there is no such account, or it has ended.
+    pub async fn issue(
+        &self,
+        ids: &NewIds,
+        programme: &ProgrammeId,
+        member: &MemberId,
+        now: Timestamp,
+    ) -> Result<Issued, IssueError> {
+        if self.store.may_sign_in(programme, member, "").await? != Some(true) {
+            return Err(IssueError::NoSuchMember);
+        }
+        let mut keys = self.keys_of_late().await?;
+        if keys.current().is_none() {
+            keys::make_first(&self.store, now).await?;
+            keys = self.keys_read_after(Instant::now()).await?;
+        }
+        let key = keys.current().ok_or(StoreError::Contended("token_key"))?;
+        let token = TokenName::new(ids.next(now), key, programme).ok_or(IssueError::Sealed)?;
+        let token = token.to_string();
+        let seconds = now.as_second();
+        let expires = seconds.saturating_add(LIFETIME.as_secs());
+        let claims = Claims {
+            iss: self.issuer.as_ref().to_owned(),
+            aud: self.audience(),
+            sub: member.to_string(),
+            programme: programme.to_string(),
+            jti: token.clone(),
+            iat: seconds,
+            nbf: seconds,
+            exp: expires,
+        };
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.typ = Some(KIND.to_owned());
+        header.kid = Some(key.id.clone());
+        let text = encode(&header, &claims, &key.signing()?)?;
+        let expires_at = Timestamp::from_second(expires).unwrap_or(now);
+        Ok(Issued { text, token, expires_at })
+    }
+
+    /// Checks a token: the form, the key, the signature and the claims. Whether its account may
+    /// still be used, and whether it was revoked, says the store.
+    pub async fn verify(&self, text: &str, now: Timestamp) -> Result<Bearer, VerifyError> {
+        let unchecked = verify::Unchecked::read(text)?;
+        let keys = self.keys_of_late().await?;
+        let known = keys.live(unchecked.key_id(), now);
+        let checked = if let Some(key) = known {
+            unchecked.check(key, &self.issuer, &self.audience(), now)
+        } else {
+            // Another process may have made a key since.
+            let keys = self.keys_read_after(Instant::now()).await?;
+            let key = keys.live(unchecked.key_id(), now).ok_or(RefusedToken::UnknownKey)?;
+            unchecked.check(key, &self.issuer, &self.audience(), now)
+        };
+        Ok(checked?)
+    }
+
+    /// The token of a programme that `text` is: a whole token, or its own name. None if none of the keys
+    /// that there are made it. It may have run out.
+    pub async fn recognise(
+        &self,
+        programme: &ProgrammeId,
+        text: &str,
+    ) -> Result<Option<Recognised>, StoreError> {
+        let keys = self.keys_of_late().await?;
+        let of_name = |name: &str| {
+            let name: TokenName = name.parse().ok()?;
+            keys.all().iter().any(|key| name.is_of(key, programme)).then(|| name.recognised())
+        };
+        let Ok(unchecked) = verify::Unchecked::read(text) else { return Ok(of_name(text)) };
+        let key = keys.all().iter().find(|key| key.id == unchecked.key_id());
+        let claims = key.and_then(|key| unchecked.claims(key, &self.issuer, &self.audience()).ok());
+        let ours = claims.filter(|claims| claims.programme == programme.as_str());
+        Ok(ours.and_then(|claims| {
+            let expires_at = Timestamp::from_second(claims.exp).ok()?;
+            Some(Recognised { token: claims.jti, expires_at })
+        }))
+    }
+
+    /// Every key that a token may be signed with now, or will be soon.
+    pub async fn keys(&self, now: Timestamp) -> Result<Vec<TokenKey>, StoreError> {
+        let keys = self.keys_of_late().await?;
+        Ok(keys.all().iter().filter(|key| key.is_live(now)).cloned().collect())
+    }
+
+    /// Takes the next step with the keys: the next one signs from now on, and a new next one is
+    /// shown. The first time it makes both.
+    ///
+    /// # Errors
+    ///
+    /// [`RotateError::TooSoon`] when the next key has not been shown for a day, unless `haste` says
+    /// that a key is not safe any more.
+    pub async fn rotate(&self, now: Timestamp, haste: Haste) -> Result<(), RotateError> {
+        keys::rotate(&self.store, now, haste).await?;
+        self.keys_read_after(Instant::now()).await?;
+        Ok(())
+    }
+
+    async fn keys_of_late(&self) -> Result<Arc<Keys>, StoreError> {
+        match self.in_memory() {
+            Some(known) if known.read_at.elapsed() < KEYS_FOR => Ok(known.keys),
+            Some(_) | None => self.keys_read_after(Instant::now()).await,
+        }
+    }
+
+    /// The keys as they were at `moment` or later: whoever waits for the same reading shares it.
+    async fn keys_read_after(&self, moment: Instant) -> Result<Arc<Keys>, StoreError> {
+        let _reading = self.reading.lock().await;
+        if let Some(known) = self.in_memory() {
+            if known.read_at >= moment {
+                return Ok(known.keys);
+            }
+            sleep_until(known.read_at.checked_add(LOOK_EVERY).unwrap_or(known.read_at)).await;
+        }
+        let read_at = Instant::now();
+        let keys = Arc::new(Keys::read(self.store.token_keys().await?));
+        let known = Known { keys: Arc::clone(&keys), read_at };
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(known);
+        Ok(keys)
+    }
+
+    fn in_memory(&self) -> Option<Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Whether a key must go at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Haste {
+    /// Others have the time to read the next key first.
+    None,
+    /// The current key is not safe any more.
+    Now,
+}
+
+/// Why a token is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    #[error(transparent)]
+    Refused(#[from] RefusedToken),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

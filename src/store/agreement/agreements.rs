@@ -1,0 +1,121 @@
+//! Agreements: read by version, and kept in memory, because a version never changes.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::domain::agreement::Agreement;
+use crate::domain::id::{BudgetId, ProgrammeId};
+use crate::domain::money::Currency;
+use crate::ledger::record::agreement::{AGREEMENT, TERM, read_agreement};
+use crate::ledger::record::row::{Reader, Table, Value, columns, shown};
+use crate::store::sql::batch::{Rows, read_row};
+use crate::store::{StoreError, Tx};
+
+/// A version of the agreement of a budget.
+pub(in crate::store) type AgreementKey = (ProgrammeId, BudgetId, u32);
+
+/// Agreements in memory. They never change, so they are never stale; they all go when
+/// there are too many.
+#[derive(Debug, Default)]
+pub struct Agreements(Mutex<BTreeMap<AgreementKey, Arc<Agreement>>>);
+
+impl Agreements {
+    const MOST: usize = 50_000;
+
+    pub(in crate::store) fn get(&self, key: &AgreementKey) -> Option<Arc<Agreement>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(key).map(Arc::clone)
+    }
+
+    /// The latest version of a budget's agreement that is known: most likely the one in force, but
+    /// only the budget's row says so.
+    pub fn latest(&self, programme: &ProgrammeId, budget: &BudgetId) -> Option<Arc<Agreement>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |version| (programme.clone(), budget.clone(), version);
+        known.range(of(0)..=of(u32::MAX)).next_back().map(|(_, agreement)| Arc::clone(agreement))
+    }
+
+    pub(in crate::store) fn keep(&self, key: AgreementKey, agreement: Arc<Agreement>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= Self::MOST {
+            known.clear();
+        }
+        known.insert(key, agreement);
+    }
+}
+
+impl Tx {
+    /// One version of an agreement.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when it is not there.
+    pub async fn read_agreement(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        version: u32,
+        currency: Currency,
+    ) -> Result<Arc<Agreement>, StoreError> {
+        let key = (programme.clone(), budget.clone(), version);
+        let mut found = self.read_agreements(&BTreeMap::from([(key.clone(), currency)])).await?;
+        found.remove(&key).ok_or(StoreError::Contended("agreement"))
+    }
+
+    /// The version of an agreement in force; none before the first.
+    pub async fn agreement_in_force(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        currency: Currency,
+    ) -> Result<Option<Arc<Agreement>>, StoreError> {
+        let sql = "SELECT agreement_version FROM budget \
+                   WHERE programme_id = $1 AND budget_id = $2";
+        let row = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
+        let Some(row) = row.fetch_optional(self.connection()).await? else { return Ok(None) };
+        let row = read_row(&row, columns![Number "agreement_version"])?;
+        match Reader::new(&AGREEMENT, &row).optional(Reader::small)? {
+            Some(version) => {
+                self.read_agreement(programme, budget, version, currency).await.map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The agreements `wanted`, with the currency of their budgets, as far as they exist.
+    pub(in crate::store) async fn read_agreements(
+        &mut self,
+        wanted: &BTreeMap<AgreementKey, Currency>,
+    ) -> Result<BTreeMap<AgreementKey, Arc<Agreement>>, StoreError> {
+        let row = |(programme, budget, version): &AgreementKey| {
+            vec![shown(programme), shown(budget), (*version).into()]
+        };
+        let keys: Vec<_> = wanted.keys().map(row).collect();
+        let statements = Arc::clone(&self.statements);
+        if keys.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let found = statements.agreements.fetch(self.connection(), &[&keys]).await?;
+        let [rows, mut found] =
+            <[Rows; 2]>::try_from(found).map_err(|_| StoreError::Contended("agreement"))?;
+        found.sort_by_key(|term| TERM.number(term, "position"));
+        let mut terms: BTreeMap<AgreementKey, Rows> = BTreeMap::new();
+        for term in found {
+            terms.entry(key_of(&TERM, &term)?).or_default().push(term);
+        }
+        let mut agreements = BTreeMap::new();
+        for row in &rows {
+            let key = key_of(&AGREEMENT, row)?;
+            let Some(currency) = wanted.get(&key) else { continue };
+            let terms = terms.remove(&key).unwrap_or_default();
+            agreements.insert(key, Arc::new(read_agreement(row, &terms, *currency)?));
+        }
+        Ok(agreements)
+    }
+}
+
+/// Both tables begin with programme, budget and version.
+fn key_of(table: &'static Table, row: &[Value]) -> Result<AgreementKey, StoreError> {
+    let mut reader = Reader::new(table, row);
+    Ok((reader.parsed()?, reader.parsed()?, reader.small()?))
+}

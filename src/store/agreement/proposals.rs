@@ -1,0 +1,434 @@
+//! Proposals, answers, and the versions that came of them.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use sqlx::AssertSqlSafe;
+
+use crate::domain::agreement::change::List;
+use crate::domain::agreement::proposal::{Consent, Proposal, State};
+use crate::domain::id::{BudgetId, MemberId, ProgrammeId, ProposalId};
+use crate::domain::money::Currency;
+use crate::ledger::record::agreement::{AGREEMENT, TERM, read_agreement};
+use crate::ledger::record::proposal::{
+    CONSENT, PROPOSAL, consent_row, list_from_text, list_text, proposal_row, read_consent,
+    read_proposal,
+};
+use crate::ledger::record::row::{Reader, Table, Value, columns, shown};
+use crate::store::programme::programmes::OnKnown;
+use crate::store::sql::batch::{Batch, names, read_row};
+use crate::store::{Store, StoreError, Tx};
+
+/// One version of an agreement, and when it started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionRow {
+    pub agreement: crate::domain::agreement::Agreement,
+    pub started_at: Timestamp,
+}
+
+/// A proposal or a draft whose time has run out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueProposal {
+    pub budget: BudgetId,
+    pub id: ProposalId,
+    pub open_until: Timestamp,
+}
+
+static AGREED: Table = Table {
+    name: "agreed_list",
+    columns: columns![Key "programme_id", Key "budget_id", Text "list"],
+};
+
+/// Proposals that wait and whose time has run out.
+static DUE: Table = Table {
+    name: "proposal",
+    columns: columns![Key "budget_id", Key "proposal_id", Number "open_until"],
+};
+
+impl Tx {
+    /// Adds a proposal.
+    pub async fn add_proposal(
+        &mut self,
+        programme: &ProgrammeId,
+        proposal: &Proposal,
+    ) -> Result<(), StoreError> {
+        let row = proposal_row(programme, proposal);
+        let insert = Batch::insert(self.statements.dialect, &PROPOSAL);
+        insert.execute(self.connection(), &[row]).await?;
+        Ok(())
+    }
+
+    /// Writes what has become of a proposal that was in the state `before`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when it is not in that state any more.
+    pub async fn change_proposal(
+        &mut self,
+        programme: &ProgrammeId,
+        proposal: &Proposal,
+        before: State,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE proposal SET state = $5, proposed_at = $6, not_before = $7, \
+                   open_until = $8, ended_at = $9, version = $10, base_version = $11, list = $12, \
+                   kind = $13 \
+                   WHERE programme_id = $1 AND budget_id = $2 AND proposal_id = $3 AND state = $4";
+        let written = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(proposal.budget.to_string())
+            .bind(proposal.id.to_string())
+            .bind(before.word())
+            .bind(proposal.state.word())
+            .bind(proposal.proposed_at.as_microsecond())
+            .bind(proposal.not_before.as_microsecond())
+            .bind(proposal.open_until.as_microsecond())
+            .bind(proposal.ended_at.map(Timestamp::as_microsecond))
+            .bind(proposal.version.map(i64::from))
+            .bind(i64::from(proposal.base_version))
+            .bind(list_text(&proposal.list))
+            .bind(proposal.kind.word())
+            .execute(self.connection())
+            .await?
+            .rows_affected();
+        if written == 1 { Ok(()) } else { Err(StoreError::Contended("proposal")) }
+    }
+
+    /// Adds one side's answer.
+    pub async fn add_consent(
+        &mut self,
+        programme: &ProgrammeId,
+        proposal: &Proposal,
+        consent: &Consent,
+    ) -> Result<(), StoreError> {
+        let row = consent_row(programme, proposal, consent);
+        let insert = Batch::insert(self.statements.dialect, &CONSENT);
+        insert.execute(self.connection(), &[row]).await?;
+        Ok(())
+    }
+
+    /// Puts `consent` in the place of what its side said before, which is kept.
+    pub async fn replace_consent(
+        &mut self,
+        programme: &ProgrammeId,
+        proposal: &Proposal,
+        consent: &Consent,
+    ) -> Result<(), StoreError> {
+        let columns = names(CONSENT.columns, "");
+        let of_side =
+            "WHERE programme_id = $1 AND budget_id = $2 AND proposal_id = $3 AND side = $4";
+        let keep = format!(
+            "INSERT INTO replaced_consent ({columns}, place_in_line) SELECT {columns}, \
+             (SELECT COUNT(*) FROM replaced_consent {of_side}) FROM consent {of_side}"
+        );
+        let drop = format!("DELETE FROM consent {of_side}");
+        for sql in [keep, drop] {
+            sqlx::query(AssertSqlSafe(sql))
+                .bind(programme.to_string())
+                .bind(proposal.budget.to_string())
+                .bind(proposal.id.to_string())
+                .bind(consent.side.word())
+                .execute(self.connection())
+                .await?;
+        }
+        self.add_consent(programme, proposal, consent).await
+    }
+
+    /// What the sides of a proposal said before they said something else, the oldest first.
+    pub async fn replaced_consents(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        id: ProposalId,
+    ) -> Result<Vec<Consent>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM replaced_consent WHERE programme_id = $1 AND budget_id = $2 \
+             AND proposal_id = $3 ORDER BY side, place_in_line",
+            names(CONSENT.columns, "")
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(id.to_string())
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(|row| Ok(read_consent(&read_row(row, CONSENT.columns)?)?.1)).collect()
+    }
+
+    /// The proposal called `id`, with its answers.
+    pub async fn proposal(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        id: ProposalId,
+        currency: Currency,
+    ) -> Result<Option<(Proposal, Vec<Consent>)>, StoreError> {
+        let condition = "AND proposal_id = $3 ORDER BY proposal_id";
+        let id = id.to_string();
+        let found = self.proposals_where(programme, budget, condition, &id, currency).await?;
+        Ok(self.with_consents(programme, budget, found).await?.pop())
+    }
+
+    /// The proposals of a budget that wait for an answer, without what was answered so far. The oldest
+    /// first.
+    pub async fn open_proposals(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        currency: Currency,
+    ) -> Result<Vec<Proposal>, StoreError> {
+        let condition = "AND state = $3 ORDER BY proposal_id";
+        let open = State::Open.word();
+        self.proposals_where(programme, budget, condition, open, currency).await
+    }
+
+    /// The proposals of a budget that a law forced, without what was answered. The oldest first.
+    pub async fn forced_proposals(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        currency: Currency,
+    ) -> Result<Vec<Proposal>, StoreError> {
+        let condition = "AND state = $3 AND kind = 'law' ORDER BY proposal_id";
+        let agreed = State::Agreed.word();
+        self.proposals_where(programme, budget, condition, agreed, currency).await
+    }
+
+    /// The proposals of a budget that somebody said no to after `since`, without what was answered.
+    pub async fn refused_proposals(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        since: Timestamp,
+        currency: Currency,
+    ) -> Result<Vec<Proposal>, StoreError> {
+        let since = since.as_microsecond();
+        let condition = format!("AND state = $3 AND ended_at > {since} ORDER BY proposal_id");
+        let refused = State::Refused.word();
+        self.proposals_where(programme, budget, &condition, refused, currency).await
+    }
+
+    /// How many drafts of a budget `member` keeps at a moment.
+    pub async fn drafts_kept(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        member: &MemberId,
+        at: Timestamp,
+    ) -> Result<usize, StoreError> {
+        let sql = "SELECT proposal_id FROM proposal WHERE programme_id = $1 AND budget_id = $2 \
+                   AND state = 'draft' AND proposed_by = $3 AND open_until > $4";
+        let rows = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(member.to_string())
+            .bind(at.as_microsecond())
+            .fetch_all(self.connection())
+            .await?;
+        Ok(rows.len())
+    }
+
+    /// The proposals of a budget, the newest first; those before `before`, if it is named.
+    pub async fn proposals_before(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        before: Option<ProposalId>,
+        most: u32,
+        currency: Currency,
+    ) -> Result<Vec<(Proposal, Vec<Consent>)>, StoreError> {
+        let condition = format!("AND proposal_id < $3 ORDER BY proposal_id DESC LIMIT {most}");
+        // After every identifier that there can be.
+        let before = before.map_or_else(|| "prop_g".to_owned(), |id| id.to_string());
+        let found = self.proposals_where(programme, budget, &condition, &before, currency).await?;
+        self.with_consents(programme, budget, found).await
+    }
+
+    async fn proposals_where(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        condition: &str,
+        value: &str,
+        currency: Currency,
+    ) -> Result<Vec<Proposal>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM proposal WHERE programme_id = $1 AND budget_id = $2 {condition}",
+            names(PROPOSAL.columns, "")
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(value.to_owned())
+            .fetch_all(self.connection())
+            .await?;
+        let read = |row| Ok(read_proposal(&read_row(row, PROPOSAL.columns)?, currency)?);
+        rows.iter().map(read).collect()
+    }
+
+    /// Adds the answers to proposals that lie beside each other.
+    async fn with_consents(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        proposals: Vec<Proposal>,
+    ) -> Result<Vec<(Proposal, Vec<Consent>)>, StoreError> {
+        let ids = || proposals.iter().map(|proposal| proposal.id);
+        let Some((first, last)) = ids().min().zip(ids().max()) else { return Ok(Vec::new()) };
+        let sql = format!(
+            "SELECT {} FROM consent WHERE programme_id = $1 AND budget_id = $2 \
+             AND proposal_id BETWEEN $3 AND $4 ORDER BY proposal_id, side",
+            names(CONSENT.columns, "")
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(first.to_string())
+            .bind(last.to_string())
+            .fetch_all(self.connection())
+            .await?;
+        let mut consents: BTreeMap<ProposalId, Vec<Consent>> = BTreeMap::new();
+        for row in &rows {
+            let (proposal, consent) = read_consent(&read_row(row, CONSENT.columns)?)?;
+            consents.entry(proposal).or_default().push(consent);
+        }
+        let answered = |proposal: Proposal| {
+            let consents = consents.remove(&proposal.id).unwrap_or_default();
+            (proposal, consents)
+        };
+        Ok(proposals.into_iter().map(answered).collect())
+    }
+
+    /// Every version of a budget's agreement, from the first.
+    pub async fn versions_of(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        currency: Currency,
+    ) -> Result<Vec<VersionRow>, StoreError> {
+        let mut terms: BTreeMap<i64, Vec<Vec<Value>>> = BTreeMap::new();
+        for row in self.rows_of_versions(&TERM, programme, budget, "version, position").await? {
+            terms.entry(TERM.number(&row, "version")).or_default().push(row);
+        }
+        let mut versions = Vec::new();
+        for row in self.rows_of_versions(&AGREEMENT, programme, budget, "version").await? {
+            let number = AGREEMENT.number(&row, "version");
+            let terms = terms.remove(&number).unwrap_or_default();
+            let started_at = AGREEMENT.number(&row, "started_at");
+            versions.push(VersionRow {
+                agreement: read_agreement(&row, &terms, currency)?,
+                started_at: Timestamp::from_microsecond(started_at).unwrap_or_default(),
+            });
+        }
+        Ok(versions)
+    }
+
+    async fn rows_of_versions(
+        &mut self,
+        table: &Table,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        order: &str,
+    ) -> Result<Vec<Vec<Value>>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM {} WHERE programme_id = $1 AND budget_id = $2 ORDER BY {order}",
+            names(table.columns, ""),
+            table.name
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(|row| read_row(row, table.columns)).collect()
+    }
+
+    /// What is agreed with the worker, if the list in force is another one.
+    pub async fn agreed_list(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        currency: Currency,
+    ) -> Result<Option<List>, StoreError> {
+        let sql = "SELECT programme_id, budget_id, list FROM agreed_list \
+                   WHERE programme_id = $1 AND budget_id = $2";
+        let row = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .fetch_optional(self.connection())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let row = read_row(&row, AGREED.columns)?;
+        let mut reader = Reader::new(&AGREED, &row);
+        reader.skip();
+        reader.skip();
+        Ok(Some(reader.word(|text| list_from_text(text, currency))?))
+    }
+
+    /// Keeps what is agreed with the worker, beside a list in force that is another one.
+    pub async fn put_agreed_list(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        list: &List,
+    ) -> Result<(), StoreError> {
+        let row = vec![shown(programme), shown(budget), list_text(list).into()];
+        self.put(&AGREED, &[row], OnKnown::Replace).await?;
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Proposals and drafts of `programme` whose time ran out at `now` or before, those that ran out
+    /// first in front; after `after`.
+    pub async fn proposals_due(
+        &self,
+        programme: &ProgrammeId,
+        now: Timestamp,
+        after: Option<&DueProposal>,
+        most: u32,
+    ) -> Result<Vec<DueProposal>, StoreError> {
+        let sql = "SELECT budget_id, proposal_id, open_until FROM proposal \
+                   WHERE programme_id = $1 AND open_until <= $2 AND state IN ('draft', 'open') \
+                   AND (open_until, proposal_id) > ($3, $4) \
+                   ORDER BY open_until, proposal_id LIMIT $5";
+        let rows = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(now.as_microsecond())
+            .bind(after.map_or(i64::MIN, |due| due.open_until.as_microsecond()))
+            .bind(after.map(|due| due.id.to_string()).unwrap_or_default())
+            .bind(i64::from(most))
+            .fetch_all(&self.readers())
+            .await?;
+        let read = |row| {
+            let row = read_row(row, DUE.columns)?;
+            let mut reader = Reader::new(&DUE, &row);
+            Ok(DueProposal {
+                budget: reader.parsed()?,
+                id: reader.parsed()?,
+                open_until: reader.instant()?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+}
+
+/// The account of a person, for what is written down for them.
+static OWN: Table = Table { name: "member", columns: columns![Key "member_id", Text "human_id"] };
+
+impl Tx {
+    /// The person's own account, if they have one.
+    pub async fn own_account(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<Option<(MemberId, crate::domain::id::HumanId)>, StoreError> {
+        let sql = "SELECT member_id, human_id FROM member WHERE programme_id = $1 \
+                   AND person_id = $2 AND role = 'person' AND state = 'active' \
+                   ORDER BY member_id LIMIT 1";
+        let row = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
+        let Some(row) = row.fetch_optional(self.connection()).await? else { return Ok(None) };
+        let row = read_row(&row, OWN.columns)?;
+        let mut reader = Reader::new(&OWN, &row);
+        Ok(Some((reader.parsed()?, reader.parsed()?)))
+    }
+}

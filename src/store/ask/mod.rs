@@ -1,0 +1,4 @@
+//! Rows of asks and appeals.
+
+pub(super) mod appeals;
+pub(super) mod asks;

@@ -1,0 +1,185 @@
+//! What was done about a budget, and who looked at it. Only ever added to.
+
+use jiff::Timestamp;
+
+use crate::domain::id::{ActId, BudgetId, LookId, MemberId, ProgrammeId};
+use crate::ledger::record::row::{CorruptRow, Reader, Table, Value, columns, shown};
+use crate::store::sql::batch::{Batch, read_row};
+use crate::store::{Store, StoreError, Tx};
+
+static ACT: Table = Table {
+    name: "act",
+    columns: columns![
+        Key "programme_id", Key "budget_id", Key "act_id", Text "member_id", Text "kind",
+        Text "subject", Text "detail", Number "acted_at",
+    ],
+};
+static LOOK: Table = Table {
+    name: "look",
+    columns: columns![
+        Key "programme_id", Key "budget_id", Key "look_id", Text "member_id", Text "what",
+        Text "reason", Number "looked_at",
+    ],
+};
+
+/// Something that somebody did. The person can read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActRow {
+    pub budget: BudgetId,
+    pub id: ActId,
+    pub member: MemberId,
+    /// What was done: `proposed`, `agreed`, `asked`.
+    pub kind: String,
+    /// What it was done to: a proposal, an ask, a card.
+    pub subject: String,
+    /// Why, or what exactly, in words.
+    pub detail: String,
+    pub acted_at: Timestamp,
+}
+
+/// A look at a person's single purchases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookRow {
+    pub budget: BudgetId,
+    pub id: LookId,
+    pub member: MemberId,
+    pub what: String,
+    pub reason: String,
+    pub looked_at: Timestamp,
+}
+
+impl Tx {
+    /// Adds what was done.
+    pub async fn add_acts(
+        &mut self,
+        programme: &ProgrammeId,
+        acts: &[ActRow],
+    ) -> Result<(), StoreError> {
+        let rows: Vec<_> = acts.iter().map(|act| act_row(programme, act)).collect();
+        Batch::insert(self.statements.dialect, &ACT).execute(self.connection(), &rows).await?;
+        Ok(())
+    }
+
+    /// Adds looks.
+    pub async fn add_looks(
+        &mut self,
+        programme: &ProgrammeId,
+        looks: &[LookRow],
+    ) -> Result<(), StoreError> {
+        let rows: Vec<_> = looks.iter().map(|look| look_row(programme, look)).collect();
+        Batch::insert(self.statements.dialect, &LOOK).execute(self.connection(), &rows).await?;
+        Ok(())
+    }
+}
+
+/// Who reads what was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActsReader {
+    Person,
+    /// They read nothing of what the person does with their own pots.
+    SomebodyElse,
+}
+
+impl Store {
+    /// What was done about a budget, the newest first; those before `before`, if it is named.
+    pub async fn acts(
+        &self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        reader: ActsReader,
+        before: Option<ActId>,
+        most: u32,
+    ) -> Result<Vec<ActRow>, StoreError> {
+        let sql = "SELECT programme_id, budget_id, act_id, member_id, kind, subject, detail, \
+                   acted_at FROM act WHERE programme_id = $1 AND budget_id = $2 \
+                   AND act_id < COALESCE($3, 'act_g') \
+                   AND ($5 = 'person' OR kind NOT IN ('held_back', 'took_back')) \
+                   ORDER BY act_id DESC LIMIT $4";
+        let reader = match reader {
+            ActsReader::Person => "person",
+            ActsReader::SomebodyElse => "",
+        };
+        let rows = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(before.map(|id| id.to_string()))
+            .bind(i64::from(most))
+            .bind(reader)
+            .fetch_all(&self.readers())
+            .await?;
+        rows.iter().map(|row| Ok(read_act(&read_row(row, ACT.columns)?)?)).collect()
+    }
+
+    /// Who looked at a person's single purchases, the newest first; those before `before`.
+    pub async fn looks(
+        &self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        before: Option<LookId>,
+        most: u32,
+    ) -> Result<Vec<LookRow>, StoreError> {
+        let sql = "SELECT programme_id, budget_id, look_id, member_id, what, reason, looked_at \
+                   FROM look WHERE programme_id = $1 AND budget_id = $2 \
+                   AND look_id < COALESCE($3, 'seen_g') ORDER BY look_id DESC LIMIT $4";
+        let rows = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(before.map(|id| id.to_string()))
+            .bind(i64::from(most))
+            .fetch_all(&self.readers())
+            .await?;
+        rows.iter().map(|row| Ok(read_look(&read_row(row, LOOK.columns)?)?)).collect()
+    }
+}
+
+fn act_row(programme: &ProgrammeId, act: &ActRow) -> Vec<Value> {
+    vec![
+        shown(programme),
+        shown(&act.budget),
+        shown(act.id),
+        shown(&act.member),
+        act.kind.as_str().into(),
+        act.subject.as_str().into(),
+        act.detail.as_str().into(),
+        act.acted_at.into(),
+    ]
+}
+
+fn look_row(programme: &ProgrammeId, look: &LookRow) -> Vec<Value> {
+    vec![
+        shown(programme),
+        shown(&look.budget),
+        shown(look.id),
+        shown(&look.member),
+        look.what.as_str().into(),
+        look.reason.as_str().into(),
+        look.looked_at.into(),
+    ]
+}
+
+fn read_act(row: &[Value]) -> Result<ActRow, CorruptRow> {
+    let mut reader = Reader::new(&ACT, row);
+    let _programme: ProgrammeId = reader.parsed()?;
+    Ok(ActRow {
+        budget: reader.parsed()?,
+        id: reader.parsed()?,
+        member: reader.parsed()?,
+        kind: reader.text()?.to_owned(),
+        subject: reader.text()?.to_owned(),
+        detail: reader.text()?.to_owned(),
+        acted_at: reader.instant()?,
+    })
+}
+
+fn read_look(row: &[Value]) -> Result<LookRow, CorruptRow> {
+    let mut reader = Reader::new(&LOOK, row);
+    let _programme: ProgrammeId = reader.parsed()?;
+    Ok(LookRow {
+        budget: reader.parsed()?,
+        id: reader.parsed()?,
+        member: reader.parsed()?,
+        what: reader.text()?.to_owned(),
+        reason: reader.text()?.to_owned(),
+        looked_at: reader.instant()?,
+    })
+}

@@ -1,0 +1,210 @@
+//! The inbox of one account: what it was told, over all the people whom it is told about.
+
+use jiff::Timestamp;
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+
+use crate::domain::id::{BudgetId, MemberId, MessageId, PersonId, ProgrammeId};
+use crate::domain::people::recipient::Mailbox;
+use crate::domain::people::role::Actor;
+use crate::ledger::record::row::{Column, Reader, Table, columns, shown};
+use crate::store::programme::programmes::OnKnown;
+use crate::store::report::activity::first_made_at;
+use crate::store::report::reports::message_of;
+use crate::store::sql::batch::{names, read_row};
+use crate::store::sql::statements::MESSAGE;
+use crate::store::{MessageRow, StoreError, Tx};
+
+/// Whom a message is about, when what it asks for runs out, and when it was read.
+static WHOM: Table =
+    Table { name: "message", columns: columns![Text "person_id", Text "name", Number "read_at"] };
+static READ: Table = Table {
+    name: "read_message",
+    columns: columns![
+        Key "programme_id", Key "member_id", Key "message_id", Number "read_at",
+    ],
+};
+
+/// What comes behind everything that runs out.
+const NEVER: i64 = i64::MAX;
+/// How many values a statement has, whatever is in the inbox.
+const VALUES: usize = 9;
+
+/// A message in an inbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxRow {
+    pub person: PersonId,
+    pub name: String,
+    pub message: MessageRow,
+    /// None if the account has not read it.
+    pub read_at: Option<Timestamp>,
+}
+
+/// Where a message stands in the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InboxPlace {
+    pub is_read: bool,
+    /// In microseconds; the greatest number for what never runs out.
+    pub due: i64,
+    pub id: MessageId,
+}
+
+/// Which part of an inbox is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct InboxWanted {
+    /// From when on.
+    pub since: Timestamp,
+    /// Behind this one.
+    pub after: Option<InboxPlace>,
+    /// That one alone.
+    pub only: Option<MessageId>,
+    pub most: u32,
+}
+
+impl InboxRow {
+    /// Where it stands in the line.
+    pub fn place(&self) -> InboxPlace {
+        InboxPlace {
+            is_read: self.read_at.is_some(),
+            due: self.message.due_at.map_or(NEVER, Timestamp::as_microsecond),
+            id: self.message.id,
+        }
+    }
+}
+
+/// The parts of an inbox, as statements in which `$1` is the programme and `$2` the first identifier
+/// that is read; and their own values, which come behind all others.
+fn parts(mailbox: &Mailbox) -> (Vec<String>, Vec<String>) {
+    let (mut parts, mut values) = (Vec::new(), Vec::new());
+    let mut value = |text: String| {
+        values.push(text);
+        format!("${}", values.len().saturating_add(VALUES))
+    };
+    // Identifiers alone, which the indexes hold.
+    let told = |condition: &str| {
+        format!(
+            "SELECT m.message_id FROM message m WHERE m.programme_id = $1 AND {condition} \
+             AND m.message_id >= $2"
+        )
+    };
+    if let Some(person) = &mailbox.own {
+        let budget = value(BudgetId::of(person).to_string());
+        parts.push(told(&format!("m.budget_id = {budget}")));
+    }
+    for worker in &mailbox.workers {
+        let worker = value(worker.to_string());
+        // A cross join keeps SQLite from looking at the messages of everybody first.
+        parts.push(format!(
+            "SELECT m.message_id FROM person p CROSS JOIN message m WHERE p.worker_id = {worker} \
+             AND p.programme_id = $1 AND m.programme_id = $1 AND m.budget_id = p.person_id \
+             AND m.recipient = 'worker' AND m.message_id >= $2"
+        ));
+    }
+    if mailbox.is_on_duty {
+        parts.push(told("m.recipient = 'duty'"));
+    }
+    if mailbox.is_manager {
+        parts.push(told("m.recipient = 'manager'"));
+    }
+    (parts, values)
+}
+
+/// The statement that reads an inbox of such parts.
+fn statement(mailbox: &Mailbox, parts: &[String]) -> String {
+    let to = if mailbox.own.is_some() { "= 'person'" } else { "<> 'person'" };
+    let read = "CASE WHEN r.read_at IS NULL THEN 0 ELSE 1 END";
+    let due = format!("COALESCE(m.due_at, {NEVER})");
+    format!(
+        "SELECT p.person_id, p.name, r.read_at, {} FROM ({}) q \
+         CROSS JOIN message m CROSS JOIN person p LEFT JOIN read_message r ON r.programme_id = $1 AND r.member_id = $3 \
+         AND r.message_id = m.message_id \
+         WHERE m.programme_id = $1 AND m.message_id = q.message_id AND m.recipient {to} \
+         AND p.programme_id = $1 AND p.person_id = m.budget_id \
+         AND (m.recipient IN ('person', 'worker') OR $4 NOT LIKE '% ' || p.person_id || ' %') \
+         AND (CAST($5 AS TEXT) IS NULL OR m.message_id = $5) \
+         AND ({read} > CAST($6 AS BIGINT) OR ({read} = CAST($6 AS BIGINT) \
+         AND ({due} > $7 OR ({due} = $7 AND m.message_id < $8)))) \
+         ORDER BY {read}, {due}, m.message_id DESC LIMIT $9",
+        names(MESSAGE.columns, "m."),
+        parts.join(" UNION ALL "),
+    )
+}
+
+/// Every part of any inbox, to see how it is looked up.
+pub(in crate::store) fn looking() -> [(&'static str, String, &'static [&'static str]); 2] {
+    let staff = Mailbox {
+        own: None,
+        workers: "worker".parse().into_iter().collect(),
+        is_on_duty: true,
+        is_manager: true,
+    };
+    let person = Mailbox { own: "person".parse().ok(), ..Mailbox::default() };
+    let values = &["''", "''", "''", "''", "''", "0", "0", "''", "1", "''"];
+    [
+        ("inbox_of_staff", statement(&staff, &parts(&staff).0), values),
+        ("inbox_of_person", statement(&person, &parts(&person).0), values),
+    ]
+}
+
+impl Tx {
+    /// What is in the inbox of `actor`: unread first, by what runs out first, and of what does not
+    /// the newest first. What duty and managers are told is not for whoever has a marked link to the
+    /// person: it may be what they say in quiet.
+    pub async fn inbox(
+        &mut self,
+        programme: &ProgrammeId,
+        actor: &Actor,
+        wanted: InboxWanted,
+    ) -> Result<Vec<InboxRow>, StoreError> {
+        let mailbox = actor.mailbox();
+        let (parts, values) = parts(&mailbox);
+        if parts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = statement(&mailbox, &parts);
+        let InboxWanted { since, after, only, most } = wanted;
+        let query = sqlx::query(AssertSqlSafe(sql))
+            .bind(programme.to_string())
+            .bind(first_made_at(since).to_string())
+            .bind(actor.member.id.to_string())
+            .bind(spaced(&actor.member.conflicts))
+            .bind(only.map(|id| id.to_string()))
+            .bind(after.map_or(-1, |place| i64::from(place.is_read)))
+            .bind(after.map_or(i64::MIN, |place| place.due))
+            .bind(after.map(|place| place.id.to_string()).unwrap_or_default())
+            .bind(i64::from(most));
+        let query = values.into_iter().fold(query, sqlx::query::Query::bind);
+        query.fetch_all(self.connection()).await?.iter().map(inbox_row).collect()
+    }
+
+    /// Notes that `member` has read a message. Read again, it was read the first time.
+    pub async fn keep_read(
+        &mut self,
+        programme: &ProgrammeId,
+        member: &MemberId,
+        message: MessageId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let row = vec![shown(programme), shown(member), shown(message), at.into()];
+        self.put(&READ, &[row], OnKnown::Keep).await?;
+        Ok(())
+    }
+}
+
+fn inbox_row(row: &AnyRow) -> Result<InboxRow, StoreError> {
+    let columns: Vec<Column> = [WHOM.columns, MESSAGE.columns].concat();
+    let row = read_row(row, &columns)?;
+    let (whom, message) = row.split_at(WHOM.columns.len().min(row.len()));
+    let mut reader = Reader::new(&WHOM, whom);
+    Ok(InboxRow {
+        person: reader.parsed()?,
+        name: reader.text()?.to_owned(),
+        read_at: reader.optional(Reader::instant)?,
+        message: message_of(message)?,
+    })
+}
+
+/// Words with a blank before and behind each, so that one is found whole.
+fn spaced(people: &[PersonId]) -> String {
+    format!(" {} ", people.iter().map(PersonId::as_str).collect::<Vec<_>>().join(" "))
+}

@@ -1,0 +1,263 @@
+//! Accounts: who may act, and who is on duty.
+
+use jiff::Timestamp;
+
+use crate::domain::id::{BudgetId, MemberId, PersonId, ProgrammeId, WorkerId};
+use crate::domain::people::role::{Actor, Member, MemberState, Role, Subject, Tick};
+use crate::ledger::record::row::{Column, CorruptRow, Reader, Table, Value, columns, shown};
+use crate::store::programme::programmes::OnKnown;
+use crate::store::sql::batch::{Batch, read_row};
+use crate::store::{Dialect, Store, StoreError, Tx};
+
+static MEMBER: Table = Table {
+    name: "member",
+    columns: columns![
+        Key "programme_id", Key "member_id", Text "human_id", Text "name", Text "role",
+        Text "person_id", Text "sees", Text "worker_id", Number "answer_limit_minor",
+        Text "conflicts", Text "state",
+    ],
+};
+static DUTY: Table = Table { name: "duty", columns: DUTY_ROW };
+const DUTY_ROW: &[Column] = columns![
+    Key "programme_id", Key "member_id", Number "begins_at", Number "ends_at", Text "covers",
+];
+static SUBJECT: Table =
+    Table { name: "person", columns: columns![Key "person_id", Text "worker_id"] };
+
+const MEMBERS: &str = "SELECT programme_id, member_id, human_id, name, role, person_id, sees, \
+                       worker_id, answer_limit_minor, conflicts, state FROM member";
+
+/// A stretch of duty of one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DutyRow {
+    pub member: MemberId,
+    pub begins_at: Timestamp,
+    pub ends_at: Timestamp,
+    /// The worker who is away; none when it is the programme's duty.
+    pub covers: Option<WorkerId>,
+}
+
+impl Store {
+    /// Every account of a programme, in order.
+    pub async fn members(&self, programme: &ProgrammeId) -> Result<Vec<Member>, StoreError> {
+        let sql =
+            sqlx::AssertSqlSafe(format!("{MEMBERS} WHERE programme_id = $1 ORDER BY member_id"));
+        let rows = sqlx::query(sql).bind(programme.to_string()).fetch_all(&self.readers()).await?;
+        let read = |row: &sqlx::any::AnyRow| Ok(read_member(&read_row(row, MEMBER.columns)?)?);
+        rows.iter().map(read).collect()
+    }
+
+    /// Every stretch of duty of a programme, in order.
+    pub async fn every_duty(&self, programme: &ProgrammeId) -> Result<Vec<DutyRow>, StoreError> {
+        let sql = "SELECT programme_id, member_id, begins_at, ends_at, covers FROM duty \
+                   WHERE programme_id = $1 ORDER BY member_id, begins_at";
+        let rows = sqlx::query(sql).bind(programme.to_string()).fetch_all(&self.readers()).await?;
+        let read = |row: &sqlx::any::AnyRow| Ok(read_duty(&read_row(row, DUTY_ROW)?)?);
+        rows.iter().map(read).collect()
+    }
+}
+
+impl Tx {
+    /// Every account of a programme, in order. None of them changes until this transaction ends.
+    pub async fn every_member(
+        &mut self,
+        programme: &ProgrammeId,
+    ) -> Result<Vec<Member>, StoreError> {
+        let lock = self.lock_words(" FOR UPDATE");
+        let sql = sqlx::AssertSqlSafe(format!(
+            "{MEMBERS} WHERE programme_id = $1 ORDER BY member_id{lock}"
+        ));
+        let rows = sqlx::query(sql).bind(programme.to_string()).fetch_all(self.connection());
+        let read = |row: &sqlx::any::AnyRow| Ok(read_member(&read_row(row, MEMBER.columns)?)?);
+        rows.await?.iter().map(read).collect()
+    }
+
+    /// Those who help a person, in order of their ids, whether or not they still do.
+    pub async fn members_about(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<Vec<Member>, StoreError> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "{MEMBERS} WHERE programme_id = $1 AND person_id = $2 ORDER BY member_id"
+        ));
+        let rows = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
+        let read = |row: &sqlx::any::AnyRow| Ok(read_member(&read_row(row, MEMBER.columns)?)?);
+        rows.fetch_all(self.connection()).await?.iter().map(read).collect()
+    }
+
+    /// An account as it is at `now`, with its duties. It cannot be changed until this transaction
+    /// ends: who may act is decided where the act is written, and not by an older token.
+    pub async fn actor(
+        &mut self,
+        programme: &ProgrammeId,
+        member: &MemberId,
+        now: Timestamp,
+    ) -> Result<Option<Actor>, StoreError> {
+        let lock = self.lock_words(" FOR SHARE");
+        self.read_actor(programme, member, now, lock).await
+    }
+
+    /// As [`Tx::actor`], for a transaction that only reads.
+    pub async fn reading_actor(
+        &mut self,
+        programme: &ProgrammeId,
+        member: &MemberId,
+        now: Timestamp,
+    ) -> Result<Option<Actor>, StoreError> {
+        self.read_actor(programme, member, now, "").await
+    }
+
+    async fn read_actor(
+        &mut self,
+        programme: &ProgrammeId,
+        member: &MemberId,
+        now: Timestamp,
+        lock: &str,
+    ) -> Result<Option<Actor>, StoreError> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "{MEMBERS} WHERE programme_id = $1 AND member_id = $2{lock}"
+        ));
+        let row = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(member.to_string())
+            .fetch_optional(self.connection())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let member = read_member(&read_row(&row, MEMBER.columns)?)?;
+        let duties = self.duties(programme, &member.id, now).await?;
+        let is_on_duty = duties.iter().any(|duty| duty.covers.is_none());
+        let covers = duties.into_iter().filter_map(|duty| duty.covers).collect();
+        Ok(Some(Actor { member, is_on_duty, covers }))
+    }
+
+    /// How rows are locked while they are read. SQLite has locked the whole file by then.
+    fn lock_words(&self, words: &'static str) -> &'static str {
+        if self.statements.dialect == Dialect::Postgres { words } else { "" }
+    }
+
+    async fn duties(
+        &mut self,
+        programme: &ProgrammeId,
+        member: &MemberId,
+        now: Timestamp,
+    ) -> Result<Vec<DutyRow>, StoreError> {
+        let sql = "SELECT programme_id, member_id, begins_at, ends_at, covers FROM duty \
+                   WHERE programme_id = $1 AND member_id = $2 AND begins_at <= $3 AND ends_at > $3 \
+                   ORDER BY begins_at";
+        let rows = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(member.to_string())
+            .bind(now.as_microsecond())
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(|row| Ok(read_duty(&read_row(row, DUTY_ROW)?)?)).collect()
+    }
+
+    /// Whose budget it is, and who their worker is; none for a person who is not here.
+    pub async fn subject(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<Option<Subject>, StoreError> {
+        let sql = "SELECT person_id, worker_id FROM person \
+                   WHERE programme_id = $1 AND person_id = $2";
+        let row = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .fetch_optional(self.connection())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let row = read_row(&row, SUBJECT.columns)?;
+        let mut reader = Reader::new(&SUBJECT, &row);
+        Ok(Some(Subject { person: reader.parsed()?, worker: reader.parsed()? }))
+    }
+
+    /// Adds accounts, or changes what is known of them.
+    pub async fn put_members(
+        &mut self,
+        programme: &ProgrammeId,
+        members: &[Member],
+    ) -> Result<(), StoreError> {
+        let rows: Vec<_> = members.iter().map(|member| member_row(programme, member)).collect();
+        self.put(&MEMBER, &rows, OnKnown::Replace).await?;
+        Ok(())
+    }
+
+    /// Takes away every stretch of duty of a programme.
+    pub async fn clear_duties(&mut self, programme: &ProgrammeId) -> Result<(), StoreError> {
+        let sql = "DELETE FROM duty WHERE programme_id = $1";
+        sqlx::query(sql).bind(programme.to_string()).execute(self.connection()).await?;
+        Ok(())
+    }
+
+    /// Adds stretches of duty.
+    pub async fn put_duties(
+        &mut self,
+        programme: &ProgrammeId,
+        duties: &[DutyRow],
+    ) -> Result<(), StoreError> {
+        let row = |duty: &DutyRow| {
+            vec![
+                shown(programme),
+                shown(&duty.member),
+                duty.begins_at.into(),
+                duty.ends_at.into(),
+                duty.covers.as_ref().map(ToString::to_string).into(),
+            ]
+        };
+        let rows: Vec<_> = duties.iter().map(row).collect();
+        let add = Batch::insert(self.statements.dialect, &DUTY);
+        add.execute(self.connection(), &rows).await?;
+        Ok(())
+    }
+}
+
+fn member_row(programme: &ProgrammeId, member: &Member) -> Vec<Value> {
+    vec![
+        shown(programme),
+        shown(&member.id),
+        shown(&member.human),
+        member.name.as_str().into(),
+        member.role.word().into(),
+        member.person.as_ref().map(ToString::to_string).into(),
+        spaced(member.sees.iter().map(|tick| tick.word())).into(),
+        member.worker.as_ref().map(ToString::to_string).into(),
+        member.answer_limit_minor.into(),
+        spaced(member.conflicts.iter().map(PersonId::as_str)).into(),
+        member.state.word().into(),
+    ]
+}
+
+fn spaced<'a, W: Iterator<Item = &'a str>>(words: W) -> String {
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn read_member(row: &[Value]) -> Result<Member, CorruptRow> {
+    let mut reader = Reader::new(&MEMBER, row);
+    let _programme: ProgrammeId = reader.parsed()?;
+    Ok(Member {
+        id: reader.parsed()?,
+        human: reader.parsed()?,
+        name: reader.text()?.to_owned(),
+        role: reader.word(Role::from_word)?,
+        person: reader.optional(Reader::parsed)?,
+        sees: reader.word(|words| words.split_whitespace().map(Tick::from_word).collect())?,
+        worker: reader.optional(Reader::parsed)?,
+        answer_limit_minor: reader.optional(Reader::number)?,
+        conflicts: reader
+            .word(|words| words.split_whitespace().map(|id| id.parse().ok()).collect())?,
+        state: reader.word(MemberState::from_word)?,
+    })
+}
+
+fn read_duty(row: &[Value]) -> Result<DutyRow, CorruptRow> {
+    let mut reader = Reader::new(&DUTY, row);
+    let _programme: ProgrammeId = reader.parsed()?;
+    Ok(DutyRow {
+        member: reader.parsed()?,
+        begins_at: reader.instant()?,
+        ends_at: reader.instant()?,
+        covers: reader.optional(Reader::parsed)?,
+    })
+}

@@ -1,0 +1,107 @@
+//! Counters: what limits have counted, by term and period.
+
+use std::collections::BTreeMap;
+
+use sqlx::AssertSqlSafe;
+
+use crate::domain::id::{BudgetId, ProgrammeId};
+use crate::domain::money::limit::{Committed, CounterKey};
+use crate::domain::money::{Currency, Money};
+use crate::domain::time::period::Period;
+use crate::ledger::record::row::{Reader, Value, shown};
+use crate::store::programme::programmes::OnKnown;
+use crate::store::sql::batch::{names, read_row};
+use crate::store::sql::statements::COUNTER;
+use crate::store::{StoreError, Tx};
+
+impl Tx {
+    /// Replaces all counters of a budget: those of terms that are no longer in force go.
+    pub async fn replace_counters(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        counters: &BTreeMap<CounterKey, Committed>,
+    ) -> Result<(), StoreError> {
+        let sql = "DELETE FROM counter WHERE programme_id = $1 AND budget_id = $2";
+        sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .execute(self.connection())
+            .await?;
+        let row = |(key, used)| counter_row(programme, budget, key, used);
+        let rows: Vec<_> = counters.iter().map(row).collect();
+        self.put(&COUNTER, &rows, OnKnown::Keep).await?;
+        Ok(())
+    }
+
+    /// All counters of a budget. Those of periods that are over go when a version starts.
+    pub async fn counters_of(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        currency: Currency,
+    ) -> Result<BTreeMap<CounterKey, Committed>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM counter WHERE programme_id = $1 AND budget_id = $2",
+            names(COUNTER.columns, "")
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .fetch_all(self.connection())
+            .await?;
+        let read = |row| {
+            let counter = read_counter(&read_row(row, COUNTER.columns)?)?;
+            let used = counter.used(currency);
+            Ok((counter.key, used))
+        };
+        rows.iter().map(read).collect()
+    }
+}
+
+/// The row of a counter.
+pub(in crate::store) fn counter_row(
+    programme: &ProgrammeId,
+    budget: &BudgetId,
+    key: &CounterKey,
+    used: &Committed,
+) -> Vec<Value> {
+    vec![
+        shown(programme),
+        shown(budget),
+        shown(&key.scope),
+        key.period.word().into(),
+        shown(key.first_day),
+        used.amount.into(),
+        used.purchases.into(),
+    ]
+}
+
+/// A counter's row.
+pub(in crate::store) struct CounterRow {
+    pub(in crate::store) place: (ProgrammeId, BudgetId),
+    pub(in crate::store) key: CounterKey,
+    minor: i64,
+    purchases: u32,
+}
+
+impl CounterRow {
+    pub(in crate::store) const fn used(&self, currency: Currency) -> Committed {
+        Committed { amount: Money::from_minor(self.minor, currency), purchases: self.purchases }
+    }
+}
+
+/// Reads a counter's row.
+pub(in crate::store) fn read_counter(row: &[Value]) -> Result<CounterRow, StoreError> {
+    let mut reader = Reader::new(&COUNTER, row);
+    Ok(CounterRow {
+        place: (reader.parsed()?, reader.parsed()?),
+        key: CounterKey {
+            scope: reader.parsed()?,
+            period: reader.word(Period::from_word)?,
+            first_day: reader.date()?,
+        },
+        minor: reader.number()?,
+        purchases: reader.small()?,
+    })
+}

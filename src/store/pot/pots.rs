@@ -1,0 +1,101 @@
+//! Pots as rows: what postings change of them, and what their people make of them.
+
+use crate::domain::id::{BudgetId, PotId, ProgrammeId};
+use crate::domain::money::Currency;
+use crate::domain::pot::own::OwnPot;
+use crate::ledger::book::PotBalance;
+use crate::ledger::record::own_pot::{own_pot_text, read_own_pot};
+use crate::ledger::record::row::{Reader, Value, shown};
+use crate::store::sql::statements::POT;
+use crate::store::{StoreError, Tx};
+
+impl Tx {
+    /// Writes what a person made of a pot of theirs.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when there is no such pot.
+    pub async fn put_own_pot(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        pot: &PotId,
+        own: &OwnPot,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE pot SET own = $4 \
+                   WHERE programme_id = $1 AND budget_id = $2 AND pot_id = $3";
+        let query = sqlx::query(sql)
+            .bind(programme.to_string())
+            .bind(budget.to_string())
+            .bind(pot.to_string())
+            .bind(own_pot_text(own));
+        let written = query.execute(self.connection()).await?.rows_affected();
+        if written == 1 { Ok(()) } else { Err(StoreError::Contended("pot")) }
+    }
+}
+
+/// Reads a pot's row.
+pub(in crate::store) fn read_pot(
+    row: &[Value],
+) -> Result<((ProgrammeId, BudgetId), PotId, PotBalance), StoreError> {
+    let mut reader = Reader::new(&POT, row);
+    let key = (reader.parsed()?, reader.parsed()?);
+    let pot = reader.parsed()?;
+    let stream = reader.parsed()?;
+    let currency: Currency = reader.parsed()?;
+    let balance = PotBalance {
+        stream,
+        allocated: reader.money(currency)?,
+        loaded: reader.money(currency)?,
+        held: reader.money(currency)?,
+        spent: reader.money(currency)?,
+        left: reader.money(currency)?,
+        moved: reader.money(currency)?,
+        own: reader
+            .optional(|reader| reader.word(|text| read_own_pot(text, currency)))?
+            .unwrap_or_default(),
+    };
+    Ok((key, pot, balance))
+}
+
+/// A pot's row.
+pub(in crate::store) fn pot_row(
+    programme: &ProgrammeId,
+    budget: &BudgetId,
+    pot: &PotId,
+    balance: &PotBalance,
+) -> Vec<Value> {
+    vec![
+        shown(programme),
+        shown(budget),
+        shown(pot),
+        shown(&balance.stream),
+        balance.allocated.currency().code().into(),
+        balance.allocated.into(),
+        balance.loaded.into(),
+        balance.held.into(),
+        balance.spent.into(),
+        balance.left.into(),
+        balance.moved.into(),
+        own_pot_text(&balance.own).into(),
+    ]
+}
+
+/// What of a pot's row postings change.
+pub(in crate::store) fn pot_move(
+    programme: &ProgrammeId,
+    budget: &BudgetId,
+    pot: &PotId,
+    balance: &PotBalance,
+) -> Vec<Value> {
+    vec![
+        shown(programme),
+        shown(budget),
+        shown(pot),
+        balance.loaded.into(),
+        balance.held.into(),
+        balance.spent.into(),
+        balance.left.into(),
+        balance.moved.into(),
+    ]
+}

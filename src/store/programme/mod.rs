@@ -1,0 +1,4 @@
+//! Rows of programmes and of files under way.
+
+pub(super) mod applications;
+pub(super) mod programmes;

@@ -1,0 +1,347 @@
+//! Writing books back: one statement per table and batch, every row count checked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::ask::permission::Permission;
+use crate::domain::id::{
+    BudgetId, ConnectionId, ExceptionId, IssuerReference, MessageId, ProgrammeId,
+};
+use crate::domain::people::recipient::Recipient;
+use crate::ledger::record::row::{Canonical, Digest, Value, shown};
+use crate::ledger::record::uses::open_at_text;
+use crate::platform::crash;
+use crate::store::pot::counters::counter_row;
+use crate::store::pot::pots::pot_move;
+use crate::store::purchase::books::OpenBook;
+use crate::store::sql::batch::Row;
+use crate::store::sql::writing::Write;
+use crate::store::{Marked, StoreError, Tx};
+
+/// Rows of what happened, written beside the books that they changed.
+#[derive(Debug, Default)]
+pub struct Additions {
+    pub decisions: Vec<Vec<Value>>,
+    pub withdrawals: Vec<Vec<Value>>,
+    pub events: Vec<Vec<Value>>,
+    pub presentments: Vec<Vec<Value>>,
+    pub messages: Vec<NewMessage>,
+    pub notes: Vec<Note>,
+    /// Exceptions that later messages explain.
+    pub settled: Vec<Settled>,
+    pub parked: Vec<Parked>,
+    /// Parked before, and booked now.
+    pub unparked: Vec<Parked>,
+}
+
+/// A message that waits for the claim that it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parked {
+    pub programme: ProgrammeId,
+    pub connection: ConnectionId,
+    pub event: IssuerReference,
+    /// The claim that it waits for.
+    pub claim: IssuerReference,
+    /// The note that says that it waits.
+    pub exception: ExceptionId,
+}
+
+/// Something that must be told about a budget.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMessage {
+    pub id: MessageId,
+    pub programme: ProgrammeId,
+    pub budget: BudgetId,
+    /// What kind of message it is: `not_paid`, `ask_yes`.
+    pub kind: &'static str,
+    /// What it is about: a decision, an ask.
+    pub subject: String,
+    /// The words, in English.
+    pub body: String,
+    pub created_at: Timestamp,
+    pub recipient: Recipient,
+    /// What the words were made from: JSON.
+    pub facts: String,
+    /// Several messages of one matter within a while are one.
+    pub matter: Option<Matter>,
+    /// When what it asks for, or tells of, runs out.
+    pub due_at: Option<Timestamp>,
+}
+
+/// What a message is about, so that one of the same matter need not be sent again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matter {
+    /// Says nothing of what it was made from.
+    pub digest: Digest,
+    /// Since when an earlier message about it will do.
+    pub since: Timestamp,
+}
+
+/// Something that somebody has to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    pub id: ExceptionId,
+    pub programme: ProgrammeId,
+    pub budget: BudgetId,
+    pub kind: &'static str,
+    /// The purchase or the message that it is about: `connection/reference`.
+    pub about: String,
+    /// The message that showed it.
+    pub subject: String,
+    pub detail: String,
+    pub noted_at: Timestamp,
+}
+
+/// An exception that was explained. One that was never noted, or is settled already, stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    pub id: ExceptionId,
+    pub programme: ProgrammeId,
+    /// The message that explains it.
+    pub by: String,
+    pub at: Timestamp,
+}
+
+/// The identifier of the one exception of this kind about this purchase or message: noting it again
+/// changes nothing, in whatever transaction.
+pub fn exception_id(programme: &ProgrammeId, kind: &str, about: &str) -> ExceptionId {
+    let mut canonical = Canonical::new("exception");
+    for text in [programme.as_str(), kind, about] {
+        canonical.text(text);
+    }
+    ExceptionId::new(canonical.finish().uuid())
+}
+
+impl Additions {
+    /// Notes an exception; one that was settled a moment ago is open again.
+    pub fn note(&mut self, note: Note) {
+        self.settled.retain(|settled| settled.id != note.id);
+        self.notes.push(note);
+    }
+}
+
+impl Tx {
+    /// Writes everything that changed in `books`, and the rows of `additions`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when a row is there that must not be, or is missing that must be:
+    /// somebody else was first, and the whole transaction must be run again.
+    pub async fn close_books(
+        &mut self,
+        books: &[&OpenBook],
+        additions: &Additions,
+    ) -> Result<(), StoreError> {
+        let statements = Arc::clone(&self.statements);
+        let s = &*statements;
+        let changes = Changed::of(books);
+        let messages: Vec<_> = additions.messages.iter().map(message_row).collect();
+        // The latest of those about the same: one statement cannot write one row twice.
+        let notes: BTreeMap<_, _> = additions.notes.iter().map(|n| (n.id, note_row(n))).collect();
+        let notes: Vec<_> = notes.into_values().collect();
+        let settled: BTreeMap<_, _> =
+            additions.settled.iter().map(|s| (s.id, settled_row(s))).collect();
+        let settled: Vec<_> = settled.into_values().collect();
+        self.newest = changes.newest.clone().or(self.newest.take());
+        crash::reach("decided");
+        let write = |batch, rows, table| Write { batch, rows, table };
+        self.write_all(&[
+            write(&s.insert_decisions, &borrowed(&additions.decisions), "decision"),
+            write(&s.insert_events, &borrowed(&additions.events), "issuer_event"),
+            write(&s.insert_presentments, &borrowed(&additions.presentments), "presentment"),
+            write(&s.move_heads, &changes.heads, "budget"),
+            write(&s.insert_postings, &changes.postings, "posting"),
+            write(&s.insert_journal, &changes.journal, "journal"),
+            write(&s.insert_purchases, &changes.purchases.new, "purchase"),
+            write(&s.update_purchases, &changes.purchases.known, "purchase"),
+            write(&s.insert_holds, &changes.holds.new, "hold"),
+            write(&s.update_holds, &changes.holds.known, "hold"),
+            write(&s.update_pots, &changes.pots, "pot"),
+            write(&s.insert_counters, &changes.counters.new, "counter"),
+            write(&s.update_counters, &changes.counters.known, "counter"),
+        ])
+        .await?;
+        self.write(&s.insert_withdrawals, &additions.withdrawals, "withdrawal").await?;
+        self.write(&s.update_permissions, &changes.permissions, "permission").await?;
+        self.write(&s.insert_messages, &messages, "message").await?;
+        s.insert_exceptions.execute(self.connection(), &notes).await?;
+        if !notes.is_empty() {
+            crash::reach("exception");
+        }
+        s.settle_exceptions.execute(self.connection(), &settled).await?;
+        let parked: Vec<_> = additions.parked.iter().map(parked_row).collect();
+        self.write(&s.insert_parked, &parked, "parked").await?;
+        let unparked: Vec<_> = additions.unparked.iter().map(parked_row).collect();
+        self.write(&s.delete_parked, &unparked, "parked").await?;
+        let settled: Vec<_> = additions.unparked.iter().map(noted_key).collect();
+        // Somebody may have dealt with the note already.
+        s.delete_exceptions.execute(self.connection(), &settled).await?;
+        Ok(())
+    }
+}
+
+fn borrowed(rows: &[Vec<Value>]) -> Vec<Row<'_>> {
+    rows.iter().map(|row| row.as_slice().into()).collect()
+}
+
+/// The rows of all changes of all books.
+#[derive(Debug, Default)]
+struct Changed<'a> {
+    heads: Vec<Row<'a>>,
+    postings: Vec<Row<'a>>,
+    journal: Vec<Row<'a>>,
+    purchases: Kept<'a>,
+    holds: Kept<'a>,
+    pots: Vec<Row<'a>>,
+    counters: Kept<'a>,
+    permissions: Vec<Row<'a>>,
+    newest: Option<Marked>,
+}
+
+/// Rows of one table: those that are inserted, and those that are there already.
+#[derive(Debug, Default)]
+struct Kept<'a> {
+    new: Vec<Row<'a>>,
+    known: Vec<Row<'a>>,
+}
+
+impl<'a> Kept<'a> {
+    fn push(&mut self, is_known: bool, row: impl Into<Row<'a>>) {
+        if is_known { self.known.push(row.into()) } else { self.new.push(row.into()) }
+    }
+}
+
+impl<'a> Changed<'a> {
+    fn of(books: &[&'a OpenBook]) -> Self {
+        let mut changed = Self::default();
+        for open in books {
+            changed.add(open);
+        }
+        changed
+    }
+
+    fn add(&mut self, open: &'a OpenBook) {
+        let (book, stored) = (&open.book, &open.stored);
+        let (programme, budget, changes) = (&book.programme, &book.budget, book.changes());
+        if changes.postings.is_empty() {
+            return;
+        }
+        let head = book.head();
+        self.newest = head.posting.map(|posting| {
+            let programme = programme.clone();
+            Marked { programme, posting, hash: head.hash }
+        });
+        self.heads.push(Row::Owned(vec![
+            shown(programme),
+            shown(budget),
+            book.stored_head().seq.into(),
+            head.seq.into(),
+            head.posting.map(|id| id.to_string()).into(),
+            head.hash.into(),
+        ]));
+        for rows in &changes.posting_rows {
+            self.postings.push(rows.posting.as_slice().into());
+            self.journal.extend(borrowed(&rows.journal));
+        }
+        for (key, rows) in &changes.purchases {
+            let holds = stored.purchases.get(key).copied();
+            self.purchases.push(holds.is_some(), rows.purchase.as_slice());
+            for (number, row) in rows.holds.iter().enumerate() {
+                self.holds.push(number < holds.unwrap_or(0), row.as_slice());
+            }
+        }
+        for pot in &changes.pots {
+            if let Some(balance) = book.pots.0.get(pot) {
+                self.pots.push(pot_move(programme, budget, pot, balance).into());
+            }
+        }
+        for key in &changes.counters {
+            if let Some(used) = book.counters.get(key) {
+                let row = counter_row(programme, budget, key, used);
+                self.counters.push(stored.counters.contains(key), row);
+            }
+        }
+        for permission in book.permissions.iter().filter(|p| changes.permissions.contains(&p.id)) {
+            self.permissions.push(permission_row(programme, budget, permission).into());
+        }
+    }
+}
+
+/// The row of a permission.
+pub(in crate::store) fn permission_row(
+    programme: &ProgrammeId,
+    budget: &BudgetId,
+    permission: &Permission,
+) -> Vec<Value> {
+    vec![
+        shown(programme),
+        shown(budget),
+        shown(permission.id),
+        shown(&permission.scope),
+        permission.cap.currency().code().into(),
+        permission.cap.into(),
+        permission.uses_left.into(),
+        permission.given_at.into(),
+        permission.ends_at.into(),
+        permission.giver.word().into(),
+        permission.uses.as_ref().map(|uses| uses.open).into(),
+        permission.uses.as_ref().map(|uses| uses.captured).into(),
+        permission.uses.as_ref().map(|uses| open_at_text(&uses.open_at)).into(),
+    ]
+}
+
+pub(in crate::store) fn message_row(message: &NewMessage) -> Vec<Value> {
+    vec![
+        shown(&message.programme),
+        shown(message.id),
+        shown(&message.budget),
+        message.kind.into(),
+        message.subject.as_str().into(),
+        message.body.as_str().into(),
+        message.created_at.into(),
+        message.recipient.word().into(),
+        message.facts.as_str().into(),
+        message.matter.as_ref().map(|matter| matter.digest.to_string()).into(),
+        message.due_at.into(),
+    ]
+}
+
+fn parked_row(parked: &Parked) -> Vec<Value> {
+    vec![
+        shown(&parked.programme),
+        shown(&parked.connection),
+        shown(&parked.event),
+        shown(&parked.claim),
+        shown(parked.exception),
+    ]
+}
+
+fn noted_key(parked: &Parked) -> Vec<Value> {
+    vec![shown(&parked.programme), shown(parked.exception)]
+}
+
+fn note_row(note: &Note) -> Vec<Value> {
+    vec![
+        shown(&note.programme),
+        shown(note.id),
+        shown(&note.budget),
+        note.kind.into(),
+        note.subject.as_str().into(),
+        note.detail.as_str().into(),
+        note.noted_at.into(),
+        note.about.as_str().into(),
+        Value::Null,
+        Value::Null,
+    ]
+}
+
+fn settled_row(settled: &Settled) -> Vec<Value> {
+    vec![
+        shown(&settled.programme),
+        shown(settled.id),
+        settled.at.into(),
+        settled.by.as_str().into(),
+    ]
+}

@@ -1,0 +1,7 @@
+//! Rows of purchases: locked books read and written in batches, history, expiry.
+
+pub(super) mod books;
+pub(super) mod close;
+pub(super) mod history;
+pub(super) mod matters;
+pub(super) mod upkeep;

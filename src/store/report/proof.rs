@@ -1,0 +1,375 @@
+//! Reading everything that proves the books of a programme, budget by budget, in one snapshot.
+//!
+//! The hot tables have no index by budget, on purpose. So every table is sorted once by budget,
+//! and all of them are read side by side: memory holds the rows of one budget, whatever the size
+//! of the programme. PostgreSQL sorts behind a cursor; SQLite, which has no cursors in SQL, into a
+//! temporary table that goes with the transaction.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sqlx::AssertSqlSafe;
+
+use crate::domain::id::ProgrammeId;
+use crate::ledger::posting::{JOURNAL, POSTING};
+use crate::ledger::record::agreement::{AGREEMENT, TERM};
+use crate::ledger::record::decision::DECISION;
+use crate::ledger::record::event::{ISSUER_EVENT, PRESENTMENT};
+use crate::ledger::record::purchase::{HOLD, PURCHASE};
+use crate::ledger::record::row::{Reader, Table, Value, columns};
+use crate::ledger::seal::{SEAL, Seal};
+use crate::store::programme::programmes::{BUDGET, LOAD};
+use crate::store::sql::batch::{names, read_row};
+use crate::store::sql::statements::{COUNTER, PERMISSION_USES, POT, WITHDRAWAL};
+use crate::store::{Dialect, StoreError, Tx};
+
+/// How many rows of a table are read at once.
+const PAGE: usize = 2_000;
+
+/// Every table that is read by budget, and how its rows are ordered within one.
+static ORDERED: [(&Table, &str); 14] = [
+    (&BUDGET, "programme_id"),
+    (&POSTING, "seq, posting_id"),
+    (&JOURNAL, "posting_id, line"),
+    (&POT, "pot_id"),
+    (&COUNTER, "scope, period, first_day"),
+    (&PURCHASE, "connection_id, reference"),
+    (&HOLD, "purchase_id, position, pot_id"),
+    (&DECISION, "connection_id, reference"),
+    (&WITHDRAWAL, "connection_id, reference"),
+    (&PRESENTMENT, "connection_id, reference"),
+    (&LOAD, "pot_id, load_id"),
+    (&AGREEMENT, "version"),
+    (&TERM, "version, position"),
+    (&PERMISSION_USES, "permission_id"),
+];
+
+/// Every row that one budget has in the tables that are proved.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    /// As the rows spell it. There may be no such budget.
+    pub budget: String,
+    rows: BTreeMap<&'static str, Vec<Vec<Value>>>,
+}
+
+impl Evidence {
+    /// The rows of `table`: postings, terms and holds in their own order.
+    pub fn of(&self, table: &Table) -> &[Vec<Value>] {
+        self.rows.get(table.name).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Every table that has rows here, with its rows.
+    pub fn tables(&self) -> impl Iterator<Item = (&'static Table, &[Vec<Value>])> {
+        ORDERED.iter().map(|(table, _)| (*table, self.of(table)))
+    }
+}
+
+/// All tables of a programme side by side, in the order of their budgets.
+#[derive(Debug)]
+pub struct EvidenceScan {
+    sorted: Vec<Sorted>,
+}
+
+/// One table, sorted by budget.
+#[derive(Debug)]
+struct Sorted {
+    table: &'static Table,
+    /// How many rows were read so far.
+    read: i64,
+    waiting: VecDeque<Vec<Value>>,
+    has_more: bool,
+}
+
+impl Sorted {
+    fn next_budget(&self) -> Option<&str> {
+        self.waiting.front().map(|row| self.table.text(row, "budget_id"))
+    }
+}
+
+/// How a database sorts, and how what it sorted is read.
+struct Sorting {
+    /// A proof reads everything, and PostgreSQL would end statements after seconds.
+    take_time: Option<&'static str>,
+    sort: &'static str,
+    page: &'static str,
+}
+
+impl Sorting {
+    const fn of(dialect: Dialect) -> Self {
+        match dialect {
+            // By bytes, like SQLite and Rust, so that all agree on which budget comes next.
+            Dialect::Postgres => Self {
+                take_time: Some("SET LOCAL statement_timeout = 0"),
+                sort: "DECLARE proof_{table} NO SCROLL CURSOR FOR SELECT {columns} FROM {table} \
+                       WHERE programme_id = $1 ORDER BY budget_id COLLATE \"C\", {order}",
+                page: "FETCH {most} FROM proof_{table}",
+            },
+            Dialect::Sqlite => Self {
+                take_time: None,
+                sort: "CREATE TEMP TABLE proof_{table} AS SELECT {columns} FROM {table} \
+                       WHERE programme_id = $1 ORDER BY budget_id, {order}",
+                page: "SELECT {columns} FROM proof_{table} WHERE rowid > {read} \
+                       ORDER BY rowid LIMIT {most}",
+            },
+        }
+    }
+}
+
+/// Fills in what both texts of a [`Sorting`] say about `table`.
+fn about(text: &str, table: &Table) -> String {
+    text.replace("{columns}", &names(table.columns, "")).replace("{table}", table.name)
+}
+
+impl Tx {
+    /// Every programme that any proved row belongs to, whether or not it exists, in order.
+    pub async fn programmes_with_rows(&mut self) -> Result<Vec<String>, StoreError> {
+        self.take_time().await?;
+        let tables = ORDERED.iter().map(|(table, _)| table.name);
+        let tables = tables.chain([ISSUER_EVENT.name, SEAL.name]);
+        let others: String = tables
+            .map(|table| format!(" UNION SELECT programme_id FROM {table}"))
+            .collect::<Vec<_>>()
+            .concat();
+        let sql = format!("SELECT programme_id FROM programme{others} ORDER BY 1");
+        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(self.connection()).await?;
+        let columns = columns![Key "programme_id"];
+        let mut programmes = Vec::new();
+        for row in &rows {
+            let row = read_row(row, columns)?;
+            programmes.push(Reader::new(&BUDGET, &row).text()?.to_owned());
+        }
+        Ok(programmes)
+    }
+
+    /// Sorts every proved table of `programme` by budget, in this snapshot.
+    pub async fn scan_evidence(&mut self, programme: &str) -> Result<EvidenceScan, StoreError> {
+        self.take_time().await?;
+        let sorting = Sorting::of(self.statements.dialect);
+        let mut sorted = Vec::new();
+        for (table, order) in &ORDERED {
+            let sql = about(sorting.sort, table).replace("{order}", order);
+            let query = sqlx::query(AssertSqlSafe(sql)).persistent(false).bind(programme);
+            query.execute(self.connection()).await?;
+            sorted.push(Sorted { table, read: 0, waiting: VecDeque::new(), has_more: true });
+        }
+        Ok(EvidenceScan { sorted })
+    }
+
+    /// The rows of the next budget; none after the last.
+    pub async fn next_evidence(
+        &mut self,
+        scan: &mut EvidenceScan,
+    ) -> Result<Option<Evidence>, StoreError> {
+        for sorted in &mut scan.sorted {
+            self.fill(sorted).await?;
+        }
+        let Some(budget) = scan.sorted.iter().filter_map(Sorted::next_budget).min() else {
+            return Ok(None);
+        };
+        let mut evidence = Evidence { budget: budget.to_owned(), rows: BTreeMap::new() };
+        for sorted in &mut scan.sorted {
+            let rows = evidence.rows.entry(sorted.table.name).or_default();
+            while sorted.next_budget() == Some(&evidence.budget) {
+                rows.extend(sorted.waiting.pop_front());
+                self.fill(sorted).await?;
+            }
+        }
+        Ok(Some(evidence))
+    }
+
+    async fn fill(&mut self, sorted: &mut Sorted) -> Result<(), StoreError> {
+        if !sorted.waiting.is_empty() || !sorted.has_more {
+            return Ok(());
+        }
+        let page = Sorting::of(self.statements.dialect).page;
+        let sql = about(page, sorted.table)
+            .replace("{read}", &sorted.read.to_string())
+            .replace("{most}", &PAGE.to_string());
+        let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+        let rows = query.fetch_all(self.connection()).await?;
+        sorted.has_more = rows.len() == PAGE;
+        sorted.read = sorted.read.saturating_add(i64::try_from(rows.len()).unwrap_or(i64::MAX));
+        for row in &rows {
+            sorted.waiting.push_back(read_row(row, sorted.table.columns)?);
+        }
+        Ok(())
+    }
+
+    /// The issuers' messages with these connections and references, as far as they exist.
+    pub async fn events_with(
+        &mut self,
+        programme: &str,
+        keys: &[(&str, &str)],
+    ) -> Result<Vec<Vec<Value>>, StoreError> {
+        let statements = Arc::clone(&self.statements);
+        let mut events = Vec::new();
+        for page in keys.chunks(PAGE) {
+            let keys: Vec<_> = page
+                .iter()
+                .map(|(connection, reference)| {
+                    vec![programme.into(), (*connection).into(), (*reference).into()]
+                })
+                .collect();
+            let columns = ISSUER_EVENT.columns;
+            events.extend(statements.events.fetch(self.connection(), &keys, columns).await?);
+        }
+        Ok(events)
+    }
+
+    /// Messages that say they are in the books, or wait, though no posting and no presentment speaks
+    /// of them and they do not wait, as `connection/reference`; and how many messages there are.
+    pub async fn events_without_posting(
+        &mut self,
+        programme: &str,
+    ) -> Result<(Vec<String>, i64), StoreError> {
+        let sql = "SELECT connection_id || '/' || reference FROM issuer_event \
+                   WHERE programme_id = $1 AND state IN ('booked', 'parked') \
+                   EXCEPT SELECT connection_id || '/' || reference FROM parked \
+                   WHERE programme_id = $1 \
+                   EXCEPT SELECT connection_id || '/' || event_reference FROM presentment \
+                   WHERE programme_id = $1 \
+                   EXCEPT SELECT subject FROM posting \
+                   WHERE programme_id = $1 AND kind IN ('standing', 'dispute') \
+                   ORDER BY 1 LIMIT 100";
+        let rows = sqlx::query(sql).bind(programme).fetch_all(self.connection()).await?;
+        let mut found = Vec::new();
+        for row in &rows {
+            let row = read_row(row, columns![Key "reference"])?;
+            found.push(Reader::new(&ISSUER_EVENT, &row).text()?.to_owned());
+        }
+        let sql = "SELECT COUNT(*) FROM issuer_event WHERE programme_id = $1";
+        let row = sqlx::query(sql).bind(programme).fetch_one(self.connection()).await?;
+        let row = read_row(&row, columns![Number "count"])?;
+        Ok((found, Reader::new(&ISSUER_EVENT, &row).number()?))
+    }
+
+    /// The currency that most budgets of a programme have; a programme has only one.
+    pub async fn usual_currency(&mut self, programme: &str) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT currency FROM budget WHERE programme_id = $1 \
+                   GROUP BY currency ORDER BY COUNT(*) DESC, currency LIMIT 1";
+        let row = sqlx::query(sql).bind(programme).fetch_optional(self.connection()).await?;
+        let Some(row) = row else { return Ok(None) };
+        let row = read_row(&row, columns![Text "currency"])?;
+        Ok(Some(Reader::new(&BUDGET, &row).text()?.to_owned()))
+    }
+
+    /// Up to a page of seals of `programme` numbered above `number`, as rows, in order.
+    pub async fn seals_after(
+        &mut self,
+        programme: &str,
+        number: i64,
+    ) -> Result<Vec<Vec<Value>>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM seal WHERE programme_id = $1 AND number > $2 \
+             ORDER BY number, seal_id LIMIT 100",
+            names(SEAL.columns, "")
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(programme).bind(number);
+        let rows = query.fetch_all(self.connection()).await?;
+        rows.iter().map(|row| read_row(row, SEAL.columns)).collect()
+    }
+
+    /// Up to a page of budgets of `programme` behind `budget`, as rows, in the order of the key.
+    pub async fn budgets_after(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &str,
+    ) -> Result<Vec<Vec<Value>>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM budget WHERE programme_id = $1 AND budget_id > $2 \
+             ORDER BY budget_id LIMIT {PAGE}",
+            names(BUDGET.columns, "")
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(programme.to_string()).bind(budget);
+        let rows = query.fetch_all(self.connection()).await?;
+        rows.iter().map(|row| read_row(row, BUDGET.columns)).collect()
+    }
+
+    /// What all pots of `programme` were loaded with, hold, have spent and have left, then the
+    /// exposure, the suspense and what is disputed of all purchases, in minor units.
+    pub async fn totals(&mut self, programme: &ProgrammeId) -> Result<[i64; 7], StoreError> {
+        let sum = |column: &str| format!("CAST(COALESCE(SUM({column}), 0) AS BIGINT)");
+        let sql = format!(
+            "SELECT {}, {}, {}, {} FROM pot WHERE programme_id = $1",
+            sum("loaded_minor"),
+            sum("held_minor"),
+            sum("spent_minor"),
+            sum("left_minor")
+        );
+        let four = columns![Number "loaded", Number "held", Number "spent", Number "left"];
+        let pots = self.numbers(sql, programme, four).await?;
+        let sql = format!(
+            "SELECT {}, {}, {} FROM purchase WHERE programme_id = $1",
+            sum("exposure_minor"),
+            sum("suspense_minor"),
+            sum("disputed_minor")
+        );
+        let three = columns![Number "exposure", Number "suspense", Number "disputed"];
+        let purchases = self.numbers(sql, programme, three).await?;
+        let (mut pots, mut purchases) =
+            (Reader::new(&POT, &pots), Reader::new(&PURCHASE, &purchases));
+        Ok([
+            pots.number()?,
+            pots.number()?,
+            pots.number()?,
+            pots.number()?,
+            purchases.number()?,
+            purchases.number()?,
+            purchases.number()?,
+        ])
+    }
+
+    async fn numbers(
+        &mut self,
+        sql: String,
+        programme: &ProgrammeId,
+        columns: &[crate::ledger::record::row::Column],
+    ) -> Result<Vec<Value>, StoreError> {
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(programme.to_string());
+        read_row(&query.fetch_one(self.connection()).await?, columns)
+    }
+
+    /// When `programme` was sealed last; else, when it was applied first.
+    pub async fn sealed_last(
+        &mut self,
+        programme: &ProgrammeId,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT COALESCE( \
+                   (SELECT sealed_at FROM seal WHERE programme_id = $1 \
+                    ORDER BY number DESC LIMIT 1), \
+                   (SELECT applied_at FROM programme_version WHERE programme_id = $1 \
+                    ORDER BY version LIMIT 1))";
+        let row = sqlx::query(sql).bind(programme.to_string()).fetch_one(self.connection());
+        let row = read_row(&row.await?, columns![Number "sealed_at"])?;
+        Ok(Reader::new(&SEAL, &row).optional(Reader::instant)?)
+    }
+
+    /// Adds a seal.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when there is one of its number already.
+    pub async fn add_seal(&mut self, seal: &Seal) -> Result<(), StoreError> {
+        let sql = "INSERT INTO seal (programme_id, seal_id, number, sealed_at, heads, totals, root) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+        let mut query = sqlx::query(sql);
+        for value in seal.row() {
+            query = match value {
+                Value::Text(text) => query.bind(text),
+                Value::Number(number) => query.bind(number),
+                Value::Null => query.bind(None::<String>),
+            };
+        }
+        let written = query.execute(self.connection()).await?.rows_affected();
+        if written == 1 { Ok(()) } else { Err(StoreError::Contended("seal")) }
+    }
+
+    /// Lets the statements of this transaction take as long as they need.
+    pub async fn take_time(&mut self) -> Result<(), StoreError> {
+        if let Some(sql) = Sorting::of(self.statements.dialect).take_time {
+            sqlx::query(sql).execute(self.connection()).await?;
+        }
+        Ok(())
+    }
+}

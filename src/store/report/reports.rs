@@ -1,0 +1,349 @@
+//! Questions that people ask of the books. Nothing here writes or locks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+
+use crate::domain::id::{
+    BudgetId, ConnectionId, ExceptionId, IssuerReference, MessageId, PotId, ProgrammeId,
+    PurchaseReference,
+};
+use crate::domain::money::{Currency, Money};
+use crate::domain::people::person::PersonState;
+use crate::domain::people::recipient::Recipient;
+use crate::ledger::book::{Card, PotBalance};
+use crate::ledger::record::agreement::{AGREEMENT, read_agreement};
+use crate::ledger::record::decision::{DECISION, RecordedDecision, read_decision};
+use crate::ledger::record::row::{CorruptRow, Reader, Table, Value, columns, shown};
+use crate::store::people::persons::read_standing;
+use crate::store::pot::pots::read_pot;
+use crate::store::report::activity::{first_made_at, last_made_at, made_at};
+use crate::store::sql::batch::{names, read_row};
+use crate::store::sql::statements::{EXCEPTION, MESSAGE, POT, WITHDRAWAL};
+use crate::store::{PersonRow, Store, StoreError, Tx};
+
+/// The most decisions that one identifier can find.
+pub const DECISIONS_FOUND_MOST: usize = 200;
+
+/// What a programme owes and keeps besides its pots, summed from the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProgrammeSums {
+    /// More was captured than the pots held.
+    pub exposure: Money,
+    /// Came back, and belongs to no known purchase.
+    pub suspense: Money,
+    /// Came back because of disputes that have not ended.
+    pub disputed: Money,
+}
+
+/// Something that somebody has to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExceptionRow {
+    pub id: ExceptionId,
+    pub programme: ProgrammeId,
+    pub budget: BudgetId,
+    pub kind: String,
+    pub subject: String,
+    pub detail: String,
+    pub noted_at: Timestamp,
+}
+
+/// Something that was to be told to somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageRow {
+    pub id: MessageId,
+    pub kind: String,
+    /// What it is about.
+    pub subject: String,
+    pub body: String,
+    pub created_at: Timestamp,
+    pub recipient: Recipient,
+    /// What the words were made from: JSON.
+    pub facts: String,
+    /// When what it asks for, or tells of, runs out.
+    pub due_at: Option<Timestamp>,
+}
+
+static SUMS: Table = Table {
+    name: "journal",
+    columns: columns![Number "exposure_minor", Number "suspense_minor", Number "disputed_minor"],
+};
+static CARD: Table = Table {
+    name: "card",
+    columns: columns![
+        Key "connection_id", Key "token", Text "last_four", Text "state", Number "state_until",
+        Text "state_after",
+    ],
+};
+static CONNECTION: Table =
+    Table { name: "connection", columns: columns![Key "programme_id", Key "connection_id"] };
+static PERSON: Table = Table {
+    name: "person",
+    columns: columns![Key "person_id", Text "name", Text "worker_id", Text "state", Text "plan"],
+};
+
+impl Tx {
+    /// The balances of every pot of a programme, by budget and pot.
+    pub async fn balances_of(
+        &mut self,
+        programme: &ProgrammeId,
+    ) -> Result<BTreeMap<BudgetId, BTreeMap<PotId, PotBalance>>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM pot WHERE programme_id = $1 ORDER BY budget_id, pot_id",
+            names(POT.columns, "")
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(programme.to_string());
+        let mut balances: BTreeMap<BudgetId, BTreeMap<PotId, PotBalance>> = BTreeMap::new();
+        for row in rows.fetch_all(self.connection()).await? {
+            let ((_, budget), pot, balance) = read_pot(&read_row(&row, POT.columns)?)?;
+            balances.entry(budget).or_default().insert(pot, balance);
+        }
+        Ok(balances)
+    }
+
+    /// The pots of every agreement in force, in the order in which they are used.
+    pub async fn pot_orders(
+        &mut self,
+        programme: &ProgrammeId,
+        currency: Currency,
+    ) -> Result<BTreeMap<BudgetId, Vec<PotId>>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM budget b JOIN agreement a ON a.programme_id = b.programme_id \
+             AND a.budget_id = b.budget_id AND a.version = b.agreement_version \
+             WHERE b.programme_id = $1 ORDER BY b.budget_id",
+            names(AGREEMENT.columns, "a.")
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(programme.to_string());
+        let read = |row: &AnyRow| {
+            let agreement = read_agreement(&read_row(row, AGREEMENT.columns)?, &[], currency)?;
+            Ok((agreement.budget, agreement.pots.into_iter().map(|pot| pot.id).collect()))
+        };
+        rows.fetch_all(self.connection()).await?.iter().map(read).collect()
+    }
+
+    /// What a programme owes and keeps besides its pots, summed from the journal.
+    pub async fn programme_sums(
+        &mut self,
+        programme: &ProgrammeId,
+        currency: Currency,
+    ) -> Result<ProgrammeSums, StoreError> {
+        let sql = "SELECT \
+            CAST(COALESCE(SUM(CASE WHEN from_account = 'exposure' THEN amount_minor \
+                WHEN to_account = 'exposure' THEN -amount_minor ELSE 0 END), 0) AS BIGINT), \
+            CAST(COALESCE(SUM(CASE WHEN to_account = 'suspense' THEN amount_minor \
+                WHEN from_account = 'suspense' THEN -amount_minor ELSE 0 END), 0) AS BIGINT), \
+            CAST(COALESCE(SUM(CASE WHEN to_account = 'disputed' THEN amount_minor \
+                WHEN from_account = 'disputed' THEN -amount_minor ELSE 0 END), 0) AS BIGINT) \
+            FROM journal WHERE programme_id = $1";
+        let row = sqlx::query(sql).bind(programme.to_string()).fetch_one(self.connection());
+        let row = read_row(&row.await?, SUMS.columns)?;
+        let mut reader = Reader::new(&SUMS, &row);
+        Ok(ProgrammeSums {
+            exposure: reader.money(currency)?,
+            suspense: reader.money(currency)?,
+            disputed: reader.money(currency)?,
+        })
+    }
+
+    /// The decisions that `id` names: by their own id, by the issuer's reference of the question,
+    /// or by that of the purchase. Oldest first.
+    pub async fn decisions_named(&mut self, id: &str) -> Result<Vec<RecordedDecision>, StoreError> {
+        let mut found = BTreeMap::new();
+        let sql = AssertSqlSafe(decision_called());
+        let own = sqlx::query(sql).bind(id.to_owned()).fetch_all(self.connection()).await?;
+        for row in &own {
+            let decision = read_decision(&read_row(row, DECISION.columns)?)?;
+            found.insert(decision.id, decision);
+        }
+        let connections = self.connections().await?;
+        if let Ok(reference) = id.parse::<IssuerReference>() {
+            let key = |(programme, connection): &(ProgrammeId, ConnectionId)| {
+                vec![shown(programme), shown(connection), shown(&reference)]
+            };
+            let keys: Vec<_> = connections.iter().map(key).collect();
+            let statements = Arc::clone(&self.statements);
+            let columns = DECISION.columns;
+            for row in statements.decisions.fetch(self.connection(), &keys, columns).await? {
+                let decision = read_decision(&row)?;
+                found.insert(decision.id, decision);
+            }
+        }
+        if let Ok(purchase) = id.parse::<PurchaseReference>() {
+            let name = |(programme, connection)| (programme, connection, purchase.clone());
+            let names: Vec<_> = connections.into_iter().map(name).collect();
+            let answers = self.answers_of(&names).await?;
+            found.extend(answers.into_iter().map(|decision| (decision.id, decision)));
+        }
+        let mut found: Vec<_> = found.into_values().collect();
+        found.sort_by_key(|decision| (decision.decided_at, decision.id));
+        found.truncate(DECISIONS_FOUND_MOST);
+        Ok(found)
+    }
+
+    /// Every connection, in order. There are few: whoever has an issuer's reference looks in each.
+    pub(in crate::store) async fn connections(
+        &mut self,
+    ) -> Result<Vec<(ProgrammeId, ConnectionId)>, StoreError> {
+        let sql = "SELECT programme_id, connection_id FROM connection \
+                   ORDER BY programme_id, connection_id";
+        let rows = sqlx::query(sql).fetch_all(self.connection()).await?;
+        let read = |row: &AnyRow| {
+            let row = read_row(row, CONNECTION.columns)?;
+            let mut reader = Reader::new(&CONNECTION, &row);
+            Ok((reader.parsed()?, reader.parsed()?))
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// A person as a programme's file describes them.
+    pub async fn person(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<Option<PersonRow>, StoreError> {
+        let sql = "SELECT person_id, name, worker_id, state, plan FROM person \
+                   WHERE programme_id = $1 AND person_id = $2";
+        let row = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
+        let Some(row) = row.fetch_optional(self.connection()).await? else { return Ok(None) };
+        let row = read_row(&row, PERSON.columns)?;
+        let mut reader = Reader::new(&PERSON, &row);
+        Ok(Some(PersonRow {
+            budget: reader.parsed()?,
+            name: reader.text()?.to_owned(),
+            worker: reader.text()?.to_owned(),
+            state: reader.word(PersonState::from_word)?,
+            plan: reader.text()?.to_owned(),
+        }))
+    }
+
+    /// The cards of a budget, in order.
+    pub async fn cards_of(
+        &mut self,
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+    ) -> Result<Vec<Card>, StoreError> {
+        let sql = "SELECT connection_id, token, last_four, state, state_until, state_after \
+                   FROM card WHERE programme_id = $1 AND budget_id = $2 ORDER BY connection_id, token";
+        let rows = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
+        let read = |row: &AnyRow| {
+            let row = read_row(row, CARD.columns)?;
+            let mut reader = Reader::new(&CARD, &row);
+            Ok(Card {
+                connection: reader.parsed()?,
+                token: reader.parsed()?,
+                last_four: reader.text()?.to_owned(),
+                standing: read_standing(&mut reader)?,
+            })
+        };
+        rows.fetch_all(self.connection()).await?.iter().map(read).collect()
+    }
+
+    /// What was to be told of a decision, oldest first. It is looked for among the messages of the
+    /// budget that were made with the decision, or with its withdrawal.
+    pub async fn messages_about(
+        &mut self,
+        decision: &RecordedDecision,
+        withdrawn_at: Option<Timestamp>,
+    ) -> Result<Vec<MessageRow>, StoreError> {
+        let from = decision.decided_at;
+        let last = withdrawn_at.unwrap_or(from).max(made_at(decision.id.uuid()));
+        let rows = sqlx::query(AssertSqlSafe(messages_about()))
+            .bind(decision.programme.to_string())
+            .bind(decision.budget.to_string())
+            .bind(first_made_at(from).to_string())
+            .bind(last_made_at(last.saturating_add(MADE_WITHIN).unwrap_or(last)).to_string())
+            .bind(decision.id.to_string())
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(read_message).collect()
+    }
+
+    /// When our approval was taken back, if it was.
+    pub async fn withdrawn_at(
+        &mut self,
+        decision: &RecordedDecision,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT withdrawn_at FROM withdrawal \
+                   WHERE programme_id = $1 AND connection_id = $2 AND reference = $3";
+        let row = sqlx::query(sql)
+            .bind(decision.programme.to_string())
+            .bind(decision.connection.to_string())
+            .bind(decision.reference.to_string())
+            .fetch_optional(self.connection())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let row = read_row(&row, columns![Number "withdrawn_at"])?;
+        Ok(Some(Reader::new(&WITHDRAWAL, &row).instant()?))
+    }
+}
+
+/// Within which time what is told with a decision is made, on the slowest machine.
+const MADE_WITHIN: SignedDuration = SignedDuration::from_mins(1);
+
+/// By its own id, in whichever programme.
+pub(in crate::store) fn decision_called() -> String {
+    format!("SELECT {} FROM decision WHERE decision_id = $1", names(DECISION.columns, ""))
+}
+
+pub(in crate::store) fn messages_about() -> String {
+    format!(
+        "SELECT {} FROM message WHERE programme_id = $1 AND budget_id = $2 \
+         AND message_id >= $3 AND message_id <= $4 AND subject = $5 ORDER BY message_id LIMIT 100",
+        names(MESSAGE.columns, "")
+    )
+}
+
+impl Store {
+    /// What somebody has to look at and nothing has explained yet, oldest first; at most `most`.
+    pub async fn exceptions(&self, most: u32) -> Result<Vec<ExceptionRow>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM exception WHERE settled_at IS NULL ORDER BY noted_at, programme_id, exception_id LIMIT $1",
+            names(EXCEPTION.columns, "")
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(i64::from(most));
+        let read = |row: &AnyRow| {
+            let row = read_row(row, EXCEPTION.columns)?;
+            let mut reader = Reader::new(&EXCEPTION, &row);
+            let programme = reader.parsed()?;
+            Ok(ExceptionRow {
+                id: reader.parsed()?,
+                programme,
+                budget: reader.parsed()?,
+                kind: reader.text()?.to_owned(),
+                subject: reader.text()?.to_owned(),
+                detail: reader.text()?.to_owned(),
+                noted_at: reader.instant()?,
+            })
+        };
+        rows.fetch_all(&self.readers()).await?.iter().map(read).collect()
+    }
+}
+
+/// Reads a message.
+pub(in crate::store) fn read_message(row: &AnyRow) -> Result<MessageRow, StoreError> {
+    Ok(message_of(&read_row(row, MESSAGE.columns)?)?)
+}
+
+/// A message from the values of its row.
+pub(in crate::store) fn message_of(row: &[Value]) -> Result<MessageRow, CorruptRow> {
+    let mut reader = Reader::new(&MESSAGE, row);
+    reader.skip(); // the programme, which was asked for
+    let id = reader.parsed()?;
+    reader.skip(); // the budget
+    Ok(MessageRow {
+        id,
+        kind: reader.text()?.to_owned(),
+        subject: reader.text()?.to_owned(),
+        body: reader.text()?.to_owned(),
+        created_at: reader.instant()?,
+        recipient: reader.word(Recipient::from_word)?,
+        facts: reader.text()?.to_owned(),
+        due_at: {
+            reader.skip(); // the matter
+            reader.optional(Reader::instant)?
+        },
+    })
+}

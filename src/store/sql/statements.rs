@@ -1,0 +1,434 @@
+//! Every statement of the hot path, spelled once per database when the store is opened.
+
+use crate::ledger::posting::{JOURNAL, POSTING};
+use crate::ledger::record::agreement::{AGREEMENT, TERM};
+use crate::ledger::record::decision::DECISION;
+use crate::ledger::record::event::{ISSUER_EVENT, PRESENTMENT};
+use crate::ledger::record::purchase::{HOLD, PURCHASE};
+use crate::ledger::record::row::{Column, Table, columns};
+use crate::store::Dialect;
+use crate::store::sql::batch::{Batch, names};
+use crate::store::sql::inquiry::{Ask, Inquiry};
+use crate::store::sql::writing::Writings;
+
+/// What a budget's row and its neighbours say, as one row.
+pub(in crate::store) const BUDGET_VIEW: &[Column] = columns![
+    Key "programme_id", Key "budget_id", Text "currency", Number "agreement_version",
+    Number "head_seq", Text "head_posting", Text "head_hash", Number "settings_version", Text "name",
+    Text "worker_id", Text "state",
+];
+pub(in crate::store) const PROGRAMME_VIEW: &[Column] =
+    columns![Key "programme_id", Number "version"];
+pub(in crate::store) const CARD_VIEW: &[Column] = columns![
+    Key "programme_id", Text "budget_id", Key "connection_id", Key "token", Text "last_four",
+    Text "state", Number "state_until", Text "state_after",
+];
+pub(in crate::store) const CARD_BUDGET: &[Column] =
+    columns![Key "programme_id", Key "connection_id", Key "token", Text "budget_id"];
+/// The balances of a pot.
+pub const POT: Table = Table {
+    name: "pot",
+    columns: columns![
+        Key "programme_id", Key "budget_id", Key "pot_id", Text "stream_id", Text "currency",
+        Number "allocated_minor", Number "loaded_minor", Number "held_minor",
+        Number "spent_minor", Number "left_minor", Number "moved_minor", Added "own",
+    ],
+};
+const POT_MOVE: &[Column] = columns![
+    Key "programme_id", Key "budget_id", Key "pot_id", Number "loaded_minor", Number "held_minor",
+    Number "spent_minor", Number "left_minor", Number "moved_minor",
+];
+/// What has been used of one scope in one period.
+pub const COUNTER: Table = Table {
+    name: "counter",
+    columns: columns![
+        Key "programme_id", Key "budget_id", Key "scope", Key "period", Key "first_day",
+        Number "amount_minor", Number "purchases",
+    ],
+};
+/// One-off OKs.
+pub(crate) const PERMISSION: Table = Table {
+    name: "permission",
+    columns: columns![
+        Key "programme_id", Key "budget_id", Key "permission_id", Text "scope", Text "currency",
+        Number "cap_minor", Number "uses_left", Number "given_at", Number "ends_at",
+        Text "giver", Number "open_minor", Number "captured_count", Text "open_at",
+    ],
+};
+/// What purchases make of one-off OKs, as far as it is proved.
+pub const PERMISSION_USES: Table = Table {
+    name: "permission",
+    columns: columns![
+        Key "programme_id", Text "budget_id", Key "permission_id", Number "open_minor",
+        Number "captured_count", Text "open_at",
+    ],
+};
+/// Approvals that were taken back.
+pub const WITHDRAWAL: Table = Table {
+    name: "withdrawal",
+    columns: columns![
+        Key "programme_id", Key "connection_id", Key "reference", Text "budget_id",
+        Number "withdrawn_at",
+    ],
+};
+pub(crate) const MESSAGE: Table = Table {
+    name: "message",
+    columns: columns![
+        Key "programme_id", Key "message_id", Text "budget_id", Text "kind", Text "subject",
+        Text "body", Number "created_at", Text "recipient", Text "facts", Added "matter",
+        Number "due_at",
+    ],
+};
+pub(crate) const EXCEPTION: Table = Table {
+    name: "exception",
+    columns: columns![
+        Key "programme_id", Key "exception_id", Text "budget_id", Text "kind", Text "subject",
+        Text "detail", Number "noted_at", Text "about", Number "settled_at", Text "settled_by",
+    ],
+};
+
+/// Messages that wait for the claim that they are about.
+pub(in crate::store) const PARKED: Table = Table {
+    name: "parked",
+    columns: columns![
+        Key "programme_id", Key "connection_id", Key "reference", Text "claim",
+        Text "exception_id",
+    ],
+};
+
+const PROGRAMME_KEY: &[Column] = columns![Key "programme_id"];
+const BUDGET_KEY: &[Column] = columns![Key "programme_id", Key "budget_id"];
+const REFERENCE_KEY: &[Column] = columns![Key "programme_id", Key "connection_id", Key "reference"];
+const AGREEMENT_KEY: &[Column] = columns![Key "programme_id", Key "budget_id", Number "version"];
+const PURCHASE_KEY: &[Column] = columns![Key "programme_id", Key "purchase_id"];
+const POSTING_KEY: &[Column] = columns![Key "programme_id", Key "posting_id"];
+/// The questions of one purchase: between two references.
+const QUESTIONS_KEY: &[Column] = columns![
+    Key "programme_id", Key "connection_id", Text "first_reference", Text "end_reference",
+];
+const MATTER_KEY: &[Column] = columns![
+    Key "programme_id", Key "budget_id", Key "matter", Number "since",
+];
+pub(in crate::store) const MATTER: Table =
+    Table { name: "message", columns: columns![Key "programme_id", Key "budget_id", Key "matter"] };
+const COUNTER_KEY: &[Column] = columns![
+    Key "programme_id", Key "budget_id", Key "scope", Key "period", Key "first_day",
+];
+const SETTLING: &[Column] = columns![
+    Key "programme_id", Key "exception_id", Number "settled_at", Text "settled_by",
+];
+const EXCEPTION_KEY: &[Column] = columns![Key "programme_id", Key "exception_id"];
+const HEAD_MOVE: &[Column] = columns![
+    Key "programme_id", Key "budget_id", Number "old_seq", Number "head_seq",
+    Text "head_posting", Text "head_hash",
+];
+
+/// The statements of decisions and events.
+#[derive(Debug)]
+pub(in crate::store) struct Statements {
+    pub(in crate::store) dialect: Dialect,
+    pub(in crate::store) writings: Writings,
+    pub(in crate::store) card_budgets: Batch,
+    pub(in crate::store) lock_budgets: Batch,
+    /// Budgets, cards, pots, permissions, answered questions, known purchases, counters, programmes.
+    pub(in crate::store) books: Inquiry,
+    pub(in crate::store) pots: Batch,
+    /// Agreements, and their terms.
+    pub(in crate::store) agreements: Inquiry,
+    pub(in crate::store) decisions: Batch,
+    /// All questions of a purchase.
+    pub(in crate::store) questions: Batch,
+    pub(in crate::store) first_links: Batch,
+    pub(in crate::store) transfers: Batch,
+    pub(in crate::store) matters: Batch,
+    pub(in crate::store) withdrawals: Batch,
+    pub(in crate::store) purchases: Batch,
+    pub(in crate::store) holds: Batch,
+    pub(in crate::store) counters: Batch,
+    pub(in crate::store) events: Batch,
+    pub(in crate::store) presentments: Batch,
+    pub(in crate::store) insert_decisions: Batch,
+    pub(in crate::store) insert_withdrawals: Batch,
+    pub(in crate::store) insert_events: Batch,
+    pub(in crate::store) insert_presentments: Batch,
+    pub(in crate::store) insert_postings: Batch,
+    pub(in crate::store) insert_journal: Batch,
+    pub(in crate::store) insert_messages: Batch,
+    pub(in crate::store) insert_exceptions: Batch,
+    pub(in crate::store) delete_exceptions: Batch,
+    pub(in crate::store) settle_exceptions: Batch,
+    pub(in crate::store) insert_parked: Batch,
+    pub(in crate::store) delete_parked: Batch,
+    pub(in crate::store) parked: Batch,
+    pub(in crate::store) insert_purchases: Batch,
+    pub(in crate::store) insert_holds: Batch,
+    pub(in crate::store) insert_counters: Batch,
+    pub(in crate::store) update_purchases: Batch,
+    pub(in crate::store) update_holds: Batch,
+    pub(in crate::store) update_counters: Batch,
+    pub(in crate::store) update_pots: Batch,
+    pub(in crate::store) update_permissions: Batch,
+    pub(in crate::store) move_heads: Batch,
+}
+
+/// A statement that looks rows up: its name, its text, and the columns that are passed.
+type Looking<'a> = (&'static str, &'a str, Vec<&'static [Column]>);
+
+impl Statements {
+    /// The statements of the hot path that look rows up.
+    pub(in crate::store) fn looking(&self) -> Vec<Looking<'_>> {
+        fn batch<'s>(name: &'static str, batch: &'s Batch) -> Looking<'s> {
+            (name, batch.sql(), vec![batch.columns()])
+        }
+        fn inquiry<'s>(name: &'static str, inquiry: &'s Inquiry) -> Looking<'s> {
+            (name, inquiry.sql(), inquiry.sets().to_vec())
+        }
+        vec![
+            batch("card_budgets", &self.card_budgets),
+            batch("lock_budgets", &self.lock_budgets),
+            inquiry("books", &self.books),
+            inquiry("agreements", &self.agreements),
+            batch("pots", &self.pots),
+            batch("decisions", &self.decisions),
+            batch("questions", &self.questions),
+            batch("first_links", &self.first_links),
+            batch("transfers", &self.transfers),
+            batch("matters", &self.matters),
+            batch("withdrawals", &self.withdrawals),
+            batch("purchases", &self.purchases),
+            batch("holds", &self.holds),
+            batch("counters", &self.counters),
+            batch("events", &self.events),
+            batch("presentments", &self.presentments),
+            batch("update_purchases", &self.update_purchases),
+            batch("update_holds", &self.update_holds),
+            batch("update_counters", &self.update_counters),
+            batch("update_pots", &self.update_pots),
+            batch("update_permissions", &self.update_permissions),
+            batch("move_heads", &self.move_heads),
+        ]
+    }
+
+    pub(in crate::store) fn new(dialect: Dialect) -> Self {
+        let batch = |columns, template: &str| Batch::new(dialect, columns, template);
+        let by_reference =
+            |table: &'static Table| batch(REFERENCE_KEY, &by_reference(table.name, table.columns));
+        Self {
+            dialect,
+            writings: Writings::default(),
+            card_budgets: batch(REFERENCE_KEY, CARD_BUDGETS),
+            lock_budgets: batch(BUDGET_KEY, LOCK_BUDGETS),
+            books: Inquiry::new(dialect, BOOK_KEYS, books()),
+            pots: batch(BUDGET_KEY, &of_budget(&POT)),
+            agreements: Inquiry::new(dialect, &[AGREEMENT_KEY], agreements()),
+            decisions: by_reference(&DECISION),
+            questions: batch(QUESTIONS_KEY, &questions()),
+            first_links: batch(POSTING_KEY, FIRST_LINKS),
+            transfers: batch(POSTING_KEY, &transfers()),
+            matters: batch(MATTER_KEY, MATTERS),
+            withdrawals: by_reference(&WITHDRAWAL),
+            purchases: by_reference(&PURCHASE),
+            holds: batch(PURCHASE_KEY, &holds()),
+            counters: batch(COUNTER_KEY, &counters()),
+            events: by_reference(&ISSUER_EVENT),
+            presentments: by_reference(&PRESENTMENT),
+            insert_decisions: Batch::insert(dialect, &DECISION),
+            insert_withdrawals: Batch::insert(dialect, &WITHDRAWAL),
+            insert_events: Batch::insert(dialect, &ISSUER_EVENT),
+            insert_presentments: Batch::insert(dialect, &PRESENTMENT),
+            insert_postings: Batch::insert(dialect, &POSTING),
+            insert_journal: Batch::insert(dialect, &JOURNAL),
+            insert_messages: Batch::insert(dialect, &MESSAGE),
+            insert_exceptions: batch(EXCEPTION.columns, &note_exceptions()),
+            settle_exceptions: batch(SETTLING, SETTLE_EXCEPTIONS),
+            delete_exceptions: batch(EXCEPTION_KEY, DELETE_EXCEPTIONS),
+            insert_parked: Batch::insert(dialect, &PARKED),
+            delete_parked: batch(PARKED.columns, DELETE_PARKED),
+            parked: batch(REFERENCE_KEY, LOCK_PARKED),
+            insert_purchases: Batch::insert(dialect, &PURCHASE),
+            insert_holds: Batch::insert(dialect, &HOLD),
+            insert_counters: Batch::insert(dialect, &COUNTER),
+            update_purchases: Batch::update(dialect, &PURCHASE),
+            update_holds: Batch::update(dialect, &HOLD),
+            update_counters: Batch::update(dialect, &COUNTER),
+            update_pots: batch(POT_MOVE, UPDATE_POTS),
+            update_permissions: batch(PERMISSION.columns, UPDATE_PERMISSIONS),
+            move_heads: batch(HEAD_MOVE, MOVE_HEADS),
+        }
+    }
+}
+
+/// The keys that books are read by: budgets, questions, purchases, counters, programmes.
+const BOOK_KEYS: &[&[Column]] =
+    &[BUDGET_KEY, REFERENCE_KEY, REFERENCE_KEY, COUNTER_KEY, PROGRAMME_KEY];
+
+/// Of decisions and purchases only the keys: nearly all questions are new, and rows of one width
+/// are as wide as the widest.
+fn books() -> Vec<Ask> {
+    let ask = |about, columns, template: String| Ask { about, columns, template };
+    vec![
+        ask(0, BUDGET_VIEW, BUDGETS.to_owned()),
+        ask(0, CARD_VIEW, CARDS.to_owned()),
+        ask(0, POT.columns, of_budget(&POT)),
+        ask(0, PERMISSION.columns, of_budget(&PERMISSION)),
+        ask(1, REFERENCE_KEY, by_reference("decision", REFERENCE_KEY)),
+        ask(2, REFERENCE_KEY, by_reference("purchase", REFERENCE_KEY)),
+        ask(3, COUNTER.columns, counters()),
+        ask(4, PROGRAMME_VIEW, PROGRAMMES.to_owned()),
+    ]
+}
+
+fn agreements() -> Vec<Ask> {
+    let ask = |table: &'static Table| Ask {
+        about: 0,
+        columns: table.columns,
+        template: of_version(table),
+    };
+    vec![ask(&AGREEMENT), ask(&TERM)]
+}
+
+const CARD_BUDGETS: &str = "\
+    SELECT b.programme_id, b.connection_id, b.token, b.budget_id FROM {rows} \
+    {find card b: b.programme_id = r.programme_id AND b.connection_id = r.connection_id \
+    AND b.token = r.reference}";
+
+const LOCK_BUDGETS: &str = "\
+    SELECT b.budget_id FROM {rows} \
+    JOIN budget b ON b.programme_id = r.programme_id AND b.budget_id = r.budget_id \
+    ORDER BY b.programme_id, b.budget_id{lock}";
+
+const BUDGETS: &str = "\
+    SELECT b.programme_id, b.budget_id, b.currency, b.agreement_version, b.head_seq, \
+    b.head_posting, b.head_hash, b.settings_version, n.name, n.worker_id, n.state FROM {rows} \
+    {find budget b: b.programme_id = r.programme_id AND b.budget_id = r.budget_id} \
+    LEFT JOIN person n ON n.programme_id = b.programme_id AND n.person_id = b.budget_id";
+
+/// Of many budgets, few programmes: joined to each budget, each would be looked up again and again.
+const PROGRAMMES: &str = "\
+    SELECT p.programme_id, p.version FROM {rows} \
+    {find programme p: p.programme_id = r.programme_id}";
+
+const CARDS: &str = "\
+    SELECT c.programme_id, c.budget_id, c.connection_id, c.token, c.last_four, c.state, \
+    c.state_until, c.state_after \
+    FROM {rows} {find card c: c.programme_id = r.programme_id AND c.budget_id = r.budget_id}";
+
+const UPDATE_POTS: &str = "\
+    UPDATE pot SET loaded_minor = r.loaded_minor, held_minor = r.held_minor, \
+    spent_minor = r.spent_minor, left_minor = r.left_minor, moved_minor = r.moved_minor \
+    {from pot: pot.programme_id = r.programme_id AND pot.budget_id = r.budget_id \
+    AND pot.pot_id = r.pot_id}";
+
+const UPDATE_PERMISSIONS: &str = "\
+    UPDATE permission SET uses_left = r.uses_left, open_minor = r.open_minor, \
+    captured_count = r.captured_count, open_at = r.open_at \
+    {from permission: permission.programme_id = r.programme_id \
+    AND permission.budget_id = r.budget_id AND permission.permission_id = r.permission_id}";
+
+const DELETE_EXCEPTIONS: &str = "\
+    DELETE FROM exception WHERE (programme_id, exception_id) IN \
+    (SELECT r.programme_id, r.exception_id FROM {rows})";
+
+const SETTLE_EXCEPTIONS: &str = "\
+    UPDATE exception SET settled_at = r.settled_at, settled_by = r.settled_by \
+    {from exception: exception.programme_id = r.programme_id \
+    AND exception.exception_id = r.exception_id AND exception.settled_at IS NULL}";
+
+/// Whoever books a parked message locks it first.
+const LOCK_PARKED: &str = "\
+    SELECT b.programme_id, b.connection_id, b.reference, b.claim, b.exception_id FROM {rows} \
+    JOIN parked b ON b.programme_id = r.programme_id AND b.connection_id = r.connection_id \
+    AND b.reference = r.reference ORDER BY 1, 2, 3{lock}";
+
+const DELETE_PARKED: &str = "\
+    DELETE FROM parked WHERE (programme_id, connection_id, reference) IN \
+    (SELECT r.programme_id, r.connection_id, r.reference FROM {rows})";
+
+/// The chain grows from the head that was read, or not at all.
+const MOVE_HEADS: &str = "\
+    UPDATE budget SET head_seq = r.head_seq, head_posting = r.head_posting, \
+    head_hash = r.head_hash \
+    {from budget: budget.programme_id = r.programme_id AND budget.budget_id = r.budget_id \
+    AND budget.head_seq = r.old_seq}";
+
+const FIRST_LINKS: &str = "\
+    SELECT t.posting_id FROM {rows} \
+    {find first_link t: t.programme_id = r.programme_id AND t.posting_id = r.posting_id}";
+
+const MATTERS: &str = "\
+    SELECT DISTINCT r.programme_id, r.budget_id, r.matter FROM {rows} \
+    {find message t: t.programme_id = r.programme_id AND t.budget_id = r.budget_id \
+    AND t.matter = r.matter AND t.created_at > r.since}";
+
+/// A question is named by its purchase and its number, so those of one purchase lie together.
+fn questions() -> String {
+    format!(
+        "SELECT {} FROM {{rows}} {{find decision t: t.programme_id = r.programme_id \
+         AND t.connection_id = r.connection_id AND t.reference >= r.first_reference \
+         AND t.reference < r.end_reference}}",
+        names(DECISION.columns, "t.")
+    )
+}
+
+fn transfers() -> String {
+    format!(
+        "SELECT {} FROM {{rows}} {{find journal t: t.programme_id = r.programme_id \
+         AND t.posting_id = r.posting_id}}",
+        names(JOURNAL.columns, "t.")
+    )
+}
+
+fn by_reference(table: &str, columns: &[Column]) -> String {
+    format!(
+        "SELECT {} FROM {{rows}} {{find {table} t: t.programme_id = r.programme_id \
+         AND t.connection_id = r.connection_id AND t.reference = r.reference}}",
+        names(columns, "t."),
+    )
+}
+
+fn of_budget(table: &Table) -> String {
+    format!(
+        "SELECT {} FROM {{rows}} {{find {} t: t.programme_id = r.programme_id \
+         AND t.budget_id = r.budget_id}}",
+        names(table.columns, "t."),
+        table.name
+    )
+}
+
+fn of_version(table: &Table) -> String {
+    format!(
+        "SELECT {} FROM {{rows}} {{find {} t: t.programme_id = r.programme_id \
+         AND t.budget_id = r.budget_id AND t.version = r.version}}",
+        names(table.columns, "t."),
+        table.name
+    )
+}
+
+fn holds() -> String {
+    format!(
+        "SELECT {} FROM {{rows}} {{find hold t: t.programme_id = r.programme_id \
+         AND t.purchase_id = r.purchase_id}} ORDER BY t.programme_id, t.purchase_id, t.position",
+        names(HOLD.columns, "t.")
+    )
+}
+
+/// An exception that is open already stays as it is; one that was settled opens again.
+fn note_exceptions() -> String {
+    format!(
+        "INSERT INTO exception ({}) SELECT {} FROM {{rows}} WHERE true \
+         ON CONFLICT (programme_id, exception_id) DO UPDATE SET subject = excluded.subject, \
+         detail = excluded.detail, noted_at = excluded.noted_at, settled_at = NULL, \
+         settled_by = NULL WHERE exception.settled_at IS NOT NULL",
+        names(EXCEPTION.columns, ""),
+        names(EXCEPTION.columns, "r.")
+    )
+}
+
+fn counters() -> String {
+    format!(
+        "SELECT {} FROM {{rows}} {{find counter t: t.programme_id = r.programme_id \
+         AND t.budget_id = r.budget_id AND t.scope = r.scope AND t.period = r.period \
+         AND t.first_day = r.first_day}}",
+        names(COUNTER.columns, "t.")
+    )
+}

@@ -1,0 +1,235 @@
+//! The agreed list: the one in force, and every one before it.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Api;
+use super::asked::{Asked, Place, named};
+use super::document::Problems;
+use super::guide::guide_now;
+use super::queries::Which;
+use super::shown::MoneyBody;
+use crate::domain::agreement::{Agreement, Scope, Term};
+use crate::domain::money::limit::Limit;
+use crate::domain::people::role::Act;
+use crate::people::members::Acting;
+use crate::programme::directory::Programme;
+use crate::programme::rules::Guide;
+use crate::store::StoreError;
+use crate::web::Edge;
+use crate::web::problem::ApiError;
+
+pub(super) fn router() -> OpenApiRouter<Edge> {
+    OpenApiRouter::default().routes(routes!(agreement))
+}
+
+/// A version of the list that both said yes to.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AgreementBody {
+    person: String,
+    version: u32,
+    /// Whether it is the one that purchases go by now.
+    in_force: bool,
+    #[schema(format = Date)]
+    agreed_on: String,
+    /// Who said yes, by name.
+    agreed_by: Vec<String>,
+    how: String,
+    /// Whether a purchase may be paid in part.
+    partial: bool,
+    terms: Vec<TermBody>,
+    /// The pots in the order in which they are used.
+    pots: Vec<PlannedPot>,
+}
+
+/// One line of the list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TermBody {
+    /// What it is about: `category:food`, `code:5541`, `gate:cash`, `everything_else`.
+    on: String,
+    /// What people call it, where it has a name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    name: Option<String>,
+    /// `yes`, `ask` or `no`.
+    answer: &'static str,
+    limits: Vec<LimitBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    hours: Option<HoursBody>,
+    /// `person`, `together` or `worker`.
+    decides: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = Date)]
+    review_on: Option<String>,
+    /// A block of the person's own: how many days it outlasts their wish to lift it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    cooling_days: Option<u32>,
+    /// The paragraphs of the guide that are about it.
+    guide: Vec<String>,
+}
+
+/// The most of something, in one purchase or over a time.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LimitBody {
+    /// `purchase`, `day`, `week`, `month` or `agreement`.
+    per: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    most: Option<MoneyBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    count: Option<u32>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct HoursBody {
+    from: String,
+    to: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PlannedPot {
+    pot: String,
+    name: String,
+    stream: String,
+    emergency: bool,
+    /// The only kinds of shop that it pays for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    only: Option<Vec<String>>,
+    /// How its money comes; left out when all of it is there as soon as it is put in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    release: Option<ReleaseBody>,
+}
+
+/// Money that comes in stages, each at local midnight.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ReleaseBody {
+    /// What is there whatever the date.
+    at_once: MoneyBody,
+    /// What each stage brings.
+    amount: MoneyBody,
+    /// `day`, `week` or `month`.
+    every: &'static str,
+    /// The day of the first stage.
+    from: String,
+}
+
+/// The agreed list
+#[utoipa::path(
+    get, path = "/people/{person}/agreement", tag = "agreement",
+    params(("person" = String, Path), Which),
+    responses((status = 200, body = AgreementBody), Problems)
+)]
+async fn agreement(
+    State(api): State<Api>,
+    acting: Acting,
+    Place(person): Place<String>,
+    Asked(which): Asked<Which>,
+) -> Result<Json<AgreementBody>, ApiError> {
+    let programme = api.programme(&acting.programme).await?;
+    let mut tx = api.store.snapshot().await?;
+    let admitted = acting.see(&mut tx, Act::SeeList, &named(&person, "person")?).await?;
+    let (id, budget) = (&admitted.programme, &admitted.budget);
+    let in_force = tx.version_in_force(id, budget).await?;
+    let version = which.version.or(in_force).ok_or(ApiError::NotFound("agreement"))?;
+    let currency = programme.settings.currency;
+    let found = match tx.read_agreement(id, budget, version, currency).await {
+        Err(StoreError::Contended(_)) => return Err(ApiError::NotFound("version")),
+        found => found?,
+    };
+    let guide = guide_now(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(Json(AgreementBody::of(&found, in_force == Some(version), &programme, &guide)))
+}
+
+impl AgreementBody {
+    fn of(agreement: &Agreement, in_force: bool, programme: &Programme, guide: &Guide) -> Self {
+        let pot = |pot: &crate::domain::pot::PotPlan| PlannedPot {
+            pot: pot.id.to_string(),
+            name: pot.name.clone(),
+            stream: pot.stream.to_string(),
+            emergency: pot.emergency,
+            only: pot.only.as_ref().map(|only| only.iter().map(ToString::to_string).collect()),
+            release: pot.release.as_ref().map(|release| ReleaseBody {
+                at_once: release.at_once().into(),
+                amount: release.amount().into(),
+                every: release.every().word(),
+                from: release.from().to_string(),
+            }),
+        };
+        Self {
+            person: agreement.budget.to_string(),
+            version: agreement.version,
+            in_force,
+            agreed_on: agreement.agreed_on.to_string(),
+            agreed_by: agreement.agreed_by.clone(),
+            how: agreement.how.clone(),
+            partial: agreement.partial,
+            terms: agreement
+                .terms
+                .iter()
+                .map(|term| TermBody::of(term, programme, guide))
+                .collect(),
+            pots: agreement.pots.iter().map(pot).collect(),
+        }
+    }
+}
+
+impl TermBody {
+    pub(super) fn of(term: &Term, programme: &Programme, guide: &Guide) -> Self {
+        let category = match term.scope() {
+            Scope::Category(category) => Some(category),
+            Scope::Code(code) => Some(programme.rules.category_of(Some(*code))),
+            Scope::Shop(_)
+            | Scope::OneShop(..)
+            | Scope::EverythingElse
+            | Scope::Gate(_)
+            | Scope::Everything => None,
+        };
+        let paragraphs = category.map(|category| guide.about(category).map(|p| p.id.clone()));
+        let name = match term.scope() {
+            Scope::Category(category) => Some(programme.category_name(category).to_owned()),
+            Scope::Code(code) => programme.rules.code_name(*code).map(str::to_owned),
+            Scope::Shop(key) | Scope::OneShop(key, _) => {
+                programme.rules.shops().with_key(key).map(|shop| shop.name.clone())
+            }
+            Scope::EverythingElse | Scope::Gate(_) | Scope::Everything => None,
+        };
+        let hours = term.hours();
+        Self {
+            on: term.scope().to_string(),
+            name,
+            answer: term.answer().word(),
+            limits: term.limits().iter().map(|limit| LimitBody::of(*limit)).collect(),
+            hours: hours
+                .map(|hours| HoursBody { from: hours.from.to_string(), to: hours.to.to_string() }),
+            decides: term.decides().word(),
+            reason: term.reason().map(str::to_owned),
+            review_on: term.review_on().map(|on| on.to_string()),
+            cooling_days: term.cooling_days(),
+            guide: paragraphs.map(Iterator::collect).unwrap_or_default(),
+        }
+    }
+}
+
+impl LimitBody {
+    fn of(limit: Limit) -> Self {
+        let per = limit.period().map_or("purchase", crate::domain::time::period::Period::word);
+        let (most, count) = match limit {
+            Limit::PerPurchase(most) | Limit::Amount { most, .. } => (Some(most.into()), None),
+            Limit::Count { most, .. } => (None, Some(most)),
+        };
+        Self { per, most, count }
+    }
+}

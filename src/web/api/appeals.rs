@@ -1,0 +1,325 @@
+//! Somebody else looks at a no.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Api;
+use super::asked::{Asked, Nothing, Place, Sent, named, words};
+use super::asks::{Plain, desk, seen, some_words};
+use super::deed::{Deed, Done, act};
+use super::document::{KeyHeader, Problems};
+use super::shown::{MoneyBody, Page, PageQuery};
+use crate::domain::ask::appeal::{About, Appeal, Appealable};
+use crate::domain::id::{AppealId, PersonId};
+use crate::domain::people::role::Act;
+use crate::people::asks::{AppealAnswering, answer_appeal, appeal, appealable, take_back_appeal};
+use crate::people::members::{ActError, Acting};
+use crate::store::Tx;
+use crate::web::Edge;
+use crate::web::problem::{ApiError, FieldProblem};
+
+pub(super) fn router() -> OpenApiRouter<Edge> {
+    OpenApiRouter::default()
+        .routes(routes!(list_appeals, open_appeal))
+        .routes(routes!(list_appealable))
+        .routes(routes!(close_appeal))
+        .routes(routes!(drop_appeal))
+}
+
+/// What somebody else shall look at.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewAppeal {
+    /// `ask:ask_…`, `refusal:dec_…` of what a till refused and nobody was asked about, `pause:pause_…`,
+    /// `card:…` that staff froze, or `version:prop_…` of what a law forces.
+    #[schema(
+        pattern = "^((ask:ask|refusal:dec|pause:pause|version:prop)_[0-9a-f]{32}|card:[!-~]{1,200})$"
+    )]
+    about: String,
+    #[schema(nullable = false, min_length = 1, max_length = 500)]
+    words: Option<String>,
+}
+
+/// An appeal.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AppealBody {
+    appeal: String,
+    about: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    words: Option<String>,
+    opened_by: String,
+    #[schema(format = "date-time")]
+    opened_at: String,
+    /// What holds until it is answered: `as_it_was`, or `yes_for_now`.
+    interim: &'static str,
+    #[schema(format = "date-time")]
+    answer_by: String,
+    /// `open`, `changed`, `kept` or `taken_back`.
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    outcome: Option<OutcomeBody>,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize, ToSchema)]
+struct OutcomeBody {
+    by: String,
+    #[schema(format = "date-time")]
+    at: String,
+    words: String,
+    /// Where to go next, outside of the programme.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next_step: Option<String>,
+}
+
+impl From<Appeal> for AppealBody {
+    fn from(appeal: Appeal) -> Self {
+        Self {
+            appeal: appeal.id.to_string(),
+            about: appeal.about.to_string(),
+            words: appeal.words,
+            opened_by: appeal.opened.member.to_string(),
+            opened_at: appeal.opened_at.to_string(),
+            interim: appeal.interim.word(),
+            answer_by: appeal.answer_by.to_string(),
+            state: appeal.state.word(),
+            outcome: appeal.outcome.map(|outcome| OutcomeBody {
+                by: outcome.by.member.to_string(),
+                at: outcome.at.to_string(),
+                words: outcome.words,
+                next_step: outcome.next_step,
+            }),
+        }
+    }
+}
+
+struct OpenAppeal {
+    person: PersonId,
+    about: About,
+    words: Option<String>,
+}
+
+impl Deed for OpenAppeal {
+    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
+        let Self { person, about, words } = self;
+        let appeal = appeal(tx, desk(api), acting, person, about.clone(), words.as_deref()).await?;
+        Ok(Done::created(&AppealBody::from(appeal)))
+    }
+}
+
+/// Ask that somebody else looks
+#[utoipa::path(
+    post, path = "/people/{person}/appeals", tag = "appeals",
+    params(("person" = String, Path), KeyHeader),
+    request_body = NewAppeal, responses((status = 201, body = AppealBody), Problems)
+)]
+async fn open_appeal(
+    State(api): State<Api>,
+    acting: Acting,
+    Place(person): Place<String>,
+    _: Asked<Nothing>,
+    Sent { key, body }: Sent<NewAppeal>,
+) -> Result<Response, ApiError> {
+    let person = named(&person, "person")?;
+    let about = body.about.parse();
+    let what = "name a no, such as \"ask:ask_…\"";
+    let about = about.map_err(|_| ApiError::Invalid(vec![FieldProblem::of("about", what)]))?;
+    let words = some_words(body.words.as_deref())?;
+    act(&api, acting, key, OpenAppeal { person, about, words }).await
+}
+
+/// The appeals of a person, the newest first
+#[utoipa::path(
+    get, path = "/people/{person}/appeals", tag = "appeals",
+    params(("person" = String, Path), PageQuery),
+    responses((status = 200, body = Page<AppealBody>), Problems)
+)]
+async fn list_appeals(
+    State(api): State<Api>,
+    acting: Acting,
+    Place(person): Place<String>,
+    Asked(query): Asked<PageQuery>,
+) -> Result<Json<Page<AppealBody>>, ApiError> {
+    let person = named(&person, "person")?;
+    let wanted = query.wanted()?;
+    let before = query.after()?;
+    let budget = match seen(&api, &acting, &person).await {
+        Err(ApiError::NotAllowed(_)) => {
+            let mut tx = api.store.snapshot().await?;
+            let admitted = acting.see(&mut tx, Act::Appeal, &person).await?;
+            tx.commit().await?;
+            admitted.budget
+        }
+        seen => seen?,
+    };
+    let most = wanted.saturating_add(1);
+    let appeals = api.store.appeals_of(&acting.programme, &budget, before, most).await?;
+    Ok(Json(Page::of(appeals, wanted, |appeal| appeal.id.to_string(), AppealBody::from)))
+}
+
+/// Something that can be appealed.
+#[derive(Debug, Serialize, ToSchema)]
+struct AppealableBody {
+    /// As an appeal names it.
+    about: String,
+    /// `ask` for a no of somebody's, `refusal` of a till's, `pause`, `card` that staff froze, or
+    /// `version` that a law forced.
+    kind: &'static str,
+    #[schema(format = "date-time")]
+    decided_at: String,
+    /// Until when; left out for as long as it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = "date-time")]
+    until: Option<String>,
+    /// Why it was decided so: a code, or somebody's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    reason: Option<String>,
+    /// Only the person reads where it was, and for how much.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    place: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    amount: Option<MoneyBody>,
+}
+
+impl From<Appealable> for AppealableBody {
+    fn from(item: Appealable) -> Self {
+        Self {
+            about: item.about.to_string(),
+            kind: item.about.kind(),
+            decided_at: item.decided_at.to_string(),
+            until: item.until.map(|until| until.to_string()),
+            reason: item.reason,
+            place: item.place,
+            amount: item.amount.map(MoneyBody::from),
+        }
+    }
+}
+
+/// What can be appealed, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+struct AppealableList {
+    data: Vec<AppealableBody>,
+}
+
+/// What somebody else can be asked to look at
+///
+/// For the person, their advocate, and a helper for whom they ticked it.
+#[utoipa::path(
+    get, path = "/people/{person}/appealable", tag = "appeals",
+    params(("person" = String, Path)),
+    responses((status = 200, body = AppealableList), Problems)
+)]
+async fn list_appealable(
+    State(api): State<Api>,
+    acting: Acting,
+    Place(person): Place<String>,
+    _: Asked<Nothing>,
+) -> Result<Json<AppealableList>, ApiError> {
+    let person = named(&person, "person")?;
+    api.programme(&acting.programme).await?;
+    let mut tx = api.store.snapshot().await?;
+    let found = appealable(&mut tx, desk(&api), &acting, &person).await?;
+    tx.commit().await?;
+    Ok(Json(AppealableList { data: found.into_iter().map(AppealableBody::from).collect() }))
+}
+
+/// What came of looking again.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(tag = "outcome", rename_all = "snake_case", deny_unknown_fields)]
+enum NewOutcome {
+    Changed {
+        #[schema(min_length = 1, max_length = 500)]
+        words: String,
+    },
+    Kept {
+        #[schema(min_length = 1, max_length = 500)]
+        words: String,
+        /// Where to go next, outside of the programme.
+        #[schema(min_length = 1, max_length = 500)]
+        next_step: String,
+    },
+}
+
+impl NewOutcome {
+    fn answering(self, appeal: AppealId) -> Result<AppealAnswering, ApiError> {
+        let (said, next_step) = match self {
+            Self::Changed { words } => (words, None),
+            Self::Kept { words, next_step } => (words, Some(next_step)),
+        };
+        let next_step = next_step.map(|text| words("next_step", &text)).transpose()?;
+        Ok(AppealAnswering { appeal, next_step, words: words("words", &said)? })
+    }
+}
+
+struct CloseAppeal {
+    person: PersonId,
+    answering: AppealAnswering,
+}
+
+impl Deed for CloseAppeal {
+    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
+        let Self { person, answering } = self;
+        let appeal = answer_appeal(tx, desk(api), acting, person, answering).await?;
+        Ok(Done::ok(&AppealBody::from(appeal)))
+    }
+}
+
+/// Say what came of looking again
+///
+/// By another human being than the one who decided.
+#[utoipa::path(
+    post, path = "/people/{person}/appeals/{appeal}/outcome", tag = "appeals",
+    params(("person" = String, Path), ("appeal" = String, Path), KeyHeader),
+    request_body = NewOutcome, responses((status = 200, body = AppealBody), Problems)
+)]
+async fn close_appeal(
+    State(api): State<Api>,
+    acting: Acting,
+    Place((person, appeal)): Place<(String, String)>,
+    _: Asked<Nothing>,
+    Sent { key, body }: Sent<NewOutcome>,
+) -> Result<Response, ApiError> {
+    let (person, appeal) = (named(&person, "person")?, named(&appeal, "appeal")?);
+    let answering = body.answering(appeal)?;
+    act(&api, acting, key, CloseAppeal { person, answering }).await
+}
+
+struct DropAppeal {
+    person: PersonId,
+    appeal: AppealId,
+}
+
+impl Deed for DropAppeal {
+    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
+        let appeal = take_back_appeal(tx, desk(api), acting, &self.person, self.appeal).await?;
+        Ok(Done::ok(&AppealBody::from(appeal)))
+    }
+}
+
+/// Take an appeal back
+#[utoipa::path(
+    post, path = "/people/{person}/appeals/{appeal}/taken-back", tag = "appeals",
+    params(("person" = String, Path), ("appeal" = String, Path), KeyHeader),
+    request_body = Plain, responses((status = 200, body = AppealBody), Problems)
+)]
+async fn drop_appeal(
+    State(api): State<Api>,
+    acting: Acting,
+    Place((person, appeal)): Place<(String, String)>,
+    _: Asked<Nothing>,
+    Sent { key, body: Plain {} }: Sent<Plain>,
+) -> Result<Response, ApiError> {
+    let (person, appeal) = (named(&person, "person")?, named(&appeal, "appeal")?);
+    act(&api, acting, key, DropAppeal { person, appeal }).await
+}

@@ -1,0 +1,156 @@
+//! The spending guide: what the money is for, in words that people wrote together.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Api;
+use super::asked::{Asked, Nothing, Sent};
+use super::deed::{Deed, Done, act};
+use super::document::{KeyHeader, Problems};
+use super::proposals::desk;
+use super::queries::Which;
+use crate::domain::id::ProgrammeId;
+use crate::people::agreements::{Publication, publish_guide};
+use crate::people::members::{ActError, Acting};
+use crate::people::tokens::RefusedToken;
+use crate::programme::rules::{Guide, Paragraph, built_in_guide};
+use crate::store::{GuideRow, StoreError, Tx};
+use crate::web::Edge;
+use crate::web::problem::ApiError;
+
+pub(super) fn router() -> OpenApiRouter<Edge> {
+    OpenApiRouter::default().routes(routes!(guide, publish))
+}
+
+/// A version of the guide.
+#[derive(Debug, Serialize, ToSchema)]
+struct GuideBody {
+    version: u32,
+    title: String,
+    authors: Vec<String>,
+    /// Those of the authors who have a budget, or speak for them. None wrote the guide that comes with
+    /// Sayso, which is shown until the programme publishes its own.
+    written_with: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = Date)]
+    review_on: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = "date-time")]
+    published_at: Option<String>,
+    paragraphs: Vec<ParagraphBody>,
+}
+
+/// A paragraph that a line of a list can point to.
+#[derive(Debug, Serialize, ToSchema)]
+struct ParagraphBody {
+    paragraph: String,
+    text: String,
+    /// The kinds of shop that it is about; none means all.
+    categories: Vec<String>,
+}
+
+impl From<&Paragraph> for ParagraphBody {
+    fn from(paragraph: &Paragraph) -> Self {
+        Self {
+            paragraph: paragraph.id.clone(),
+            text: paragraph.text.clone(),
+            categories: paragraph.categories.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl GuideBody {
+    fn of(guide: &Guide, published: Option<&GuideRow>) -> Self {
+        let written_with = published.map(|row| row.written_with.lines().map(str::to_owned));
+        Self {
+            version: guide.version,
+            title: guide.title.clone(),
+            authors: guide.authors.clone(),
+            written_with: written_with.map(Iterator::collect).unwrap_or_default(),
+            review_on: guide.review_on.map(|on| on.to_string()),
+            published_at: published.map(|row| row.published_at.to_string()),
+            paragraphs: guide.paragraphs.iter().map(ParagraphBody::from).collect(),
+        }
+    }
+}
+
+/// The guide that a programme goes by now.
+pub(super) async fn guide_now(tx: &mut Tx, programme: &ProgrammeId) -> Result<Guide, ActError> {
+    let published = tx.guide(programme, None).await?;
+    let guide = published.map(|row| row.guide()).transpose().map_err(StoreError::from)?;
+    Ok(guide.unwrap_or_else(|| built_in_guide().clone()))
+}
+
+/// The spending guide
+#[utoipa::path(
+    get, path = "/guide", tag = "guide", params(Which),
+    responses((status = 200, body = GuideBody), Problems)
+)]
+async fn guide(
+    State(api): State<Api>,
+    acting: Acting,
+    Asked(which): Asked<Which>,
+) -> Result<Json<GuideBody>, ApiError> {
+    let mut tx = api.store.snapshot().await?;
+    let actor = tx.reading_actor(&acting.programme, &acting.member, acting.at).await?;
+    let published = tx.guide(&acting.programme, which.version).await?;
+    tx.commit().await?;
+    actor.ok_or(ApiError::BadToken(RefusedToken::Ended))?;
+    match (published, which.version) {
+        (Some(row), _) => {
+            let guide = row.guide().map_err(StoreError::from)?;
+            Ok(Json(GuideBody::of(&guide, Some(&row))))
+        }
+        (None, None) => Ok(Json(GuideBody::of(built_in_guide(), None))),
+        (None, Some(_)) => Err(ApiError::NotFound("version")),
+    }
+}
+
+/// A next version of the guide.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewGuide {
+    /// The guide in TOML, in the form of the starter guide.
+    #[schema(min_length = 1, max_length = 60_000)]
+    content: String,
+    /// Which of its authors have a budget, or speak for people who have.
+    #[schema(min_items = 1)]
+    written_with: Vec<String>,
+}
+
+/// The version that was published.
+#[derive(Debug, Serialize, ToSchema)]
+struct PublishedGuide {
+    version: u32,
+}
+
+struct Publish(Publication);
+
+impl Deed for Publish {
+    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
+        let version = publish_guide(tx, desk(api), acting, &self.0).await?;
+        Ok(Done::created(&PublishedGuide { version }))
+    }
+}
+
+/// Publish the next version of the guide
+///
+/// It must name an author who has a budget: a guide that none of them wrote with is not theirs.
+#[utoipa::path(
+    post, path = "/guide", tag = "guide", params(KeyHeader), request_body = NewGuide,
+    responses((status = 201, body = PublishedGuide), Problems)
+)]
+async fn publish(
+    State(api): State<Api>,
+    acting: Acting,
+    _: Asked<Nothing>,
+    Sent { key, body }: Sent<NewGuide>,
+) -> Result<Response, ApiError> {
+    let NewGuide { content, written_with } = body;
+    act(&api, acting, key, Publish(Publication { text: content, written_with })).await
+}

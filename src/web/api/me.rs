@@ -1,0 +1,211 @@
+//! Who I am here, and what I was told.
+
+use std::fmt;
+use std::str::FromStr;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Api;
+use super::asked::{Asked, Nothing, Place, Sent, named};
+use super::asks::Plain;
+use super::deed::{Deed, Done, act};
+use super::document::{KeyHeader, Problems};
+use super::shown::{Page, PageQuery};
+use crate::domain::id::MessageId;
+use crate::domain::people::recipient::AT_ONCE;
+use crate::domain::people::role::Tick;
+use crate::people::members::{ActError, Acting};
+use crate::people::tokens::RefusedToken;
+use crate::store::{InboxPlace, InboxRow, InboxWanted, Tx};
+use crate::web::Edge;
+use crate::web::problem::ApiError;
+
+/// How long a message is in an inbox. It stays on the page of the person whom it is about.
+const KEPT_FOR: SignedDuration = SignedDuration::from_hours(62 * 24);
+
+pub(super) fn router() -> OpenApiRouter<Edge> {
+    OpenApiRouter::default().routes(routes!(me)).routes(routes!(inbox)).routes(routes!(read))
+}
+
+/// The account of the token.
+#[derive(Serialize, ToSchema)]
+struct Me {
+    programme: String,
+    member: String,
+    name: String,
+    /// What the account is for.
+    role: String,
+    /// Whose budget it is, or whom they help.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    person: Option<String>,
+    /// What the person has ticked for them.
+    sees: Vec<&'static str>,
+    /// Whether the account is on the programme's duty now.
+    on_duty: bool,
+    /// The workers for whom it covers now.
+    covers: Vec<String>,
+}
+
+/// Who I am here
+#[utoipa::path(get, path = "/me", tag = "me", responses((status = 200, body = Me), Problems))]
+async fn me(
+    State(api): State<Api>,
+    acting: Acting,
+    _: Asked<Nothing>,
+) -> Result<Json<Me>, ApiError> {
+    let mut tx = api.store.snapshot().await?;
+    let actor = tx.reading_actor(&acting.programme, &acting.member, acting.at).await?;
+    tx.commit().await?;
+    let actor = actor.ok_or(ApiError::BadToken(RefusedToken::Ended))?;
+    let member = actor.member;
+    Ok(Json(Me {
+        programme: acting.programme.to_string(),
+        member: member.id.to_string(),
+        name: member.name,
+        role: member.role.word().to_owned(),
+        person: member.person.map(|person| person.to_string()),
+        sees: member.sees.into_iter().map(Tick::word).collect(),
+        on_duty: actor.is_on_duty,
+        covers: actor.covers.iter().map(ToString::to_string).collect(),
+    }))
+}
+
+/// A message to me.
+#[derive(Debug, Serialize, ToSchema)]
+struct InboxItem {
+    id: String,
+    #[schema(format = DateTime)]
+    at: String,
+    /// Whom it is about.
+    person: String,
+    name: String,
+    /// As whom I was told: `person`, `worker`, `duty` or `manager`.
+    to: &'static str,
+    kind: String,
+    /// What it is about: an ask, an appeal, a proposal.
+    subject: String,
+    /// The words, in English.
+    words: String,
+    /// When what it asks for, or tells of, runs out. It may be over by now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = DateTime)]
+    runs_out_at: Option<String>,
+    /// When I read it; left out while I have not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = DateTime)]
+    read_at: Option<String>,
+}
+
+impl From<InboxRow> for InboxItem {
+    fn from(row: InboxRow) -> Self {
+        let InboxRow { person, name, message, read_at } = row;
+        Self {
+            id: message.id.to_string(),
+            at: message.created_at.to_string(),
+            person: person.to_string(),
+            name,
+            to: message.recipient.word(),
+            kind: message.kind,
+            subject: message.subject,
+            words: message.body,
+            runs_out_at: message.due_at.filter(|at| *at > AT_ONCE).map(|at| at.to_string()),
+            read_at: read_at.map(|at| at.to_string()),
+        }
+    }
+}
+
+/// Where a page of an inbox begins: `read/due/id`.
+struct Begin(InboxPlace);
+
+impl fmt::Display for Begin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let InboxPlace { is_read, due, id } = self.0;
+        write!(f, "{is_read}/{due}/{id}")
+    }
+}
+
+impl FromStr for Begin {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (is_read, rest) = text.split_once('/').ok_or(())?;
+        let (due, id) = rest.split_once('/').ok_or(())?;
+        let is_read = is_read.parse().map_err(|_| ())?;
+        let due = due.parse().map_err(|_| ())?;
+        Ok(Self(InboxPlace { is_read, due, id: id.parse().map_err(|_| ())? }))
+    }
+}
+
+fn wanted(at: Timestamp, most: u32) -> InboxWanted {
+    let since = at.checked_sub(KEPT_FOR).unwrap_or(Timestamp::MIN);
+    InboxWanted { since, after: None, only: None, most }
+}
+
+/// What I was told, over all the people whom I am told about
+///
+/// What I have not read comes first, and of that what runs out first. A message is here for 62 days.
+#[utoipa::path(
+    get, path = "/me/inbox", tag = "me", params(PageQuery),
+    responses((status = 200, body = Page<InboxItem>), Problems)
+)]
+async fn inbox(
+    State(api): State<Api>,
+    acting: Acting,
+    Asked(page): Asked<PageQuery>,
+) -> Result<Json<Page<InboxItem>>, ApiError> {
+    let (most, after) = (page.wanted()?, page.after()?.map(|Begin(place)| place));
+    let wanted = InboxWanted { after, ..wanted(acting.at, most.saturating_add(1)) };
+    let mut tx = api.store.snapshot().await?;
+    let actor = tx.reading_actor(&acting.programme, &acting.member, acting.at).await?;
+    let actor = actor.ok_or(ApiError::BadToken(RefusedToken::Ended))?;
+    let rows = tx.inbox(&acting.programme, &actor, wanted).await?;
+    tx.commit().await?;
+    Ok(Json(Page::of(rows, most, |row| Begin(row.place()).to_string(), InboxItem::from)))
+}
+
+struct ReadMessage {
+    message: MessageId,
+}
+
+impl Deed for ReadMessage {
+    async fn run(&self, tx: &mut Tx, _: &Api, acting: &Acting) -> Result<Done, ActError> {
+        let not_there = || ActError::NotThere("message");
+        let actor = tx.actor(&acting.programme, &acting.member, acting.at).await?;
+        let actor = actor.ok_or_else(not_there)?;
+        let only = InboxWanted { only: Some(self.message), ..wanted(acting.at, 1) };
+        let found = tx.inbox(&acting.programme, &actor, only).await?.pop();
+        let mut found = found.ok_or_else(not_there)?;
+        if found.read_at.is_none() {
+            tx.keep_read(&acting.programme, &acting.member, self.message, acting.at).await?;
+            found.read_at = Some(acting.at);
+        }
+        Ok(Done::ok(&InboxItem::from(found)))
+    }
+}
+
+/// Mark a message of mine as read
+///
+/// For this account alone. Read again, it was read the first time.
+#[utoipa::path(
+    post, path = "/me/inbox/{message}/read", tag = "me",
+    params(("message" = String, Path), KeyHeader),
+    request_body = Plain, responses((status = 200, body = InboxItem), Problems)
+)]
+async fn read(
+    State(api): State<Api>,
+    acting: Acting,
+    Place(message): Place<String>,
+    _: Asked<Nothing>,
+    Sent { key, body: Plain {} }: Sent<Plain>,
+) -> Result<Response, ApiError> {
+    let message = named(&message, "message")?;
+    act(&api, acting, key, ReadMessage { message }).await
+}

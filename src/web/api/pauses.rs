@@ -1,0 +1,285 @@
+//! Pauses for safety, the restrictions that hold, and what changed between two versions of a list.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Api;
+use super::asked::{Asked, Nothing, Place, Sent, named, words};
+use super::asks::Plain;
+use super::deed::{Deed, Done, act};
+use super::document::{KeyHeader, Problems};
+use super::proposals::{LineBody, desk};
+use crate::domain::card::pause::Pause;
+use crate::domain::id::{PauseId, PersonId};
+use crate::domain::people::role::Act;
+use crate::people::agreements;
+use crate::people::agreements::Pausing;
+use crate::people::members::{ActError, Acting};
+use crate::store::Tx;
+use crate::web::Edge;
+use crate::web::problem::{ApiError, FieldProblem};
+
+pub(super) fn router() -> OpenApiRouter<Edge> {
+    OpenApiRouter::default()
+        .routes(routes!(list_pauses, pause))
+        .routes(routes!(lift))
+        .routes(routes!(restrictions))
+        .routes(routes!(what_changed))
+}
+
+/// What has to be said before a card can be paused.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewPause {
+    /// Why, in a few words that the person reads in a text message.
+    #[schema(min_length = 1, max_length = 50)]
+    reason: String,
+    /// The talk that was written down first, within the last seven days.
+    #[schema(min_length = 1, max_length = 200)]
+    talk: String,
+    #[schema(value_type = String, format = "date-time")]
+    until: Timestamp,
+}
+
+/// A pause. It ends by itself.
+#[derive(Debug, Serialize, ToSchema)]
+struct PauseBody {
+    pause: String,
+    by: String,
+    reason: String,
+    talk: String,
+    #[schema(format = "date-time")]
+    begins_at: String,
+    #[schema(format = "date-time")]
+    ends_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = "date-time")]
+    lifted_at: Option<String>,
+}
+
+impl From<Pause> for PauseBody {
+    fn from(pause: Pause) -> Self {
+        Self {
+            pause: pause.id.to_string(),
+            by: pause.member.to_string(),
+            reason: pause.reason,
+            talk: pause.talk.to_string(),
+            begins_at: pause.begins_at.to_string(),
+            ends_at: pause.ends_at.to_string(),
+            lifted_at: pause.lifted_at.map(|at| at.to_string()),
+        }
+    }
+}
+
+/// What was done to a pause.
+#[derive(Debug, Serialize, ToSchema)]
+struct PauseDone {
+    pause: String,
+    /// `paused` or `lifted`.
+    done: &'static str,
+}
+
+enum Move {
+    Pause(Pausing),
+    Lift(PauseId),
+}
+
+struct MovePause {
+    person: PersonId,
+    to: Move,
+}
+
+impl Deed for MovePause {
+    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
+        let Self { person, to } = self;
+        match to {
+            Move::Pause(pausing) => {
+                let pausing = pausing.clone();
+                let id = agreements::pause(tx, desk(api), acting, person, pausing).await?;
+                Ok(Done::created(&PauseDone { pause: id.to_string(), done: "paused" }))
+            }
+            Move::Lift(id) => {
+                agreements::lift(tx, desk(api), acting, person, *id).await?;
+                Ok(Done::ok(&PauseDone { pause: id.to_string(), done: "lifted" }))
+            }
+        }
+    }
+}
+
+/// Every pause of a person
+#[derive(Debug, Serialize, ToSchema)]
+struct Pauses {
+    /// The oldest first.
+    pauses: Vec<PauseBody>,
+}
+
+/// Pause a person's cards for safety
+///
+/// With a reason, a talk first and an end. The person is told at once.
+#[utoipa::path(
+    post, path = "/people/{person}/pauses", tag = "cards",
+    params(("person" = String, Path), KeyHeader), request_body = NewPause,
+    responses((status = 201, body = PauseDone), Problems)
+)]
+async fn pause(
+    State(api): State<Api>,
+    acting: Acting,
+    Place(person): Place<String>,
+    _: Asked<Nothing>,
+    Sent { key, body }: Sent<NewPause>,
+) -> Result<Response, ApiError> {
+    let person = named(&person, "person")?;
+    let NewPause { reason, talk, until } = body;
+    let reason = words("reason", &reason)?;
+    let what = "talk first, and write down what was said";
+    let talk = talk.parse();
+    let talk = talk.map_err(|_| ApiError::Invalid(vec![FieldProblem::of("talk", what)]))?;
+    let to = Move::Pause(Pausing { reason, talk, until });
+    act(&api, acting, key, MovePause { person, to }).await
+}
+
+/// The pauses of a person
+#[utoipa::path(
+    get, path = "/people/{person}/pauses", tag = "cards", params(("person" = String, Path)),
+    responses((status = 200, body = Pauses), Problems)
+)]
+async fn list_pauses(
+    State(api): State<Api>,
+    acting: Acting,
+    Place(person): Place<String>,
+    _: Asked<Nothing>,
+) -> Result<Json<Pauses>, ApiError> {
+    let mut tx = api.store.snapshot().await?;
+    let admitted = acting.see(&mut tx, Act::SeeTimeline, &named(&person, "person")?).await?;
+    let pauses = tx.pauses_of(&admitted.programme, &admitted.budget).await?;
+    tx.commit().await?;
+    Ok(Json(Pauses { pauses: pauses.into_iter().map(PauseBody::from).collect() }))
+}
+
+/// End a pause before its time
+#[utoipa::path(
+    post, path = "/people/{person}/pauses/{pause}/lift", tag = "cards",
+    params(("person" = String, Path), ("pause" = String, Path), KeyHeader),
+    request_body = Plain, responses((status = 200, body = PauseDone), Problems)
+)]
+async fn lift(
+    State(api): State<Api>,
+    acting: Acting,
+    Place((person, pause)): Place<(String, String)>,
+    _: Asked<Nothing>,
+    Sent { key, body: Plain {} }: Sent<Plain>,
+) -> Result<Response, ApiError> {
+    let person = named(&person, "person")?;
+    let to = Move::Lift(named(&pause, "pause")?);
+    act(&api, acting, key, MovePause { person, to }).await
+}
+
+/// The restrictions of one person: the fewer, the better.
+#[derive(Debug, Serialize, ToSchema)]
+struct ControlsBody {
+    count: usize,
+    /// How many are due for a look. A late look switches nothing off.
+    overdue: usize,
+    /// The oldest first.
+    restrictions: Vec<RestrictionBody>,
+}
+
+/// A restriction in force.
+#[derive(Debug, Serialize, ToSchema)]
+struct RestrictionBody {
+    on: String,
+    decides: &'static str,
+    reason: String,
+    #[schema(format = Date)]
+    since: String,
+    days: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = Date)]
+    review_on: Option<String>,
+    overdue: bool,
+    /// Whether the person chose it for themselves, with a time to wait.
+    own: bool,
+}
+
+/// How many restrictions hold, how old they are and why
+#[utoipa::path(
+    get, path = "/people/{person}/restrictions", tag = "agreement",
+    params(("person" = String, Path)),
+    responses((status = 200, body = ControlsBody), Problems)
+)]
+async fn restrictions(
+    State(api): State<Api>,
+    acting: Acting,
+    Place(person): Place<String>,
+    _: Asked<Nothing>,
+) -> Result<Json<ControlsBody>, ApiError> {
+    let person = named(&person, "person")?;
+    let programme = api.programme(&acting.programme).await?;
+    let mut tx = api.store.snapshot().await?;
+    let controls = agreements::controls(&mut tx, &programme, &acting, &person).await?;
+    tx.commit().await?;
+    let body = |restriction: crate::domain::agreement::history::Restriction| RestrictionBody {
+        on: restriction.scope.to_string(),
+        decides: restriction.decides.word(),
+        reason: restriction.reason,
+        since: restriction.since.to_string(),
+        days: restriction.days,
+        review_on: restriction.review_on.map(|on| on.to_string()),
+        overdue: restriction.is_overdue,
+        own: restriction.is_own,
+    };
+    Ok(Json(ControlsBody {
+        count: controls.restrictions.len(),
+        overdue: controls.overdue,
+        restrictions: controls.restrictions.into_iter().map(body).collect(),
+    }))
+}
+
+/// Which two versions.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Versions {
+    /// Left out, it is the one before.
+    #[param(minimum = 1)]
+    from: Option<u32>,
+    /// Left out, it is the one in force.
+    #[param(minimum = 1)]
+    to: Option<u32>,
+}
+
+/// What changed between two versions.
+#[derive(Debug, Serialize, ToSchema)]
+struct WhatChanged {
+    lines: Vec<LineBody>,
+}
+
+/// What changed between two versions of the list, in plain words
+#[utoipa::path(
+    get, path = "/people/{person}/agreement/changes", tag = "agreement",
+    params(("person" = String, Path), Versions),
+    responses((status = 200, body = WhatChanged), Problems)
+)]
+async fn what_changed(
+    State(api): State<Api>,
+    acting: Acting,
+    Place(person): Place<String>,
+    Asked(Versions { from, to }): Asked<Versions>,
+) -> Result<Json<WhatChanged>, ApiError> {
+    let person = named(&person, "person")?;
+    let programme = api.programme(&acting.programme).await?;
+    let mut tx = api.store.snapshot().await?;
+    let admitted = acting.see(&mut tx, Act::SeeList, &person).await?;
+    let in_force = tx.version_in_force(&admitted.programme, &admitted.budget).await?;
+    let to = to.or(in_force).ok_or(ApiError::NotFound("version"))?;
+    let from = from.unwrap_or(to.saturating_sub(1));
+    let found = agreements::difference(&mut tx, &programme, &acting, &person, from, to).await?;
+    tx.commit().await?;
+    Ok(Json(WhatChanged { lines: found.lines.into_iter().map(LineBody::from).collect() }))
+}

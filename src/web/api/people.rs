@@ -1,0 +1,223 @@
+//! People and what they have: the caseload, and one person's money.
+
+use axum::Json;
+use axum::extract::State;
+use jiff::civil::Date;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Api;
+use super::asked::{Asked, Nothing, Place, named};
+use super::cards::CardBody;
+use super::document::Problems;
+use super::pots::{GoalBody, HeldBackBody, Seen};
+use super::shown::{MoneyBody, Page, PageQuery};
+use crate::domain::id::PotId;
+use crate::domain::money::{Currency, Money, MoneyError};
+use crate::domain::people::role::{Act, Role};
+use crate::domain::pot::PotPlan;
+use crate::domain::time::period::Moment;
+use crate::ledger::book::PotBalance;
+use crate::people::members::{ActError, Acting};
+use crate::people::tokens::RefusedToken;
+use crate::store::PersonRow;
+use crate::web::Edge;
+use crate::web::problem::ApiError;
+
+pub(super) fn router() -> OpenApiRouter<Edge> {
+    OpenApiRouter::default().routes(routes!(people)).routes(routes!(person))
+}
+
+/// A person of the caseload.
+#[derive(Debug, Serialize, ToSchema)]
+struct PersonLine {
+    person: String,
+    /// Left out for those who see people without their names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    name: Option<String>,
+    worker: String,
+    /// `active` or `ended`.
+    state: &'static str,
+}
+
+/// What a person has.
+#[derive(Debug, Serialize, ToSchema)]
+struct PersonBody {
+    person: String,
+    /// Left out for those who see people without their names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    name: Option<String>,
+    worker: String,
+    /// `active` or `ended`.
+    state: &'static str,
+    /// What is left in all pots together: the one number.
+    left: MoneyBody,
+    /// What of it can be spent now.
+    spendable: MoneyBody,
+    pots: Vec<PotBody>,
+    /// Left out for those who see people without their names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    cards: Option<Vec<CardBody>>,
+}
+
+/// A pot. `loaded` is what was put in, and moved in from other pots; it is `held` for purchases, `spent`, or `left`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PotBody {
+    pot: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    name: Option<String>,
+    stream: String,
+    /// What was promised for it.
+    allocated: MoneyBody,
+    loaded: MoneyBody,
+    held: MoneyBody,
+    spent: MoneyBody,
+    left: MoneyBody,
+    /// What of `left` can be spent now; the rest comes later by itself.
+    spendable: MoneyBody,
+    /// What comes next by itself. Left out when all of it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next: Option<ComingBody>,
+    /// What the person holds back; only they see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    held_back: Option<HeldBackBody>,
+    /// There when it is a pot of the person's own, in their own words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    goal: Option<GoalBody>,
+}
+
+/// Money that comes by itself, at local midnight.
+#[derive(Debug, Serialize, ToSchema)]
+struct ComingBody {
+    #[schema(format = Date)]
+    on: String,
+    amount: MoneyBody,
+}
+
+/// Whom I may see
+///
+/// The person themselves, the person whom I help, my caseload, or everybody of the programme.
+#[utoipa::path(
+    get, path = "/people", tag = "people", params(PageQuery),
+    responses((status = 200, body = Page<PersonLine>), Problems)
+)]
+async fn people(
+    State(api): State<Api>,
+    acting: Acting,
+    Asked(page): Asked<PageQuery>,
+) -> Result<Json<Page<PersonLine>>, ApiError> {
+    let (wanted, after) = (page.wanted()?, page.after()?);
+    let mut tx = api.store.snapshot().await?;
+    let actor = tx.reading_actor(&acting.programme, &acting.member, acting.at).await?;
+    let actor = actor.ok_or(ApiError::BadToken(RefusedToken::Ended))?;
+    let whose = actor.whose(Act::SeeBudget);
+    let more = wanted.saturating_add(1);
+    let people = tx.people_after(&acting.programme, &whose, after.as_ref(), more).await?;
+    tx.commit().await?;
+    let sees_names = actor.member.role.sees_names();
+    let line = |row: PersonRow| PersonLine {
+        person: row.budget.to_string(),
+        name: sees_names.then_some(row.name),
+        worker: row.worker,
+        state: row.state.word(),
+    };
+    Ok(Json(Page::of(people, wanted, |row| row.budget.to_string(), line)))
+}
+
+/// What a person has: each pot, and the one number that is left
+#[utoipa::path(
+    get, path = "/people/{person}", tag = "people", params(("person" = String, Path)),
+    responses((status = 200, body = PersonBody), Problems)
+)]
+async fn person(
+    State(api): State<Api>,
+    acting: Acting,
+    Place(person): Place<String>,
+    _: Asked<Nothing>,
+) -> Result<Json<PersonBody>, ApiError> {
+    let programme = api.programme(&acting.programme).await?;
+    let mut tx = api.store.snapshot().await?;
+    let admitted = acting.see(&mut tx, Act::SeeBudget, &named(&person, "person")?).await?;
+    let (id, budget) = (&admitted.programme, &admitted.budget);
+    let row = tx.person(id, budget).await?.ok_or(ActError::NotThere("person"))?;
+    let cards = tx.cards_of(id, budget).await?;
+    let balances = tx.pots_of(id, budget).await?;
+    let plans = match tx.version_in_force(id, budget).await? {
+        Some(version) => {
+            let currency = programme.settings.currency;
+            tx.read_agreement(id, budget, version, currency).await?.pots.clone()
+        }
+        None => Vec::new(),
+    };
+    tx.commit().await?;
+    let place = |pot: &str| plans.iter().position(|plan| plan.id.as_str() == pot);
+    let today = Moment::new(acting.at, programme.zone()).date;
+    let is_own = admitted.actor.member.role == Role::Person;
+    let body = |(pot, balance): (PotId, PotBalance)| {
+        let of = balance.own.goal.as_ref().map_or(&pot, |goal| &goal.of);
+        let plan = plans.iter().find(|plan| plan.id == *of);
+        PotBody::of(&pot, plan, &balance, today, is_own)
+    };
+    let pots: Result<Vec<_>, _> = balances.into_iter().map(body).collect();
+    let mut pots = pots.map_err(|error| ActError::Ledger(error.into()))?;
+    pots.sort_by_key(|pot| place(&pot.pot).unwrap_or(usize::MAX));
+    let currency = programme.settings.currency;
+    let left = total(currency, &pots, |pot| pot.left);
+    let spendable = total(currency, &pots, |pot| pot.spendable);
+    let sees_names = admitted.actor.member.role.sees_names();
+    Ok(Json(PersonBody {
+        person: budget.to_string(),
+        name: sees_names.then_some(row.name),
+        worker: row.worker,
+        state: row.state.word(),
+        left: left.into(),
+        spendable: spendable.into(),
+        pots,
+        cards: sees_names
+            .then(|| cards.into_iter().map(|card| CardBody::at(card, acting.at)).collect()),
+    }))
+}
+
+impl PotBody {
+    /// A pot on a day, for the person themselves or for somebody else.
+    pub(super) fn of(
+        pot: &PotId,
+        plan: Option<&PotPlan>,
+        balance: &PotBalance,
+        today: Date,
+        is_own: bool,
+    ) -> Result<Self, MoneyError> {
+        let Seen { name, spendable, next, held_back, goal } =
+            Seen::of(plan, balance, today, is_own)?;
+        let next = next
+            .map(|coming| ComingBody { on: coming.on.to_string(), amount: coming.amount.into() });
+        Ok(Self {
+            pot: pot.to_string(),
+            name,
+            stream: balance.stream.to_string(),
+            allocated: balance.allocated.into(),
+            loaded: balance.loaded.into(),
+            held: balance.held.into(),
+            spent: balance.spent.into(),
+            left: balance.left.into(),
+            spendable: spendable.into(),
+            next,
+            held_back,
+            goal,
+        })
+    }
+}
+
+fn total(currency: Currency, pots: &[PotBody], figure: fn(&PotBody) -> MoneyBody) -> Money {
+    let sum = pots.iter().fold(0_i64, |sum, pot| sum.saturating_add(figure(pot).minor()));
+    Money::from_minor(sum, currency)
+}

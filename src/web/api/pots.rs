@@ -1,0 +1,345 @@
+//! Money that the person steers alone: held back, in pots of their own, moved between them.
+
+use axum::extract::State;
+use axum::response::Response;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Api;
+use super::asked::{Asked, Nothing, Place, Sent, named, words};
+use super::deed::{Deed, Done, act};
+use super::document::{KeyHeader, Problems};
+use super::people::PotBody;
+use super::shown::MoneyBody;
+use crate::domain::id::{PersonId, PotId};
+use crate::domain::money::{Money, MoneyError};
+use crate::domain::pot::PotPlan;
+use crate::domain::pot::release::Coming;
+use crate::ledger::book::PotBalance;
+use crate::people::members::{ActError, Acting};
+use crate::people::pots;
+use crate::people::pots::{NewGoal, Shown, Wish};
+use crate::store::Tx;
+use crate::web::Edge;
+use crate::web::problem::{ApiError, FieldProblem};
+
+pub(super) fn router() -> OpenApiRouter<Edge> {
+    OpenApiRouter::default()
+        .routes(routes!(hold_back))
+        .routes(routes!(take_back))
+        .routes(routes!(open_pot))
+        .routes(routes!(let_pay))
+        .routes(routes!(close_pot))
+        .routes(routes!(move_money))
+}
+
+/// A wish to hold money back.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewHeldBack {
+    /// In minor units.
+    #[schema(minimum = 1)]
+    amount: i64,
+    /// The day on which it is there again; left out, when it is taken back.
+    #[schema(nullable = false, format = Date)]
+    until: Option<String>,
+    /// How many days it outlasts a wish to take it back.
+    #[schema(nullable = false, maximum = 365)]
+    cooling_days: Option<u32>,
+}
+
+/// A pot in the person's own words.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewPot {
+    /// The pot that it is to be part of: it pays for the same things.
+    #[schema(pattern = "^[a-z0-9][a-z0-9-]{0,59}$")]
+    of: String,
+    #[schema(min_length = 1, max_length = 60)]
+    name: String,
+    /// What is to be in it one day, in minor units.
+    #[schema(nullable = false, minimum = 1)]
+    sum: Option<i64>,
+}
+
+/// Whether a pot pays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Pays {
+    pays: bool,
+}
+
+/// Nothing but the wish itself.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct JustSo {}
+
+/// Money from one pot into another one.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewMove {
+    #[schema(pattern = "^[a-z0-9][a-z0-9-]{0,59}$")]
+    from: String,
+    #[schema(pattern = "^[a-z0-9][a-z0-9-]{0,59}$")]
+    to: String,
+    /// In minor units.
+    #[schema(minimum = 1)]
+    amount: i64,
+}
+
+/// The pots between which money moved, as they are now.
+#[derive(Debug, Serialize, ToSchema)]
+struct Moved {
+    from: PotBody,
+    to: PotBody,
+}
+
+/// What is held back of a pot.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct HeldBackBody {
+    amount: MoneyBody,
+    /// The day on which it is there again; left out, when it is taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = Date)]
+    until: Option<String>,
+    cooling_days: u32,
+    /// When the person said that they want it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = DateTime)]
+    asked_at: Option<String>,
+}
+
+/// What makes a pot one of the person's own.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct GoalBody {
+    /// The pot that it is part of.
+    of: String,
+    /// What is to be in it one day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    sum: Option<MoneyBody>,
+    /// Whether it pays, before the pot that it is part of.
+    pays: bool,
+    closed: bool,
+}
+
+/// A pot as somebody sees it: what the person makes of it only they see.
+pub(super) struct Seen {
+    pub(super) name: Option<String>,
+    pub(super) spendable: Money,
+    pub(super) next: Option<Coming>,
+    pub(super) held_back: Option<HeldBackBody>,
+    pub(super) goal: Option<GoalBody>,
+}
+
+impl Seen {
+    pub(super) fn of(
+        plan: Option<&PotPlan>,
+        balance: &PotBalance,
+        today: Date,
+        is_own: bool,
+    ) -> Result<Self, MoneyError> {
+        let mut pot = balance.in_pot(today)?;
+        pot.held_back = pot.held_back.filter(|_| is_own);
+        let (spendable, next) = match plan {
+            Some(plan) if pot.part_of.is_none() => {
+                (plan.spendable(&pot, today)?, plan.next(&pot, today)?)
+            }
+            Some(plan) => (plan.spendable(&pot, today)?, None),
+            // What is no longer on the list pays for nothing.
+            None => (Money::zero(balance.left.currency()), None),
+        };
+        let goal = balance.own.goal.as_ref();
+        let name = match goal {
+            Some(goal) => is_own.then(|| goal.name.clone()),
+            None => plan.map(|plan| plan.name.clone()),
+        };
+        let held = balance.own.held_back.as_ref().filter(|held| is_own && held.holds_on(today));
+        let held_back = held.map(|held| HeldBackBody {
+            amount: held.amount.into(),
+            until: held.until.map(|until| until.to_string()),
+            cooling_days: held.cooling_days,
+            asked_at: held.asked_at.map(|at| at.to_string()),
+        });
+        let goal = goal.map(|goal| GoalBody {
+            of: goal.of.to_string(),
+            sum: goal.sum.filter(|_| is_own).map(MoneyBody::from),
+            pays: goal.pays,
+            closed: goal.is_closed,
+        });
+        Ok(Self { name, spendable, next, held_back, goal })
+    }
+}
+
+/// What is done to a pot, or to two.
+enum Steering {
+    HoldBack(PotId, Wish),
+    TakeBack(PotId),
+    Open(NewGoal),
+    LetPay(PotId, bool),
+    Close(PotId),
+    Move(PotId, PotId, i64),
+}
+
+struct Steer {
+    person: PersonId,
+    steering: Steering,
+}
+
+impl Deed for Steer {
+    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
+        let (desk, person) = ((&api.directory, &api.ids), &self.person);
+        let shown = match &self.steering {
+            Steering::HoldBack(pot, wish) => {
+                pots::hold_back(tx, desk, acting, person, pot, *wish).await?
+            }
+            Steering::TakeBack(pot) => pots::take_back(tx, desk, acting, person, pot).await?,
+            Steering::LetPay(pot, pays) => {
+                pots::let_pay(tx, desk, acting, person, pot, *pays).await?
+            }
+            Steering::Close(pot) => pots::close_goal(tx, desk, acting, person, pot).await?,
+            Steering::Open(wanted) => {
+                let shown = pots::open_goal(tx, desk, acting, person, wanted).await?;
+                return Ok(Done::created(&body(&shown)?));
+            }
+            Steering::Move(from, to, amount) => {
+                let moved = pots::move_money(tx, desk, acting, person, (from, to), *amount);
+                let [from, to] = moved.await?;
+                return Ok(Done::ok(&Moved { from: body(&from)?, to: body(&to)? }));
+            }
+        };
+        Ok(Done::ok(&body(&shown)?))
+    }
+}
+
+fn body(shown: &Shown) -> Result<PotBody, ActError> {
+    let Shown { pot, plan, balance, today } = shown;
+    PotBody::of(pot, Some(plan), balance, *today, true)
+        .map_err(|error| ActError::Ledger(error.into()))
+}
+
+/// Hold some of a pot's money back
+///
+/// The person's own act, at once. It is there again on the day that they choose, or when they take it
+/// back; nobody else can, and nobody else sees it.
+#[utoipa::path(
+    post, path = "/people/{person}/pots/{pot}/held-back", tag = "pots",
+    params(("person" = String, Path), ("pot" = String, Path), KeyHeader),
+    request_body = NewHeldBack, responses((status = 200, body = PotBody), Problems)
+)]
+async fn hold_back(
+    State(api): State<Api>,
+    acting: Acting,
+    Place((person, pot)): Place<(String, String)>,
+    _: Asked<Nothing>,
+    Sent { key, body }: Sent<NewHeldBack>,
+) -> Result<Response, ApiError> {
+    let (person, pot) = (named(&person, "person")?, named(&pot, "pot")?);
+    let until = body.until.as_deref().map(str::parse::<Date>).transpose();
+    let what = |_| FieldProblem::of("until", "write a day like 2027-05-31".to_owned());
+    let until = until.map_err(|error| ApiError::Invalid(vec![what(error)]))?;
+    let cooling_days = body.cooling_days.unwrap_or(0);
+    let wish = Wish { amount: body.amount, until, cooling_days };
+    act(&api, acting, key, Steer { person, steering: Steering::HoldBack(pot, wish) }).await
+}
+
+/// Take held money back
+///
+/// At once, unless the person chose to wait; then they say it again when their time has passed.
+#[utoipa::path(
+    post, path = "/people/{person}/pots/{pot}/take-back", tag = "pots",
+    params(("person" = String, Path), ("pot" = String, Path), KeyHeader),
+    request_body = JustSo, responses((status = 200, body = PotBody), Problems)
+)]
+async fn take_back(
+    State(api): State<Api>,
+    acting: Acting,
+    Place((person, pot)): Place<(String, String)>,
+    _: Asked<Nothing>,
+    Sent { key, body: JustSo {} }: Sent<JustSo>,
+) -> Result<Response, ApiError> {
+    let (person, pot) = (named(&person, "person")?, named(&pot, "pot")?);
+    act(&api, acting, key, Steer { person, steering: Steering::TakeBack(pot) }).await
+}
+
+/// Open a pot in one's own words
+///
+/// It is part of an agreed pot, and pays nothing until the person says so.
+#[utoipa::path(
+    post, path = "/people/{person}/pots", tag = "pots",
+    params(("person" = String, Path), KeyHeader),
+    request_body = NewPot, responses((status = 201, body = PotBody), Problems)
+)]
+async fn open_pot(
+    State(api): State<Api>,
+    acting: Acting,
+    Place(person): Place<String>,
+    _: Asked<Nothing>,
+    Sent { key, body }: Sent<NewPot>,
+) -> Result<Response, ApiError> {
+    let person = named(&person, "person")?;
+    let of = pot_in("of", &body.of)?;
+    let wanted = NewGoal { of, name: words("name", &body.name)?, sum: body.sum };
+    act(&api, acting, key, Steer { person, steering: Steering::Open(wanted) }).await
+}
+
+/// Say whether a pot of one's own pays
+#[utoipa::path(
+    post, path = "/people/{person}/pots/{pot}/pays", tag = "pots",
+    params(("person" = String, Path), ("pot" = String, Path), KeyHeader),
+    request_body = Pays, responses((status = 200, body = PotBody), Problems)
+)]
+async fn let_pay(
+    State(api): State<Api>,
+    acting: Acting,
+    Place((person, pot)): Place<(String, String)>,
+    _: Asked<Nothing>,
+    Sent { key, body }: Sent<Pays>,
+) -> Result<Response, ApiError> {
+    let (person, pot) = (named(&person, "person")?, named(&pot, "pot")?);
+    act(&api, acting, key, Steer { person, steering: Steering::LetPay(pot, body.pays) }).await
+}
+
+/// Close a pot of one's own: its money goes back to the pot that it is part of
+#[utoipa::path(
+    post, path = "/people/{person}/pots/{pot}/close", tag = "pots",
+    params(("person" = String, Path), ("pot" = String, Path), KeyHeader),
+    request_body = JustSo, responses((status = 200, body = PotBody), Problems)
+)]
+async fn close_pot(
+    State(api): State<Api>,
+    acting: Acting,
+    Place((person, pot)): Place<(String, String)>,
+    _: Asked<Nothing>,
+    Sent { key, body: JustSo {} }: Sent<JustSo>,
+) -> Result<Response, ApiError> {
+    let (person, pot) = (named(&person, "person")?, named(&pot, "pot")?);
+    act(&api, acting, key, Steer { person, steering: Steering::Close(pot) }).await
+}
+
+/// Move money between two pots of one stream that pay for the same things
+#[utoipa::path(
+    post, path = "/people/{person}/moves", tag = "pots",
+    params(("person" = String, Path), KeyHeader),
+    request_body = NewMove, responses((status = 200, body = Moved), Problems)
+)]
+async fn move_money(
+    State(api): State<Api>,
+    acting: Acting,
+    Place(person): Place<String>,
+    _: Asked<Nothing>,
+    Sent { key, body }: Sent<NewMove>,
+) -> Result<Response, ApiError> {
+    let person = named(&person, "person")?;
+    let (from, to) = (pot_in("from", &body.from)?, pot_in("to", &body.to)?);
+    act(&api, acting, key, Steer { person, steering: Steering::Move(from, to, body.amount) }).await
+}
+
+fn pot_in(field: &'static str, text: &str) -> Result<PotId, ApiError> {
+    let what =
+        |_| ApiError::Invalid(vec![FieldProblem::of(field, "no pot is called so".to_owned())]);
+    text.parse().map_err(what)
+}

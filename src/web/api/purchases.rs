@@ -1,0 +1,247 @@
+//! Single purchases: each is one line, whatever was said about it.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Api;
+use super::asked::{Asked, Place, named};
+use super::document::Problems;
+use super::looking::look;
+use super::queries::{LookingAtOne, LookingFor};
+use super::shown::{MoneyBody, Page, after, day_if_any, wanted};
+use crate::domain::id::{DecisionId, PurchaseId};
+use crate::domain::money::Money;
+use crate::domain::people::role::Role;
+use crate::domain::purchase::Purchase;
+use crate::domain::purchase::state::{PurchaseOutcome, PurchaseState};
+use crate::domain::shop::merchant::Category;
+use crate::operations::purchases::{ListError, PurchaseStory, Wanted, Whose, page, story};
+use crate::operations::story::words_of;
+use crate::people::members::{ActError, Acting, Admitted};
+use crate::programme::directory::Programme;
+use crate::store::{PurchaseName, Tx};
+use crate::web::Edge;
+use crate::web::problem::ApiError;
+
+pub(super) fn router() -> OpenApiRouter<Edge> {
+    OpenApiRouter::default().routes(routes!(purchases)).routes(routes!(purchase))
+}
+
+/// A purchase: one line, whatever was asked and told about it.
+#[derive(Debug, Serialize, ToSchema)]
+struct PurchaseLine {
+    /// Its first question (`dec_…`), or the purchase (`pur_…`) where nobody asked us.
+    id: String,
+    /// When it was asked about, or told of, first.
+    #[schema(format = DateTime)]
+    at: String,
+    /// The day on which it counts, by the programme's time zone.
+    #[schema(format = Date)]
+    on: String,
+    /// The shop as the message spelled it; empty when it was erased or never told.
+    place: String,
+    /// The kind of shop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    category: Option<String>,
+    /// The state in one of few words. `paid`: money is kept aside or was taken; `not_paid`;
+    /// `taken_back`, when our answer came too late; `given_back`: the shop gave it up, or money came
+    /// back; `expired`: its time ran out; `checked`: the shop only checked the card.
+    outcome: &'static str,
+    /// How it stands: `not_paid`, `taken_back`, `checked`, `held`, `lowered`, `paid`,
+    /// `approved_without_us`, `partly_given_back`, `given_back`, `expired`, `disputed`, `won`, `lost`
+    /// or `refund_without_purchase`.
+    state: &'static str,
+    /// What was asked for, increments included.
+    asked: MoneyBody,
+    /// Why it was not paid, the told one first. `refused_by_issuer`: the card company refused it by
+    /// itself; behind it, what it says why.
+    reasons: Vec<&'static str>,
+    /// What is kept aside for it.
+    held: MoneyBody,
+    /// What the shop has taken.
+    spent: MoneyBody,
+    /// What came back.
+    refunded: MoneyBody,
+    /// What of `refunded` belongs to no known purchase and is kept aside until that is found out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    aside: Option<MoneyBody>,
+}
+
+/// One purchase, in words.
+#[derive(Debug, Serialize, ToSchema)]
+struct PurchaseBody {
+    #[serde(flatten)]
+    line: PurchaseLine,
+    /// What happened, in words for whoever reads it.
+    words: String,
+    /// What the person can do next, when it was not paid; theirs to read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next: Option<String>,
+    /// What each pot gave, as it stands.
+    parts: Vec<PartBody>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct PartBody {
+    pot: String,
+    amount: MoneyBody,
+}
+
+/// Single purchases, the newest first
+///
+/// Each purchase is one line, whatever was said about it. Where a page would have to look through too
+/// much, it has fewer lines than wanted, or none, and a `next_cursor` to go on with.
+/// Somebody else than the person says why they look (`reason`); it is kept, and the person can read
+/// it. Whom the person has let see their purchases need not say why; it is kept too.
+#[utoipa::path(
+    get, path = "/people/{person}/purchases", tag = "purchases",
+    params(("person" = String, Path), LookingFor),
+    responses((status = 200, body = Page<PurchaseLine>), Problems)
+)]
+async fn purchases(
+    State(api): State<Api>,
+    acting: Acting,
+    Place(person): Place<String>,
+    Asked(asked): Asked<LookingFor>,
+) -> Result<Json<Page<PurchaseLine>>, ApiError> {
+    let most = usize::try_from(wanted(asked.limit)?).unwrap_or(usize::MAX);
+    let before = after(asked.cursor.as_deref())?;
+    let person = named(&person, "person")?;
+    let programme = api.programme(&acting.programme).await?;
+    let wanted = wanted_of(&asked, &programme)?;
+    let reason = asked.reason.as_deref();
+    let (mut tx, admitted) = look(&api, &acting, &person, "purchases", reason).await?;
+    let whose = Whose { programme: &programme, budget: &admitted.budget };
+    let page = page(&mut tx, whose, &wanted, before, most).await?;
+    tx.commit().await?;
+    let lines = page.stories.iter().map(|story| line(story, &programme));
+    let lines = lines.collect::<Result<_, _>>()?;
+    Ok(Json(Page::behind(lines, page.next.map(|link| link.to_string()))))
+}
+
+fn wanted_of(asked: &LookingFor, programme: &Programme) -> Result<Wanted, ApiError> {
+    let (states, outcomes) = (PurchaseState::ALL, PurchaseOutcome::ALL);
+    let state = |word: &str| {
+        let outcome = outcomes.iter().find(|outcome| outcome.word() == word);
+        let is = |state: &&PurchaseState| {
+            state.word() == word || outcome.is_some_and(|outcome| state.outcome() == *outcome)
+        };
+        let found: Vec<_> = states.iter().filter(is).copied().collect();
+        let what = || "use the word of a state, or of an outcome".to_owned();
+        let is_none = found.is_empty();
+        if is_none { Err(ApiError::Malformed { field: "state", what: what() }) } else { Ok(found) }
+    };
+    let category = |word: &str| {
+        let category = Category::parse(word).ok();
+        let known = category.filter(|category| programme.rules.get(category).is_some());
+        let what = || "there is no such kind of shop".to_owned();
+        known.ok_or_else(|| ApiError::Malformed { field: "category", what: what() })
+    };
+    Ok(Wanted {
+        states: asked.state.as_deref().map(state).transpose()?,
+        category: asked.category.as_deref().map(category).transpose()?,
+        from: day_if_any("from", asked.from.as_deref())?,
+        to: day_if_any("to", asked.to.as_deref())?,
+    })
+}
+
+/// One purchase
+///
+/// By its own identifier or that of a question about it, with how it stands, why, and what next in
+/// words.
+#[utoipa::path(
+    get, path = "/people/{person}/purchases/{purchase}", tag = "purchases",
+    params(("person" = String, Path), ("purchase" = String, Path), LookingAtOne),
+    responses((status = 200, body = PurchaseBody), Problems)
+)]
+async fn purchase(
+    State(api): State<Api>,
+    acting: Acting,
+    Place((person, id)): Place<(String, String)>,
+    Asked(asked): Asked<LookingAtOne>,
+) -> Result<Json<PurchaseBody>, ApiError> {
+    let person = named(&person, "person")?;
+    let programme = api.programme(&acting.programme).await?;
+    let reason = asked.reason.as_deref();
+    let what = id.chars().take(80).collect::<String>();
+    let (mut tx, admitted) = look(&api, &acting, &person, &what, reason).await?;
+    let whose = Whose { programme: &programme, budget: &admitted.budget };
+    let name = find(&mut tx, &admitted, &id).await?;
+    let story = story(&mut tx, whose, name).await?.ok_or(ApiError::NotFound("purchase"))?;
+    let words = words_of(&mut tx, &api.directory, &programme, &story).await?;
+    tx.commit().await?;
+    // What the person holds back is nobody else's.
+    let is_persons = admitted.actor.member.role == Role::Person;
+    let part = |part: &crate::domain::pot::PotPart| PartBody {
+        pot: part.pot.to_string(),
+        amount: part.amount.into(),
+    };
+    Ok(Json(PurchaseBody {
+        line: line(&story, &programme)?,
+        words: if is_persons { words.person } else { words.worker },
+        next: words.next.filter(|_| is_persons),
+        parts: words.parts.iter().map(part).collect(),
+    }))
+}
+
+/// The purchase of this budget that `id` names.
+pub(super) async fn find(
+    tx: &mut Tx,
+    admitted: &Admitted,
+    id: &str,
+) -> Result<PurchaseName, ApiError> {
+    let (programme, budget) = (&admitted.programme, &admitted.budget);
+    let found = if let Ok(id) = id.parse::<DecisionId>() {
+        let found = tx.decisions_with(programme, &[id]).await?.pop();
+        let found = found.filter(|decision| decision.budget == *budget);
+        found.map(|decision| (decision.connection, decision.purchase))
+    } else {
+        let id = named::<PurchaseId>(id, "purchase")?;
+        let found = tx.purchases_with(programme, &[id]).await?.pop();
+        let found = found.filter(|purchase| purchase.budget == *budget);
+        found.map(|purchase| (purchase.connection, purchase.reference))
+    };
+    let (connection, purchase) = found.ok_or(ApiError::NotFound("purchase"))?;
+    Ok((programme.clone(), connection, purchase))
+}
+
+fn line(story: &PurchaseStory, programme: &Programme) -> Result<PurchaseLine, ListError> {
+    let nothing = Money::zero(programme.settings.currency);
+    let figure = |figure: fn(&Purchase) -> Money| story.purchase.as_ref().map_or(nothing, figure);
+    let held = story.purchase.as_ref().map(Purchase::held).transpose()?;
+    let recovered = figure(|purchase| purchase.recovered);
+    let refunded = figure(|purchase| purchase.refunded).checked_add(recovered)?;
+    let aside = figure(|purchase| purchase.suspense);
+    Ok(PurchaseLine {
+        id: story.id(),
+        at: story.at.to_string(),
+        on: story.on.to_string(),
+        place: story.place(),
+        category: story.category(programme).map(|category| category.to_string()),
+        outcome: story.state.outcome().word(),
+        state: story.state.word(),
+        asked: story.asked(programme).into(),
+        reasons: story.reasons(),
+        held: held.unwrap_or(nothing).into(),
+        spent: figure(|purchase| purchase.captured).into(),
+        refunded: refunded.into(),
+        aside: Some(aside).filter(|aside| aside.is_positive()).map(MoneyBody::from),
+    })
+}
+
+impl From<ListError> for ApiError {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::Store(error) => error.into(),
+            ListError::Money(error) => ActError::from(error).into(),
+            ListError::Explain(error) => Self::Unreadable(error),
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! Keeping safe: who has the card, talks that come first, and what a person texts.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Api;
+use super::asked::{Asked, Nothing, Place, Sent, named, words};
+use super::asks::{desk, some_words};
+use super::deed::{Deed, Done, act};
+use super::document::{KeyHeader, Problems};
+use super::shown::{Page, PageQuery};
+use crate::domain::card::safety::{Custody, Holder, Talk};
+use crate::domain::id::PersonId;
+use crate::domain::people::role::Act;
+use crate::domain::people::signal::Signal;
+use crate::messages::words::Words;
+use crate::people::asks;
+use crate::people::asks::Talked;
+use crate::people::members::{ActError, Acting};
+use crate::store::Tx;
+use crate::web::Edge;
+use crate::web::problem::{ApiError, FieldProblem};
+
+pub(super) fn router() -> OpenApiRouter<Edge> {
+    OpenApiRouter::default()
+        .routes(routes!(custody, hand_card))
+        .routes(routes!(talks, talk))
+        .routes(routes!(choose_quiet_word))
+        .routes(routes!(text))
+        .routes(routes!(signals))
+}
+
+/// Who has the card.
+#[derive(Debug, Serialize, ToSchema)]
+struct CustodyBody {
+    /// `person`, `helper` or `kept_safe`.
+    holder: &'static str,
+    /// Who it is, in the person's words; left out where nobody ever wrote it down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = DateTime)]
+    since: Option<String>,
+    /// When the two look at it again; only while the person does not have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = Date)]
+    review_on: Option<String>,
+    /// Whether that day has come. A late look takes nothing away.
+    due: bool,
+}
+
+impl From<Custody> for CustodyBody {
+    fn from(custody: Custody) -> Self {
+        Self {
+            holder: custody.holder.word(),
+            name: Some(custody.name),
+            since: Some(custody.since.to_string()),
+            review_on: custody.review_on.map(|on| on.to_string()),
+            due: false,
+        }
+    }
+}
+
+/// Who has the card
+#[utoipa::path(
+    get, path = "/people/{person}/custody", tag = "safety", params(("person" = String, Path)),
+    responses((status = 200, body = CustodyBody), Problems)
+)]
+async fn custody(
+    State(api): State<Api>,
+    acting: Acting,
+    Place(person): Place<String>,
+    _: Asked<Nothing>,
+) -> Result<Json<CustodyBody>, ApiError> {
+    let programme = api.programme(&acting.programme).await?;
+    let mut tx = api.store.snapshot().await?;
+    let admitted = acting.see(&mut tx, Act::SeeTimeline, &named(&person, "person")?).await?;
+    let custody = tx.custody(&admitted.programme, &admitted.budget).await?;
+    tx.commit().await?;
+    let today = programme.zone().to_datetime(acting.at).date();
+    Ok(Json(match custody {
+        Some(custody) => {
+            let due = custody.is_due(today);
+            CustodyBody { due, ..custody.into() }
+        }
+        None => CustodyBody {
+            holder: Holder::Person.word(),
+            name: None,
+            since: None,
+            review_on: None,
+            due: false,
+        },
+    }))
+}
+
+/// Who has the card from now on.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewCustody {
+    /// `person`, `helper` (somebody whom the person chose) or `kept_safe` (by the programme).
+    holder: String,
+    /// Who it is; only the person themselves need not be named.
+    #[schema(nullable = false, min_length = 1, max_length = 500)]
+    name: Option<String>,
+}
+
+struct HandCard {
+    person: PersonId,
+    holder: Holder,
+    name: Option<String>,
+}
+
+impl Deed for HandCard {
+    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
+        let Self { person, holder, name } = self;
+        let desk = desk(api);
+        let custody = asks::hand_card(tx, desk, acting, person, *holder, name.as_deref()).await?;
+        Ok(Done::created(&CustodyBody::from(custody)))
+    }
+}
+
+/// Write down who has the card
+///
+/// Only the person does. It comes back when they say so: whoever keeps it safe is told.
+#[utoipa::path(
+    post, path = "/people/{person}/custody", tag = "safety",
+    params(("person" = String, Path), KeyHeader), request_body = NewCustody,
+    responses((status = 201, body = CustodyBody), Problems)
+)]
+async fn hand_card(
+    State(api): State<Api>,
+    acting: Acting,
+    Place(person): Place<String>,
+    _: Asked<Nothing>,
+    Sent { key, body }: Sent<NewCustody>,
+) -> Result<Response, ApiError> {
+    let person = named(&person, "person")?;
+    let what = "use one of: person, helper, kept_safe";
+    let holder = Holder::from_word(&body.holder);
+    let holder = holder.ok_or_else(|| ApiError::Invalid(vec![FieldProblem::of("holder", what)]))?;
+    let name = body.name.as_deref().map(|name| words("name", name)).transpose()?;
+    act(&api, acting, key, HandCard { person, holder, name }).await
+}
+
+/// A talk about safety.
+#[derive(Debug, Serialize, ToSchema)]
+struct TalkBody {
+    talk: String,
+    by: String,
+    #[schema(format = DateTime)]
+    at: String,
+    concern: String,
+    wants: String,
+    consent: String,
+    options: String,
+    next_step: String,
+}
+
+impl From<Talk> for TalkBody {
+    fn from(talk: Talk) -> Self {
+        let Talk { id, by, concern, wants, consent, options, next_step, at } = talk;
+        let (talk, by, at) = (id.to_string(), by.to_string(), at.to_string());
+        Self { talk, by, at, concern, wants, consent, options, next_step }
+    }
+}
+
+/// What was said in a talk.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewTalk {
+    #[schema(min_length = 1, max_length = 500)]
+    concern: String,
+    /// What the person wants.
+    #[schema(min_length = 1, max_length = 500)]
+    wants: String,
+    /// Whether the person understood and agreed, and how that was found out.
+    #[schema(min_length = 1, max_length = 500)]
+    consent: String,
+    /// What restricts less, and why it was or was not enough.
+    #[schema(min_length = 1, max_length = 500)]
+    options: String,
+    #[schema(min_length = 1, max_length = 500)]
+    next_step: String,
+}
+
+struct WriteTalk {
+    person: PersonId,
+    talked: Talked,
+}
+
+impl Deed for WriteTalk {
+    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
+        let talk = asks::talk(tx, desk(api), acting, &self.person, &self.talked).await?;
+        Ok(Done::created(&TalkBody::from(talk)))
+    }
+}
+
+/// Write down a talk about safety
+///
+/// It comes before a pause, and before a no for safety. The person can read it.
+#[utoipa::path(
+    post, path = "/people/{person}/talks", tag = "safety",
+    params(("person" = String, Path), KeyHeader), request_body = NewTalk,
+    responses((status = 201, body = TalkBody), Problems)
+)]
+async fn talk(
+    State(api): State<Api>,
+    acting: Acting,
+    Place(person): Place<String>,
+    _: Asked<Nothing>,
+    Sent { key, body }: Sent<NewTalk>,
+) -> Result<Response, ApiError> {
+    let person = named(&person, "person")?;
+    let talked = Talked {
+        concern: words("concern", &body.concern)?,
+        wants: words("wants", &body.wants)?,
+        consent: words("consent", &body.consent)?,
+        options: words("options", &body.options)?,
+        next_step: words("next_step", &body.next_step)?,
+    };
+    act(&api, acting, key, WriteTalk { person, talked }).await
+}
+
+/// The talks about a person's safety, the newest first
+#[utoipa::path(
+    get, path = "/people/{person}/talks", tag = "safety",
+    params(("person" = String, Path), PageQuery),
+    responses((status = 200, body = Page<TalkBody>), Problems)
+)]
+async fn talks(
+    State(api): State<Api>,
+    acting: Acting,
+    Place(person): Place<String>,
+    Asked(page): Asked<PageQuery>,
+) -> Result<Json<Page<TalkBody>>, ApiError> {
+    let (wanted, before) = (page.wanted()?, page.after()?);
+    let mut tx = api.store.snapshot().await?;
+    let admitted = acting.see(&mut tx, Act::SeeTimeline, &named(&person, "person")?).await?;
+    let more = wanted.saturating_add(1);
+    let talks = tx.talks_of(&admitted.programme, &admitted.budget, before, more).await?;
+    tx.commit().await?;
+    Ok(Json(Page::of(talks, wanted, |talk| talk.id.to_string(), TalkBody::from)))
+}
+
+/// A word that the person could text to anybody.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewQuietWord {
+    /// Four letters to a hundred. Nobody can read it again, not even here.
+    #[schema(min_length = 4, max_length = 100)]
+    word: String,
+}
+
+/// That it was done, and nothing more.
+#[derive(Debug, Serialize, ToSchema)]
+struct Kept {
+    kept: bool,
+}
+
+struct ChooseQuietWord {
+    person: PersonId,
+    word: String,
+}
+
+impl Deed for ChooseQuietWord {
+    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
+        asks::choose_quiet_word(tx, desk(api), acting, &self.person, &self.word).await?;
+        Ok(Done::ok(&Kept { kept: true }))
+    }
+}
+
+/// Choose a quiet word for help
+#[utoipa::path(
+    post, path = "/people/{person}/quiet-word", tag = "safety",
+    params(("person" = String, Path), KeyHeader), request_body = NewQuietWord,
+    responses((status = 200, body = Kept), Problems)
+)]
+async fn choose_quiet_word(
+    State(api): State<Api>,
+    acting: Acting,
+    Place(person): Place<String>,
+    _: Asked<Nothing>,
+    Sent { key, body }: Sent<NewQuietWord>,
+) -> Result<Response, ApiError> {
+    let person = named(&person, "person")?;
+    let word = words("word", &body.word)?;
+    act(&api, acting, key, ChooseQuietWord { person, word }).await
+}
+
+/// Something that a person texts.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewText {
+    #[schema(max_length = 500)]
+    text: String,
+}
+
+/// What it is answered with.
+#[derive(Debug, Serialize, ToSchema)]
+struct Reply {
+    reply: String,
+}
+
+struct Hear {
+    person: PersonId,
+    text: String,
+}
+
+impl Deed for Hear {
+    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
+        let reply = asks::hear(tx, desk(api), acting, &self.person, &self.text).await?;
+        Ok(Done::ok(&Reply { reply }))
+    }
+}
+
+/// Send a text that is no command
+///
+/// The answer is always the same.
+#[utoipa::path(
+    post, path = "/people/{person}/texts", tag = "safety",
+    params(("person" = String, Path), KeyHeader), request_body = NewText,
+    responses((status = 200, body = Reply), Problems)
+)]
+async fn text(
+    State(api): State<Api>,
+    acting: Acting,
+    Place(person): Place<String>,
+    _: Asked<Nothing>,
+    Sent { key, body }: Sent<NewText>,
+) -> Result<Response, ApiError> {
+    let person = named(&person, "person")?;
+    let text =
+        some_words(Some(&body.text).filter(|text| !text.trim().is_empty()).map(String::as_str))?;
+    act(&api, acting, key, Hear { person, text: text.unwrap_or_default() }).await
+}
+
+/// What may be worth a talk. Nothing was stopped by it.
+#[derive(Debug, Serialize, ToSchema)]
+struct Signals {
+    signals: Vec<SignalBody>,
+}
+
+/// Something that may be worth a talk.
+#[derive(Debug, Serialize, ToSchema)]
+struct SignalBody {
+    /// `not_paid`, `cash_pressed`, `unlike_before`, `not_used` or `card_elsewhere`.
+    kind: &'static str,
+    words: String,
+}
+
+/// What may be worth a talk
+///
+/// Found when it is read, and never a reason not to pay. The person reads the same.
+#[utoipa::path(
+    get, path = "/people/{person}/signals", tag = "safety", params(("person" = String, Path)),
+    responses((status = 200, body = Signals), Problems)
+)]
+async fn signals(
+    State(api): State<Api>,
+    acting: Acting,
+    Place(person): Place<String>,
+    _: Asked<Nothing>,
+) -> Result<Json<Signals>, ApiError> {
+    let person = named(&person, "person")?;
+    let programme = api.programme(&acting.programme).await?;
+    let mut tx = api.store.snapshot().await?;
+    let found = asks::worth_a_talk(&mut tx, desk(&api), &acting, &person).await?;
+    tx.commit().await?;
+    let body = |signal: Signal| SignalBody {
+        kind: signal.kind().word(),
+        words: Words::english().signal(&signal, programme.zone()),
+    };
+    Ok(Json(Signals { signals: found.into_iter().map(body).collect() }))
+}

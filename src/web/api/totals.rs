@@ -1,0 +1,150 @@
+//! What was spent on each kind of shop: the sums of the list of purchases.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Api;
+use super::asked::{Asked, Place, named};
+use super::document::Problems;
+use super::queries::Days;
+use super::shown::{MoneyBody, day};
+use crate::domain::money::{Currency, Money, MoneyError};
+use crate::domain::people::role::{Act, Member, Role, Tick};
+use crate::domain::purchase::Purchase;
+use crate::domain::purchase::state::cost;
+use crate::domain::shop::merchant::Category;
+use crate::ledger::book::LedgerError;
+use crate::people::members::{ActError, Acting};
+use crate::programme::directory::Programme;
+use crate::web::Edge;
+use crate::web::problem::ApiError;
+
+/// The longest stretch of days that is summed up at once.
+const DAYS_MOST: i32 = 366;
+
+pub(super) fn router() -> OpenApiRouter<Edge> {
+    OpenApiRouter::default().routes(routes!(totals))
+}
+
+/// What was spent on each kind of shop, over some days.
+#[derive(Debug, Serialize, ToSchema)]
+struct Totals {
+    person: String,
+    #[schema(format = Date)]
+    from: String,
+    #[schema(format = Date)]
+    to: String,
+    /// Held and spent together, without what came back: the sum of the list of purchases, each on the
+    /// day on which it counts.
+    total: MoneyBody,
+    categories: Vec<CategoryTotal>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct CategoryTotal {
+    category: String,
+    name: String,
+    total: MoneyBody,
+    /// How many; left out for those who do not see single purchases.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    purchases: Option<u32>,
+}
+
+/// What was spent on each kind of shop
+#[utoipa::path(
+    get, path = "/people/{person}/totals", tag = "purchases",
+    params(("person" = String, Path), Days),
+    responses((status = 200, body = Totals), Problems)
+)]
+async fn totals(
+    State(api): State<Api>,
+    acting: Acting,
+    Place(person): Place<String>,
+    Asked(days): Asked<Days>,
+) -> Result<Json<Totals>, ApiError> {
+    let programme = api.programme(&acting.programme).await?;
+    let today = programme.zone().to_datetime(acting.at).date();
+    let from = day("from", days.from.as_deref(), today.first_of_month())?;
+    let to = day("to", days.to.as_deref(), today)?;
+    let length = to.since(from).map_or(i32::MAX, |span| span.get_days());
+    if !(0..DAYS_MOST).contains(&length) {
+        let what = format!("from must not be after to, and {DAYS_MOST} days are the most");
+        return Err(ApiError::Malformed { field: "from", what });
+    }
+    // Something may still be said of what was bought on the first day; nothing was said before it.
+    let since = from.yesterday().unwrap_or(from).to_zoned(programme.zone().clone());
+    let since = since.map_or(Timestamp::MIN, |zoned| zoned.timestamp());
+    let mut tx = api.store.snapshot().await?;
+    let admitted = acting.see(&mut tx, Act::SeeTotals, &named(&person, "person")?).await?;
+    let sees_single = sees_single(&admitted.actor.member);
+    let is_whole = from.day() == 1 && (to == to.last_of_month() || to == today);
+    if !sees_single && !is_whole {
+        let what =
+            "from the first of a month to the last of one: a day of its own is a single purchase";
+        return Err(ApiError::Malformed { field: "from", what: what.to_owned() });
+    }
+    let purchases = tx.purchases_since(&admitted.programme, &admitted.budget, since).await?;
+    tx.commit().await?;
+    let within = |purchase: &&Purchase| (from..=to).contains(&purchase.counted.on);
+    let purchases: Vec<_> = purchases.iter().filter(within).collect();
+    let currency = programme.settings.currency;
+    let (total, mut categories) = sums(&purchases, currency, &programme)?;
+    if !sees_single {
+        for category in &mut categories {
+            category.purchases = None;
+        }
+    }
+    Ok(Json(Totals {
+        person: admitted.budget.to_string(),
+        from: from.to_string(),
+        to: to.to_string(),
+        total: total.into(),
+        categories,
+    }))
+}
+
+/// Whether a member sees single purchases of the person without saying why: sums over one day are
+/// nothing else.
+fn sees_single(member: &Member) -> bool {
+    member.role == Role::Person
+        || (member.role.is_chosen() && member.sees.contains(&Tick::Purchases))
+}
+
+fn sums(
+    purchases: &[&Purchase],
+    currency: Currency,
+    programme: &Programme,
+) -> Result<(Money, Vec<CategoryTotal>), ApiError> {
+    let mut categories: BTreeMap<&Category, (Money, u32)> = BTreeMap::new();
+    let mut total = Money::zero(currency);
+    let add = |sum: Money, amount: Money| sum.checked_add(amount).map_err(broken);
+    for purchase in purchases {
+        let amount = cost(purchase).map_err(broken)?;
+        if !purchase.committed().map_err(broken)?.is_positive() && amount.is_zero() {
+            continue;
+        }
+        let entry =
+            categories.entry(&purchase.counted.category).or_insert((Money::zero(currency), 0));
+        *entry = (add(entry.0, amount)?, entry.1.saturating_add(1));
+        total = add(total, amount)?;
+    }
+    let shown = |(category, (total, purchases)): (&Category, (Money, u32))| CategoryTotal {
+        category: category.to_string(),
+        name: programme.category_name(category).to_owned(),
+        total: total.into(),
+        purchases: Some(purchases),
+    };
+    Ok((total, categories.into_iter().map(shown).collect()))
+}
+
+pub(super) fn broken(error: MoneyError) -> ApiError {
+    ActError::from(LedgerError::from(error)).into()
+}
