@@ -14,7 +14,7 @@ use crate::population::{Population, populate};
 
 /// Where questions are decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub(crate) enum DatabaseKind {
     Sqlite,
     Postgres,
 }
@@ -33,13 +33,13 @@ pub(crate) struct Databases {
 
 /// The database that was filled, or the copy of it that is used.
 #[derive(Debug, Clone, Copy)]
-enum Which {
+enum DatabaseCopy {
     Populated,
     Copy,
 }
 
-impl Which {
-    const fn word(self) -> &'static str {
+impl DatabaseCopy {
+    const fn label(self) -> &'static str {
         match self {
             Self::Populated => "populated",
             Self::Copy => "copy",
@@ -62,8 +62,8 @@ impl Databases {
             sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut connection).await?;
         let postmaster = u32::try_from(backend).ok().and_then(machine::parent);
         let databases = Self { name, population, folder, server: server.to_owned(), postmaster };
-        populate(&databases.sqlite(Which::Populated), population).await?;
-        let populated = databases.database(Which::Populated);
+        populate(&databases.sqlite(DatabaseCopy::Populated), population).await?;
+        let populated = databases.database(DatabaseCopy::Populated);
         databases.replace(&mut connection, &populated, "template0").await?;
         populate(&with_database(server, &populated), population).await?;
         connection.close().await?;
@@ -71,10 +71,12 @@ impl Databases {
     }
 
     /// The populated database itself.
-    pub(crate) fn populated(&self, kind: Kind) -> String {
+    pub(crate) fn populated(&self, kind: DatabaseKind) -> String {
         match kind {
-            Kind::Sqlite => self.sqlite(Which::Populated),
-            Kind::Postgres => with_database(&self.server, &self.database(Which::Populated)),
+            DatabaseKind::Sqlite => self.sqlite(DatabaseCopy::Populated),
+            DatabaseKind::Postgres => {
+                with_database(&self.server, &self.database(DatabaseCopy::Populated))
+            }
         }
     }
 
@@ -86,7 +88,7 @@ impl Databases {
     /// Runs `pgbench` in a database of its own, which is gone afterwards.
     pub(crate) async fn pgbench(&self, time: Duration) -> Result<Option<Pgbench>> {
         let mut connection = PgConnection::connect(&self.server).await?;
-        let copy = self.database(Which::Copy);
+        let copy = self.database(DatabaseCopy::Copy);
         self.replace(&mut connection, &copy, "template0").await?;
         let url = with_database(&self.server, &copy);
         let pgbench = Pgbench::run(&url, time, self.folder()).await;
@@ -96,22 +98,25 @@ impl Databases {
     }
 
     /// A fresh copy of the populated database. The one before is gone.
-    pub(crate) async fn fresh(&self, kind: Kind) -> Result<String> {
+    pub(crate) async fn fresh_copy(&self, kind: DatabaseKind) -> Result<String> {
         match kind {
-            Kind::Sqlite => {
+            DatabaseKind::Sqlite => {
                 for rest in [".db-wal", ".db-shm", ".db.mark"] {
-                    let file = self.file(Which::Copy, rest);
+                    let file = self.file(DatabaseCopy::Copy, rest);
                     if file.exists() {
                         fs::remove_file(file)?;
                     }
                 }
-                fs::copy(self.file(Which::Populated, ".db"), self.file(Which::Copy, ".db"))?;
-                Ok(self.sqlite(Which::Copy))
+                fs::copy(
+                    self.file(DatabaseCopy::Populated, ".db"),
+                    self.file(DatabaseCopy::Copy, ".db"),
+                )?;
+                Ok(self.sqlite(DatabaseCopy::Copy))
             }
-            Kind::Postgres => {
+            DatabaseKind::Postgres => {
                 let mut connection = PgConnection::connect(&self.server).await?;
-                let copy = self.database(Which::Copy);
-                let populated = self.database(Which::Populated);
+                let copy = self.database(DatabaseCopy::Copy);
+                let populated = self.database(DatabaseCopy::Populated);
                 self.replace(&mut connection, &copy, &populated).await?;
                 // A checkpoint due from copying would otherwise fall into the measurement.
                 connection.execute("CHECKPOINT").await?;
@@ -124,7 +129,7 @@ impl Databases {
     /// Removes what was made on the PostgreSQL server; files go by themselves.
     pub(crate) async fn remove(self) -> Result<()> {
         let mut connection = PgConnection::connect(&self.server).await?;
-        for which in [Which::Copy, Which::Populated] {
+        for which in [DatabaseCopy::Copy, DatabaseCopy::Populated] {
             drop_database(&mut connection, &self.database(which)).await?;
         }
         connection.close().await?;
@@ -143,15 +148,15 @@ impl Databases {
         Ok(())
     }
 
-    fn database(&self, which: Which) -> String {
-        format!("{}_{}", self.name, which.word())
+    fn database(&self, which: DatabaseCopy) -> String {
+        format!("{}_{}", self.name, which.label())
     }
 
-    fn file(&self, which: Which, ending: &str) -> PathBuf {
-        self.folder.path().join(format!("{}{ending}", which.word()))
+    fn file(&self, which: DatabaseCopy, ending: &str) -> PathBuf {
+        self.folder.path().join(format!("{}{ending}", which.label()))
     }
 
-    fn sqlite(&self, which: Which) -> String {
+    fn sqlite(&self, which: DatabaseCopy) -> String {
         format!("sqlite:{}", self.file(which, ".db").display())
     }
 }

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::questions::Request;
+use crate::request_factory::RequestBytes;
 
 /// How requests are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(crate) enum Pace {
 
 /// What a stretch of load saw.
 #[derive(Debug)]
-pub(crate) struct Seen {
+pub(crate) struct LoadResult {
     pub(crate) elapsed: Duration,
     /// Microseconds.
     pub(crate) latency: Histogram<u32>,
@@ -36,8 +36,8 @@ pub(crate) struct Seen {
 }
 
 #[derive(Debug)]
-struct Plan {
-    requests: Vec<Request>,
+struct LoadPlan {
+    requests: Vec<RequestBytes>,
     next: AtomicUsize,
     /// Whether the requests may be sent more than once.
     repeats: bool,
@@ -46,9 +46,9 @@ struct Plan {
     end: Instant,
 }
 
-impl Plan {
+impl LoadPlan {
     /// The next request, and when it is to be sent. None when time or requests are used up.
-    fn next(&self) -> Option<(&Request, Instant)> {
+    fn next(&self) -> Option<(&RequestBytes, Instant)> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let due = match self.pace {
             Pace::Closed => Instant::now(),
@@ -69,12 +69,12 @@ impl Plan {
 /// Sends `requests` over `connections` for `time`, or until they are used up.
 pub(crate) async fn send(
     server: SocketAddr,
-    requests: Vec<Request>,
+    requests: Vec<RequestBytes>,
     repeats: bool,
     pace: Pace,
     connections: usize,
     time: Duration,
-) -> Result<Seen> {
+) -> Result<LoadResult> {
     let mut streams = Vec::with_capacity(connections);
     for _ in 0..connections {
         let stream = TcpStream::connect(server).await.context("cannot connect")?;
@@ -84,24 +84,26 @@ pub(crate) async fn send(
     let start = Instant::now();
     let end = start.checked_add(time).context("too long")?;
     let next = AtomicUsize::new(0);
-    let plan = Arc::new(Plan { requests, next, repeats, pace, start, end });
+    let plan = Arc::new(LoadPlan { requests, next, repeats, pace, start, end });
     let mut tasks = JoinSet::new();
     for stream in streams {
         tasks.spawn(converse(stream, Arc::clone(&plan)));
     }
-    let mut seen = Seen { elapsed: time, latency: histogram()?, approved: 0, others: 0 };
+    let mut load_result =
+        LoadResult { elapsed: time, latency: histogram()?, approved: 0, others: 0 };
     while let Some(one) = tasks.join_next().await {
         let one = one??;
-        seen.latency.add(&one.latency)?;
-        seen.approved = seen.approved.saturating_add(one.approved);
-        seen.others = seen.others.saturating_add(one.others);
+        load_result.latency.add(&one.latency)?;
+        load_result.approved = load_result.approved.saturating_add(one.approved);
+        load_result.others = load_result.others.saturating_add(one.others);
     }
-    seen.elapsed = start.elapsed();
-    Ok(seen)
+    load_result.elapsed = start.elapsed();
+    Ok(load_result)
 }
 
-async fn converse(mut stream: TcpStream, plan: Arc<Plan>) -> Result<Seen> {
-    let mut seen = Seen { elapsed: Duration::ZERO, latency: histogram()?, approved: 0, others: 0 };
+async fn converse(mut stream: TcpStream, plan: Arc<LoadPlan>) -> Result<LoadResult> {
+    let mut load_result =
+        LoadResult { elapsed: Duration::ZERO, latency: histogram()?, approved: 0, others: 0 };
     let mut buffer = vec![0; 8192];
     while let Some((request, due)) = plan.next() {
         if due > Instant::now() {
@@ -110,11 +112,11 @@ async fn converse(mut stream: TcpStream, plan: Arc<Plan>) -> Result<Seen> {
         stream.write_all(request).await?;
         let is_approved = read_answer(&mut stream, &mut buffer).await?;
         let micros = u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX);
-        seen.latency.saturating_record(micros);
-        let count = if is_approved { &mut seen.approved } else { &mut seen.others };
+        load_result.latency.saturating_record(micros);
+        let count = if is_approved { &mut load_result.approved } else { &mut load_result.others };
         *count = count.saturating_add(1);
     }
-    Ok(seen)
+    Ok(load_result)
 }
 
 /// Reads one answer; says whether the purchase was approved.

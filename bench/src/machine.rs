@@ -9,7 +9,7 @@ pub(crate) const TICKS_PER_SECOND: u64 = 100;
 
 /// The processes whose work is part of what is measured.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ours {
+pub(crate) struct MeasuredProcesses {
     pub(crate) server: u32,
     /// The PostgreSQL server that is asked, if it is on this machine.
     pub(crate) postmaster: Option<u32>,
@@ -17,7 +17,7 @@ pub(crate) struct Ours {
 
 /// CPU time used so far, in ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Used {
+pub(crate) struct CpuTicks {
     server: u64,
     database: u64,
     load: u64,
@@ -27,18 +27,18 @@ pub(crate) struct Used {
 
 /// CPU time used in a stretch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stretch {
+pub(crate) struct CpuUsage {
     /// Ticks of the server and its database.
     pub(crate) served: u64,
     /// Hundredths of the machine that neither we nor idling used.
     pub(crate) others_percent: u64,
 }
 
-impl Ours {
+impl MeasuredProcesses {
     /// CPU time used up to now.
-    pub(crate) fn used(self) -> Result<Used> {
+    pub(crate) fn cpu_ticks(self) -> Result<CpuTicks> {
         let (busy, all) = machine()?;
-        Ok(Used {
+        Ok(CpuTicks {
             server: own_ticks(&stat(self.server)?)?,
             database: self.postmaster.map_or(Ok(0), tree_ticks)?,
             load: own_ticks(&stat(std::process::id())?)?,
@@ -56,9 +56,9 @@ impl Ours {
     }
 }
 
-impl Used {
+impl CpuTicks {
     /// What was used since `earlier`.
-    pub(crate) fn since(self, earlier: Self) -> Stretch {
+    pub(crate) fn since(self, earlier: Self) -> CpuUsage {
         let served = self
             .server
             .saturating_sub(earlier.server)
@@ -67,7 +67,7 @@ impl Used {
         let busy = self.busy.saturating_sub(earlier.busy);
         let all = self.all.saturating_sub(earlier.all).max(1);
         let others = busy.saturating_sub(ours).saturating_mul(100);
-        Stretch { served, others_percent: others.checked_div(all).unwrap_or(0) }
+        CpuUsage { served, others_percent: others.checked_div(all).unwrap_or(0) }
     }
 }
 

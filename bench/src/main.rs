@@ -9,8 +9,8 @@ mod machine;
 mod pgbench;
 mod plans;
 mod population;
-mod questions;
 mod report;
+mod request_factory;
 mod rounds;
 mod serve;
 
@@ -21,9 +21,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use databases::Databases;
 use population::Population;
-use report::Report;
-use rounds::{Extent, Only, Towns};
-use serve::Way;
+use report::BenchReport;
+use rounds::{Populations, RunFilter, RunSettings};
+use serve::ServerVariant;
 
 /// Measures Sayso against a handler without a database, and against one transaction per question.
 #[derive(Debug, Parser)]
@@ -77,7 +77,7 @@ enum Command {
     /// Is one of the servers that are measured.
     #[command(hide = true)]
     Serve {
-        way: Way,
+        way: ServerVariant,
         #[arg(long)]
         database: Option<String>,
         #[arg(long)]
@@ -106,11 +106,11 @@ async fn bench(arguments: &Arguments) -> Result<()> {
     let seconds = arguments.seconds.unwrap_or(if arguments.quick { 0.7 } else { 3.0 });
     let time = Duration::try_from_secs_f64(seconds)?;
     let committers = arguments.committers;
-    let extent = Extent { rounds: arguments.rounds.max(1), time, committers };
+    let settings = RunSettings { rounds: arguments.rounds.max(1), time, committers };
     let server = arguments.postgres.as_deref().context("no PostgreSQL server is named")?;
     let population = Population { people, postings: arguments.postings };
-    let only = Only { subject: arguments.only.clone(), load: arguments.load.clone() };
-    let asked = Databases::new("bench", server, population).await?;
+    let only = RunFilter { subject: arguments.only.clone(), load: arguments.load.clone() };
+    let requested = Databases::new("bench", server, population).await?;
     let few = match arguments.beside {
         Some(people) => {
             let few = Population { people: people.max(1), postings: 0 };
@@ -118,14 +118,15 @@ async fn bench(arguments: &Arguments) -> Result<()> {
         }
         None => None,
     };
-    let plans = if arguments.explain { plans::explain(&asked).await } else { Ok(String::new()) };
-    let towns = Towns { asked, few };
-    let seen = rounds::run(&towns, extent, &only).await;
-    towns.remove().await?;
+    let plans =
+        if arguments.explain { plans::explain(&requested).await } else { Ok(String::new()) };
+    let populations = Populations { requested, few };
+    let seen = rounds::run(&populations, settings, &only).await;
+    populations.remove().await?;
     if matches!(arguments.output, Output::Text) {
         print!("{}", plans?);
     }
-    let report = Report::new(population, &seen?);
+    let report = BenchReport::new(population, &seen?);
     match arguments.output {
         Output::Text => print!("{}", report.table()),
         Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),

@@ -49,8 +49,8 @@ impl Pgbench {
         std::fs::write(&schema, SCHEMA)?;
         std::fs::write(&script, AUTHORISATION)?;
         let psql = program.with_file_name("psql");
-        said(Command::new(psql).args(["--quiet", "--file"]).arg(&schema).arg(url)).await?;
-        said(Command::new(&program).args(["--initialize", "--quiet", "--scale", SCALE, url]))
+        stdout_of(Command::new(psql).args(["--quiet", "--file"]).arg(&schema).arg(url)).await?;
+        stdout_of(Command::new(&program).args(["--initialize", "--quiet", "--scale", SCALE, url]))
             .await?;
         let script = format!("--file={}", script.display());
         Ok(Some(Self {
@@ -68,13 +68,13 @@ async fn best(program: &Path, what: &str, url: &str, time: Duration) -> Result<f
         let mut command = Command::new(program);
         command.args([what, "--no-vacuum", "--protocol=prepared", "--jobs=2"]);
         command.args(["--client", &clients, "--time", &seconds, url]);
-        best = best.max(rate(&said(&mut command).await?)?);
+        best = best.max(rate(&stdout_of(&mut command).await?)?);
     }
     Ok(best)
 }
 
 /// Runs `command` to its end and returns what it printed.
-async fn said(command: &mut Command) -> Result<String> {
+async fn stdout_of(command: &mut Command) -> Result<String> {
     let output = command.kill_on_drop(true).output().await?;
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "a program of PostgreSQL failed: {errors}");

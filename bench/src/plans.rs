@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use anyhow::{Result, ensure};
-use sayso::store::{Connections, Store};
+use sayso::store::{PoolSizes, Store};
 
-use crate::databases::{Databases, Kind};
+use crate::databases::{DatabaseKind, Databases};
 
 /// The plans of the hot statements on the populated databases, for people.
 ///
@@ -14,11 +14,15 @@ use crate::databases::{Databases, Kind};
 /// When one of them would walk through more than the rows of its keys.
 pub(crate) async fn explain(databases: &Databases) -> Result<String> {
     let mut text = String::new();
-    for kind in [Kind::Sqlite, Kind::Postgres] {
-        let store = Store::connect(&databases.populated(kind), Connections::default()).await?;
+    for kind in [DatabaseKind::Sqlite, DatabaseKind::Postgres] {
+        let store = Store::connect(&databases.populated(kind), PoolSizes::default()).await?;
         for plan in store.plans().await? {
-            let walk = plan.walk(store.dialect());
-            ensure!(walk.is_none(), "{} would walk on {kind:?}: {walk:?}", plan.statement);
+            let full_scan = plan.full_scan(store.dialect());
+            ensure!(
+                full_scan.is_none(),
+                "{} would walk on {kind:?}: {full_scan:?}",
+                plan.statement
+            );
             let _ = writeln!(text, "{kind:?}, {}", plan.statement);
             for step in &plan.steps {
                 let _ = writeln!(text, "    {step}");

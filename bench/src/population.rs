@@ -2,10 +2,10 @@
 
 use anyhow::{Context as _, Result, bail};
 use sayso::platform::clock::Clock;
-use sayso::platform::config::KeyPlace;
+use sayso::platform::config::KeySource;
 use sayso::platform::ids::NewIds;
 use sayso::programme::apply::apply;
-use sayso::store::{Connections, Store};
+use sayso::store::{PoolSizes, Store};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
 
 /// The name of the issuer's connection, and of its programme.
@@ -15,8 +15,8 @@ pub(crate) const PROGRAMME: &str = "bench";
 pub(crate) const SECRET: &str = "whsec_bench_realtime_0123456789abcdef";
 
 /// The key that the bench's secrets are sealed with: the same for all its processes.
-pub(crate) fn key() -> KeyPlace {
-    KeyPlace::Given("bench+bench+bench+bench+bench+bench+bench+0=".into())
+pub(crate) fn key() -> KeySource {
+    KeySource::Given("bench+bench+bench+bench+bench+bench+bench+0=".into())
 }
 
 /// How many people there are, and how long their past is.
@@ -31,7 +31,7 @@ pub(crate) struct Population {
 /// one person that is in it.
 pub(crate) async fn populate(url: &str, population: Population) -> Result<()> {
     let people = population.people;
-    let store = Store::open(url, Connections::default()).await?;
+    let store = Store::open(url, PoolSizes::default()).await?;
     store.use_key(&key()).await?;
     let rules = include_str!("../../merchant-rules/categories.toml");
     let file = programme_file();
@@ -39,7 +39,7 @@ pub(crate) async fn populate(url: &str, population: Population) -> Result<()> {
     store.close().await;
     let mut connection = AnyConnection::connect(url).await?;
     let mut statements = copies(&mut connection, people).await?;
-    statements.extend(pasts(&mut connection, population).await?);
+    statements.extend(ledger_histories(&mut connection, population).await?);
     for statement in statements {
         connection.execute(AssertSqlSafe(statement)).await.context("cannot copy people")?;
     }
@@ -91,7 +91,10 @@ async fn copies(connection: &mut AnyConnection, people: u32) -> Result<Vec<Strin
 /// Statements that give every copy a past: a chain of postings with a transfer each, from its first
 /// link to the head that its budget names. Their hashes are those of person 0's last load, so the
 /// ledger of a bench proves nothing; no decision looks at them.
-async fn pasts(connection: &mut AnyConnection, population: Population) -> Result<Vec<String>> {
+async fn ledger_histories(
+    connection: &mut AnyConnection,
+    population: Population,
+) -> Result<Vec<String>> {
     let each = population.postings.checked_div(population.people).unwrap_or(0);
     if each == 0 {
         return Ok(Vec::new());

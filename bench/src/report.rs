@@ -7,20 +7,20 @@ use serde::Serialize;
 use crate::machine::TICKS_PER_SECOND;
 use crate::pgbench::Pgbench;
 use crate::population::Population;
-use crate::rounds::{Measured, Mode, Rounds};
+use crate::rounds::{LoadMode, Measurement, Rounds};
 
 /// Above this share of the machine used by others, in hundredths, nothing is concluded.
 const OTHERS_MOST_PERCENT: u64 = 15;
 
 /// Everything that is told.
 #[derive(Debug, Serialize)]
-pub(crate) struct Report {
+pub(crate) struct BenchReport {
     people: u32,
     postings: u32,
     rounds: u32,
-    figures: Vec<Figures>,
-    pgbench: Option<Plain>,
-    measures: Vec<Measure>,
+    figures: Vec<MedianFigures>,
+    pgbench: Option<PgbenchMedians>,
+    measures: Vec<GoalResult>,
     /// The highest share of the machine that others used in any stretch.
     others_percent_most: u64,
     conclusive: bool,
@@ -28,7 +28,7 @@ pub(crate) struct Report {
 
 /// One server under one kind of load: medians over the rounds.
 #[derive(Debug, Serialize)]
-struct Figures {
+struct MedianFigures {
     subject: &'static str,
     mode: &'static str,
     per_second: f64,
@@ -45,12 +45,12 @@ struct Figures {
 
 /// What `pgbench` reached: medians over the rounds.
 #[derive(Debug, Serialize)]
-struct Plain {
+struct PgbenchMedians {
     simple_update: f64,
     one_statement: f64,
 }
 
-impl Plain {
+impl PgbenchMedians {
     fn of(rounds: &[Pgbench]) -> Option<Self> {
         Some(Self {
             simple_update: median(rounds.iter().map(|p| p.simple_update).collect())?,
@@ -61,7 +61,7 @@ impl Plain {
 
 /// A goal, and what was measured.
 #[derive(Debug, Serialize)]
-struct Measure {
+struct GoalResult {
     name: &'static str,
     value: f64,
     goal: f64,
@@ -72,33 +72,38 @@ struct Measure {
     is_reached: Option<bool>,
 }
 
-type Figure = fn(&Measured) -> f64;
+type FigureFn = fn(&Measurement) -> f64;
 
 /// All stretches of a run.
-struct Run<'a>(&'a [Measured]);
+struct RunMeasurements<'a>(&'a [Measurement]);
 
-impl Run<'_> {
-    fn of(&self, subject: &str, mode: Mode) -> impl Iterator<Item = &Measured> {
+impl RunMeasurements<'_> {
+    fn of(&self, subject: &str, mode: LoadMode) -> impl Iterator<Item = &Measurement> {
         self.0.iter().filter(move |m| m.subject == subject && m.mode == mode)
     }
 
-    fn median(&self, subject: &str, mode: Mode, figure: Figure) -> Option<f64> {
+    fn median(&self, subject: &str, mode: LoadMode, figure: FigureFn) -> Option<f64> {
         median(self.of(subject, mode).map(figure).collect())
     }
 
     /// The median of the ratios of each round: what changes from round to round falls out.
-    fn ratio(&self, above: (&str, Mode), below: (&str, Mode), figure: Figure) -> Option<f64> {
+    fn ratio(
+        &self,
+        above: (&str, LoadMode),
+        below: (&str, LoadMode),
+        figure: FigureFn,
+    ) -> Option<f64> {
         self.compare(above, below, figure, |above, below| above / below)
     }
 
     fn compare(
         &self,
-        above: (&str, Mode),
-        below: (&str, Mode),
-        figure: Figure,
+        above: (&str, LoadMode),
+        below: (&str, LoadMode),
+        figure: FigureFn,
         how: fn(f64, f64) -> f64,
     ) -> Option<f64> {
-        let of_round = |m: &Measured| {
+        let of_round = |m: &Measurement| {
             let other = self.of(below.0, below.1).find(|other| other.round == m.round)?;
             Some(how(figure(m), figure(other)))
         };
@@ -106,18 +111,18 @@ impl Run<'_> {
     }
 }
 
-impl Report {
+impl BenchReport {
     pub(crate) fn new(population: Population, seen: &Rounds) -> Self {
         let measured = &seen.measured;
-        let others = measured.iter().map(|m| m.stretch.others_percent).max().unwrap_or(0);
+        let others = measured.iter().map(|m| m.cpu_usage.others_percent).max().unwrap_or(0);
         let conclusive = others <= OTHERS_MOST_PERCENT;
-        let run = Run(measured);
+        let run = RunMeasurements(measured);
         Self {
             people: population.people,
             postings: population.postings,
             rounds: measured.iter().map(|m| m.round).max().unwrap_or(0),
             figures: figures(&run),
-            pgbench: Plain::of(&seen.pgbench),
+            pgbench: PgbenchMedians::of(&seen.pgbench),
             measures: measures(&run, &seen.pgbench, conclusive),
             others_percent_most: others,
             conclusive,
@@ -197,16 +202,16 @@ impl Report {
     }
 }
 
-fn figures(run: &Run<'_>) -> Vec<Figures> {
+fn figures(run: &RunMeasurements<'_>) -> Vec<MedianFigures> {
     let mut seen = Vec::new();
     for m in run.0 {
         if !seen.contains(&(m.subject, m.mode)) {
             seen.push((m.subject, m.mode));
         }
     }
-    let figures = |(subject, mode): (&'static str, Mode)| {
-        let median = |figure: Figure| run.median(subject, mode, figure);
-        Some(Figures {
+    let figures = |(subject, mode): (&'static str, LoadMode)| {
+        let median = |figure: FigureFn| run.median(subject, mode, figure);
+        Some(MedianFigures {
             subject,
             mode: mode.name(),
             per_second: median(per_second)?,
@@ -216,29 +221,30 @@ fn figures(run: &Run<'_>) -> Vec<Figures> {
             most_ms: median(|m| quantile_ms(m, 1.0))?,
             cpu_us: median(cpu_us)?,
             memory_mb: median(|m| float(m.memory_kib) / 1024.0)?,
-            not_approved: run.of(subject, mode).map(|m| m.seen.others).sum(),
-            others_percent: run.of(subject, mode).map(|m| m.stretch.others_percent).max()?,
+            not_approved: run.of(subject, mode).map(|m| m.load_result.others).sum(),
+            others_percent: run.of(subject, mode).map(|m| m.cpu_usage.others_percent).max()?,
         })
     };
     seen.into_iter().filter_map(figures).collect()
 }
 
 /// The goals that the project set itself, and how far it is.
-fn measures(run: &Run<'_>, pgbench: &[Pgbench], conclusive: bool) -> Vec<Measure> {
+fn measures(run: &RunMeasurements<'_>, pgbench: &[Pgbench], conclusive: bool) -> Vec<GoalResult> {
     const CEILING: &str = "ceiling";
     const SQLITE: &str = "sayso sqlite";
     const POSTGRES: &str = "sayso postgres";
 
-    let (s64, s256, hot, open) = (Mode::Spread64, Mode::Spread256, Mode::Hot256, Mode::Open);
+    let (s64, s256, hot, open) =
+        (LoadMode::Spread64, LoadMode::Spread256, LoadMode::Hot256, LoadMode::Open);
     let share = |subject, mode| run.ratio((subject, mode), (CEILING, mode), per_second);
     let naive = |subject, naive| run.ratio((subject, s256), (naive, s256), per_second);
     let hot_share = |subject| run.ratio((subject, hot), (subject, s256), per_second);
     let above = |subject, figure| {
         run.compare((subject, open), (CEILING, open), figure, |above, below| above - below)
     };
-    let p99: Figure = |m| quantile_ms(m, 0.99);
-    let p999: Figure = |m| quantile_ms(m, 0.999);
-    let most: Figure = |m| quantile_ms(m, 1.0);
+    let p99: FigureFn = |m| quantile_ms(m, 0.99);
+    let p999: FigureFn = |m| quantile_ms(m, 0.999);
+    let most: FigureFn = |m| quantile_ms(m, 1.0);
     let against = |figure: fn(&Pgbench) -> f64| {
         let rounds = (1..).zip(pgbench);
         let ratio = |(round, pgbench): (u32, &Pgbench)| {
@@ -311,7 +317,7 @@ fn measures(run: &Run<'_>, pgbench: &[Pgbench], conclusive: bool) -> Vec<Measure
         let value = value?;
         let is_reached = if bound == AT_LEAST { value >= goal } else { value <= goal };
         let is_reached = conclusive.then_some(is_reached);
-        Some(Measure { name, value, goal, later, bound, is_reached })
+        Some(GoalResult { name, value, goal, later, bound, is_reached })
     };
     rows.into_iter().filter_map(measure).collect()
 }
@@ -319,25 +325,25 @@ fn measures(run: &Run<'_>, pgbench: &[Pgbench], conclusive: bool) -> Vec<Measure
 const AT_LEAST: &str = "at least";
 const AT_MOST: &str = "at most";
 
-fn memory(run: &Run<'_>, subject: &str) -> Option<f64> {
-    run.median(subject, Mode::Open, |m| float(m.memory_kib) / 1024.0)
+fn memory(run: &RunMeasurements<'_>, subject: &str) -> Option<f64> {
+    run.median(subject, LoadMode::Open, |m| float(m.memory_kib) / 1024.0)
 }
 
-fn per_second(measured: &Measured) -> f64 {
-    float(answers(measured)) / measured.seen.elapsed.as_secs_f64()
+fn per_second(measured: &Measurement) -> f64 {
+    float(answers(measured)) / measured.load_result.elapsed.as_secs_f64()
 }
 
-fn cpu_us(measured: &Measured) -> f64 {
-    let ticks = float(measured.stretch.served);
+fn cpu_us(measured: &Measurement) -> f64 {
+    let ticks = float(measured.cpu_usage.served);
     ticks * 1e6 / float(TICKS_PER_SECOND) / float(answers(measured).max(1))
 }
 
-const fn answers(measured: &Measured) -> u64 {
-    measured.seen.approved.saturating_add(measured.seen.others)
+const fn answers(measured: &Measurement) -> u64 {
+    measured.load_result.approved.saturating_add(measured.load_result.others)
 }
 
-fn quantile_ms(measured: &Measured, quantile: f64) -> f64 {
-    float(measured.seen.latency.value_at_quantile(quantile)) / 1000.0
+fn quantile_ms(measured: &Measurement, quantile: f64) -> f64 {
+    float(measured.load_result.latency.value_at_quantile(quantile)) / 1000.0
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {

@@ -9,22 +9,22 @@ use sayso::platform::clock::Clock;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::databases::{Databases, Kind};
-use crate::load::{Pace, Seen, send};
-use crate::machine::{Ours, Stretch};
+use crate::databases::{DatabaseKind, Databases};
+use crate::load::{LoadResult, Pace, send};
+use crate::machine::{CpuUsage, MeasuredProcesses};
 use crate::pgbench::Pgbench;
-use crate::questions::{Questions, Spread};
-use crate::serve::Way;
+use crate::request_factory::{CardSpread, RequestFactory};
+use crate::serve::ServerVariant;
 
 /// What is run, in this order in every round.
-pub(crate) const SUBJECTS: [Subject; 7] = [
-    Subject::new("ceiling", Way::Ceiling, None),
-    Subject::new("naive sqlite", Way::Naive, Some(Kind::Sqlite)),
-    Subject::new("sayso sqlite", Way::Product, Some(Kind::Sqlite)),
-    Subject::new("naive postgres", Way::Naive, Some(Kind::Postgres)),
-    Subject::new("sayso postgres", Way::Product, Some(Kind::Postgres)),
-    Subject::of_few("few sqlite", Kind::Sqlite),
-    Subject::of_few("few postgres", Kind::Postgres),
+pub(crate) const SUBJECTS: [BenchSubject; 7] = [
+    BenchSubject::new("ceiling", ServerVariant::Ceiling, None),
+    BenchSubject::new("naive sqlite", ServerVariant::Naive, Some(DatabaseKind::Sqlite)),
+    BenchSubject::new("sayso sqlite", ServerVariant::Product, Some(DatabaseKind::Sqlite)),
+    BenchSubject::new("naive postgres", ServerVariant::Naive, Some(DatabaseKind::Postgres)),
+    BenchSubject::new("sayso postgres", ServerVariant::Product, Some(DatabaseKind::Postgres)),
+    BenchSubject::of_few("few sqlite", DatabaseKind::Sqlite),
+    BenchSubject::of_few("few postgres", DatabaseKind::Postgres),
 ];
 
 /// The open loop's rate, well below the knee.
@@ -36,75 +36,80 @@ const REPEATED: usize = 4096;
 
 /// A server that is measured.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Subject {
+pub(crate) struct BenchSubject {
     pub(crate) name: &'static str,
-    pub(crate) way: Way,
-    pub(crate) kind: Option<Kind>,
-    town: Town,
+    pub(crate) variant: ServerVariant,
+    pub(crate) kind: Option<DatabaseKind>,
+    population_choice: PopulationChoice,
 }
 
 /// For whom a server decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Town {
+enum PopulationChoice {
     /// The people that the bench was asked for.
-    Asked,
+    Requested,
     /// Fewer people without a past, to compare with.
     Few,
 }
 
-impl Subject {
-    const fn new(name: &'static str, way: Way, kind: Option<Kind>) -> Self {
-        Self { name, way, kind, town: Town::Asked }
+impl BenchSubject {
+    const fn new(name: &'static str, variant: ServerVariant, kind: Option<DatabaseKind>) -> Self {
+        Self { name, variant, kind, population_choice: PopulationChoice::Requested }
     }
 
-    const fn of_few(name: &'static str, kind: Kind) -> Self {
-        Self { name, way: Way::Product, kind: Some(kind), town: Town::Few }
+    const fn of_few(name: &'static str, kind: DatabaseKind) -> Self {
+        Self {
+            name,
+            variant: ServerVariant::Product,
+            kind: Some(kind),
+            population_choice: PopulationChoice::Few,
+        }
     }
 
     /// The kinds of load that it gets.
-    fn modes(&self) -> &'static [Mode] {
-        match self.town {
-            Town::Asked => Mode::of(self.way),
-            Town::Few => &[Mode::Spread256],
+    fn modes(&self) -> &'static [LoadMode] {
+        match self.population_choice {
+            PopulationChoice::Requested => LoadMode::of(self.variant),
+            PopulationChoice::Few => &[LoadMode::Spread256],
         }
     }
 }
 
 /// The populations that are measured.
 #[derive(Debug)]
-pub(crate) struct Towns {
-    pub(crate) asked: Databases,
+pub(crate) struct Populations {
+    pub(crate) requested: Databases,
     pub(crate) few: Option<Databases>,
 }
 
-impl Towns {
+impl Populations {
     /// Removes what was made on the PostgreSQL server; files go by themselves.
     pub(crate) async fn remove(self) -> Result<()> {
-        self.asked.remove().await?;
+        self.requested.remove().await?;
         if let Some(few) = self.few {
             few.remove().await?;
         }
         Ok(())
     }
 
-    const fn of(&self, subject: &Subject) -> Option<&Databases> {
-        match subject.town {
-            Town::Asked => Some(&self.asked),
-            Town::Few => self.few.as_ref(),
+    const fn of(&self, subject: &BenchSubject) -> Option<&Databases> {
+        match subject.population_choice {
+            PopulationChoice::Requested => Some(&self.requested),
+            PopulationChoice::Few => self.few.as_ref(),
         }
     }
 }
 
 /// How a server is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Mode {
+pub(crate) enum LoadMode {
     Spread64,
     Spread256,
     Hot256,
     Open,
 }
 
-impl Mode {
+impl LoadMode {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Spread64 => "64 connections",
@@ -121,18 +126,18 @@ impl Mode {
         }
     }
 
-    fn of(way: Way) -> &'static [Self] {
-        match way {
-            Way::Ceiling => &[Self::Spread64, Self::Spread256, Self::Open],
-            Way::Naive => &[Self::Spread64, Self::Spread256],
-            Way::Product => &[Self::Spread64, Self::Spread256, Self::Hot256, Self::Open],
+    fn of(variant: ServerVariant) -> &'static [Self] {
+        match variant {
+            ServerVariant::Ceiling => &[Self::Spread64, Self::Spread256, Self::Open],
+            ServerVariant::Naive => &[Self::Spread64, Self::Spread256],
+            ServerVariant::Product => &[Self::Spread64, Self::Spread256, Self::Hot256, Self::Open],
         }
     }
 }
 
 /// How much is run.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Extent {
+pub(crate) struct RunSettings {
     pub(crate) rounds: u32,
     /// How long each stretch of load lasts.
     pub(crate) time: Duration,
@@ -142,63 +147,78 @@ pub(crate) struct Extent {
 
 /// What is left out.
 #[derive(Debug)]
-pub(crate) struct Only {
+pub(crate) struct RunFilter {
     /// Only the servers whose name contains this.
     pub(crate) subject: Option<String>,
     /// Only the kinds of load whose name contains this.
     pub(crate) load: Option<String>,
 }
 
-fn names(only: Option<&String>, name: &str) -> bool {
-    only.is_none_or(|part| name.contains(part))
+fn matches_filter(run_filter: Option<&String>, name: &str) -> bool {
+    run_filter.is_none_or(|part| name.contains(part))
 }
 
 /// One stretch of load on one server.
 #[derive(Debug)]
-pub(crate) struct Measured {
+pub(crate) struct Measurement {
     pub(crate) round: u32,
     pub(crate) subject: &'static str,
-    pub(crate) mode: Mode,
-    pub(crate) seen: Seen,
-    pub(crate) stretch: Stretch,
+    pub(crate) mode: LoadMode,
+    pub(crate) load_result: LoadResult,
+    pub(crate) cpu_usage: CpuUsage,
     pub(crate) memory_kib: u64,
 }
 
 /// What all rounds saw.
 #[derive(Debug, Default)]
 pub(crate) struct Rounds {
-    pub(crate) measured: Vec<Measured>,
+    pub(crate) measured: Vec<Measurement>,
     /// One for each round, where `pgbench` is installed.
     pub(crate) pgbench: Vec<Pgbench>,
 }
 
 /// Runs all rounds.
-pub(crate) async fn run(towns: &Towns, extent: Extent, only: &Only) -> Result<Rounds> {
-    let mut questions = Questions::new()?;
+pub(crate) async fn run(
+    populations: &Populations,
+    settings: RunSettings,
+    run_filter: &RunFilter,
+) -> Result<Rounds> {
+    let mut request_factory = RequestFactory::new()?;
     let mut rounds = Rounds::default();
-    for round in 1..=extent.rounds {
-        for subject in SUBJECTS.iter().filter(|s| names(only.subject.as_ref(), s.name)) {
-            let Some(databases) = towns.of(subject) else { continue };
-            eprintln_progress(round, extent.rounds, subject.name);
+    for round in 1..=settings.rounds {
+        for subject in
+            SUBJECTS.iter().filter(|s| matches_filter(run_filter.subject.as_ref(), s.name))
+        {
+            let Some(databases) = populations.of(subject) else { continue };
+            eprintln_progress(round, settings.rounds, subject.name);
             let url = match subject.kind {
-                Some(kind) => Some(databases.fresh(kind).await?),
+                Some(kind) => Some(databases.fresh_copy(kind).await?),
                 None => None,
             };
-            let server = Server::start(subject.way, url.as_deref(), extent.committers).await?;
-            let postmaster = databases.postmaster.filter(|_| subject.kind == Some(Kind::Postgres));
-            let ours = Ours { server: server.id()?, postmaster };
+            let server =
+                ServerProcess::start(subject.variant, url.as_deref(), settings.committers).await?;
+            let postmaster =
+                databases.postmaster.filter(|_| subject.kind == Some(DatabaseKind::Postgres));
+            let processes = MeasuredProcesses { server: server.id()?, postmaster };
             let people = databases.population.people;
-            let mut bench = Bench { subject, extent, people, round, ours, address: server.address };
-            bench.warm_up(&mut questions).await?;
+            let mut bench = LoadedServer {
+                subject,
+                settings,
+                people,
+                round,
+                processes,
+                address: server.address,
+            };
+            bench.warm_up(&mut request_factory).await?;
             let modes = subject.modes().iter();
-            for mode in modes.filter(|mode| names(only.load.as_ref(), mode.name())) {
-                rounds.measured.push(bench.measure(*mode, &mut questions).await?);
+            for mode in modes.filter(|mode| matches_filter(run_filter.load.as_ref(), mode.name())) {
+                rounds.measured.push(bench.measure(*mode, &mut request_factory).await?);
             }
             server.stop().await?;
         }
-        if only.subject.is_none() && only.load.is_none() {
-            eprintln_progress(round, extent.rounds, "pgbench");
-            rounds.pgbench.extend(towns.asked.pgbench(extent.time).await?);
+        if run_filter.subject.is_none() && run_filter.load.is_none() {
+            eprintln_progress(round, settings.rounds, "pgbench");
+            rounds.pgbench.extend(populations.requested.pgbench(settings.time).await?);
         }
     }
     Ok(rounds)
@@ -210,52 +230,58 @@ fn eprintln_progress(round: u32, rounds: u32, name: &str) {
 }
 
 /// One server under load.
-struct Bench<'a> {
-    subject: &'a Subject,
-    extent: Extent,
+struct LoadedServer<'a> {
+    subject: &'a BenchSubject,
+    settings: RunSettings,
     people: u32,
     round: u32,
-    ours: Ours,
+    processes: MeasuredProcesses,
     address: SocketAddr,
 }
 
-impl Bench<'_> {
-    async fn warm_up(&mut self, questions: &mut Questions) -> Result<()> {
-        let time = self.extent.time.checked_div(3).unwrap_or_default();
-        self.send(Mode::Spread64, time, questions).await?;
+impl LoadedServer<'_> {
+    async fn warm_up(&mut self, request_factory: &mut RequestFactory) -> Result<()> {
+        let time = self.settings.time.checked_div(3).unwrap_or_default();
+        self.send(LoadMode::Spread64, time, request_factory).await?;
         Ok(())
     }
 
-    async fn measure(&mut self, mode: Mode, questions: &mut Questions) -> Result<Measured> {
-        let (seen, stretch) = self.send(mode, self.extent.time, questions).await?;
-        Ok(Measured {
+    async fn measure(
+        &mut self,
+        mode: LoadMode,
+        request_factory: &mut RequestFactory,
+    ) -> Result<Measurement> {
+        let (load_result, cpu_usage) = self.send(mode, self.settings.time, request_factory).await?;
+        Ok(Measurement {
             round: self.round,
             subject: self.subject.name,
             mode,
-            seen,
-            stretch,
-            memory_kib: self.ours.memory_kib()?,
+            load_result,
+            cpu_usage,
+            memory_kib: self.processes.memory_kib()?,
         })
     }
 
     async fn send(
         &mut self,
-        mode: Mode,
+        mode: LoadMode,
         time: Duration,
-        questions: &mut Questions,
-    ) -> Result<(Seen, Stretch)> {
-        let spread = if mode == Mode::Hot256 { Spread::Hot } else { Spread::Over(self.people) };
-        let pace = if mode == Mode::Open {
+        request_factory: &mut RequestFactory,
+    ) -> Result<(LoadResult, CpuUsage)> {
+        let spread =
+            if mode == LoadMode::Hot256 { CardSpread::Hot } else { CardSpread::Over(self.people) };
+        let pace = if mode == LoadMode::Open {
             Pace::Open { per_second: OPEN_PER_SECOND }
         } else {
             Pace::Closed
         };
-        let repeats = self.subject.way == Way::Ceiling;
+        let repeats = self.subject.variant == ServerVariant::Ceiling;
         let count = if repeats { REPEATED } else { most(time)? };
-        let requests = questions.make(count, spread, Clock::system().now());
-        let before = self.ours.used()?;
-        let seen = send(self.address, requests, repeats, pace, mode.connections(), time).await?;
-        Ok((seen, self.ours.used()?.since(before)))
+        let requests = request_factory.make(count, spread, Clock::system().now());
+        let before = self.processes.cpu_ticks()?;
+        let load_result =
+            send(self.address, requests, repeats, pace, mode.connections(), time).await?;
+        Ok((load_result, self.processes.cpu_ticks()?.since(before)))
     }
 }
 
@@ -267,16 +293,21 @@ fn most(time: Duration) -> Result<usize> {
 /// A server's process. It ends when this value goes, and also when this whole process is killed:
 /// its input ends then.
 #[derive(Debug)]
-struct Server {
+struct ServerProcess {
     child: Child,
     address: SocketAddr,
 }
 
-impl Server {
-    async fn start(way: Way, url: Option<&str>, committers: Option<usize>) -> Result<Self> {
-        let way = clap::ValueEnum::to_possible_value(&way).context("a way without a name")?;
+impl ServerProcess {
+    async fn start(
+        variant: ServerVariant,
+        url: Option<&str>,
+        committers: Option<usize>,
+    ) -> Result<Self> {
+        let variant =
+            clap::ValueEnum::to_possible_value(&variant).context("a way without a name")?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["serve", way.get_name()]);
+        command.args(["serve", variant.get_name()]);
         if let Some(url) = url {
             command.args(["--database", url]);
         }

@@ -13,14 +13,14 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use jiff::Timestamp;
 use sayso::app::gateway::{App, AppSettings};
-use sayso::card_path::authorise::{Question, authorise};
-use sayso::card_path::issuers::{Issuer, Origin, SignedMessage, Told, Verdict};
+use sayso::card_path::authorise::{ReceivedAuthorisation, authorise};
+use sayso::card_path::issuers::{AuthorisationResponse, Issuer, Origin, SignedMessage, Verdict};
 use sayso::domain::decision::authorisation::AuthorisationRequest;
 use sayso::platform::clock::Clock;
 use sayso::platform::ids::NewIds;
 use sayso::programme::directory::Directory;
-use sayso::store::{Connections, Store, StoreError};
-use sayso::web::{Limits, listen};
+use sayso::store::{PoolSizes, Store, StoreError};
+use sayso::web::{ConnectionLimits, listen};
 use secrecy::SecretString;
 use tokio::io::AsyncReadExt as _;
 use tokio::runtime::Handle;
@@ -29,7 +29,7 @@ use crate::population::{self, CONNECTION, PROGRAMME, SECRET};
 
 /// What a server does with a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Way {
+pub(crate) enum ServerVariant {
     /// Checks, reads and answers. No database: what HTTP and signatures alone allow.
     Ceiling,
     /// One database transaction for each question.
@@ -43,30 +43,39 @@ const NAIVE_TRIES: u32 = 20;
 const NAIVE_WRITERS: u32 = 16;
 
 /// Serves until its input ends. Prints its address when it is ready.
-pub(crate) async fn serve(way: Way, url: Option<&str>, committers: Option<usize>) -> Result<()> {
+pub(crate) async fn serve(
+    variant: ServerVariant,
+    url: Option<&str>,
+    committers: Option<usize>,
+) -> Result<()> {
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let back = match (way, url) {
-        (Way::Ceiling, _) => Back::Nothing,
-        (Way::Naive, Some(url)) => Back::naive(url).await?,
-        (Way::Product, Some(url)) => {
+    let backend = match (variant, url) {
+        (ServerVariant::Ceiling, _) => Backend::Nothing,
+        (ServerVariant::Naive, Some(url)) => Backend::naive(url).await?,
+        (ServerVariant::Product, Some(url)) => {
             let mut settings = AppSettings::new(any_port, url.into(), Clock::system());
             settings.committers = committers.unwrap_or(settings.committers);
             settings.key = population::key();
             let app = App::start(settings).await?;
-            return until_left_alone(app.address()).await;
+            return serve_until_stdin_closes(app.address()).await;
         }
-        (Way::Naive | Way::Product, None) => bail!("this way needs --database"),
+        (ServerVariant::Naive | ServerVariant::Product, None) => bail!("this way needs --database"),
     };
-    let server = Arc::new(Server { clock: Clock::system(), keys: Keys::new()?, back });
+    let server = Arc::new(ServerState {
+        clock: Clock::system(),
+        issuer_connection: IssuerConnection::new()?,
+        backend,
+    });
     let router = Router::new()
         .route("/issuers/{connection}/authorisations", post(answer))
         .with_state(server);
-    let listening = listen(any_port, router, Limits::default(), &Handle::current()).await?;
-    until_left_alone(listening.address()).await
+    let listening =
+        listen(any_port, router, ConnectionLimits::default(), &Handle::current()).await?;
+    serve_until_stdin_closes(listening.address()).await
 }
 
 /// Prints the address, and waits for the end of the input: the bench has gone.
-async fn until_left_alone(address: SocketAddr) -> Result<()> {
+async fn serve_until_stdin_closes(address: SocketAddr) -> Result<()> {
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{address}")?;
     stdout.flush()?;
@@ -75,45 +84,49 @@ async fn until_left_alone(address: SocketAddr) -> Result<()> {
 }
 
 #[derive(Debug)]
-struct Server {
+struct ServerState {
     clock: Clock,
-    keys: Keys,
-    back: Back,
+    issuer_connection: IssuerConnection,
+    backend: Backend,
 }
 
 /// What is known of the connection.
 #[derive(Debug)]
-struct Keys {
+struct IssuerConnection {
     origin: Origin,
     secrets: Vec<SecretString>,
 }
 
 #[derive(Debug)]
-enum Back {
+enum Backend {
     Nothing,
     Naive { store: Store, directory: Directory, ids: NewIds },
 }
 
-impl Keys {
+impl IssuerConnection {
     fn new() -> Result<Self> {
         let origin = Origin { programme: PROGRAMME.parse()?, connection: CONNECTION.parse()? };
         Ok(Self { origin, secrets: vec![SECRET.into()] })
     }
 }
 
-async fn answer(State(server): State<Arc<Server>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn answer(
+    State(server): State<Arc<ServerState>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let now = server.clock.now();
     let Some(request) = server.read(&headers, &body, now) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
-    let Some(told) = server.back.told(request, now).await else {
+    let Some(response) = server.backend.response(request, now).await else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    let reply = Issuer::Stripe.encode(&told, "2026-10-28.endive");
+    let reply = Issuer::Stripe.encode(&response, "2026-10-28.endive");
     ([(header::CONTENT_TYPE, "application/json")], reply.body).into_response()
 }
 
-impl Server {
+impl ServerState {
     fn read(
         &self,
         headers: &HeaderMap,
@@ -123,30 +136,37 @@ impl Server {
         let headers: Vec<_> =
             headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let message = SignedMessage { headers: &headers, body };
-        Issuer::Stripe.verify(&self.keys.secrets, &message, now).ok()?;
-        Issuer::Stripe.decode_authorisation(&self.keys.origin, body).ok()
+        Issuer::Stripe.verify(&self.issuer_connection.secrets, &message, now).ok()?;
+        Issuer::Stripe.decode_authorisation(&self.issuer_connection.origin, body).ok()
     }
 }
 
-impl Back {
+impl Backend {
     async fn naive(url: &str) -> Result<Self> {
-        let connections = Connections { writers: NAIVE_WRITERS, ..Connections::default() };
+        let connections = PoolSizes { writers: NAIVE_WRITERS, ..PoolSizes::default() };
         let store = Store::open(url, connections).await?;
         Ok(Self::Naive { directory: Directory::new(store.clone()), store, ids: NewIds::default() })
     }
 
-    async fn told(&self, request: AuthorisationRequest, now: Timestamp) -> Option<Told> {
+    async fn response(
+        &self,
+        request: AuthorisationRequest,
+        now: Timestamp,
+    ) -> Option<AuthorisationResponse> {
         match self {
             Self::Nothing => {
                 let amount = request.amount;
                 let verdict = Verdict::Approved { amount, asked: amount };
-                Some(Told { decision: None, verdict })
+                Some(AuthorisationResponse { decision: None, verdict })
             }
             Self::Naive { store, directory, ids } => {
-                let questions = [Question { request: Arc::new(request), arrived_at: now }];
+                let questions =
+                    [ReceivedAuthorisation { request: Arc::new(request), arrived_at: now }];
                 for _ in 0..NAIVE_TRIES {
-                    if let Ok(told) = alone(store, directory, ids, &questions).await {
-                        return told;
+                    if let Ok(response) =
+                        authorise_in_own_transaction(store, directory, ids, &questions).await
+                    {
+                        return response;
                     }
                 }
                 None
@@ -156,16 +176,16 @@ impl Back {
 }
 
 /// One question in a transaction of its own.
-async fn alone(
+async fn authorise_in_own_transaction(
     store: &Store,
     directory: &Directory,
     ids: &NewIds,
-    questions: &[Question; 1],
-) -> Result<Option<Told>, StoreError> {
+    questions: &[ReceivedAuthorisation; 1],
+) -> Result<Option<AuthorisationResponse>, StoreError> {
     let mut tx = store.begin().await?;
     let Ok(answers) = authorise(&mut tx, directory, ids, questions).await else {
         return Err(StoreError::Contended("a question on its own"));
     };
     tx.commit().await?;
-    Ok(answers.first().map(|answered| answered.told))
+    Ok(answers.first().map(|outcome| outcome.response))
 }

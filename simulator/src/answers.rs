@@ -4,22 +4,25 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::{client::Reply, currency, oracle::Verdict, programme::Connection, report::Answer};
+use crate::{
+    client::GatewayReply, currency, oracle::ExpectedDecision, programme::Connection,
+    report::ResponseOutcome,
+};
 
 /// The answer to a question, as Stripe reads it.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Told {
+pub(crate) struct StripeResponse {
     approved: bool,
     amount: Option<i64>,
     #[serde(default)]
     metadata: BTreeMap<String, String>,
 }
 
-impl Told {
+impl StripeResponse {
     /// Reads a reply; what is wrong with it goes to `broken`.
     pub(crate) fn read(
         connection: &Connection,
-        reply: Option<&Reply>,
+        reply: Option<&GatewayReply>,
         broken: &mut Vec<String>,
     ) -> Option<Self> {
         let Some(reply) = reply else {
@@ -42,11 +45,11 @@ impl Told {
     }
 
     /// What it comes to on a question for `asked_minor` of `currency`.
-    pub(crate) fn answer(&self, asked_minor: i64, currency: &str) -> Answer {
+    pub(crate) fn answer(&self, asked_minor: i64, currency: &str) -> ResponseOutcome {
         match (self.approved, self.amount.map(|theirs| currency::from_stripe(theirs, currency))) {
-            (false, _) => Answer::NotPaid,
-            (true, Some(part)) if part != asked_minor => Answer::Partial(part),
-            (true, _) => Answer::Approved,
+            (false, _) => ResponseOutcome::NotPaid,
+            (true, Some(part)) if part != asked_minor => ResponseOutcome::Partial(part),
+            (true, _) => ResponseOutcome::Approved,
         }
     }
 
@@ -60,13 +63,13 @@ impl Told {
     }
 }
 
-impl Verdict {
+impl ExpectedDecision {
     /// Whether the answer is what the books say; any one of the reasons may be told.
-    pub(crate) fn allows(&self, answer: Answer, reason: Option<&str>) -> bool {
+    pub(crate) fn accepts(&self, answer: ResponseOutcome, reason: Option<&str>) -> bool {
         match (self, answer) {
-            (Self::Approve, Answer::Approved) => true,
-            (Self::Part(ours), Answer::Partial(theirs)) => *ours == theirs,
-            (Self::Decline(reasons), Answer::NotPaid) => {
+            (Self::Approve, ResponseOutcome::Approved) => true,
+            (Self::Part(ours), ResponseOutcome::Partial(theirs)) => *ours == theirs,
+            (Self::Decline(reasons), ResponseOutcome::NotPaid) => {
                 reason.is_some_and(|reason| reasons.contains(reason))
             }
             (Self::Approve | Self::Part(_) | Self::Decline(_), _) => false,
@@ -83,7 +86,7 @@ impl Verdict {
     }
 }
 
-impl Answer {
+impl ResponseOutcome {
     /// What the issuer may hold for it on a question for `asked_minor`.
     pub(crate) fn approved_minor(self, asked_minor: i64) -> i64 {
         match self {

@@ -7,44 +7,44 @@ use serde::Deserialize;
 
 use crate::{
     books::{Books, PersonBook, PotBook},
-    report::Report,
+    report::SimulationReport,
 };
 
 #[derive(Deserialize)]
-struct Document {
-    programmes: Vec<Programme>,
+struct BalancesDocument {
+    programmes: Vec<ProgrammeBalances>,
 }
 
 #[derive(Deserialize)]
-struct Programme {
+struct ProgrammeBalances {
     #[serde(rename = "programme")]
     id: String,
     currency: String,
     exposure_minor: i64,
     suspense_minor: i64,
-    people: Vec<Person>,
+    people: Vec<PersonBalances>,
 }
 
 #[derive(Deserialize)]
-struct Person {
+struct PersonBalances {
     #[serde(rename = "person")]
     id: String,
     #[serde(flatten)]
-    figures: Figures,
-    pots: Vec<Pot>,
+    figures: BalanceFigures,
+    pots: Vec<PotBalances>,
 }
 
 #[derive(Deserialize)]
-struct Pot {
+struct PotBalances {
     #[serde(rename = "pot")]
     id: String,
     #[serde(flatten)]
-    figures: Figures,
+    figures: BalanceFigures,
 }
 
 #[expect(clippy::struct_field_names, reason = "the names and the unit are those of the document")]
 #[derive(Clone, Copy, Default, Deserialize)]
-struct Figures {
+struct BalanceFigures {
     allocated_minor: i64,
     loaded_minor: i64,
     held_minor: i64,
@@ -52,7 +52,7 @@ struct Figures {
     left_minor: i64,
 }
 
-impl Figures {
+impl BalanceFigures {
     fn of(pot: &PotBook) -> Self {
         Self {
             allocated_minor: pot.allocated_minor,
@@ -85,21 +85,21 @@ impl Figures {
 }
 
 /// Counts what was compared, and notes what differs.
-struct Comparison<'a> {
-    report: &'a mut Report,
+struct BalanceComparison<'a> {
+    report: &'a mut SimulationReport,
     count: usize,
 }
 
-impl Comparison<'_> {
+impl BalanceComparison<'_> {
     fn figure(&mut self, name: &str, theirs: i64, ours: i64) {
         self.count += 1;
         if theirs != ours {
             self.report
-                .break_play(format!("{name} is {theirs}, and the books say {ours} (minor units)"));
+                .fail_run(format!("{name} is {theirs}, and the books say {ours} (minor units)"));
         }
     }
 
-    fn figures(&mut self, name: &str, theirs: Figures, ours: Figures) {
+    fn figures(&mut self, name: &str, theirs: BalanceFigures, ours: BalanceFigures) {
         for ((figure, theirs), (_, ours)) in theirs.named().into_iter().zip(ours.named()) {
             self.figure(&format!("{name}: {figure}"), theirs, ours);
         }
@@ -114,10 +114,10 @@ impl Comparison<'_> {
     ) {
         let (theirs, ours): (BTreeSet<_>, BTreeSet<_>) = (theirs.collect(), ours.collect());
         for name in ours.difference(&theirs) {
-            self.report.break_play(format!("{what} {name} is missing from the balances"));
+            self.report.fail_run(format!("{what} {name} is missing from the balances"));
         }
         for name in theirs.difference(&ours) {
-            self.report.break_play(format!("{what} {name} is not in the programme file"));
+            self.report.fail_run(format!("{what} {name} is not in the programme file"));
         }
     }
 }
@@ -126,19 +126,23 @@ impl Comparison<'_> {
 ///
 /// # Errors
 /// When `json` is not a balances document. Differences are no error: they go to the report.
-pub(crate) fn compare(books: &Books, json: &str, report: &mut Report) -> anyhow::Result<()> {
-    let document: Document =
+pub(crate) fn compare(
+    books: &Books,
+    json: &str,
+    report: &mut SimulationReport,
+) -> anyhow::Result<()> {
+    let document: BalancesDocument =
         serde_json::from_str(json).context("what the gateway printed is not its balances")?;
-    let mut comparison = Comparison { report, count: 0 };
+    let mut comparison = BalanceComparison { report, count: 0 };
     let found = document.programmes.iter().find(|p| p.id == books.programme);
     let Some(theirs) = found else {
         let what = format!("programme {} is missing from the balances", books.programme);
-        comparison.report.break_play(what);
+        comparison.report.fail_run(what);
         return Ok(());
     };
     if theirs.currency != books.currency {
         let what = format!("the currency is {}, and not {}", theirs.currency, books.currency);
-        comparison.report.break_play(what);
+        comparison.report.fail_run(what);
     }
     comparison.figure("exposure", theirs.exposure_minor, books.exposure_minor);
     comparison.figure("suspense", theirs.suspense_minor, books.suspense_minor);
@@ -149,7 +153,7 @@ pub(crate) fn compare(books: &Books, json: &str, report: &mut Report) -> anyhow:
     );
     for ours in &books.people {
         if let Some(theirs) = theirs.people.iter().find(|person| person.id == ours.person) {
-            person(&mut comparison, theirs, ours);
+            compare_person(&mut comparison, theirs, ours);
         }
     }
     let count = comparison.count;
@@ -161,11 +165,14 @@ pub(crate) fn compare(books: &Books, json: &str, report: &mut Report) -> anyhow:
 ///
 /// # Errors
 /// When `json` is not a balances document.
-pub(crate) fn likeliest<'a>(worlds: &'a [Books], json: &str) -> anyhow::Result<Option<&'a Books>> {
-    if worlds.len() < 2 {
-        return Ok(worlds.first());
+pub(crate) fn best_matching<'a>(
+    possible_books: &'a [Books],
+    json: &str,
+) -> anyhow::Result<Option<&'a Books>> {
+    if possible_books.len() < 2 {
+        return Ok(possible_books.first());
     }
-    let document: Document =
+    let document: BalancesDocument =
         serde_json::from_str(json).context("what the gateway printed is not its balances")?;
     let fits = |books: &&Books| {
         let theirs = document.programmes.iter().find(|p| p.id == books.programme);
@@ -176,24 +183,32 @@ pub(crate) fn likeliest<'a>(worlds: &'a [Books], json: &str) -> anyhow::Result<O
         };
         ours.pots.iter().all(|ours| {
             let pot = theirs.pots.iter().find(|pot| *pot.id == *ours.pot);
-            pot.is_some_and(|pot| pot.figures.named() == Figures::of(ours).named())
+            pot.is_some_and(|pot| pot.figures.named() == BalanceFigures::of(ours).named())
         })
     };
-    Ok(worlds.iter().find(fits).or_else(|| worlds.first()))
+    Ok(possible_books.iter().find(fits).or_else(|| possible_books.first()))
 }
 
-fn person(comparison: &mut Comparison<'_>, theirs: &Person, ours: &PersonBook) {
+fn compare_person(
+    comparison: &mut BalanceComparison<'_>,
+    theirs: &PersonBalances,
+    ours: &PersonBook,
+) {
     comparison.names(
         &format!("{}'s pot", ours.person),
         theirs.pots.iter().map(|pot| pot.id.as_str()),
         ours.pots.iter().map(|pot| &*pot.pot),
     );
-    let total = ours.pots.iter().map(Figures::of).fold(Figures::default(), Figures::add);
+    let total = ours
+        .pots
+        .iter()
+        .map(BalanceFigures::of)
+        .fold(BalanceFigures::default(), BalanceFigures::add);
     comparison.figures(&ours.person, theirs.figures, total);
     for ours_pot in &ours.pots {
         if let Some(theirs) = theirs.pots.iter().find(|pot| *pot.id == *ours_pot.pot) {
             let name = format!("{}'s pot {}", ours.person, ours_pot.pot);
-            comparison.figures(&name, theirs.figures, Figures::of(ours_pot));
+            comparison.figures(&name, theirs.figures, BalanceFigures::of(ours_pot));
         }
     }
 }
@@ -206,7 +221,7 @@ mod tests {
 
     use super::*;
 
-    fn compared(change: impl Fn(&mut serde_json::Value)) -> Report {
+    fn compared(change: impl Fn(&mut serde_json::Value)) -> SimulationReport {
         let text = include_str!("../../merchant-rules/demo.toml");
         let mut books = Books::open(&crate::programme::Programme::read(text).unwrap()).unwrap();
         books.people.truncate(1);
@@ -225,7 +240,7 @@ mod tests {
             "people": [dee],
         }] });
         change(&mut document);
-        let mut report = Report::new(1, Duration::from_secs(2)).unwrap();
+        let mut report = SimulationReport::new(1, Duration::from_secs(2)).unwrap();
         compare(&books, &document.to_string(), &mut report).unwrap();
         report
     }

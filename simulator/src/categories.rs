@@ -18,23 +18,23 @@ pub(crate) struct Categories {
 }
 
 #[derive(Deserialize)]
-struct File {
-    category: Vec<Category>,
+struct CategoryFile {
+    category: Vec<CategoryRule>,
 }
 
 #[derive(Deserialize)]
-struct Category {
+struct CategoryRule {
     slug: String,
     #[serde(default)]
     codes: Vec<String>,
     #[serde(default)]
     also: Vec<String>,
     #[serde(default)]
-    brands: Vec<Brands>,
+    brands: Vec<BrandRange>,
 }
 
 #[derive(Deserialize)]
-struct Brands {
+struct BrandRange {
     from: String,
     to: String,
     #[serde(default)]
@@ -44,7 +44,7 @@ struct Brands {
 impl Categories {
     /// Reads the built-in rules.
     pub(crate) fn built_in() -> anyhow::Result<Self> {
-        let file: File = toml::from_str(RULES).context("the categories cannot be read")?;
+        let file: CategoryFile = toml::from_str(RULES).context("the categories cannot be read")?;
         let (mut codes, mut brands) = (BTreeMap::new(), Vec::new());
         let mut also = BTreeMap::<_, Vec<_>>::new();
         for category in file.category {
@@ -57,7 +57,7 @@ impl Categories {
                 let code = code.split(' ').next().unwrap_or_default().to_owned();
                 also.entry(code).or_default().push(category.slug.clone());
             }
-            for Brands { from, to, .. } in category.brands {
+            for BrandRange { from, to, .. } in category.brands {
                 brands.push((from, to, category.slug.clone()));
             }
         }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{issuers::stripe, programme::Connection};
 
 /// Far beyond any issuer's deadline: a late answer is measured and reported, not cut off.
-const PATIENCE: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -19,14 +19,14 @@ pub(crate) struct Client {
 
 /// Which of the gateway's two addresses a message goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum GatewayEndpoint {
     Authorisations,
     Events,
 }
 
 /// What came back, as it came.
 #[derive(Debug)]
-pub(crate) struct Reply {
+pub(crate) struct GatewayReply {
     pub(crate) status: u16,
     pub(crate) api_version: Option<String>,
     pub(crate) body: String,
@@ -34,7 +34,7 @@ pub(crate) struct Reply {
 
 /// Why there is no reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lost {
+pub(crate) enum DeliveryFailure {
     /// Nobody took the connection: the message was not even sent.
     NotReached,
     /// It was sent, and nothing came back.
@@ -44,7 +44,7 @@ pub(crate) enum Lost {
 impl Client {
     pub(crate) fn new(gateway: &str) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
-            .timeout(PATIENCE)
+            .timeout(REQUEST_TIMEOUT)
             .user_agent(stripe::USER_AGENT)
             .build()
             .context("cannot make an HTTP client")?;
@@ -58,15 +58,17 @@ impl Client {
     pub(crate) async fn post(
         &self,
         connection: &Connection,
-        door: Door,
+        endpoint: GatewayEndpoint,
         at: i64,
         body: &str,
-    ) -> anyhow::Result<(Option<Reply>, Duration)> {
+    ) -> anyhow::Result<(Option<GatewayReply>, Duration)> {
         let started = Instant::now();
-        match self.send(connection, door, at, body).await? {
+        match self.send(connection, endpoint, at, body).await? {
             Ok(reply) => Ok((Some(reply), started.elapsed())),
-            Err(Lost::NoAnswer) => Ok((None, started.elapsed())),
-            Err(Lost::NotReached) => bail!("cannot reach the gateway at {}", self.gateway),
+            Err(DeliveryFailure::NoAnswer) => Ok((None, started.elapsed())),
+            Err(DeliveryFailure::NotReached) => {
+                bail!("cannot reach the gateway at {}", self.gateway)
+            }
         }
     }
 
@@ -74,7 +76,10 @@ impl Client {
     ///
     /// # Errors
     /// When no answer comes.
-    pub(crate) async fn act(&self, request: Request<'_>) -> anyhow::Result<(u16, Value)> {
+    pub(crate) async fn post_as_account(
+        &self,
+        request: ApiRequest<'_>,
+    ) -> anyhow::Result<(u16, Value)> {
         let url = format!("{}{}", self.gateway, request.path);
         let sent = self
             .http
@@ -96,13 +101,13 @@ impl Client {
     pub(crate) async fn send(
         &self,
         connection: &Connection,
-        door: Door,
+        endpoint: GatewayEndpoint,
         at: i64,
         body: &str,
-    ) -> anyhow::Result<Result<Reply, Lost>> {
-        let (path, secret) = match door {
-            Door::Authorisations => ("authorisations", connection.secret.first()),
-            Door::Events => ("events", connection.secret.last()),
+    ) -> anyhow::Result<Result<GatewayReply, DeliveryFailure>> {
+        let (path, secret) = match endpoint {
+            GatewayEndpoint::Authorisations => ("authorisations", connection.secret.first()),
+            GatewayEndpoint::Events => ("events", connection.secret.last()),
         };
         let secret =
             secret.with_context(|| format!("connection {} has no secret", connection.name))?;
@@ -117,16 +122,16 @@ impl Client {
             .send()
             .await;
         Ok(match sent {
-            Ok(response) => read(response).await.ok_or(Lost::NoAnswer),
+            Ok(response) => read(response).await.ok_or(DeliveryFailure::NoAnswer),
             Err(error) if error.is_builder() => return Err(error.into()),
-            Err(error) if error.is_connect() => Err(Lost::NotReached),
-            Err(_) => Err(Lost::NoAnswer),
+            Err(error) if error.is_connect() => Err(DeliveryFailure::NotReached),
+            Err(_) => Err(DeliveryFailure::NoAnswer),
         })
     }
 }
 
 /// What an account asks the gateway to do.
-pub(crate) struct Request<'a> {
+pub(crate) struct ApiRequest<'a> {
     pub(crate) token: &'a str,
     /// The key under which it is done once.
     pub(crate) key: &'a str,
@@ -134,10 +139,10 @@ pub(crate) struct Request<'a> {
     pub(crate) body: &'a Value,
 }
 
-async fn read(response: reqwest::Response) -> Option<Reply> {
+async fn read(response: reqwest::Response) -> Option<GatewayReply> {
     let status = response.status().as_u16();
     let version = response.headers().get("stripe-version").and_then(|value| value.to_str().ok());
     let api_version = version.map(str::to_owned);
     let body = response.text().await.ok()?;
-    Some(Reply { status, api_version, body })
+    Some(GatewayReply { status, api_version, body })
 }

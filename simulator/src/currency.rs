@@ -1,35 +1,35 @@
 //! Currencies: how many decimals ISO 4217 gives them, and the units in which Stripe writes amounts.
 
 /// Currencies without decimals, with three, and with four; all others have two (ISO 4217).
-const NONE: [&str; 17] = [
+const ZERO_DECIMAL: [&str; 17] = [
     "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND",
     "VUV", "XAF", "XOF", "XPF",
 ];
-const THREE: [&str; 7] = ["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"];
-const FOUR: [&str; 2] = ["CLF", "UYW"];
+const THREE_DECIMAL: [&str; 7] = ["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"];
+const FOUR_DECIMAL: [&str; 2] = ["CLF", "UYW"];
 
 /// Stripe writes these without decimals ("Zero-decimal currencies" of its documentation).
-const NONE_AT_STRIPE: [&str; 16] = [
+const STRIPE_ZERO_DECIMAL: [&str; 16] = [
     "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV",
     "XAF", "XOF", "XPF",
 ];
 
 /// How many decimals one unit of the currency has.
 pub(crate) fn decimals(code: &str) -> u32 {
-    if NONE.contains(&code) {
+    if ZERO_DECIMAL.contains(&code) {
         0
-    } else if THREE.contains(&code) {
+    } else if THREE_DECIMAL.contains(&code) {
         3
-    } else if FOUR.contains(&code) {
+    } else if FOUR_DECIMAL.contains(&code) {
         4
     } else {
         2
     }
 }
 
-fn decimals_at_stripe(code: &str) -> u32 {
+fn stripe_decimals(code: &str) -> u32 {
     match decimals(code) {
-        _ if NONE_AT_STRIPE.contains(&code) => 0,
+        _ if STRIPE_ZERO_DECIMAL.contains(&code) => 0,
         3 => 3,
         _ => 2,
     }
@@ -37,34 +37,34 @@ fn decimals_at_stripe(code: &str) -> u32 {
 
 /// The amount as Stripe writes it; none when it is finer than Stripe can say. Amounts of three
 /// decimals end in a zero there.
-pub(crate) fn at_stripe(amount_minor: i64, code: &str) -> Option<i64> {
-    let (ours, theirs) = (decimals(code), decimals_at_stripe(code));
+pub(crate) fn to_stripe(amount_minor: i64, code: &str) -> Option<i64> {
+    let (ours, theirs) = (decimals(code), stripe_decimals(code));
     let amount = amount_minor.checked_mul(10_i64.checked_pow(theirs.saturating_sub(ours))?)?;
     let step = 10_i64.checked_pow(ours.saturating_sub(theirs))?;
-    let is_sayable = amount % step == 0 && (theirs != 3 || amount % 10 == 0);
-    is_sayable.then_some(amount / step)
+    let is_representable = amount % step == 0 && (theirs != 3 || amount % 10 == 0);
+    is_representable.then_some(amount / step)
 }
 
 /// What Stripe's amount is in minor units.
 pub(crate) fn from_stripe(amount: i64, code: &str) -> i64 {
-    let (ours, theirs) = (decimals(code), decimals_at_stripe(code));
+    let (ours, theirs) = (decimals(code), stripe_decimals(code));
     amount * 10_i64.pow(ours.saturating_sub(theirs)) / 10_i64.pow(theirs.saturating_sub(ours))
 }
 
 /// Reads an amount in major units, as programme files write it: digits, at most one point, and no
 /// more decimals than the currency has.
-pub(crate) fn read_major(text: &str, code: &str) -> Option<i64> {
+pub(crate) fn parse_major(text: &str, code: &str) -> Option<i64> {
     let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
     let is_plain = |digits: &str| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
     if !is_plain(whole) || !is_plain(part) {
         return None;
     }
-    scaled(whole, part, code)
+    to_minor(whole, part, code)
 }
 
 /// The amount of these digits before and behind the decimal mark; none when it is finer than the
 /// currency, or does not fit.
-pub(crate) fn scaled(whole: &str, part: &str, code: &str) -> Option<i64> {
+pub(crate) fn to_minor(whole: &str, part: &str, code: &str) -> Option<i64> {
     let decimals = usize::try_from(decimals(code)).ok()?;
     let part = part.trim_end_matches('0');
     if part.len() > decimals {
@@ -93,10 +93,10 @@ mod tests {
             ("1.2345", "CLF", Some(1_2345)),
             ("12.345", "CHF", None),
         ] {
-            assert_eq!(read_major(text, code), minor, "{text} {code}");
+            assert_eq!(parse_major(text, code), minor, "{text} {code}");
         }
         for wrong in ["-1.00", "1.-1", ".50", "1e3.00", "1.", "", "1,00", "9999999999999999999"] {
-            assert_eq!(read_major(wrong, "GBP"), None, "{wrong}");
+            assert_eq!(parse_major(wrong, "GBP"), None, "{wrong}");
         }
     }
 
@@ -113,7 +113,7 @@ mod tests {
             (15_50, "MGA", None),
             (-1_2300, "CLF", Some(-1_23)),
         ] {
-            assert_eq!(at_stripe(minor, code), theirs, "{minor} {code}");
+            assert_eq!(to_stripe(minor, code), theirs, "{minor} {code}");
             if let Some(theirs) = theirs {
                 assert_eq!(from_stripe(theirs, code), minor, "{theirs} {code}");
             }

@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde_json::{Value, json};
 
-use crate::report::{Answer, counted, money};
+use crate::report::{ResponseOutcome, count_with_noun, money};
 
 /// The most examples that are kept of one kind.
-const EXAMPLES_MOST: usize = 3;
+const MAX_EXAMPLES: usize = 3;
 
 /// One answer that differs.
 #[derive(Debug, Clone)]
@@ -19,31 +19,31 @@ pub(crate) struct Difference<'a> {
     pub(crate) amount_minor: i64,
     pub(crate) currency: &'a str,
     pub(crate) was_approved: bool,
-    pub(crate) answer: Answer,
+    pub(crate) answer: ResponseOutcome,
     pub(crate) reason: Option<&'a str>,
 }
 
 /// All that differ, by what they are: news, and no fault.
 #[derive(Debug, Clone, Default)]
-pub struct Differences(BTreeMap<Kind, Sum>);
+pub struct Differences(BTreeMap<DifferenceKind, DifferenceTotal>);
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Kind {
+struct DifferenceKind {
     was_approved: bool,
     answer: String,
     reason: String,
 }
 
 #[derive(Debug, Clone, Default)]
-struct Sum {
+struct DifferenceTotal {
     count: usize,
     amount_minor: i64,
     currency: String,
-    examples: Vec<Example>,
+    examples: Vec<DifferenceExample>,
 }
 
 #[derive(Debug, Clone)]
-struct Example {
+struct DifferenceExample {
     line: usize,
     shop: String,
     amount_minor: i64,
@@ -51,7 +51,7 @@ struct Example {
 
 impl Differences {
     pub(crate) fn add(&mut self, difference: &Difference<'_>) {
-        let kind = Kind {
+        let kind = DifferenceKind {
             was_approved: difference.was_approved,
             answer: difference.answer.to_string(),
             reason: difference.reason.unwrap_or_default().to_owned(),
@@ -61,13 +61,13 @@ impl Differences {
         sum.amount_minor += difference.amount_minor;
         difference.currency.clone_into(&mut sum.currency);
         // People's messages are on their way at once, so they come in no order.
-        sum.examples.push(Example {
+        sum.examples.push(DifferenceExample {
             line: difference.line,
             shop: difference.shop.to_owned(),
             amount_minor: difference.amount_minor,
         });
         sum.examples.sort_by_key(|example| example.line);
-        sum.examples.truncate(EXAMPLES_MOST);
+        sum.examples.truncate(MAX_EXAMPLES);
     }
 
     /// How many answers differ.
@@ -79,11 +79,11 @@ impl Differences {
     pub fn to_json(&self) -> Value {
         let kinds = self.0.iter().map(|(kind, sum)| {
             let examples = sum.examples.iter().map(|example| {
-                let Example { line, shop, amount_minor } = example;
+                let DifferenceExample { line, shop, amount_minor } = example;
                 json!({ "line": line, "shop": shop, "amount_minor": amount_minor })
             });
             json!({
-                "was": was(kind.was_approved),
+                "was": past_outcome(kind.was_approved),
                 "is": kind.answer,
                 "reason": kind.reason,
                 "count": sum.count,
@@ -100,16 +100,20 @@ impl Differences {
         if self.0.is_empty() {
             return text;
         }
-        let _ = writeln!(text, "\n{} from the past", counted(self.count(), "different answer"));
+        let _ =
+            writeln!(text, "\n{} from the past", count_with_noun(self.count(), "different answer"));
         let mut kinds: Vec<_> = self.0.iter().collect();
         kinds.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.count));
         for (kind, sum) in kinds {
             let all = money(sum.amount_minor, &sum.currency);
-            let (count, was) = (sum.count, was(kind.was_approved));
+            let (count, past_outcome) = (sum.count, past_outcome(kind.was_approved));
             let now = format!("{} {}", kind.answer, kind.reason);
-            let _ =
-                writeln!(text, "  {count:>6}  was {was}, is {}: {all} together", now.trim_end());
-            for Example { line, shop, amount_minor } in &sum.examples {
+            let _ = writeln!(
+                text,
+                "  {count:>6}  was {past_outcome}, is {}: {all} together",
+                now.trim_end()
+            );
+            for DifferenceExample { line, shop, amount_minor } in &sum.examples {
                 let amount = money(*amount_minor, &sum.currency);
                 let _ = writeln!(text, "          line {line}: {amount} at {shop}");
             }
@@ -118,7 +122,7 @@ impl Differences {
     }
 }
 
-const fn was(was_approved: bool) -> &'static str {
+const fn past_outcome(was_approved: bool) -> &'static str {
     if was_approved { "approved" } else { "declined" }
 }
 
@@ -137,7 +141,7 @@ mod tests {
                 amount_minor: 8_00,
                 currency: "GBP",
                 was_approved: true,
-                answer: Answer::NotPaid,
+                answer: ResponseOutcome::NotPaid,
                 reason: Some("category_off"),
             });
         }
@@ -147,7 +151,7 @@ mod tests {
             amount_minor: 79_00,
             currency: "GBP",
             was_approved: false,
-            answer: Answer::Approved,
+            answer: ResponseOutcome::Approved,
             reason: None,
         });
         let text = "\n5 different answers from the past\n\

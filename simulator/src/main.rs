@@ -13,10 +13,10 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use simulator::{
-    Clock, Play, Report, SignIn,
+    ClockMode, PlayConfig, SignIn, SimulationReport,
     programme::Programme,
     recorded::{self, Format},
-    storm::{Past, Storm},
+    storm::{RecordedFile, StormConfig},
 };
 use tokio::sync::mpsc;
 
@@ -25,13 +25,13 @@ use tokio::sync::mpsc;
 #[command(name = "sayso-simulator", version)]
 struct Arguments {
     #[command(subcommand)]
-    command: What,
+    command: SimulatorCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum SimulatorCommand {
     /// Plays a day of stories against a gateway that has applied FILE and nothing else.
-    Play(Against),
+    Play(TargetArguments),
     /// Sends many people's purchases at once, with everything that goes wrong on the way.
     Storm(StormArguments),
     /// Prints a programme of many people, to be applied before a storm.
@@ -40,7 +40,7 @@ enum What {
 
 /// Against whom, and with which chances.
 #[derive(Debug, Clone, Args)]
-struct Against {
+struct TargetArguments {
     /// Where the gateway listens: scheme, host and port.
     #[arg(long, value_name = "URL")]
     gateway: String,
@@ -63,7 +63,7 @@ struct Against {
 #[derive(Debug, Args)]
 struct StormArguments {
     #[command(flatten)]
-    against: Against,
+    target: TargetArguments,
     /// How many purchases.
     #[arg(long, default_value_t = 1000, value_name = "N")]
     purchases: usize,
@@ -106,9 +106,9 @@ enum Output {
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        What::Play(against) => play(against).await,
-        What::Storm(arguments) => storm(arguments).await,
-        What::Population(arguments) => population(&arguments),
+        SimulatorCommand::Play(target) => play(target).await,
+        SimulatorCommand::Storm(arguments) => storm(arguments).await,
+        SimulatorCommand::Population(arguments) => population(&arguments),
     };
     match done {
         Ok(code) => code,
@@ -119,11 +119,11 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn play(against: Against) -> anyhow::Result<ExitCode> {
-    against.tell_seed();
-    against.tell_what_is_not_modelled()?;
-    let programme = against.programme()?;
-    let output = against.output;
+async fn play(target: TargetArguments) -> anyhow::Result<ExitCode> {
+    target.print_seed();
+    target.print_unmodelled_fields()?;
+    let programme = target.programme()?;
+    let output = target.output;
     let (sender, mut steps) = mpsc::channel(64);
     let printer = tokio::spawn(async move {
         while let Some(step) = steps.recv().await {
@@ -132,43 +132,44 @@ async fn play(against: Against) -> anyhow::Result<ExitCode> {
             }
         }
     });
-    let sign_in = Some(against.sign_in(&programme)?);
-    let play = Play { gateway: against.gateway.clone(), programme, seed: against.seed, sign_in };
-    let played = simulator::play(&play, Clock::Real, sender).await;
+    let sign_in = Some(target.sign_in(&programme)?);
+    let play =
+        PlayConfig { gateway: target.gateway.clone(), programme, seed: target.seed, sign_in };
+    let played = simulator::play(&play, ClockMode::Real, sender).await;
     printer.await?;
     let mut outcome = played?;
-    let compared = against.balances().and_then(|json| outcome.compare_balances(&json));
+    let compared = target.balances().and_then(|json| outcome.compare_balances(&json));
     if let Err(error) = compared {
         outcome.balances_unknown(&format!("{error:#}"));
     }
-    Ok(against.print(outcome.report()))
+    Ok(target.print(outcome.report()))
 }
 
 async fn storm(arguments: StormArguments) -> anyhow::Result<ExitCode> {
-    let StormArguments { against, purchases, connections, rate, recorded, skip_bad, outages } =
+    let StormArguments { target, purchases, connections, rate, recorded, skip_bad, outages } =
         arguments;
-    against.tell_seed();
-    against.tell_what_is_not_modelled()?;
-    let recorded = recorded.map(|file| past(&file, skip_bad)).transpose()?;
-    let storm = Storm {
-        gateway: against.gateway.clone(),
-        programme: against.programme()?,
-        seed: against.seed,
+    target.print_seed();
+    target.print_unmodelled_fields()?;
+    let recorded = recorded.map(|file| read_recorded_file(&file, skip_bad)).transpose()?;
+    let storm = StormConfig {
+        gateway: target.gateway.clone(),
+        programme: target.programme()?,
+        seed: target.seed,
         purchases,
         connections,
         rate,
         recorded,
-        may_be_away: outages,
+        allows_outages: outages,
     };
-    let mut aftermath = simulator::storm::storm(&storm, Clock::Real).await?;
-    let compared = against.balances().and_then(|json| aftermath.compare_balances(&json));
+    let mut outcome = simulator::storm::storm(&storm, ClockMode::Real).await?;
+    let compared = target.balances().and_then(|json| outcome.compare_balances(&json));
     if let Err(error) = compared {
-        aftermath.balances_unknown(&format!("{error:#}"));
+        outcome.balances_unknown(&format!("{error:#}"));
     }
-    Ok(against.print(aftermath.report()))
+    Ok(target.print(outcome.report()))
 }
 
-fn past(file: &Path, skips_bad: bool) -> anyhow::Result<Past> {
+fn read_recorded_file(file: &Path, skips_bad: bool) -> anyhow::Result<RecordedFile> {
     let format = match file.extension().and_then(|extension| extension.to_str()) {
         Some("csv") => Format::Csv,
         Some("jsonl") => Format::JsonLines,
@@ -176,7 +177,7 @@ fn past(file: &Path, skips_bad: bool) -> anyhow::Result<Past> {
     };
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let text = recorded::text(&bytes).with_context(|| format!("cannot read {}", file.display()))?;
-    Ok(Past { text, format, skips_bad })
+    Ok(RecordedFile { text, format, skips_bad })
 }
 
 fn population(arguments: &PopulationArguments) -> anyhow::Result<ExitCode> {
@@ -193,8 +194,8 @@ fn read(file: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
-impl Against {
-    fn tell_seed(&self) {
+impl TargetArguments {
+    fn print_seed(&self) {
         match self.output {
             Output::Text => println!("seed {}", self.seed),
             Output::Json => eprintln!("seed {}", self.seed),
@@ -202,7 +203,7 @@ impl Against {
     }
 
     /// Names what the books do not know of the programme, before anything is sent.
-    fn tell_what_is_not_modelled(&self) -> anyhow::Result<()> {
+    fn print_unmodelled_fields(&self) -> anyhow::Result<()> {
         for note in Programme::read(&self.programme()?)?.notes {
             eprintln!("{note}");
         }
@@ -215,23 +216,23 @@ impl Against {
 
     /// What the gateway itself says it holds.
     fn balances(&self) -> anyhow::Result<String> {
-        self.ask_sayso(&["balances", "--output", "json"])
+        self.run_sayso(&["balances", "--output", "json"])
     }
 
     /// Signs people in with tokens that the gateway's own command makes.
     fn sign_in(&self, programme: &str) -> anyhow::Result<SignIn> {
         let programme = Programme::read(programme)?.id;
-        let against = self.clone();
+        let target = self.clone();
         Ok(SignIn::new(move |member| {
             let arguments = ["token", "--programme", &programme, "--member", &member];
-            let token = against.ask_sayso(&arguments).map(|token| token.trim().to_owned());
+            let token = target.run_sayso(&arguments).map(|token| token.trim().to_owned());
             Box::pin(std::future::ready(token))
         }))
     }
 
     /// What the gateway's own command prints.
-    fn ask_sayso(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let sayso = self.sayso.clone().map_or_else(beside_us, Ok)?;
+    fn run_sayso(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let sayso = self.sayso.clone().map_or_else(default_sayso_path, Ok)?;
         let mut command = Command::new(&sayso);
         command.args(arguments);
         if let Some(database) = &self.database {
@@ -246,7 +247,7 @@ impl Against {
         String::from_utf8(done.stdout).with_context(|| format!("{what} printed no text"))
     }
 
-    fn print(&self, report: &Report) -> ExitCode {
+    fn print(&self, report: &SimulationReport) -> ExitCode {
         match self.output {
             Output::Text => print!("\n{}", report.to_text()),
             Output::Json => println!("{}", report.to_json()),
@@ -255,7 +256,7 @@ impl Against {
     }
 }
 
-fn beside_us() -> anyhow::Result<PathBuf> {
+fn default_sayso_path() -> anyhow::Result<PathBuf> {
     let ours = std::env::current_exe().context("cannot find our own executable")?;
     Ok(ours.with_file_name(format!("sayso{}", std::env::consts::EXE_SUFFIX)))
 }

@@ -8,14 +8,16 @@ use jiff::{
 };
 
 use crate::{
-    books::{About, Allowed, Books, PersonBook, Purchase, When},
-    programme::{CardState, Home, Hours, Limit, Narrow, Per, Scope, Term, Wide, Word},
-    shops::{Shop, Till},
+    books::{Books, GrantedPermission, PermissionSubject, PersonBook, Purchase, PurchaseTimes},
+    programme::{
+        CardState, HomeCountries, Hours, Limit, LimitPeriod, Narrow, Scope, Term, TermAnswer, Wide,
+    },
+    shops::{PurchaseChannel, Shop},
 };
 
 /// One question of the issuer, in our words.
 #[derive(Debug, Clone)]
-pub(crate) struct Question {
+pub(crate) struct AuthorisationRequest {
     /// The number of the purchase in the plan.
     pub(crate) number: usize,
     /// Index into the books' people; none for a card that nobody knows.
@@ -35,7 +37,7 @@ pub(crate) struct Question {
 
 /// What the books say the answer must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum ExpectedDecision {
     Approve,
     /// Less than was asked.
     Part(i64),
@@ -45,183 +47,196 @@ pub(crate) enum Verdict {
 
 impl Books {
     /// The checks in their order: card, law of the money, agreement, limits, money.
-    pub(crate) fn judge(&self, question: &Question, at: i64) -> Verdict {
-        let told = |reason| Verdict::Decline(BTreeSet::from([reason]));
-        let known = question.person.and_then(|index| Some((index, self.people.get(index)?)));
-        let (index, person) = match (known, question.card.refusal()) {
-            (None, _) => return told("unknown_card"),
-            (Some(_), Some(reason)) => return told(reason),
+    pub(crate) fn decide(&self, request: &AuthorisationRequest, at: i64) -> ExpectedDecision {
+        let decline = |reason| ExpectedDecision::Decline(BTreeSet::from([reason]));
+        let known = request.person.and_then(|index| Some((index, self.people.get(index)?)));
+        let (index, person) = match (known, request.card.refusal()) {
+            (None, _) => return decline("unknown_card"),
+            (Some(_), Some(reason)) => return decline(reason),
             (Some(known), None) => known,
         };
         if person.is_frozen {
-            return told("frozen_self");
+            return decline("frozen_self");
         }
         if person.is_ended {
-            return told("ended");
+            return decline("ended");
         }
         if self.is_paused {
-            return told("paused");
+            return decline("paused");
         }
-        if question.amount_minor == 0 {
-            return Verdict::Approve; // the shop only looks whether the card is good
+        if request.amount_minor == 0 {
+            return ExpectedDecision::Approve; // the shop only looks whether the card is good
         }
-        let shop = question.shop;
+        let shop = request.shop;
         let now = self.local(at);
         if is_unlawful(person, shop, now.date()) {
-            return told("funder_rule");
+            return decline("funder_rule");
         }
-        let terms = Applying::of(person, shop, &self.home, &now);
-        let objections = self.objections(question, index, &terms, at);
-        let may_part = |part: i64| {
+        let terms = ApplicableTerms::of(person, shop, &self.home, &now);
+        let violations = self.violations(request, index, &terms, at);
+        let may_approve_part = |part: i64| {
             // A machine that hands out nothing takes no fee.
-            let is_worth_it = part > question.fee_minor;
-            is_worth_it && question.is_amount_controllable && person.is_partial_agreed
+            let is_worth_it = part > request.fee_minor;
+            is_worth_it && request.is_amount_controllable && person.is_partial_agreed
         };
-        let asked = question.amount_minor;
-        let most = if objections.is_empty() || self.allowed_for(question, at).is_some() {
+        let asked = request.amount_minor;
+        let most = if violations.is_empty() || self.permission_for(request, at).is_some() {
             Some(asked)
         } else {
             // What limits on amounts leave, unless something else is against it.
-            let leaves: Option<Vec<_>> = objections.iter().map(|o| o.leaves_minor).collect();
+            let leaves: Option<Vec<_>> = violations.iter().map(|o| o.leaves_minor).collect();
             let least = leaves.and_then(|leaves| leaves.into_iter().min());
-            least.map(|least| least.min(asked)).filter(|part| may_part(*part))
+            least.map(|least| least.min(asked)).filter(|part| may_approve_part(*part))
         };
         let Some(most) = most else {
-            return Verdict::Decline(self.reasons(question, &objections, at));
+            return ExpectedDecision::Decline(self.reasons(request, &violations, at));
         };
         let parts = self.cover(index, shop, most, now.date());
-        let kept = self.purchases.get(&question.number).map_or(0, |p| p.margin_held_minor());
+        let kept = self.purchases.get(&request.number).map_or(0, |p| p.margin_held_minor());
         let covered = (parts.iter().map(|(_, part)| part).sum::<i64>() + kept).min(most);
         if covered >= asked {
-            Verdict::Approve
-        } else if may_part(covered) {
-            Verdict::Part(covered)
+            ExpectedDecision::Approve
+        } else if may_approve_part(covered) {
+            ExpectedDecision::Part(covered)
         } else if most < asked {
-            Verdict::Decline(self.reasons(question, &objections, at))
+            ExpectedDecision::Decline(self.reasons(request, &violations, at))
         } else {
             let pots = self.eligible(index, shop, now.date()).into_iter();
             let mut pots = pots.filter_map(|pot| person.pots.get(pot));
             let comes = pots.any(|pot| pot.has_more_to_come(now.date()));
-            told(if comes { "not_yet" } else { "no_money" })
+            decline(if comes { "not_yet" } else { "no_money" })
         }
     }
 
     /// What the list and its limits have against it.
-    fn objections<'a>(
+    fn violations<'a>(
         &self,
-        question: &Question,
+        request: &AuthorisationRequest,
         person: usize,
-        terms: &Applying<'a>,
+        terms: &ApplicableTerms<'a>,
         at: i64,
-    ) -> Vec<Objection<'a>> {
-        let mut objections = terms.refusals(question.shop);
-        objections.extend(self.limits_broken(question, person, terms, at));
-        objections
+    ) -> Vec<TermViolation<'a>> {
+        let mut violations = terms.refusals(request.shop);
+        violations.extend(self.limits_broken(request, person, terms, at));
+        violations
     }
 
     /// What may be told of these: what is nearest to the shop, or why an OK does not help.
     fn reasons(
         &self,
-        question: &Question,
-        objections: &[Objection<'_>],
+        request: &AuthorisationRequest,
+        violations: &[TermViolation<'_>],
         at: i64,
     ) -> BTreeSet<&'static str> {
-        let first = objections.iter().map(|objection| objection.check).min();
-        let nearest = objections.iter().filter(|objection| Some(objection.check) == first);
-        let reasons = nearest.map(|objection| objection.reason);
-        reasons.chain(self.why_not_allowed(question, at)).collect()
+        let first = violations.iter().map(|violation| violation.check).min();
+        let nearest = violations.iter().filter(|violation| Some(violation.check) == first);
+        let reasons = nearest.map(|violation| violation.reason);
+        reasons.chain(self.permission_refusal(request, at)).collect()
     }
 
     /// The number of the OK that lifts all that the list has against it, if there is one.
-    pub(crate) fn allowed_for(&self, question: &Question, at: i64) -> Option<usize> {
-        let index = question.person?;
+    pub(crate) fn permission_for(&self, request: &AuthorisationRequest, at: i64) -> Option<usize> {
+        let index = request.person?;
         let person = self.people.get(index)?;
         self.allowed(index, at).next()?;
         let now = self.local(at);
-        let terms = Applying::of(person, question.shop, &self.home, &now);
-        let objections = self.objections(question, index, &terms, at);
-        if objections.is_empty() {
+        let terms = ApplicableTerms::of(person, request.shop, &self.home, &now);
+        let violations = self.violations(request, index, &terms, at);
+        if violations.is_empty() {
             return None;
         }
         let mut given = self
             .allowed(index, at)
-            .filter(|(_, allowed)| self.is_allowed_about(person, question.shop, &allowed.about));
-        let lifts = |(number, allowed): &(usize, &Allowed)| {
-            self.gap(question, *number, allowed, at).is_none()
-                && objections.iter().all(|objection| objection.has_cooled(allowed.from, at))
+            .filter(|(_, allowed)| self.permission_covers(person, request.shop, &allowed.about));
+        let lifts = |(number, allowed): &(usize, &GrantedPermission)| {
+            self.unusable_reason(request, *number, allowed, at).is_none()
+                && violations.iter().all(|violation| violation.has_cooled(allowed.from, at))
         };
         given.find(lifts).map(|(number, _)| number)
     }
 
     /// Why the latest OK about it does not help.
-    fn why_not_allowed(&self, question: &Question, at: i64) -> Option<&'static str> {
-        let index = question.person?;
+    fn permission_refusal(&self, request: &AuthorisationRequest, at: i64) -> Option<&'static str> {
+        let index = request.person?;
         let person = self.people.get(index)?;
-        let about = |(_, allowed): &(usize, &Allowed)| {
-            self.is_allowed_about(person, question.shop, &allowed.about)
+        let about = |(_, allowed): &(usize, &GrantedPermission)| {
+            self.permission_covers(person, request.shop, &allowed.about)
         };
         let (number, allowed) = self.allowed(index, at).filter(about).last()?;
-        self.gap(question, number, allowed, at)
+        self.unusable_reason(request, number, allowed, at)
     }
 
     /// Why an OK does not help with it, if it does not. What the purchase itself has used of it serves
     /// all of the purchase.
-    fn gap(
+    fn unusable_reason(
         &self,
-        question: &Question,
+        request: &AuthorisationRequest,
         number: usize,
-        allowed: &Allowed,
+        allowed: &GrantedPermission,
         at: i64,
     ) -> Option<&'static str> {
-        let used = self.used(number, question.number);
-        let margin = if question.is_foreign { self.margin_of(allowed.most_minor) } else { 0 };
-        let wanted = (question.shop, self.whole_minor(question));
-        allowed.gap(&used, wanted, allowed.most_minor + margin, at)
+        let used = self.used(number, request.number);
+        let margin = if request.is_foreign { self.margin_of(allowed.most_minor) } else { 0 };
+        let wanted = (request.shop, self.whole_minor(request));
+        allowed.unusable_reason(&used, wanted, allowed.most_minor + margin, at)
     }
 
     /// What the purchase comes to with what was approved of it before.
-    fn whole_minor(&self, question: &Question) -> i64 {
-        let open = self.purchases.get(&question.number);
-        question.amount_minor + open.map_or(0, |purchase| purchase.committed_minor())
+    fn whole_minor(&self, request: &AuthorisationRequest) -> i64 {
+        let open = self.purchases.get(&request.number);
+        request.amount_minor + open.map_or(0, |purchase| purchase.committed_minor())
     }
 
-    fn is_allowed_about(&self, person: &PersonBook, shop: &Shop, about: &About) -> bool {
+    fn permission_covers(
+        &self,
+        person: &PersonBook,
+        shop: &Shop,
+        about: &PermissionSubject,
+    ) -> bool {
         match about {
-            About::Shop(agreed) => agreed.is_same_as(shop),
-            About::Scope(scope) => self.is_within(person, scope, shop, shop.till),
+            PermissionSubject::Shop(agreed) => agreed.is_same_as(shop),
+            PermissionSubject::Scope(scope) => self.is_within(person, scope, shop, shop.channel),
         }
     }
 
     fn limits_broken<'a>(
         &self,
-        question: &Question,
+        request: &AuthorisationRequest,
         person: usize,
-        terms: &Applying<'a>,
+        terms: &ApplicableTerms<'a>,
         at: i64,
-    ) -> Vec<Objection<'a>> {
-        let open = self.purchases.get(&question.number).filter(|p| p.committed_minor() > 0);
+    ) -> Vec<TermViolation<'a>> {
+        let open = self.purchases.get(&request.number).filter(|p| p.committed_minor() > 0);
         let already = open.map_or(0, |purchase| purchase.committed_minor());
         // All of a purchase counts on one day, increments of a later day included.
-        let when = When { heard: at, bought: question.bought_at };
+        let when = PurchaseTimes { received_at: at, bought_at: request.bought_at };
         let day = open.map_or_else(|| self.day(when), |purchase| purchase.day);
-        let fee = open.map_or(question.fee_minor, |purchase| purchase.fee_minor);
+        let fee = open.map_or(request.fee_minor, |purchase| purchase.fee_minor);
         let mut broken = Vec::new();
         for term in terms.all() {
             let mut object = |reason, leaves_minor| {
-                broken.push(Objection { check: Check::Limits, reason, term, leaves_minor });
+                broken.push(TermViolation {
+                    check: CheckStage::Limits,
+                    reason,
+                    term,
+                    leaves_minor,
+                });
             };
             let out = if term.on == Scope::Wide(Wide::Cash) { fee } else { 0 };
-            let asked = without(out, question.amount_minor);
+            let asked = less_fee(out, request.amount_minor);
             for limit in &term.limits {
-                let (amount, count) = if limit.per == Per::Purchase {
-                    (without(out, already + question.amount_minor) - asked, 0)
+                let (amount, count) = if limit.per == LimitPeriod::Purchase {
+                    (less_fee(out, already + request.amount_minor) - asked, 0)
                 } else {
                     self.counted(person, term, limit, day)
                 };
                 if let Some(most) = limit.amount.filter(|most| amount + asked > most.0) {
                     let reason = match limit.per {
-                        Per::Purchase => "over_purchase",
-                        Per::Day | Per::Week | Per::Month | Per::Agreement => "over_period",
+                        LimitPeriod::Purchase => "over_purchase",
+                        LimitPeriod::Day
+                        | LimitPeriod::Week
+                        | LimitPeriod::Month
+                        | LimitPeriod::Agreement => "over_period",
                     };
                     object(reason, Some((most.0 - amount).max(0) + out));
                 }
@@ -244,7 +259,7 @@ impl Books {
                 && self.covers(book, term, purchase)
             {
                 let out = if term.on == Scope::Wide(Wide::Cash) { purchase.fee_minor } else { 0 };
-                amount += without(out, purchase.counted_minor());
+                amount += less_fee(out, purchase.counted_minor());
                 count += 1;
             }
         }
@@ -252,10 +267,16 @@ impl Books {
     }
 
     fn covers(&self, person: &PersonBook, term: &Term, purchase: &Purchase) -> bool {
-        self.is_within(person, &term.on, purchase.shop, purchase.till)
+        self.is_within(person, &term.on, purchase.shop, purchase.channel)
     }
 
-    fn is_within(&self, person: &PersonBook, scope: &Scope, shop: &Shop, till: Till) -> bool {
+    fn is_within(
+        &self,
+        person: &PersonBook,
+        scope: &Scope,
+        shop: &Shop,
+        channel: PurchaseChannel,
+    ) -> bool {
         match scope {
             Scope::Narrow(narrow) => rank(narrow, shop).is_some(),
             Scope::Wide(Wide::Everything | Wide::Hours) => true,
@@ -264,15 +285,15 @@ impl Books {
             }
             Scope::Wide(Wide::Cash) => shop.category == "cash",
             Scope::Wide(Wide::CashBack) => false,
-            Scope::Wide(Wide::Online) => till == Till::Online,
+            Scope::Wide(Wide::Online) => channel == PurchaseChannel::Online,
             Scope::Wide(Wide::Abroad) => self.home.is_abroad(shop.country),
         }
     }
 }
 
 /// Something that the list has against a purchase.
-struct Objection<'a> {
-    check: Check,
+struct TermViolation<'a> {
+    check: CheckStage,
     reason: &'static str,
     term: &'a Term,
     /// How much of what is asked it leaves; none where no part helps.
@@ -280,18 +301,18 @@ struct Objection<'a> {
 }
 
 /// What is left of an amount that is not below nothing.
-fn without(fee_minor: i64, amount_minor: i64) -> i64 {
+fn less_fee(fee_minor: i64, amount_minor: i64) -> i64 {
     (amount_minor - fee_minor).max(0)
 }
 
 /// In the order in which they are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Check {
+enum CheckStage {
     List,
     Limits,
 }
 
-impl Objection<'_> {
+impl TermViolation<'_> {
     /// Whether an OK of then lifts it: a block of one's own outlasts it for some days.
     fn has_cooled(&self, given_at: i64, at: i64) -> bool {
         const DAY: i64 = 86_400;
@@ -324,21 +345,21 @@ fn is_unlawful(person: &PersonBook, shop: &Shop, date: Date) -> bool {
 }
 
 /// The terms that have a say in one purchase.
-struct Applying<'a> {
+struct ApplicableTerms<'a> {
     matched: Option<&'a Term>,
     gates: Vec<&'a Term>,
     everything: Vec<&'a Term>,
 }
 
-impl<'a> Applying<'a> {
-    fn of(person: &'a PersonBook, shop: &Shop, home: &Home, now: &Zoned) -> Self {
+impl<'a> ApplicableTerms<'a> {
+    fn of(person: &'a PersonBook, shop: &Shop, home: &HomeCountries, now: &Zoned) -> Self {
         let wide =
             |wanted: Wide| person.terms.iter().filter(move |term| term.on == Scope::Wide(wanted));
         let mut gates = Vec::new();
         if shop.category == "cash" {
             gates.extend(wide(Wide::Cash));
         }
-        if shop.till == Till::Online {
+        if shop.channel == PurchaseChannel::Online {
             gates.extend(wide(Wide::Online));
         }
         if home.is_abroad(shop.country) {
@@ -356,8 +377,8 @@ impl<'a> Applying<'a> {
         self.matched.into_iter().chain(gates)
     }
 
-    fn refusals(&self, shop: &Shop) -> Vec<Objection<'a>> {
-        let refused = |term: &&Term| matches!(term.answer, Some(Word::Ask | Word::No));
+    fn refusals(&self, shop: &Shop) -> Vec<TermViolation<'a>> {
+        let refused = |term: &&Term| matches!(term.answer, Some(TermAnswer::Ask | TermAnswer::No));
         let gates = self.gates.iter().copied().filter(refused).filter_map(|term| {
             let reason = match term.on {
                 Scope::Wide(Wide::Cash) => "cash_off",
@@ -377,14 +398,18 @@ impl<'a> Applying<'a> {
                     "place_off"
                 }
                 (_, _) if shop.category == "unsorted" => "unsorted",
-                (_, Some(Word::Ask)) => "category_ask",
-                (_, Some(Word::Yes | Word::No) | None) => "category_off",
+                (_, Some(TermAnswer::Ask)) => "category_ask",
+                (_, Some(TermAnswer::Yes | TermAnswer::No) | None) => "category_off",
             };
             (reason, term)
         });
         let all = gates.chain(matched);
-        let object =
-            |(reason, term)| Objection { check: Check::List, reason, term, leaves_minor: None };
+        let object = |(reason, term)| TermViolation {
+            check: CheckStage::List,
+            reason,
+            term,
+            leaves_minor: None,
+        };
         all.map(object).collect()
     }
 }
@@ -414,9 +439,9 @@ fn matched<'a>(person: &'a PersonBook, shop: &Shop) -> Option<&'a Term> {
         return nearest;
     }
     let strictness = |term: &&Term| match term.answer {
-        Some(Word::No) => 2,
-        Some(Word::Ask) => 1,
-        Some(Word::Yes) | None => 0,
+        Some(TermAnswer::No) => 2,
+        Some(TermAnswer::Ask) => 1,
+        Some(TermAnswer::Yes) | None => 0,
     };
     let is_also = |term: &&Term| match &term.on {
         Scope::Narrow(Narrow::Category(category)) => shop.also.contains(&category.as_str()),
@@ -447,15 +472,15 @@ fn rank(narrow: &Narrow, shop: &Shop) -> Option<(usize, usize)> {
     }
 }
 
-fn is_same_period(per: Per, then: Date, now: Date) -> bool {
+fn is_same_period(per: LimitPeriod, then: Date, now: Date) -> bool {
     match per {
-        Per::Purchase => false,
-        Per::Day => then == now,
-        Per::Week => {
+        LimitPeriod::Purchase => false,
+        LimitPeriod::Day => then == now,
+        LimitPeriod::Week => {
             then.iso_week_date().first_of_week().ok() == now.iso_week_date().first_of_week().ok()
         }
-        Per::Month => then.first_of_month() == now.first_of_month(),
-        Per::Agreement => true,
+        LimitPeriod::Month => then.first_of_month() == now.first_of_month(),
+        LimitPeriod::Agreement => true,
     }
 }
 
@@ -465,7 +490,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        books::{Claim, Promise},
+        books::{AuthorisationApproval, Presentment},
         programme::{OwnBlock, Programme},
         shops,
     };
@@ -477,8 +502,8 @@ mod tests {
         Books::open(&Programme::read(text).unwrap()).unwrap()
     }
 
-    fn ask(person: usize, shop: &'static Shop, amount_minor: i64) -> Question {
-        Question {
+    fn ask(person: usize, shop: &'static Shop, amount_minor: i64) -> AuthorisationRequest {
+        AuthorisationRequest {
             number: 99,
             person: Some(person),
             card: CardState::Active,
@@ -492,19 +517,19 @@ mod tests {
     }
 
     /// At a till that takes no part.
-    fn whole(person: usize, shop: &'static Shop, amount_minor: i64) -> Question {
-        Question { is_amount_controllable: false, ..ask(person, shop, amount_minor) }
+    fn whole(person: usize, shop: &'static Shop, amount_minor: i64) -> AuthorisationRequest {
+        AuthorisationRequest { is_amount_controllable: false, ..ask(person, shop, amount_minor) }
     }
 
     impl Books {
         /// What is answered to a question of something that is bought as it is asked.
-        fn verdict(&self, question: &Question, at: i64) -> Verdict {
-            self.judge(&Question { bought_at: at, ..question.clone() }, at)
+        fn verdict(&self, request: &AuthorisationRequest, at: i64) -> ExpectedDecision {
+            self.decide(&AuthorisationRequest { bought_at: at, ..request.clone() }, at)
         }
     }
 
-    fn no(reason: &'static str) -> Verdict {
-        Verdict::Decline(BTreeSet::from([reason]))
+    fn no(reason: &'static str) -> ExpectedDecision {
+        ExpectedDecision::Decline(BTreeSet::from([reason]))
     }
 
     #[test]
@@ -517,14 +542,17 @@ mod tests {
         let books = demo();
         assert_eq!(
             books.verdict(&ask(0, &shops::PETROL_STATIONS[0], 10_00), NOON),
-            Verdict::Approve
+            ExpectedDecision::Approve
         );
         assert_eq!(
             books.verdict(&ask(0, &shops::PETROL_STATIONS[0], 10_01), NOON),
             no("over_purchase")
         );
         assert_eq!(books.verdict(&ask(0, &shops::PHONE_SHOPS[0], 79_00), NOON), no("category_ask"));
-        assert_eq!(books.verdict(&ask(1, &shops::THEORY_TEST, 11_50), NOON), Verdict::Approve);
+        assert_eq!(
+            books.verdict(&ask(1, &shops::THEORY_TEST, 11_50), NOON),
+            ExpectedDecision::Approve
+        );
         assert_eq!(books.verdict(&ask(1, &shops::COURSE, 11_50), NOON), no("category_ask"));
     }
 
@@ -539,14 +567,14 @@ mod tests {
         let text = include_str!("../../merchant-rules/demo.toml");
         let text = text.replacen("[programme]", "[programme]\nexchange_margin_percent = 10", 1);
         let mut books = Books::open(&Programme::read(&text).unwrap()).unwrap();
-        books.price_abroad(99);
+        books.mark_foreign(99);
         // Ana has 45.00, and here nothing but money decides.
         books.people[2].terms = Arc::default();
         let bus = |amount| ask(2, &shops::BUS, amount);
         books.hold(99, 2, &shops::BUS, 27_00, NOON);
         assert_eq!(books.people[2].pots[0].held_minor, 29_70);
-        assert_eq!(books.verdict(&bus(18_01), NOON), Verdict::Part(18_00));
-        assert_eq!(books.verdict(&bus(18_00), NOON), Verdict::Approve);
+        assert_eq!(books.verdict(&bus(18_01), NOON), ExpectedDecision::Part(18_00));
+        assert_eq!(books.verdict(&bus(18_00), NOON), ExpectedDecision::Approve);
     }
 
     #[test]
@@ -555,9 +583,9 @@ mod tests {
         books.hold(1, 1, &shops::SUPERMARKETS[0], 22_00, NOON);
         let again = whole(1, &shops::SUPERMARKETS[1], 21_00);
         assert_eq!(books.verdict(&again, NOON + 60), no("over_period"));
-        assert_eq!(books.verdict(&again, NOON + 86_400), Verdict::Approve, "the next day");
+        assert_eq!(books.verdict(&again, NOON + 86_400), ExpectedDecision::Approve, "the next day");
         books.lower(1, 0);
-        assert_eq!(books.verdict(&again, NOON + 60), Verdict::Approve);
+        assert_eq!(books.verdict(&again, NOON + 60), ExpectedDecision::Approve);
     }
 
     #[test]
@@ -565,7 +593,7 @@ mod tests {
         let mut books = demo();
         books.hold(1, 0, &shops::CASH_MACHINE, 15_00, NOON - 86_400);
         let cash = ask(0, &shops::CASH_MACHINE, 20_00);
-        assert_eq!(books.verdict(&cash, NOON), Verdict::Approve);
+        assert_eq!(books.verdict(&cash, NOON), ExpectedDecision::Approve);
         assert_eq!(books.verdict(&cash, NOON - 3600 * 13), no("over_period"), "Sunday 23:00");
     }
 
@@ -578,7 +606,7 @@ mod tests {
         assert_eq!(books.verdict(&ask(2, &shops::CAFES[1], 3_00), NOON), no("too_many"));
         assert_eq!(books.verdict(&whole(2, &shops::CHEMISTS[0], 26_01), NOON), no("over_period"));
         let part = books.verdict(&ask(2, &shops::CHEMISTS[0], 26_01), NOON);
-        assert_eq!(part, Verdict::Part(26_00));
+        assert_eq!(part, ExpectedDecision::Part(26_00));
         assert_eq!(books.verdict(&ask(2, &shops::BOOKS_ONLINE, 1_00), NOON), no("online_off"));
         let late = NOON + 11 * 3600;
         assert_eq!(books.verdict(&ask(2, &shops::CHEMISTS[0], 1_00), late), no("hours"));
@@ -590,11 +618,11 @@ mod tests {
         books.hold(1, 1, &shops::FURNITURE, 60_00, NOON);
         assert_eq!(
             books.verdict(&ask(1, &shops::SHOE_SHOPS[0], 38_00), NOON),
-            Verdict::Part(20_00)
+            ExpectedDecision::Part(20_00)
         );
         assert_eq!(
             books.verdict(&ask(1, &shops::SHOE_SHOPS[0], 61_00), NOON),
-            Verdict::Part(20_00)
+            ExpectedDecision::Part(20_00)
         );
         let shoes = whole(1, &shops::SHOE_SHOPS[0], 61_00);
         assert_eq!(books.verdict(&shoes, NOON), no("over_purchase"));
@@ -610,24 +638,25 @@ mod tests {
         let cafe = (2, &shops::CAFES[0]);
         for number in 1..=3 {
             books.hold(number, 2, &shops::CAFES[0], 9_00, NOON);
-            books.capture(number, cafe, Claim::of(9_00), When::at_once(NOON));
+            books.capture(number, cafe, Presentment::of(9_00), PurchaseTimes::at_once(NOON));
         }
         let chemist = |amount| whole(2, &shops::CHEMISTS[0], amount);
         assert_eq!(books.verdict(&chemist(8_01), NOON), no("over_period"), "35.00 a day");
-        books.refund(1, cafe, Claim::of(9_00), When::at_once(NOON));
-        assert_eq!(books.verdict(&chemist(17_00), NOON), Verdict::Approve);
+        books.refund(1, cafe, Presentment::of(9_00), PurchaseTimes::at_once(NOON));
+        assert_eq!(books.verdict(&chemist(17_00), NOON), ExpectedDecision::Approve);
         assert_eq!(books.verdict(&chemist(17_01), NOON), no("over_period"));
         assert_eq!(books.verdict(&ask(2, &shops::CAFES[0], 1_00), NOON), no("too_many"));
         let tomorrow = NOON + 86_400;
-        books.refund(2, cafe, Claim::of(9_00), When::at_once(tomorrow));
-        assert_eq!(books.verdict(&chemist(35_00), tomorrow), Verdict::Approve);
+        books.refund(2, cafe, Presentment::of(9_00), PurchaseTimes::at_once(tomorrow));
+        assert_eq!(books.verdict(&chemist(35_00), tomorrow), ExpectedDecision::Approve);
         assert_eq!(books.verdict(&chemist(35_01), tomorrow), no("over_period"), "of yesterday");
     }
 
     #[test]
     fn a_purchase_counts_on_its_own_day_if_it_is_told_within_a_week() {
         let books = demo();
-        let day = |bought: i64| books.day(When { heard: NOON, bought }).to_string();
+        let day =
+            |bought_at: i64| books.day(PurchaseTimes { received_at: NOON, bought_at }).to_string();
         let week = 7 * 86_400;
         assert_eq!(day(NOON), "2026-11-23");
         assert_eq!(day(NOON - 86_400), "2026-11-22");
@@ -636,29 +665,35 @@ mod tests {
         assert_eq!(day(NOON + 1), "2026-11-23", "it is still to come");
         let mut books = demo();
         books.hold(1, 1, &shops::SUPERMARKETS[0], 22_00, NOON - 86_400);
-        let late =
-            Question { bought_at: NOON - 86_400, ..whole(1, &shops::SUPERMARKETS[1], 21_00) };
-        assert_eq!(books.judge(&late, NOON), no("over_period"));
+        let late = AuthorisationRequest {
+            bought_at: NOON - 86_400,
+            ..whole(1, &shops::SUPERMARKETS[1], 21_00)
+        };
+        assert_eq!(books.decide(&late, NOON), no("over_period"));
     }
 
     #[test]
     fn a_machines_own_fee_is_no_cash() {
         let books = demo();
         let cash = |amount, fee_minor| {
-            books.verdict(&Question { fee_minor, ..whole(0, &shops::CASH_MACHINE, amount) }, NOON)
+            books.verdict(
+                &AuthorisationRequest { fee_minor, ..whole(0, &shops::CASH_MACHINE, amount) },
+                NOON,
+            )
         };
-        assert_eq!(cash(21_75, 1_75), Verdict::Approve);
+        assert_eq!(cash(21_75, 1_75), ExpectedDecision::Approve);
         assert_eq!(cash(21_76, 1_75), no("over_period"));
         assert_eq!(cash(20_01, 0), no("over_period"));
         let mut books = demo();
         books.people[0].is_partial_agreed = true;
         let part = |books: &Books, amount| {
-            let question = Question { fee_minor: 1_75, ..ask(0, &shops::CASH_MACHINE, amount) };
-            books.verdict(&question, NOON)
+            let request =
+                AuthorisationRequest { fee_minor: 1_75, ..ask(0, &shops::CASH_MACHINE, amount) };
+            books.verdict(&request, NOON)
         };
-        assert_eq!(part(&books, 31_75), Verdict::Part(21_75));
+        assert_eq!(part(&books, 31_75), ExpectedDecision::Part(21_75));
         books.hold(1, 0, &shops::CASH_MACHINE, 19_99, NOON);
-        assert_eq!(part(&books, 31_75), Verdict::Part(1_76));
+        assert_eq!(part(&books, 31_75), ExpectedDecision::Part(1_76));
         books.hold(2, 0, &shops::CASH_MACHINE, 1, NOON);
         assert_eq!(part(&books, 31_75), no("over_period"), "a fee for nothing");
     }
@@ -670,33 +705,49 @@ mod tests {
         let mut books = changed("exchange_margin_percent = 10", "");
         books.people[2].terms = Arc::new(vec![Term {
             on: Scope::Narrow(Narrow::Code("4812".to_owned())),
-            answer: Some(Word::No),
+            answer: Some(TermAnswer::No),
             limits: Vec::new(),
             hours: None,
             own_block: None,
         }]);
         assert_eq!(books.verdict(&whole(2, &shops::PHONE_SHOPS[0], 1_00), NOON), no("place_off"));
         books.allowed = changed("", text).allowed;
-        let shop = |number, shop, amount_minor| Question { number, ..whole(2, shop, amount_minor) };
+        let shop = |number, shop, amount_minor| AuthorisationRequest {
+            number,
+            ..whole(2, shop, amount_minor)
+        };
         let here = |number, amount| shop(number, &shops::PHONE_SHOPS[0], amount);
         let there = |number, amount| shop(number, &shops::PHONE_SHOPS[1], amount);
-        let off = |also: &'static str| Verdict::Decline(BTreeSet::from(["place_off", also]));
-        let abroad = Question { is_foreign: true, ..here(1, 33_00) };
-        assert_eq!(books.verdict(&abroad, NOON), Verdict::Approve);
-        let dearer = Question { amount_minor: 33_01, ..abroad };
+        let off =
+            |also: &'static str| ExpectedDecision::Decline(BTreeSet::from(["place_off", also]));
+        let abroad = AuthorisationRequest { is_foreign: true, ..here(1, 33_00) };
+        assert_eq!(books.verdict(&abroad, NOON), ExpectedDecision::Approve);
+        let dearer = AuthorisationRequest { amount_minor: 33_01, ..abroad };
         assert_eq!(books.verdict(&dearer, NOON), off("ok_small"));
         assert_eq!(books.verdict(&here(1, 30_01), NOON), off("ok_small"));
-        let (whose, when) = ((2, &shops::PHONE_SHOPS[0]), When::at_once(NOON));
-        let promise = |amount_minor| Promise { question: 0, amount_minor, allowed: Some(0) };
-        books.approve(1, whose, promise(20_00), when);
-        assert_eq!(books.verdict(&here(1, 10_00), NOON), Verdict::Approve, "more of the same");
-        assert_eq!(books.verdict(&here(2, 10_00), NOON), Verdict::Approve);
+        let (whose, when) = ((2, &shops::PHONE_SHOPS[0]), PurchaseTimes::at_once(NOON));
+        let approval = |amount_minor| AuthorisationApproval {
+            request_number: 0,
+            amount_minor,
+            allowed: Some(0),
+        };
+        books.approve(1, whose, approval(20_00), when);
+        assert_eq!(
+            books.verdict(&here(1, 10_00), NOON),
+            ExpectedDecision::Approve,
+            "more of the same"
+        );
+        assert_eq!(books.verdict(&here(2, 10_00), NOON), ExpectedDecision::Approve);
         assert_eq!(books.verdict(&here(2, 10_01), NOON), off("ok_held"));
         assert_eq!(books.verdict(&there(2, 1_00), NOON), off("ok_held"));
-        books.approve(2, whose, promise(10_00), when);
+        books.approve(2, whose, approval(10_00), when);
         books.lower(1, 0);
-        assert_eq!(books.verdict(&here(3, 20_00), NOON), Verdict::Approve, "one was given up");
-        books.capture(2, whose, Claim::of(10_00), when);
+        assert_eq!(
+            books.verdict(&here(3, 20_00), NOON),
+            ExpectedDecision::Approve,
+            "one was given up"
+        );
+        books.capture(2, whose, Presentment::of(10_00), when);
         assert_eq!(books.verdict(&here(3, 1_00), NOON), off("ok_used"));
     }
 
@@ -722,10 +773,10 @@ mod tests {
             (Expired, "expired"),
             (Unknown, "unknown_card"),
         ] {
-            let question = Question { card, ..ask(0, &shops::NEWSAGENTS[0], 1_00) };
-            assert_eq!(books.verdict(&question, NOON), no(reason));
+            let request = AuthorisationRequest { card, ..ask(0, &shops::NEWSAGENTS[0], 1_00) };
+            assert_eq!(books.verdict(&request, NOON), no(reason));
         }
-        let check = Question { card: Active, ..ask(0, &shops::STREAMING, 0) };
+        let check = AuthorisationRequest { card: Active, ..ask(0, &shops::STREAMING, 0) };
         books.is_paused = true;
         assert_eq!(books.verdict(&check, NOON), no("paused"));
         books.people[0].is_ended = true;
@@ -741,11 +792,11 @@ mod tests {
         let home = changed("home_countries = [\"JE\", \"PT\"]", "");
         let far = changed("unknown_country = \"abroad\"", "");
         for (country, at_home, far_away) in [
-            ("GB", Verdict::Approve, Verdict::Approve),
-            ("PT", Verdict::Approve, no("abroad_off")),
+            ("GB", ExpectedDecision::Approve, ExpectedDecision::Approve),
+            ("PT", ExpectedDecision::Approve, no("abroad_off")),
             ("FR", no("abroad_off"), no("abroad_off")),
-            ("", Verdict::Approve, no("abroad_off")),
-            ("GBR", Verdict::Approve, no("abroad_off")),
+            ("", ExpectedDecision::Approve, no("abroad_off")),
+            ("GBR", ExpectedDecision::Approve, no("abroad_off")),
         ] {
             assert_eq!(verdict(&home, country), at_home, "{country}");
             assert_eq!(verdict(&far, country), far_away, "{country}");
@@ -762,23 +813,25 @@ mod tests {
         let mut terms = (*books.people[2].terms).clone();
         terms.push(Term {
             on: Scope::Narrow(Narrow::Category("hobbies".to_owned())),
-            answer: Some(Word::No),
+            answer: Some(TermAnswer::No),
             limits: Vec::new(),
             hours: None,
             own_block: None,
         });
         books.people[2].terms = Arc::new(terms);
-        let off = |also: &'static str| Verdict::Decline(BTreeSet::from(["category_off", also]));
-        let gift = |number, amount| Question { number, ..ask(2, &shops::GIFT_SHOP, amount) };
+        let off =
+            |also: &'static str| ExpectedDecision::Decline(BTreeSet::from(["category_off", also]));
+        let gift =
+            |number, amount| AuthorisationRequest { number, ..ask(2, &shops::GIFT_SHOP, amount) };
         assert_eq!(books.verdict(&gift(1, 9_00), NOON - 4000), no("category_off"));
         assert_eq!(books.verdict(&gift(1, 9_01), NOON), off("ok_small"));
         assert_eq!(books.verdict(&gift(1, 9_00), NOON + 3600), off("ok_over"));
-        assert_eq!(books.verdict(&gift(1, 9_00), NOON), Verdict::Approve);
-        let allowed = books.allowed_for(&gift(1, 9_00), NOON);
-        let promise = Promise { question: 0, amount_minor: 9_00, allowed };
-        let (whose, when) = ((2, &shops::GIFT_SHOP), When::at_once(NOON));
-        books.approve(1, whose, promise, when);
-        books.capture(1, whose, Claim::of(9_00), when);
+        assert_eq!(books.verdict(&gift(1, 9_00), NOON), ExpectedDecision::Approve);
+        let allowed = books.permission_for(&gift(1, 9_00), NOON);
+        let approval = AuthorisationApproval { request_number: 0, amount_minor: 9_00, allowed };
+        let (whose, when) = ((2, &shops::GIFT_SHOP), PurchaseTimes::at_once(NOON));
+        books.approve(1, whose, approval, when);
+        books.capture(1, whose, Presentment::of(9_00), when);
         assert_eq!(books.verdict(&gift(2, 1_00), NOON), off("ok_used"));
         let mut own = (*books.people[2].terms).clone();
         own.last_mut().unwrap().own_block = Some(OwnBlock { cooling_days: 1 });
@@ -797,7 +850,7 @@ mod tests {
             pot.never = Arc::default();
         }
         assert_eq!(books.verdict(&ask(0, casino, 5_00), NOON), no("category_off"), "as agreed");
-        assert_eq!(books.verdict(&ask(0, &shops::HOTEL, 5_00), NOON), Verdict::Approve);
+        assert_eq!(books.verdict(&ask(0, &shops::HOTEL, 5_00), NOON), ExpectedDecision::Approve);
     }
 
     #[test]
@@ -814,19 +867,21 @@ mod tests {
     fn money_that_is_still_to_come_is_not_there_yet() {
         let mut books = demo();
         let release = crate::programme::Release {
-            at_once: crate::programme::Minor(0),
-            amount: crate::programme::Minor(10_00),
-            every: crate::programme::Every::Day,
+            at_once: crate::programme::MinorUnits(0),
+            amount: crate::programme::MinorUnits(10_00),
+            every: crate::programme::ReleaseInterval::Day,
             from: crate::stories::STORY_DAY,
         };
         let ana = &mut books.people[2];
         ana.terms = Arc::default();
         ana.pots[0].release = Some(Arc::new(release));
-        let bus =
-            |amount| Question { is_amount_controllable: false, ..ask(2, &shops::BUS, amount) };
-        assert_eq!(books.verdict(&bus(10_00), NOON), Verdict::Approve);
+        let bus = |amount| AuthorisationRequest {
+            is_amount_controllable: false,
+            ..ask(2, &shops::BUS, amount)
+        };
+        assert_eq!(books.verdict(&bus(10_00), NOON), ExpectedDecision::Approve);
         assert_eq!(books.verdict(&bus(10_01), NOON), no("not_yet"));
-        assert_eq!(books.verdict(&bus(45_00), NOON + 4 * 86_400), Verdict::Approve);
+        assert_eq!(books.verdict(&bus(45_00), NOON + 4 * 86_400), ExpectedDecision::Approve);
         assert_eq!(books.verdict(&bus(45_01), NOON + 4 * 86_400), no("no_money"));
     }
 }

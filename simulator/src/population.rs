@@ -33,7 +33,7 @@ fn copy(original: &Value, number: usize, fill: i64) -> anyhow::Result<Value> {
     for pot in list(&mut copy, "pot") {
         for load in list(pot, "loads") {
             let amount = load.get_mut("amount").context("a load without its amount")?;
-            *amount = Value::String(times(amount.as_str().unwrap_or_default(), fill)?);
+            *amount = Value::String(multiply_amount(amount.as_str().unwrap_or_default(), fill)?);
         }
     }
     Ok(copy)
@@ -49,7 +49,7 @@ fn rename(table: &mut Value, key: &str, suffix: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn times(amount: &str, fill: i64) -> anyhow::Result<String> {
+fn multiply_amount(amount: &str, fill: i64) -> anyhow::Result<String> {
     let minor: i64 = amount.replacen('.', "", 1).parse().context("a load is no amount")?;
     let minor = minor.checked_mul(fill).context("that is too much money")?;
     Ok(format!("{}.{:02}", minor / 100, minor % 100))

@@ -13,7 +13,7 @@ use crate::{currency, differences::Differences};
 
 /// A point in time, and how the people of the story would say it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Moment {
+pub struct StoryTime {
     /// Unix seconds.
     pub unix: i64,
     /// The local day: "Monday 23 November".
@@ -25,7 +25,7 @@ pub struct Moment {
 /// What a message was about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum MessageKind {
     Purchase,
     PurchaseAsked,
     Raised,
@@ -51,14 +51,14 @@ pub enum Kind {
     Unfrozen,
 }
 
-impl Kind {
+impl MessageKind {
     /// Whether the message was a question that needs a decision.
     pub fn is_question(self) -> bool {
         matches!(self, Self::Purchase | Self::PurchaseAsked | Self::Raised)
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for MessageKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Purchase => "purchase",
@@ -89,7 +89,7 @@ impl fmt::Display for Kind {
 /// What the gateway said to one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
+pub enum ResponseOutcome {
     Approved,
     /// Less than was asked: this much.
     Partial(i64),
@@ -100,8 +100,8 @@ pub enum Answer {
     Unusable,
 }
 
-impl Answer {
-    fn word(self) -> &'static str {
+impl ResponseOutcome {
+    fn label(self) -> &'static str {
         match self {
             Self::Approved => "approved",
             Self::Partial(_) => "partial",
@@ -112,16 +112,16 @@ impl Answer {
     }
 }
 
-impl fmt::Display for Answer {
+impl fmt::Display for ResponseOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
+        f.pad(self.label())
     }
 }
 
 /// One message and its answer.
 #[derive(Debug, Clone, Serialize)]
-pub struct Step {
-    pub at: Moment,
+pub struct PlayStep {
+    pub at: StoryTime,
     pub story: &'static str,
     /// The person's id; empty for a card that nobody knows.
     pub person: String,
@@ -130,8 +130,8 @@ pub struct Step {
     pub amount_minor: i64,
     /// ISO 4217, upper case.
     pub currency: String,
-    pub kind: Kind,
-    pub answer: Answer,
+    pub kind: MessageKind,
+    pub answer: ResponseOutcome,
     /// The gateway's code for a purchase that was not paid.
     pub reason: Option<String>,
     /// The gateway's own name of its decision.
@@ -148,17 +148,17 @@ pub struct Step {
 
 /// An expectation that was not met.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Broken {
+pub struct BrokenExpectation {
     /// The step it belongs to, counted from 1; none for balances.
     pub step: Option<usize>,
     pub what: String,
 }
 
 #[derive(Debug)]
-pub struct Report {
+pub struct SimulationReport {
     pub seed: u64,
     pub steps: usize,
-    pub broken: Vec<Broken>,
+    pub broken: Vec<BrokenExpectation>,
     /// How many balances were compared; none until they were.
     pub balances_compared: Option<usize>,
     /// Questions that the agreement says yes to, and that there is money for.
@@ -178,7 +178,7 @@ pub struct Report {
     /// What was taken for granted, of the file and of the programme.
     pub notes: Vec<String>,
     /// Broken expectations beyond those that are listed.
-    more_broken: usize,
+    broken_not_listed: usize,
     /// How often messages went which odd way.
     disturbances: BTreeMap<&'static str, usize>,
     answers: BTreeMap<&'static str, usize>,
@@ -202,11 +202,11 @@ pub struct Latency {
 }
 
 /// The most broken expectations that are listed one by one.
-const LISTED_MOST: usize = 200;
+const MAX_LISTED: usize = 200;
 /// A minute: longer than any message waits for its answer.
-const LONGEST_US: u64 = 60_000_000;
+const MAX_LATENCY_US: u64 = 60_000_000;
 
-impl Report {
+impl SimulationReport {
     pub(crate) fn new(seed: u64, deadline: Duration) -> anyhow::Result<Self> {
         Ok(Self {
             seed,
@@ -221,32 +221,32 @@ impl Report {
             skipped: 0,
             left_out: Vec::new(),
             notes: Vec::new(),
-            more_broken: 0,
+            broken_not_listed: 0,
             disturbances: BTreeMap::new(),
             answers: BTreeMap::new(),
             reasons: BTreeMap::new(),
             deadline,
-            questions: Histogram::new_with_max(LONGEST_US, 3)?,
-            events: Histogram::new_with_max(LONGEST_US, 3)?,
+            questions: Histogram::new_with_max(MAX_LATENCY_US, 3)?,
+            events: Histogram::new_with_max(MAX_LATENCY_US, 3)?,
         })
     }
 
-    pub(crate) fn add(&mut self, step: &Step) {
+    pub(crate) fn add(&mut self, step: &PlayStep) {
         self.count(step.kind, step.answer, step.reason.as_deref(), step.latency);
     }
 
     /// Counts one message and its answer.
     pub(crate) fn count(
         &mut self,
-        kind: Kind,
-        answer: Answer,
+        kind: MessageKind,
+        answer: ResponseOutcome,
         reason: Option<&str>,
         latency: Duration,
     ) {
         self.steps += 1;
         let latency = microseconds(latency);
         if kind.is_question() {
-            *self.answers.entry(answer.word()).or_default() += 1;
+            *self.answers.entry(answer.label()).or_default() += 1;
             if let Some(reason) = reason {
                 *self.reasons.entry(reason.to_owned()).or_default() += 1;
             }
@@ -268,20 +268,20 @@ impl Report {
     }
 
     /// Notes a broken expectation of the step that was added last.
-    pub(crate) fn break_step(&mut self, what: String) {
-        self.push(Broken { step: Some(self.steps), what });
+    pub(crate) fn fail_step(&mut self, what: String) {
+        self.push(BrokenExpectation { step: Some(self.steps), what });
     }
 
     /// Notes a broken expectation that belongs to no step.
-    pub fn break_play(&mut self, what: String) {
-        self.push(Broken { step: None, what });
+    pub fn fail_run(&mut self, what: String) {
+        self.push(BrokenExpectation { step: None, what });
     }
 
-    fn push(&mut self, broken: Broken) {
-        if self.broken.len() < LISTED_MOST {
+    fn push(&mut self, broken: BrokenExpectation) {
+        if self.broken.len() < MAX_LISTED {
             self.broken.push(broken);
         } else {
-            self.more_broken += 1;
+            self.broken_not_listed += 1;
         }
     }
 
@@ -335,7 +335,7 @@ impl Report {
             "event_latency": self.event_latency(),
             "balances_compared": self.balances_compared,
             "broken": self.broken,
-            "broken_not_listed": self.more_broken,
+            "broken_not_listed": self.broken_not_listed,
             "ok": self.is_clean(),
         })
     }
@@ -377,7 +377,7 @@ impl Report {
             let _ = writeln!(text, "  {note}");
         }
         if self.skipped > 0 {
-            let rows = counted(self.skipped, "row");
+            let rows = count_with_noun(self.skipped, "row");
             let _ = writeln!(text, "\n{rows} could not be read and were left out");
         }
         for kind in &self.left_out {
@@ -408,7 +408,7 @@ impl Report {
         if self.broken.is_empty() {
             text.push_str("Every expectation was met.\n");
         } else {
-            let count = self.broken.len() + self.more_broken;
+            let count = self.broken.len() + self.broken_not_listed;
             let _ = writeln!(text, "\n{count} broken expectations");
             for broken in &self.broken {
                 let step = broken.step.map_or("balances".to_owned(), |step| format!("step {step}"));
@@ -457,17 +457,18 @@ pub fn money(amount_minor: i64, currency: &str) -> String {
 }
 
 /// "1 row", "2 rows".
-pub(crate) fn counted(count: usize, what: &str) -> String {
+pub(crate) fn count_with_noun(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for PlayStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let answer = match self.answer {
-            Answer::Partial(part) => format!("approved {}", money(part, &self.currency)),
-            Answer::Approved | Answer::NotPaid | Answer::Stored | Answer::Unusable => {
-                self.answer.to_string()
-            }
+            ResponseOutcome::Partial(part) => format!("approved {}", money(part, &self.currency)),
+            ResponseOutcome::Approved
+            | ResponseOutcome::NotPaid
+            | ResponseOutcome::Stored
+            | ResponseOutcome::Unusable => self.answer.to_string(),
         };
         write!(
             f,
@@ -492,7 +493,7 @@ mod tests {
 
     #[test]
     fn latencies_are_told_as_they_were() {
-        let mut report = Report::new(1, Duration::from_secs(2)).unwrap();
+        let mut report = SimulationReport::new(1, Duration::from_secs(2)).unwrap();
         report.questions.saturating_record(5_000);
         report.questions.saturating_record(7_000);
         let latency = report.question_latency();

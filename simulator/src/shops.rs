@@ -19,24 +19,24 @@ pub(crate) struct Shop {
     pub(crate) country: &'static str,
     /// The network's own name of it; empty when the network tells none.
     pub(crate) network_id: &'static str,
-    pub(crate) till: Till,
+    pub(crate) channel: PurchaseChannel,
 }
 
 impl Shop {
     /// Whether it is of that kind, by its code or beside it.
-    pub(crate) fn is_of(&self, category: &str) -> bool {
+    pub(crate) fn is_in_category(&self, category: &str) -> bool {
         self.category == category || self.also.contains(&category)
     }
 }
 
 /// Stands for a network's name that is made from the descriptor.
-const OF_ITS_OWN: &str = "*";
+const DERIVED_NETWORK_ID: &str = "*";
 
 /// What messages tell as the network's own name of the shop.
 pub(crate) fn network_id(shop: &Shop) -> Option<String> {
     match shop.network_id {
         "" => None,
-        OF_ITS_OWN => Some(digits(shop.descriptor)),
+        DERIVED_NETWORK_ID => Some(digits(shop.descriptor)),
         given => Some(given.to_owned()),
     }
 }
@@ -51,7 +51,7 @@ pub(crate) fn digits(text: &str) -> String {
 
 /// Where the card was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Till {
+pub(crate) enum PurchaseChannel {
     Counter,
     CashMachine,
     Online,
@@ -64,13 +64,14 @@ const fn shop(
     slug: &'static str,
     category: &'static str,
 ) -> Shop {
-    let (city, country, network_id, till) = ("LONDON", "GB", OF_ITS_OWN, Till::Counter);
+    let (city, country, network_id, channel) =
+        ("LONDON", "GB", DERIVED_NETWORK_ID, PurchaseChannel::Counter);
     let also = &[];
-    Shop { name, descriptor, code, slug, category, also, city, country, network_id, till }
+    Shop { name, descriptor, code, slug, category, also, city, country, network_id, channel }
 }
 
 const fn online(shop: Shop) -> Shop {
-    Shop { till: Till::Online, ..shop }
+    Shop { channel: PurchaseChannel::Online, ..shop }
 }
 
 pub(crate) static NEWSAGENTS: [Shop; 3] = [
@@ -209,7 +210,7 @@ pub(crate) static PETROL_PUMP: Shop =
 pub(crate) static HOTEL: Shop =
     shop("Station Hotel", "STATION HOTEL", "7011", "hotels_motels_and_resorts", "hotels");
 pub(crate) static CASH_MACHINE: Shop = Shop {
-    till: Till::CashMachine,
+    channel: PurchaseChannel::CashMachine,
     ..shop("Cash machine", "ATM BOW ROAD", "6011", "automated_cash_disburse", "cash")
 };
 pub(crate) static NEXT_DOOR: Shop = Shop {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
-use simulator::{Answer, Kind, Outcome, Play, SignIn, Step};
+use simulator::{MessageKind, PlayConfig, PlayOutcome, PlayStep, ResponseOutcome, SignIn};
 use tokio::sync::mpsc;
 
 use crate::app::gateway::{App, AppSettings};
@@ -15,8 +15,8 @@ use crate::finance::seal;
 use crate::operations::balances::Balances;
 use crate::operations::explain::{Explanation, explain};
 use crate::operations::verify;
-use crate::platform::clock::{Clock, Hand};
-use crate::platform::config::KeyPlace;
+use crate::platform::clock::{Clock, ClockControl};
+use crate::platform::config::KeySource;
 use crate::programme::apply::apply;
 use crate::programme::rules;
 
@@ -34,27 +34,27 @@ pub struct DemoSettings {
     /// A database with nothing in it; none makes a fresh SQLite file in the temporary folder.
     pub database_url: Option<String>,
     /// Where the key is that secrets are sealed with; none for the usual place.
-    pub key: Option<KeyPlace>,
+    pub key: Option<KeySource>,
     pub seed: u64,
 }
 
 /// What came of it.
 #[derive(Debug)]
-pub struct Demo {
+pub struct DemoRun {
     pub app: App,
     pub database_url: String,
     /// Whether every answer, every balance and the ledger were right.
     pub is_clean: bool,
 }
 
-/// Plays the demo, handing each line of its story to `tell`.
-pub async fn run(settings: DemoSettings, mut tell: impl FnMut(String)) -> anyhow::Result<Demo> {
+/// Plays the demo, handing each line of its story to `print`.
+pub async fn run(settings: DemoSettings, mut print: impl FnMut(String)) -> anyhow::Result<DemoRun> {
     let database_url = match settings.database_url {
         Some(url) => url,
         None => fresh_file()?,
     };
     let start: Timestamp = SET_UP_AT.parse().context("the demo's first day")?;
-    let (clock, hand) = Clock::story(start);
+    let (clock, clock_control) = Clock::manual(start);
     let address = settings.listen;
     let mut running = AppSettings::new(address, database_url.as_str().into(), clock);
     running.key = settings.key.unwrap_or(running.key);
@@ -63,26 +63,26 @@ pub async fn run(settings: DemoSettings, mut tell: impl FnMut(String)) -> anyhow
     apply(app.store(), app.ids(), app.clock().now(), PROGRAMME, rules).await?;
     app.directory().refresh(app.clock().now()).await?;
 
-    tell(format!("seed {}, database {database_url}", settings.seed));
-    tell(format!("gateway http://{}, three people, one card company\n", app.address()));
-    let mut outcome = play(&app, hand, settings.seed, &mut tell).await?;
+    print(format!("seed {}, database {database_url}", settings.seed));
+    print(format!("gateway http://{}, three people, one card company\n", app.address()));
+    let mut outcome = play(&app, clock_control, settings.seed, &mut print).await?;
     let balances = Balances::read(app.store(), app.directory()).await?;
     outcome.compare_balances(&balances.to_json().to_string())?;
-    tell(format!("\n{balances}"));
-    tell(outcome.report().to_text());
-    let is_proved = prove(&app, &mut tell).await?;
-    let is_clean = is_proved && outcome.report().is_clean();
-    Ok(Demo { app, database_url, is_clean })
+    print(format!("\n{balances}"));
+    print(outcome.report().to_text());
+    let is_verified = prove(&app, &mut print).await?;
+    let is_clean = is_verified && outcome.report().is_clean();
+    Ok(DemoRun { app, database_url, is_clean })
 }
 
 /// Lets the simulator play, and tells every step as it happens.
 async fn play(
     app: &App,
-    hand: Hand,
+    clock_control: ClockControl,
     seed: u64,
-    tell: &mut impl FnMut(String),
-) -> anyhow::Result<Outcome> {
-    let play = Play {
+    print: &mut impl FnMut(String),
+) -> anyhow::Result<PlayOutcome> {
+    let play = PlayConfig {
         gateway: format!("http://{}", app.address()),
         programme: PROGRAMME.to_owned(),
         seed,
@@ -90,29 +90,29 @@ async fn play(
     };
     let set_time = Box::new(move |unix: i64| {
         if let Ok(at) = Timestamp::from_second(unix) {
-            hand.set(at);
+            clock_control.set(at);
         }
     });
     let (sender, mut steps) = mpsc::channel(STEPS_AHEAD);
     let playing = tokio::spawn(async move {
-        simulator::play(&play, simulator::Clock::Story(set_time), sender).await
+        simulator::play(&play, simulator::ClockMode::Story(set_time), sender).await
     });
     let mut day = String::new();
     let mut refused = None;
     while let Some(step) = steps.recv().await {
         if step.at.day != day {
             day.clone_from(&step.at.day);
-            tell(day.clone());
+            print(day.clone());
         }
-        if refused.is_none() && step.answer == Answer::NotPaid {
+        if refused.is_none() && step.answer == ResponseOutcome::NotPaid {
             refused = Some(step.reference.clone());
         }
-        if moves_something(&step) {
-            tell(line(app, &step).await?);
+        if is_shown(&step) {
+            print(line(app, &step).await?);
         }
     }
     if let Some(reference) = refused {
-        tell(format!("\nAsk why again: sayso explain {reference} --database (as above)"));
+        print(format!("\nAsk why again: sayso explain {reference} --database (as above)"));
     }
     playing.await?
 }
@@ -134,12 +134,12 @@ pub async fn sign_in(app: &App) -> anyhow::Result<SignIn> {
 
 /// Whether there is something to see: a purchase, or money that moves after it. That the issuer
 /// agrees with our answer is not.
-fn moves_something(step: &Step) -> bool {
-    !step.expected_ok || !matches!(step.kind, Kind::Confirmed | Kind::Closed)
+fn is_shown(step: &PlayStep) -> bool {
+    !step.expected_ok || !matches!(step.kind, MessageKind::Confirmed | MessageKind::Closed)
 }
 
 /// One step as a line: time of day, who, place, amount, answer, why, milliseconds.
-async fn line(app: &App, step: &Step) -> anyhow::Result<String> {
+async fn line(app: &App, step: &PlayStep) -> anyhow::Result<String> {
     let amount = simulator::report::money(step.amount_minor, &step.currency);
     let milliseconds = step.latency.as_micros().div_ceil(100);
     let (whole, tenth) = (milliseconds / 10, milliseconds % 10);
@@ -162,13 +162,13 @@ async fn why(app: &App, decision: &str) -> anyhow::Result<String> {
 }
 
 /// Seals and proves the ledger.
-async fn prove(app: &App, tell: &mut impl FnMut(String)) -> anyhow::Result<bool> {
+async fn prove(app: &App, print: &mut impl FnMut(String)) -> anyhow::Result<bool> {
     for (programme, _) in app.store().programmes().await? {
         let id = SealId::new(app.ids().next(app.clock().now()));
         seal(app.store(), &programme, id, app.clock().now()).await?;
     }
     let proof = verify(app.store(), None).await?;
-    tell(proof.to_text());
+    print(proof.to_text());
     Ok(proof.is_clean())
 }
 

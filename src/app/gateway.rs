@@ -15,30 +15,30 @@ use crate::card_path::committer::{Committer, CommitterSettings};
 use crate::finance::DailySeals;
 use crate::operations::health::Readiness;
 use crate::operations::metrics;
-use crate::operations::upkeep::{Done, Upkeep};
+use crate::operations::upkeep::{Upkeep, UpkeepReport};
 use crate::people::tokens;
-use crate::people::tokens::Tokens;
+use crate::people::tokens::TokenService;
 use crate::platform::clock::Clock;
-use crate::platform::config::{KeyPlace, usual_key_place};
+use crate::platform::config::{KeySource, default_key_source};
 use crate::platform::ids::NewIds;
 use crate::programme::apply;
 use crate::programme::directory::{Directory, DirectoryError};
-use crate::store::{Connections, Store, StoreError};
+use crate::store::{PoolSizes, Store, StoreError};
 use crate::web;
-use crate::web::{Apart, Edge, EdgeParts, Limits, Listening, Part};
+use crate::web::{ApiRuntime, AppState, AppStateParts, ConnectionLimits, RouteGroup, ServerHandle};
 
 /// How often connections and their secrets are read anew.
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
 /// How long that may take before fresh connections are tried.
-const REFRESHED_WITHIN: Duration = Duration::from_secs(15);
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long one round of upkeep is waited for.
-const KEPT_UP_WITHIN: Duration = Duration::from_mins(5);
+const UPKEEP_TIMEOUT: Duration = Duration::from_mins(5);
 /// How long the last steps of a stop may each take. With the database away they never end.
-const STOPPED_WITHIN: Duration = Duration::from_secs(1);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 /// The most questions of one database transaction.
-const BATCH_MOST: usize = 256;
+const BATCH_MAX: usize = 256;
 /// The most questions that wait. More are answered at once, as our fault.
-const QUEUE_MOST: usize = 4096;
+const QUEUE_MAX: usize = 4096;
 
 /// What one gateway process is made of.
 #[derive(Debug, Clone)]
@@ -57,13 +57,13 @@ pub struct AppSettings {
     pub ids: NewIds,
     /// How many committers work side by side on PostgreSQL. `SQLite` has one.
     pub committers: usize,
-    pub connections: Connections,
+    pub connections: PoolSizes,
     /// How often what nobody asks for is looked after; none where a story's clock decides when.
     pub upkeep_every: Option<Duration>,
     /// Who issues our tokens.
     pub token_issuer: String,
     /// Where the key is that secrets in the database are sealed with.
-    pub key: KeyPlace,
+    pub key: KeySource,
 }
 
 impl AppSettings {
@@ -71,15 +71,15 @@ impl AppSettings {
     pub fn new(listen: SocketAddr, database_url: SecretString, clock: Clock) -> Self {
         Self {
             listen,
-            key: usual_key_place(database_url.expose_secret()),
+            key: default_key_source(database_url.expose_secret()),
             issuer_listen: None,
             operations_listen: None,
-            proxies: Limits::default().proxies,
+            proxies: ConnectionLimits::default().proxies,
             database_url,
             clock,
             ids: NewIds::default(),
             committers: CommitterSettings::default().committers,
-            connections: Connections::default(),
+            connections: PoolSizes::default(),
             upkeep_every: None,
             token_issuer: tokens::ISSUER.to_owned(),
         }
@@ -112,11 +112,11 @@ pub struct App {
     clock: Clock,
     ids: NewIds,
     readiness: Readiness,
-    tokens: Tokens,
-    doors: Doors,
+    tokens: TokenService,
+    listeners: Listeners,
     stopping: watch::Sender<bool>,
-    refreshing: JoinHandle<()>,
-    keeping_up: Option<JoinHandle<()>>,
+    refresh_task: JoinHandle<()>,
+    upkeep_task: Option<JoinHandle<()>>,
 }
 
 impl App {
@@ -137,10 +137,10 @@ impl App {
             key,
         } = settings;
         metrics::start();
-        let apart = Apart::start().map_err(StartError::Threads)?;
+        let api_runtime = ApiRuntime::start().map_err(StartError::Threads)?;
         let store = Store::open(database_url.expose_secret(), connections).await?;
         store.use_key(&key).await?;
-        if store.has_lost() {
+        if store.has_lost_rows() {
             tracing::error!(
                 "the database lacks what was committed; nothing is approved: see doctor"
             );
@@ -152,12 +152,12 @@ impl App {
         let directory = Directory::new(store.clone());
         directory.refresh(clock.now()).await?;
         let readiness = Readiness::default();
-        readiness.refreshed();
+        readiness.mark_refreshed();
         let settings =
-            CommitterSettings { committers, batch_most: BATCH_MOST, queue_most: QUEUE_MOST };
+            CommitterSettings { committers, batch_most: BATCH_MAX, queue_most: QUEUE_MAX };
         let committer = Committer::start(&store, &directory, &clock, &ids, settings);
-        let tokens = Tokens::new(store.for_people(), &token_issuer);
-        let edge = Edge::new(EdgeParts {
+        let tokens = TokenService::new(store.for_api(), &token_issuer);
+        let state = AppState::new(AppStateParts {
             directory: directory.clone(),
             committer: committer.clone(),
             clock: clock.clone(),
@@ -165,30 +165,38 @@ impl App {
             store: store.clone(),
             ids: ids.clone(),
             tokens: tokens.clone(),
-            apart,
+            api_runtime,
         });
-        let doors =
-            match Doors::open(&edge, listen, issuer_listen, operations_listen, proxies).await {
-                Ok(doors) => doors,
-                Err(error) => {
-                    committer.stop().await;
-                    store.close().await;
-                    return Err(error);
-                }
-            };
+        let listeners = match Listeners::open(
+            &state,
+            listen,
+            issuer_listen,
+            operations_listen,
+            proxies,
+        )
+        .await
+        {
+            Ok(listeners) => listeners,
+            Err(error) => {
+                committer.stop().await;
+                store.close().await;
+                return Err(error);
+            }
+        };
         let (stopping, is_stopping) = watch::channel(false);
-        let task = refresh(
+        let task = run_refresh_loop(
             store.clone(),
             directory.clone(),
             clock.clone(),
             readiness.clone(),
             is_stopping.clone(),
         );
-        let refreshing = tokio::spawn(task);
+        let refresh_task = tokio::spawn(task);
         let upkeep = Upkeep::new(store.clone(), directory.clone(), clock.clone(), ids.clone());
         let seals = DailySeals::new(store.clone(), directory.clone(), clock.clone(), ids.clone());
-        let keeping_up = upkeep_every
-            .map(|every| tokio::spawn(keep_up(upkeep, seals, store.clone(), every, is_stopping)));
+        let upkeep_task = upkeep_every.map(|every| {
+            tokio::spawn(run_upkeep_loop(upkeep, seals, store.clone(), every, is_stopping))
+        });
         Ok(Self {
             store,
             directory,
@@ -197,26 +205,26 @@ impl App {
             ids,
             readiness,
             tokens,
-            doors,
+            listeners,
             stopping,
-            refreshing,
-            keeping_up,
+            refresh_task,
+            upkeep_task,
         })
     }
 
     /// Where people are served, and everybody else who has no address of their own.
     pub const fn address(&self) -> SocketAddr {
-        self.doors.people.address()
+        self.listeners.people.address()
     }
 
     /// Where issuers are served.
     pub fn issuer_address(&self) -> SocketAddr {
-        self.doors.issuers.as_ref().map_or(self.address(), Listening::address)
+        self.listeners.issuers.as_ref().map_or(self.address(), ServerHandle::address)
     }
 
     /// Where operations are served.
     pub fn operations_address(&self) -> SocketAddr {
-        self.doors.operations.as_ref().map_or(self.address(), Listening::address)
+        self.listeners.operations.as_ref().map_or(self.address(), ServerHandle::address)
     }
 
     /// The programmes and connections in memory.
@@ -240,12 +248,12 @@ impl App {
     }
 
     /// Makes tokens and checks them.
-    pub const fn tokens(&self) -> &Tokens {
+    pub const fn tokens(&self) -> &TokenService {
         &self.tokens
     }
 
     /// Looks after what nobody asks for, once, now.
-    pub async fn upkeep(&self) -> Result<Done, StoreError> {
+    pub async fn upkeep(&self) -> Result<UpkeepReport, StoreError> {
         let (store, directory) = (self.store.clone(), self.directory.clone());
         Upkeep::new(store, directory, self.clock.clone(), self.ids.clone()).round().await
     }
@@ -254,16 +262,16 @@ impl App {
     /// answered, what is queued committed, the database closed. Ends within ten seconds or so, even
     /// if the database is away.
     pub async fn stop(self) {
-        self.readiness.stop();
-        self.doors.close().await;
+        self.readiness.mark_stopping();
+        self.listeners.close().await;
         self.committer.stop().await;
         self.stopping.send_replace(true);
-        for task in [Some(self.refreshing), self.keeping_up].into_iter().flatten() {
-            if timeout(STOPPED_WITHIN, task).await.is_err() {
+        for task in [Some(self.refresh_task), self.upkeep_task].into_iter().flatten() {
+            if timeout(SHUTDOWN_TIMEOUT, task).await.is_err() {
                 tracing::warn!("a task in the background did not end in time");
             }
         }
-        if timeout(STOPPED_WITHIN, self.store.close()).await.is_err() {
+        if timeout(SHUTDOWN_TIMEOUT, self.store.close()).await.is_err() {
             tracing::warn!("the database did not let go in time");
         }
         tracing::info!("stopped");
@@ -272,50 +280,51 @@ impl App {
 
 /// The addresses at which it listens, each with a table of connections of its own.
 #[derive(Debug)]
-struct Doors {
-    people: Listening,
-    issuers: Option<Listening>,
-    operations: Option<Listening>,
+struct Listeners {
+    people: ServerHandle,
+    issuers: Option<ServerHandle>,
+    operations: Option<ServerHandle>,
 }
 
-impl Doors {
+impl Listeners {
     async fn open(
-        edge: &Edge,
+        state: &AppState,
         people: SocketAddr,
         issuers: Option<SocketAddr>,
         operations: Option<SocketAddr>,
         proxies: Vec<IpAddr>,
     ) -> Result<Self, StartError> {
-        let limits = Limits { proxies, ..Limits::default() };
-        let open = async |address: SocketAddr, parts: &[Part]| {
-            let (router, limits) = (web::router(edge.clone(), parts), limits.clone());
+        let limits = ConnectionLimits { proxies, ..ConnectionLimits::default() };
+        let open = async |address: SocketAddr, groups: &[RouteGroup]| {
+            let (router, limits) = (web::router(state.clone(), groups), limits.clone());
             // With an address of their own, issuers need not even share the threads that accept.
-            let is_issuers = parts.contains(&Part::Issuers);
+            let is_issuers = groups.contains(&RouteGroup::Issuers);
             let here = Handle::current();
-            let runtime = if is_issuers { &here } else { edge.apart.handle() };
+            let runtime = if is_issuers { &here } else { state.api_runtime.handle() };
             let listening = web::listen(address, router, limits, runtime).await;
             let listening = listening.map_err(|error| StartError::Listen { address, error })?;
-            tracing::info!(address = %listening.address(), ?parts, "listening");
+            tracing::info!(address = %listening.address(), parts = ?groups, "listening");
             Ok::<_, StartError>(listening)
         };
         let own = |part, address: Option<SocketAddr>| address.map(|address| (part, address));
-        let own = [own(Part::Issuers, issuers), own(Part::Operations, operations)];
-        let has_own = |part: &Part| own.iter().flatten().any(|(own, _)| own == part);
-        let shared: Vec<_> = Part::ALL.iter().copied().filter(|part| !has_own(part)).collect();
+        let own = [own(RouteGroup::Issuers, issuers), own(RouteGroup::Operations, operations)];
+        let has_own = |part: &RouteGroup| own.iter().flatten().any(|(own, _)| own == part);
+        let shared: Vec<_> =
+            RouteGroup::ALL.iter().copied().filter(|part| !has_own(part)).collect();
         let apart = async |address: Option<SocketAddr>, part| match address {
             Some(address) => open(address, &[part]).await.map(Some),
             None => Ok(None),
         };
         Ok(Self {
             people: open(people, &shared).await?,
-            issuers: apart(issuers, Part::Issuers).await?,
-            operations: apart(operations, Part::Operations).await?,
+            issuers: apart(issuers, RouteGroup::Issuers).await?,
+            operations: apart(operations, RouteGroup::Operations).await?,
         })
     }
 
     /// Accepts nothing more, and returns when the open requests have been answered.
     async fn close(self) {
-        let close = async |listening: Option<Listening>| {
+        let close = async |listening: Option<ServerHandle>| {
             if let Some(listening) = listening {
                 listening.stop().await;
             }
@@ -326,7 +335,7 @@ impl Doors {
 
 /// Reads the connections every second, so that a new secret soon counts and a revoked one soon
 /// does not. While the database is away, those in memory stay.
-async fn refresh(
+async fn run_refresh_loop(
     store: Store,
     directory: Directory,
     clock: Clock,
@@ -342,11 +351,11 @@ async fn refresh(
             _ = ticks.tick() => {}
             _ = stopping.wait_for(|is_stopping| *is_stopping) => return,
         }
-        let result = refreshed(&directory, clock.now(), &store).await;
-        keep_mark(&store).await;
+        let result = refresh_with_timeout(&directory, clock.now(), &store).await;
+        sync_and_check_mark(&store).await;
         match result {
             Ok(()) => {
-                readiness.refreshed();
+                readiness.mark_refreshed();
                 if is_failing {
                     tracing::info!("connections can be read again");
                 }
@@ -360,13 +369,13 @@ async fn refresh(
                 is_failing = true;
             }
         }
-        metrics::tidy_up();
+        metrics::run_upkeep();
     }
 }
 
 /// Looks after what nobody asks for. A round runs in a task of its own, which is never cancelled, and
 /// is not waited for for ever: two at once do no harm.
-async fn keep_up(
+async fn run_upkeep_loop(
     mut upkeep: Upkeep,
     mut seals: DailySeals,
     store: Store,
@@ -388,7 +397,7 @@ async fn keep_up(
             };
             (own, result)
         });
-        match timeout(KEPT_UP_WITHIN, round).await {
+        match timeout(UPKEEP_TIMEOUT, round).await {
             Ok(Ok((done, Ok(())))) => (upkeep, seals) = done,
             Ok(Ok((_, Err(error)))) => {
                 let cause: &dyn std::error::Error = &error;
@@ -405,25 +414,25 @@ async fn keep_up(
 
 /// Reads the connections in a task of its own, which is never cancelled, and waits for it, but not
 /// for ever: a peer that vanished without a word would be waited for until the network gives up.
-async fn refreshed(
+async fn refresh_with_timeout(
     directory: &Directory,
     now: Timestamp,
     store: &Store,
 ) -> Result<(), DirectoryError> {
     let directory = directory.clone();
     let reading = tokio::spawn(async move { directory.refresh(now).await });
-    if let Ok(Ok(result)) = timeout(REFRESHED_WITHIN, reading).await {
+    if let Ok(Ok(result)) = timeout(REFRESH_TIMEOUT, reading).await {
         return result;
     }
     store.renew_connections();
-    Err(StoreError::Silent { is_in_doubt: false }.into())
+    Err(StoreError::TimedOut { is_in_doubt: false }.into())
 }
 
 /// Brings the database's mark to the disk, and looks whether an operator has accepted a loss.
-async fn keep_mark(store: &Store) {
-    if store.has_lost() {
+async fn sync_and_check_mark(store: &Store) {
+    if store.has_lost_rows() {
         match store.compare_mark().await {
-            Ok(standing) if standing.has_lost() => {}
+            Ok(mark_status) if mark_status.has_lost_rows() => {}
             Ok(_) => tracing::warn!("the loss was accepted; purchases can be approved again"),
             Err(error) => {
                 let cause: &dyn std::error::Error = &error;

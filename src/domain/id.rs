@@ -310,7 +310,7 @@ impl PurchaseReference {
 impl IssuerReference {
     /// The identifier of one question about a purchase, 0 for the first: issuers that number none
     /// get it from the number of answers that the purchase had by then.
-    pub fn of_question(
+    pub fn of_authorisation(
         purchase: &PurchaseReference,
         sequence: u32,
     ) -> Result<Self, ParseReferenceError> {

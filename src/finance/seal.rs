@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::id::{ProgrammeId, SealId};
-use crate::ledger::record::row::{Digest, Reader};
+use crate::ledger::record::row::{Digest, RowReader};
 use crate::ledger::seal::{SEAL, Seal, SealedHead, read_seal, totals_line};
 use crate::platform::clock::Clock;
 use crate::platform::ids::NewIds;
@@ -30,7 +30,7 @@ pub async fn seal(
     seal.ok_or(StoreError::Contended("seal"))
 }
 
-/// Seals `programme` if `is_due` says so of [`Tx::sealed_last`]. That is read in the snapshot that is
+/// Seals `programme` if `is_due` says so of [`Tx::last_sealed_at`]. That is read in the snapshot that is
 /// sealed: of two gateways that seal the same day, both take the same number, and one is refused.
 async fn seal_if(
     store: &Store,
@@ -40,13 +40,13 @@ async fn seal_if(
     is_due: impl Fn(Option<Timestamp>) -> bool + Send + Sync,
 ) -> Result<Option<Seal>, StoreError> {
     let mut snapshot = store.snapshot().await?;
-    if !is_due(snapshot.sealed_last(programme).await?) {
+    if !is_due(snapshot.last_sealed_at(programme).await?) {
         return Ok(None);
     }
-    snapshot.take_time().await?;
-    let sealed = sealed_so_far(&mut snapshot, programme).await?;
-    let heads = grown_since(&mut snapshot, programme, &sealed.heads).await?;
-    let currency = snapshot.usual_currency(programme.as_str()).await?.unwrap_or_default();
+    snapshot.disable_statement_timeout().await?;
+    let sealed = read_seal_history(&mut snapshot, programme).await?;
+    let heads = heads_grown_since(&mut snapshot, programme, &sealed.heads).await?;
+    let currency = snapshot.most_used_currency(programme.as_str()).await?.unwrap_or_default();
     let totals = totals_line(&currency, snapshot.totals(programme).await?.map(i128::from));
     drop(snapshot);
     let mut seal = Seal {
@@ -77,7 +77,7 @@ pub struct DailySeals {
 }
 
 /// How long a programme that could not be sealed is left alone: a seal reads all of it.
-const TRIED_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(10);
+const SEAL_RETRY_DELAY: SignedDuration = SignedDuration::from_mins(10);
 
 impl DailySeals {
     /// Seals the programmes of `store`.
@@ -95,7 +95,7 @@ impl DailySeals {
         for (programme, _) in self.store.programmes().await? {
             let now = self.clock.now();
             let failed = self.failed_at.get(&programme);
-            if failed.is_some_and(|failed| now.duration_since(*failed) < TRIED_AGAIN_AFTER) {
+            if failed.is_some_and(|failed| now.duration_since(*failed) < SEAL_RETRY_DELAY) {
                 continue;
             }
             match self.seal_if_due(&programme, now).await {
@@ -115,7 +115,7 @@ impl DailySeals {
         programme: &ProgrammeId,
         now: Timestamp,
     ) -> Result<(), DirectoryError> {
-        let settings = self.directory.at_hand(programme).await?;
+        let settings = self.directory.latest_or_load(programme).await?;
         let day = |at: Timestamp| settings.zone().to_datetime(at).date();
         let is_due = |last: Option<Timestamp>| last.is_some_and(|last| day(now) > day(last));
         let id = SealId::new(self.ids.next(now));
@@ -134,30 +134,33 @@ impl DailySeals {
 }
 
 /// What earlier seals say.
-struct SoFar {
+struct SealHistory {
     number: i64,
     root: Digest,
     /// Where each chain ended when it was last sealed.
     heads: BTreeMap<String, i64>,
 }
 
-async fn sealed_so_far(tx: &mut Tx, programme: &ProgrammeId) -> Result<SoFar, StoreError> {
-    let mut so_far = SoFar { number: 0, root: Digest::ZERO, heads: BTreeMap::new() };
+async fn read_seal_history(
+    tx: &mut Tx,
+    programme: &ProgrammeId,
+) -> Result<SealHistory, StoreError> {
+    let mut history = SealHistory { number: 0, root: Digest::ZERO, heads: BTreeMap::new() };
     loop {
-        let page = tx.seals_after(programme.as_str(), so_far.number).await?;
+        let page = tx.seals_after(programme.as_str(), history.number).await?;
         if page.is_empty() {
-            return Ok(so_far);
+            return Ok(history);
         }
         for row in &page {
             let seal = read_seal(row)?;
-            so_far.number = SEAL.number(row, "number");
-            so_far.root = seal.root;
-            so_far.heads.extend(seal.heads.into_iter().map(|h| (h.budget.to_string(), h.seq)));
+            history.number = SEAL.number(row, "number");
+            history.root = seal.root;
+            history.heads.extend(seal.heads.into_iter().map(|h| (h.budget.to_string(), h.seq)));
         }
     }
 }
 
-async fn grown_since(
+async fn heads_grown_since(
     tx: &mut Tx,
     programme: &ProgrammeId,
     sealed: &BTreeMap<String, i64>,
@@ -174,7 +177,7 @@ async fn grown_since(
             if seq <= sealed.get(budget).copied().unwrap_or_default() {
                 continue;
             }
-            let mut reader = Reader::new(&BUDGET, row);
+            let mut reader = RowReader::new(&BUDGET, row);
             let _programme = reader.text()?;
             let budget = reader.parsed()?;
             for _ in 0..4 {

@@ -7,19 +7,19 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use super::account::Account;
-use super::posting::{Entry, Head, Posting, PostingKind, PostingRows, Transfer};
+use super::posting::{ChainHead, Posting, PostingContent, PostingKind, PostingRows, Transfer};
 use crate::domain::agreement::Agreement;
 use crate::domain::ask::permission::Permission;
-use crate::domain::card::CardStanding;
+use crate::domain::card::CardStatus;
 use crate::domain::id::{
     BudgetId, CardToken, ConnectionId, PermissionId, PostingId, PotId, ProgrammeId, PurchaseId,
     PurchaseReference, StreamId,
 };
-use crate::domain::money::limit::{Committed, CounterKey};
+use crate::domain::money::limit::{CounterKey, LimitUsage};
 use crate::domain::money::{Currency, Money, MoneyError};
 use crate::domain::people::person::PersonState;
-use crate::domain::pot::InPot;
-use crate::domain::pot::own::OwnPot;
+use crate::domain::pot::PotFunds;
+use crate::domain::pot::personal::PersonalPotSettings;
 use crate::domain::purchase::Purchase;
 use crate::domain::time::period::{Moment, earliest_day};
 use crate::ledger::record::purchase::{hold_rows, purchase_digest, purchase_row};
@@ -55,7 +55,7 @@ pub struct PotBalance {
     /// What came from other pots of this person, less what went to them: part of what is loaded.
     pub moved: Money,
     /// What the person made of it.
-    pub own: OwnPot,
+    pub own: PersonalPotSettings,
 }
 
 impl PotBalance {
@@ -70,20 +70,20 @@ impl PotBalance {
             spent: nothing,
             left: nothing,
             moved: nothing,
-            own: OwnPot::default(),
+            own: PersonalPotSettings::default(),
         }
     }
 
     /// What was put in by the funder.
-    pub fn put_in(&self) -> Result<Money, MoneyError> {
+    pub fn funded(&self) -> Result<Money, MoneyError> {
         self.loaded.checked_sub(self.moved)
     }
 
     /// What is in it on `date`, as far as it says what can be spent.
-    pub fn in_pot(&self, date: Date) -> Result<InPot, MoneyError> {
-        Ok(InPot {
+    pub fn in_pot(&self, date: Date) -> Result<PotFunds, MoneyError> {
+        Ok(PotFunds {
             left: self.left,
-            loaded: Some(self.put_in()?),
+            loaded: Some(self.funded()?),
             held_back: self.own.held_back_on(date),
             part_of: self.own.goal.as_ref().map(|goal| goal.of.clone()),
         })
@@ -103,34 +103,36 @@ impl Pots {
     /// Moves the money of `transfer` as far as it touches pots.
     pub fn apply(&mut self, transfer: &Transfer) -> Result<(), LedgerError> {
         let amount = transfer.amount();
-        let is_move = self.is_move(transfer)?;
-        if let Some((pot, balance)) = self.touched(transfer.from())? {
-            if is_move {
+        let is_pot_transfer = self.is_pot_transfer(transfer)?;
+        if let Some((pot, balance)) = self.balance_mut(transfer.from())? {
+            if is_pot_transfer {
                 balance.loaded = balance.loaded.checked_sub(amount)?;
                 balance.moved = balance.moved.checked_sub(amount)?;
             }
-            let source = side(transfer.from(), balance);
+            let source = held_or_left(transfer.from(), balance);
             *source = source.checked_sub(amount)?;
             if source.minor() < 0 {
                 return Err(LedgerError::BelowNothing(pot));
             }
-            if is_outside(transfer.to()) {
+            if is_spending_account(transfer.to()) {
                 balance.spent = balance.spent.checked_add(amount)?;
             }
             if *transfer.to() == Account::Exchange {
                 balance.loaded = balance.loaded.checked_sub(amount)?;
             }
         }
-        if let Some((_, balance)) = self.touched(transfer.to())? {
-            let target = side(transfer.to(), balance);
+        if let Some((_, balance)) = self.balance_mut(transfer.to())? {
+            let target = held_or_left(transfer.to(), balance);
             *target = target.checked_add(amount)?;
-            if is_outside(transfer.from()) {
+            if is_spending_account(transfer.from()) {
                 balance.spent = balance.spent.checked_sub(amount)?;
             }
-            if is_move || matches!(transfer.from(), Account::StreamFunds(_) | Account::Exchange) {
+            if is_pot_transfer
+                || matches!(transfer.from(), Account::StreamFunds(_) | Account::Exchange)
+            {
                 balance.loaded = balance.loaded.checked_add(amount)?;
             }
-            if is_move {
+            if is_pot_transfer {
                 balance.moved = balance.moved.checked_add(amount)?;
             }
         }
@@ -138,7 +140,7 @@ impl Pots {
     }
 
     /// Whether `transfer` goes from one pot to another one, which must be of the same stream.
-    fn is_move(&self, transfer: &Transfer) -> Result<bool, LedgerError> {
+    fn is_pot_transfer(&self, transfer: &Transfer) -> Result<bool, LedgerError> {
         let (Account::PotLeft(from), Account::PotLeft(to)) = (transfer.from(), transfer.to())
         else {
             return Ok(false);
@@ -147,7 +149,7 @@ impl Pots {
         if stream == other { Ok(true) } else { Err(LedgerError::AcrossStreams(from.clone())) }
     }
 
-    fn touched(
+    fn balance_mut(
         &mut self,
         account: &Account,
     ) -> Result<Option<(PotId, &mut PotBalance)>, LedgerError> {
@@ -168,12 +170,12 @@ impl Pots {
 }
 
 /// The side of a pot that `account` names.
-fn side<'a>(account: &Account, balance: &'a mut PotBalance) -> &'a mut Money {
+fn held_or_left<'a>(account: &Account, balance: &'a mut PotBalance) -> &'a mut Money {
     if matches!(account, Account::PotHeld(_)) { &mut balance.held } else { &mut balance.left }
 }
 
 /// Whether money that goes there is spent, and money that comes from there is given back.
-const fn is_outside(account: &Account) -> bool {
+const fn is_spending_account(account: &Account) -> bool {
     matches!(account, Account::Clearing(_) | Account::Suspense | Account::Disputed)
 }
 
@@ -182,13 +184,13 @@ const fn is_outside(account: &Account) -> bool {
 pub struct Card {
     pub connection: ConnectionId,
     pub token: CardToken,
-    pub standing: CardStanding,
+    pub standing: CardStatus,
     pub last_four: String,
 }
 
 /// Who the budget belongs to, and the agreement in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owner {
+pub struct BudgetOwner {
     pub name: String,
     pub worker: String,
     pub state: PersonState,
@@ -198,7 +200,7 @@ pub struct Owner {
 
 /// What one purchase makes of the permissions that it uses.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Usage {
+pub struct PermissionUsage {
     permissions: BTreeSet<PermissionId>,
     /// What it has committed as long as nothing of it was captured.
     pub open: Option<Money>,
@@ -206,7 +208,7 @@ pub struct Usage {
     pub shop: String,
 }
 
-impl Usage {
+impl PermissionUsage {
     /// What `purchase` makes of them as it is now.
     pub fn of(purchase: &Purchase) -> Result<Self, MoneyError> {
         let permissions = purchase.permissions()?;
@@ -230,21 +232,21 @@ pub struct Book {
     pub budget: BudgetId,
     pub currency: Currency,
     /// None for the house.
-    pub owner: Option<Owner>,
+    pub owner: Option<BudgetOwner>,
     pub pots: Pots,
     /// The purchases that were asked for; others are not loaded.
     pub purchases: BTreeMap<PurchaseKey, Purchase>,
     /// The counters that were asked for and exist.
-    pub counters: BTreeMap<CounterKey, Committed>,
+    pub counters: BTreeMap<CounterKey, LimitUsage>,
     pub permissions: Vec<Permission>,
-    head: Head,
-    stored_head: Head,
-    changes: Changes,
+    head: ChainHead,
+    stored_head: ChainHead,
+    changes: BookChanges,
 }
 
 /// What has to be written back.
 #[derive(Debug, Default)]
-pub struct Changes {
+pub struct BookChanges {
     pub postings: Vec<Posting>,
     /// The rows of `postings`, in their order.
     pub posting_rows: Vec<PostingRows>,
@@ -257,16 +259,16 @@ pub struct Changes {
 
 /// What one purchase is to counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Counting {
+struct CounterContribution {
     amount: Money,
     /// Whether it is a purchase that counts, though all of its money may have come back.
-    is_one: bool,
+    counts_as_purchase: bool,
 }
 
-impl Counting {
+impl CounterContribution {
     fn of(purchase: &Purchase) -> Result<Self, MoneyError> {
-        let is_one = purchase.committed()?.is_positive();
-        Ok(Self { amount: purchase.counted_amount()?, is_one })
+        let counts_as_purchase = purchase.committed()?.is_positive();
+        Ok(Self { amount: purchase.counted_amount()?, counts_as_purchase })
     }
 }
 
@@ -279,7 +281,7 @@ pub struct PurchaseRows {
 
 /// What happened, and which record says so.
 #[derive(Debug, Clone)]
-pub struct Cause {
+pub struct PostingCause {
     pub posting: PostingId,
     pub kind: PostingKind,
     pub subject: String,
@@ -290,7 +292,12 @@ pub struct Cause {
 
 impl Book {
     /// The book of `budget` whose chain ends at `head`. The rest is filled in by the store.
-    pub fn new(programme: ProgrammeId, budget: BudgetId, currency: Currency, head: Head) -> Self {
+    pub fn new(
+        programme: ProgrammeId,
+        budget: BudgetId,
+        currency: Currency,
+        head: ChainHead,
+    ) -> Self {
         Self {
             programme,
             budget,
@@ -302,27 +309,31 @@ impl Book {
             permissions: Vec::new(),
             head,
             stored_head: head,
-            changes: Changes::default(),
+            changes: BookChanges::default(),
         }
     }
 
     /// The end of the chain as it is stored.
-    pub const fn stored_head(&self) -> Head {
+    pub const fn stored_head(&self) -> ChainHead {
         self.stored_head
     }
 
     /// The end of the chain with what is still to be written.
-    pub const fn head(&self) -> Head {
+    pub const fn head(&self) -> ChainHead {
         self.head
     }
 
     /// What has to be written back.
-    pub const fn changes(&self) -> &Changes {
+    pub const fn changes(&self) -> &BookChanges {
         &self.changes
     }
 
     /// Links a posting without a purchase, and moves its money.
-    pub fn post(&mut self, cause: Cause, transfers: Vec<Transfer>) -> Result<(), LedgerError> {
+    pub fn post(
+        &mut self,
+        cause: PostingCause,
+        transfers: Vec<Transfer>,
+    ) -> Result<(), LedgerError> {
         for transfer in &transfers {
             self.pots.apply(transfer)?;
         }
@@ -335,20 +346,20 @@ impl Book {
     pub fn change(
         &mut self,
         key: &PurchaseKey,
-        cause: Cause,
+        cause: PostingCause,
         act: impl FnOnce(&mut Purchase, &mut Pots) -> Result<Vec<Transfer>, LedgerError>,
     ) -> Result<(), LedgerError> {
         let purchase = self.purchases.get_mut(key);
         let purchase = purchase.ok_or_else(|| LedgerError::NoSuchPurchase(key.1.clone()))?;
-        let before = Counting::of(purchase)?;
+        let before = CounterContribution::of(purchase)?;
         let given_back = purchase.given_back()?;
-        let used_before = Usage::of(purchase)?;
+        let used_before = PermissionUsage::of(purchase)?;
         let transfers = act(purchase, &mut self.pots)?;
-        purchase.give_limits_back(given_back)?;
-        purchase.live_on(cause.moment.at)?;
+        purchase.credit_limits(given_back)?;
+        purchase.extend_expiry(cause.moment.at)?;
         let purchase = purchase.clone();
-        self.count(&purchase, before, Counting::of(&purchase)?, cause.moment.date)?;
-        self.use_permissions(&used_before, &Usage::of(&purchase)?)?;
+        self.count(&purchase, before, CounterContribution::of(&purchase)?, cause.moment.date)?;
+        self.use_permissions(&used_before, &PermissionUsage::of(&purchase)?)?;
         let row = purchase_row(&self.programme, &purchase);
         let holds = hold_rows(&self.programme, &purchase);
         let digest = purchase_digest(&row, &holds);
@@ -359,7 +370,7 @@ impl Book {
 
     fn link(
         &mut self,
-        cause: Cause,
+        cause: PostingCause,
         purchase: Option<(PurchaseId, Digest)>,
         transfers: Vec<Transfer>,
     ) {
@@ -368,7 +379,7 @@ impl Book {
                 self.changes.pots.insert(pot.clone());
             }
         }
-        let entry = Entry {
+        let entry = PostingContent {
             id: cause.posting,
             kind: cause.kind,
             subject: cause.subject,
@@ -389,8 +400,8 @@ impl Book {
     fn count(
         &mut self,
         purchase: &Purchase,
-        before: Counting,
-        after: Counting,
+        before: CounterContribution,
+        after: CounterContribution,
         today: Date,
     ) -> Result<(), LedgerError> {
         let Some(owner) = &self.owner else { return Ok(()) };
@@ -398,24 +409,25 @@ impl Book {
             return Ok(());
         }
         for key in purchase.counted.counters(&owner.agreement) {
-            let was = purchase.counted.amount_in(&key.scope, before.amount)?;
-            let is = purchase.counted.amount_in(&key.scope, after.amount)?;
+            let was = purchase.counted.amount_counted_in(&key.scope, before.amount)?;
+            let is = purchase.counted.amount_counted_in(&key.scope, after.amount)?;
             // What may still be told has a counter since the version started that keeps it, if it
             // counts anything. One of an earlier period is not begun in hindsight, and none by what
             // counted before: its own part would be missing.
             let is_current = key.first_day >= key.period.first_day(earliest_day(today));
-            let may_begin = is_current && before.amount.is_zero() && !before.is_one;
+            let may_begin = is_current && before.amount.is_zero() && !before.counts_as_purchase;
             let known = self.counters.get(&key).copied();
-            let Some(used) = known.or(may_begin.then_some(Committed::nothing(after.amount))) else {
+            let Some(used) = known.or(may_begin.then_some(LimitUsage::nothing(after.amount)))
+            else {
                 continue;
             };
             let amount = used.amount.checked_add(is)?.checked_sub(was)?;
-            let purchases = match (before.is_one, after.is_one) {
+            let purchases = match (before.counts_as_purchase, after.counts_as_purchase) {
                 (false, true) => used.purchases.saturating_add(1),
                 (true, false) => used.purchases.saturating_sub(1),
                 (true, true) | (false, false) => used.purchases,
             };
-            self.counters.insert(key.clone(), Committed { amount, purchases });
+            self.counters.insert(key.clone(), LimitUsage { amount, purchases });
             self.changes.counters.insert(key);
         }
         Ok(())
@@ -423,7 +435,11 @@ impl Book {
 
     /// A permission is used once by each purchase that it allowed, and given back when nothing of
     /// the purchase is left.
-    fn use_permissions(&mut self, before: &Usage, after: &Usage) -> Result<(), LedgerError> {
+    fn use_permissions(
+        &mut self,
+        before: &PermissionUsage,
+        after: &PermissionUsage,
+    ) -> Result<(), LedgerError> {
         for permission in &mut self.permissions {
             let (was, is) = (before.uses(permission.id), after.uses(permission.id));
             if (was, before) == (is, after) || !(was || is) {
@@ -460,13 +476,13 @@ impl Book {
     }
 
     /// What is on `date` in every pot that may pay, with nothing on which nothing depends.
-    pub fn in_pots(&self, date: Date) -> Result<BTreeMap<PotId, InPot>, MoneyError> {
+    pub fn in_pots(&self, date: Date) -> Result<BTreeMap<PotId, PotFunds>, MoneyError> {
         let plans = self.agreement().map_or(&[][..], |agreement| &agreement.pots);
         let in_pot = |(id, balance): (&PotId, &PotBalance)| {
             let plan = plans.iter().find(|plan| plan.id == *id);
             let is_staged = plan.is_some_and(|plan| plan.release.is_some());
             let pot = balance.in_pot(date)?;
-            Ok((id.clone(), InPot { loaded: pot.loaded.filter(|_| is_staged), ..pot }))
+            Ok((id.clone(), PotFunds { loaded: pot.loaded.filter(|_| is_staged), ..pot }))
         };
         let pays = |balance: &PotBalance| balance.own.goal.as_ref().is_none_or(|goal| goal.pays);
         self.pots.0.iter().filter(|(_, balance)| pays(balance)).map(in_pot).collect()

@@ -7,7 +7,7 @@ use super::account::Account;
 use crate::domain::id::{BudgetId, PostingId, ProgrammeId, PurchaseId};
 use crate::domain::money::Money;
 use crate::ledger::record::row::{
-    Canonical, CorruptRow, Digest, Reader, Table, Value, columns, shown,
+    CanonicalHasher, CorruptRow, Digest, RowReader, Table, Value, columns, text_value,
 };
 
 /// One row per link of a chain.
@@ -68,13 +68,13 @@ pub enum PostingKind {
     Pot,
     Load,
     /// The person moved money between pots of their own.
-    Move,
+    PotTransfer,
     /// We answered a question; an approval holds money.
     Decision,
     /// We took an approval back, because our answer came too late.
     Withdrawal,
     /// The issuer told how an authorisation stands.
-    Standing,
+    StatusUpdate,
     Capture,
     Refund,
     /// Money moved because a claim is disputed.
@@ -89,10 +89,10 @@ impl PostingKind {
         Self::Agreement,
         Self::Pot,
         Self::Load,
-        Self::Move,
+        Self::PotTransfer,
         Self::Decision,
         Self::Withdrawal,
-        Self::Standing,
+        Self::StatusUpdate,
         Self::Capture,
         Self::Refund,
         Self::Dispute,
@@ -105,10 +105,10 @@ impl PostingKind {
             Self::Agreement => "agreement",
             Self::Pot => "pot",
             Self::Load => "load",
-            Self::Move => "move",
+            Self::PotTransfer => "move",
             Self::Decision => "decision",
             Self::Withdrawal => "withdrawal",
-            Self::Standing => "standing",
+            Self::StatusUpdate => "standing",
             Self::Capture => "capture",
             Self::Refund => "refund",
             Self::Dispute => "dispute",
@@ -124,7 +124,7 @@ impl PostingKind {
 
 /// What a posting says, before it is linked into the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct PostingContent {
     pub id: PostingId,
     pub kind: PostingKind,
     /// What it books, by its own key: a decision, an event, a load.
@@ -139,14 +139,14 @@ pub struct Entry {
 
 /// The end of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head {
+pub struct ChainHead {
     /// The number of the last link: 0 before the first.
     pub seq: i64,
     pub posting: Option<PostingId>,
     pub hash: Digest,
 }
 
-impl Head {
+impl ChainHead {
     /// Before the first link.
     pub const START: Self = Self { seq: 0, posting: None, hash: Digest::ZERO };
 }
@@ -165,13 +165,18 @@ pub struct Posting {
     pub budget: BudgetId,
     pub seq: i64,
     pub previous: Option<PostingId>,
-    pub entry: Entry,
+    pub entry: PostingContent,
     pub hash: Digest,
 }
 
 impl Posting {
     /// Links `entry` behind `head`.
-    pub fn link(programme: &ProgrammeId, budget: &BudgetId, head: Head, entry: Entry) -> Self {
+    pub fn link(
+        programme: &ProgrammeId,
+        budget: &BudgetId,
+        head: ChainHead,
+        entry: PostingContent,
+    ) -> Self {
         Self::link_with_rows(programme, budget, head, entry).0
     }
 
@@ -179,8 +184,8 @@ impl Posting {
     pub fn link_with_rows(
         programme: &ProgrammeId,
         budget: &BudgetId,
-        head: Head,
-        entry: Entry,
+        head: ChainHead,
+        entry: PostingContent,
     ) -> (Self, PostingRows) {
         let mut posting = Self {
             programme: programme.clone(),
@@ -207,17 +212,17 @@ impl Posting {
     }
 
     /// The end of the chain with this link.
-    pub const fn head(&self) -> Head {
-        Head { seq: self.seq, posting: Some(self.entry.id), hash: self.hash }
+    pub const fn head(&self) -> ChainHead {
+        ChainHead { seq: self.seq, posting: Some(self.entry.id), hash: self.hash }
     }
 
     /// The row to store.
     pub fn row(&self) -> Vec<Value> {
         let purchase = self.entry.purchase;
         vec![
-            shown(&self.programme),
-            shown(self.entry.id),
-            shown(&self.budget),
+            text_value(&self.programme),
+            text_value(self.entry.id),
+            text_value(&self.budget),
             self.seq.into(),
             self.entry.kind.word().into(),
             self.entry.subject.as_str().into(),
@@ -234,12 +239,12 @@ impl Posting {
     pub fn journal_rows(&self) -> Vec<Vec<Value>> {
         let row = |(line, transfer): (i64, &Transfer)| {
             vec![
-                shown(&self.programme),
-                shown(self.entry.id),
+                text_value(&self.programme),
+                text_value(self.entry.id),
                 line.into(),
-                shown(&self.budget),
-                shown(transfer.from()),
-                shown(transfer.to()),
+                text_value(&self.budget),
+                text_value(transfer.from()),
+                text_value(transfer.to()),
                 transfer.amount.currency().code().into(),
                 transfer.amount.into(),
             ]
@@ -251,7 +256,7 @@ impl Posting {
 /// The hash of a link, from the rows as they are stored: behind a link of hash `previous`, over
 /// everything in the posting's row but the hash itself, and over its transfers in order.
 pub fn link_hash(previous: Digest, posting: &[Value], journal: &[&[Value]]) -> Digest {
-    let mut canonical = Canonical::new("posting");
+    let mut canonical = CanonicalHasher::new("posting");
     canonical.digest(previous);
     let (_hash, content) = posting.split_last().unwrap_or((&Value::Null, &[]));
     canonical.row(&POSTING, content);
@@ -263,7 +268,7 @@ pub fn link_hash(previous: Digest, posting: &[Value], journal: &[&[Value]]) -> D
 
 /// Reads a posting back, without its transfers.
 pub fn read_posting(row: &[Value]) -> Result<Posting, CorruptRow> {
-    let mut reader = Reader::new(&POSTING, row);
+    let mut reader = RowReader::new(&POSTING, row);
     let programme = reader.parsed()?;
     let id = reader.parsed()?;
     let budget = reader.parsed()?;
@@ -271,19 +276,19 @@ pub fn read_posting(row: &[Value]) -> Result<Posting, CorruptRow> {
     let kind = reader.word(PostingKind::from_word)?;
     let subject = reader.text()?.to_owned();
     let record = reader.parsed()?;
-    let purchase: Option<PurchaseId> = reader.optional(Reader::parsed)?;
-    let purchase_digest: Option<Digest> = reader.optional(Reader::parsed)?;
+    let purchase: Option<PurchaseId> = reader.optional(RowReader::parsed)?;
+    let purchase_digest: Option<Digest> = reader.optional(RowReader::parsed)?;
     let at = reader.instant()?;
-    let previous = reader.optional(Reader::parsed)?;
+    let previous = reader.optional(RowReader::parsed)?;
     let hash = reader.parsed()?;
     let purchase = purchase.zip(purchase_digest);
-    let entry = Entry { id, kind, subject, record, purchase, at, transfers: Vec::new() };
+    let entry = PostingContent { id, kind, subject, record, purchase, at, transfers: Vec::new() };
     Ok(Posting { programme, budget, seq, previous, entry, hash })
 }
 
 /// Reads a transfer back, with the text of the posting it belongs to.
 pub fn read_transfer(row: &[Value]) -> Result<(String, Transfer), CorruptRow> {
-    let mut reader = Reader::new(&JOURNAL, row);
+    let mut reader = RowReader::new(&JOURNAL, row);
     let _programme: ProgrammeId = reader.parsed()?;
     let posting = reader.text()?.to_owned();
     let _line = reader.number()?;

@@ -7,109 +7,109 @@ use super::posting::Transfer;
 use crate::domain::id::{PotId, StreamId};
 use crate::domain::money::Money;
 use crate::domain::pot::PotPart;
-use crate::domain::pot::own::Move;
+use crate::domain::pot::personal::PotTransfer;
 use crate::domain::purchase::Purchase;
 use crate::domain::purchase::hold::Hold;
 
 /// Money from a funding stream into a pot.
-pub fn loaded(stream: &StreamId, pot: &PotId, amount: Money) -> Vec<Transfer> {
+pub fn load_transfers(stream: &StreamId, pot: &PotId, amount: Money) -> Vec<Transfer> {
     let from = Account::StreamFunds(stream.clone());
     Transfer::new(from, Account::PotLeft(pot.clone()), amount).into_iter().collect()
 }
 
 /// Money from one pot of a person into another one.
-pub fn moved(moved: &Move) -> Vec<Transfer> {
+pub fn pot_transfers(moved: &PotTransfer) -> Vec<Transfer> {
     let [from, to] = [moved.from(), moved.to()].map(|pot| Account::PotLeft(pot.clone()));
     Transfer::new(from, to, moved.amount()).into_iter().collect()
 }
 
 /// Brings what is held to what should be held: more from `parts` in their order, less from the
 /// pot that was drained last. What no pot can cover is not posted; a capture shows it.
-pub fn settled(
+pub fn hold_transfers(
     purchase: &mut Purchase,
     pots: &mut Pots,
     parts: &[PotPart],
 ) -> Result<Vec<Transfer>, LedgerError> {
-    let mut transfers = Transfers::new(purchase, pots);
-    transfers.settle(parts)?;
+    let mut transfers = TransferBuilder::new(purchase, pots);
+    transfers.adjust_hold(parts)?;
     // The message may have told that the merchant's currency is another one.
-    if transfers.settle_exchange()? {
-        transfers.settle_from(&[])?;
+    if transfers.adjust_exchange_gain()? {
+        transfers.adjust_hold_from(&[])?;
     }
     Ok(transfers.list)
 }
 
 /// A claim of the merchant: from what is held, then from what the purchase's pots have left, then
 /// from `others` in their order, then from the programme.
-pub fn captured(
+pub fn capture_transfers(
     purchase: &mut Purchase,
     pots: &mut Pots,
     amount: Money,
     others: &[PotId],
 ) -> Result<Vec<Transfer>, LedgerError> {
     purchase.captured = purchase.captured.checked_add(amount)?;
-    let mut transfers = Transfers::new(purchase, pots);
+    let mut transfers = TransferBuilder::new(purchase, pots);
     transfers.capture(amount, others)?;
-    transfers.return_from_suspense()?;
-    transfers.settle_exchange()?;
-    transfers.settle_from(others)?;
+    transfers.release_suspense()?;
+    transfers.adjust_exchange_gain()?;
+    transfers.adjust_hold_from(others)?;
     Ok(transfers.list)
 }
 
 /// Money back: first what the programme owed, then the pots, last drawn first; beyond what was
 /// captured it is kept aside, unless another exchange rate explains it. A hold that the pots could
 /// not cover is filled from it.
-pub fn refunded(
+pub fn refund_transfers(
     purchase: &mut Purchase,
     pots: &mut Pots,
     amount: Money,
 ) -> Result<Vec<Transfer>, LedgerError> {
     purchase.refunded = purchase.refunded.checked_add(amount)?;
-    let mut transfers = Transfers::new(purchase, pots);
+    let mut transfers = TransferBuilder::new(purchase, pots);
     let clearing = transfers.clearing();
-    transfers.bring_back(&clearing, amount)?;
-    transfers.settle_exchange()?;
-    transfers.settle_from(&[])?;
+    transfers.refund_or_suspend(&clearing, amount)?;
+    transfers.adjust_exchange_gain()?;
+    transfers.adjust_hold_from(&[])?;
     Ok(transfers.list)
 }
 
 /// Brings disputed money to where the purchase's disputes say that it is: aside while they are
 /// open, given back like a refund when they were won, with the issuer again when they were lost.
 /// What was set aside before moves on from there, once.
-pub fn disputed(
+pub fn dispute_transfers(
     purchase: &mut Purchase,
     pots: &mut Pots,
     others: &[PotId],
 ) -> Result<Vec<Transfer>, LedgerError> {
-    let mut transfers = Transfers::new(purchase, pots);
+    let mut transfers = TransferBuilder::new(purchase, pots);
     let (aside, recovered) =
-        (transfers.purchase.wanted_disputed()?, transfers.purchase.wanted_recovered()?);
+        (transfers.purchase.provisional_credit()?, transfers.purchase.recovered_credit()?);
     let clearing = transfers.clearing();
     let won = recovered.saturating_sub(transfers.purchase.recovered)?;
     let lost = transfers.purchase.recovered.saturating_sub(recovered)?;
     let freed = transfers.purchase.disputed.saturating_sub(aside)?;
     let from_aside = won.least(freed)?;
-    transfers.bring_back(&Account::Disputed, from_aside)?;
-    transfers.bring_back(&clearing, won.checked_sub(from_aside)?)?;
-    transfers.take_again(lost, others)?;
+    transfers.refund_or_suspend(&Account::Disputed, from_aside)?;
+    transfers.refund_or_suspend(&clearing, won.checked_sub(from_aside)?)?;
+    transfers.recapture(lost, others)?;
     let credited = aside.saturating_sub(transfers.purchase.disputed)?;
     transfers.move_money(Account::Disputed, clearing.clone(), freed.checked_sub(from_aside)?)?;
     transfers.move_money(clearing, Account::Disputed, credited)?;
     transfers.purchase.disputed = aside;
     transfers.purchase.recovered = recovered;
-    transfers.settle_exchange()?;
-    transfers.settle_from(others)?;
+    transfers.adjust_exchange_gain()?;
+    transfers.adjust_hold_from(others)?;
     Ok(transfers.list)
 }
 
 /// One purchase and the pots while money moves between them.
-struct Transfers<'a> {
+struct TransferBuilder<'a> {
     purchase: &'a mut Purchase,
     pots: &'a mut Pots,
     list: Vec<Transfer>,
 }
 
-impl<'a> Transfers<'a> {
+impl<'a> TransferBuilder<'a> {
     const fn new(purchase: &'a mut Purchase, pots: &'a mut Pots) -> Self {
         Self { purchase, pots, list: Vec::new() }
     }
@@ -127,7 +127,7 @@ impl<'a> Transfers<'a> {
     }
 
     /// The purchase's part in `pot`, begun if there is none yet.
-    fn part(&mut self, pot: &PotId, like: Money) -> Option<&mut Hold> {
+    fn hold_mut(&mut self, pot: &PotId, like: Money) -> Option<&mut Hold> {
         let holds = &mut self.purchase.holds;
         if !holds.iter().any(|hold| hold.pot == *pot) {
             holds.push(Hold::empty(pot.clone(), like));
@@ -135,52 +135,52 @@ impl<'a> Transfers<'a> {
         holds.iter_mut().find(|hold| hold.pot == *pot)
     }
 
-    fn settle(&mut self, parts: &[PotPart]) -> Result<(), LedgerError> {
-        let wanted = self.purchase.wanted_hold()?;
+    fn adjust_hold(&mut self, parts: &[PotPart]) -> Result<(), LedgerError> {
+        let wanted = self.purchase.target_hold()?;
         let held = self.purchase.held()?;
-        self.raise(wanted.saturating_sub(held)?, parts)?;
-        self.lower(held.saturating_sub(wanted)?)
+        self.raise_hold(wanted.saturating_sub(held)?, parts)?;
+        self.lower_hold(held.saturating_sub(wanted)?)
     }
 
     /// Settles with what the purchase's own pots have left, then with what `others` have.
-    fn settle_from(&mut self, others: &[PotId]) -> Result<(), LedgerError> {
+    fn adjust_hold_from(&mut self, others: &[PotId]) -> Result<(), LedgerError> {
         let left = |pot: PotId| {
             let amount = self.pots.left(&pot, self.purchase.currency);
             PotPart { pot, amount }
         };
-        let parts: Vec<_> = self.own_and(others).into_iter().map(left).collect();
-        self.settle(&parts)
+        let parts: Vec<_> = self.own_pots_then(others).into_iter().map(left).collect();
+        self.adjust_hold(&parts)
     }
 
     /// The purchase's own pots in the order in which they were drained, then `others`.
-    fn own_and(&self, others: &[PotId]) -> Vec<PotId> {
+    fn own_pots_then(&self, others: &[PotId]) -> Vec<PotId> {
         let own = self.purchase.holds.iter().map(|hold| &hold.pot);
         own.chain(others).cloned().collect()
     }
 
-    fn raise(&mut self, mut missing: Money, parts: &[PotPart]) -> Result<(), LedgerError> {
+    fn raise_hold(&mut self, mut missing: Money, parts: &[PotPart]) -> Result<(), LedgerError> {
         for part in parts {
             let left = self.pots.left(&part.pot, missing.currency());
             let amount = missing.least(part.amount)?.least(left)?;
             if !amount.is_positive() {
                 continue;
             }
-            if let Some(hold) = self.part(&part.pot, amount) {
+            if let Some(hold) = self.hold_mut(&part.pot, amount) {
                 hold.held = hold.held.checked_add(amount)?;
             }
-            let (from, to) = sides(&part.pot);
+            let (from, to) = pot_accounts(&part.pot);
             self.move_money(from, to, amount)?;
             missing = missing.checked_sub(amount)?;
         }
         Ok(())
     }
 
-    fn lower(&mut self, mut surplus: Money) -> Result<(), LedgerError> {
+    fn lower_hold(&mut self, mut surplus: Money) -> Result<(), LedgerError> {
         for index in (0..self.purchase.holds.len()).rev() {
             let Some(hold) = self.purchase.holds.get_mut(index) else { break };
             let amount = surplus.least(hold.held)?;
             hold.held = hold.held.checked_sub(amount)?;
-            let (to, from) = sides(&hold.pot);
+            let (to, from) = pot_accounts(&hold.pot);
             self.move_money(from, to, amount)?;
             surplus = surplus.checked_sub(amount)?;
         }
@@ -189,42 +189,42 @@ impl<'a> Transfers<'a> {
 
     fn capture(&mut self, amount: Money, others: &[PotId]) -> Result<(), LedgerError> {
         let clearing = self.clearing();
-        let mut open = amount;
+        let mut remaining = amount;
         for index in 0..self.purchase.holds.len() {
             let Some(hold) = self.purchase.holds.get_mut(index) else { break };
-            let part = open.least(hold.held)?;
+            let part = remaining.least(hold.held)?;
             hold.held = hold.held.checked_sub(part)?;
             hold.captured = hold.captured.checked_add(part)?;
-            let (_, from) = sides(&hold.pot);
+            let (_, from) = pot_accounts(&hold.pot);
             self.move_money(from, clearing.clone(), part)?;
-            open = open.checked_sub(part)?;
+            remaining = remaining.checked_sub(part)?;
         }
-        self.pay(open, others)
+        self.pay_from_pots(remaining, others)
     }
 
     /// Pays the issuer from what pots have left, the purchase's own first, then from the programme.
-    fn pay(&mut self, amount: Money, others: &[PotId]) -> Result<(), LedgerError> {
+    fn pay_from_pots(&mut self, amount: Money, others: &[PotId]) -> Result<(), LedgerError> {
         let clearing = self.clearing();
-        let mut open = amount;
-        for pot in self.own_and(others) {
-            let part = open.least(self.pots.left(&pot, open.currency()))?;
+        let mut remaining = amount;
+        for pot in self.own_pots_then(others) {
+            let part = remaining.least(self.pots.left(&pot, remaining.currency()))?;
             if !part.is_positive() {
                 continue;
             }
-            if let Some(hold) = self.part(&pot, part) {
+            if let Some(hold) = self.hold_mut(&pot, part) {
                 hold.captured = hold.captured.checked_add(part)?;
             }
-            let (left, _) = sides(&pot);
+            let (left, _) = pot_accounts(&pot);
             self.move_money(left, clearing.clone(), part)?;
-            open = open.checked_sub(part)?;
+            remaining = remaining.checked_sub(part)?;
         }
-        self.purchase.exposure = self.purchase.exposure.checked_add(open)?;
-        self.move_money(Account::Exposure, clearing, open)
+        self.purchase.exposure = self.purchase.exposure.checked_add(remaining)?;
+        self.move_money(Account::Exposure, clearing, remaining)
     }
 
     /// Money that was given back goes to the issuer again: first what was kept aside of it, then as
     /// a claim would, so that the programme owes nothing while the purchase itself holds money.
-    fn take_again(&mut self, amount: Money, others: &[PotId]) -> Result<(), LedgerError> {
+    fn recapture(&mut self, amount: Money, others: &[PotId]) -> Result<(), LedgerError> {
         let kept_aside = amount.least(self.purchase.suspense)?;
         self.purchase.suspense = self.purchase.suspense.checked_sub(kept_aside)?;
         self.move_money(Account::Suspense, self.clearing(), kept_aside)?;
@@ -232,33 +232,33 @@ impl<'a> Transfers<'a> {
     }
 
     /// Gives `amount` back from `source`, and keeps aside what is beyond everything captured.
-    fn bring_back(&mut self, source: &Account, amount: Money) -> Result<(), LedgerError> {
-        let excess = self.give_back(source, amount)?;
+    fn refund_or_suspend(&mut self, source: &Account, amount: Money) -> Result<(), LedgerError> {
+        let excess = self.refund_to_pots(source, amount)?;
         self.purchase.suspense = self.purchase.suspense.checked_add(excess)?;
         self.move_money(source.clone(), Account::Suspense, excess)
     }
 
     /// Gives `amount` back from `source`; returns what is beyond everything that was captured.
-    fn give_back(&mut self, source: &Account, amount: Money) -> Result<Money, LedgerError> {
+    fn refund_to_pots(&mut self, source: &Account, amount: Money) -> Result<Money, LedgerError> {
         let owed = amount.least(self.purchase.exposure)?;
         self.purchase.exposure = self.purchase.exposure.checked_sub(owed)?;
         self.move_money(source.clone(), Account::Exposure, owed)?;
-        let mut open = amount.checked_sub(owed)?;
+        let mut remaining = amount.checked_sub(owed)?;
         for index in (0..self.purchase.holds.len()).rev() {
             let Some(hold) = self.purchase.holds.get_mut(index) else { break };
-            let part = open.least(hold.spent()?)?;
+            let part = remaining.least(hold.spent()?)?;
             hold.refunded = hold.refunded.checked_add(part)?;
-            let (left, _) = sides(&hold.pot);
+            let (left, _) = pot_accounts(&hold.pot);
             self.move_money(source.clone(), left, part)?;
-            open = open.checked_sub(part)?;
+            remaining = remaining.checked_sub(part)?;
         }
-        Ok(open)
+        Ok(remaining)
     }
 
     /// Brings what another exchange rate explains from what is kept aside into the pot that paid, or
     /// back when captures have become more meanwhile. Says whether anything moved.
-    fn settle_exchange(&mut self) -> Result<bool, LedgerError> {
-        let wanted = self.purchase.wanted_exchange()?;
+    fn adjust_exchange_gain(&mut self) -> Result<bool, LedgerError> {
+        let wanted = self.purchase.exchange_difference()?;
         let known = self.purchase.exchange.clone();
         let is = known.as_ref().map_or(Money::zero(self.purchase.currency), |part| part.amount);
         let paid = self.purchase.holds.iter().find(|hold| hold.captured.is_positive());
@@ -266,7 +266,7 @@ impl<'a> Transfers<'a> {
             return Ok(false);
         };
         let gained = wanted.saturating_sub(is)?.least(self.purchase.suspense)?;
-        let (left, _) = sides(&pot);
+        let (left, _) = pot_accounts(&pot);
         self.purchase.suspense = self.purchase.suspense.checked_sub(gained)?;
         self.move_money(Account::Suspense, Account::Exchange, gained)?;
         self.move_money(Account::Exchange, left.clone(), gained)?;
@@ -274,9 +274,9 @@ impl<'a> Transfers<'a> {
         // beyond that only as far as the pot still has it.
         let surplus = is.saturating_sub(wanted)?;
         let available = self.pots.left(&pot, is.currency());
-        let own = self.refund_part(&pot, surplus)?;
+        let own = self.refund_to_pot(&pot, surplus)?;
         let rest = surplus.checked_sub(own)?.least(available)?;
-        let kept = self.give_back(&Account::Suspense, rest)?;
+        let kept = self.refund_to_pots(&Account::Suspense, rest)?;
         // What nothing explains any more is kept aside again.
         self.purchase.suspense = self.purchase.suspense.checked_add(kept)?;
         let returned = own.checked_add(rest)?;
@@ -289,25 +289,25 @@ impl<'a> Transfers<'a> {
 
     /// Gives up to `most` back to one pot from what is kept aside, as far as the pot paid for it;
     /// returns how much.
-    fn refund_part(&mut self, pot: &PotId, most: Money) -> Result<Money, LedgerError> {
+    fn refund_to_pot(&mut self, pot: &PotId, most: Money) -> Result<Money, LedgerError> {
         let hold = self.purchase.holds.iter_mut().find(|hold| hold.pot == *pot);
         let Some(hold) = hold else { return Ok(Money::zero(most.currency())) };
         let part = most.least(hold.spent()?)?;
         hold.refunded = hold.refunded.checked_add(part)?;
-        let (left, _) = sides(pot);
+        let (left, _) = pot_accounts(pot);
         self.move_money(Account::Suspense, left, part)?;
         Ok(part)
     }
 
     /// A refund that came before its capture finds its way once the capture is there.
-    fn return_from_suspense(&mut self) -> Result<(), LedgerError> {
+    fn release_suspense(&mut self) -> Result<(), LedgerError> {
         let kept_aside = self.purchase.suspense;
-        self.purchase.suspense = self.give_back(&Account::Suspense, kept_aside)?;
+        self.purchase.suspense = self.refund_to_pots(&Account::Suspense, kept_aside)?;
         Ok(())
     }
 }
 
 /// What a pot has left, and what it holds.
-fn sides(pot: &PotId) -> (Account, Account) {
+fn pot_accounts(pot: &PotId) -> (Account, Account) {
     (Account::PotLeft(pot.clone()), Account::PotHeld(pot.clone()))
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::domain::id::{BudgetId, ProgrammeId, SealId};
 use crate::domain::money::{Currency, Money};
 use crate::ledger::record::row::{
-    Canonical, CorruptRow, Digest, Reader, Table, Value, columns, shown,
+    CanonicalHasher, CorruptRow, Digest, RowReader, Table, Value, columns, text_value,
 };
 
 /// One row per seal.
@@ -53,8 +53,8 @@ impl Seal {
     pub fn row(&self) -> Vec<Value> {
         let head = |head: &SealedHead| format!("{} {} {}", head.budget, head.seq, head.hash);
         vec![
-            shown(&self.programme),
-            shown(self.id),
+            text_value(&self.programme),
+            text_value(self.id),
             self.number.into(),
             self.sealed_at.into(),
             self.heads.iter().map(head).collect::<Vec<_>>().join("\n").into(),
@@ -67,7 +67,7 @@ impl Seal {
 /// The root of a seal, from its row as it is stored: behind the root `previous`, over everything
 /// in the row but the root itself.
 pub fn seal_root(previous: Digest, seal: &[Value]) -> Digest {
-    let mut canonical = Canonical::new("seal");
+    let mut canonical = CanonicalHasher::new("seal");
     canonical.digest(previous);
     let (_root, content) = seal.split_last().unwrap_or((&Value::Null, &[]));
     canonical.row(&SEAL, content);
@@ -76,7 +76,7 @@ pub fn seal_root(previous: Digest, seal: &[Value]) -> Digest {
 
 /// Reads a seal back.
 pub fn read_seal(row: &[Value]) -> Result<Seal, CorruptRow> {
-    let mut reader = Reader::new(&SEAL, row);
+    let mut reader = RowReader::new(&SEAL, row);
     Ok(Seal {
         programme: reader.parsed()?,
         id: reader.parsed()?,

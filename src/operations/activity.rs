@@ -7,25 +7,25 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::purchases::{ListError, Whose};
+use super::purchases::{BudgetRef, PurchaseListError};
 use crate::domain::id::{PostingId, PotId};
 use crate::domain::money::{Currency, Money, MoneyError};
 use crate::domain::pot::PotPlan;
 use crate::ledger::account::Account;
 use crate::ledger::posting::{PostingKind, Transfer};
-use crate::ledger::record::particulars::{money_of, text_of};
-use crate::store::{LoadedRow, StoreError, Tx};
+use crate::ledger::record::message_parameters::{money_of, text_of};
+use crate::store::{LoadRow, StoreError, Tx};
 
 /// How many links are read at once, and for one page.
-const LINKS_AT_ONCE: u32 = 250;
-const LINKS_MOST: u32 = 1_000;
+const LINKS_PER_READ: u32 = 250;
+const LINKS_PER_PAGE_MAX: u32 = 1_000;
 /// The most messages that are looked through for one page.
-const MESSAGES_MOST: u32 = 500;
+const MESSAGES_PER_PAGE_MAX: u32 = 500;
 /// The kinds of messages that tell of money that the person holds back, and takes back.
 const HELD_BACK: [&str; 2] = ["held-back", "held-back-until"];
 const TOOK_BACK: [&str; 2] = ["held-back-free", "held-back-cools"];
 /// The most days that are looked through for stages: more than ten years.
-const DAYS_MOST: usize = 4_000;
+const DAYS_SEARCHED_MAX: usize = 4_000;
 
 /// Something that happened to money.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,28 +96,30 @@ pub struct ActivityPage {
 
 /// What may be seen.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen<'a> {
-    pub whose: Whose<'a>,
+pub struct ActivityView<'a> {
+    pub budget_ref: BudgetRef<'a>,
     /// The pots of the agreement in force.
     pub plans: &'a [PotPlan],
     /// What the person holds back is nobody else's.
-    pub is_persons: bool,
+    pub is_own_view: bool,
 }
 
 /// The page that begins at `cursor`: at least `most` if there are so many, and a few more where
 /// several belong to one instant.
 pub async fn page(
     tx: &mut Tx,
-    seen: Seen<'_>,
+    view: ActivityView<'_>,
     cursor: ActivityCursor,
     most: usize,
-) -> Result<ActivityPage, ListError> {
-    let (mut found, last, is_end) = links(tx, seen.whose, cursor, most).await?;
+) -> Result<ActivityPage, PurchaseListError> {
+    let (mut found, last, is_end) = links(tx, view.budget_ref, cursor, most).await?;
     let from = if is_end { Timestamp::MIN } else { last.before };
     let span = (from, cursor.before);
-    found.extend(let_out(tx, seen, span).await?.into_iter().map(|activity| (None, activity)));
-    if seen.is_persons {
-        let held = held_back(tx, seen.whose, span).await?;
+    found.extend(
+        released_stages(tx, view, span).await?.into_iter().map(|activity| (None, activity)),
+    );
+    if view.is_own_view {
+        let held = held_back(tx, view.budget_ref, span).await?;
         found.extend(held.into_iter().map(|activity| (None, activity)));
     }
     found.sort_by_key(|(_, activity)| (std::cmp::Reverse(activity.at), activity.kind));
@@ -127,50 +129,50 @@ pub async fn page(
         found.retain(|(_, activity)| activity.at >= cut);
         let link = found.iter().rev().find_map(|(link, _)| *link).or(cursor.link);
         let next = Some(ActivityCursor { link, before: cut });
-        return Ok(ActivityPage { activities: shown(found), next });
+        return Ok(ActivityPage { activities: without_links(found), next });
     }
     let next = Some(last).filter(|_| !is_end);
-    Ok(ActivityPage { activities: shown(found), next })
+    Ok(ActivityPage { activities: without_links(found), next })
 }
 
-fn shown(found: Vec<(Option<PostingId>, Activity)>) -> Vec<Activity> {
+fn without_links(found: Vec<(Option<PostingId>, Activity)>) -> Vec<Activity> {
     found.into_iter().map(|(_, activity)| activity).collect()
 }
 
-type Found = (Vec<(Option<PostingId>, Activity)>, ActivityCursor, bool);
+type LinkActivities = (Vec<(Option<PostingId>, Activity)>, ActivityCursor, bool);
 
 /// What postings tell, where the reading stopped, and whether that is the end of the chain.
 async fn links(
     tx: &mut Tx,
-    whose: Whose<'_>,
+    budget_ref: BudgetRef<'_>,
     cursor: ActivityCursor,
     most: usize,
-) -> Result<Found, StoreError> {
-    let id = &whose.programme.settings.id;
+) -> Result<LinkActivities, StoreError> {
+    let id = &budget_ref.programme.settings.id;
     let (mut found, mut last, mut read) = (Vec::new(), cursor, 0_u32);
     loop {
-        let links = tx.links_before(id, whose.budget, last.link, LINKS_AT_ONCE).await?;
-        let is_end = links.len() < usize::try_from(LINKS_AT_ONCE).unwrap_or(usize::MAX);
-        let is_told = |kind| matches!(kind, PostingKind::Load | PostingKind::Move);
-        let told: Vec<_> = links.iter().filter(|link| is_told(link.kind)).collect();
-        let ids: Vec<_> = told.iter().map(|link| link.posting).collect();
+        let links = tx.links_before(id, budget_ref.budget, last.link, LINKS_PER_READ).await?;
+        let is_end = links.len() < usize::try_from(LINKS_PER_READ).unwrap_or(usize::MAX);
+        let is_activity = |kind| matches!(kind, PostingKind::Load | PostingKind::PotTransfer);
+        let money_links: Vec<_> = links.iter().filter(|link| is_activity(link.kind)).collect();
+        let ids: Vec<_> = money_links.iter().map(|link| link.posting).collect();
         let transfers = tx.transfers_of(id, &ids).await?;
         for link in &links {
             // Clocks differ; the chain is the order.
             last.before = last.before.min(link.posted_at);
             last.link = Some(link.posting);
             let moved = transfers.get(&link.posting).map_or(&[][..], Vec::as_slice);
-            let told = moved.iter().filter_map(|transfer| told_by(transfer, last.before));
-            found.extend(told.map(|activity| (Some(link.posting), activity)));
+            let activities = moved.iter().filter_map(|transfer| activity_of(transfer, last.before));
+            found.extend(activities.map(|activity| (Some(link.posting), activity)));
         }
-        read = read.saturating_add(LINKS_AT_ONCE);
-        if is_end || found.len() > most || read >= LINKS_MOST {
+        read = read.saturating_add(LINKS_PER_READ);
+        if is_end || found.len() > most || read >= LINKS_PER_PAGE_MAX {
             return Ok((found, last, is_end));
         }
     }
 }
 
-fn told_by(transfer: &Transfer, at: Timestamp) -> Option<Activity> {
+fn activity_of(transfer: &Transfer, at: Timestamp) -> Option<Activity> {
     let Account::PotLeft(pot) = transfer.to() else { return None };
     let (kind, from) = match transfer.from() {
         Account::StreamFunds(_) => (ActivityKind::Added, None),
@@ -186,30 +188,30 @@ fn told_by(transfer: &Transfer, at: Timestamp) -> Option<Activity> {
 }
 
 /// The stages that began between two instants, by the plan in force.
-async fn let_out(
+async fn released_stages(
     tx: &mut Tx,
-    seen: Seen<'_>,
+    view: ActivityView<'_>,
     (from, before): (Timestamp, Timestamp),
-) -> Result<Vec<Activity>, ListError> {
-    let whose = seen.whose;
-    let settings = &whose.programme.settings;
-    if seen.plans.iter().all(|plan| plan.release.is_none()) {
+) -> Result<Vec<Activity>, PurchaseListError> {
+    let budget_ref = view.budget_ref;
+    let settings = &budget_ref.programme.settings;
+    if view.plans.iter().all(|plan| plan.release.is_none()) {
         return Ok(Vec::new());
     }
-    let loads = tx.loads_of(&settings.id, whose.budget, settings.currency).await?;
-    let zone = whose.programme.zone();
+    let loads = tx.loads_of(&settings.id, budget_ref.budget, settings.currency).await?;
+    let zone = budget_ref.programme.zone();
     let mut found = Vec::new();
-    for plan in seen.plans {
+    for plan in view.plans {
         let Some(release) = &plan.release else { continue };
         let mut day = zone.to_datetime(before).date();
-        for _ in 0..DAYS_MOST {
+        for _ in 0..DAYS_SEARCHED_MAX {
             let Ok(midnight) = day.to_zoned(zone.clone()) else { break };
             if day < release.from() || midnight.timestamp() < from {
                 break;
             }
-            let put_in = put_in(&loads, &plan.id, day, seen, settings.currency)?;
+            let loaded_before = loaded_before(&loads, &plan.id, day, view, settings.currency)?;
             let earlier = day.yesterday().unwrap_or(day);
-            let unreleased = |on| release.unreleased(put_in, on);
+            let unreleased = |on| release.unreleased(loaded_before, on);
             let amount = unreleased(earlier)?.saturating_sub(unreleased(day)?)?;
             if amount.is_positive() && midnight.timestamp() < before {
                 let (kind, at) = (ActivityKind::LetOut, midnight.timestamp());
@@ -222,28 +224,29 @@ async fn let_out(
 }
 
 /// What had been put into a pot by the end of the day before.
-fn put_in(
-    loads: &[LoadedRow],
+fn loaded_before(
+    loads: &[LoadRow],
     pot: &PotId,
     day: Date,
-    seen: Seen<'_>,
+    view: ActivityView<'_>,
     currency: Currency,
 ) -> Result<Money, MoneyError> {
-    let zone = seen.whose.programme.zone();
-    let is_in = |load: &&LoadedRow| load.pot == *pot && zone.to_datetime(load.at).date() < day;
+    let zone = view.budget_ref.programme.zone();
+    let is_in = |load: &&LoadRow| load.pot == *pot && zone.to_datetime(load.at).date() < day;
     Money::sum(currency, loads.iter().filter(is_in).map(|load| load.amount))
 }
 
 /// What the person held back and took back between two instants, by what they were told of it.
 async fn held_back(
     tx: &mut Tx,
-    whose: Whose<'_>,
+    budget_ref: BudgetRef<'_>,
     span: (Timestamp, Timestamp),
-) -> Result<Vec<Activity>, ListError> {
-    let settings = &whose.programme.settings;
+) -> Result<Vec<Activity>, PurchaseListError> {
+    let settings = &budget_ref.programme.settings;
     let id = &settings.id;
     let kinds = [HELD_BACK, TOOK_BACK].concat();
-    let messages = tx.messages_between(id, whose.budget, span, &kinds, MESSAGES_MOST).await?;
+    let messages =
+        tx.messages_between(id, budget_ref.budget, span, &kinds, MESSAGES_PER_PAGE_MAX).await?;
     let mut found = Vec::new();
     for message in messages {
         let is_held_back = HELD_BACK.contains(&message.kind.as_str());

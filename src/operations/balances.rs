@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::table::TextTable;
+use super::text_table::TextTable;
 use crate::domain::id::{BudgetId, PotId, ProgrammeId};
 use crate::domain::money::{Currency, Money, MoneyError};
 use crate::ledger::book::PotBalance;
@@ -62,9 +62,9 @@ pub struct Figures {
 }
 
 impl Figures {
-    const fn nothing(currency: Currency) -> Self {
-        let nothing = Money::zero(currency);
-        Self { allocated: nothing, loaded: nothing, held: nothing, spent: nothing, left: nothing }
+    const fn zero(currency: Currency) -> Self {
+        let zero = Money::zero(currency);
+        Self { allocated: zero, loaded: zero, held: zero, spent: zero, left: zero }
     }
 
     const fn of(pot: &PotBalance) -> Self {
@@ -108,7 +108,7 @@ impl Balances {
                 pots.sort_by_key(|(pot, _)| place(pot).unwrap_or(usize::MAX));
                 let total = pots
                     .iter()
-                    .try_fold(Figures::nothing(currency), |sum, (_, pot)| sum.plus(*pot))
+                    .try_fold(Figures::zero(currency), |sum, (_, pot)| sum.plus(*pot))
                     .map_err(|error| BalancesError::Sum { budget: budget.clone(), error })?;
                 Ok(PersonBalances { person: budget, total, pots })
             });

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::table::TextTable;
+use super::text_table::TextTable;
 use crate::domain::id::{ExceptionId, ProgrammeId};
 use crate::domain::purchase::Purchase;
-use crate::domain::purchase::hold::CONFIRMED_WITHIN;
+use crate::domain::purchase::hold::CONFIRMATION_TIMEOUT;
 use crate::store::{ExceptionRow, Store, StoreError};
 
 /// What somebody has to look at, oldest first; at most `most`.
@@ -19,12 +19,13 @@ pub async fn list(
     most: u32,
 ) -> Result<Vec<ExceptionRow>, StoreError> {
     let mut exceptions = store.exceptions(most).await?;
-    let overdue = now.checked_sub(CONFIRMED_WITHIN).unwrap_or(now);
+    let overdue = now.checked_sub(CONFIRMATION_TIMEOUT).unwrap_or(now);
     for (programme, _) in store.programmes().await? {
         let open = store.purchases_to_review(&programme, Timestamp::MIN, Timestamp::MAX, most);
         let open = open.await?;
-        let is_overdue =
-            |p: &&Purchase| p.is_unconfirmed() && p.spoken_of_at().is_some_and(|at| at <= overdue);
+        let is_overdue = |p: &&Purchase| {
+            p.is_unconfirmed() && p.last_activity_at().is_some_and(|at| at <= overdue)
+        };
         let unconfirmed = open.iter().filter(is_overdue);
         exceptions.extend(unconfirmed.map(|purchase| unconfirmed_row(&programme, purchase)));
     }
@@ -41,7 +42,7 @@ fn unconfirmed_row(programme: &ProgrammeId, purchase: &Purchase) -> ExceptionRow
         kind: "not_confirmed".to_owned(),
         subject: format!("{}/{}", purchase.connection, purchase.reference),
         detail: "we approved it, and the issuer has not said what became of it".to_owned(),
-        noted_at: purchase.spoken_of_at().unwrap_or(Timestamp::UNIX_EPOCH),
+        noted_at: purchase.last_activity_at().unwrap_or(Timestamp::UNIX_EPOCH),
     }
 }
 

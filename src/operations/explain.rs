@@ -8,7 +8,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::purchases::ListError;
+use super::purchases::PurchaseListError;
 use crate::domain::card::CardState;
 use crate::domain::decision::authorisation::{AuthorisationRequest, Decision, Facts};
 use crate::domain::decision::decide::{VERSION, decide};
@@ -20,9 +20,9 @@ use crate::domain::money::Money;
 use crate::domain::pot::PotPart;
 use crate::domain::shop::home::UnknownCountry;
 use crate::ledger::book::Card;
-use crate::ledger::record::decision::{Outcome, RecordedDecision, content_digest};
-use crate::ledger::record::facts::{FactsRecord, UnreadableFacts, Versions};
-use crate::messages::words::{Audience, Situation, Words};
+use crate::ledger::record::decision::{DecisionOutcome, RecordedDecision, content_digest};
+use crate::ledger::record::facts::{FactsRecord, ReplayVersions, UnreadableFacts};
+use crate::messages::words::{Audience, PurchaseContext, Words};
 use crate::programme::directory::{Directory, DirectoryError, Programme};
 use crate::store::{PersonRow, Store, StoreError, Tx};
 
@@ -47,16 +47,16 @@ pub enum ExplainError {
     #[error("the recorded question of decision {0} cannot be read")]
     Question(DecisionId),
     #[error("the purchase cannot be told of")]
-    Purchase(#[source] Box<ListError>),
+    Purchase(#[source] Box<PurchaseListError>),
 }
 
 impl ExplainError {
     /// Why the purchase beside the decisions cannot be explained.
-    pub(super) fn list(error: ListError) -> Self {
+    pub(super) fn list(error: PurchaseListError) -> Self {
         match error {
-            ListError::Store(error) => Self::Store(error),
-            ListError::Explain(error) => *error,
-            ListError::Money(_) => Self::Purchase(Box::new(error)),
+            PurchaseListError::Store(error) => Self::Store(error),
+            PurchaseListError::Explain(error) => *error,
+            PurchaseListError::Money(_) => Self::Purchase(Box::new(error)),
         }
     }
 }
@@ -76,7 +76,7 @@ pub struct Explanation {
     pub place: String,
     pub asked: Money,
     /// As recorded: what was held, or every reason, the told one first.
-    pub outcome: Outcome,
+    pub outcome: DecisionOutcome,
     /// What each pot gave to an approval.
     pub parts: Vec<PotPart>,
     /// What of `parts` is held beyond the approval, in case the exchange rate changes.
@@ -114,7 +114,7 @@ pub async fn explain(
     id: &str,
 ) -> Result<Vec<Explanation>, ExplainError> {
     let mut tx = store.snapshot().await?;
-    let decisions = tx.decisions_named(id).await?;
+    let decisions = tx.find_decisions(id).await?;
     if decisions.is_empty() {
         return Err(ExplainError::NotFound(id.chars().take(100).collect()));
     }
@@ -146,7 +146,7 @@ pub async fn explain_one(
         }
         None => None,
     };
-    let versions = Versions { programme: programme.facts(), agreement };
+    let versions = ReplayVersions { programme: programme.facts(), agreement };
     let facts = record.facts(versions).map_err(unreadable)?;
     let replayed = decide(&request, &facts);
     let replay = compare(recorded, &request, &facts, &replayed);
@@ -155,8 +155,9 @@ pub async fn explain_one(
     let owner = tx.person(&recorded.programme, &recorded.budget).await?;
     let cards = tx.cards_of(&recorded.programme, &recorded.budget).await?;
     let hides_card = hides_card(tx, recorded, &facts).await?;
-    let telling = Telling { request: &request, facts: &facts, programme: &programme, hides_card };
-    let texts = telling.texts(&decision, owner.as_ref(), &cards);
+    let context =
+        ExplanationContext { request: &request, facts: &facts, programme: &programme, hides_card };
+    let texts = context.texts(&decision, owner.as_ref(), &cards);
     let withdrawn_at = tx.withdrawn_at(recorded).await?;
     let messages = tx.messages_about(recorded, withdrawn_at).await?;
     Ok(Explanation {
@@ -197,7 +198,7 @@ async fn hides_card(
     facts: &Facts,
 ) -> Result<bool, StoreError> {
     let state = facts.holder.as_ref().map(|holder| holder.card);
-    if !state.is_some_and(CardState::is_told_by_ending) {
+    if !state.is_some_and(CardState::is_identified_by_last_four) {
         return Ok(false);
     }
     let custody = tx.custody(&recorded.programme, &recorded.budget).await?;
@@ -218,14 +219,14 @@ fn compare(
     // Erased merchant text is part of what the digest was made of.
     let is_same_question =
         recorded.merchant.is_none() || content_digest(request) == recorded.content;
-    let outcome = Outcome::of(replayed);
+    let outcome = DecisionOutcome::of(replayed);
     let answer = recorded.recorded_answer();
     if !is_same_question {
         Replay::Differs("the recorded question is not the one that was decided".to_owned())
     } else if version > VERSION {
         Replay::Differs(format!("decided by version {version} of the rules, which is newer"))
     } else if outcome != recorded.outcome {
-        let (was, now) = (in_words(&recorded.outcome), in_words(&outcome));
+        let (was, now) = (describe_outcome(&recorded.outcome), describe_outcome(&outcome));
         Replay::Differs(format!("recorded as {was}, but the recorded facts lead to {now}"))
     } else if permission != recorded.permission {
         Replay::Differs("another permission would be used up".to_owned())
@@ -236,37 +237,42 @@ fn compare(
     }
 }
 
-fn in_words(outcome: &Outcome) -> String {
+fn describe_outcome(outcome: &DecisionOutcome) -> String {
     match outcome {
-        Outcome::Approved(amount) => format!("approved {}", in_major(*amount)),
-        Outcome::Declined(codes) => {
+        DecisionOutcome::Approved(amount) => format!("approved {}", format_amount(*amount)),
+        DecisionOutcome::Declined(codes) => {
             let codes: Vec<_> = codes.iter().map(|code| code.as_str()).collect();
             format!("declined ({})", codes.join(", "))
         }
     }
 }
 
-fn in_major(amount: Money) -> String {
+fn format_amount(amount: Money) -> String {
     format!("{} {}", amount.major(), amount.currency().code())
 }
 
 /// What is known about the purchase, for wording it.
-struct Telling<'a> {
+struct ExplanationContext<'a> {
     request: &'a AuthorisationRequest,
     facts: &'a Facts,
     programme: &'a Programme,
     hides_card: bool,
 }
 
-struct Texts {
+struct ExplanationTexts {
     person: String,
     next: Option<String>,
     worker: String,
     finance: String,
 }
 
-impl Telling<'_> {
-    fn texts(&self, decision: &Decision, owner: Option<&PersonRow>, cards: &[Card]) -> Texts {
+impl ExplanationContext<'_> {
+    fn texts(
+        &self,
+        decision: &Decision,
+        owner: Option<&PersonRow>,
+        cards: &[Card],
+    ) -> ExplanationTexts {
         let Self { request, facts, programme, hides_card } = self;
         let worker = owner.and_then(|owner| owner.worker.parse::<WorkerId>().ok());
         let is_used =
@@ -280,7 +286,7 @@ impl Telling<'_> {
         let plans = agreement.iter().flat_map(|agreement| &agreement.pots);
         let pot_names: BTreeMap<PotId, String> =
             plans.map(|pot| (pot.id.clone(), pot.name.clone())).collect();
-        let situation = Situation {
+        let purchase_context = PurchaseContext {
             person_name: owner.map_or("", |owner| &owner.name),
             worker_name: worker.as_ref().map_or("", |worker| programme.worker_name(worker)),
             amount: request.amount,
@@ -290,7 +296,7 @@ impl Telling<'_> {
             is_sensitive: programme.rules.is_sensitive(&facts.category),
             hides_card: *hides_card,
             is_app_bill: programme.is_app_bill(&request.merchant),
-            till: request.till(),
+            till: request.point_of_sale(),
             payable: match decision {
                 Decision::Approve(_) => None,
                 Decision::Decline(reasons) => reasons.payable,
@@ -301,19 +307,19 @@ impl Telling<'_> {
             pot_names: &pot_names,
         };
         let words = Words::english();
-        let tell = |audience| match decision {
-            Decision::Approve(approval) => words.paid(approval, audience, &situation),
-            Decision::Decline(reasons) => words.why(&reasons.first, audience, &situation),
+        let text_for = |audience| match decision {
+            Decision::Approve(approval) => words.paid(approval, audience, &purchase_context),
+            Decision::Decline(reasons) => words.why(&reasons.first, audience, &purchase_context),
         };
         let next = match decision {
             Decision::Approve(_) => None,
-            Decision::Decline(reasons) => Some(words.what_next(&reasons.first, &situation)),
+            Decision::Decline(reasons) => Some(words.what_next(&reasons.first, &purchase_context)),
         };
-        Texts {
-            person: tell(Audience::Person),
+        ExplanationTexts {
+            person: text_for(Audience::Person),
             next,
-            worker: tell(Audience::Worker),
-            finance: tell(Audience::Finance),
+            worker: text_for(Audience::Worker),
+            finance: text_for(Audience::Finance),
         }
     }
 }
@@ -322,8 +328,8 @@ impl Explanation {
     /// The explanation as JSON.
     pub fn to_json(&self) -> serde_json::Value {
         let (outcome, approved, reasons) = match &self.outcome {
-            Outcome::Approved(amount) => ("approved", Some(amount.minor()), Vec::new()),
-            Outcome::Declined(codes) => {
+            DecisionOutcome::Approved(amount) => ("approved", Some(amount.minor()), Vec::new()),
+            DecisionOutcome::Declined(codes) => {
                 ("declined", None, codes.iter().map(|code| code.as_str()).collect())
             }
         };
@@ -366,21 +372,21 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = if self.place.is_empty() { "(no name)" } else { &self.place };
         writeln!(f, "{}  {}", self.id, self.at)?;
-        writeln!(f, "  asked     {} by {place}, of {}", in_major(self.asked), self.person)?;
+        writeln!(f, "  asked     {} by {place}, of {}", format_amount(self.asked), self.person)?;
         writeln!(f, "  question  {} ({} of {})", self.reference, self.connection, self.programme)?;
         if let Some(taken_for) = self.unknown_country {
             let taken_for = taken_for.word();
             writeln!(f, "            the shop's country is not known: taken for {taken_for}")?;
         }
-        writeln!(f, "  answer    {}", in_words(&self.outcome))?;
+        writeln!(f, "  answer    {}", describe_outcome(&self.outcome))?;
         for part in &self.parts {
-            writeln!(f, "            {} from {}", in_major(part.amount), part.pot)?;
+            writeln!(f, "            {} from {}", format_amount(part.amount), part.pot)?;
         }
         if let Some(margin) = self.margin {
             writeln!(
                 f,
                 "            {} of it in case the exchange rate changes",
-                in_major(margin)
+                format_amount(margin)
             )?;
         }
         if self.is_withdrawn {

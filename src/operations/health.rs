@@ -11,23 +11,23 @@ const STALE_AFTER: Duration = Duration::from_secs(10);
 
 /// What the parts of the process know about its readiness. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<Parts>);
+pub struct Readiness(Arc<ReadinessState>);
 
 #[derive(Debug, Default)]
-struct Parts {
+struct ReadinessState {
     is_stopping: AtomicBool,
     refreshed_at: Mutex<Option<Instant>>,
 }
 
 impl Readiness {
     /// The connections and their secrets have just been read.
-    pub fn refreshed(&self) {
+    pub fn mark_refreshed(&self) {
         let mut at = self.0.refreshed_at.lock().unwrap_or_else(PoisonError::into_inner);
         *at = Some(Instant::now());
     }
 
     /// From now on nothing new should be sent here.
-    pub fn stop(&self) {
+    pub fn mark_stopping(&self) {
         self.0.is_stopping.store(true, Ordering::SeqCst);
     }
 
@@ -50,9 +50,9 @@ mod tests {
     fn ready_means_fresh_and_not_stopping() {
         let readiness = Readiness::default();
         assert_eq!(readiness.problems().len(), 1, "nothing was read yet");
-        readiness.refreshed();
+        readiness.mark_refreshed();
         assert_eq!(readiness.problems(), Vec::<&str>::new());
-        readiness.stop();
+        readiness.mark_stopping();
         assert_eq!(readiness.problems(), ["it is stopping"]);
     }
 }

@@ -5,18 +5,20 @@ use jiff::Timestamp;
 
 use crate::domain::id::{BudgetId, ExceptionId};
 use crate::platform::ids::NewIds;
-use crate::store::{Additions, Note, Standing, Store, StoreError};
+use crate::store::{MarkStatus, NewException, PendingWrites, Store, StoreError};
 
 /// What is wrong, and what to do.
-pub fn advice(standing: &Standing) -> String {
-    let wrong = match standing {
-        Standing::Behind(marked) => format!(
+pub fn advice(mark_status: &MarkStatus) -> String {
+    let wrong = match mark_status {
+        MarkStatus::Behind(marked) => format!(
             "the database lacks posting {} of {}, which was committed: its write-ahead log was \
              damaged, or an older copy was put back",
             marked.posting, marked.programme
         ),
-        Standing::Unreadable(why) => format!("the mark beside the database cannot be read: {why}"),
-        Standing::NotKept | Standing::Fresh | Standing::Level(_) => return String::new(),
+        MarkStatus::Unreadable(why) => {
+            format!("the mark beside the database cannot be read: {why}")
+        }
+        MarkStatus::NotKept | MarkStatus::Empty | MarkStatus::InSync(_) => return String::new(),
     };
     format!(
         "{wrong}. Nothing is approved until you decide. If a newer copy exists, put it back. If \
@@ -27,21 +29,22 @@ pub fn advice(standing: &Standing) -> String {
 
 /// Goes on from what the database has. Each programme is left a note that somebody has to look at.
 pub async fn accept(store: &Store, ids: &NewIds, now: Timestamp) -> Result<(), StoreError> {
-    let standing = store.compare_mark().await?;
-    if !standing.has_lost() {
+    let mark_status = store.compare_mark().await?;
+    if !mark_status.has_lost_rows() {
         return Ok(());
     }
-    let note = |programme| Note {
+    let note = |programme| NewException {
         id: ExceptionId::new(ids.next(now)),
         programme,
         budget: BudgetId::house(),
         kind: "loss_accepted",
         about: String::new(),
-        subject: match &standing {
-            Standing::Behind(marked) => marked.posting.to_string(),
-            Standing::NotKept | Standing::Fresh | Standing::Level(_) | Standing::Unreadable(_) => {
-                String::new()
-            }
+        subject: match &mark_status {
+            MarkStatus::Behind(marked) => marked.posting.to_string(),
+            MarkStatus::NotKept
+            | MarkStatus::Empty
+            | MarkStatus::InSync(_)
+            | MarkStatus::Unreadable(_) => String::new(),
         },
         detail: "the database lacked what was committed, up to this posting".to_owned(),
         noted_at: now,
@@ -49,7 +52,8 @@ pub async fn accept(store: &Store, ids: &NewIds, now: Timestamp) -> Result<(), S
     let programmes = store.programmes().await?;
     let notes = programmes.into_iter().map(|(programme, _)| note(programme)).collect();
     let mut tx = store.begin().await?;
-    tx.close_books(&[], &Additions { notes, ..Additions::default() }).await?;
+    tx.close_books(&[], &PendingWrites { new_exceptions: notes, ..PendingWrites::default() })
+        .await?;
     tx.commit().await?;
     store.accept_loss().await
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::card_path::issuers::{Told, Verdict};
+use crate::card_path::issuers::{AuthorisationResponse, Verdict};
 use crate::domain::purchase::presentment::{EventBody, IssuerEvent};
 
 const DECISIONS: &str = "sayso_decisions_total";
@@ -75,30 +75,30 @@ pub fn render(queued: usize) -> String {
 }
 
 /// Folds fresh samples into their histograms; to be called every few seconds.
-pub fn tidy_up() {
+pub fn run_upkeep() {
     RECORDER.run_upkeep();
 }
 
 /// Counts an answer that was given after `took`.
-pub fn answered(told: &Told, took: Duration) {
-    let (outcome, reason) = match told.verdict {
+pub fn record_answer(response: &AuthorisationResponse, took: Duration) {
+    let (outcome, reason) = match response.verdict {
         Verdict::Approved { amount, asked } if amount.minor() < asked.minor() => ("part", "none"),
         Verdict::Approved { .. } => ("approved", "none"),
-        Verdict::NotPaid { reason } => ("declined", reason.as_str()),
+        Verdict::Declined { reason } => ("declined", reason.as_str()),
     };
     counter!(DECISIONS, "outcome" => outcome, "reason" => reason).increment(1);
     histogram!(DECISION_SECONDS).record(took);
 }
 
 /// Counts a message that was not taken. `why` is one of a few words that are known in advance.
-pub fn refused(why: &'static str) {
+pub fn record_refusal(why: &'static str) {
     counter!(REFUSED, "why" => why).increment(1);
 }
 
 /// Counts a message that was stored.
-pub fn stored(event: &IssuerEvent) {
+pub fn record_event(event: &IssuerEvent) {
     let kind = match &event.body {
-        EventBody::Standing(_) => "standing",
+        EventBody::Snapshot(_) => "standing",
         EventBody::HoldChange(_) => "hold_change",
         EventBody::Presentment(presentment) => presentment.direction.word(),
         EventBody::Dispute(_) => "dispute",

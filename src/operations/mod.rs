@@ -8,10 +8,10 @@ pub mod explain;
 pub mod health;
 pub mod loss;
 pub mod metrics;
+pub mod purchase_texts;
 pub mod purchases;
-pub mod story;
-mod table;
+mod text_table;
 pub mod upkeep;
 mod verify;
 
-pub use self::verify::{Counts, Finding, Proof, verify};
+pub use self::verify::{Counts, RowFinding, VerificationReport, verify};

@@ -12,27 +12,27 @@ use crate::domain::id::{
     BudgetId, ConnectionId, IssuerReference, PostingId, ProgrammeId, PurchaseId,
 };
 use crate::domain::money::{Money, MoneyError};
-use crate::domain::purchase::issuer_refusal::{IssuerRefusal, IssuerRefused};
-use crate::domain::purchase::presentment::{EventBody, Standing};
-use crate::domain::purchase::state::{OurAnswer, PurchaseState, state_of};
-use crate::domain::purchase::{PromiseState, Purchase};
+use crate::domain::purchase::issuer_decline::{IssuerDecline, IssuerDeclineReason};
+use crate::domain::purchase::presentment::{AuthorisationStatus, EventBody};
+use crate::domain::purchase::state::{PurchaseState, RecordedAnswer, state_of};
+use crate::domain::purchase::{IncrementState, Purchase};
 use crate::domain::shop::merchant::Category;
 use crate::ledger::book::LedgerError;
-use crate::ledger::record::decision::{Outcome, RecordedDecision};
+use crate::ledger::record::decision::{DecisionOutcome, RecordedDecision};
 use crate::programme::directory::Programme;
-use crate::store::{ChainLink, PurchaseName, ReferenceKey, StoreError, Tx};
+use crate::store::{ChainLink, PurchaseReferenceKey, ReferenceKey, StoreError, Tx};
 
 /// How many links are read at once.
-const LINKS_AT_ONCE: u32 = 250;
+const LINKS_PER_READ: u32 = 250;
 /// The most links that are read for one page: one that finds less says where to go on.
-const LINKS_MOST: u32 = 1_000;
+const LINKS_PER_PAGE_MAX: u32 = 1_000;
 /// A purchase counts on the day on which it was made. One that was undone and asked for again counts
 /// anew, at most so many days after it began: longer than any hold lives.
-const BEGUN_BEFORE_DAYS: i32 = 40;
+const LOOK_BACK_DAYS: i32 = 40;
 
 /// Why the purchases of somebody cannot be listed.
 #[derive(Debug, thiserror::Error)]
-pub enum ListError {
+pub enum PurchaseListError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -41,7 +41,7 @@ pub enum ListError {
     Explain(#[from] Box<ExplainError>),
 }
 
-impl From<MoneyError> for ListError {
+impl From<MoneyError> for PurchaseListError {
     fn from(error: MoneyError) -> Self {
         Self::Money(error.into())
     }
@@ -49,7 +49,7 @@ impl From<MoneyError> for ListError {
 
 /// Everything that is known of one purchase.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PurchaseStory {
+pub struct PurchaseSummary {
     pub programme: ProgrammeId,
     pub budget: BudgetId,
     /// When it was asked about first, or told of.
@@ -64,12 +64,12 @@ pub struct PurchaseStory {
     /// None while nothing was held and the issuer has told nothing.
     pub purchase: Option<Purchase>,
     /// What the issuer refused by itself, where that is how it stands.
-    pub refused: Option<IssuerRefused>,
+    pub refused: Option<IssuerDecline>,
 }
 
 /// Which purchases are wanted.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct PurchaseFilter {
     /// One of these.
     pub states: Option<Vec<PurchaseState>>,
     pub category: Option<Category>,
@@ -80,23 +80,23 @@ pub struct Wanted {
 
 /// One page of the list.
 #[derive(Debug, Clone, Default)]
-pub struct StoryPage {
-    pub stories: Vec<PurchaseStory>,
+pub struct PurchasePage {
+    pub summaries: Vec<PurchaseSummary>,
     /// The link behind which the next page begins; none on the last one.
     pub next: Option<PostingId>,
 }
 
 /// Where a story begins in the chain.
 #[derive(Debug, Clone)]
-struct Seed {
+struct PurchaseOrigin {
     at: Timestamp,
-    name: PurchaseName,
+    name: PurchaseReferenceKey,
     purchase: Option<Purchase>,
 }
 
 /// Whose purchases they are.
 #[derive(Debug, Clone, Copy)]
-pub struct Whose<'a> {
+pub struct BudgetRef<'a> {
     pub programme: &'a Programme,
     pub budget: &'a BudgetId,
 }
@@ -105,70 +105,71 @@ pub struct Whose<'a> {
 /// that one page reads do not begin more.
 pub async fn page(
     tx: &mut Tx,
-    whose: Whose<'_>,
-    wanted: &Wanted,
+    budget_ref: BudgetRef<'_>,
+    filter: &PurchaseFilter,
     mut before: Option<PostingId>,
     most: usize,
-) -> Result<StoryPage, ListError> {
-    let (programme, budget) = (&whose.programme.settings.id, whose.budget);
-    let oldest = wanted.from.and_then(|from| oldest_link(from, whose.programme));
-    let mut stories: Vec<(PostingId, PurchaseStory)> = Vec::new();
+) -> Result<PurchasePage, PurchaseListError> {
+    let (programme, budget) = (&budget_ref.programme.settings.id, budget_ref.budget);
+    let oldest = filter.from.and_then(|from| oldest_link(from, budget_ref.programme));
+    let mut summaries: Vec<(PostingId, PurchaseSummary)> = Vec::new();
     let mut read = 0_u32;
     loop {
-        let links = tx.links_before(programme, budget, before, LINKS_AT_ONCE).await?;
-        let is_end = links.len() < usize::try_from(LINKS_AT_ONCE).unwrap_or(usize::MAX)
+        let links = tx.links_before(programme, budget, before, LINKS_PER_READ).await?;
+        let is_end = links.len() < usize::try_from(LINKS_PER_READ).unwrap_or(usize::MAX)
             || oldest.is_some_and(|at| links.last().is_some_and(|link| link.posted_at < at));
         before = links.last().map(|link| link.posting).or(before);
-        read = read.saturating_add(LINKS_AT_ONCE);
-        stories.extend(begun_at(tx, whose, wanted, &links).await?);
-        if stories.len() > most {
-            stories.truncate(most);
-            let next = stories.last().map(|(link, _)| *link);
-            return Ok(StoryPage { stories: shown(stories), next });
+        read = read.saturating_add(LINKS_PER_READ);
+        summaries.extend(purchases_beginning_at(tx, budget_ref, filter, &links).await?);
+        if summaries.len() > most {
+            summaries.truncate(most);
+            let next = summaries.last().map(|(link, _)| *link);
+            return Ok(PurchasePage { summaries: without_links(summaries), next });
         }
         if is_end {
-            return Ok(StoryPage { stories: shown(stories), next: None });
+            return Ok(PurchasePage { summaries: without_links(summaries), next: None });
         }
-        if read >= LINKS_MOST {
-            return Ok(StoryPage { stories: shown(stories), next: before });
+        if read >= LINKS_PER_PAGE_MAX {
+            return Ok(PurchasePage { summaries: without_links(summaries), next: before });
         }
     }
 }
 
-fn shown(stories: Vec<(PostingId, PurchaseStory)>) -> Vec<PurchaseStory> {
-    stories.into_iter().map(|(_, story)| story).collect()
+fn without_links(summaries: Vec<(PostingId, PurchaseSummary)>) -> Vec<PurchaseSummary> {
+    summaries.into_iter().map(|(_, summary)| summary).collect()
 }
 
 /// Before this no link begins a purchase that counts on `from` or later.
 fn oldest_link(from: Date, programme: &Programme) -> Option<Timestamp> {
-    let day = from.checked_sub(jiff::Span::new().days(BEGUN_BEFORE_DAYS)).ok()?;
+    let day = from.checked_sub(jiff::Span::new().days(LOOK_BACK_DAYS)).ok()?;
     Some(day.to_zoned(programme.zone().clone()).ok()?.timestamp())
 }
 
 /// The purchases that begin with one of `links`, as far as they are wanted.
-async fn begun_at(
+async fn purchases_beginning_at(
     tx: &mut Tx,
-    whose: Whose<'_>,
-    wanted: &Wanted,
+    budget_ref: BudgetRef<'_>,
+    filter: &PurchaseFilter,
     links: &[ChainLink],
-) -> Result<Vec<(PostingId, PurchaseStory)>, ListError> {
-    let seeds = seeds(tx, whose, links).await?;
-    let (places, seeds): (Vec<_>, Vec<_>) = seeds.into_iter().unzip();
-    let stories = load(tx, whose, seeds).await?;
-    let is_wanted = |(_, story): &(PostingId, PurchaseStory)| wanted.is(story, whose.programme);
-    Ok(places.into_iter().zip(stories).filter(is_wanted).collect())
+) -> Result<Vec<(PostingId, PurchaseSummary)>, PurchaseListError> {
+    let origins = origins(tx, budget_ref, links).await?;
+    let (postings, origins): (Vec<_>, Vec<_>) = origins.into_iter().unzip();
+    let summaries = load_summaries(tx, budget_ref, origins).await?;
+    let is_wanted =
+        |(_, summary): &(PostingId, PurchaseSummary)| filter.matches(summary, budget_ref.programme);
+    Ok(postings.into_iter().zip(summaries).filter(is_wanted).collect())
 }
 
 /// Where purchases begin among `links`.
 ///
 /// One that something was held for, or that the issuer has told of, begins with its own first link.
 /// What was only ever refused by us has none, and begins with our first answer.
-async fn seeds(
+async fn origins(
     tx: &mut Tx,
-    whose: Whose<'_>,
+    budget_ref: BudgetRef<'_>,
     links: &[ChainLink],
-) -> Result<Vec<(PostingId, Seed)>, ListError> {
-    let id = &whose.programme.settings.id;
+) -> Result<Vec<(PostingId, PurchaseOrigin)>, PurchaseListError> {
+    let id = &budget_ref.programme.settings.id;
     let is_own = |link: &&ChainLink| link.purchase.is_some_and(|p| p.uuid() == link.posting.uuid());
     let others: Vec<_> = links.iter().filter(|l| l.purchase.is_some() && !is_own(l)).collect();
     let others: Vec<_> = others.iter().map(|link| link.posting).collect();
@@ -176,9 +177,9 @@ async fn seeds(
     let begins = |link: &&ChainLink| is_own(link) || first.contains(&link.posting);
     let ids: Vec<PurchaseId> =
         links.iter().filter(begins).filter_map(|link| link.purchase).collect();
-    let purchases = tx.purchases_with(id, &ids).await?;
-    let refusals = only_answered(tx, whose, links).await?;
-    let mut seeds = Vec::new();
+    let purchases = tx.purchases_by_id(id, &ids).await?;
+    let refusals = only_answered(tx, budget_ref, links).await?;
+    let mut origins = Vec::new();
     for link in links {
         let purchase = link.purchase.filter(|_| begins(&link));
         let purchase = purchase.and_then(|id| purchases.iter().find(|known| known.id == id));
@@ -189,39 +190,39 @@ async fn seeds(
                 None => continue,
             },
         };
-        let seed = Seed { at: link.posted_at, name, purchase: purchase.cloned() };
-        seeds.push((link.posting, seed));
+        let origin = PurchaseOrigin { at: link.posted_at, name, purchase: purchase.cloned() };
+        origins.push((link.posting, origin));
     }
-    Ok(seeds)
+    Ok(origins)
 }
 
 /// The purchases of which nothing is known but our answers, by the link of the first answer.
 async fn only_answered(
     tx: &mut Tx,
-    whose: Whose<'_>,
+    budget_ref: BudgetRef<'_>,
     links: &[ChainLink],
-) -> Result<BTreeMap<PostingId, PurchaseName>, ListError> {
-    let id = &whose.programme.settings.id;
+) -> Result<BTreeMap<PostingId, PurchaseReferenceKey>, PurchaseListError> {
+    let id = &budget_ref.programme.settings.id;
     let answered = links.iter().filter(|link| link.purchase.is_none());
     let answered: BTreeMap<_, _> =
         answered.filter_map(|link| Some((link.decision()?, link.posting))).collect();
     let ids: Vec<_> = answered.keys().copied().collect();
-    let decisions = tx.decisions_with(id, &ids).await?;
-    let names: BTreeSet<PurchaseName> = decisions.iter().map(name_of).collect();
+    let decisions = tx.decisions_by_id(id, &ids).await?;
+    let names: BTreeSet<PurchaseReferenceKey> = decisions.iter().map(name_of).collect();
     let names: Vec<_> = names.into_iter().collect();
-    let known = tx.purchases_named(id, &names).await?;
+    let known = tx.purchases_by_reference(id, &names).await?;
     let known: BTreeSet<_> = known
         .iter()
-        .filter(|purchase| purchase.budget == *whose.budget)
+        .filter(|purchase| purchase.budget == *budget_ref.budget)
         .map(|purchase| (id.clone(), purchase.connection.clone(), purchase.reference.clone()))
         .collect();
     let names: Vec<_> = names.into_iter().filter(|name| !known.contains(name)).collect();
     let mut found = BTreeMap::new();
     let mut seen = BTreeSet::new();
     // The oldest answer comes first.
-    for answer in tx.answers_of(&names).await? {
+    for answer in tx.decisions_of_purchases(&names).await? {
         let name = name_of(&answer);
-        if answer.budget == *whose.budget
+        if answer.budget == *budget_ref.budget
             && seen.insert(name.clone())
             && let Some(posting) = answered.get(&answer.id)
         {
@@ -231,27 +232,27 @@ async fn only_answered(
     Ok(found)
 }
 
-fn name_of(decision: &RecordedDecision) -> PurchaseName {
+fn name_of(decision: &RecordedDecision) -> PurchaseReferenceKey {
     (decision.programme.clone(), decision.connection.clone(), decision.purchase.clone())
 }
 
 /// One purchase, with all that is known of it.
-pub async fn story(
+pub async fn summary(
     tx: &mut Tx,
-    whose: Whose<'_>,
-    name: PurchaseName,
-) -> Result<Option<PurchaseStory>, ListError> {
+    budget_ref: BudgetRef<'_>,
+    name: PurchaseReferenceKey,
+) -> Result<Option<PurchaseSummary>, PurchaseListError> {
     let named = std::slice::from_ref(&name);
-    let purchases = tx.purchases_named(&name.0, named).await?;
-    let purchase = purchases.into_iter().find(|purchase| purchase.budget == *whose.budget);
-    let answers = tx.answers_of(named).await?;
-    let first = answers.iter().find(|answer| answer.budget == *whose.budget);
+    let purchases = tx.purchases_by_reference(&name.0, named).await?;
+    let purchase = purchases.into_iter().find(|purchase| purchase.budget == *budget_ref.budget);
+    let answers = tx.decisions_of_purchases(named).await?;
+    let first = answers.iter().find(|answer| answer.budget == *budget_ref.budget);
     if purchase.is_none() && first.is_none() {
         return Ok(None);
     }
     let made = purchase.as_ref().map(|purchase| made_at(purchase.id));
     let at = first.map(|answer| answer.decided_at).or(made).unwrap_or_default();
-    Ok(load(tx, whose, vec![Seed { at, name, purchase }]).await?.pop())
+    Ok(load_summaries(tx, budget_ref, vec![PurchaseOrigin { at, name, purchase }]).await?.pop())
 }
 
 /// When an identifier was made, to the millisecond: a `UUIDv7` begins with it.
@@ -261,37 +262,37 @@ fn made_at(id: PurchaseId) -> Timestamp {
     at.unwrap_or_default()
 }
 
-async fn load(
+async fn load_summaries(
     tx: &mut Tx,
-    whose: Whose<'_>,
-    seeds: Vec<Seed>,
-) -> Result<Vec<PurchaseStory>, ListError> {
-    let names: Vec<_> = seeds.iter().map(|seed| seed.name.clone()).collect();
-    let answers = tx.answers_of(&names).await?;
+    budget_ref: BudgetRef<'_>,
+    origins: Vec<PurchaseOrigin>,
+) -> Result<Vec<PurchaseSummary>, PurchaseListError> {
+    let names: Vec<_> = origins.iter().map(|origin| origin.name.clone()).collect();
+    let answers = tx.decisions_of_purchases(&names).await?;
     let key = |answer: &RecordedDecision| {
         (answer.programme.clone(), answer.connection.clone(), answer.reference.clone())
     };
     let withdrawn = tx.withdrawn(&answers.iter().map(key).collect::<Vec<_>>()).await?;
-    let mut by_name: BTreeMap<PurchaseName, Vec<RecordedDecision>> = BTreeMap::new();
-    for answer in answers.into_iter().filter(|answer| answer.budget == *whose.budget) {
+    let mut by_name: BTreeMap<PurchaseReferenceKey, Vec<RecordedDecision>> = BTreeMap::new();
+    for answer in answers.into_iter().filter(|answer| answer.budget == *budget_ref.budget) {
         by_name.entry(name_of(&answer)).or_default().push(answer);
     }
-    let mut stories = Vec::new();
-    for Seed { at, name, purchase } in seeds {
+    let mut summaries = Vec::new();
+    for PurchaseOrigin { at, name, purchase } in origins {
         let answers = by_name.remove(&name).unwrap_or_default();
-        stories.push(told(whose, at, answers, &withdrawn, purchase)?);
+        summaries.push(summarise(budget_ref, at, answers, &withdrawn, purchase)?);
     }
-    add_refusals(tx, whose, &mut stories).await?;
-    Ok(stories)
+    add_refusals(tx, budget_ref, &mut summaries).await?;
+    Ok(summaries)
 }
 
-fn told(
-    whose: Whose<'_>,
+fn summarise(
+    budget_ref: BudgetRef<'_>,
     at: Timestamp,
     answers: Vec<RecordedDecision>,
     withdrawn: &BTreeSet<ReferenceKey>,
     purchase: Option<Purchase>,
-) -> Result<PurchaseStory, ListError> {
+) -> Result<PurchaseSummary, PurchaseListError> {
     let is_withdrawn = |answer: &&RecordedDecision| {
         let reference = answer.reference.to_string();
         withdrawn.contains(&(answer.programme.clone(), answer.connection.clone(), reference))
@@ -301,11 +302,11 @@ fn told(
     let ours: Vec<_> = answers.iter().map(|answer| our_answer(answer, &withdrawn)).collect();
     let state = state_of(&ours, purchase.as_ref())?;
     let at = answers.first().map_or(at, |answer| answer.decided_at.min(at));
-    let zone = whose.programme.zone();
+    let zone = budget_ref.programme.zone();
     let counts = purchase.as_ref().map(|purchase| purchase.counted.on);
-    Ok(PurchaseStory {
-        programme: whose.programme.settings.id.clone(),
-        budget: whose.budget.clone(),
+    Ok(PurchaseSummary {
+        programme: budget_ref.programme.settings.id.clone(),
+        budget: budget_ref.budget.clone(),
         at,
         on: counts.unwrap_or_else(|| zone.to_datetime(at).date()),
         state,
@@ -316,60 +317,65 @@ fn told(
     })
 }
 
-fn our_answer(answer: &RecordedDecision, withdrawn: &BTreeSet<IssuerReference>) -> OurAnswer {
+fn our_answer(answer: &RecordedDecision, withdrawn: &BTreeSet<IssuerReference>) -> RecordedAnswer {
     match &answer.outcome {
-        Outcome::Approved(amount) if amount.is_zero() => OurAnswer::Checked,
-        Outcome::Approved(_) if withdrawn.contains(&answer.reference) => OurAnswer::Withdrawn,
-        Outcome::Approved(_) => OurAnswer::Approved,
-        Outcome::Declined(_) => OurAnswer::Declined,
+        DecisionOutcome::Approved(amount) if amount.is_zero() => RecordedAnswer::Checked,
+        DecisionOutcome::Approved(_) if withdrawn.contains(&answer.reference) => {
+            RecordedAnswer::Withdrawn
+        }
+        DecisionOutcome::Approved(_) => RecordedAnswer::Approved,
+        DecisionOutcome::Declined(_) => RecordedAnswer::Declined,
     }
 }
 
 /// Adds why the issuer refused, from its own latest message.
 async fn add_refusals(
     tx: &mut Tx,
-    whose: Whose<'_>,
-    stories: &mut [PurchaseStory],
-) -> Result<(), ListError> {
-    let id = &whose.programme.settings.id;
-    let key = |story: &PurchaseStory| -> Option<(ProgrammeId, ConnectionId, IssuerReference)> {
-        let purchase = story.refused_by_issuer()?;
-        let word = purchase.word.as_ref()?;
+    budget_ref: BudgetRef<'_>,
+    summaries: &mut [PurchaseSummary],
+) -> Result<(), PurchaseListError> {
+    let id = &budget_ref.programme.settings.id;
+    let key = |summary: &PurchaseSummary| -> Option<(ProgrammeId, ConnectionId, IssuerReference)> {
+        let purchase = summary.refused_by_issuer()?;
+        let word = purchase.snapshot.as_ref()?;
         Some((id.clone(), purchase.connection.clone(), word.position.reference.clone()))
     };
-    let keys: Vec<_> = stories.iter().filter_map(key).collect();
+    let keys: Vec<_> = summaries.iter().filter_map(key).collect();
     if keys.is_empty() {
         return Ok(());
     }
     let texts = tx.event_texts(&keys).await?;
-    for story in stories {
-        let Some((programme, connection, reference)) = key(story) else { continue };
-        let Some(purchase) = story.refused_by_issuer() else { continue };
-        let is_after_our_yes = purchase.promised()?.is_positive();
+    for summary in summaries {
+        let Some((programme, connection, reference)) = key(summary) else { continue };
+        let Some(purchase) = summary.refused_by_issuer() else { continue };
+        let is_after_our_yes = purchase.approved_total()?.is_positive();
         let text = texts.get(&(programme, connection.clone(), reference.to_string()));
-        let settings = &whose.programme.settings;
+        let settings = &budget_ref.programme.settings;
         let issuer = settings.connections.iter().find(|known| known.id == connection);
         let issuer = issuer.and_then(|known| known.issuer.parse::<Issuer>().ok());
-        let told = text.zip(issuer).and_then(|(text, issuer)| last_refusal(issuer, text));
-        let promised = purchase.promised()?;
-        story.refused = Some(match told {
-            Some((asked, why)) => IssuerRefused { asked, why, is_after_our_yes },
-            None => {
-                IssuerRefused { asked: promised, why: IssuerRefusal::Unknown, is_after_our_yes }
-            }
+        let refusal = text.zip(issuer).and_then(|(text, issuer)| last_refusal(issuer, text));
+        let approved_total = purchase.approved_total()?;
+        summary.refused = Some(match refusal {
+            Some((asked, why)) => IssuerDecline { asked, why, is_after_our_yes },
+            None => IssuerDecline {
+                asked: approved_total,
+                why: IssuerDeclineReason::Unknown,
+                is_after_our_yes,
+            },
         });
     }
     Ok(())
 }
 
 /// What a message says was refused last, and why.
-fn last_refusal(issuer: Issuer, text: &str) -> Option<(Money, IssuerRefusal)> {
+fn last_refusal(issuer: Issuer, text: &str) -> Option<(Money, IssuerDeclineReason)> {
     let event = issuer.decode_event(text.as_bytes()).ok()?;
     match event.body {
-        EventBody::Standing(report) => {
+        EventBody::Snapshot(report) => {
             let last = report.answers.iter().rev().find(|answer| !answer.is_approved)?;
             // A no of ours that we have no record of is one that we could not help.
-            let why = issuer.refusal(last.reason.as_deref()).unwrap_or(IssuerRefusal::OurFault);
+            let why =
+                issuer.refusal(last.reason.as_deref()).unwrap_or(IssuerDeclineReason::OurFault);
             Some((last.amount, why))
         }
         EventBody::HoldChange(_)
@@ -380,17 +386,20 @@ fn last_refusal(issuer: Issuer, text: &str) -> Option<(Money, IssuerRefusal)> {
     }
 }
 
-impl Wanted {
-    fn is(&self, story: &PurchaseStory, programme: &Programme) -> bool {
-        let category = || story.category(programme);
-        self.states.as_ref().is_none_or(|states| states.contains(&story.state))
-            && self.category.as_ref().is_none_or(|wanted| category().as_ref() == Some(wanted))
-            && self.from.is_none_or(|from| from <= story.on)
-            && self.to.is_none_or(|to| story.on <= to)
+impl PurchaseFilter {
+    fn matches(&self, summary: &PurchaseSummary, programme: &Programme) -> bool {
+        let category = || summary.category(programme);
+        self.states.as_ref().is_none_or(|states| states.contains(&summary.state))
+            && self
+                .category
+                .as_ref()
+                .is_none_or(|category_wanted| category().as_ref() == Some(category_wanted))
+            && self.from.is_none_or(|from| from <= summary.on)
+            && self.to.is_none_or(|to| summary.on <= to)
     }
 }
 
-impl PurchaseStory {
+impl PurchaseSummary {
     /// Its first question, or the purchase itself where nobody asked.
     pub fn id(&self) -> String {
         match (self.answers.first(), &self.purchase) {
@@ -402,9 +411,9 @@ impl PurchaseStory {
 
     /// The shop as messages spelled it; empty when it was erased or never told.
     pub fn place(&self) -> String {
-        let told = self.purchase.as_ref().and_then(|purchase| purchase.place.name.clone());
+        let from_issuer = self.purchase.as_ref().and_then(|purchase| purchase.place.name.clone());
         let asked = || Some(self.answers.last()?.request()?.merchant.name().to_owned());
-        told.or_else(asked).unwrap_or_default()
+        from_issuer.or_else(asked).unwrap_or_default()
     }
 
     /// The kind of shop.
@@ -420,7 +429,8 @@ impl PurchaseStory {
     /// nobody asked us about, the most that the issuer told of.
     pub fn asked(&self, programme: &Programme) -> Money {
         let nothing = Money::zero(programme.settings.currency);
-        let approved = self.answers.iter().filter(|a| matches!(a.outcome, Outcome::Approved(_)));
+        let approved =
+            self.answers.iter().filter(|a| matches!(a.outcome, DecisionOutcome::Approved(_)));
         let sum = Money::sum(nothing.currency(), approved.map(|answer| answer.asked));
         let largest =
             |one: Money, other: Money| if one.minor() < other.minor() { other } else { one };
@@ -428,7 +438,7 @@ impl PurchaseStory {
             (Ok(sum), ..) if sum.is_positive() => sum,
             (_, Some(refused), _) => refused.asked,
             (_, None, Some(purchase)) => {
-                let total = purchase.word.as_ref().and_then(|word| word.standing.total());
+                let total = purchase.snapshot.as_ref().and_then(|word| word.standing.total());
                 let refused = self.refused.map(|refused| refused.asked);
                 [total, refused, Some(purchase.raised), Some(purchase.captured)]
                     .into_iter()
@@ -452,17 +462,19 @@ impl PurchaseStory {
         }
         let last = self.answers.last().map(|answer| &answer.outcome);
         match last {
-            Some(Outcome::Declined(codes)) => codes.iter().map(|code| code.as_str()).collect(),
-            Some(Outcome::Approved(_)) | None => vec!["refused_by_issuer"],
+            Some(DecisionOutcome::Declined(codes)) => {
+                codes.iter().map(|code| code.as_str()).collect()
+            }
+            Some(DecisionOutcome::Approved(_)) | None => vec!["refused_by_issuer"],
         }
     }
 
     /// The purchase, if it was not paid because the issuer refused it by itself.
     fn refused_by_issuer(&self) -> Option<&Purchase> {
         let purchase = self.purchase.as_ref()?;
-        let standing = purchase.word.as_ref().map(|word| word.standing);
-        let is_kept = purchase.promises.iter().any(|p| p.state == PromiseState::Kept);
-        let is_theirs = standing == Some(Standing::Declined)
+        let standing = purchase.snapshot.as_ref().map(|word| word.standing);
+        let is_kept = purchase.increments.iter().any(|p| p.state == IncrementState::Kept);
+        let is_theirs = standing == Some(AuthorisationStatus::Declined)
             && self.state == PurchaseState::NotPaid
             && (is_kept || self.answers.is_empty());
         is_theirs.then_some(purchase)

@@ -12,33 +12,31 @@ use jiff::{SignedDuration, Timestamp};
 use crate::card_path::lifecycle::{LifecycleError, book_parked, expire};
 use crate::domain::id::ProgrammeId;
 use crate::domain::purchase::Purchase;
-use crate::domain::purchase::hold::{CONFIRMED_WITHIN, LIFETIMES};
+use crate::domain::purchase::hold::{CONFIRMATION_TIMEOUT, HOLD_LIFETIMES};
 use crate::people::agreements;
 use crate::people::asks;
-use crate::people::asks::Desk;
-use crate::people::members::ActError;
+use crate::people::asks::UseCaseContext;
+use crate::people::members::UseCaseError;
 use crate::platform::clock::Clock;
 use crate::platform::ids::NewIds;
 use crate::programme::directory::Directory;
-use crate::store::{
-    DueProposal, OpenPurchase, Parked, Store, StoreError, WaitingAppeal, WaitingAsk,
-};
+use crate::store::{DueAppeal, DueAsk, DueProposal, OpenPurchase, ParkedEvent, Store, StoreError};
 
 /// How far back the first round looks: a gateway that was down for a night missed nothing.
-const FIRST_LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
+const FIRST_REVIEW_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 /// The most purchases or messages of one transaction: questions must not wait for a long one.
-const BATCH_MOST: u32 = 64;
+const BATCH_MAX: u32 = 64;
 /// How long the answer to a request is kept for its key, as `Idempotency-Key` is documented.
-const ANSWERS_KEPT_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+const IDEMPOTENCY_RETENTION: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The most answers that one transaction forgets, and the most transactions of one round.
-const FORGOTTEN_MOST: u32 = 500;
-const FORGETS_MOST: usize = 20;
+const FORGET_BATCH_MAX: u32 = 500;
+const FORGET_BATCHES_PER_ROUND: usize = 20;
 /// The most unconfirmed approvals that one round reads.
-const REVIEWED_MOST: u32 = 10_000;
+const REVIEW_MAX: u32 = 10_000;
 
 /// What one round came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Done {
+pub struct UpkeepReport {
     /// Purchases whose hold was given back, because their time had run out.
     pub expired: usize,
     /// Messages that waited and are in the books now.
@@ -76,42 +74,46 @@ impl Upkeep {
     /// # Errors
     ///
     /// Only if the programmes cannot be read at all.
-    pub async fn round(&mut self) -> Result<Done, StoreError> {
+    pub async fn round(&mut self) -> Result<UpkeepReport, StoreError> {
         let now = self.clock.now();
-        let mut done = Done { unparked: self.book_parked(now).await, ..Done::default() };
-        done.forgotten = self.forget(now).await;
+        let mut report =
+            UpkeepReport { unparked: self.book_parked(now).await, ..UpkeepReport::default() };
+        report.forgotten = self.forget_expired(now).await;
         for (programme, _) in self.store.programmes().await? {
-            done.expired = done.expired.saturating_add(self.expire(&programme, now).await);
-            for stepped_up in
-                [self.step_up(&programme, now).await, self.look_late(&programme, now).await]
-            {
-                done.stepped_up = done.stepped_up.saturating_add(stepped_up);
+            report.expired = report.expired.saturating_add(self.expire(&programme, now).await);
+            for stepped_up in [
+                self.escalate_asks(&programme, now).await,
+                self.escalate_appeals(&programme, now).await,
+            ] {
+                report.stepped_up = report.stepped_up.saturating_add(stepped_up);
             }
             let ended = self.end_proposals(&programme, now).await;
-            done.ended_proposals = done.ended_proposals.saturating_add(ended);
+            report.ended_proposals = report.ended_proposals.saturating_add(ended);
             match self.review(&programme, now).await {
-                Ok(unconfirmed) => done.unconfirmed = done.unconfirmed.saturating_add(unconfirmed),
-                Err(error) => leave(&error),
+                Ok(unconfirmed) => {
+                    report.unconfirmed = report.unconfirmed.saturating_add(unconfirmed);
+                }
+                Err(error) => log_and_skip(&error),
             }
         }
-        tell(done);
-        Ok(done)
+        publish(report);
+        Ok(report)
     }
 
     /// Forgets answers to requests, a little at a time, and revoked tokens that have run out. Where there are none it only reads: nothing
     /// keeps the writer that tills wait for.
-    async fn forget(&self, now: Timestamp) -> usize {
-        let before = now.checked_sub(ANSWERS_KEPT_FOR).unwrap_or(Timestamp::MIN);
+    async fn forget_expired(&self, now: Timestamp) -> usize {
+        let before = now.checked_sub(IDEMPOTENCY_RETENTION).unwrap_or(Timestamp::MIN);
         let mut forgotten: usize = 0;
-        for _ in 0..FORGETS_MOST {
-            match self.forget_some(before, now).await {
+        for _ in 0..FORGET_BATCHES_PER_ROUND {
+            match self.forget_batch(before, now).await {
                 Ok(0) => break,
                 Ok(count) => {
                     let count = usize::try_from(count).unwrap_or(usize::MAX);
                     forgotten = forgotten.saturating_add(count);
                 }
                 Err(error) => {
-                    leave(&error);
+                    log_and_skip(&error);
                     break;
                 }
             }
@@ -119,13 +121,13 @@ impl Upkeep {
         forgotten
     }
 
-    async fn forget_some(&self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
-        if !self.store.has_to_forget(before, now).await? {
+    async fn forget_batch(&self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        if !self.store.has_expired_rows(before, now).await? {
             return Ok(0);
         }
         let mut tx = self.store.begin().await?;
-        let forgotten = tx.forget_requests(before, FORGOTTEN_MOST).await?;
-        tx.forget_revoked_tokens(now).await?;
+        let forgotten = tx.purge_requests(before, FORGET_BATCH_MAX).await?;
+        tx.purge_revoked_tokens(now).await?;
         tx.commit().await?;
         Ok(forgotten)
     }
@@ -134,9 +136,9 @@ impl Upkeep {
         let mut expired: usize = 0;
         let mut last = None;
         loop {
-            let page = self.store.expired_purchases(programme, now, last.as_ref(), BATCH_MOST);
+            let page = self.store.expired_purchases(programme, now, last.as_ref(), BATCH_MAX);
             let page = page.await.unwrap_or_else(|error| {
-                leave(&error);
+                log_and_skip(&error);
                 Vec::new()
             });
             let Some(end) = page.last() else { return expired };
@@ -145,7 +147,7 @@ impl Upkeep {
             while let Some(due) = open.pop() {
                 match self.commit_expiry(now, due).await {
                     Ok(count) => expired = expired.saturating_add(count),
-                    Err(error) => open.extend(smaller(due, &error)),
+                    Err(error) => open.extend(split_batch(due, &error)),
                 }
             }
         }
@@ -163,21 +165,21 @@ impl Upkeep {
     }
 
     /// Each late ask by itself: one that cannot be moved stops no other.
-    async fn step_up(&self, programme: &ProgrammeId, now: Timestamp) -> usize {
+    async fn escalate_asks(&self, programme: &ProgrammeId, now: Timestamp) -> usize {
         let mut stepped_up: usize = 0;
         let mut last = None;
         loop {
-            let page = self.store.asks_waiting(programme, now, last.as_ref(), BATCH_MOST);
+            let page = self.store.due_asks(programme, now, last.as_ref(), BATCH_MAX);
             let page = page.await.unwrap_or_else(|error| {
-                leave(&error);
+                log_and_skip(&error);
                 Vec::new()
             });
             let Some(end) = page.last() else { return stepped_up };
             last = Some(end.clone());
             for waiting in &page {
-                match self.commit_step_up(programme, waiting, now).await {
+                match self.commit_ask_escalation(programme, waiting, now).await {
                     Ok(is_late) => stepped_up = stepped_up.saturating_add(usize::from(is_late)),
-                    Err(error) => leave(&error),
+                    Err(error) => log_and_skip(&error),
                 }
             }
         }
@@ -188,9 +190,9 @@ impl Upkeep {
         let mut ended: usize = 0;
         let mut last = None;
         loop {
-            let page = self.store.proposals_due(programme, now, last.as_ref(), BATCH_MOST);
+            let page = self.store.due_proposals(programme, now, last.as_ref(), BATCH_MAX);
             let page = page.await.unwrap_or_else(|error| {
-                leave(&error);
+                log_and_skip(&error);
                 Vec::new()
             });
             let Some(end) = page.last() else { return ended };
@@ -198,7 +200,7 @@ impl Upkeep {
             for due in &page {
                 match self.commit_end(programme, due, now).await {
                     Ok(is_ended) => ended = ended.saturating_add(usize::from(is_ended)),
-                    Err(error) => leave(&error),
+                    Err(error) => log_and_skip(&error),
                 }
             }
         }
@@ -209,58 +211,60 @@ impl Upkeep {
         programme: &ProgrammeId,
         due: &DueProposal,
         now: Timestamp,
-    ) -> Result<bool, ActError> {
+    ) -> Result<bool, UseCaseError> {
         let (budget, proposal) = (&due.budget, due.id);
-        let desk = agreements::Desk { directory: &self.directory, ids: &self.ids };
+        let context = agreements::UseCaseContext { directory: &self.directory, ids: &self.ids };
         let mut tx = self.store.begin().await?;
-        let is_ended = agreements::run_out(&mut tx, desk, programme, budget, proposal, now).await?;
+        let is_ended =
+            agreements::expire(&mut tx, context, programme, budget, proposal, now).await?;
         tx.commit().await?;
         Ok(is_ended)
     }
 
     /// Each late appeal by itself.
-    async fn look_late(&self, programme: &ProgrammeId, now: Timestamp) -> usize {
+    async fn escalate_appeals(&self, programme: &ProgrammeId, now: Timestamp) -> usize {
         let mut late: usize = 0;
         let mut last = None;
         loop {
-            let page = self.store.appeals_waiting(programme, now, last.as_ref(), BATCH_MOST);
+            let page = self.store.due_appeals(programme, now, last.as_ref(), BATCH_MAX);
             let page = page.await.unwrap_or_else(|error| {
-                leave(&error);
+                log_and_skip(&error);
                 Vec::new()
             });
             let Some(end) = page.last() else { return late };
             last = Some(end.clone());
             for waiting in &page {
-                match self.commit_look_late(programme, waiting, now).await {
+                match self.commit_appeal_escalation(programme, waiting, now).await {
                     Ok(is_late) => late = late.saturating_add(usize::from(is_late)),
-                    Err(error) => leave(&error),
+                    Err(error) => log_and_skip(&error),
                 }
             }
         }
     }
 
-    async fn commit_look_late(
+    async fn commit_appeal_escalation(
         &self,
         programme: &ProgrammeId,
-        waiting: &WaitingAppeal,
+        waiting: &DueAppeal,
         now: Timestamp,
-    ) -> Result<bool, ActError> {
-        let desk = Desk { directory: &self.directory, ids: &self.ids };
+    ) -> Result<bool, UseCaseError> {
+        let context = UseCaseContext { directory: &self.directory, ids: &self.ids };
         let mut tx = self.store.begin().await?;
-        let is_late = asks::appeal_late(&mut tx, desk, programme, waiting, now).await?;
+        let is_late =
+            asks::escalate_overdue_appeal(&mut tx, context, programme, waiting, now).await?;
         tx.commit().await?;
         Ok(is_late)
     }
 
-    async fn commit_step_up(
+    async fn commit_ask_escalation(
         &self,
         programme: &ProgrammeId,
-        waiting: &WaitingAsk,
+        waiting: &DueAsk,
         now: Timestamp,
-    ) -> Result<bool, ActError> {
-        let desk = Desk { directory: &self.directory, ids: &self.ids };
+    ) -> Result<bool, UseCaseError> {
+        let context = UseCaseContext { directory: &self.directory, ids: &self.ids };
         let mut tx = self.store.begin().await?;
-        let late = asks::step_up(&mut tx, desk, programme, waiting, now).await?;
+        let late = asks::escalate_overdue(&mut tx, context, programme, waiting, now).await?;
         tx.commit().await?;
         Ok(late.is_some())
     }
@@ -269,9 +273,9 @@ impl Upkeep {
         let mut booked: usize = 0;
         let mut last = None;
         loop {
-            let page = self.store.ready_after(last.as_ref(), BATCH_MOST).await;
+            let page = self.store.ready_parked_events(last.as_ref(), BATCH_MAX).await;
             let page = page.unwrap_or_else(|error| {
-                leave(&error);
+                log_and_skip(&error);
                 Vec::new()
             });
             let Some(end) = page.last() else { return booked };
@@ -280,7 +284,7 @@ impl Upkeep {
             while let Some(parked) = open.pop() {
                 match self.commit_parked(now, parked).await {
                     Ok(count) => booked = booked.saturating_add(count),
-                    Err(error) => open.extend(smaller(parked, &error)),
+                    Err(error) => open.extend(split_batch(parked, &error)),
                 }
             }
         }
@@ -289,7 +293,7 @@ impl Upkeep {
     async fn commit_parked(
         &self,
         now: Timestamp,
-        parked: &[Parked],
+        parked: &[ParkedEvent],
     ) -> Result<usize, LifecycleError> {
         let mut tx = self.store.begin().await?;
         let booked = book_parked(&mut tx, &self.directory, &self.ids, now, parked).await?;
@@ -303,14 +307,15 @@ impl Upkeep {
         programme: &ProgrammeId,
         now: Timestamp,
     ) -> Result<usize, StoreError> {
-        let to = now.checked_sub(CONFIRMED_WITHIN).unwrap_or(now);
-        let first = to.checked_sub(FIRST_LOOK_BACK).unwrap_or(to);
+        let to = now.checked_sub(CONFIRMATION_TIMEOUT).unwrap_or(now);
+        let first = to.checked_sub(FIRST_REVIEW_WINDOW).unwrap_or(to);
         let from = self.reviewed_to.get(programme).copied().unwrap_or(first);
         let mut count: usize = 0;
-        for lifetime in LIFETIMES {
+        for lifetime in HOLD_LIFETIMES {
             let at = |moment: Timestamp| moment.checked_add(lifetime).unwrap_or(Timestamp::MAX);
-            let open = self.store.purchases_to_review(programme, at(from), at(to), REVIEWED_MOST);
-            let spoken_of = |p: &&Purchase| p.spoken_of_at().is_some_and(|t| from < t && t <= to);
+            let open = self.store.purchases_to_review(programme, at(from), at(to), REVIEW_MAX);
+            let spoken_of =
+                |p: &&Purchase| p.last_activity_at().is_some_and(|t| from < t && t <= to);
             let open = open.await?;
             let overdue = open.iter().filter(spoken_of).filter(|p| p.is_unconfirmed());
             count = count.saturating_add(overdue.count());
@@ -321,23 +326,24 @@ impl Upkeep {
 }
 
 /// What is tried next after `batch` failed: its halves, unless it is one row or the database.
-fn smaller<'a, T>(batch: &'a [T], error: &LifecycleError) -> Vec<&'a [T]> {
+fn split_batch<'a, T>(batch: &'a [T], error: &LifecycleError) -> Vec<&'a [T]> {
     let is_shared = error.store().is_some_and(StoreError::is_outage);
     if is_shared || batch.len() < 2 {
         metrics::counter!("sayso_upkeep_failed_total").increment(1);
-        leave(error);
+        log_and_skip(error);
         return Vec::new();
     }
     let (first, second) = batch.split_at(batch.len().div_euclid(2));
     vec![second, first]
 }
 
-fn leave(error: &(dyn std::error::Error + 'static)) {
+fn log_and_skip(error: &(dyn std::error::Error + 'static)) {
     tracing::error!(error, "upkeep is left for the next round");
 }
 
-fn tell(done: Done) {
-    let Done { expired, unparked, unconfirmed, stepped_up, ended_proposals, forgotten } = done;
+fn publish(report: UpkeepReport) {
+    let UpkeepReport { expired, unparked, unconfirmed, stepped_up, ended_proposals, forgotten } =
+        report;
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     metrics::counter!("sayso_expired_holds_total").increment(count(expired));
     metrics::counter!("sayso_unparked_total").increment(count(unparked));

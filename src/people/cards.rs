@@ -3,31 +3,31 @@
 use crate::domain::card::CardState;
 use crate::domain::id::{CardToken, MessageId, PersonId};
 use crate::domain::people::recipient::Recipient;
-use crate::domain::people::role::{Act, Role};
+use crate::domain::people::role::{Capability, Role};
 use crate::ledger::book::Card;
-use crate::ledger::record::particulars::Particulars;
-use crate::messages::words::{News, Particular, Words};
-use crate::people::members::{ActError, Acting, Admitted};
+use crate::ledger::record::message_parameters::MessageParameters;
+use crate::messages::words::{Notification, NotificationParameters, Words};
+use crate::people::members::{GrantedAccess, Principal, UseCaseError};
 use crate::platform::ids::NewIds;
 use crate::programme::directory::Directory;
 use crate::store::{NewMessage, Tx};
 
 /// What becomes of a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
+pub enum CardChange {
     Freeze,
     Unfreeze,
     /// Lost or stolen: it never works again.
     Lose,
 }
 
-impl Change {
-    const fn act(self) -> Act {
+impl CardChange {
+    const fn required_act(self) -> Capability {
         match self {
-            Self::Freeze => Act::Freeze,
-            Self::Unfreeze => Act::Unfreeze,
+            Self::Freeze => Capability::Freeze,
+            Self::Unfreeze => Capability::Unfreeze,
             // A lost card never works again: whoever may only freeze it does that.
-            Self::Lose => Act::ReportLost,
+            Self::Lose => Capability::ReportLost,
         }
     }
 
@@ -41,7 +41,7 @@ impl Change {
     }
 
     /// The state that a card comes into.
-    const fn makes(self) -> CardState {
+    const fn target_state(self) -> CardState {
         match self {
             Self::Freeze => CardState::FrozenByPerson,
             Self::Unfreeze => CardState::Active,
@@ -50,7 +50,7 @@ impl Change {
     }
 
     /// Whether it can be done to a card that is `now` like this.
-    const fn changes(self, now: CardState) -> bool {
+    const fn applies_to(self, now: CardState) -> bool {
         match (self, now) {
             (Self::Freeze | Self::Lose, CardState::Active)
             | (Self::Unfreeze | Self::Lose, CardState::FrozenByPerson)
@@ -74,77 +74,80 @@ impl Change {
 ///
 /// # Errors
 ///
-/// [`ActError::Conflict`] when the card that is named cannot be changed so: it is lost, for example.
+/// [`UseCaseError::Conflict`] when the card that is named cannot be changed so: it is lost, for example.
 pub async fn change(
     tx: &mut Tx,
     (directory, ids): (&Directory, &NewIds),
-    acting: &Acting,
+    principal: &Principal,
     person: &PersonId,
     card: Option<&CardToken>,
-    change: Change,
-) -> Result<Vec<Card>, ActError> {
-    tx.lock_budget(&acting.programme, &crate::domain::id::BudgetId::of(person)).await?;
-    let admitted = acting.admit(tx, change.act(), person).await?;
-    let cards = tx.cards_of(&admitted.programme, &admitted.budget).await?;
+    change: CardChange,
+) -> Result<Vec<Card>, UseCaseError> {
+    tx.lock_budget(&principal.programme, &crate::domain::id::BudgetId::of(person)).await?;
+    let access = principal.admit(tx, change.required_act(), person).await?;
+    let cards = tx.cards_of(&access.programme, &access.budget).await?;
     let wanted = cards.iter().filter(|known| card.is_none_or(|card| known.token == *card));
     if let Some(named) = card {
-        let known = wanted.clone().next().ok_or(ActError::NotThere("card"))?;
-        let own = known.standing.lasting_state();
-        if !change.changes(own) && own != change.makes() {
-            let text = format!("card {named} is {}: that cannot be done", own.word());
-            return Err(ActError::Conflict(text));
+        let known = wanted.clone().next().ok_or(UseCaseError::NotFound("card"))?;
+        let state = known.standing.lasting_state();
+        if !change.applies_to(state) && state != change.target_state() {
+            let text = format!("card {named} is {}: that cannot be done", state.word());
+            return Err(UseCaseError::Conflict(text));
         }
     }
     // A pause by staff goes on; the person says what comes after it.
-    let is_concerned = |known: &&Card| change.changes(known.standing.lasting_state());
-    let made = |known: &Card| {
-        let standing = known.standing.settled(acting.at).made(change.makes());
+    let is_concerned = |known: &&Card| change.applies_to(known.standing.lasting_state());
+    let after_change = |known: &Card| {
+        let standing = known.standing.settled(principal.at).made(change.target_state());
         Card { standing, ..known.clone() }
     };
-    let changed: Vec<_> = wanted.filter(is_concerned).map(made).collect();
+    let changed: Vec<_> = wanted.filter(is_concerned).map(after_change).collect();
     if !changed.is_empty() {
-        tx.stand_cards(&admitted.programme, &admitted.budget, &changed).await?;
+        tx.set_card_states(&access.programme, &access.budget, &changed).await?;
         let act = |card: &Card| {
             let detail = format!("the card that ends in {}", card.last_four);
-            admitted.act(ids, change.word(), card.token.as_str(), &detail)
+            access.act_row(ids, change.word(), card.token.as_str(), &detail)
         };
-        tx.add_acts(&admitted.programme, &changed.iter().map(act).collect::<Vec<_>>()).await?;
-        tell(tx, directory, ids, &admitted, change).await?;
+        tx.add_acts(&access.programme, &changed.iter().map(act).collect::<Vec<_>>()).await?;
+        notify(tx, directory, ids, &access, change).await?;
     }
-    Ok(tx.cards_of(&admitted.programme, &admitted.budget).await?)
+    Ok(tx.cards_of(&access.programme, &access.budget).await?)
 }
 
 /// The worker is told, and the person too when somebody else did it, or when they need a new card.
-async fn tell(
+async fn notify(
     tx: &mut Tx,
     directory: &Directory,
     ids: &NewIds,
-    admitted: &Admitted,
-    change: Change,
-) -> Result<(), ActError> {
-    let programme = directory.at_hand(&admitted.programme).await?;
-    let member = &admitted.actor.member;
-    let particular = Particular { name: Some(&member.name), ..Particular::new(programme.zone()) };
-    let (to_person, to_worker) = match change {
-        Change::Freeze if member.role == Role::Person => (None, News::WorkerCardFrozen),
-        Change::Freeze => (Some(News::CardFrozenFor), News::WorkerCardFrozen),
-        Change::Unfreeze => (None, News::WorkerCardUnfrozen),
-        Change::Lose => (Some(News::CardLost), News::WorkerCardLost),
+    access: &GrantedAccess,
+    change: CardChange,
+) -> Result<(), UseCaseError> {
+    let programme = directory.latest_or_load(&access.programme).await?;
+    let member = &access.actor.member;
+    let parameters = NotificationParameters {
+        name: Some(&member.name),
+        ..NotificationParameters::new(programme.zone())
     };
-    let message = |news: News, recipient| NewMessage {
-        id: MessageId::new(ids.next(admitted.at)),
-        programme: admitted.programme.clone(),
-        budget: admitted.budget.clone(),
-        kind: news.kind(),
-        subject: admitted.budget.to_string(),
-        body: Words::english().news(news, &particular),
-        created_at: admitted.at,
+    let (to_person, to_worker) = match change {
+        CardChange::Freeze if member.role == Role::Person => (None, Notification::WorkerCardFrozen),
+        CardChange::Freeze => (Some(Notification::CardFrozenFor), Notification::WorkerCardFrozen),
+        CardChange::Unfreeze => (None, Notification::WorkerCardUnfrozen),
+        CardChange::Lose => (Some(Notification::CardLost), Notification::WorkerCardLost),
+    };
+    let message = |notification: Notification, recipient| NewMessage {
+        id: MessageId::new(ids.next(access.at)),
+        programme: access.programme.clone(),
+        budget: access.budget.clone(),
+        kind: notification.kind(),
+        subject: access.budget.to_string(),
+        body: Words::english().notification(notification, &parameters),
+        created_at: access.at,
         recipient,
-        facts: Particulars::default().text("by", member.id.as_str()).to_text(),
+        facts: MessageParameters::default().text("by", member.id.as_str()).to_text(),
         matter: None,
         due_at: None,
     };
-    let to_person = to_person.map(|news| message(news, Recipient::Person));
+    let to_person = to_person.map(|notification| message(notification, Recipient::Person));
     let messages: Vec<_> =
         to_person.into_iter().chain([message(to_worker, Recipient::Worker)]).collect();
     tx.add_messages(&messages).await?;

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::domain::id::{ActId, BudgetId, MemberId, PersonId, ProgrammeId};
 use crate::domain::money::Money;
-use crate::domain::people::role::{Act, Actor, Refusal, Subject};
+use crate::domain::people::role::{AccessDenied, AccessTarget, Actor, Capability};
 use crate::ledger::book::LedgerError;
 use crate::platform::ids::NewIds;
 use crate::programme::directory::DirectoryError;
@@ -18,7 +18,7 @@ use crate::store::{ActRow, StoreError, Tx};
 
 /// Why somebody who may do such things must leave this one to somebody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Barred {
+pub enum SeparationOfDuties {
     #[error("it is over your own limit: pass it on, and the manager answers in the same time")]
     OverYourLimit,
     #[error("a link between you and this person is marked: somebody else must decide")]
@@ -31,7 +31,7 @@ pub enum Barred {
 
 /// An answer that stands, for whoever answers otherwise than it was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StandingAnswer {
+pub struct ExistingAnswer {
     /// Whose it is; none when a clock of the programme answered.
     pub by: Option<MemberId>,
     /// What they are called; none for one's own answer.
@@ -50,7 +50,7 @@ pub struct StandingAnswer {
     pub next_step: Option<String>,
 }
 
-impl StandingAnswer {
+impl ExistingAnswer {
     /// An answer that says `said` and nothing more.
     pub const fn new(said: &'static str, at: Timestamp) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl StandingAnswer {
     }
 }
 
-impl fmt::Display for StandingAnswer {
+impl fmt::Display for ExistingAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let said = self.said;
         match (&self.name, &self.by) {
@@ -82,16 +82,16 @@ impl fmt::Display for StandingAnswer {
 
 /// Why something was not done. Nothing of it was.
 #[derive(Debug, thiserror::Error)]
-pub enum ActError {
+pub enum UseCaseError {
     /// What it is about is not there, or not to be known by this account.
     #[error("there is no such {0} here")]
-    NotThere(&'static str),
+    NotFound(&'static str),
     /// The account sees it, and may not do this to it.
     #[error("this account may not do that: {0}")]
     NotAllowed(&'static str),
     /// The account may do such things, and must leave this one to somebody else.
     #[error("{0}")]
-    Barred(#[from] Barred),
+    SeparationOfDuties(#[from] SeparationOfDuties),
     /// What was sent cannot be done: the field, and what to do.
     #[error("{field}: {what}")]
     Invalid { field: &'static str, what: String },
@@ -100,7 +100,7 @@ pub enum ActError {
     Conflict(String),
     /// It was answered otherwise: with the answer that stands.
     #[error("{0}")]
-    Answered(Box<StandingAnswer>),
+    AlreadyAnswered(Box<ExistingAnswer>),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -109,14 +109,14 @@ pub enum ActError {
     Ledger(#[from] LedgerError),
 }
 
-impl ActError {
+impl UseCaseError {
     /// An error about one field of what was sent.
     pub fn invalid(field: &'static str, what: impl Into<String>) -> Self {
         Self::Invalid { field, what: what.into() }
     }
 }
 
-impl From<StartError> for ActError {
+impl From<StartError> for UseCaseError {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Store(error) => Self::Store(error),
@@ -127,7 +127,7 @@ impl From<StartError> for ActError {
 
 /// Who acts, when.
 #[derive(Debug, Clone)]
-pub struct Acting {
+pub struct Principal {
     pub programme: ProgrammeId,
     pub member: MemberId,
     pub at: Timestamp,
@@ -135,76 +135,76 @@ pub struct Acting {
 
 /// An account before a locked budget that it may do something about.
 #[derive(Debug, Clone)]
-pub struct Admitted {
+pub struct GrantedAccess {
     pub programme: ProgrammeId,
     pub budget: BudgetId,
     pub actor: Actor,
-    pub subject: Subject,
+    pub subject: AccessTarget,
     pub at: Timestamp,
 }
 
-impl Acting {
+impl Principal {
     /// Admits the account to `act` about the budget of `person`. The budget must be locked by now:
     /// otherwise what is read here may be old when it is written.
     pub async fn admit(
         &self,
         tx: &mut Tx,
-        act: Act,
+        act: Capability,
         person: &PersonId,
-    ) -> Result<Admitted, ActError> {
+    ) -> Result<GrantedAccess, UseCaseError> {
         let actor = tx.actor(&self.programme, &self.member, self.at).await?;
-        self.admitted(tx, actor, act, person).await
+        self.grant_access(tx, actor, act, person).await
     }
 
     /// Admits the account to see something of `person`, in a transaction that only reads.
-    pub async fn see(
+    pub async fn admit_to_read(
         &self,
         tx: &mut Tx,
-        act: Act,
+        act: Capability,
         person: &PersonId,
-    ) -> Result<Admitted, ActError> {
-        let actor = tx.reading_actor(&self.programme, &self.member, self.at).await?;
-        self.admitted(tx, actor, act, person).await
+    ) -> Result<GrantedAccess, UseCaseError> {
+        let actor = tx.actor_without_lock(&self.programme, &self.member, self.at).await?;
+        self.grant_access(tx, actor, act, person).await
     }
 
-    async fn admitted(
+    async fn grant_access(
         &self,
         tx: &mut Tx,
         actor: Option<Actor>,
-        act: Act,
+        act: Capability,
         person: &PersonId,
-    ) -> Result<Admitted, ActError> {
+    ) -> Result<GrantedAccess, UseCaseError> {
         let budget = BudgetId::of(person);
-        let actor = actor.ok_or(ActError::NotThere("person"))?;
+        let actor = actor.ok_or(UseCaseError::NotFound("person"))?;
         let subject = tx.subject(&self.programme, &budget).await?;
-        let subject = subject.ok_or(ActError::NotThere("person"))?;
+        let subject = subject.ok_or(UseCaseError::NotFound("person"))?;
         actor.may(act, &subject).map_err(|refusal| match refusal {
-            Refusal::NotThere => ActError::NotThere("person"),
-            Refusal::NotAllowed => ActError::NotAllowed(act.word()),
+            AccessDenied::NotThere => UseCaseError::NotFound("person"),
+            AccessDenied::NotAllowed => UseCaseError::NotAllowed(act.word()),
         })?;
         let programme = self.programme.clone();
-        Ok(Admitted { programme, budget, actor, subject, at: self.at })
+        Ok(GrantedAccess { programme, budget, actor, subject, at: self.at })
     }
 }
 
-impl Admitted {
+impl GrantedAccess {
     /// Whoever has a marked link to the person decides nothing about them: no yes and no no, no pause
     /// and no end of one.
-    pub fn decides(&self) -> Result<(), ActError> {
+    pub fn check_no_conflict(&self) -> Result<(), UseCaseError> {
         if self.actor.has_conflict(&self.subject.person) {
-            Err(Barred::ConflictOfInterest.into())
+            Err(SeparationOfDuties::ConflictOfInterest.into())
         } else {
             Ok(())
         }
     }
 
     /// Tells whoever acts of the answer of `by` that stands.
-    pub async fn stands(
+    pub async fn already_answered(
         &self,
         tx: &mut Tx,
         by: Option<&MemberId>,
-        answer: StandingAnswer,
-    ) -> Result<ActError, ActError> {
+        answer: ExistingAnswer,
+    ) -> Result<UseCaseError, UseCaseError> {
         let is_own = by == Some(&self.actor.member.id);
         let name = match by {
             Some(by) if !is_own => {
@@ -213,11 +213,15 @@ impl Admitted {
             }
             Some(_) | None => None,
         };
-        Ok(ActError::Answered(Box::new(StandingAnswer { by: by.cloned(), name, ..answer })))
+        Ok(UseCaseError::AlreadyAnswered(Box::new(ExistingAnswer {
+            by: by.cloned(),
+            name,
+            ..answer
+        })))
     }
 
     /// The row that tells of what was done.
-    pub fn act(&self, ids: &NewIds, kind: &str, subject: &str, detail: &str) -> ActRow {
+    pub fn act_row(&self, ids: &NewIds, kind: &str, subject: &str, detail: &str) -> ActRow {
         ActRow {
             budget: self.budget.clone(),
             id: ActId::new(ids.next(self.at)),

@@ -12,7 +12,7 @@ pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
 /// Moves the clock of a story.
 #[derive(Debug, Clone)]
-pub struct Hand(Arc<AtomicI64>);
+pub struct ClockControl(Arc<AtomicI64>);
 
 impl Clock {
     /// The clock of the machine.
@@ -22,10 +22,10 @@ impl Clock {
     }
 
     /// A clock that stands still at `start` until its hand is moved.
-    pub fn story(start: Timestamp) -> (Self, Hand) {
-        let hand = Hand(Arc::new(AtomicI64::new(start.as_microsecond())));
-        let shown = hand.clone();
-        (Self(Arc::new(move || shown.shows())), hand)
+    pub fn manual(start: Timestamp) -> (Self, ClockControl) {
+        let clock_control = ClockControl(Arc::new(AtomicI64::new(start.as_microsecond())));
+        let shown = clock_control.clone();
+        (Self(Arc::new(move || shown.time())), clock_control)
     }
 
     /// The time now.
@@ -41,13 +41,13 @@ impl fmt::Debug for Clock {
     }
 }
 
-impl Hand {
+impl ClockControl {
     /// Sets the clock to `at`.
     pub fn set(&self, at: Timestamp) {
         self.0.store(at.as_microsecond(), Ordering::SeqCst);
     }
 
-    fn shows(&self) -> Timestamp {
+    fn time(&self) -> Timestamp {
         Timestamp::from_microsecond(self.0.load(Ordering::SeqCst)).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 }

@@ -28,7 +28,7 @@ const KEYS: [&str; 8] = [
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 const DEFAULT_TOKEN_ISSUER: &str = "sayso";
 const DEFAULT_COMMITTERS: usize = 2;
-const MOST_COMMITTERS: usize = 64;
+const COMMITTERS_MAX: usize = 64;
 const SCHEMES: [&str; 3] = ["sqlite:", "postgres://", "postgresql://"];
 
 /// The settings of one process.
@@ -56,14 +56,14 @@ pub struct Config {
     pub token_issuer: Setting<String>,
     /// The key that secrets in the database are sealed with. `SAYSO_KEY`, `SAYSO_KEY_FILE`, `key_file`;
     /// for SQLite, without any of them, a file beside the database.
-    pub key: Setting<KeyPlace>,
+    pub key: Setting<KeySource>,
     /// What is logged, such as `info` or `sayso=debug`. `SAYSO_LOG`.
     pub log: Setting<String>,
 }
 
 /// Where the key that secrets are sealed with comes from.
 #[derive(Debug, Clone)]
-pub enum KeyPlace {
+pub enum KeySource {
     /// Given as it is.
     Given(SecretString),
     /// In a file, which is made when a database gets its first key.
@@ -133,7 +133,7 @@ impl Config {
         var: &dyn Fn(&str) -> Option<String>,
         file: &dyn Fn(&Path) -> io::Result<String>,
     ) -> Result<Self, ConfigError> {
-        let mut reader = Reader { var, file, table: BTreeMap::new(), problems: Vec::new() };
+        let mut reader = SettingsReader { var, file, table: BTreeMap::new(), problems: Vec::new() };
         reader.read_table();
         let (database_url, data_folder) = reader.database_url(flags.database_url.as_ref());
         let listen = flags.listen.as_ref().map(|value| Setting::flag("--listen", value.clone()));
@@ -142,14 +142,14 @@ impl Config {
         let issuers = reader.own_address("SAYSO_ISSUER_LISTEN", "issuer_listen");
         let operations = reader.own_address("SAYSO_OPERATIONS_LISTEN", "operations_listen");
         let proxies = reader.find(None, "SAYSO_TRUSTED_PROXIES", Some("trusted_proxies"));
-        let proxies = reader.parse(proxies, &this_machine(), |text| {
+        let proxies = reader.parse(proxies, &loopback_addresses(), |text| {
             let one = |part: &str| part.trim().parse().ok();
             let all: Option<Vec<IpAddr>> = text.split(',').map(one).collect();
             all.ok_or("addresses without ports, with commas between them")
         });
         let committers = reader.find(None, "SAYSO_COMMITTERS", Some("committers"));
         let committers = reader.parse(committers, &DEFAULT_COMMITTERS.to_string(), |text| {
-            let number = text.parse().ok().filter(|n| (1..=MOST_COMMITTERS).contains(n));
+            let number = text.parse().ok().filter(|n| (1..=COMMITTERS_MAX).contains(n));
             number.ok_or("a whole number from 1 to 64")
         });
         let issuer = reader.find(None, "SAYSO_TOKEN_ISSUER", Some("token_issuer"));
@@ -158,9 +158,9 @@ impl Config {
                 (1..=200).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
             is_plain.then(|| text.to_owned()).ok_or("a name or an address of 1 to 200 characters")
         });
-        let key = reader.key_place(database_url.as_ref());
+        let key = reader.key_source(database_url.as_ref());
         let log = reader.find(None, "SAYSO_LOG", None);
-        let log = log.unwrap_or_else(|| Named::default_of("SAYSO_LOG", "info"));
+        let log = log.unwrap_or_else(|| NamedSetting::default_of("SAYSO_LOG", "info"));
         match (listen, proxies, database_url, committers, issuer) {
             (
                 Some(listen),
@@ -189,7 +189,7 @@ fn address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "an address with a port, such as 127.0.0.1:8080")
 }
 
-fn this_machine() -> String {
+fn loopback_addresses() -> String {
     format!("{},{}", Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST)
 }
 
@@ -200,26 +200,26 @@ impl<T> Setting<T> {
 }
 
 /// A setting's text with the name by which an operator knows it.
-struct Named {
+struct NamedSetting {
     name: String,
     setting: Setting<String>,
 }
 
-impl Named {
+impl NamedSetting {
     fn default_of(name: &str, value: &str) -> Self {
         let setting = Setting { value: value.to_owned(), source: SettingSource::Default };
         Self { name: name.to_owned(), setting }
     }
 }
 
-struct Reader<'a> {
+struct SettingsReader<'a> {
     var: &'a dyn Fn(&str) -> Option<String>,
     file: &'a dyn Fn(&Path) -> io::Result<String>,
     table: BTreeMap<String, Setting<String>>,
     problems: Vec<String>,
 }
 
-impl Reader<'_> {
+impl SettingsReader<'_> {
     /// An empty variable counts as one that is not set.
     fn variable(&self, name: &str) -> Option<String> {
         (self.var)(name).filter(|value| !value.is_empty())
@@ -284,11 +284,11 @@ impl Reader<'_> {
         flag: Option<Setting<String>>,
         variable: &str,
         key: Option<&str>,
-    ) -> Option<Named> {
-        let named = |name: &str, setting| Named { name: name.to_owned(), setting };
+    ) -> Option<NamedSetting> {
+        let named = |name: &str, setting| NamedSetting { name: name.to_owned(), setting };
         if let Some(setting) = flag {
             let name = setting.source.to_string();
-            return Some(Named { name, setting });
+            return Some(NamedSetting { name, setting });
         }
         if let Some(value) = self.variable(variable) {
             let source = SettingSource::Environment(variable.to_owned());
@@ -297,17 +297,18 @@ impl Reader<'_> {
         let key = key?;
         self.table.get(key).map(|setting| {
             let name = format!("{key} in {}", setting.source);
-            Named { name, setting: setting.clone() }
+            NamedSetting { name, setting: setting.clone() }
         })
     }
 
     fn parse<T>(
         &mut self,
-        found: Option<Named>,
+        found: Option<NamedSetting>,
         default: &str,
         parse: impl FnOnce(&str) -> Result<T, &'static str>,
     ) -> Option<Setting<T>> {
-        let Named { name, setting } = found.unwrap_or_else(|| Named::default_of("", default));
+        let NamedSetting { name, setting } =
+            found.unwrap_or_else(|| NamedSetting::default_of("", default));
         match parse(&setting.value) {
             Ok(value) => Some(Setting { value, source: setting.source }),
             Err(expected) => {
@@ -333,7 +334,7 @@ impl Reader<'_> {
             (None, Some(from_file)) => Some(from_file),
             (flag, _) => self.find(flag, "SAYSO_DATABASE_URL", Some("database_url")),
         };
-        let Some(Named { name, setting }) = found else { return self.default_database() };
+        let Some(NamedSetting { name, setting }) = found else { return self.default_database() };
         if !SCHEMES.iter().any(|scheme| setting.value.starts_with(scheme)) {
             self.problem(format!("{name} must be sqlite:FILE or postgres://USER@HOST/DATABASE"));
             return (None, None);
@@ -343,7 +344,7 @@ impl Reader<'_> {
     }
 
     /// The content of the file that `NAME_FILE` names, if there is one that can be read.
-    fn secret_file(&mut self, variable: &str) -> Option<Named> {
+    fn secret_file(&mut self, variable: &str) -> Option<NamedSetting> {
         let name = format!("{variable}_FILE");
         let path = self.variable(&name)?;
         if self.variable(variable).is_some() {
@@ -353,7 +354,7 @@ impl Reader<'_> {
             Ok(text) => {
                 let value = text.trim_end_matches(['\r', '\n']).to_owned();
                 let source = SettingSource::Environment(name.clone());
-                Some(Named { name, setting: Setting { value, source } })
+                Some(NamedSetting { name, setting: Setting { value, source } })
             }
             Err(error) => {
                 self.problem(format!("{name}: {path} cannot be read: {error}"));
@@ -363,24 +364,24 @@ impl Reader<'_> {
     }
 
     /// Where the key is. A file is only named here: the first key of a database is made in it.
-    fn key_place(&mut self, url: Option<&Setting<SecretString>>) -> Setting<KeyPlace> {
+    fn key_source(&mut self, url: Option<&Setting<SecretString>>) -> Setting<KeySource> {
         const NAME: &str = "SAYSO_KEY";
         let file = self.find(None, "SAYSO_KEY_FILE", Some("key_file"));
         let Some(key) = self.variable(NAME) else {
-            let usual = || usual_key_place(url.map_or("", |url| url.value.expose_secret()));
+            let usual = || default_key_source(url.map_or("", |url| url.value.expose_secret()));
             return file.map_or_else(
                 || Setting { value: usual(), source: SettingSource::Default },
-                |Named { setting: Setting { value, source }, .. }| Setting {
-                    value: KeyPlace::File(value.into()),
+                |NamedSetting { setting: Setting { value, source }, .. }| Setting {
+                    value: KeySource::File(value.into()),
                     source,
                 },
             );
         };
-        if let Some(Named { name, .. }) = file {
+        if let Some(NamedSetting { name, .. }) = file {
             self.problem(format!("{NAME} and {name} are both set: take one of them away"));
         }
         let source = SettingSource::Environment(NAME.to_owned());
-        Setting { value: KeyPlace::Given(key.into()), source }
+        Setting { value: KeySource::Given(key.into()), source }
     }
 
     fn default_database(&mut self) -> (Option<Setting<SecretString>>, Option<PathBuf>) {
@@ -405,13 +406,13 @@ impl Reader<'_> {
 /// Where the key of the database at `url` is if the settings do not say: beside an SQLite file.
 /// Elsewhere nothing is usual: a file on this machine would go when the machine goes, and the other
 /// gateways of the same database could not read it.
-pub fn usual_key_place(url: &str) -> KeyPlace {
+pub fn default_key_source(url: &str) -> KeySource {
     match database_file(url) {
         Some(mut file) => {
             file.as_mut_os_string().push(".key");
-            KeyPlace::File(file)
+            KeySource::File(file)
         }
-        None => KeyPlace::Nowhere,
+        None => KeySource::Nowhere,
     }
 }
 
@@ -537,20 +538,20 @@ mod tests {
         let place = |variables: &[(&str, &str)], files: &[(&str, &str)]| {
             read(&Flags::default(), variables, files).unwrap().key
         };
-        let file = |setting: Setting<KeyPlace>| match setting.value {
-            KeyPlace::File(path) => path.display().to_string(),
-            KeyPlace::Given(_) | KeyPlace::Nowhere => panic!("no file"),
+        let file = |setting: Setting<KeySource>| match setting.value {
+            KeySource::File(path) => path.display().to_string(),
+            KeySource::Given(_) | KeySource::Nowhere => panic!("no file"),
         };
         assert_eq!(file(place(&[HOME], &[])), "/h/.local/share/sayso/sayso.db.key");
         let odd = [("SAYSO_DATABASE_URL", "sqlite:///d/a%3Fb%25.db?mode=rwc")];
         assert_eq!(file(place(&odd, &[])), "/d/a?b%.db.key");
         let postgres = ("SAYSO_DATABASE_URL", "postgres://h/d");
-        assert!(matches!(place(&[postgres], &[]).value, KeyPlace::Nowhere));
+        assert!(matches!(place(&[postgres], &[]).value, KeySource::Nowhere));
         let named = place(&[postgres], &[("sayso.toml", "key_file = \"/k\"")]);
         assert_eq!(file(named), "/k");
         assert_eq!(file(place(&[postgres, ("SAYSO_KEY_FILE", "/run/key")], &[])), "/run/key");
         let given = place(&[HOME, ("SAYSO_KEY", "hunter2")], &[]);
-        assert!(matches!(given.value, KeyPlace::Given(_)));
+        assert!(matches!(given.value, KeySource::Given(_)));
         assert!(!format!("{given:?}").contains("hunter2"), "{given:?}");
         let both = [HOME, ("SAYSO_KEY", "hunter2"), ("SAYSO_KEY_FILE", "/run/key")];
         let ConfigError(problems) = read(&Flags::default(), &both, &[]).unwrap_err();

@@ -3,17 +3,17 @@
 //! They exist in debug builds only. A release does not even read the variable.
 
 /// The variable that names the place: `PLACE`, or `PLACE:N` for the Nth time that it is reached.
-pub const VARIABLE: &str = "SAYSO_CRASH_AT";
+pub const CRASH_AT_VARIABLE: &str = "SAYSO_CRASH_AT";
 
 /// Ends the process here if a test asked for that.
 #[cfg(debug_assertions)]
-pub fn reach(place: &str) {
-    armed::reach(place);
+pub fn failpoint(place: &str) {
+    armed::failpoint(place);
 }
 
 /// Does nothing in a release.
 #[cfg(not(debug_assertions))]
-pub const fn reach(_place: &str) {}
+pub const fn failpoint(_place: &str) {}
 
 #[cfg(debug_assertions)]
 mod armed {
@@ -23,12 +23,12 @@ mod armed {
     /// The place, and how often it is still to be reached.
     static ARMED: LazyLock<Option<(String, AtomicU32)>> = LazyLock::new(|| {
         #[expect(clippy::disallowed_methods, reason = "no setting: a release does not have it")]
-        let value = std::env::var(super::VARIABLE).ok()?;
+        let value = std::env::var(super::CRASH_AT_VARIABLE).ok()?;
         let (place, times) = value.split_once(':').unwrap_or((&value, "1"));
         Some((place.to_owned(), AtomicU32::new(times.parse().ok()?)))
     });
 
-    pub(super) fn reach(place: &str) {
+    pub(super) fn failpoint(place: &str) {
         let Some((armed, times)) = &*ARMED else { return };
         if armed == place && times.fetch_sub(1, Ordering::SeqCst) == 1 {
             std::process::abort();

@@ -1,7 +1,7 @@
 //! Encryption of secrets that a database keeps: XChaCha20-Poly1305, with a key that it does not hold.
 //!
 //! To *seal* and to *open* are the usual words for authenticated encryption. A sealed text names the
-//! key that opens it, and opens only in the [`Place`] that it was sealed for: copied into another
+//! key that opens it, and opens only in the [`AssociatedData`] that it was sealed for: copied into another
 //! row, it is worth nothing.
 
 use std::fmt;
@@ -18,7 +18,7 @@ const KEY_SIZE: usize = 32;
 /// Long enough to be drawn by chance, however many texts one key seals. Unit: bytes.
 const NONCE_SIZE: usize = 24;
 /// How every sealed text begins. No issuer's secret and no PEM begins so.
-const BEGIN: &str = "sealed:1:";
+const SEALED_PREFIX: &str = "sealed:1:";
 
 /// The key that secrets are sealed with.
 pub struct SealingKey {
@@ -32,7 +32,7 @@ pub struct KeyId(String);
 
 /// The row and the column that a text is sealed for.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct AssociatedData<'a> {
     pub table: &'static str,
     /// The parts of the row's key; none has a line break in it.
     pub key: &'a [&'a str],
@@ -40,7 +40,7 @@ pub struct Place<'a> {
 
 /// Why a text is no key, or none could be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BadKey {
+pub enum SealingKeyError {
     #[error(
         "it is no key: a key is 32 random bytes in base64, as `openssl rand -base64 32` writes them"
     )]
@@ -51,7 +51,7 @@ pub enum BadKey {
 
 /// Why a sealed text was not opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CannotOpen {
+pub enum UnsealError {
     #[error("it was never sealed")]
     NotSealed,
     #[error("it was sealed with the key {0}")]
@@ -63,17 +63,17 @@ pub enum CannotOpen {
 
 impl SealingKey {
     /// A new key.
-    pub fn generate() -> Result<Self, BadKey> {
+    pub fn generate() -> Result<Self, SealingKeyError> {
         let mut bytes = [0; KEY_SIZE];
-        getrandom::fill(&mut bytes).map_err(|_| BadKey::NoRandomness)?;
+        getrandom::fill(&mut bytes).map_err(|_| SealingKeyError::NoRandomness)?;
         Ok(Self::of(bytes))
     }
 
     /// Reads a key as [`Self::to_text`] writes it.
-    pub fn parse(text: &SecretString) -> Result<Self, BadKey> {
+    pub fn parse(text: &SecretString) -> Result<Self, SealingKeyError> {
         let bytes = BASE64_STANDARD.decode(text.expose_secret().trim()).ok();
         let bytes = bytes.and_then(|bytes| <[u8; KEY_SIZE]>::try_from(bytes).ok());
-        bytes.map(Self::of).ok_or(BadKey::NoKey)
+        bytes.map(Self::of).ok_or(SealingKeyError::NoKey)
     }
 
     fn of(bytes: [u8; KEY_SIZE]) -> Self {
@@ -92,32 +92,40 @@ impl SealingKey {
         &self.id
     }
 
-    /// Seals `secret` for `place`. Twice the same secret gives two texts.
-    pub fn seal(&self, secret: &SecretString, place: Place<'_>) -> Result<String, BadKey> {
+    /// Seals `secret` for `associated_data`. Twice the same secret gives two texts.
+    pub fn seal(
+        &self,
+        secret: &SecretString,
+        associated_data: AssociatedData<'_>,
+    ) -> Result<String, SealingKeyError> {
         let mut nonce = [0; NONCE_SIZE];
-        getrandom::fill(&mut nonce).map_err(|_| BadKey::NoRandomness)?;
-        let bound = place.to_string();
+        getrandom::fill(&mut nonce).map_err(|_| SealingKeyError::NoRandomness)?;
+        let bound = associated_data.to_string();
         let payload = Payload { msg: secret.expose_secret().as_bytes(), aad: bound.as_bytes() };
         // It fails for texts of 256 GB, and for nothing else.
         let sealed = self.cipher().encrypt(&XNonce::from(nonce), payload);
-        let sealed = sealed.map_err(|_| BadKey::NoKey)?;
+        let sealed = sealed.map_err(|_| SealingKeyError::NoKey)?;
         let body = BASE64_STANDARD.encode([nonce.as_slice(), &sealed].concat());
-        Ok(format!("{BEGIN}{}:{body}", self.id))
+        Ok(format!("{SEALED_PREFIX}{}:{body}", self.id))
     }
 
-    /// Opens what was sealed with this key for `place`.
-    pub fn open(&self, sealed: &str, place: Place<'_>) -> Result<SecretString, CannotOpen> {
-        let (id, body) = parts(sealed).ok_or(CannotOpen::NotSealed)?;
+    /// Opens what was sealed with this key for `associated_data`.
+    pub fn open(
+        &self,
+        sealed: &str,
+        associated_data: AssociatedData<'_>,
+    ) -> Result<SecretString, UnsealError> {
+        let (id, body) = parts(sealed).ok_or(UnsealError::NotSealed)?;
         if id != self.id {
-            return Err(CannotOpen::OtherKey(id));
+            return Err(UnsealError::OtherKey(id));
         }
-        let bytes = BASE64_STANDARD.decode(body).map_err(|_| CannotOpen::Forged)?;
-        let (nonce, sealed) = bytes.split_first_chunk::<NONCE_SIZE>().ok_or(CannotOpen::Forged)?;
-        let bound = place.to_string();
+        let bytes = BASE64_STANDARD.decode(body).map_err(|_| UnsealError::Forged)?;
+        let (nonce, sealed) = bytes.split_first_chunk::<NONCE_SIZE>().ok_or(UnsealError::Forged)?;
+        let bound = associated_data.to_string();
         let payload = Payload { msg: sealed, aad: bound.as_bytes() };
         let opened = self.cipher().decrypt(&XNonce::from(*nonce), payload);
-        let opened = opened.map_err(|_| CannotOpen::Forged)?;
-        String::from_utf8(opened).map(SecretString::from).map_err(|_| CannotOpen::Forged)
+        let opened = opened.map_err(|_| UnsealError::Forged)?;
+        String::from_utf8(opened).map(SecretString::from).map_err(|_| UnsealError::Forged)
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
@@ -126,13 +134,13 @@ impl SealingKey {
 }
 
 /// The key that `text` was sealed with; none of what was never sealed.
-pub fn sealed_with(text: &str) -> Option<KeyId> {
+pub fn sealing_key_id(text: &str) -> Option<KeyId> {
     parts(text).map(|(id, _)| id)
 }
 
 /// The key and the body of a sealed text; none of what was never sealed.
 fn parts(sealed: &str) -> Option<(KeyId, &str)> {
-    let (id, body) = sealed.strip_prefix(BEGIN)?.split_once(':')?;
+    let (id, body) = sealed.strip_prefix(SEALED_PREFIX)?.split_once(':')?;
     Some((KeyId(id.to_owned()), body))
 }
 
@@ -154,7 +162,7 @@ impl fmt::Display for KeyId {
     }
 }
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for AssociatedData<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "sayso sealed 1\n{}\n{}", self.table, self.key.join("\n"))
     }
@@ -170,8 +178,8 @@ impl fmt::Debug for SealingKey {
 mod tests {
     use super::*;
 
-    const HERE: Place<'static> =
-        Place { table: "connection_secret", key: &["riverside", "stripe", "events"] };
+    const HERE: AssociatedData<'static> =
+        AssociatedData { table: "connection_secret", key: &["riverside", "stripe", "events"] };
 
     fn secret() -> SecretString {
         "whsec_demo_events_8a41d7e6b95340c2".into()
@@ -186,17 +194,17 @@ mod tests {
         let opened = key.open(&sealed, HERE).unwrap();
         assert_eq!(opened.expose_secret(), secret().expose_secret());
         for elsewhere in [
-            Place { key: &["riverside", "stripe", "realtime"], ..HERE },
-            Place { key: &["riverside", "other", "events"], ..HERE },
-            Place { key: &["lakeside", "stripe", "events"], ..HERE },
-            Place { table: "token_key", ..HERE },
+            AssociatedData { key: &["riverside", "stripe", "realtime"], ..HERE },
+            AssociatedData { key: &["riverside", "other", "events"], ..HERE },
+            AssociatedData { key: &["lakeside", "stripe", "events"], ..HERE },
+            AssociatedData { table: "token_key", ..HERE },
         ] {
             let opened = key.open(&sealed, elsewhere);
-            assert_eq!(opened.map(drop), Err(CannotOpen::Forged), "{elsewhere}");
+            assert_eq!(opened.map(drop), Err(UnsealError::Forged), "{elsewhere}");
         }
         let opened = other.open(&sealed, HERE);
-        assert_eq!(opened.map(drop), Err(CannotOpen::OtherKey(key.id().clone())));
-        assert_eq!(key.open("whsec_plain", HERE).map(drop), Err(CannotOpen::NotSealed));
+        assert_eq!(opened.map(drop), Err(UnsealError::OtherKey(key.id().clone())));
+        assert_eq!(key.open("whsec_plain", HERE).map(drop), Err(UnsealError::NotSealed));
     }
 
     #[test]
@@ -222,7 +230,11 @@ mod tests {
         assert!(!shown.contains(text.expose_secret()), "{shown}");
         let short = BASE64_STANDARD.encode([7; 31]);
         for bad in ["", "hunter2", &short, &text.expose_secret()[1..]] {
-            assert_eq!(SealingKey::parse(&(*bad).into()).map(drop), Err(BadKey::NoKey), "{bad}");
+            assert_eq!(
+                SealingKey::parse(&(*bad).into()).map(drop),
+                Err(SealingKeyError::NoKey),
+                "{bad}"
+            );
         }
     }
 }

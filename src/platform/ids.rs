@@ -8,17 +8,17 @@ use jiff::Timestamp as Instant;
 
 /// Makes identifiers that never go backwards, whatever the clock does. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct NewIds(Arc<Mutex<Source>>);
+pub struct NewIds(Arc<Mutex<IdState>>);
 
 #[derive(Debug)]
-struct Source {
+struct IdState {
     context: ContextV7,
     latest: Instant,
 }
 
 impl Default for NewIds {
     fn default() -> Self {
-        let source = Source { context: ContextV7::new(), latest: Instant::UNIX_EPOCH };
+        let source = IdState { context: ContextV7::new(), latest: Instant::UNIX_EPOCH };
         Self(Arc::new(Mutex::new(source)))
     }
 }

@@ -14,14 +14,14 @@ use crate::card_path::issuers::Issuer;
 use crate::domain::agreement::{Agreement, Scope};
 use crate::domain::decision::authorisation::{AuthorisationRequest, ProgrammeFacts};
 use crate::domain::id::{ConnectionId, ProgrammeId, WorkerId};
-use crate::domain::money::limit::Counted;
+use crate::domain::money::limit::CountingAttributes;
 use crate::domain::money::stream::Stream;
 use crate::domain::shop::merchant::{Category, Merchant, MerchantRules};
 use crate::domain::shop::table::ShopKind;
 use crate::domain::time::period::Moment;
 use crate::programme::rules;
 use crate::programme::rules::{RulesError, RulesTexts};
-use crate::store::{Agreements, Books, CardOwners, OpenBook, SecretRow, Store, StoreError};
+use crate::store::{AgreementCache, Books, CardOwnerCache, OpenBook, SecretRow, Store, StoreError};
 
 /// One version of a programme's settings. Never changes.
 #[derive(Debug)]
@@ -51,13 +51,13 @@ impl Programme {
         request: &AuthorisationRequest,
         agreement: Option<&Agreement>,
         moment: Moment,
-    ) -> Counted {
+    ) -> CountingAttributes {
         let kinds = self.rules.kinds_of(request.merchant.mcc());
         let shop = self.rules.shops().identify(&request.merchant);
         let matched = agreement.and_then(|agreement| agreement.matched(request, &shop, kinds));
         let scope = matched.map_or(Scope::EverythingElse, |term| term.scope().clone());
         let on = moment.day_of(request.bought_at, self.zone());
-        Counted::new(request, shop, on, kinds.category, &self.settings.home, scope)
+        CountingAttributes::new(request, shop, on, kinds.category, &self.settings.home, scope)
     }
 
     /// Whether `merchant` is an app shop, which sends its bills from another country whoever buys.
@@ -182,22 +182,22 @@ impl SettingsInForce {
 #[derive(Debug, Clone)]
 pub struct Directory {
     store: Store,
-    known: Arc<Known>,
+    cache: Arc<DirectoryCache>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct DirectoryCache {
     programmes: Mutex<BTreeMap<(ProgrammeId, u32), Arc<Programme>>>,
-    connections: RwLock<Installed>,
-    agreements: Agreements,
-    owners: CardOwners,
+    connections: RwLock<ConnectionSnapshot>,
+    agreements: AgreementCache,
+    owners: CardOwnerCache,
     /// How many refreshes have begun.
-    begun: AtomicU64,
+    refreshes_begun: AtomicU64,
 }
 
 /// The connections of one refresh.
 #[derive(Debug, Default)]
-struct Installed {
+struct ConnectionSnapshot {
     /// The number of the refresh.
     refresh: u64,
     connections: BTreeMap<ConnectionId, Arc<LiveConnection>>,
@@ -206,36 +206,36 @@ struct Installed {
 impl Directory {
     /// A directory of what `store` holds. Knows no connection before [`Directory::refresh`].
     pub fn new(store: Store) -> Self {
-        Self { store, known: Arc::default() }
+        Self { store, cache: Arc::default() }
     }
 
     /// The same directory for whoever calls the API: what it has to read, it reads as they do.
     #[must_use]
-    pub fn for_people(&self) -> Self {
-        Self { store: self.store.for_people(), known: Arc::clone(&self.known) }
+    pub fn for_api(&self) -> Self {
+        Self { store: self.store.for_api(), cache: Arc::clone(&self.cache) }
     }
 
     /// The agreements that are known.
-    pub fn agreements(&self) -> &Agreements {
-        &self.known.agreements
+    pub fn agreements(&self) -> &AgreementCache {
+        &self.cache.agreements
     }
 
     /// Whose cards are whose, as far as it is known.
-    pub fn owners(&self) -> &CardOwners {
-        &self.known.owners
+    pub fn owners(&self) -> &CardOwnerCache {
+        &self.cache.owners
     }
 
     /// The latest version of a programme's settings that is known: most likely the one in force.
     pub fn latest(&self, programme: &ProgrammeId) -> Option<Arc<Programme>> {
-        let known = self.known.programmes.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.cache.programmes.lock().unwrap_or_else(PoisonError::into_inner);
         let of = |version| (programme.clone(), version);
         known.range(of(0)..=of(u32::MAX)).next_back().map(|(_, programme)| Arc::clone(programme))
     }
 
     /// The connection called `name`.
     pub fn connection(&self, name: &ConnectionId) -> Option<Arc<LiveConnection>> {
-        let installed = self.known.connections.read().unwrap_or_else(PoisonError::into_inner);
-        installed.connections.get(name).map(Arc::clone)
+        let snapshot = self.cache.connections.read().unwrap_or_else(PoisonError::into_inner);
+        snapshot.connections.get(name).map(Arc::clone)
     }
 
     /// Reads the connections and their secrets that are live at `now`.
@@ -244,7 +244,7 @@ impl Directory {
     pub async fn refresh(&self, now: Timestamp) -> Result<(), DirectoryError> {
         // A slow refresh must not put an older state over that of one which began later. No lock:
         // one that never ends would stop all others.
-        let refresh = self.known.begun.fetch_add(1, Ordering::SeqCst).saturating_add(1);
+        let refresh = self.cache.refreshes_begun.fetch_add(1, Ordering::SeqCst).saturating_add(1);
         let mut connections: BTreeMap<ConnectionId, LiveConnection> = BTreeMap::new();
         // In this order: a programme that is found has its secrets by then.
         let programmes = self.store.programmes().await?;
@@ -261,17 +261,20 @@ impl Directory {
             }
         }
         let connections = connections.into_iter().map(|(id, live)| (id, Arc::new(live))).collect();
-        let mut installed = self.known.connections.write().unwrap_or_else(PoisonError::into_inner);
-        if installed.refresh < refresh {
-            tell_of_unusable(&connections, &installed.connections);
-            *installed = Installed { refresh, connections };
+        let mut snapshot = self.cache.connections.write().unwrap_or_else(PoisonError::into_inner);
+        if snapshot.refresh < refresh {
+            log_unusable_secrets(&connections, &snapshot.connections);
+            *snapshot = ConnectionSnapshot { refresh, connections };
         }
         Ok(())
     }
 
     /// The settings of a programme that are in memory: in force, or a moment ago. For names and
     /// words; what is decided reads the version that is in force.
-    pub async fn at_hand(&self, programme: &ProgrammeId) -> Result<Arc<Programme>, DirectoryError> {
+    pub async fn latest_or_load(
+        &self,
+        programme: &ProgrammeId,
+    ) -> Result<Arc<Programme>, DirectoryError> {
         match self.latest(programme) {
             Some(latest) => Ok(latest),
             None => self.in_force(programme).await,
@@ -294,7 +297,7 @@ impl Directory {
     ) -> Result<Arc<Programme>, DirectoryError> {
         let key = (programme.clone(), version);
         let known = {
-            let programmes = self.known.programmes.lock().unwrap_or_else(PoisonError::into_inner);
+            let programmes = self.cache.programmes.lock().unwrap_or_else(PoisonError::into_inner);
             programmes.get(&key).map(Arc::clone)
         };
         match known {
@@ -329,14 +332,14 @@ impl Directory {
             .map_err(|problems| DirectoryError::Rules { programme: id.clone(), problems })?;
         let streams = Arc::new(settings.streams.clone());
         let programme = Arc::new(Programme { version: row.version, settings, rules, streams });
-        let mut programmes = self.known.programmes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut programmes = self.cache.programmes.lock().unwrap_or_else(PoisonError::into_inner);
         programmes.insert((id.clone(), row.version), Arc::clone(&programme));
         Ok(programme)
     }
 }
 
 /// Says once which secrets count for nothing.
-fn tell_of_unusable(
+fn log_unusable_secrets(
     now: &BTreeMap<ConnectionId, Arc<LiveConnection>>,
     before: &BTreeMap<ConnectionId, Arc<LiveConnection>>,
 ) {

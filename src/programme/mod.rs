@@ -1,14 +1,14 @@
 //! Programmes: their files, how a file is applied, and what is kept of them in memory.
 
 mod accounts;
-mod added;
 pub mod apply;
+pub mod card_pause;
 pub mod directory;
 pub mod file;
-pub mod forced;
-mod listed;
-pub mod pausing;
-pub mod proposing;
+mod filed_state;
+pub mod forced_change;
+mod load_message;
+pub mod proposal_conflicts;
 pub mod rules;
 pub mod show;
 pub mod version;

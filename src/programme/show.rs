@@ -6,7 +6,7 @@ use super::apply::ApplyError;
 use super::file::{
     self, AgreementDraft, ListedTerm, Person, ProgrammeFile, Secret, SecretValue, Settings,
 };
-use super::listed::agreement_of;
+use super::filed_state::agreement_of;
 use crate::domain::agreement::{Agreement, Scope, Term};
 use crate::domain::id::ProgrammeId;
 use crate::domain::shop::merchant::Category;

@@ -7,16 +7,16 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 use crate::domain::agreement::history::agreed_after;
-use crate::domain::agreement::proposal::Kind;
+use crate::domain::agreement::proposal::ProposalKind;
 use crate::domain::agreement::{Agreement, Scope};
 use crate::domain::id::PostingId;
 use crate::domain::money::MoneyError;
-use crate::domain::money::limit::{Committed, CounterKey, Limit};
+use crate::domain::money::limit::{CounterKey, Limit, LimitUsage};
 use crate::domain::purchase::Purchase;
 use crate::domain::purchase::hold;
 use crate::domain::shop::merchant::MerchantRules;
 use crate::domain::time::period::{Moment, Period, earliest_day};
-use crate::ledger::book::{Book, Cause, LedgerError};
+use crate::ledger::book::{Book, LedgerError, PostingCause};
 use crate::ledger::posting::PostingKind;
 use crate::ledger::record::agreement::{agreement_digest, agreement_rows};
 use crate::platform::ids::NewIds;
@@ -44,7 +44,7 @@ pub async fn start_version(
     tx: &mut Tx,
     book: &mut Book,
     agreement: &Agreement,
-    kind: Option<Kind>,
+    kind: Option<ProposalKind>,
     rules: &MerchantRules,
     ids: &NewIds,
     moment: Moment,
@@ -52,7 +52,7 @@ pub async fn start_version(
     let programme = book.programme.clone();
     tx.start_agreement(&programme, agreement, moment.at).await?;
     let (row, terms) = agreement_rows(&programme, agreement, moment.at);
-    let cause = Cause {
+    let cause = PostingCause {
         posting: PostingId::new(ids.next(moment.at)),
         kind: PostingKind::Agreement,
         subject: agreement.version.to_string(),
@@ -72,12 +72,12 @@ async fn keep_agreed(
     tx: &mut Tx,
     book: &Book,
     agreement: &Agreement,
-    kind: Option<Kind>,
+    kind: Option<ProposalKind>,
     rules: &MerchantRules,
 ) -> Result<(), StoreError> {
     let Some(before) = book.agreement().map(Agreement::list) else { return Ok(()) };
     let known = tx.agreed_list(&book.programme, &book.budget, book.currency).await?;
-    if known.is_none() && kind != Some(Kind::Own) {
+    if known.is_none() && kind != Some(ProposalKind::Own) {
         return Ok(());
     }
     let agreed = known.unwrap_or_else(|| before.clone());
@@ -95,7 +95,7 @@ async fn counters(
     book: &Book,
     agreement: &Agreement,
     today: Date,
-) -> Result<BTreeMap<CounterKey, Committed>, StartError> {
+) -> Result<BTreeMap<CounterKey, LimitUsage>, StartError> {
     let earliest = earliest_day(today);
     let recent = purchases_since(tx, book, last_spoken_of(today)).await?;
     let open = recent.iter().filter(|purchase| purchase.expires_at.is_some());
@@ -137,7 +137,8 @@ async fn purchases_since(tx: &mut Tx, book: &Book, day: Date) -> Result<Vec<Purc
 
 /// A day on which, or after which, every purchase was spoken of that is open on `today`.
 fn last_spoken_of(today: Date) -> Date {
-    let longest = hold::LIFETIMES.iter().map(SignedDuration::as_hours).max().unwrap_or_default();
+    let longest =
+        hold::HOLD_LIFETIMES.iter().map(SignedDuration::as_hours).max().unwrap_or_default();
     today.checked_sub(SignedDuration::from_hours(longest)).unwrap_or(Date::MIN)
 }
 
@@ -155,15 +156,15 @@ fn count(
     purchase: &Purchase,
     agreement: &Agreement,
     is_wanted: impl Fn(&CounterKey) -> bool,
-    counters: &mut BTreeMap<CounterKey, Committed>,
+    counters: &mut BTreeMap<CounterKey, LimitUsage>,
 ) -> Result<(), MoneyError> {
     if !purchase.committed()?.is_positive() {
         return Ok(());
     }
     let amount = purchase.counted_amount()?;
     for key in purchase.counted.counters(agreement).into_iter().filter(is_wanted) {
-        let part = purchase.counted.amount_in(&key.scope, amount)?;
-        let used = counters.entry(key).or_insert(Committed::nothing(amount));
+        let part = purchase.counted.amount_counted_in(&key.scope, amount)?;
+        let used = counters.entry(key).or_insert(LimitUsage::nothing(amount));
         used.amount = used.amount.checked_add(part)?;
         used.purchases = used.purchases.saturating_add(1);
     }

@@ -24,43 +24,44 @@ use sqlx::any::AnyConnectOptions;
 use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transaction};
 use tokio::sync::OwnedSemaphorePermit;
 
-pub use self::agreement::agreements::Agreements;
+pub use self::agreement::agreements::AgreementCache;
 pub use self::agreement::guides::GuideRow;
 pub use self::agreement::proposals::{DueProposal, VersionRow};
-pub use self::ask::appeals::WaitingAppeal;
-pub use self::ask::asks::WaitingAsk;
-pub use self::card::owners::{CardKey, CardOwners};
-pub use self::people::acts::{ActRow, ActsReader, LookRow};
-pub use self::people::inbox::{InboxPlace, InboxRow, InboxWanted};
+pub use self::ask::appeals::DueAppeal;
+pub use self::ask::asks::DueAsk;
+pub use self::card::owners::{CardKey, CardOwnerCache};
+pub use self::people::acts::{ActAudience, ActRow, LookRow};
+pub use self::people::idempotency::{IdempotencyClaim, IdempotencyKey};
+pub use self::people::inbox::{InboxCursor, InboxQuery, InboxRow};
 pub use self::people::members::DutyRow;
 pub use self::people::persons::{CardRow, PersonRow};
-pub use self::people::queues::{After, InLine};
-pub use self::people::requests::{Claim, RequestKey};
+pub use self::people::queues::{QueueCursor, QueueItem};
 pub use self::people::tokens::TokenKeyRow;
 pub use self::programme::applications::ApplicationRow;
 pub use self::programme::programmes::{
     BUDGET, LOAD, POT_PLAN, ProgrammeRow, SecretName, SecretRow, pot_plan_digest,
 };
 pub use self::purchase::books::{
-    BookWanted, Books, CardBudget, Expected, OpenBook, ReferenceKey, StoredPresentment,
+    BookRequest, Books, CardBudget, OpenBook, PrefetchKeys, ReferenceKey, StoredPresentment,
 };
 pub use self::purchase::close::{
-    Additions, Matter, NewMessage, Note, Parked, Settled, exception_id,
+    MessageThread, NewException, NewMessage, ParkedEvent, PendingWrites, ResolvedException,
+    exception_id,
 };
-pub use self::purchase::history::{ChainLink, PurchaseName};
-pub use self::purchase::matters::MatterKey;
+pub use self::purchase::history::{ChainLink, PurchaseReferenceKey};
+pub use self::purchase::message_threads::MessageThreadKey;
 pub use self::purchase::upkeep::OpenPurchase;
-pub use self::report::activity::LoadedRow;
-pub use self::report::proof::{Evidence, EvidenceScan};
-pub use self::report::reports::{DECISIONS_FOUND_MOST, ExceptionRow, MessageRow, ProgrammeSums};
-pub use self::secret::files::{OpenToOthers, create_private_folder, files_of, open_to_others};
+pub use self::report::activity::LoadRow;
+pub use self::report::proof::{LedgerRows, LedgerScan};
+pub use self::report::reports::{ExceptionRow, MAX_DECISIONS_FOUND, MessageRow, ProgrammeSums};
+pub use self::secret::files::{ExposedPath, create_private_folder, database_files, exposed_paths};
 pub use self::secret::key_file::KeyError;
 use self::secret::mark::Mark;
-pub use self::secret::mark::{Marked, Standing};
-pub use self::secret::sealing::KeyStanding;
-use self::secret::sealing::Sealing;
-pub use self::sql::plans::Plan;
-use self::sql::pools::{Address, Pools, User};
+pub use self::secret::mark::{MarkStatus, MarkedPosting};
+pub use self::secret::sealing::SealingKeyStatus;
+use self::secret::sealing::SealingState;
+use self::sql::pools::{Address, Pools, Workload};
+pub use self::sql::query_plans::QueryPlan;
 use self::sql::statements::Statements;
 pub use self::sql::statements::{COUNTER, PERMISSION_USES, POT, WITHDRAWAL};
 use crate::ledger::record::row::CorruptRow;
@@ -98,7 +99,7 @@ pub enum StoreError {
     InDoubt(#[source] sqlx::Error),
     /// The database did not answer for so long that nobody waits any more.
     #[error("the database does not answer")]
-    Silent { is_in_doubt: bool },
+    TimedOut { is_in_doubt: bool },
     #[error("the migrations could not be applied")]
     Migration(#[from] sqlx::migrate::MigrateError),
     #[error("the mark of {0} cannot be used")]
@@ -117,7 +118,7 @@ pub enum StoreError {
     UnknownScheme(String),
     /// The address names a file that is something else. It was not changed.
     #[error("{0} is a file, but not a SQLite database: check the address of the database")]
-    NoDatabase(String),
+    NotSqlite(String),
 }
 
 impl StoreError {
@@ -128,14 +129,14 @@ impl StoreError {
             Self::Database(error) => is_lost(error) || is_conflict(error),
             Self::Unavailable(_) | Self::InDoubt(_) | Self::Contended(_) => true,
             // What took far too long already is not tried again.
-            Self::Silent { .. }
+            Self::TimedOut { .. }
             | Self::Migration(_)
             | Self::Mark(..)
             | Self::File(..)
             | Self::Key(_)
             | Self::Corrupt(_)
             | Self::UnknownScheme(_)
-            | Self::NoDatabase(_) => false,
+            | Self::NotSqlite(_) => false,
         }
     }
 
@@ -143,7 +144,7 @@ impl StoreError {
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Database(error) => is_lost(error) || is_exhausted(error),
-            Self::Unavailable(_) | Self::InDoubt(_) | Self::Silent { .. } => true,
+            Self::Unavailable(_) | Self::InDoubt(_) | Self::TimedOut { .. } => true,
             Self::Migration(_)
             | Self::Mark(..)
             | Self::File(..)
@@ -151,7 +152,7 @@ impl StoreError {
             | Self::Corrupt(_)
             | Self::Contended(_)
             | Self::UnknownScheme(_)
-            | Self::NoDatabase(_) => false,
+            | Self::NotSqlite(_) => false,
         }
     }
 
@@ -164,7 +165,7 @@ impl StoreError {
 
     /// Whether a commit may have gone through without our knowing.
     pub const fn is_in_doubt(&self) -> bool {
-        matches!(self, Self::InDoubt(_) | Self::Silent { is_in_doubt: true })
+        matches!(self, Self::InDoubt(_) | Self::TimedOut { is_in_doubt: true })
     }
 }
 
@@ -185,13 +186,13 @@ fn is_lost(error: &sqlx::Error) -> bool {
 fn is_exhausted(error: &sqlx::Error) -> bool {
     // Primary result codes of SQLite: out of memory, read-only, input or output, damaged, full,
     // cannot open, no database.
-    const OF_SQLITE: [i32; 7] = [7, 8, 10, 11, 13, 14, 26];
+    const SQLITE_CODES: [i32; 7] = [7, 8, 10, 11, 13, 14, 26];
 
     let sqlx::Error::Database(error) = error else { return false };
     let code = error.code().unwrap_or_default();
     match code.parse::<i32>() {
         // The five characters of a SQLSTATE may be figures too.
-        Ok(number) if code.len() < 5 => OF_SQLITE.contains(&(number & 0xff)),
+        Ok(number) if code.len() < 5 => SQLITE_CODES.contains(&(number & 0xff)),
         Ok(_) | Err(_) => code.starts_with("53") || code.starts_with("58"),
     }
 }
@@ -209,10 +210,10 @@ fn is_conflict(error: &sqlx::Error) -> bool {
 pub struct Store {
     dialect: Dialect,
     pools: Arc<Pools>,
-    user: User,
+    workload: Workload,
     mark: Option<Arc<Mark>>,
     statements: Arc<Statements>,
-    sealing: Arc<Sealing>,
+    sealing: Arc<SealingState>,
 }
 
 /// One database transaction. Dropping it without [`Tx::commit`] rolls it back.
@@ -221,36 +222,36 @@ pub struct Tx {
     inner: Transaction<'static, Any>,
     mark: Option<Arc<Mark>>,
     /// The newest posting that it writes.
-    newest: Option<Marked>,
+    newest: Option<MarkedPosting>,
     /// What is freed while the commit is on its way.
-    spent: Vec<Box<dyn Anything + Send>>,
+    deferred_drops: Vec<Box<dyn Anything + Send>>,
     statements: Arc<Statements>,
-    sealing: Arc<Sealing>,
+    sealing: Arc<SealingState>,
     // Kept for its drop, after the transaction's.
-    _turn: Option<OwnedSemaphorePermit>,
+    _write_permit: Option<OwnedSemaphorePermit>,
 }
 
 /// How many connections a store opens.
 #[derive(Debug, Clone, Copy)]
-pub struct Connections {
+pub struct PoolSizes {
     /// Ignored on SQLite, which has one writer.
     pub writers: u32,
     pub readers: u32,
 }
 
-impl Default for Connections {
+impl Default for PoolSizes {
     fn default() -> Self {
         Self { writers: 4, readers: 4 }
     }
 }
 
 /// How many transactions of people write at once, on PostgreSQL.
-const OF_PEOPLE: u32 = 4;
+const API_WRITERS: u32 = 4;
 
 impl Store {
     /// Connects to `url` and applies the migrations that are missing. What reads or writes secrets
     /// needs [`Store::use_key`] too.
-    pub async fn open(url: &str, connections: Connections) -> Result<Self, StoreError> {
+    pub async fn open(url: &str, connections: PoolSizes) -> Result<Self, StoreError> {
         let store = Self::connect(url, connections).await?;
         store.migrate().await?;
         store.compare_mark().await?;
@@ -258,20 +259,20 @@ impl Store {
     }
 
     /// Connects to `url`: `sqlite:FILE` or `postgres://…`.
-    pub async fn connect(url: &str, connections: Connections) -> Result<Self, StoreError> {
+    pub async fn connect(url: &str, connections: PoolSizes) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let scheme = url.split(':').next().unwrap_or_default();
         let dialect = Dialect::of_scheme(scheme)
             .ok_or_else(|| StoreError::UnknownScheme(url.chars().take(12).collect()))?;
-        if let Some(file) = sqlite_file(url).filter(|file| is_something_else(file)) {
-            return Err(StoreError::NoDatabase(file.to_owned()));
+        if let Some(file) = sqlite_file(url).filter(|file| is_not_sqlite(file)) {
+            return Err(StoreError::NotSqlite(file.to_owned()));
         }
-        let (address, writers, of_people, mark) = match dialect {
-            Dialect::Sqlite => (sqlite_address(url), 1, 0, mark_beside(url)?),
+        let (address, writers, api_writers, mark) = match dialect {
+            Dialect::Sqlite => (sqlite_address(url), 1, 0, open_mark(url)?),
             // It guards its log with checksums, and has standbys.
-            Dialect::Postgres => (url.to_owned(), connections.writers, OF_PEOPLE, None),
+            Dialect::Postgres => (url.to_owned(), connections.writers, API_WRITERS, None),
         };
-        let connections = Connections { writers, ..connections };
+        let connections = PoolSizes { writers, ..connections };
         let options = AnyConnectOptions::from_str(&address)?;
         if address.contains("mode=rwc") {
             create_database_file(url)?;
@@ -282,8 +283,8 @@ impl Store {
         Ok(Self {
             dialect,
             mark,
-            pools: Arc::new(Pools::open(dialect, connections, of_people, &address).await?),
-            user: User::Gateway,
+            pools: Arc::new(Pools::open(dialect, connections, api_writers, &address).await?),
+            workload: Workload::Gateway,
             statements: Arc::new(Statements::new(dialect)),
             sealing: Arc::default(),
         })
@@ -292,12 +293,12 @@ impl Store {
     /// The same database for whoever calls the API: what they do takes no connection, and no place in
     /// a queue, that a decision waits for.
     #[must_use]
-    pub fn for_people(&self) -> Self {
-        Self { user: User::People, ..self.clone() }
+    pub fn for_api(&self) -> Self {
+        Self { workload: Workload::Api, ..self.clone() }
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
-        let mut connection = self.pools.writers(self.user).acquire().await?;
+        let mut connection = self.pools.writers(self.workload).acquire().await?;
         let migrations = match self.dialect {
             Dialect::Sqlite => sqlx::migrate!("migrations/sqlite"),
             Dialect::Postgres => sqlx::migrate!("migrations/postgres"),
@@ -313,16 +314,20 @@ impl Store {
 
     /// Begins a transaction that will write. On SQLite it locks the file at once.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        let turn = self.pools.turn(self.user).await.map_err(StoreError::Unavailable)?;
-        let writers = self.pools.writers(self.user);
+        let permit = self
+            .pools
+            .acquire_write_permit(self.workload)
+            .await
+            .map_err(StoreError::Unavailable)?;
+        let writers = self.pools.writers(self.workload);
         let inner = match self.dialect {
             Dialect::Sqlite => writers.begin_with("BEGIN IMMEDIATE").await,
             // Whatever the server's default: what is read after a lock must be what is there then.
             Dialect::Postgres => writers.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await,
         };
         let inner = inner.map_err(StoreError::Unavailable)?;
-        crash::reach("begun");
-        Ok(Tx { _turn: turn, ..self.tx(inner) })
+        crash::failpoint("begun");
+        Ok(Tx { _write_permit: permit, ..self.tx(inner) })
     }
 
     /// Begins a transaction that only reads, and sees one moment.
@@ -338,34 +343,34 @@ impl Store {
 
     fn tx(&self, inner: Transaction<'static, Any>) -> Tx {
         let (statements, sealing) = (Arc::clone(&self.statements), Arc::clone(&self.sealing));
-        let (mark, spent) = (self.mark.clone(), Vec::new());
-        Tx { inner, mark, newest: None, spent, statements, sealing, _turn: None }
+        let (mark, deferred_drops) = (self.mark.clone(), Vec::new());
+        Tx { inner, mark, newest: None, deferred_drops, statements, sealing, _write_permit: None }
     }
 
     /// Whether the database lacks what was committed, so that nothing may be approved.
-    pub fn has_lost(&self) -> bool {
-        self.mark.as_ref().is_some_and(|mark| mark.has_lost())
+    pub fn has_lost_rows(&self) -> bool {
+        self.mark.as_ref().is_some_and(|mark| mark.has_lost_rows())
     }
 
     /// Compares the database with its mark, and goes by what is found from now on.
-    pub async fn compare_mark(&self) -> Result<Standing, StoreError> {
-        let standing = self.standing().await?;
+    pub async fn compare_mark(&self) -> Result<MarkStatus, StoreError> {
+        let standing = self.mark_status().await?;
         if let Some(mark) = &self.mark {
-            mark.set_lost(standing.has_lost());
+            mark.set_lost_rows(standing.has_lost_rows());
         }
         Ok(standing)
     }
 
     /// Compares the database with its mark.
-    pub async fn standing(&self) -> Result<Standing, StoreError> {
-        let Some(mark) = &self.mark else { return Ok(Standing::NotKept) };
+    pub async fn mark_status(&self) -> Result<MarkStatus, StoreError> {
+        let Some(mark) = &self.mark else { return Ok(MarkStatus::NotKept) };
         Ok(match mark.read().map_err(|error| mark_error(mark, error))? {
-            Ok(None) => Standing::Fresh,
+            Ok(None) => MarkStatus::Empty,
             Ok(Some(marked)) if self.link_hash(&marked).await? == Some(marked.hash) => {
-                Standing::Level(marked)
+                MarkStatus::InSync(marked)
             }
-            Ok(Some(marked)) => Standing::Behind(marked),
-            Err(why) => Standing::Unreadable(why),
+            Ok(Some(marked)) => MarkStatus::Behind(marked),
+            Err(why) => MarkStatus::Unreadable(why),
         })
     }
 
@@ -404,22 +409,30 @@ impl Store {
     }
 
     fn readers(&self) -> AnyPool {
-        self.pools.readers(self.user)
+        self.pools.readers(self.workload)
     }
 }
 
 impl Tx {
     /// Makes everything durable. Only after this may anybody be told.
     pub async fn commit(self) -> Result<(), StoreError> {
-        let Self { inner, mark, newest, spent, statements: _, sealing: _, _turn: turn } = self;
-        crash::reach("committing");
+        let Self {
+            inner,
+            mark,
+            newest,
+            deferred_drops,
+            statements: _,
+            sealing: _,
+            _write_permit: permit,
+        } = self;
+        crash::failpoint("committing");
         // The commit has been sent when its future waits for the first time.
-        let (committed, ()) = tokio::join!(biased; inner.commit(), async { drop(spent) });
+        let (committed, ()) = tokio::join!(biased; inner.commit(), async { drop(deferred_drops) });
         committed.map_err(|error| {
             if is_conflict(&error) { error.into() } else { StoreError::InDoubt(error) }
         })?;
-        drop(turn);
-        crash::reach("committed");
+        drop(permit);
+        crash::failpoint("committed");
         if let Some((mark, newest)) = mark.zip(newest) {
             mark.write(newest);
         }
@@ -428,8 +441,8 @@ impl Tx {
 
     /// Takes what is not needed any more. A batch leaves thousands of small values behind: they are
     /// freed while the disk is at work, and nobody waits for it.
-    pub fn discard(&mut self, spent: impl Send + 'static) {
-        self.spent.push(Box::new(spent));
+    pub fn defer_drop(&mut self, value: impl Send + 'static) {
+        self.deferred_drops.push(Box::new(value));
     }
 
     fn connection(&mut self) -> &mut AnyConnection {
@@ -444,8 +457,8 @@ fn create_database_file(url: &str) -> Result<(), StoreError> {
     made.map(drop).map_err(|error| StoreError::File(file.display().to_string(), error))
 }
 
-fn mark_beside(url: &str) -> Result<Option<Arc<Mark>>, StoreError> {
-    let mark = Mark::beside(url).map_err(|error| StoreError::Mark(url.to_owned(), error))?;
+fn open_mark(url: &str) -> Result<Option<Arc<Mark>>, StoreError> {
+    let mark = Mark::open(url).map_err(|error| StoreError::Mark(url.to_owned(), error))?;
     Ok(mark.map(Arc::new))
 }
 
@@ -460,12 +473,12 @@ fn sqlite_file(url: &str) -> Option<&str> {
 }
 
 /// Whether there is a file that no database of SQLite begins like. An empty one is a new database.
-fn is_something_else(file: &str) -> bool {
-    const BEGINNING: &[u8; 16] = b"SQLite format 3\0";
+fn is_not_sqlite(file: &str) -> bool {
+    const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
     let mut first = Vec::new();
     let read = File::open(file).and_then(|file| file.take(16).read_to_end(&mut first));
-    read.is_ok() && !first.is_empty() && first != BEGINNING
+    read.is_ok() && !first.is_empty() && first != SQLITE_MAGIC
 }
 
 /// Adds what makes SQLite create the file if it is not there.

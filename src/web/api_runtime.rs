@@ -22,24 +22,24 @@ use super::problem::ApiError;
 const THREADS: usize = 2;
 /// How many requests are under way at once. More are told to come again, at once: they must not
 /// take the places of connections from issuers.
-const UNDER_WAY_MOST: usize = 256;
+const IN_FLIGHT_MAX: usize = 256;
 /// How long an answer is waited for. What was begun goes on; the same key hears its answer.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The threads. Cheap to clone; they end with the last clone.
 #[derive(Debug, Clone)]
-pub struct Apart {
+pub struct ApiRuntime {
     // Kept for its drop.
-    _threads: Arc<Threads>,
+    _guard: Arc<RuntimeGuard>,
     handle: Handle,
-    writing: Handle,
-    places: Arc<Semaphore>,
+    write_handle: Handle,
+    permits: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
-struct Threads(Vec<Runtime>);
+struct RuntimeGuard(Vec<Runtime>);
 
-impl Drop for Threads {
+impl Drop for RuntimeGuard {
     /// Waits for nothing: it may be dropped where nobody may wait.
     fn drop(&mut self) {
         for runtime in self.0.drain(..) {
@@ -48,7 +48,7 @@ impl Drop for Threads {
     }
 }
 
-impl Apart {
+impl ApiRuntime {
     /// Starts the threads.
     pub fn start() -> io::Result<Self> {
         let start = |name: &str| {
@@ -57,9 +57,9 @@ impl Apart {
         };
         let (reading, writing) = (start("apart")?, start("apart-writing")?);
         let handles = (reading.handle().clone(), writing.handle().clone());
-        let threads = Arc::new(Threads(vec![reading, writing]));
-        let places = Arc::new(Semaphore::new(UNDER_WAY_MOST));
-        Ok(Self { _threads: threads, handle: handles.0, writing: handles.1, places })
+        let guard = Arc::new(RuntimeGuard(vec![reading, writing]));
+        let permits = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
+        Ok(Self { _guard: guard, handle: handles.0, write_handle: handles.1, permits })
     }
 
     /// Where to run what must not be in the way of a till.
@@ -68,34 +68,34 @@ impl Apart {
     }
 
     /// Where to run a transaction that writes.
-    pub(super) const fn writing(&self) -> &Handle {
-        &self.writing
+    pub(super) const fn write_handle(&self) -> &Handle {
+        &self.write_handle
     }
 
     /// The same threads, with places of their own: for what must be heard when the others are taken.
-    pub(super) fn with_own_places(&self) -> Self {
-        Self { places: Arc::new(Semaphore::new(UNDER_WAY_MOST)), ..self.clone() }
+    pub(super) fn with_own_permits(&self) -> Self {
+        Self { permits: Arc::new(Semaphore::new(IN_FLIGHT_MAX)), ..self.clone() }
     }
 }
 
 /// Answers in a task of its own, on the threads apart. It is never cancelled: a client that goes away
 /// leaves no database transaction half-way.
-pub(super) async fn run_apart(
-    State(apart): State<Apart>,
+pub(super) async fn run_on_api_runtime(
+    State(api_runtime): State<ApiRuntime>,
     request: Request,
     next: Next,
 ) -> Response {
-    let Ok(place) = Arc::clone(&apart.places).try_acquire_owned() else {
-        return ApiError::TooMany.into_response();
+    let Ok(permit) = Arc::clone(&api_runtime.permits).try_acquire_owned() else {
+        return ApiError::Overloaded.into_response();
     };
-    let task = apart.handle.spawn(async move {
-        let _place = place;
+    let task = api_runtime.handle.spawn(async move {
+        let _permit = permit;
         next.run(request).await
     });
-    match timeout(ANSWERED_WITHIN, task).await {
+    match timeout(RESPONSE_TIMEOUT, task).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => ApiError::Panicked.into_response(),
-        Err(_) => ApiError::TooLate.into_response(),
+        Err(_) => ApiError::ResponseTimedOut.into_response(),
     }
 }
 
@@ -123,15 +123,15 @@ mod tests {
         let slow = || async { std::thread::sleep(Duration::from_millis(400)) };
         let router = Router::new()
             .route("/slow", get(slow))
-            .layer(from_fn_with_state(Apart::start().unwrap(), run_apart))
+            .layer(from_fn_with_state(ApiRuntime::start().unwrap(), run_on_api_runtime))
             .route("/till", get(|| async {}));
-        let begun = Instant::now();
+        let started = Instant::now();
         let tills = async {
             for _ in 0..20 {
                 assert_eq!(ask(&router, "/till").await, StatusCode::OK);
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            begun.elapsed()
+            started.elapsed()
         };
         let slow = async { tokio::join!(ask(&router, "/slow"), ask(&router, "/slow")) };
         let (took, slow) = tokio::join!(tills, slow);
@@ -141,12 +141,16 @@ mod tests {
 
     #[tokio::test]
     async fn one_request_too_many_is_told_to_come_again_at_once() {
-        let apart = Apart { places: Arc::new(Semaphore::new(1)), ..Apart::start().unwrap() };
+        let api_runtime =
+            ApiRuntime { permits: Arc::new(Semaphore::new(1)), ..ApiRuntime::start().unwrap() };
         let slow = || async { tokio::time::sleep(Duration::from_millis(200)).await };
-        let layer = |apart| from_fn_with_state(apart, run_apart);
-        let router = Router::new().route("/slow", get(slow)).layer(layer(apart.clone())).merge(
-            Router::new().route("/own", get(|| async {})).layer(layer(apart.with_own_places())),
-        );
+        let layer = |api_runtime| from_fn_with_state(api_runtime, run_on_api_runtime);
+        let router =
+            Router::new().route("/slow", get(slow)).layer(layer(api_runtime.clone())).merge(
+                Router::new()
+                    .route("/own", get(|| async {}))
+                    .layer(layer(api_runtime.with_own_permits())),
+            );
         let slow = ask(&router, "/slow");
         let others = async {
             tokio::time::sleep(Duration::from_millis(50)).await;

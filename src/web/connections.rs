@@ -13,25 +13,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// How many connections one address serves at once.
-const OPEN_MOST: usize = 1024;
+const CONNECTIONS_MAX: usize = 1024;
 /// How many of them may be of one peer: whatever it does, the other half is for others.
-const OPEN_OF_A_PEER_MOST: usize = 512;
+const CONNECTIONS_PER_PEER_MAX: usize = 512;
 
 /// How many connections may be open, and of whom.
 #[derive(Debug, Clone)]
-pub struct Limits {
-    pub open_most: usize,
-    pub open_of_a_peer_most: usize,
+pub struct ConnectionLimits {
+    pub connections_max: usize,
+    pub connections_per_peer_max: usize,
     /// Whoever connects from here speaks for many: a proxy, which has limits of its own.
     pub proxies: Vec<IpAddr>,
 }
 
-impl Default for Limits {
+impl Default for ConnectionLimits {
     /// A proxy on the same machine is trusted: whoever runs there could do worse.
     fn default() -> Self {
         Self {
-            open_most: OPEN_MOST,
-            open_of_a_peer_most: OPEN_OF_A_PEER_MOST,
+            connections_max: CONNECTIONS_MAX,
+            connections_per_peer_max: CONNECTIONS_PER_PEER_MAX,
             proxies: vec![
                 IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
                 IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -42,81 +42,85 @@ impl Default for Limits {
 
 /// The connections of one listener.
 #[derive(Debug)]
-pub(super) struct Places {
-    limits: Limits,
-    taken: Mutex<Taken>,
+pub(super) struct ConnectionTable {
+    limits: ConnectionLimits,
+    state: Mutex<TableState>,
     freed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
-    seats: BTreeMap<u64, Standing>,
-    /// Those without a complete request, in the order in which they give way.
-    line: BTreeSet<(Turn, u64)>,
-    peers: BTreeMap<IpAddr, usize>,
+struct TableState {
+    connections: BTreeMap<u64, OpenConnection>,
+    /// Those without a complete request, in the order in which they are evicted.
+    eviction_order: BTreeSet<(EvictionRank, u64)>,
+    peer_counts: BTreeMap<IpAddr, usize>,
     /// Counts what happens: a later moment is a greater number.
-    moment: u64,
+    sequence: u64,
 }
 
-/// When a connection gives way: before those with a greater one.
+/// The order of eviction: the lowest rank is evicted first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Turn {
-    has_asked: bool,
+struct EvictionRank {
+    has_requested: bool,
     since: u64,
 }
 
 #[derive(Debug)]
-struct Standing {
-    turn: Turn,
+struct OpenConnection {
+    rank: EvictionRank,
     /// The peer that it counts for; none for a proxy.
     peer: Option<IpAddr>,
-    cut: Arc<Notify>,
+    evict: Arc<Notify>,
 }
 
-/// Why a connection gets no place.
+/// Why a connection gets no slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoPlace {
+pub(super) enum SlotUnavailable {
     /// Every open connection has a request that is being answered: one of them will end.
     AllBusy,
     /// So has every connection of this peer, which has as many as it may.
     PeerBusy,
 }
 
-impl Places {
-    pub(super) fn new(limits: Limits) -> Arc<Self> {
-        Arc::new(Self { limits, taken: Mutex::default(), freed: Notify::new() })
+impl ConnectionTable {
+    pub(super) fn new(limits: ConnectionLimits) -> Arc<Self> {
+        Arc::new(Self { limits, state: Mutex::default(), freed: Notify::new() })
     }
 
     /// A place for a connection of `peer`. If there is none, one that has not asked gives way: one of
     /// the same peer if that has too many.
-    pub(super) fn seat(self: &Arc<Self>, peer: IpAddr) -> Result<Seat, NoPlace> {
+    pub(super) fn acquire(
+        self: &Arc<Self>,
+        peer: IpAddr,
+    ) -> Result<ConnectionSlot, SlotUnavailable> {
         let peer = peer.to_canonical();
-        let peer = (!self.limits.proxies.contains(&peer)).then(|| network_of(peer));
-        let mut taken = self.taken();
+        let peer = (!self.limits.proxies.contains(&peer)).then(|| peer_network(peer));
+        let mut state = self.state();
         if let Some(peer) = peer {
-            let open = taken.peers.get(&peer).copied().unwrap_or_default();
-            if open >= self.limits.open_of_a_peer_most && !taken.give_way(Some(peer)) {
-                return Err(NoPlace::PeerBusy);
+            let open = state.peer_counts.get(&peer).copied().unwrap_or_default();
+            if open >= self.limits.connections_per_peer_max && !state.evict_first(Some(peer)) {
+                return Err(SlotUnavailable::PeerBusy);
             }
         }
-        if taken.seats.len() >= self.limits.open_most && !taken.give_way(None) {
-            return Err(NoPlace::AllBusy);
+        if state.connections.len() >= self.limits.connections_max && !state.evict_first(None) {
+            return Err(SlotUnavailable::AllBusy);
         }
-        let id = taken.next_moment();
-        let (turn, cut) = (Turn { has_asked: false, since: id }, Arc::new(Notify::new()));
+        let id = state.next_sequence();
+        let (rank, evict) =
+            (EvictionRank { has_requested: false, since: id }, Arc::new(Notify::new()));
         if let Some(peer) = peer {
-            let open = taken.peers.entry(peer).or_default();
+            let open = state.peer_counts.entry(peer).or_default();
             *open = open.saturating_add(1);
         }
-        taken.line.insert((turn, id));
-        taken.seats.insert(id, Standing { turn, peer, cut: Arc::clone(&cut) });
-        drop(taken);
-        Ok(Seat { places: Arc::clone(self), id, cut })
+        state.eviction_order.insert((rank, id));
+        state.connections.insert(id, OpenConnection { rank, peer, evict: Arc::clone(&evict) });
+        drop(state);
+        Ok(ConnectionSlot { table: Arc::clone(self), id, evict })
     }
 
-    /// Makes the first in line give way, whatever is free; whether there was one.
-    pub(super) fn give_way(&self) -> bool {
-        self.taken().give_way(None)
+    /// Evicts the first in the order, whatever is free; whether there was one.
+    pub(super) fn evict_first(&self) -> bool {
+        self.state().evict_first(None)
     }
 
     /// Waits until a place may have become free since the last time.
@@ -124,98 +128,99 @@ impl Places {
         self.freed.notified().await;
     }
 
-    fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, TableState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Taken {
-    fn next_moment(&mut self) -> u64 {
-        self.moment = self.moment.saturating_add(1);
-        self.moment
+impl TableState {
+    fn next_sequence(&mut self) -> u64 {
+        self.sequence = self.sequence.saturating_add(1);
+        self.sequence
     }
 
-    fn give_way(&mut self, peer: Option<IpAddr>) -> bool {
+    fn evict_first(&mut self, peer: Option<IpAddr>) -> bool {
         let is_theirs = |id: &u64| {
-            peer.is_none() || self.seats.get(id).is_some_and(|standing| standing.peer == peer)
+            peer.is_none()
+                || self.connections.get(id).is_some_and(|connection| connection.peer == peer)
         };
-        let first = self.line.iter().map(|(_, id)| *id).find(|id| is_theirs(id));
-        let Some(standing) = first.and_then(|id| self.remove(id)) else { return false };
-        standing.cut.notify_one();
+        let first = self.eviction_order.iter().map(|(_, id)| *id).find(|id| is_theirs(id));
+        let Some(connection) = first.and_then(|id| self.remove(id)) else { return false };
+        connection.evict.notify_one();
         true
     }
 
-    fn remove(&mut self, id: u64) -> Option<Standing> {
-        let standing = self.seats.remove(&id)?;
-        self.line.remove(&(standing.turn, id));
-        if let Some(peer) = standing.peer
-            && let Some(open) = self.peers.get_mut(&peer)
+    fn remove(&mut self, id: u64) -> Option<OpenConnection> {
+        let connection = self.connections.remove(&id)?;
+        self.eviction_order.remove(&(connection.rank, id));
+        if let Some(peer) = connection.peer
+            && let Some(open) = self.peer_counts.get_mut(&peer)
         {
             *open = open.saturating_sub(1);
             if *open == 0 {
-                self.peers.remove(&peer);
+                self.peer_counts.remove(&peer);
             }
         }
-        Some(standing)
+        Some(connection)
     }
 }
 
-/// The place of one connection, until it is dropped.
+/// The slot of one connection; dropping it frees the slot.
 #[derive(Debug)]
-pub(super) struct Seat {
-    places: Arc<Places>,
+pub(super) struct ConnectionSlot {
+    table: Arc<ConnectionTable>,
     id: u64,
-    cut: Arc<Notify>,
+    evict: Arc<Notify>,
 }
 
-impl Seat {
+impl ConnectionSlot {
     /// Its request has arrived whole: it gives way to nobody until it has been answered. One that was
     /// told to go, but had asked by then without our having read it, comes back beside the table; as
     /// many as it has places can.
-    pub(super) fn has_asked(&self) {
-        let taken = &mut *self.places.taken();
-        if let Some(standing) = taken.seats.get(&self.id) {
-            taken.line.remove(&(standing.turn, self.id));
-        } else if taken.seats.len() < self.places.limits.open_most.saturating_mul(2) {
-            let turn = Turn { has_asked: true, since: self.id };
-            let cut = Arc::clone(&self.cut);
-            taken.seats.insert(self.id, Standing { turn, peer: None, cut });
+    pub(super) fn mark_busy(&self) {
+        let state = &mut *self.table.state();
+        if let Some(connection) = state.connections.get(&self.id) {
+            state.eviction_order.remove(&(connection.rank, self.id));
+        } else if state.connections.len() < self.table.limits.connections_max.saturating_mul(2) {
+            let rank = EvictionRank { has_requested: true, since: self.id };
+            let evict = Arc::clone(&self.evict);
+            state.connections.insert(self.id, OpenConnection { rank, peer: None, evict });
         }
     }
 
-    /// Whether it has a place.
-    pub(super) fn is_kept(&self) -> bool {
-        self.places.taken().seats.contains_key(&self.id)
+    /// Whether the table still counts it.
+    pub(super) fn is_registered(&self) -> bool {
+        self.table.state().connections.contains_key(&self.id)
     }
 
     /// Its answer has left: it rests, and may give way.
-    pub(super) fn rests(&self) {
-        let mut taken = self.places.taken();
-        let turn = Turn { has_asked: true, since: taken.next_moment() };
-        if let Some(standing) = taken.seats.get_mut(&self.id) {
-            let before = std::mem::replace(&mut standing.turn, turn);
-            taken.line.remove(&(before, self.id));
-            taken.line.insert((turn, self.id));
-            drop(taken);
-            self.places.freed.notify_one();
+    pub(super) fn mark_idle(&self) {
+        let mut state = self.table.state();
+        let rank = EvictionRank { has_requested: true, since: state.next_sequence() };
+        if let Some(connection) = state.connections.get_mut(&self.id) {
+            let before = std::mem::replace(&mut connection.rank, rank);
+            state.eviction_order.remove(&(before, self.id));
+            state.eviction_order.insert((rank, self.id));
+            drop(state);
+            self.table.freed.notify_one();
         }
     }
 
-    /// Returns when it has to give way.
-    pub(super) async fn must_go(&self) {
-        self.cut.notified().await;
+    /// Returns when it has been evicted.
+    pub(super) async fn evicted(&self) {
+        self.evict.notified().await;
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.places.taken().remove(self.id);
-        self.places.freed.notify_one();
+        self.table.state().remove(self.id);
+        self.table.freed.notify_one();
     }
 }
 
 /// What counts as one peer: an IPv4 address, or the IPv6 network that one customer is given.
-fn network_of(peer: IpAddr) -> IpAddr {
+fn peer_network(peer: IpAddr) -> IpAddr {
     match peer {
         IpAddr::V4(_) => peer,
         IpAddr::V6(address) => {
@@ -229,67 +234,74 @@ fn network_of(peer: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn places(open_most: usize, open_of_a_peer_most: usize) -> Arc<Places> {
+    fn table(connections_max: usize, connections_per_peer_max: usize) -> Arc<ConnectionTable> {
         let proxies = vec!["10.0.0.1".parse().unwrap()];
-        Places::new(Limits { open_most, open_of_a_peer_most, proxies })
+        ConnectionTable::new(ConnectionLimits {
+            connections_max,
+            connections_per_peer_max,
+            proxies,
+        })
     }
 
     fn peer(text: &str) -> IpAddr {
         text.parse().unwrap()
     }
 
-    /// Whether a seat has been told to go.
-    async fn is_gone(seat: &Seat) -> bool {
+    /// Whether a connection has been evicted.
+    async fn is_evicted(slot: &ConnectionSlot) -> bool {
         let soon = std::time::Duration::from_millis(1);
-        tokio::time::timeout(soon, seat.must_go()).await.is_ok()
+        tokio::time::timeout(soon, slot.evicted()).await.is_ok()
     }
 
     #[tokio::test]
-    async fn the_oldest_that_asks_nothing_gives_way_and_what_is_asked_never() {
-        let places = places(3, 3);
+    async fn the_oldest_idle_connection_is_evicted_and_a_busy_one_never() {
+        let table = table(3, 3);
         let here = peer("192.0.2.1");
-        let [asks, rests, idle] = [(); 3].map(|()| places.seat(here).unwrap());
-        asks.has_asked();
-        rests.has_asked();
-        rests.rests();
+        let [busy, resting, idle] = [(); 3].map(|()| table.acquire(here).unwrap());
+        busy.mark_busy();
+        resting.mark_busy();
+        resting.mark_idle();
         // It is younger than the one that rests, but has never asked.
-        let second = places.seat(here).unwrap();
-        assert!(is_gone(&idle).await && !is_gone(&rests).await && !is_gone(&asks).await);
-        second.has_asked();
-        let third = places.seat(here).unwrap();
-        assert!(is_gone(&rests).await);
-        third.has_asked();
-        assert_eq!(places.seat(peer("192.0.2.9")).unwrap_err(), NoPlace::AllBusy);
+        let second = table.acquire(here).unwrap();
+        assert!(is_evicted(&idle).await && !is_evicted(&resting).await && !is_evicted(&busy).await);
+        second.mark_busy();
+        let third = table.acquire(here).unwrap();
+        assert!(is_evicted(&resting).await);
+        third.mark_busy();
+        assert_eq!(table.acquire(peer("192.0.2.9")).unwrap_err(), SlotUnavailable::AllBusy);
         // One that was told to go frees nothing a second time, but is heard if it has asked by then.
-        assert!(!idle.is_kept());
-        idle.has_asked();
-        assert!(idle.is_kept());
-        drop((idle, rests));
-        assert_eq!(places.seat(peer("192.0.2.9")).unwrap_err(), NoPlace::AllBusy);
-        asks.rests();
-        places.freed().await;
-        assert!(places.seat(here).is_ok() && is_gone(&asks).await);
-        assert!(!is_gone(&second).await && !is_gone(&third).await);
+        assert!(!idle.is_registered());
+        idle.mark_busy();
+        assert!(idle.is_registered());
+        drop((idle, resting));
+        assert_eq!(table.acquire(peer("192.0.2.9")).unwrap_err(), SlotUnavailable::AllBusy);
+        busy.mark_idle();
+        table.freed().await;
+        assert!(table.acquire(here).is_ok() && is_evicted(&busy).await);
+        assert!(!is_evicted(&second).await && !is_evicted(&third).await);
     }
 
     #[tokio::test]
     async fn a_peer_takes_its_own_part_and_a_proxy_as_much_as_there_is() {
-        let places = places(8, 2);
-        let greedy = [(); 2].map(|()| places.seat(peer("192.0.2.1")).unwrap());
-        let other = places.seat(peer("192.0.2.2")).unwrap();
+        let table = table(8, 2);
+        let greedy = [(); 2].map(|()| table.acquire(peer("192.0.2.1")).unwrap());
+        let other = table.acquire(peer("192.0.2.2")).unwrap();
         // The same peer by another way of writing it.
-        let mapped = places.seat(peer("::ffff:192.0.2.1")).unwrap();
-        assert!(is_gone(&greedy[0]).await && !is_gone(&other).await);
-        greedy[1].has_asked();
-        mapped.has_asked();
-        assert_eq!(places.seat(peer("192.0.2.1")).unwrap_err(), NoPlace::PeerBusy);
+        let mapped = table.acquire(peer("::ffff:192.0.2.1")).unwrap();
+        assert!(is_evicted(&greedy[0]).await && !is_evicted(&other).await);
+        greedy[1].mark_busy();
+        mapped.mark_busy();
+        assert_eq!(table.acquire(peer("192.0.2.1")).unwrap_err(), SlotUnavailable::PeerBusy);
         drop(mapped);
-        assert!(places.seat(peer("192.0.2.1")).is_ok());
-        let one = places.seat(peer("2001:db8:1:2::1")).unwrap();
-        let two = places.seat(peer("2001:db8:1:2:ffff::1")).unwrap();
-        let three = places.seat(peer("2001:db8:1:2::3")).unwrap();
-        assert!(is_gone(&one).await && !is_gone(&two).await && !is_gone(&three).await);
-        let proxy = [(); 5].map(|()| places.seat(peer("10.0.0.1")).unwrap());
-        assert!(!is_gone(&proxy[0]).await && is_gone(&other).await, "the table itself is full");
+        assert!(table.acquire(peer("192.0.2.1")).is_ok());
+        let one = table.acquire(peer("2001:db8:1:2::1")).unwrap();
+        let two = table.acquire(peer("2001:db8:1:2:ffff::1")).unwrap();
+        let three = table.acquire(peer("2001:db8:1:2::3")).unwrap();
+        assert!(is_evicted(&one).await && !is_evicted(&two).await && !is_evicted(&three).await);
+        let proxy = [(); 5].map(|()| table.acquire(peer("10.0.0.1")).unwrap());
+        assert!(
+            !is_evicted(&proxy[0]).await && is_evicted(&other).await,
+            "the table itself is full"
+        );
     }
 }

@@ -3,12 +3,12 @@
 mod api;
 mod api_runtime;
 mod connections;
-mod guarded;
 mod issuers;
-mod keys;
+mod jwks;
 mod operations;
 mod problem;
 mod server;
+mod timeout_stream;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -23,99 +23,99 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::card_path::committer::Committer;
 use crate::operations::health::Readiness;
-use crate::people::tokens::Tokens;
+use crate::people::tokens::TokenService;
 use crate::platform::clock::Clock;
 use crate::platform::ids::NewIds;
 use crate::programme::directory::Directory;
 use crate::store::Store;
 
 pub use api::document;
-pub use api_runtime::Apart;
-use api_runtime::run_apart;
-pub use connections::Limits;
-use operations::Operations;
+pub use api_runtime::ApiRuntime;
+use api_runtime::run_on_api_runtime;
+pub use connections::ConnectionLimits;
+use operations::OperationsState;
 pub use problem::{ApiError, FieldProblem};
-pub use server::{Listening, listen};
+pub use server::{ServerHandle, listen};
 
 /// What the handlers reach. Shared: each request takes it several times.
 #[derive(Debug, Clone)]
-pub struct Edge(Arc<EdgeParts>);
+pub struct AppState(Arc<AppStateParts>);
 
-impl Edge {
-    pub fn new(parts: EdgeParts) -> Self {
+impl AppState {
+    pub fn new(parts: AppStateParts) -> Self {
         Self(Arc::new(parts))
     }
 }
 
-impl Deref for Edge {
-    type Target = EdgeParts;
+impl Deref for AppState {
+    type Target = AppStateParts;
 
-    fn deref(&self) -> &EdgeParts {
+    fn deref(&self) -> &AppStateParts {
         &self.0
     }
 }
 
 /// What the edge is put together from.
 #[derive(Debug)]
-pub struct EdgeParts {
+pub struct AppStateParts {
     pub directory: Directory,
     pub committer: Committer,
     pub clock: Clock,
     pub readiness: Readiness,
     pub store: Store,
     pub ids: NewIds,
-    pub tokens: Tokens,
+    pub tokens: TokenService,
     /// Where everything runs that no till waits for.
-    pub apart: Apart,
+    pub api_runtime: ApiRuntime,
 }
 
 /// Who is served at an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum RouteGroup {
     Issuers,
     People,
     Operations,
 }
 
-impl Part {
+impl RouteGroup {
     /// Everybody at one address.
     pub const ALL: &[Self] = &[Self::Issuers, Self::People, Self::Operations];
 }
 
-impl FromRef<Edge> for Operations {
-    fn from_ref(edge: &Edge) -> Self {
-        Self { committer: edge.committer.clone(), readiness: edge.readiness.clone() }
+impl FromRef<AppState> for OperationsState {
+    fn from_ref(state: &AppState) -> Self {
+        Self { committer: state.committer.clone(), readiness: state.readiness.clone() }
     }
 }
 
-/// The addresses that `parts` need, and those that say how this process is.
-pub fn router(edge: Edge, parts: &[Part]) -> Router {
-    let apart = edge.apart.clone();
+/// The addresses that `groups` need, and those that say how this process is.
+pub fn router(state: AppState, groups: &[RouteGroup]) -> Router {
+    let api_runtime = state.api_runtime.clone();
     let mut router = Router::new()
         .route("/livez", get(operations::live))
         .route("/readyz", get(operations::ready));
-    for part in parts {
-        router = router.merge(match part {
-            Part::Issuers => Router::new()
+    for group in groups {
+        router = router.merge(match group {
+            RouteGroup::Issuers => Router::new()
                 .route("/issuers/{connection}/authorisations", post(issuers::authorise))
-                .route("/issuers/{connection}/events", post(issuers::tell)),
-            Part::People => {
+                .route("/issuers/{connection}/events", post(issuers::receive_event)),
+            RouteGroup::People => {
                 let (v1, _) = api::router().split_for_parts();
-                v1.route("/.well-known/jwks.json", get(keys::public))
-                    .layer(from_fn_with_state(apart.clone(), run_apart))
+                v1.route("/.well-known/jwks.json", get(jwks::jwks))
+                    .layer(from_fn_with_state(api_runtime.clone(), run_on_api_runtime))
             }
             // What is wrong must be heard when everybody asks at once.
-            Part::Operations => Router::new()
+            RouteGroup::Operations => Router::new()
                 .route("/openapi.json", get(operations::openapi))
                 .route("/metrics", get(operations::metrics))
                 .route("/version", get(operations::version))
-                .layer(from_fn_with_state(apart.with_own_places(), run_apart)),
+                .layer(from_fn_with_state(api_runtime.with_own_permits(), run_on_api_runtime)),
         });
     }
     router
         .fallback(async || ApiError::NotFound("address"))
-        .method_not_allowed_fallback(async || ApiError::WrongMethod)
-        .with_state(edge)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .with_state(state)
         .layer(CatchPanicLayer::custom(|_| ApiError::Panicked.into_response()))
         .layer(map_response(with_security_headers))
 }

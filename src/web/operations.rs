@@ -11,11 +11,11 @@ use serde::Serialize;
 
 use crate::card_path::committer::Committer;
 use crate::operations::health::Readiness;
-use crate::operations::metrics as counted;
+use crate::operations::metrics as registry;
 
 /// What these addresses need.
 #[derive(Debug, Clone)]
-pub(super) struct Operations {
+pub(super) struct OperationsState {
     pub(super) committer: Committer,
     pub(super) readiness: Readiness,
 }
@@ -38,15 +38,15 @@ pub(super) async fn live() -> &'static str {
 }
 
 /// `GET /readyz`: whether questions can be answered; 503 with what is wrong if not.
-pub(super) async fn ready(State(operations): State<Operations>) -> Response {
-    let health = operations.committer.health();
+pub(super) async fn ready(State(state): State<OperationsState>) -> Response {
+    let health = state.committer.health();
     let mut problems: Vec<String> =
-        operations.readiness.problems().into_iter().map(str::to_owned).collect();
+        state.readiness.problems().into_iter().map(str::to_owned).collect();
     if !health.is_ready {
-        let seconds = health.for_time.as_secs();
+        let seconds = health.unchanged_for.as_secs();
         problems.push(format!("nothing could be recorded for {seconds} seconds"));
     }
-    if health.has_lost {
+    if health.has_lost_rows {
         problems.push("the database lacks what was committed; sayso doctor says more".to_owned());
     }
     let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -54,10 +54,10 @@ pub(super) async fn ready(State(operations): State<Operations>) -> Response {
 }
 
 /// `GET /metrics`: everything counted, as Prometheus reads it.
-pub(super) async fn metrics(State(operations): State<Operations>) -> impl IntoResponse {
-    let queued = operations.committer.health().queued;
+pub(super) async fn metrics(State(state): State<OperationsState>) -> impl IntoResponse {
+    let queued = state.committer.health().queued;
     let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (content_type, counted::render(queued))
+    (content_type, registry::render(queued))
 }
 
 /// `GET /version`: which release this is.

@@ -10,12 +10,12 @@ use crate::card_path::committer::NotStored;
 use crate::card_path::issuers::RefusedMessage;
 use crate::domain::money::Money;
 use crate::operations::explain::ExplainError;
-use crate::people::members::{ActError, Barred, StandingAnswer};
-use crate::people::tokens::{RefusedToken, VerifyError};
+use crate::people::members::{ExistingAnswer, SeparationOfDuties, UseCaseError};
+use crate::people::tokens::{TokenRejection, VerifyError};
 use crate::store::StoreError;
 
 /// How many fields one answer names as wrong. Whoever mends them hears of the next.
-pub(super) const PROBLEMS_MOST: usize = 20;
+pub(super) const FIELD_PROBLEMS_MAX: usize = 20;
 /// The longest pointer that is told; a longer one is cut.
 const POINTER_CHARS_MAX: usize = 200;
 
@@ -25,15 +25,15 @@ pub enum ApiError {
     #[error("there is no such {0} here")]
     NotFound(&'static str),
     #[error("this address does not take that method")]
-    WrongMethod,
+    MethodNotAllowed,
     #[error("the body is over 64 KiB")]
-    TooLarge,
+    BodyTooLarge,
     #[error("the body did not arrive within 2 seconds")]
-    TooSlow,
+    BodyTimedOut,
     #[error("the body broke off")]
-    BrokenOff,
+    BodyInterrupted,
     #[error("the body is encoded; send it as it is, without a content-encoding")]
-    Encoded,
+    UnsupportedEncoding,
     #[error(transparent)]
     Refused(#[from] RefusedMessage),
     #[error("the message was not stored; send it again")]
@@ -43,39 +43,39 @@ pub enum ApiError {
     #[error("send a token of yours, as Bearer …")]
     NotSignedIn,
     #[error("that token is not accepted; get a new one")]
-    BadToken(#[source] RefusedToken),
+    InvalidToken(#[source] TokenRejection),
     #[error("this account may not do that: {0}")]
     NotAllowed(&'static str),
     #[error("{0}")]
-    Barred(Barred),
+    SeparationOfDuties(SeparationOfDuties),
     #[error("{field}: {what}")]
     Malformed { field: &'static str, what: String },
     #[error("the body must be JSON: send content-type: application/json")]
-    WrongMedia,
+    UnsupportedMediaType,
     #[error("what was sent cannot be done")]
     Invalid(Vec<FieldProblem>),
     #[error("{0}")]
     Conflict(String),
     #[error("{0}")]
-    Answered(Box<StandingAnswer>),
+    AlreadyAnswered(Box<ExistingAnswer>),
     #[error("give the request a key of its own: idempotency-key: \"…\", 1 to 200 characters")]
-    NoKey,
+    MissingIdempotencyKey,
     #[error("something else was sent with this idempotency-key before; take a new one")]
-    OtherContent,
+    IdempotencyKeyReused,
     #[error("a request with this idempotency-key is being answered; send it again in a moment")]
-    StillRunning,
+    RequestInProgress,
     #[error("it could not be done just now; send it again")]
-    TryLater(#[source] StoreError),
+    Unavailable(#[source] StoreError),
     #[error("it could not be done just now; send it again")]
-    TooLate,
+    ResponseTimedOut,
     #[error("this account has done all that one account does in a day; it can go on tomorrow")]
-    Enough,
+    DailyLimitReached,
     #[error("too much is being asked at once; send it again in a moment")]
-    TooMany,
+    Overloaded,
     #[error("something here broke; it has been noted")]
-    Broken(#[source] Box<ActError>),
+    Internal(#[source] Box<UseCaseError>),
     #[error("something here broke; it has been noted")]
-    Unreadable(#[source] Box<ExplainError>),
+    ExplainFailed(#[source] Box<ExplainError>),
 }
 
 /// One field of what was sent that cannot be used.
@@ -97,8 +97,8 @@ impl FieldProblem {
 }
 
 /// The first few problems, with pointers of a fair length: an answer is no echo of what was sent.
-fn told_of(mut problems: Vec<FieldProblem>) -> Vec<FieldProblem> {
-    problems.truncate(PROBLEMS_MOST);
+fn truncate_problems(mut problems: Vec<FieldProblem>) -> Vec<FieldProblem> {
+    problems.truncate(FIELD_PROBLEMS_MAX);
     for FieldProblem { pointer, .. } in &mut problems {
         if let Some((end, _)) = pointer.char_indices().nth(POINTER_CHARS_MAX) {
             pointer.truncate(end);
@@ -172,8 +172,8 @@ pub(super) struct StandingBody {
     next_step: Option<String>,
 }
 
-impl From<StandingAnswer> for StandingBody {
-    fn from(answer: StandingAnswer) -> Self {
+impl From<ExistingAnswer> for StandingBody {
+    fn from(answer: ExistingAnswer) -> Self {
         Self {
             by: answer.by.map(|by| by.to_string()),
             at: answer.at.to_string(),
@@ -189,20 +189,22 @@ impl From<StandingAnswer> for StandingBody {
     }
 }
 
-impl From<ActError> for ApiError {
-    fn from(error: ActError) -> Self {
+impl From<UseCaseError> for ApiError {
+    fn from(error: UseCaseError) -> Self {
         match error {
-            ActError::NotThere(what) => Self::NotFound(what),
-            ActError::NotAllowed(what) => Self::NotAllowed(what),
-            ActError::Barred(why) => Self::Barred(why),
-            ActError::Invalid { field, what } => Self::Invalid(vec![FieldProblem::of(field, what)]),
-            ActError::Conflict(what) => Self::Conflict(what),
-            ActError::Answered(answer) => Self::Answered(answer),
-            ActError::Store(error) if error.is_transient() || error.is_outage() => {
-                Self::TryLater(error)
+            UseCaseError::NotFound(what) => Self::NotFound(what),
+            UseCaseError::NotAllowed(what) => Self::NotAllowed(what),
+            UseCaseError::SeparationOfDuties(why) => Self::SeparationOfDuties(why),
+            UseCaseError::Invalid { field, what } => {
+                Self::Invalid(vec![FieldProblem::of(field, what)])
             }
-            ActError::Store(_) | ActError::Directory(_) | ActError::Ledger(_) => {
-                Self::Broken(Box::new(error))
+            UseCaseError::Conflict(what) => Self::Conflict(what),
+            UseCaseError::AlreadyAnswered(answer) => Self::AlreadyAnswered(answer),
+            UseCaseError::Store(error) if error.is_transient() || error.is_outage() => {
+                Self::Unavailable(error)
+            }
+            UseCaseError::Store(_) | UseCaseError::Directory(_) | UseCaseError::Ledger(_) => {
+                Self::Internal(Box::new(error))
             }
         }
     }
@@ -210,14 +212,14 @@ impl From<ActError> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        ActError::from(error).into()
+        UseCaseError::from(error).into()
     }
 }
 
 impl From<VerifyError> for ApiError {
     fn from(error: VerifyError) -> Self {
         match error {
-            VerifyError::Refused(why) => Self::BadToken(why),
+            VerifyError::Refused(why) => Self::InvalidToken(why),
             VerifyError::Store(error) => error.into(),
         }
     }
@@ -228,43 +230,47 @@ impl ApiError {
     pub const fn word(&self) -> &'static str {
         match self {
             Self::NotFound(_) => "not_found",
-            Self::WrongMethod => "wrong_method",
-            Self::TooLarge => "too_large",
-            Self::TooSlow => "too_slow",
-            Self::BrokenOff => "broken_off",
-            Self::Encoded => "encoded",
+            Self::MethodNotAllowed => "wrong_method",
+            Self::BodyTooLarge => "too_large",
+            Self::BodyTimedOut => "too_slow",
+            Self::BodyInterrupted => "broken_off",
+            Self::UnsupportedEncoding => "encoded",
             Self::Refused(RefusedMessage::Signature(error)) => error.word(),
             Self::Refused(RefusedMessage::Malformed { .. }) | Self::Malformed { .. } => "malformed",
             Self::NotStored(_) => "not_stored",
             Self::Panicked => "panicked",
             Self::NotSignedIn => "not_signed_in",
-            Self::BadToken(_) => "bad_token",
+            Self::InvalidToken(_) => "bad_token",
             Self::NotAllowed(_) => "not_allowed",
-            Self::Barred(_) => "barred",
-            Self::WrongMedia => "wrong_media",
+            Self::SeparationOfDuties(_) => "barred",
+            Self::UnsupportedMediaType => "wrong_media",
             Self::Invalid(_) => "invalid",
             Self::Conflict(_) => "conflict",
-            Self::Answered(_) => "answered",
-            Self::NoKey => "no_key",
-            Self::OtherContent => "other_content",
-            Self::StillRunning => "still_running",
-            Self::Enough => "enough",
-            Self::TryLater(_) | Self::TooLate | Self::TooMany => "try_later",
-            Self::Broken(_) | Self::Unreadable(_) => "broken",
+            Self::AlreadyAnswered(_) => "answered",
+            Self::MissingIdempotencyKey => "no_key",
+            Self::IdempotencyKeyReused => "other_content",
+            Self::RequestInProgress => "still_running",
+            Self::DailyLimitReached => "enough",
+            Self::Unavailable(_) | Self::ResponseTimedOut | Self::Overloaded => "try_later",
+            Self::Internal(_) | Self::ExplainFailed(_) => "broken",
         }
     }
 
     /// The only place where an error becomes a status: one line per variant, no wildcard.
-    const fn told(&self) -> (StatusCode, &'static str, &'static str) {
+    const fn status_type_title(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "/problems/not-found", "Not found"),
-            Self::WrongMethod => {
+            Self::MethodNotAllowed => {
                 (StatusCode::METHOD_NOT_ALLOWED, "/problems/wrong-method", "Wrong method")
             }
-            Self::TooLarge => (StatusCode::BAD_REQUEST, "/problems/too-large", "Too large"),
-            Self::TooSlow => (StatusCode::BAD_REQUEST, "/problems/too-slow", "Too slow"),
-            Self::BrokenOff => (StatusCode::BAD_REQUEST, "/problems/broken-off", "Broken off"),
-            Self::Encoded => (StatusCode::BAD_REQUEST, "/problems/encoded", "Encoded body"),
+            Self::BodyTooLarge => (StatusCode::BAD_REQUEST, "/problems/too-large", "Too large"),
+            Self::BodyTimedOut => (StatusCode::BAD_REQUEST, "/problems/too-slow", "Too slow"),
+            Self::BodyInterrupted => {
+                (StatusCode::BAD_REQUEST, "/problems/broken-off", "Broken off")
+            }
+            Self::UnsupportedEncoding => {
+                (StatusCode::BAD_REQUEST, "/problems/encoded", "Encoded body")
+            }
             Self::Refused(RefusedMessage::Signature(_)) => {
                 (StatusCode::UNAUTHORIZED, "/problems/signature", "Not known to be genuine")
             }
@@ -274,42 +280,46 @@ impl ApiError {
             Self::NotStored(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "/problems/not-stored", "Send it again")
             }
-            Self::Panicked | Self::Broken(_) | Self::Unreadable(_) => {
+            Self::Panicked | Self::Internal(_) | Self::ExplainFailed(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "/problems/internal", "Internal error")
             }
-            Self::NotSignedIn | Self::BadToken(_) => {
+            Self::NotSignedIn | Self::InvalidToken(_) => {
                 (StatusCode::UNAUTHORIZED, "/problems/not-signed-in", "Not signed in")
             }
             Self::NotAllowed(_) => (StatusCode::FORBIDDEN, "/problems/not-allowed", "Not allowed"),
-            Self::Barred(Barred::OverYourLimit) => {
+            Self::SeparationOfDuties(SeparationOfDuties::OverYourLimit) => {
                 (StatusCode::FORBIDDEN, "/problems/over-your-limit", "Over your limit")
             }
-            Self::Barred(Barred::ConflictOfInterest) => {
+            Self::SeparationOfDuties(SeparationOfDuties::ConflictOfInterest) => {
                 (StatusCode::FORBIDDEN, "/problems/conflict-of-interest", "Somebody else must")
             }
-            Self::Barred(Barred::OwnQuestion) => {
+            Self::SeparationOfDuties(SeparationOfDuties::OwnQuestion) => {
                 (StatusCode::FORBIDDEN, "/problems/own-question", "Somebody else must")
             }
-            Self::Barred(Barred::OwnDecision) => {
+            Self::SeparationOfDuties(SeparationOfDuties::OwnDecision) => {
                 (StatusCode::FORBIDDEN, "/problems/own-decision", "Somebody else must")
             }
-            Self::WrongMedia => {
+            Self::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "/problems/wrong-media", "Not JSON")
             }
             Self::Invalid(_) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "/problems/invalid", "Cannot be done so")
             }
             Self::Conflict(_) => (StatusCode::CONFLICT, "/problems/conflict", "Has changed"),
-            Self::Answered(_) => (StatusCode::CONFLICT, "/problems/answered", "Is answered"),
-            Self::NoKey => (StatusCode::BAD_REQUEST, "/problems/no-key", "A key is missing"),
-            Self::OtherContent => {
+            Self::AlreadyAnswered(_) => (StatusCode::CONFLICT, "/problems/answered", "Is answered"),
+            Self::MissingIdempotencyKey => {
+                (StatusCode::BAD_REQUEST, "/problems/no-key", "A key is missing")
+            }
+            Self::IdempotencyKeyReused => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "/problems/other-content", "Another request")
             }
-            Self::StillRunning => {
+            Self::RequestInProgress => {
                 (StatusCode::CONFLICT, "/problems/still-running", "Still being answered")
             }
-            Self::Enough => (StatusCode::TOO_MANY_REQUESTS, "/problems/enough", "Enough for a day"),
-            Self::TryLater(_) | Self::TooLate | Self::TooMany => {
+            Self::DailyLimitReached => {
+                (StatusCode::TOO_MANY_REQUESTS, "/problems/enough", "Enough for a day")
+            }
+            Self::Unavailable(_) | Self::ResponseTimedOut | Self::Overloaded => {
                 (StatusCode::SERVICE_UNAVAILABLE, "/problems/try-later", "Send it again")
             }
         }
@@ -319,79 +329,86 @@ impl ApiError {
         match self {
             Self::Refused(RefusedMessage::Malformed { field, .. }) => Some(field.clone()),
             Self::Malformed { field, .. } => Some((*field).to_owned()),
-            Self::TooLarge | Self::TooSlow | Self::BrokenOff => Some("body".to_owned()),
-            Self::Encoded => Some("content-encoding".to_owned()),
-            Self::WrongMedia => Some("content-type".to_owned()),
-            Self::NoKey | Self::OtherContent | Self::StillRunning => {
+            Self::BodyTooLarge | Self::BodyTimedOut | Self::BodyInterrupted => {
+                Some("body".to_owned())
+            }
+            Self::UnsupportedEncoding => Some("content-encoding".to_owned()),
+            Self::UnsupportedMediaType => Some("content-type".to_owned()),
+            Self::MissingIdempotencyKey | Self::IdempotencyKeyReused | Self::RequestInProgress => {
                 Some("idempotency-key".to_owned())
             }
-            Self::NotSignedIn | Self::BadToken(_) => Some("authorization".to_owned()),
+            Self::NotSignedIn | Self::InvalidToken(_) => Some("authorization".to_owned()),
             Self::Refused(RefusedMessage::Signature(_))
             | Self::NotFound(_)
-            | Self::WrongMethod
+            | Self::MethodNotAllowed
             | Self::NotStored(_)
             | Self::Panicked
             | Self::NotAllowed(_)
-            | Self::Barred(_)
+            | Self::SeparationOfDuties(_)
             | Self::Invalid(_)
             | Self::Conflict(_)
-            | Self::Answered(_)
-            | Self::Enough
-            | Self::TryLater(_)
-            | Self::TooLate
-            | Self::TooMany
-            | Self::Broken(_)
-            | Self::Unreadable(_) => None,
+            | Self::AlreadyAnswered(_)
+            | Self::DailyLimitReached
+            | Self::Unavailable(_)
+            | Self::ResponseTimedOut
+            | Self::Overloaded
+            | Self::Internal(_)
+            | Self::ExplainFailed(_) => None,
         }
     }
 
     /// What the account can do instead, beside the same address.
     const fn instead(&self) -> Option<&'static str> {
-        if matches!(self, Self::Barred(Barred::OverYourLimit)) { Some("pass-on") } else { None }
+        if matches!(self, Self::SeparationOfDuties(SeparationOfDuties::OverYourLimit)) {
+            Some("pass-on")
+        } else {
+            None
+        }
     }
 
     /// What an HTTP client may do about it, where a header says so.
-    const fn remedy(&self) -> Option<(header::HeaderName, &'static str)> {
+    const fn extra_header(&self) -> Option<(header::HeaderName, &'static str)> {
         match self {
             Self::NotSignedIn => Some((header::WWW_AUTHENTICATE, "Bearer realm=\"sayso\"")),
-            Self::BadToken(_) => {
+            Self::InvalidToken(_) => {
                 Some((header::WWW_AUTHENTICATE, "Bearer realm=\"sayso\", error=\"invalid_token\""))
             }
-            Self::StillRunning | Self::TryLater(_) | Self::TooLate | Self::TooMany => {
-                Some((header::RETRY_AFTER, "1"))
-            }
-            Self::Enough => Some((header::RETRY_AFTER, "3600")),
+            Self::RequestInProgress
+            | Self::Unavailable(_)
+            | Self::ResponseTimedOut
+            | Self::Overloaded => Some((header::RETRY_AFTER, "1")),
+            Self::DailyLimitReached => Some((header::RETRY_AFTER, "3600")),
             Self::NotFound(_)
-            | Self::WrongMethod
-            | Self::TooLarge
-            | Self::TooSlow
-            | Self::BrokenOff
-            | Self::Encoded
+            | Self::MethodNotAllowed
+            | Self::BodyTooLarge
+            | Self::BodyTimedOut
+            | Self::BodyInterrupted
+            | Self::UnsupportedEncoding
             | Self::Refused(_)
             | Self::NotStored(_)
             | Self::Panicked
             | Self::NotAllowed(_)
-            | Self::Barred(_)
+            | Self::SeparationOfDuties(_)
             | Self::Malformed { .. }
-            | Self::WrongMedia
+            | Self::UnsupportedMediaType
             | Self::Invalid(_)
             | Self::Conflict(_)
-            | Self::Answered(_)
-            | Self::NoKey
-            | Self::OtherContent
-            | Self::Broken(_)
-            | Self::Unreadable(_) => None,
+            | Self::AlreadyAnswered(_)
+            | Self::MissingIdempotencyKey
+            | Self::IdempotencyKeyReused
+            | Self::Internal(_)
+            | Self::ExplainFailed(_) => None,
         }
     }
 
     /// The sender is told no cause; whoever runs this is.
-    fn note(&self) {
+    fn log(&self) {
         let cause = std::error::Error::source(self);
-        if matches!(self, Self::Broken(_) | Self::Unreadable(_)) {
+        if matches!(self, Self::Internal(_) | Self::ExplainFailed(_)) {
             tracing::error!(cause, "a request failed");
-        } else if matches!(self, Self::TryLater(_) | Self::TooLate | Self::TooMany) {
+        } else if matches!(self, Self::Unavailable(_) | Self::ResponseTimedOut | Self::Overloaded) {
             tracing::warn!(cause, "a request must wait");
-        } else if matches!(self, Self::BadToken(_)) {
+        } else if matches!(self, Self::InvalidToken(_)) {
             tracing::debug!(cause, "a token was refused");
         }
     }
@@ -399,16 +416,17 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        self.note();
-        let (status, kind, title) = self.told();
-        let (field, detail, remedy) = (self.field(), self.to_string(), self.remedy());
+        self.log();
+        let (status, kind, title) = self.status_type_title();
+        let (field, detail, extra_header) = (self.field(), self.to_string(), self.extra_header());
         let instead = self.instead();
-        let stands = if let Self::Answered(answer) = &self {
-            Some(StandingBody::from(StandingAnswer::clone(answer)))
+        let stands = if let Self::AlreadyAnswered(answer) = &self {
+            Some(StandingBody::from(ExistingAnswer::clone(answer)))
         } else {
             None
         };
-        let errors = if let Self::Invalid(errors) = self { told_of(errors) } else { Vec::new() };
+        let errors =
+            if let Self::Invalid(errors) = self { truncate_problems(errors) } else { Vec::new() };
         let status_code = status.as_u16();
         let body = Problem {
             r#type: kind,
@@ -423,7 +441,7 @@ impl IntoResponse for ApiError {
         let content_type = HeaderValue::from_static("application/problem+json");
         let mut response =
             (status, [(header::CONTENT_TYPE, content_type)], Json(body)).into_response();
-        if let Some((name, value)) = remedy {
+        if let Some((name, value)) = extra_header {
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
         response

@@ -7,11 +7,11 @@ use sayso::platform::clock::Clock;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::world::{Answer, CONNECTION, Purchase, SECRET, sign};
+use crate::world::{CONNECTION, Purchase, SECRET, TestResponse, sign};
 
 /// How long a test waits for something that must come about.
-const AT_MOST: Duration = Duration::from_secs(15);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(15);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Calls one gateway, and signs by one clock.
 #[derive(Debug, Clone)]
@@ -26,36 +26,43 @@ impl Caller {
         Self { client: reqwest::Client::new(), base: format!("http://{address}"), clock }
     }
 
-    pub(crate) async fn ask(&self, purchase: &Purchase) -> Answer {
-        self.try_ask(purchase).await.unwrap()
+    pub(crate) async fn authorise(&self, purchase: &Purchase) -> TestResponse {
+        self.try_authorise(purchase).await.unwrap()
     }
 
     /// Asks; an error when the gateway went away before it had answered.
-    pub(crate) async fn try_ask(&self, purchase: &Purchase) -> Result<Answer, reqwest::Error> {
+    pub(crate) async fn try_authorise(
+        &self,
+        purchase: &Purchase,
+    ) -> Result<TestResponse, reqwest::Error> {
         let body = purchase.request(self.clock.now()).to_string();
         self.post(&format!("/issuers/{CONNECTION}/authorisations"), &body).await
     }
 
     /// Asks, and says how long the answer took.
-    pub(crate) async fn ask_timed(&self, purchase: &Purchase) -> (Answer, Duration) {
+    pub(crate) async fn authorise_timed(&self, purchase: &Purchase) -> (TestResponse, Duration) {
         let asked = Instant::now();
-        (self.ask(purchase).await, asked.elapsed())
+        (self.authorise(purchase).await, asked.elapsed())
     }
 
     /// Tells a later message; it must be stored.
-    pub(crate) async fn tell(&self, event: &Value) {
-        let answer = self.try_tell(event).await.unwrap();
+    pub(crate) async fn send_event(&self, event: &Value) {
+        let answer = self.try_send_event(event).await.unwrap();
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
     /// Tells; an error when the gateway went away before it had answered.
-    pub(crate) async fn try_tell(&self, event: &Value) -> Result<Answer, reqwest::Error> {
+    pub(crate) async fn try_send_event(
+        &self,
+        event: &Value,
+    ) -> Result<TestResponse, reqwest::Error> {
         self.post(&format!("/issuers/{CONNECTION}/events"), &event.to_string()).await
     }
 
     /// Waits until the gateway answers at all.
-    pub(crate) async fn until_alive(&self) {
-        until(async || self.client.get(format!("{}/livez", self.base)).send().await.is_ok()).await;
+    pub(crate) async fn wait_until_alive(&self) {
+        wait_until(async || self.client.get(format!("{}/livez", self.base)).send().await.is_ok())
+            .await;
     }
 
     /// Whether the gateway says that it is ready.
@@ -65,11 +72,11 @@ impl Caller {
     }
 
     /// Waits until the gateway is ready, or is not.
-    pub(crate) async fn until_ready(&self, is_ready: bool) {
+    pub(crate) async fn wait_until_ready(&self, is_ready: bool) {
         let begun = Instant::now();
         while self.is_ready().await != is_ready {
-            assert!(begun.elapsed() < AT_MOST, "not ready: {is_ready} did not come about");
-            tokio::time::sleep(LOOK_EVERY).await;
+            assert!(begun.elapsed() < WAIT_TIMEOUT, "not ready: {is_ready} did not come about");
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -81,7 +88,7 @@ impl Caller {
         line.map_or(0, |number| number.parse().unwrap())
     }
 
-    async fn post(&self, path: &str, body: &str) -> Result<Answer, reqwest::Error> {
+    async fn post(&self, path: &str, body: &str) -> Result<TestResponse, reqwest::Error> {
         let response = self
             .client
             .post(format!("{}{path}", self.base))
@@ -91,18 +98,20 @@ impl Caller {
             .send()
             .await?;
         let status = response.status().as_u16();
-        Ok(Answer { status, body: response.text().await? })
+        Ok(TestResponse { status, body: response.text().await? })
     }
 }
 
 /// Asks everything at once. The answers come in the order of the questions, each with the time that
 /// it took.
-pub(crate) async fn ask_at_once(
+pub(crate) async fn authorise_concurrently(
     questions: impl IntoIterator<Item = (Caller, Purchase)>,
-) -> Vec<(Answer, Duration)> {
+) -> Vec<(TestResponse, Duration)> {
     let asked: Vec<_> = questions
         .into_iter()
-        .map(|(caller, purchase)| tokio::spawn(async move { caller.ask_timed(&purchase).await }))
+        .map(|(caller, purchase)| {
+            tokio::spawn(async move { caller.authorise_timed(&purchase).await })
+        })
         .collect();
     let mut answers = Vec::with_capacity(asked.len());
     for answer in asked {
@@ -112,19 +121,19 @@ pub(crate) async fn ask_at_once(
 }
 
 /// Tells everything at once.
-pub(crate) async fn tell_at_once(events: impl IntoIterator<Item = (Caller, Value)>) {
+pub(crate) async fn send_events_concurrently(events: impl IntoIterator<Item = (Caller, Value)>) {
     let mut telling = JoinSet::new();
     for (caller, event) in events {
-        telling.spawn(async move { caller.tell(&event).await });
+        telling.spawn(async move { caller.send_event(&event).await });
     }
     telling.join_all().await;
 }
 
 /// Waits for something that must come about.
-pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+pub(crate) async fn wait_until(mut condition: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
-    while !is_so().await {
-        assert!(begun.elapsed() < AT_MOST, "it did not come about");
-        tokio::time::sleep(LOOK_EVERY).await;
+    while !condition().await {
+        assert!(begun.elapsed() < WAIT_TIMEOUT, "it did not come about");
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

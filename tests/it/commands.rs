@@ -9,15 +9,19 @@ use tempfile::TempDir;
 
 use crate::world::DEMO;
 
-pub(crate) struct Ended {
+pub(crate) struct CommandOutput {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
     pub(crate) talk: String,
 }
 
 /// Runs `sayso` in a folder of its own, with no setting from outside.
-pub(crate) fn sayso(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Ended {
-    let ended = Command::new(env!("CARGO_BIN_EXE_sayso"))
+pub(crate) fn sayso(
+    folder: &Path,
+    variables: &[(&str, &str)],
+    arguments: &[&str],
+) -> CommandOutput {
+    let output = Command::new(env!("CARGO_BIN_EXE_sayso"))
         .args(arguments)
         .current_dir(folder)
         .env_clear()
@@ -27,7 +31,11 @@ pub(crate) fn sayso(folder: &Path, variables: &[(&str, &str)], arguments: &[&str
         .output()
         .unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ended { code: ended.status.code(), out: text(ended.stdout), talk: text(ended.stderr) }
+    CommandOutput {
+        code: output.status.code(),
+        out: text(output.stdout),
+        talk: text(output.stderr),
+    }
 }
 
 fn folder() -> TempDir {
@@ -134,19 +142,19 @@ fn mistakes_in_a_file_are_told_with_their_lines() {
     let folder = folder();
     let mistaken = DEMO.replacen("currency = \"GBP\"", "currency = \"POUND\"", 1);
     fs::write(folder.path().join("demo.toml"), mistaken).unwrap();
-    let ended = sayso(folder.path(), &[], &["programme", "apply", "demo.toml"]);
-    assert_eq!(ended.code, Some(1));
-    assert!(ended.talk.contains("demo.toml was not applied:\nline "), "{}", ended.talk);
+    let output = sayso(folder.path(), &[], &["programme", "apply", "demo.toml"]);
+    assert_eq!(output.code, Some(1));
+    assert!(output.talk.contains("demo.toml was not applied:\nline "), "{}", output.talk);
 }
 
 #[test]
 fn settings_that_are_not_in_order_end_with_78_and_are_told_at_once() {
     let folder = folder();
     let variables = [("SAYSO_LISTEN", "here"), ("SAYSO_DATABASE_URL", "mysql://u:hunter2@h/d")];
-    let ended = sayso(folder.path(), &variables, &["serve"]);
-    assert_eq!(ended.code, Some(78));
-    assert!(ended.talk.contains("SAYSO_LISTEN") && ended.talk.contains("SAYSO_DATABASE_URL"));
-    assert!(!ended.talk.contains("hunter2"), "{}", ended.talk);
+    let output = sayso(folder.path(), &variables, &["serve"]);
+    assert_eq!(output.code, Some(78));
+    assert!(output.talk.contains("SAYSO_LISTEN") && output.talk.contains("SAYSO_DATABASE_URL"));
+    assert!(!output.talk.contains("hunter2"), "{}", output.talk);
     let variables = [("SAYSO_DATABASE_URL", "postgres://127.0.0.1:1/none")];
     assert_eq!(sayso(folder.path(), &variables, &["balances"]).code, Some(75));
     assert_eq!(sayso(folder.path(), &[], &["blances"]).code, Some(2));
@@ -158,10 +166,10 @@ fn a_file_that_is_no_database_is_told_as_one_and_left_alone() {
     let file = folder.path().join("notes.db");
     fs::write(&file, "Milk, eggs, bread, and whatever else there is.").unwrap();
     for arguments in [["balances"], ["migrate"], ["serve"], ["doctor"]] {
-        let ended = sayso(folder.path(), &[("SAYSO_DATABASE_URL", "sqlite:notes.db")], &arguments);
+        let output = sayso(folder.path(), &[("SAYSO_DATABASE_URL", "sqlite:notes.db")], &arguments);
         let expected = if arguments == ["doctor"] { 1 } else { 78 };
-        let told = format!("{}{}", ended.out, ended.talk);
-        assert_eq!(ended.code, Some(expected), "{arguments:?}: {told}");
+        let told = format!("{}{}", output.out, output.talk);
+        assert_eq!(output.code, Some(expected), "{arguments:?}: {told}");
         assert!(told.contains("notes.db is a file, but not a SQLite database"), "{told}");
     }
     assert!(fs::read_to_string(&file).unwrap().starts_with("Milk, eggs"));

@@ -10,18 +10,20 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use sayso::card_path::issuers::signature;
 use sayso::card_path::issuers::signature::SignatureError;
-use sayso::card_path::issuers::{Issuer, Origin, RefusedMessage, SignedMessage, Told, Verdict};
+use sayso::card_path::issuers::{
+    AuthorisationResponse, Issuer, Origin, RefusedMessage, SignedMessage, Verdict,
+};
 use sayso::domain::decision::authorisation::{
-    AuthorisationRequest, PartialAmounts, Presence, PurchaseKind,
+    AuthorisationRequest, PartialApproval, Presence, PurchaseKind,
 };
 use sayso::domain::decision::reason_code::ReasonCode;
 use sayso::domain::id::DecisionId;
 use sayso::domain::money::Money;
-use sayso::domain::purchase::dispute::{DisputeReport, Funds, Outcome};
-use sayso::domain::purchase::position::{MessageKind, Position};
+use sayso::domain::purchase::dispute::{DisputeFunds, DisputeOutcome, DisputeReport};
+use sayso::domain::purchase::position::{MessageKind, MessagePosition};
 use sayso::domain::purchase::presentment::{
-    Direction, EventBody, IssuerAnswer, IssuerEvent, Presentment, PurchaseReport, Standing,
-    StandingReport,
+    AuthorisationSnapshot, AuthorisationStatus, EventBody, IssuerAnswer, IssuerEvent, Presentment,
+    PresentmentDirection, PurchaseReport,
 };
 use sayso::domain::shop::merchant::{Mcc, Merchant};
 use secrecy::SecretString;
@@ -202,7 +204,7 @@ fn plain_question() -> AuthorisationRequest {
         has_unread_price: false,
         kind: PurchaseKind::Purchase,
         presence: Presence::InPerson,
-        partial: PartialAmounts::NotAllowed,
+        partial: PartialApproval::NotAllowed,
         merchant: shop("5411", "TEST GROCER 123"),
     }
 }
@@ -233,7 +235,7 @@ fn expected_question(id: &str) -> Option<AuthorisationRequest> {
         },
         "req-cashback" => AuthorisationRequest {
             cash_back: gbp(20_00),
-            partial: PartialAmounts::Allowed,
+            partial: PartialApproval::Allowed,
             ..question(5, 35_00)
         },
         "req-atm-withdrawal" => AuthorisationRequest {
@@ -244,7 +246,7 @@ fn expected_question(id: &str) -> Option<AuthorisationRequest> {
         },
         "req-fuel-status-check" => AuthorisationRequest {
             transaction_amount: gbp(1_00),
-            partial: PartialAmounts::Allowed,
+            partial: PartialApproval::Allowed,
             merchant: shop("5542", "TEST FUEL PUMP"),
             ..question(7, 100_00)
         },
@@ -288,17 +290,17 @@ fn standing(
     kind: &str,
     purchase: u32,
     answers: u32,
-    standing: Standing,
+    standing: AuthorisationStatus,
 ) -> IssuerEvent {
     let reference = format!("evt_1TestHook{number:09}").parse().unwrap();
-    let over = u8::from(!matches!(standing, Standing::Open { .. }));
+    let over = u8::from(!matches!(standing, AuthorisationStatus::Open { .. }));
     let merchant =
         if purchase == 9 { shop("7011", "TEST HOTEL") } else { plain_question().merchant };
-    let report = StandingReport {
+    let report = AuthorisationSnapshot {
         purchase: format!("iauth_1TestAuth{purchase:010}").parse().unwrap(),
         about: about(merchant),
         standing,
-        position: Position {
+        position: MessagePosition {
             at: now(),
             kind: if kind.ends_with("created") {
                 MessageKind::Created
@@ -312,14 +314,14 @@ fn standing(
         },
         answers: Vec::new(),
     };
-    event(number, kind, EventBody::Standing(Box::new(report)))
+    event(number, kind, EventBody::Snapshot(Box::new(report)))
 }
 
 fn claim(
     number: u32,
     reference: u32,
     purchase: Option<u32>,
-    direction: Direction,
+    direction: PresentmentDirection,
     amount_minor: i64,
 ) -> IssuerEvent {
     let purchase = purchase.map(|p| format!("iauth_1TestAuth{p:010}").parse().unwrap());
@@ -340,29 +342,31 @@ fn expected_event(id: &str) -> Option<IssuerEvent> {
     const CREATED: &str = "issuing_authorization.created";
     const UPDATED: &str = "issuing_authorization.updated";
 
-    let open = |minor| Standing::Open { total: gbp(minor) };
+    let open = |minor| AuthorisationStatus::Open { total: gbp(minor) };
     let expected = match id {
         "evt-created-approved" => standing(0, CREATED, 1, 1, open(12_50)),
-        "evt-created-insufficient-issuer-funds" => standing(4, CREATED, 13, 1, Standing::Declined),
+        "evt-created-insufficient-issuer-funds" => {
+            standing(4, CREATED, 13, 1, AuthorisationStatus::Declined)
+        }
         "evt-created-network-fallback" => standing(5, CREATED, 14, 1, open(20_00)),
         "evt-updated-incremental" => standing(6, UPDATED, 9, 2, open(250_00)),
-        "evt-updated-reversed-full" => standing(7, UPDATED, 1, 1, Standing::Reversed),
+        "evt-updated-reversed-full" => standing(7, UPDATED, 1, 1, AuthorisationStatus::Reversed),
         "evt-updated-reversed-part" => standing(8, UPDATED, 4, 1, open(30_00)),
         "evt-updated-closed-by-capture" => {
-            standing(10, UPDATED, 1, 1, Standing::Closed { claimed: gbp(1250) })
+            standing(10, UPDATED, 1, 1, AuthorisationStatus::Closed { claimed: gbp(1250) })
         }
-        "evt-txn-capture" => claim(11, 1, Some(1), Direction::Capture, 12_50),
-        "evt-txn-overcapture" => claim(12, 2, Some(15), Direction::Capture, 46_00),
-        "evt-txn-refund-linked" => claim(16, 6, Some(1), Direction::Refund, 12_50),
-        "evt-txn-refund-unlinked" => claim(17, 7, None, Direction::Refund, 7_00),
+        "evt-txn-capture" => claim(11, 1, Some(1), PresentmentDirection::Capture, 12_50),
+        "evt-txn-overcapture" => claim(12, 2, Some(15), PresentmentDirection::Capture, 46_00),
+        "evt-txn-refund-linked" => claim(16, 6, Some(1), PresentmentDirection::Refund, 12_50),
+        "evt-txn-refund-unlinked" => claim(17, 7, None, PresentmentDirection::Refund, 7_00),
         "evt-dispute-submitted" => {
             let report = DisputeReport {
                 reference: "idp_1TestDispute00000001".parse().unwrap(),
                 presentment: "ipi_1TestTxn0000000001".parse().unwrap(),
                 amount: gbp(12_50),
-                outcome: Outcome::Open,
+                outcome: DisputeOutcome::Open,
                 funds: None,
-                position: Position {
+                position: MessagePosition {
                     at: now(),
                     kind: MessageKind::Updated,
                     answers: 0,
@@ -385,7 +389,7 @@ fn add_what_every_message_tells(event: &mut IssuerEvent, body: &str) {
     let object = &message["data"]["object"];
     let made_at = Timestamp::from_second(object["created"].as_i64().unwrap()).unwrap();
     match &mut event.body {
-        EventBody::Standing(report) => {
+        EventBody::Snapshot(report) => {
             report.about.bought_at = Some(made_at);
             let listed = object["transactions"].as_array().unwrap().len();
             report.position.listed = u32::try_from(listed).unwrap();
@@ -439,15 +443,15 @@ fn a_snapshot_says_how_the_purchase_stands() {
     let message = Vector::stripe("evt-created-approved").json();
     let history = |approved: bool| json!([{ "amount": 1250, "approved": approved }]);
     let cases = [
-        ("pending", true, history(true), Some(Standing::Open { total: gbp(12_50) })),
+        ("pending", true, history(true), Some(AuthorisationStatus::Open { total: gbp(12_50) })),
         // An increment was declined; what was held before still is.
-        ("pending", true, history(false), Some(Standing::Open { total: gbp(12_50) })),
-        ("pending", false, history(false), Some(Standing::Declined)),
+        ("pending", true, history(false), Some(AuthorisationStatus::Open { total: gbp(12_50) })),
+        ("pending", false, history(false), Some(AuthorisationStatus::Declined)),
         ("pending", false, json!([]), None),
-        ("closed", true, history(true), Some(Standing::Closed { claimed: gbp(0) })),
-        ("closed", false, history(false), Some(Standing::Declined)),
-        ("reversed", true, history(true), Some(Standing::Reversed)),
-        ("expired", true, history(true), Some(Standing::Expired)),
+        ("closed", true, history(true), Some(AuthorisationStatus::Closed { claimed: gbp(0) })),
+        ("closed", false, history(false), Some(AuthorisationStatus::Declined)),
+        ("reversed", true, history(true), Some(AuthorisationStatus::Reversed)),
+        ("expired", true, history(true), Some(AuthorisationStatus::Expired)),
         ("held_in_orbit", true, history(true), None),
     ];
     for (status, approved, history, expected) in cases {
@@ -457,7 +461,7 @@ fn a_snapshot_says_how_the_purchase_stands() {
         object["approved"] = json!(approved);
         object["request_history"] = history;
         let said = match tell(&message.to_string()).unwrap().body {
-            EventBody::Standing(report) => Some(report.standing),
+            EventBody::Snapshot(report) => Some(report.standing),
             EventBody::Other => None,
             body @ (EventBody::HoldChange(_)
             | EventBody::Presentment(_)
@@ -473,9 +477,9 @@ fn a_checked_card_is_told_as_a_verification() {
     let mut message = Vector::stripe("evt-created-approved").json();
     message["data"]["object"]["amount"] = json!(0);
     message["data"]["object"]["request_history"] = json!([{ "amount": 0, "approved": true }]);
-    let EventBody::Standing(report) = tell(&message.to_string()).unwrap().body else { panic!() };
+    let EventBody::Snapshot(report) = tell(&message.to_string()).unwrap().body else { panic!() };
     assert_eq!(report.about.kind, PurchaseKind::Verification);
-    assert_eq!(report.standing, Standing::Open { total: gbp(0) });
+    assert_eq!(report.standing, AuthorisationStatus::Open { total: gbp(0) });
 }
 
 #[test]
@@ -494,12 +498,12 @@ fn a_claim_whose_sign_contradicts_its_kind_is_for_a_person_to_look_at() {
 fn a_dispute_says_what_has_come_of_it_and_where_its_money_is() {
     let message = Vector::stripe("evt-dispute-submitted").json();
     for (kind, status, outcome, funds, over) in [
-        ("created", "unsubmitted", Outcome::Open, None, 0),
-        ("submitted", "submitted", Outcome::Open, None, 0),
-        ("funds_reinstated", "submitted", Outcome::Open, Some(Funds::Credited), 0),
-        ("funds_rescinded", "lost", Outcome::Lost, Some(Funds::TakenAgain), 1),
-        ("closed", "won", Outcome::Won, None, 1),
-        ("closed", "expired", Outcome::Lost, None, 1),
+        ("created", "unsubmitted", DisputeOutcome::Open, None, 0),
+        ("submitted", "submitted", DisputeOutcome::Open, None, 0),
+        ("funds_reinstated", "submitted", DisputeOutcome::Open, Some(DisputeFunds::Credited), 0),
+        ("funds_rescinded", "lost", DisputeOutcome::Lost, Some(DisputeFunds::TakenAgain), 1),
+        ("closed", "won", DisputeOutcome::Won, None, 1),
+        ("closed", "expired", DisputeOutcome::Lost, None, 1),
     ] {
         let mut message = message.clone();
         message["type"] = json!(format!("issuing_dispute.{kind}"));
@@ -633,7 +637,7 @@ fn scenario_38_later_messages_tell_the_shops_own_currency() {
         body["data"]["object"]["merchant_currency"] = code;
         let event = Issuer::Stripe.decode_event(body.to_string().as_bytes()).unwrap();
         match event.body {
-            EventBody::Standing(report) => report.about.merchant_currency,
+            EventBody::Snapshot(report) => report.about.merchant_currency,
             EventBody::Presentment(claim) => claim.about.merchant_currency,
             other @ (EventBody::HoldChange(_)
             | EventBody::Dispute(_)
@@ -914,7 +918,8 @@ fn scenario_81_duplicate_keys_and_deep_nesting_are_refused() {
 fn answers_are_spelled_as_stripe_documents_them() {
     let decision = Some(DecisionId::new(uuid::Uuid::from_u128(7)));
     let body = |decision, verdict| {
-        let reply = Issuer::Stripe.encode(&Told { decision, verdict }, "2026-10-28.endive");
+        let reply = Issuer::Stripe
+            .encode(&AuthorisationResponse { decision, verdict }, "2026-10-28.endive");
         assert_eq!(reply.status, 200);
         let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str()));
         let expected =
@@ -923,8 +928,8 @@ fn answers_are_spelled_as_stripe_documents_them() {
         reply.body
     };
     let approved = |amount, asked| Verdict::Approved { amount, asked };
-    let declined = Verdict::NotPaid { reason: ReasonCode::NoMoney };
-    let our_fault = Verdict::NotPaid { reason: ReasonCode::OurFault };
+    let declined = Verdict::Declined { reason: ReasonCode::NoMoney };
+    let our_fault = Verdict::Declined { reason: ReasonCode::OurFault };
     let id = "dec_00000000000000000000000000000007";
     let cases = [
         (
@@ -1048,7 +1053,7 @@ proptest! {
             amount: money(held, currency),
             asked: money(held + 1, currency),
         };
-        let reply = Issuer::Stripe.encode(&Told { decision: None, verdict }, "v");
+        let reply = Issuer::Stripe.encode(&AuthorisationResponse { decision: None, verdict }, "v");
         let said: Value = serde_json::from_str(&reply.body).unwrap();
         let mut message = Vector::stripe("valid-purchase").json();
         let pending = &mut message["data"]["object"]["pending_request"];

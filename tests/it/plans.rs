@@ -32,7 +32,7 @@ async fn no_statement_walks_through_a_programme(database: TestDatabase) {
         if plan.statement.starts_with("inbox") && store.dialect() == Dialect::Postgres {
             continue;
         }
-        assert_eq!(plan.walk(store.dialect()), None, "{plan:#?}");
+        assert_eq!(plan.full_scan(store.dialect()), None, "{plan:#?}");
     }
     store.close().await;
 }

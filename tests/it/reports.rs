@@ -1,7 +1,7 @@
 //! What operators and finance are told: balances, exceptions, and why.
 
 use jiff::ToSpan as _;
-use sayso::ledger::record::decision::Outcome;
+use sayso::ledger::record::decision::DecisionOutcome;
 use sayso::operations::balances::Balances;
 use sayso::operations::exceptions;
 use sayso::operations::explain::{ExplainError, Replay, explain};
@@ -20,7 +20,7 @@ on_both_databases!(
 
 async fn balances_are_told_by_pot_person_and_programme(database: TestDatabase) {
     let world = World::open(database).await;
-    assert!(world.ask(&purchase("Held", 12_50)).await.is_approved());
+    assert!(world.authorise(&purchase("Held", 12_50)).await.is_approved());
     let balances = Balances::read(world.app.store(), world.app.directory()).await.unwrap();
     let programme = &balances.to_json()["programmes"][0];
     let people: Vec<_> =
@@ -49,9 +49,9 @@ async fn balances_are_told_by_pot_person_and_programme(database: TestDatabase) {
     assert!(text.ends_with("exposure 0.00, suspense 0.00, disputed 0.00\n"), "{text}");
 
     // More is captured than there is, and something comes back that nobody bought.
-    world.tell(&purchase("Forced", 0).forced(world.now(), "ipi_1Forced", 400_00)).await;
+    world.send_event(&purchase("Forced", 0).forced(world.now(), "ipi_1Forced", 400_00)).await;
     let unlinked = purchase("Back", 0).refunded_unlinked(world.now(), "ipi_1Back", 7_00);
-    world.tell(&unlinked).await;
+    world.send_event(&unlinked).await;
     let (exposure, suspense) = world.exposure_and_suspense().await;
     assert!(exposure > 0, "{exposure}");
     assert_eq!(suspense, 7_00);
@@ -61,7 +61,7 @@ async fn balances_are_told_by_pot_person_and_programme(database: TestDatabase) {
 async fn a_decision_is_explained_by_any_of_its_names(database: TestDatabase) {
     let world = World::open(database).await;
     let bought = purchase("Bought", 12_50);
-    let answer = world.ask(&bought).await;
+    let answer = world.authorise(&bought).await;
     assert!(answer.is_approved());
     let (store, directory) = (world.app.store(), world.app.directory());
     let by_decision = explain(store, directory, &answer.decision()).await.unwrap();
@@ -70,7 +70,7 @@ async fn a_decision_is_explained_by_any_of_its_names(database: TestDatabase) {
     }
     let [explained] = by_decision.as_slice() else { panic!("{by_decision:?}") };
     assert_eq!(explained.replay, Replay::Same);
-    assert_eq!(explained.outcome, Outcome::Approved(explained.asked));
+    assert_eq!(explained.outcome, DecisionOutcome::Approved(explained.asked));
     assert_eq!((explained.person.as_str(), explained.place.as_str()), ("dee", "TEST GROCER 123"));
     assert_eq!(explained.parts[0].pot.as_str(), "week");
     assert_eq!(explained.person_text, "£12.50 at TEST GROCER 123, from your week.");
@@ -80,7 +80,7 @@ async fn a_decision_is_explained_by_any_of_its_names(database: TestDatabase) {
 
     let mut refused = purchase("Refused", 5_00);
     refused.currency = "eur".to_owned();
-    assert_eq!(world.ask(&refused).await.reason(), "other_currency");
+    assert_eq!(world.authorise(&refused).await.reason(), "other_currency");
     let explained = explain(store, directory, &refused.id).await.unwrap();
     assert_eq!(explained[0].replay, Replay::Same);
     assert!(explained[0].next_text.is_some());
@@ -89,7 +89,7 @@ async fn a_decision_is_explained_by_any_of_its_names(database: TestDatabase) {
 
     let mut unknown = purchase("Unknown", 5_00);
     unknown.card = "ic_1Nobody".to_owned();
-    assert_eq!(world.ask(&unknown).await.reason(), "unknown_card");
+    assert_eq!(world.authorise(&unknown).await.reason(), "unknown_card");
     let explained = explain(store, directory, &unknown.id).await.unwrap();
     assert_eq!(explained[0].replay, Replay::Same);
     assert_eq!(explained[0].to_json()["person"], json!(null));
@@ -102,7 +102,7 @@ async fn a_decision_is_explained_by_any_of_its_names(database: TestDatabase) {
 async fn a_decision_that_does_not_replay_is_noticed(database: TestDatabase) {
     let world = World::open(database).await;
     let bought = purchase("Bought", 12_50);
-    assert!(world.ask(&bought).await.is_approved());
+    assert!(world.authorise(&bought).await.is_approved());
     let mut connection = AnyConnection::connect(&world.database.url).await.unwrap();
     let changes = [
         ("UPDATE decision SET approved_minor = 1249", "recorded as approved 12.49 GBP"),
@@ -124,8 +124,8 @@ async fn what_the_books_cannot_explain_is_listed(database: TestDatabase) {
     let store = world.app.store();
     assert_eq!(store.exceptions(10).await.unwrap(), Vec::new());
     assert_eq!(exceptions::text(&[], world.now()), "");
-    world.tell(&purchase("Forced", 0).forced(world.now(), "ipi_1Forced", 3_00)).await;
-    world.pass(26.hours());
+    world.send_event(&purchase("Forced", 0).forced(world.now(), "ipi_1Forced", 3_00)).await;
+    world.advance_clock(26.hours());
     let found = store.exceptions(10).await.unwrap();
     let [exception] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!(

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use sayso::operations::balances::Balances;
 use sayso::platform::clock::Clock as GatewayClock;
 use simulator::recorded::Format;
-use simulator::storm::{Aftermath, Past, Storm, storm};
-use simulator::{Clock, population};
+use simulator::storm::{RecordedFile, StormConfig, StormOutcome, storm};
+use simulator::{ClockMode, population};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -26,8 +26,8 @@ on_both_databases!(
     a_past_as_it_is_kept_is_asked_about_again,
 );
 
-fn a_storm(gateway: String, programme: &str, purchases: usize) -> Storm {
-    Storm {
+fn a_storm(gateway: String, programme: &str, purchases: usize) -> StormConfig {
+    StormConfig {
         gateway,
         programme: programme.to_owned(),
         seed: 1,
@@ -35,7 +35,7 @@ fn a_storm(gateway: String, programme: &str, purchases: usize) -> Storm {
         connections: 16,
         rate: None,
         recorded: None,
-        may_be_away: false,
+        allows_outages: false,
     }
 }
 
@@ -43,12 +43,14 @@ fn a_storm(gateway: String, programme: &str, purchases: usize) -> Storm {
 async fn a_storm_of_days_leaves_every_answer_and_every_balance_right(database: TestDatabase) {
     let programme = patient(&population::populate(population::TEMPLATE, 24, 2).unwrap());
     let world = World::open_with(database, &programme).await;
-    let hand = world.hand();
-    let clock = Clock::Story(Box::new(move |unix| hand.set(Timestamp::from_second(unix).unwrap())));
-    let mut aftermath = storm(&a_storm(world.url(""), &programme, 500), clock).await.unwrap();
+    let clock_control = world.clock_control();
+    let clock = ClockMode::Story(Box::new(move |unix| {
+        clock_control.set(Timestamp::from_second(unix).unwrap());
+    }));
+    let mut outcome = storm(&a_storm(world.url(""), &programme, 500), clock).await.unwrap();
     let balances = Balances::read(world.app.store(), world.app.directory()).await.unwrap();
-    aftermath.compare_balances(&balances.to_json().to_string()).unwrap();
-    let report = aftermath.report();
+    outcome.compare_balances(&balances.to_json().to_string()).unwrap();
+    let report = outcome.report();
     assert!(report.is_clean(), "{}", report.to_text());
     assert!(report.answers().len() >= 3, "{}", report.to_text());
     world.check().await;
@@ -63,15 +65,20 @@ async fn the_past_is_asked_about_again_and_differences_are_told(database: TestDa
         "2026-11-02T10:00:00Z,DEE,8.00,GBP,5921,\"Bottles, and more\",approved",
         "2026-11-02T11:00:00Z,DEE,79.00,GBP,4812,Phones,declined",
     ];
-    let past =
-        Past { text: rows.join("\n").replace("DEE", DEE), format: Format::Csv, skips_bad: false };
-    let wanted = Storm { recorded: Some(past), ..a_storm(world.url(""), &programme, 0) };
-    let hand = world.hand();
-    let clock = Clock::Story(Box::new(move |unix| hand.set(Timestamp::from_second(unix).unwrap())));
-    let mut aftermath = storm(&wanted, clock).await.unwrap();
+    let past = RecordedFile {
+        text: rows.join("\n").replace("DEE", DEE),
+        format: Format::Csv,
+        skips_bad: false,
+    };
+    let wanted = StormConfig { recorded: Some(past), ..a_storm(world.url(""), &programme, 0) };
+    let clock_control = world.clock_control();
+    let clock = ClockMode::Story(Box::new(move |unix| {
+        clock_control.set(Timestamp::from_second(unix).unwrap());
+    }));
+    let mut outcome = storm(&wanted, clock).await.unwrap();
     let balances = Balances::read(world.app.store(), world.app.directory()).await.unwrap();
-    aftermath.compare_balances(&balances.to_json().to_string()).unwrap();
-    let report = aftermath.report();
+    outcome.compare_balances(&balances.to_json().to_string()).unwrap();
+    let report = outcome.report();
     assert!(report.is_clean(), "{}", report.to_text());
     let told = report.differences.to_text();
     let kind = "1  was approved, is not paid category_off: £8.00 together";
@@ -255,14 +262,16 @@ async fn a_past_as_it_is_kept_is_asked_about_again(database: TestDatabase) {
         13/11/2026;ic_1Expired;1;GBP;5411;Grocer;Declined;;\r\n\
         13/11/2026;ic_1Gone;1;GBP;5411;Grocer;Declined;;\r\n\
         13/11/2026;ic_1All;ten;GBP;5411;Grocer;Declined;;\r\n";
-    let past = Past { text: rows.to_owned(), format: Format::Csv, skips_bad: true };
-    let wanted = Storm { recorded: Some(past), ..a_storm(world.url(""), &programme, 0) };
-    let hand = world.hand();
-    let clock = Clock::Story(Box::new(move |unix| hand.set(Timestamp::from_second(unix).unwrap())));
-    let mut aftermath = storm(&wanted, clock).await.unwrap();
+    let past = RecordedFile { text: rows.to_owned(), format: Format::Csv, skips_bad: true };
+    let wanted = StormConfig { recorded: Some(past), ..a_storm(world.url(""), &programme, 0) };
+    let clock_control = world.clock_control();
+    let clock = ClockMode::Story(Box::new(move |unix| {
+        clock_control.set(Timestamp::from_second(unix).unwrap());
+    }));
+    let mut outcome = storm(&wanted, clock).await.unwrap();
     let balances = Balances::read(world.app.store(), world.app.directory()).await.unwrap();
-    aftermath.compare_balances(&balances.to_json().to_string()).unwrap();
-    let report = aftermath.report();
+    outcome.compare_balances(&balances.to_json().to_string()).unwrap();
+    let report = outcome.report();
     let text = report.to_text();
     assert!(report.is_clean(), "{text}");
     assert_eq!(report.differences.count(), 0, "{text}");
@@ -289,21 +298,21 @@ async fn a_past_as_it_is_kept_is_asked_about_again(database: TestDatabase) {
 }
 
 /// A gateway in processes of its own, one after the other, on the machine's clock.
-struct Mortal<'a> {
+struct KillableGateway<'a> {
     database: &'a TestDatabase,
     address: SocketAddr,
     process: Child,
     folder: TempDir,
 }
 
-impl<'a> Mortal<'a> {
+impl<'a> KillableGateway<'a> {
     async fn start(database: &'a TestDatabase) -> Self {
         // Free a moment ago, and so most likely still.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let process = serve(database, address, &folder);
         let mortal = Self { database, address, process, folder };
-        mortal.caller().until_ready(true).await;
+        mortal.caller().wait_until_ready(true).await;
         mortal
     }
 
@@ -320,7 +329,7 @@ impl<'a> Mortal<'a> {
     }
 }
 
-impl Drop for Mortal<'_> {
+impl Drop for KillableGateway<'_> {
     fn drop(&mut self) {
         self.process.kill().ok();
         self.process.wait().ok();
@@ -356,24 +365,24 @@ async fn a_gateway_that_is_killed_in_a_storm_loses_and_doubles_nothing(database:
     let file = folder.path().join("programme.toml");
     std::fs::write(&file, &programme).unwrap();
     sayso(&database, &["programme", "apply", file.to_str().unwrap()]);
-    let mut gateway = Mortal::start(&database).await;
-    let wanted = Storm {
-        may_be_away: true,
+    let mut gateway = KillableGateway::start(&database).await;
+    let wanted = StormConfig {
+        allows_outages: true,
         // Slow enough to last until the last kill, on any machine.
         rate: Some(60),
         ..a_storm(format!("http://{}", gateway.address), &programme, 300)
     };
-    let raging: JoinHandle<anyhow::Result<Aftermath>> =
-        tokio::spawn(async move { storm(&wanted, Clock::Real).await });
+    let raging: JoinHandle<anyhow::Result<StormOutcome>> =
+        tokio::spawn(async move { storm(&wanted, ClockMode::Real).await });
     for _ in 0..KILLS {
         sleep(Duration::from_millis(1100)).await;
         assert!(!raging.is_finished(), "the storm was over before the last kill");
         gateway.die_and_rise().await;
     }
-    let mut aftermath = raging.await.unwrap().unwrap();
+    let mut outcome = raging.await.unwrap().unwrap();
     let balances = sayso(&database, &["balances", "--output", "json"]);
-    aftermath.compare_balances(&String::from_utf8(balances.stdout).unwrap()).unwrap();
-    let report = aftermath.report();
+    outcome.compare_balances(&String::from_utf8(balances.stdout).unwrap()).unwrap();
+    let report = outcome.report();
     assert!(report.is_clean(), "{}", report.to_text());
     drop(gateway);
     sayso(&database, &["verify"]);

@@ -8,8 +8,8 @@ use std::{fs, process, thread};
 
 use sayso::app::gateway::AppSettings;
 use sayso::platform::clock::Clock;
-use sayso::platform::config::{KeyPlace, usual_key_place};
-use sayso::store::{Connections, Store};
+use sayso::platform::config::{KeySource, default_key_source};
+use sayso::store::{PoolSizes, Store};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
 use tempfile::TempDir;
@@ -50,11 +50,11 @@ pub(crate) enum DatabaseKind {
 pub(crate) struct TestDatabase {
     pub(crate) url: String,
     pub(crate) kind: DatabaseKind,
-    place: Place,
+    location: DatabaseLocation,
 }
 
 #[derive(Debug)]
-enum Place {
+enum DatabaseLocation {
     Folder(#[expect(dead_code, reason = "kept only for its drop")] TempDir),
     Server { url: String, name: String },
 }
@@ -67,7 +67,7 @@ impl TestDatabase {
         let mut new = fs::OpenOptions::new();
         new.write(true).create_new(true).mode(0o600).open(&file).unwrap();
         let url = format!("sqlite:{}", file.display());
-        Self { url, kind: DatabaseKind::Sqlite, place: Place::Folder(folder) }
+        Self { url, kind: DatabaseKind::Sqlite, location: DatabaseLocation::Folder(folder) }
     }
 
     /// A new database on the server that `TEST_POSTGRES_URL` names; none without that name.
@@ -75,7 +75,7 @@ impl TestDatabase {
     /// # Panics
     /// If there is no server, and `REQUIRE_POSTGRES=1` says that there must be.
     pub(crate) async fn postgres() -> Option<Self> {
-        static MADE: AtomicU32 = AtomicU32::new(0);
+        static DATABASE_COUNT: AtomicU32 = AtomicU32::new(0);
 
         let Some(server) = environment("TEST_POSTGRES_URL") else {
             assert!(
@@ -85,7 +85,8 @@ impl TestDatabase {
             note_that_postgres_is_left_out();
             return None;
         };
-        let name = format!("test_{}_{}", process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let name =
+            format!("test_{}_{}", process::id(), DATABASE_COUNT.fetch_add(1, Ordering::Relaxed));
         let mut connection = PgConnection::connect(&server).await.unwrap();
         // An earlier process with this id may have been killed before it could tidy up.
         drop_database(&mut connection, &name).await.unwrap();
@@ -95,21 +96,21 @@ impl TestDatabase {
             .unwrap();
         connection.close().await.unwrap();
         let url = with_database(&server, &name);
-        let place = Place::Server { url: server, name };
-        Some(Self { url, kind: DatabaseKind::Postgres, place })
+        let location = DatabaseLocation::Server { url: server, name };
+        Some(Self { url, kind: DatabaseKind::Postgres, location })
     }
 
     /// Where the key of its secrets is: beside a file, as usual; a server's has to be given.
-    pub(crate) fn key(&self) -> KeyPlace {
+    pub(crate) fn key(&self) -> KeySource {
         match self.kind {
-            DatabaseKind::Sqlite => usual_key_place(&self.url),
-            DatabaseKind::Postgres => KeyPlace::Given(KEY.into()),
+            DatabaseKind::Sqlite => default_key_source(&self.url),
+            DatabaseKind::Postgres => KeySource::Given(KEY.into()),
         }
     }
 
     /// The database, open, without the key of its secrets.
     pub(crate) async fn bare_store(&self) -> Store {
-        Store::open(&self.url, Connections::default()).await.unwrap()
+        Store::open(&self.url, PoolSizes::default()).await.unwrap()
     }
 
     /// The database, open, with the key of its secrets.
@@ -157,7 +158,7 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     /// Best effort: a database that stays behind does no harm, and the server is thrown away too.
     fn drop(&mut self) {
-        let Place::Server { url, name } = &self.place else { return };
+        let DatabaseLocation::Server { url, name } = &self.location else { return };
         let (url, name) = (url.clone(), name.clone());
         // A thread, because a runtime cannot start inside the test's own.
         let dropped = thread::spawn(move || {

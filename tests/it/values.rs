@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
-use sayso::domain::agreement::{Agreement, Answer, Decider, Scope, Term, TermDraft};
-use sayso::domain::ask::permission::{Giver, Permission, Uses};
+use sayso::domain::agreement::{Agreement, Decider, Scope, Term, TermAnswer, TermDraft};
+use sayso::domain::ask::permission::{Grantor, Permission, PermissionUsage};
 use sayso::domain::card::CardState;
 use sayso::domain::decision::authorisation::{
-    AuthorisationRequest, Continues, Facts, Holder, PartialAmounts, Presence, ProgrammeFacts,
-    ProgrammeState, PurchaseKind,
+    AuthorisationRequest, CardholderFacts, Facts, PartialApproval, Presence, ProgrammeFacts,
+    ProgrammeState, PurchaseContinuation, PurchaseKind,
 };
 use sayso::domain::decision::decide::VERSION;
 use sayso::domain::id::{PermissionId, PotId, StreamId};
@@ -20,7 +20,7 @@ use sayso::domain::money::margin::MarginPercent;
 use sayso::domain::money::stream::Stream;
 use sayso::domain::people::person::PersonState;
 use sayso::domain::pot::PotPlan;
-use sayso::domain::shop::home::Home;
+use sayso::domain::shop::home::HomeCountries;
 use sayso::domain::shop::merchant::{Category, Mcc, Merchant};
 use sayso::domain::time::period::Moment;
 
@@ -63,7 +63,7 @@ pub(crate) fn a_request() -> AuthorisationRequest {
         has_unread_price: false,
         kind: PurchaseKind::Purchase,
         presence: Presence::InPerson,
-        partial: PartialAmounts::NotAllowed,
+        partial: PartialApproval::NotAllowed,
         merchant: Merchant::new(Some(Mcc::parse("5411").unwrap()), "Corner Shop 12")
             .in_country("GB"),
     }
@@ -78,10 +78,10 @@ pub(crate) fn some_facts() -> Facts {
             version: 1,
             state: ProgrammeState::Running,
             currency: "GBP".parse().unwrap(),
-            home: Home::of("GB"),
+            home: HomeCountries::of("GB"),
             streams: Arc::new(vec![a_stream("homes")]),
         },
-        holder: Some(Holder {
+        holder: Some(CardholderFacts {
             card: CardState::Active,
             person: PersonState::Active,
             agreement: Arc::new(an_agreement()),
@@ -97,7 +97,7 @@ pub(crate) fn some_facts() -> Facts {
         pots: BTreeMap::from([(pot("week"), gbp(60_00).into())]),
         margin: gbp(0),
         exchange: MarginPercent::NONE,
-        continues: Continues::Nothing,
+        continues: PurchaseContinuation::Nothing,
         begun_as: None,
     }
 }
@@ -136,7 +136,7 @@ pub(crate) fn a_pot(id: &str, stream: &str) -> PotPlan {
 }
 
 /// A term with all that a restriction needs.
-pub(crate) fn a_draft(scope: Scope, answer: Answer) -> TermDraft {
+pub(crate) fn a_draft(scope: Scope, answer: TermAnswer) -> TermDraft {
     TermDraft {
         scope,
         answer,
@@ -150,20 +150,20 @@ pub(crate) fn a_draft(scope: Scope, answer: Answer) -> TermDraft {
 }
 
 pub(crate) fn yes(scope: Scope) -> Term {
-    Term::new(a_draft(scope, Answer::Yes)).unwrap()
+    Term::new(a_draft(scope, TermAnswer::Yes)).unwrap()
 }
 
 pub(crate) fn ask(scope: Scope) -> Term {
-    Term::new(a_draft(scope, Answer::Ask)).unwrap()
+    Term::new(a_draft(scope, TermAnswer::Ask)).unwrap()
 }
 
 pub(crate) fn no(scope: Scope) -> Term {
-    Term::new(a_draft(scope, Answer::No)).unwrap()
+    Term::new(a_draft(scope, TermAnswer::No)).unwrap()
 }
 
 /// A yes with a limit.
 pub(crate) fn limited(scope: Scope, limit: Limit) -> Term {
-    Term::new(TermDraft { limits: vec![limit], ..a_draft(scope, Answer::Yes) }).unwrap()
+    Term::new(TermDraft { limits: vec![limit], ..a_draft(scope, TermAnswer::Yes) }).unwrap()
 }
 
 /// A one-off OK for food up to £20.00, given half an hour ago, until tonight.
@@ -175,7 +175,7 @@ pub(crate) fn a_permission() -> Permission {
         uses_left: 1,
         given_at: "2026-11-23T08:00:00Z".parse().unwrap(),
         ends_at: "2026-11-23T23:59:00Z".parse().unwrap(),
-        giver: Giver::People,
-        uses: Some(Uses::none(gbp(0).currency())),
+        giver: Grantor::People,
+        uses: Some(PermissionUsage::none(gbp(0).currency())),
     }
 }

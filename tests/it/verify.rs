@@ -5,12 +5,12 @@ mod tamper;
 
 use sayso::domain::id::{ProgrammeId, SealId};
 use sayso::finance::seal;
-use sayso::operations::{Proof, verify};
+use sayso::operations::{VerificationReport, verify};
 use sayso::store::Store;
 use sqlx::{AnyConnection, Connection as _, Executor as _};
 
 use self::story::{PROGRAMME, Story, at};
-use self::tamper::{Database, Random};
+use self::tamper::{Database, SeededRandom};
 use crate::support::{DatabaseKind, TestDatabase};
 
 on_both_databases!(
@@ -24,7 +24,7 @@ on_both_databases!(
     the_database_itself_refuses,
 );
 
-async fn proof(store: &Store) -> Proof {
+async fn proof(store: &Store) -> VerificationReport {
     verify(store, None).await.unwrap()
 }
 
@@ -72,7 +72,7 @@ async fn erased_text_breaks_no_proof(database: TestDatabase) {
 async fn every_changed_row_is_found(database: TestDatabase) {
     let story = Story::play(&database).await;
     let mut rows = Database::open(&database).await;
-    let mut changes = rows.changes(Random(2026));
+    let mut changes = rows.changes(SeededRandom(2026));
     let (mut found, mut refused) = (0, 0);
     while found < 200 {
         let change = changes.next().unwrap();

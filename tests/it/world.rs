@@ -8,9 +8,9 @@ use std::sync::OnceLock;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::{Span, Timestamp, ToSpan as _};
 use sayso::app::gateway::{App, AppSettings};
-use sayso::platform::clock::{Clock, Hand};
-use sayso::platform::config::KeyPlace;
-use sayso::programme::apply::{Applied, ApplyError, Waiting, apply};
+use sayso::platform::clock::{Clock, ClockControl};
+use sayso::platform::config::KeySource;
+use sayso::programme::apply::{ApplyError, ApplyReport, PendingProposal, apply};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -32,7 +32,7 @@ pub(crate) const MONDAY_MORNING: &str = "2026-11-23T08:00:00Z";
 pub(crate) struct World {
     pub(crate) app: App,
     pub(crate) clock: Clock,
-    hand: Hand,
+    clock_control: ClockControl,
     client: reqwest::Client,
     // Last, so that it outlives the gateway.
     pub(crate) database: TestDatabase,
@@ -40,12 +40,12 @@ pub(crate) struct World {
 
 /// What the gateway answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct TestResponse {
     pub(crate) status: u16,
     pub(crate) body: String,
 }
 
-impl Answer {
+impl TestResponse {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
     }
@@ -89,19 +89,19 @@ impl World {
     }
 
     async fn begin(database: TestDatabase, url: &str, file: &str, at: &str) -> Self {
-        let (clock, hand) = Clock::story(at.parse().unwrap());
+        let (clock, clock_control) = Clock::manual(at.parse().unwrap());
         let app = start(&database, url, &clock).await;
-        let world = Self { app, clock, hand, client: reqwest::Client::new(), database };
+        let world = Self { app, clock, clock_control, client: reqwest::Client::new(), database };
         world.apply(file).await;
         world
     }
 
     /// A gateway with the demo programme, whose secrets are sealed with the key in `place`.
-    pub(crate) async fn open_with_key(database: TestDatabase, place: KeyPlace) -> Self {
-        let (clock, hand) = Clock::story(MONDAY_MORNING.parse().unwrap());
+    pub(crate) async fn open_with_key(database: TestDatabase, place: KeySource) -> Self {
+        let (clock, clock_control) = Clock::manual(MONDAY_MORNING.parse().unwrap());
         let settings = AppSettings { key: place, ..database.settings(&clock) };
         let app = App::start(settings).await.unwrap();
-        let world = Self { app, clock, hand, client: reqwest::Client::new(), database };
+        let world = Self { app, clock, clock_control, client: reqwest::Client::new(), database };
         world.apply(DEMO).await;
         world
     }
@@ -126,23 +126,23 @@ impl World {
     }
 
     /// Applies a programme's file; says why if it cannot be.
-    pub(crate) async fn try_apply(&self, file: &str) -> Result<Applied, ApplyError> {
+    pub(crate) async fn try_apply(&self, file: &str) -> Result<ApplyReport, ApplyError> {
         apply(self.app.store(), self.app.ids(), self.clock.now(), file, RULES).await
     }
 
     /// Applies a programme's file, and lets the gateway take notice. What waits for somebody.
-    pub(crate) async fn apply(&self, file: &str) -> Vec<Waiting> {
+    pub(crate) async fn apply(&self, file: &str) -> Vec<PendingProposal> {
         let applied = self.try_apply(file).await;
         self.app.directory().refresh(self.clock.now()).await.unwrap();
         applied.unwrap().waiting
     }
 
     /// Whoever a change of their list waits for says yes to it; the answers, in order.
-    pub(crate) async fn agree(&self, waiting: &[Waiting]) -> Vec<Value> {
+    pub(crate) async fn agree(&self, waiting: &[PendingProposal]) -> Vec<Value> {
         let session = json!({ "how": "own_phone", "place": "at home", "minutes": 3 });
         let yes = json!({ "say": "yes", "session": session });
         let mut answers = Vec::new();
-        for Waiting { person, proposal, .. } in waiting {
+        for PendingProposal { person, proposal, .. } in waiting {
             let address = format!("/v1/people/{person}/proposals/{proposal}/answer");
             let answer = self.post_as(person.as_str(), &address, &yes).await;
             assert_eq!(answer.status, 200, "{answer:?}");
@@ -156,18 +156,18 @@ impl World {
     }
 
     /// Moves the clock forward.
-    pub(crate) fn pass(&self, span: Span) {
-        self.hand.set(self.clock.now().checked_add(span).unwrap());
+    pub(crate) fn advance_clock(&self, span: Span) {
+        self.clock_control.set(self.clock.now().checked_add(span).unwrap());
     }
 
     /// The hand of the clock, for whoever moves it while the test waits.
-    pub(crate) fn hand(&self) -> Hand {
-        self.hand.clone()
+    pub(crate) fn clock_control(&self) -> ClockControl {
+        self.clock_control.clone()
     }
 
     /// Moves the clock to an instant.
     pub(crate) fn set_time(&self, at: &str) {
-        self.hand.set(at.parse().unwrap());
+        self.clock_control.set(at.parse().unwrap());
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -175,33 +175,38 @@ impl World {
     }
 
     /// Asks whether a purchase may go through.
-    pub(crate) async fn ask(&self, purchase: &Purchase) -> Answer {
-        self.ask_body(&purchase.request(self.now()).to_string()).await
+    pub(crate) async fn authorise(&self, purchase: &Purchase) -> TestResponse {
+        self.authorise_body(&purchase.request(self.now()).to_string()).await
     }
 
     /// Signs `body` and sends it as a question.
-    pub(crate) async fn ask_body(&self, body: &str) -> Answer {
+    pub(crate) async fn authorise_body(&self, body: &str) -> TestResponse {
         self.post(&format!("/issuers/{CONNECTION}/authorisations"), body).await
     }
 
     /// Tells a later message; it must be stored.
-    pub(crate) async fn tell(&self, event: &Value) {
-        let answer = self.tell_body(&event.to_string()).await;
+    pub(crate) async fn send_event(&self, event: &Value) {
+        let answer = self.send_event_body(&event.to_string()).await;
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
     /// Signs `body` and sends it as a later message.
-    pub(crate) async fn tell_body(&self, body: &str) -> Answer {
+    pub(crate) async fn send_event_body(&self, body: &str) -> TestResponse {
         self.post(&format!("/issuers/{CONNECTION}/events"), body).await
     }
 
     /// Signs `body` with the demo's secret and posts it.
-    pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: &str) -> TestResponse {
         self.post_signed(path, body, &sign(SECRET, self.now(), body)).await
     }
 
     /// Posts `body` under any signature.
-    pub(crate) async fn post_signed(&self, path: &str, body: &str, signature: &str) -> Answer {
+    pub(crate) async fn post_signed(
+        &self,
+        path: &str,
+        body: &str,
+        signature: &str,
+    ) -> TestResponse {
         let response = self
             .client
             .post(self.url(path))
@@ -212,7 +217,7 @@ impl World {
             .await
             .unwrap();
         let status = response.status().as_u16();
-        Answer { status, body: response.text().await.unwrap() }
+        TestResponse { status, body: response.text().await.unwrap() }
     }
 
     /// A token of one of the programme's accounts.
@@ -229,12 +234,12 @@ impl World {
     }
 
     /// Calls the API as `member`.
-    pub(crate) async fn get_as(&self, member: &str, path: &str) -> Answer {
+    pub(crate) async fn get_as(&self, member: &str, path: &str) -> TestResponse {
         self.call(reqwest::Method::GET, path, &self.token(member).await, None, None).await
     }
 
     /// Posts to the API as `member`, with a key of its own.
-    pub(crate) async fn post_as(&self, member: &str, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn post_as(&self, member: &str, path: &str, body: &Value) -> TestResponse {
         let key = format!("\"{}\"", self.app.ids().next(self.now()).simple());
         let token = self.token(member).await;
         self.call(reqwest::Method::POST, path, &token, Some(&key), Some(&body.to_string())).await
@@ -248,7 +253,7 @@ impl World {
         token: &str,
         key: Option<&str>,
         body: Option<&str>,
-    ) -> Answer {
+    ) -> TestResponse {
         let mut request = self.client.request(method, self.url(path)).bearer_auth(token);
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
@@ -258,13 +263,13 @@ impl World {
         }
         let response = request.send().await.unwrap();
         let status = response.status().as_u16();
-        Answer { status, body: response.text().await.unwrap() }
+        TestResponse { status, body: response.text().await.unwrap() }
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> TestResponse {
         let response = self.client.get(self.url(path)).send().await.unwrap();
         let status = response.status().as_u16();
-        Answer { status, body: response.text().await.unwrap() }
+        TestResponse { status, body: response.text().await.unwrap() }
     }
 
     /// The balances, as `sayso balances --output json` prints them, of the first programme.
@@ -327,7 +332,7 @@ impl World {
     }
 
     /// Looks after what nobody asks for, once, now.
-    pub(crate) async fn upkeep(&self) -> sayso::operations::upkeep::Done {
+    pub(crate) async fn upkeep(&self) -> sayso::operations::upkeep::UpkeepReport {
         self.app.upkeep().await.unwrap()
     }
 
@@ -441,7 +446,12 @@ impl Purchase {
 
     /// `issuing_authorization.created` or `.updated`: how the authorisation stands. `answers` is
     /// the length of the history, `reason` the reason of its last entry.
-    pub(crate) fn standing(&self, kind: &str, at: Timestamp, standing: &Standing<'_>) -> Value {
+    pub(crate) fn standing(
+        &self,
+        kind: &str,
+        at: Timestamp,
+        standing: &AuthorisationState<'_>,
+    ) -> Value {
         let mut event = sample("evt-created-approved");
         event["id"] = json!(format!("evt_{}_{kind}_{}", self.id, standing.name));
         event["type"] = json!(format!("issuing_authorization.{kind}"));
@@ -462,13 +472,13 @@ impl Purchase {
 
     /// Our approval took effect: the issuer holds `amount`.
     pub(crate) fn created(&self, at: Timestamp, amount: i64) -> Value {
-        self.standing("created", at, &Standing { amount, ..APPROVED })
+        self.standing("created", at, &AuthorisationState { amount, ..APPROVED })
     }
 
     /// The authorisation is over: `closed`, `reversed` or `expired`.
     pub(crate) fn over(&self, at: Timestamp, status: &str) -> Value {
         let amount = if status == "closed" { self.amount } else { 0 };
-        let standing = Standing { status, amount, name: status, ..APPROVED };
+        let standing = AuthorisationState { status, amount, name: status, ..APPROVED };
         self.standing("updated", at, &standing)
     }
 
@@ -543,7 +553,7 @@ impl Purchase {
 }
 
 /// How an authorisation stands, for [`Purchase::standing`].
-pub(crate) struct Standing<'a> {
+pub(crate) struct AuthorisationState<'a> {
     /// Makes the event's identifier.
     pub(crate) name: &'a str,
     pub(crate) status: &'a str,
@@ -554,7 +564,7 @@ pub(crate) struct Standing<'a> {
 }
 
 /// Approved by us, and open.
-pub(crate) const APPROVED: Standing<'static> = Standing {
+pub(crate) const APPROVED: AuthorisationState<'static> = AuthorisationState {
     name: "approved",
     status: "pending",
     approved: true,

@@ -8,9 +8,9 @@ use crate::{
 
 /// A one-off OK.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Allowed {
+pub(crate) struct GrantedPermission {
     pub(crate) person: usize,
-    pub(crate) about: About,
+    pub(crate) about: PermissionSubject,
     /// The most that one purchase may be.
     pub(crate) most_minor: i64,
     /// How many purchases it is for.
@@ -22,17 +22,17 @@ pub(crate) struct Allowed {
 
 /// What an OK is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum About {
+pub(crate) enum PermissionSubject {
     Shop(&'static Shop),
     Scope(Scope),
 }
 
-impl Allowed {
+impl GrantedPermission {
     /// An OK that the programme file gives.
     pub(super) fn of_file(person: usize, permission: &Permission) -> Self {
         Self {
             person,
-            about: About::Scope(permission.on.clone()),
+            about: PermissionSubject::Scope(permission.on.clone()),
             most_minor: permission.up_to.0,
             uses: permission.uses,
             from: permission.from.as_second(),
@@ -41,14 +41,15 @@ impl Allowed {
     }
 }
 
-impl Allowed {
+impl GrantedPermission {
     /// Its precedence where several cover a purchase: the one given first, then the narrowest one.
     pub(super) const fn precedence(&self) -> (i64, u8) {
         let breadth = match &self.about {
-            About::Shop(_) | About::Scope(Scope::Narrow(Narrow::Shop(_) | Narrow::ShopKey(_))) => 0,
-            About::Scope(Scope::Narrow(Narrow::Code(_))) => 1,
-            About::Scope(Scope::Narrow(Narrow::Category(_))) => 2,
-            About::Scope(Scope::Wide(_)) => 3,
+            PermissionSubject::Shop(_)
+            | PermissionSubject::Scope(Scope::Narrow(Narrow::Shop(_) | Narrow::ShopKey(_))) => 0,
+            PermissionSubject::Scope(Scope::Narrow(Narrow::Code(_))) => 1,
+            PermissionSubject::Scope(Scope::Narrow(Narrow::Category(_))) => 2,
+            PermissionSubject::Scope(Scope::Wide(_)) => 3,
         };
         (self.from, breadth)
     }
@@ -56,7 +57,7 @@ impl Allowed {
 
 impl Books {
     /// Two people agreed on something apart from the list.
-    pub(crate) fn allow(&mut self, allowed: Allowed) {
+    pub(crate) fn allow(&mut self, allowed: GrantedPermission) {
         self.allowed.push(allowed);
     }
 
@@ -65,14 +66,14 @@ impl Books {
         &self,
         person: usize,
         at: i64,
-    ) -> impl Iterator<Item = (usize, &Allowed)> {
+    ) -> impl Iterator<Item = (usize, &GrantedPermission)> {
         let given = self.allowed.iter().enumerate();
         given.filter(move |(_, allowed)| allowed.person == person && allowed.from <= at)
     }
 
     /// What has become of the OK of that number, without what the purchase `but` makes of it.
-    pub(crate) fn used(&self, allowed: usize, but: usize) -> Used {
-        let mut used = Used::default();
+    pub(crate) fn used(&self, allowed: usize, but: usize) -> PermissionUsage {
+        let mut used = PermissionUsage::default();
         for (number, purchase) in &self.purchases {
             let committed = purchase.committed_minor();
             if *number == but || committed == 0 || !purchase.uses(allowed) {
@@ -92,7 +93,7 @@ impl Books {
 
 /// What purchases have made of an OK.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Used {
+pub(crate) struct PermissionUsage {
     /// Of which anything is kept aside or was claimed.
     pub(crate) purchases: usize,
     /// Of which anything was claimed.
@@ -102,22 +103,22 @@ pub(crate) struct Used {
     open_at: Vec<&'static Shop>,
 }
 
-impl Allowed {
+impl GrantedPermission {
     /// Why it does not help with so much at that shop now; none when it helps. `most_minor` is what
     /// it is for, with what a price may have moved by.
     ///
     /// Tries of which nothing was claimed are one use with another at the same shop, as long as all
     /// of them together stay within it.
-    pub(crate) fn gap(
+    pub(crate) fn unusable_reason(
         &self,
-        used: &Used,
+        used: &PermissionUsage,
         (shop, whole_minor): (&Shop, i64),
         most_minor: i64,
         at: i64,
     ) -> Option<&'static str> {
-        let is_spare = used.purchases < self.uses;
+        let has_uses_left = used.purchases < self.uses;
         let is_open = used.captured == 0 && used.open_minor > 0;
-        if !is_spare && !is_open {
+        if !has_uses_left && !is_open {
             return Some("ok_used");
         }
         if at >= self.ends {
@@ -128,6 +129,6 @@ impl Allowed {
         }
         let is_here = used.open_at.iter().all(|open| open.is_same_as(shop));
         let is_within = is_here && used.open_minor + whole_minor <= most_minor;
-        (!is_spare && !is_within).then_some("ok_held")
+        (!has_uses_left && !is_within).then_some("ok_held")
     }
 }

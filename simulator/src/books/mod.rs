@@ -17,14 +17,16 @@ use anyhow::Context as _;
 use jiff::{Timestamp, Zoned, civil::Date, tz::TimeZone};
 
 use crate::{
-    identity,
-    programme::{Home, Person, PersonState, Programme, Term},
-    shops::{Shop, Till},
+    programme::{HomeCountries, Person, PersonState, Programme, Term},
+    shop_identity,
+    shops::{PurchaseChannel, Shop},
 };
 
-pub(crate) use allowed::{About, Allowed};
+pub(crate) use allowed::{GrantedPermission, PermissionSubject};
 pub use pot::PotBook;
-pub(crate) use purchase::{Draw, Promise, Purchase, Stands, Word};
+pub(crate) use purchase::{
+    AuthorisationApproval, AuthorisationSnapshot, HoldStatus, PotDraw, Purchase,
+};
 
 /// All that must be true of one programme.
 #[derive(Debug, Clone)]
@@ -37,7 +39,7 @@ pub struct Books {
     /// Money back that belongs to no purchase.
     pub suspense_minor: i64,
     pub(crate) zone: TimeZone,
-    pub(crate) home: Home,
+    pub(crate) home: HomeCountries,
     pub(crate) is_paused: bool,
     margin_percent: i64,
     /// The purchases that shops price in another currency.
@@ -47,7 +49,7 @@ pub struct Books {
     /// Shared, because a storm keeps several books that differ in little.
     pub(crate) purchases: BTreeMap<usize, Arc<Purchase>>,
     /// What may be bought once although the list says otherwise.
-    pub(crate) allowed: Vec<Allowed>,
+    pub(crate) allowed: Vec<GrantedPermission>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,24 +67,24 @@ pub struct PersonBook {
 /// When something about a purchase is heard, and when the issuer says that it was bought. Unix
 /// seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct When {
-    pub(crate) heard: i64,
-    pub(crate) bought: i64,
+pub(crate) struct PurchaseTimes {
+    pub(crate) received_at: i64,
+    pub(crate) bought_at: i64,
 }
 
-impl When {
+impl PurchaseTimes {
     /// Heard as it is bought.
     pub(crate) const fn at_once(at: i64) -> Self {
-        Self { heard: at, bought: at }
+        Self { received_at: at, bought_at: at }
     }
 }
 
 /// Money that a shop takes or gives back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Claim {
+pub(crate) struct Presentment {
     pub(crate) amount_minor: i64,
     /// In the shop's own currency; none when that is the card's.
-    pub(crate) priced: Option<i64>,
+    pub(crate) merchant_amount: Option<i64>,
 }
 
 impl Books {
@@ -99,12 +101,15 @@ impl Books {
     /// # Errors
     /// As [`Books::open`].
     pub(crate) fn open_for(programme: &Programme, people: &[Person]) -> anyhow::Result<Self> {
-        identity::extend(&programme.shops);
+        shop_identity::load_own_shops(&programme.shops);
         let allowed = people.iter().enumerate().flat_map(|(index, person)| {
-            person.permission.iter().map(move |permission| Allowed::of_file(index, permission))
+            person
+                .permission
+                .iter()
+                .map(move |permission| GrantedPermission::of_file(index, permission))
         });
-        let mut allowed: Vec<Allowed> = allowed.collect();
-        allowed.sort_by_key(Allowed::precedence);
+        let mut allowed: Vec<GrantedPermission> = allowed.collect();
+        allowed.sort_by_key(GrantedPermission::precedence);
         let people = people.iter().map(|person| person_book(programme, person));
         Ok(Self {
             programme: programme.id.clone(),
@@ -124,12 +129,12 @@ impl Books {
     }
 
     /// The shop of this purchase prices in another currency, and every message about it tells so.
-    pub(crate) fn price_abroad(&mut self, number: usize) {
+    pub(crate) fn mark_foreign(&mut self, number: usize) {
         self.foreign.insert(number);
     }
 
     /// A cash machine takes so much of this purchase for itself.
-    pub(crate) fn charge(&mut self, number: usize, fee_minor: i64) {
+    pub(crate) fn set_fee(&mut self, number: usize, fee_minor: i64) {
         if fee_minor > 0 {
             self.fees.insert(number, fee_minor);
         }
@@ -210,10 +215,10 @@ impl Books {
     }
 
     /// The local day on which a purchase counts: its own, if it is told within seven days.
-    pub(crate) fn day(&self, when: When) -> Date {
+    pub(crate) fn day(&self, when: PurchaseTimes) -> Date {
         const TOLD_WITHIN: i64 = 7 * 86_400;
-        let is_fair = (0..=TOLD_WITHIN).contains(&(when.heard - when.bought));
-        self.local(if is_fair { when.bought } else { when.heard }).date()
+        let is_fair = (0..=TOLD_WITHIN).contains(&(when.received_at - when.bought_at));
+        self.local(if is_fair { when.bought_at } else { when.received_at }).date()
     }
 
     /// Money is kept aside for question number `question` of a purchase. One of which nothing is
@@ -222,37 +227,37 @@ impl Books {
         &mut self,
         number: usize,
         (person, shop): (usize, &'static Shop),
-        promise: Promise,
-        when: When,
+        approval: AuthorisationApproval,
+        when: PurchaseTimes,
     ) {
-        let (day, today) = (self.day(when), self.local(when.heard).date());
-        let purchase = self.purchase(number, (person, shop), shop.till, when);
+        let (day, today) = (self.day(when), self.local(when.received_at).date());
+        let purchase = self.purchase(number, (person, shop), shop.channel, when);
         if purchase.committed_minor() == 0 {
-            (purchase.day, purchase.till) = (day, shop.till);
-            purchase.forget_allowed();
+            (purchase.day, purchase.channel) = (day, shop.channel);
+            purchase.forget_permissions();
         }
         let kept_minor = purchase.margin_held_minor();
-        let amount_minor = promise.amount_minor;
-        purchase.promises.push(promise);
+        let amount_minor = approval.amount_minor;
+        purchase.approvals.push(approval);
         let more_minor = amount_minor + purchase.margin_minor() - kept_minor;
         let parts = self.cover(person, shop, more_minor, today);
-        self.settle(number, &parts);
+        self.adjust_hold(number, &parts);
     }
 
     /// The issuer tells how the purchase stands; only its latest word counts.
-    pub(crate) fn hear(
+    pub(crate) fn apply_snapshot(
         &mut self,
         number: usize,
         (person, shop): (usize, &'static Shop),
-        word: Word,
-        when: When,
+        snapshot: AuthorisationSnapshot,
+        when: PurchaseTimes,
     ) {
-        let purchase = self.told(number, (person, shop), shop.till, when);
-        purchase.hear(word);
+        let purchase = self.reported_purchase(number, (person, shop), shop.channel, when);
+        purchase.apply_snapshot(snapshot);
         let missing = purchase.wanted_minor() - purchase.held_minor();
-        let today = self.local(when.heard).date();
+        let today = self.local(when.received_at).date();
         let parts = self.cover_owed(person, shop, missing, today);
-        self.settle(number, &parts);
+        self.adjust_hold(number, &parts);
     }
 
     /// The merchant claims money: from the hold, then the same pots, then other pots, then
@@ -261,32 +266,32 @@ impl Books {
         &mut self,
         number: usize,
         (person, shop): (usize, &'static Shop),
-        claim: Claim,
-        when: When,
+        presentment: Presentment,
+        when: PurchaseTimes,
     ) {
-        let purchase = self.told(number, (person, shop), clearing_till(shop), when);
-        purchase.captured_minor += claim.amount_minor;
-        purchase.priced.captured += claim.priced.unwrap_or(0);
-        let mut rest = claim.amount_minor;
+        let purchase = self.reported_purchase(number, (person, shop), clearing_channel(shop), when);
+        purchase.captured_minor += presentment.amount_minor;
+        purchase.merchant_amount.captured += presentment.merchant_amount.unwrap_or(0);
+        let mut rest = presentment.amount_minor;
         for draw in purchase.draws.clone() {
             let part = draw.held_minor.min(rest);
-            self.shift(number, draw.pot, -part, part);
+            self.move_money(number, draw.pot, -part, part);
             rest -= part;
         }
-        for (pot, left) in self.own_and_eligible(number, when.heard) {
+        for (pot, left) in self.own_and_eligible(number, when.received_at) {
             let part = self.left_minor(person, pot).min(left).min(rest);
-            self.shift(number, pot, 0, part);
+            self.move_money(number, pot, 0, part);
             rest -= part;
         }
         self.exposure_minor += rest;
-        let purchase = self.purchase(number, (person, shop), shop.till, when);
-        purchase.over_minor += rest;
-        let waiting_minor = std::mem::take(&mut purchase.waiting_minor);
-        self.suspense_minor -= waiting_minor;
-        self.give_back(number, waiting_minor);
-        self.settle_exchange(number);
-        let parts = self.own_and_eligible(number, when.heard);
-        self.settle(number, &parts);
+        let purchase = self.purchase(number, (person, shop), shop.channel, when);
+        purchase.uncovered_minor += rest;
+        let in_suspense_minor = std::mem::take(&mut purchase.in_suspense_minor);
+        self.suspense_minor -= in_suspense_minor;
+        self.return_money(number, in_suspense_minor);
+        self.move_exchange_gain(number);
+        let parts = self.own_and_eligible(number, when.received_at);
+        self.adjust_hold(number, &parts);
     }
 
     /// Money back to the pots it came from, last drawn first; what no capture and no other rate
@@ -295,30 +300,30 @@ impl Books {
         &mut self,
         number: usize,
         (person, shop): (usize, &'static Shop),
-        claim: Claim,
-        when: When,
+        presentment: Presentment,
+        when: PurchaseTimes,
     ) {
-        let purchase = self.told(number, (person, shop), clearing_till(shop), when);
-        purchase.refunded_minor += claim.amount_minor;
-        purchase.priced.refunded += claim.priced.unwrap_or(0);
-        self.give_back(number, claim.amount_minor);
-        self.settle_exchange(number);
-        let mut parts = self.own_and_eligible(number, when.heard);
+        let purchase = self.reported_purchase(number, (person, shop), clearing_channel(shop), when);
+        purchase.refunded_minor += presentment.amount_minor;
+        purchase.merchant_amount.refunded += presentment.merchant_amount.unwrap_or(0);
+        self.return_money(number, presentment.amount_minor);
+        self.move_exchange_gain(number);
+        let mut parts = self.own_and_eligible(number, when.received_at);
         let own = self.purchases.get(&number).map_or(0, |purchase| purchase.draws.len());
         parts.truncate(own);
-        self.settle(number, &parts);
+        self.adjust_hold(number, &parts);
     }
 
     /// The purchase that money back belongs to which names the purchase `named`: that one, if the shop
     /// fits; else the only other one at the shop of which so much is left; else `own`, one of its own.
-    pub(crate) fn refunded_on(
+    pub(crate) fn refund_target(
         &self,
         named: usize,
         own: usize,
         (person, shop): (usize, &'static Shop),
         amount_minor: i64,
     ) -> usize {
-        let fits = self.purchases.get(&named).is_none_or(|known| known.shop.may_be(shop));
+        let fits = self.purchases.get(&named).is_none_or(|known| known.shop.may_be_same_shop(shop));
         if fits {
             return named;
         }
@@ -327,7 +332,10 @@ impl Books {
                 purchase.captured_minor - purchase.refunded_minor.min(purchase.captured_minor);
             let margin = (paid * purchase.margin_percent() + 99) / 100;
             let is_other = **number != named && purchase.person == person;
-            is_other && purchase.shop.has_name_of(shop) && paid > 0 && amount_minor <= paid + margin
+            is_other
+                && purchase.shop.shares_name_with(shop)
+                && paid > 0
+                && amount_minor <= paid + margin
         };
         let mut fitting = self.purchases.iter().filter(could_be);
         match (fitting.next(), fitting.next()) {
@@ -337,18 +345,18 @@ impl Books {
     }
 
     /// A gain by another rate goes from suspense into the pot that paid.
-    fn settle_exchange(&mut self, number: usize) {
+    fn move_exchange_gain(&mut self, number: usize) {
         let Some(purchase) = self.purchases.get_mut(&number).map(Arc::make_mut) else { return };
         let is_minor = purchase.exchange.map_or(0, |(_, amount)| amount);
         let paid = purchase.draws.iter().find(|draw| draw.paid_minor > 0).map(|draw| draw.pot);
         let Some(pot) = purchase.exchange.map(|(pot, _)| pot).or(paid) else { return };
         let more = purchase.wanted_exchange_minor() - is_minor;
-        let gained = more.min(purchase.waiting_minor).max(0);
+        let gained = more.min(purchase.in_suspense_minor).max(0);
         if gained == 0 {
             return;
         }
         purchase.exchange = Some((pot, is_minor + gained));
-        purchase.waiting_minor -= gained;
+        purchase.in_suspense_minor -= gained;
         self.suspense_minor -= gained;
         let person = self.people.get_mut(purchase.person);
         if let Some(pot) = person.and_then(|person| person.pots.get_mut(pot)) {
@@ -389,18 +397,18 @@ impl Books {
 
     /// The purchase that the issuer tells of: one of which nothing was ever kept aside or claimed
     /// counts as this message says.
-    fn told(
+    fn reported_purchase(
         &mut self,
         number: usize,
         whose: (usize, &'static Shop),
-        till: Till,
-        when: When,
+        channel: PurchaseChannel,
+        when: PurchaseTimes,
     ) -> &mut Purchase {
         let day = self.day(when);
-        let purchase = self.purchase(number, whose, till, when);
+        let purchase = self.purchase(number, whose, channel, when);
         if purchase.is_untouched() {
-            (purchase.day, purchase.till) = (day, till);
-            purchase.forget_allowed();
+            (purchase.day, purchase.channel) = (day, channel);
+            purchase.forget_permissions();
         }
         purchase
     }
@@ -409,14 +417,14 @@ impl Books {
         &mut self,
         number: usize,
         (person, shop): (usize, &'static Shop),
-        till: Till,
-        when: When,
+        channel: PurchaseChannel,
+        when: PurchaseTimes,
     ) -> &mut Purchase {
         let day = self.day(when);
         let margin_percent = if self.foreign.contains(&number) { self.margin_percent } else { 0 };
         let fee_minor = self.fees.get(&number).copied().unwrap_or(0);
         let begin = || {
-            let mut begun = Purchase::begin((person, shop), till, day, margin_percent);
+            let mut begun = Purchase::begin((person, shop), channel, day, margin_percent);
             begun.fee_minor = fee_minor;
             Arc::new(begun)
         };
@@ -426,43 +434,43 @@ impl Books {
 
     /// Holds what should be held: more from `parts` in their order, less from the pot that was
     /// drawn last. What no pot can cover is not held.
-    fn settle(&mut self, number: usize, parts: &[(usize, i64)]) {
+    fn adjust_hold(&mut self, number: usize, parts: &[(usize, i64)]) {
         let Some(purchase) = self.purchases.get(&number).cloned() else { return };
         let mut missing = purchase.wanted_minor() - purchase.held_minor();
         for (pot, most) in parts {
             let left = self.left_minor(purchase.person, *pot);
             let part = missing.min(*most).min(left).max(0);
-            self.shift(number, *pot, part, 0);
+            self.move_money(number, *pot, part, 0);
             missing -= part;
         }
         let mut surplus = (-missing).max(0);
         for draw in purchase.draws.iter().rev() {
             let part = draw.held_minor.min(surplus);
-            self.shift(number, draw.pot, -part, 0);
+            self.move_money(number, draw.pot, -part, 0);
             surplus -= part;
         }
     }
 
-    fn give_back(&mut self, number: usize, amount_minor: i64) {
+    fn return_money(&mut self, number: usize, amount_minor: i64) {
         let Some(purchase) = self.purchases.get_mut(&number).map(Arc::make_mut) else { return };
         let mut rest = amount_minor;
-        let part = purchase.over_minor.min(rest);
-        purchase.over_minor -= part;
+        let part = purchase.uncovered_minor.min(rest);
+        purchase.uncovered_minor -= part;
         self.exposure_minor -= part;
         rest -= part;
         for draw in purchase.draws.clone().iter().rev() {
             let part = draw.spent_minor.min(rest);
-            self.shift(number, draw.pot, 0, -part);
+            self.move_money(number, draw.pot, 0, -part);
             rest -= part;
         }
         self.suspense_minor += rest;
         if let Some(purchase) = self.purchases.get_mut(&number) {
-            Arc::make_mut(purchase).waiting_minor += rest;
+            Arc::make_mut(purchase).in_suspense_minor += rest;
         }
     }
 
     /// The one place that moves money: the pot and the purchase's draw change together.
-    fn shift(&mut self, number: usize, pot: usize, held: i64, spent: i64) {
+    fn move_money(&mut self, number: usize, pot: usize, held: i64, spent: i64) {
         if held == 0 && spent == 0 {
             return;
         }
@@ -477,7 +485,7 @@ impl Books {
             draw.paid_minor += spent.max(0);
         } else {
             let paid_minor = spent.max(0);
-            purchase.draws.push(Draw { pot, held_minor: held, spent_minor: spent, paid_minor });
+            purchase.draws.push(PotDraw { pot, held_minor: held, spent_minor: spent, paid_minor });
         }
     }
 }
@@ -517,10 +525,10 @@ fn person_book(programme: &Programme, person: &Person) -> anyhow::Result<PersonB
 }
 
 /// Clearing does not tell whether a shop was online.
-fn clearing_till(shop: &Shop) -> Till {
-    match shop.till {
-        Till::Online => Till::Counter,
-        till @ (Till::Counter | Till::CashMachine) => till,
+fn clearing_channel(shop: &Shop) -> PurchaseChannel {
+    match shop.channel {
+        PurchaseChannel::Online => PurchaseChannel::Counter,
+        channel @ (PurchaseChannel::Counter | PurchaseChannel::CashMachine) => channel,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::{Span, civil::Date};
 
 use crate::{
-    programme::{Every, Release},
+    programme::{Release, ReleaseInterval},
     shops::Shop,
 };
 
@@ -52,7 +52,7 @@ impl PotBook {
     /// The law of the money: what the stream may never buy, and until when it may buy anything.
     pub(crate) fn is_barred(&self, shop: &Shop, date: Date) -> bool {
         let is_past = self.ends_on.is_some_and(|last| date > last);
-        is_past || self.never.iter().any(|never| shop.is_of(never))
+        is_past || self.never.iter().any(|never| shop.is_in_category(never))
     }
 
     /// Whether the pot was agreed for the category, whatever the law says.
@@ -78,9 +78,9 @@ impl Release {
     /// The day on which the stage begins that comes after so many others.
     fn stage(&self, others: i64) -> Option<Date> {
         let span = match self.every {
-            Every::Day => Span::new().try_days(others),
-            Every::Week => Span::new().try_weeks(others),
-            Every::Month => Span::new().try_months(others),
+            ReleaseInterval::Day => Span::new().try_days(others),
+            ReleaseInterval::Week => Span::new().try_weeks(others),
+            ReleaseInterval::Month => Span::new().try_months(others),
         };
         self.from.checked_add(span.ok()?).ok()
     }
@@ -91,10 +91,10 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
-    use crate::programme::Minor;
+    use crate::programme::MinorUnits;
 
-    fn pot(every: Every, from: Date) -> PotBook {
-        let release = Release { at_once: Minor(5_00), amount: Minor(20_00), every, from };
+    fn pot(every: ReleaseInterval, from: Date) -> PotBook {
+        let release = Release { at_once: MinorUnits(5_00), amount: MinorUnits(20_00), every, from };
         PotBook {
             pot: "pot".into(),
             name: "pot".into(),
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn money_comes_in_stages_until_all_of_it_is_there() {
-        let weekly = pot(Every::Week, date(2027, 1, 4));
+        let weekly = pot(ReleaseInterval::Week, date(2027, 1, 4));
         for (day, spendable) in [
             (date(2027, 1, 3), 5_00),
             (date(2027, 1, 4), 25_00),
@@ -124,14 +124,14 @@ mod tests {
             assert_eq!(weekly.spendable_minor(day), spendable, "{day}");
             assert_eq!(weekly.has_more_to_come(day), spendable < 50_00, "{day}");
         }
-        let monthly = pot(Every::Month, date(2027, 1, 31));
+        let monthly = pot(ReleaseInterval::Month, date(2027, 1, 31));
         assert_eq!(monthly.spendable_minor(date(2027, 2, 27)), 25_00);
         assert_eq!(monthly.spendable_minor(date(2027, 2, 28)), 45_00);
     }
 
     #[test]
     fn a_claim_takes_what_is_not_let_out_yet_and_the_next_stage_fills_that() {
-        let spent = PotBook { spent_minor: 30_00, ..pot(Every::Day, date(2027, 1, 4)) };
+        let spent = PotBook { spent_minor: 30_00, ..pot(ReleaseInterval::Day, date(2027, 1, 4)) };
         assert_eq!(spent.left_minor(), 20_00);
         assert_eq!(spent.spendable_minor(date(2027, 1, 4)), 0);
         assert_eq!(spent.spendable_minor(date(2027, 1, 5)), 15_00);
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_has_ended_pays_for_nothing() {
-        let pot = pot(Every::Day, date(2027, 1, 4));
+        let pot = pot(ReleaseInterval::Day, date(2027, 1, 4));
         let shop = &crate::shops::BUS;
         assert!(pot.is_for(shop, date(2027, 12, 31)));
         assert!(!pot.is_for(shop, date(2028, 1, 1)));

@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use crate::shops::{Shop, Till};
+use crate::shops::{PurchaseChannel, Shop};
 
 /// One purchase, under the number that the plan gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,38 +11,38 @@ pub(crate) struct Purchase {
     pub(crate) person: usize,
     pub(crate) shop: &'static Shop,
     /// Where the card was used, as far as the first message about it told.
-    pub(crate) till: Till,
+    pub(crate) channel: PurchaseChannel,
     /// The local day on which it counts towards limits, all of it.
     pub(crate) day: Date,
     /// How many hundredths are kept aside besides, because the exchange rate may change.
     margin_percent: i64,
-    pub(crate) promises: Vec<Promise>,
+    pub(crate) approvals: Vec<AuthorisationApproval>,
     /// The issuer's latest word.
-    word: Option<Word>,
+    snapshot: Option<AuthorisationSnapshot>,
     pub(crate) captured_minor: i64,
     /// What came back, wherever it went.
     pub(crate) refunded_minor: i64,
     /// Captures that named this purchase and did not fit it.
     pub(super) elsewhere_minor: i64,
     /// What the shop took and gave back in its own currency.
-    pub(super) priced: Priced,
+    pub(super) merchant_amount: MerchantAmounts,
     /// What came back beyond what was captured because the rate had changed, and the pot that has it.
     pub(super) exchange: Option<(usize, i64)>,
     /// What a cash machine takes for itself: it is no cash.
     pub(crate) fee_minor: i64,
     /// In the order in which the pots were drawn.
-    pub(crate) draws: Vec<Draw>,
+    pub(crate) draws: Vec<PotDraw>,
     /// Captured beyond all pots, and not given back.
-    pub(super) over_minor: i64,
+    pub(super) uncovered_minor: i64,
     /// Given back beyond what was captured.
-    pub(super) waiting_minor: i64,
+    pub(super) in_suspense_minor: i64,
 }
 
 /// What was approved of one question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Promise {
+pub(crate) struct AuthorisationApproval {
     /// The number of the question: 0 for the first.
-    pub(crate) question: usize,
+    pub(crate) request_number: usize,
     pub(crate) amount_minor: i64,
     /// The number of the OK without which it would not have been.
     pub(crate) allowed: Option<usize>,
@@ -50,7 +50,7 @@ pub(crate) struct Promise {
 
 /// What was captured and refunded in the shop's own currency.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Priced {
+pub(crate) struct MerchantAmounts {
     pub(crate) captured: i64,
     pub(crate) refunded: i64,
 }
@@ -58,7 +58,7 @@ pub(crate) struct Priced {
 /// The issuer's snapshot of a purchase, at its place among the others: the last one is true,
 /// whenever and in whatever order they arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Word {
+pub(crate) struct AuthorisationSnapshot {
     /// Unix seconds.
     pub(crate) at: i64,
     /// Whether it is not the first about its purchase.
@@ -66,13 +66,13 @@ pub(crate) struct Word {
     /// How many questions had been answered.
     pub(crate) answers: usize,
     /// How many captures it lists.
-    pub(crate) listed: usize,
-    pub(crate) stands: Stands,
+    pub(crate) captures_listed: usize,
+    pub(crate) status: HoldStatus,
 }
 
 /// How a purchase stands at the issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stands {
+pub(crate) enum HoldStatus {
     /// So much is held, captures included.
     Open(i64),
     /// So much was claimed, and no more will be.
@@ -82,36 +82,36 @@ pub(crate) enum Stands {
     Reversed,
 }
 
-impl Word {
+impl AuthorisationSnapshot {
     pub(crate) const fn is_over(&self) -> bool {
-        !matches!(self.stands, Stands::Open(_))
+        !matches!(self.status, HoldStatus::Open(_))
     }
 
     /// What is held, or was claimed, in total; none once it was undone.
     const fn total_minor(&self) -> Option<i64> {
-        match self.stands {
-            Stands::Open(total) | Stands::Closed(total) => Some(total),
-            Stands::Declined | Stands::Expired | Stands::Reversed => None,
+        match self.status {
+            HoldStatus::Open(total) | HoldStatus::Closed(total) => Some(total),
+            HoldStatus::Declined | HoldStatus::Expired | HoldStatus::Reversed => None,
         }
     }
 
     /// Of two made in the same second the one is later that knows more; of two that know as much the
     /// one that holds less. The event that told it has no say.
-    fn place(&self) -> (i64, bool, usize, usize, bool, i64, u8) {
-        let kind = match self.stands {
-            Stands::Open(_) => 0,
-            Stands::Closed(_) => 1,
-            Stands::Declined => 2,
-            Stands::Expired => 3,
-            Stands::Reversed => 4,
+    fn order_key(&self) -> (i64, bool, usize, usize, bool, i64, u8) {
+        let kind = match self.status {
+            HoldStatus::Open(_) => 0,
+            HoldStatus::Closed(_) => 1,
+            HoldStatus::Declined => 2,
+            HoldStatus::Expired => 3,
+            HoldStatus::Reversed => 4,
         };
         let less = -self.total_minor().unwrap_or(0);
-        (self.at, self.is_update, self.answers, self.listed, self.is_over(), less, kind)
+        (self.at, self.is_update, self.answers, self.captures_listed, self.is_over(), less, kind)
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Draw {
+pub(crate) struct PotDraw {
     /// Index into the person's `pots`.
     pub(crate) pot: usize,
     pub(crate) held_minor: i64,
@@ -123,45 +123,45 @@ pub(crate) struct Draw {
 impl Purchase {
     pub(super) fn begin(
         (person, shop): (usize, &'static Shop),
-        till: Till,
+        channel: PurchaseChannel,
         day: Date,
         margin_percent: i64,
     ) -> Self {
         Self {
             person,
             shop,
-            till,
+            channel,
             day,
             margin_percent,
-            promises: Vec::new(),
-            word: None,
+            approvals: Vec::new(),
+            snapshot: None,
             captured_minor: 0,
             refunded_minor: 0,
             elsewhere_minor: 0,
-            priced: Priced::default(),
+            merchant_amount: MerchantAmounts::default(),
             exchange: None,
             fee_minor: 0,
             draws: Vec::new(),
-            over_minor: 0,
-            waiting_minor: 0,
+            uncovered_minor: 0,
+            in_suspense_minor: 0,
         }
     }
 
-    pub(super) fn hear(&mut self, word: Word) {
-        if self.word.as_ref().is_none_or(|known| known.place() < word.place()) {
-            self.word = Some(word);
+    pub(super) fn apply_snapshot(&mut self, snapshot: AuthorisationSnapshot) {
+        if self.snapshot.as_ref().is_none_or(|known| known.order_key() < snapshot.order_key()) {
+            self.snapshot = Some(snapshot);
         }
     }
 
     /// Whether any of it was approved by the OK of that number.
     pub(super) fn uses(&self, allowed: usize) -> bool {
-        self.promises.iter().any(|promise| promise.allowed == Some(allowed))
+        self.approvals.iter().any(|approval| approval.allowed == Some(allowed))
     }
 
     /// It begins anew: what was approved before, and given back, has used nothing.
-    pub(super) fn forget_allowed(&mut self) {
-        for promise in &mut self.promises {
-            promise.allowed = None;
+    pub(super) fn forget_permissions(&mut self) {
+        for approval in &mut self.approvals {
+            approval.allowed = None;
         }
     }
 
@@ -188,7 +188,8 @@ impl Purchase {
     /// What came back beyond what was captured, as far as another rate explains it; nothing where the
     /// shop gave more back in its own currency than it had taken.
     pub(super) fn wanted_exchange_minor(&self) -> i64 {
-        if self.priced.refunded > self.priced.captured || self.captured_minor == 0 {
+        if self.merchant_amount.refunded > self.merchant_amount.captured || self.captured_minor == 0
+        {
             return 0;
         }
         let margin_minor = (self.captured_minor * self.margin_percent + 99) / 100;
@@ -207,14 +208,15 @@ impl Purchase {
     /// What should be kept aside because the rate may change: hundredths of all that is asked, up to
     /// a whole penny, until nothing is asked any more or the shop has told its last claim.
     pub(super) fn margin_minor(&self) -> i64 {
-        let estimate_minor = match &self.word {
-            Some(word) => match word.stands {
-                Stands::Open(total) => total + self.promised_minor(),
-                Stands::Closed(_) | Stands::Declined | Stands::Expired | Stands::Reversed => {
-                    self.promised_minor()
-                }
+        let estimate_minor = match &self.snapshot {
+            Some(snapshot) => match snapshot.status {
+                HoldStatus::Open(total) => total + self.unconfirmed_minor(),
+                HoldStatus::Closed(_)
+                | HoldStatus::Declined
+                | HoldStatus::Expired
+                | HoldStatus::Reversed => self.unconfirmed_minor(),
             },
-            None => self.promised_minor(),
+            None => self.unconfirmed_minor(),
         };
         if self.asked_minor() > 0 { (estimate_minor * self.margin_percent + 99) / 100 } else { 0 }
     }
@@ -225,22 +227,24 @@ impl Purchase {
     }
 
     /// What was approved of questions that the issuer's word does not know of.
-    fn promised_minor(&self) -> i64 {
-        let known = self.word.as_ref().map_or(0, |word| word.answers);
-        let newer = self.promises.iter().filter(|promise| promise.question >= known);
-        newer.map(|promise| promise.amount_minor).sum()
+    fn unconfirmed_minor(&self) -> i64 {
+        let known = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.answers);
+        let newer = self.approvals.iter().filter(|approval| approval.request_number >= known);
+        newer.map(|approval| approval.amount_minor).sum()
     }
 
     /// What is asked to be kept aside: what the issuer's word says, and what was approved of questions
     /// that the word does not know of, less what was claimed.
     fn asked_minor(&self) -> i64 {
-        let promised = self.promised_minor();
-        let told = match self.word.as_ref().map(|word| word.stands) {
-            Some(Stands::Declined | Stands::Expired | Stands::Reversed) => return promised,
-            Some(Stands::Open(total)) => total,
-            Some(Stands::Closed(claimed)) => (claimed - self.elsewhere_minor).max(0),
+        let unconfirmed = self.unconfirmed_minor();
+        let reported = match self.snapshot.as_ref().map(|snapshot| snapshot.status) {
+            Some(HoldStatus::Declined | HoldStatus::Expired | HoldStatus::Reversed) => {
+                return unconfirmed;
+            }
+            Some(HoldStatus::Open(total)) => total,
+            Some(HoldStatus::Closed(claimed)) => (claimed - self.elsewhere_minor).max(0),
             None => 0,
         };
-        (told + promised - self.captured_minor).max(0)
+        (reported + unconfirmed - self.captured_minor).max(0)
     }
 }

@@ -15,10 +15,10 @@ fn pots(books: &Books, person: usize) -> Vec<(i64, i64, i64)> {
     pots.iter().map(|pot| (pot.held_minor, pot.spent_minor, pot.left_minor())).collect()
 }
 
-impl Claim {
+impl Presentment {
     /// So much in the card's own currency.
     pub(crate) const fn of(amount_minor: i64) -> Self {
-        Self { amount_minor, priced: None }
+        Self { amount_minor, merchant_amount: None }
     }
 }
 
@@ -32,35 +32,41 @@ impl Books {
         amount_minor: i64,
         at: i64,
     ) {
-        let question = self.purchases.get(&number).map_or(0, |known| known.promises.len());
-        let promise = Promise { question, amount_minor, allowed: None };
-        self.approve(number, (person, shop), promise, When::at_once(at));
+        let question = self.purchases.get(&number).map_or(0, |known| known.approvals.len());
+        let approval =
+            AuthorisationApproval { request_number: question, amount_minor, allowed: None };
+        self.approve(number, (person, shop), approval, PurchaseTimes::at_once(at));
     }
 
     /// The issuer keeps only this much aside from now on.
     pub(crate) fn lower(&mut self, number: usize, to_minor: i64) {
         let known = Arc::clone(&self.purchases[&number]);
         let total = to_minor + known.captured_minor;
-        let word = Word {
+        let snapshot = AuthorisationSnapshot {
             at: i64::MAX,
             is_update: true,
-            answers: known.promises.len(),
-            listed: 0,
-            stands: if to_minor == 0 { Stands::Reversed } else { Stands::Open(total) },
+            answers: known.approvals.len(),
+            captures_listed: 0,
+            status: if to_minor == 0 { HoldStatus::Reversed } else { HoldStatus::Open(total) },
         };
-        self.hear(number, (known.person, known.shop), word, When::at_once(0));
+        self.apply_snapshot(
+            number,
+            (known.person, known.shop),
+            snapshot,
+            PurchaseTimes::at_once(0),
+        );
     }
 
-    fn claim(&mut self, number: usize, amount_minor: i64) {
+    fn presentment(&mut self, number: usize, amount_minor: i64) {
         let known = Arc::clone(&self.purchases[&number]);
         let whose = (known.person, known.shop);
-        self.capture(number, whose, Claim::of(amount_minor), When::at_once(0));
+        self.capture(number, whose, Presentment::of(amount_minor), PurchaseTimes::at_once(0));
     }
 
     fn pay_back(&mut self, number: usize, amount_minor: i64) {
         let known = Arc::clone(&self.purchases[&number]);
         let whose = (known.person, known.shop);
-        self.refund(number, whose, Claim::of(amount_minor), When::at_once(0));
+        self.refund(number, whose, Presentment::of(amount_minor), PurchaseTimes::at_once(0));
     }
 }
 
@@ -69,7 +75,7 @@ fn a_vet_is_paid_from_two_pots_in_order() {
     let mut books = demo();
     books.hold(1, DEE, &shops::VETS[0], 48_00, 0);
     assert_eq!(books.parts(1), [("pets".to_owned(), 40_00), ("your week".to_owned(), 8_00)]);
-    books.claim(1, 48_00);
+    books.presentment(1, 48_00);
     assert_eq!(pots(&books, DEE)[0], (0, 40_00, 0));
     assert_eq!(pots(&books, DEE)[2], (0, 8_00, 55_90));
 }
@@ -78,7 +84,7 @@ fn a_vet_is_paid_from_two_pots_in_order() {
 fn half_a_refund_fills_the_pot_that_was_drawn_last_first() {
     let mut books = demo();
     books.hold(1, DEE, &shops::VETS[0], 48_00, 0);
-    books.claim(1, 48_00);
+    books.presentment(1, 48_00);
     books.pay_back(1, 24_00);
     assert_eq!(pots(&books, DEE)[0], (0, 24_00, 16_00));
     assert_eq!(pots(&books, DEE)[2], (0, 0, 63_90));
@@ -90,7 +96,7 @@ fn half_a_refund_fills_the_pot_that_was_drawn_last_first() {
 fn an_over_capture_takes_the_pot_then_exposure() {
     let mut books = demo();
     books.hold(1, ANA, &shops::CAFES[0], 44_00, 0);
-    books.claim(1, 46_50);
+    books.presentment(1, 46_50);
     assert_eq!(pots(&books, ANA), [(0, 45_00, 0)]);
     assert_eq!(books.exposure_minor, 1_50);
 }
@@ -110,18 +116,18 @@ fn emergency_money_is_the_last_and_only_for_its_categories() {
 fn a_released_rest_stops_counting_and_a_late_capture_still_pays() {
     let mut books = demo();
     books.hold(1, DEE, &shops::NEWSAGENTS[0], 9_00, 0);
-    books.claim(1, 7_00);
+    books.presentment(1, 7_00);
     books.lower(1, 0);
     assert_eq!(pots(&books, DEE)[2], (0, 7_00, 56_90));
     assert_eq!(books.purchases[&1].committed_minor(), 7_00);
-    books.claim(1, 1_00);
+    books.presentment(1, 1_00);
     assert_eq!(pots(&books, DEE)[2], (0, 8_00, 55_90));
 }
 
 #[test]
 fn a_charge_nobody_was_asked_about_is_paid() {
     let mut books = demo();
-    books.capture(1, (ANA, &shops::BUS), Claim::of(2_40), When::at_once(0));
+    books.capture(1, (ANA, &shops::BUS), Presentment::of(2_40), PurchaseTimes::at_once(0));
     assert_eq!(pots(&books, ANA), [(0, 2_40, 42_60)]);
 }
 
@@ -130,7 +136,7 @@ fn demo_abroad() -> Books {
     let text = include_str!("../../../merchant-rules/demo.toml");
     let text = text.replacen("[programme]", "[programme]\nexchange_margin_percent = 5", 1);
     let mut books = Books::open(&Programme::read(&text).unwrap()).unwrap();
-    books.price_abroad(1);
+    books.mark_foreign(1);
     books
 }
 
@@ -141,11 +147,11 @@ fn another_currency_keeps_a_margin_aside_until_all_is_claimed() {
     books.hold(2, ANA, &shops::CAFES[0], 1_00, 0);
     assert_eq!(pots(&books, ANA), [(22_00, 0, 23_00)]);
     assert_eq!(books.purchases[&1].committed_minor(), 20_00);
-    books.claim(1, 12_00);
+    books.presentment(1, 12_00);
     assert_eq!(pots(&books, ANA), [(10_00, 12_00, 23_00)]);
     books.lower(1, 4_01);
     assert_eq!(pots(&books, ANA), [(5_82, 12_00, 27_18)], "16.01 and 81 pence, less 12.00");
-    books.claim(1, 4_20);
+    books.presentment(1, 4_20);
     assert_eq!(pots(&books, ANA), [(1_00, 16_20, 27_80)]);
     assert_eq!(books.exposure_minor, 0);
 }
@@ -165,8 +171,8 @@ fn a_margin_takes_what_there_is_and_pays_for_more_of_the_same() {
 #[test]
 fn a_gain_by_another_rate_goes_to_the_pot_that_paid_and_what_it_does_not_explain_waits() {
     let ana = (ANA, &shops::CAFES[0]);
-    let of = |amount_minor, euros| Claim { amount_minor, priced: Some(euros) };
-    let when = When::at_once(0);
+    let of = |amount_minor, euros| Presentment { amount_minor, merchant_amount: Some(euros) };
+    let when = PurchaseTimes::at_once(0);
     for (refunds, left, suspense) in [
         (vec![of(20_40, 23_40)], 45_40, 0),
         (vec![of(21_50, 23_40)], 46_00, 50),
@@ -196,28 +202,33 @@ fn a_gain_by_another_rate_goes_to_the_pot_that_paid_and_what_it_does_not_explain
 
 #[test]
 fn of_snapshots_of_one_second_the_one_that_knows_more_is_true() {
-    let said =
-        |is_update, answers, listed, stands| Word { at: 5, is_update, answers, listed, stands };
+    let said = |is_update, answers, captures_listed, status| AuthorisationSnapshot {
+        at: 5,
+        is_update,
+        answers,
+        captures_listed,
+        status,
+    };
     let order = [
-        said(false, 1, 0, Stands::Open(10_00)),
-        said(true, 1, 0, Stands::Open(12_00)),
-        said(true, 1, 0, Stands::Open(8_00)),
-        said(true, 2, 0, Stands::Open(9_00)),
-        said(true, 2, 1, Stands::Open(9_00)),
-        said(true, 2, 1, Stands::Closed(9_00)),
-        said(true, 2, 1, Stands::Reversed),
+        said(false, 1, 0, HoldStatus::Open(10_00)),
+        said(true, 1, 0, HoldStatus::Open(12_00)),
+        said(true, 1, 0, HoldStatus::Open(8_00)),
+        said(true, 2, 0, HoldStatus::Open(9_00)),
+        said(true, 2, 1, HoldStatus::Open(9_00)),
+        said(true, 2, 1, HoldStatus::Closed(9_00)),
+        said(true, 2, 1, HoldStatus::Reversed),
     ];
     for turn in 0..order.len() {
         let mut books = demo();
         let mut words = order;
         words.rotate_left(turn);
-        for word in words {
-            books.hear(1, (ANA, &shops::BUS), word, When::at_once(0));
+        for snapshot in words {
+            books.apply_snapshot(1, (ANA, &shops::BUS), snapshot, PurchaseTimes::at_once(0));
         }
         assert_eq!(pots(&books, ANA)[0].0, 0, "reversed, whatever came last: {turn}");
         let mut books = demo();
-        for word in words.into_iter().filter(|word| !word.is_over()) {
-            books.hear(1, (ANA, &shops::BUS), word, When::at_once(0));
+        for snapshot in words.into_iter().filter(|snapshot| !snapshot.is_over()) {
+            books.apply_snapshot(1, (ANA, &shops::BUS), snapshot, PurchaseTimes::at_once(0));
         }
         assert_eq!(pots(&books, ANA)[0].0, 9_00, "{turn}");
     }
@@ -229,13 +240,13 @@ fn money_back_that_names_another_shops_purchase_finds_the_only_one_that_fits() {
     for (number, shop) in [(1, &shops::BUS), (2, &shops::GYM), (3, &shops::GYM)] {
         books.hold(number, ANA, shop, 5_00, 0);
     }
-    let gym = |books: &Books, amount| books.refunded_on(1, 99, (ANA, &shops::GYM), amount);
-    assert_eq!(books.refunded_on(1, 99, (ANA, &shops::BUS), 5_00), 1);
+    let gym = |books: &Books, amount| books.refund_target(1, 99, (ANA, &shops::GYM), amount);
+    assert_eq!(books.refund_target(1, 99, (ANA, &shops::BUS), 5_00), 1);
     assert_eq!(gym(&books, 5_00), 99, "nothing was claimed");
-    books.claim(2, 5_00);
+    books.presentment(2, 5_00);
     assert_eq!(gym(&books, 5_00), 2);
     assert_eq!(gym(&books, 5_01), 99);
-    books.claim(3, 4_00);
+    books.presentment(3, 4_00);
     assert_eq!(gym(&books, 4_50), 2);
     assert_eq!(gym(&books, 4_00), 99, "either");
     books.pay_back(2, 3_00);

@@ -1,4 +1,4 @@
 //! Messages as each issuer spells and signs them.
 
-pub(crate) mod file;
+pub(crate) mod issuer_record;
 pub(crate) mod stripe;

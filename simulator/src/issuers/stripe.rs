@@ -10,7 +10,7 @@ use sha2::Sha256;
 
 use crate::{
     currency,
-    shops::{self, Shop, Till},
+    shops::{self, PurchaseChannel, Shop},
 };
 
 /// The header that carries [`signature`].
@@ -20,7 +20,7 @@ pub(crate) const USER_AGENT: &str = "Stripe/1.0 (+https://stripe.com/docs/webhoo
 
 /// What Stripe remembers of one authorisation.
 #[derive(Debug, Clone)]
-pub(crate) struct Authorisation {
+pub(crate) struct StripeAuthorisation {
     /// `iauth_…`
     pub(crate) id: String,
     pub(crate) card: String,
@@ -34,23 +34,23 @@ pub(crate) struct Authorisation {
     /// What of it a cash machine takes for itself.
     pub(crate) fee_minor: i64,
     /// The currency that the shop prices in, if it is another one.
-    pub(crate) priced_in: Option<Foreign>,
-    pub(crate) history: Vec<Answered>,
+    pub(crate) foreign_currency: Option<ForeignCurrency>,
+    pub(crate) history: Vec<RequestHistoryEntry>,
     pub(crate) amount_minor: i64,
-    pub(crate) status: Status,
+    pub(crate) status: StripeStatus,
     pub(crate) transactions: Vec<Value>,
 }
 
 /// One entry of `request_history`.
 #[derive(Debug, Clone)]
-pub(crate) struct Answered {
+pub(crate) struct RequestHistoryEntry {
     pub(crate) amount_minor: i64,
     pub(crate) at: i64,
-    pub(crate) outcome: Reached,
+    pub(crate) outcome: RequestOutcome,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reached {
+pub(crate) enum RequestOutcome {
     Approved,
     Declined,
     /// No usable answer came; the card is set up to decline then.
@@ -61,7 +61,7 @@ pub(crate) enum Reached {
     Refused,
 }
 
-impl Reached {
+impl RequestOutcome {
     pub(crate) fn is_approved(self) -> bool {
         matches!(self, Self::Approved | Self::StoodIn)
     }
@@ -69,14 +69,14 @@ impl Reached {
 
 /// Another currency, and what a hundred of the card's are worth in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Foreign {
+pub(crate) struct ForeignCurrency {
     /// ISO 4217, lower case.
     pub(crate) currency: &'static str,
-    pub(crate) per_hundred: i64,
+    pub(crate) rate_percent: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Status {
+pub(crate) enum StripeStatus {
     Pending,
     Closed,
     Reversed,
@@ -85,7 +85,7 @@ pub(crate) enum Status {
 
 /// The `type` of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Moved {
+pub(crate) enum TransactionType {
     Capture,
     Refund,
 }
@@ -120,15 +120,15 @@ pub(crate) fn event(
     })
 }
 
-impl Authorisation {
+impl StripeAuthorisation {
     /// The object of `issuing_authorization.request`: the money is in `pending_request`.
     pub(crate) fn request(&self, amount_minor: i64) -> Value {
         let pending = json!({
-            "amount": self.theirs(amount_minor),
+            "amount": self.stripe_amount(amount_minor),
             "amount_details": details(self.fee()),
             "currency": self.currency,
             "is_amount_controllable": self.is_amount_controllable,
-            "merchant_amount": self.priced(amount_minor),
+            "merchant_amount": self.merchant_amount(amount_minor),
             "merchant_currency": self.merchant_currency(),
             "network_risk_score": null,
         });
@@ -141,40 +141,42 @@ impl Authorisation {
     }
 
     pub(crate) fn is_approved(&self) -> bool {
-        self.history.iter().any(|answered| answered.outcome.is_approved())
+        self.history.iter().any(|history_entry| history_entry.outcome.is_approved())
     }
 
     /// What the cash machine takes for itself, as Stripe writes it.
     fn fee(&self) -> Option<i64> {
-        (self.fee_minor > 0).then(|| self.theirs(self.fee_minor))
+        (self.fee_minor > 0).then(|| self.stripe_amount(self.fee_minor))
     }
 
     /// The amount in the units in which Stripe writes it.
-    pub(crate) fn theirs(&self, amount_minor: i64) -> i64 {
+    pub(crate) fn stripe_amount(&self, amount_minor: i64) -> i64 {
         let code = self.currency.to_ascii_uppercase();
-        currency::at_stripe(amount_minor, &code).unwrap_or(amount_minor)
+        currency::to_stripe(amount_minor, &code).unwrap_or(amount_minor)
     }
 
     /// The amount as the shop's till shows it.
-    pub(crate) fn priced(&self, amount_minor: i64) -> i64 {
-        let theirs = self.theirs(amount_minor);
-        self.priced_in.map_or(theirs, |foreign| theirs * foreign.per_hundred / 100)
+    pub(crate) fn merchant_amount(&self, amount_minor: i64) -> i64 {
+        let stripe_amount = self.stripe_amount(amount_minor);
+        self.foreign_currency
+            .map_or(stripe_amount, |foreign| stripe_amount * foreign.rate_percent / 100)
     }
 
     fn merchant_currency(&self) -> &str {
-        self.priced_in.map_or(&self.currency, |foreign| foreign.currency)
+        self.foreign_currency.map_or(&self.currency, |foreign| foreign.currency)
     }
 
     fn object(&self, pending_request: &Value) -> Value {
-        let presence = if self.shop.till == Till::Online { "not_present" } else { "present" };
+        let presence =
+            if self.shop.channel == PurchaseChannel::Online { "not_present" } else { "present" };
         json!({
-            "id": self.id, "object": "issuing.authorization", "amount": self.theirs(self.amount_minor),
+            "id": self.id, "object": "issuing.authorization", "amount": self.stripe_amount(self.amount_minor),
             "amount_details": details(self.fee()), "approved": self.is_approved(),
             "authorization_method": method(self.shop), "balance_transactions": [],
             "card": self.card_object(), "card_presence": presence, "cardholder": self.cardholder,
             "created": self.created, "currency": self.currency, "fleet": null,
             "fraud_challenges": null, "fuel": null, "livemode": false,
-            "merchant_amount": self.priced(self.amount_minor),
+            "merchant_amount": self.merchant_amount(self.amount_minor),
             "merchant_currency": self.merchant_currency(),
             "merchant_data": merchant_data(self.shop), "metadata": {},
             "network_data": {
@@ -185,10 +187,10 @@ impl Authorisation {
             "pending_request": pending_request,
             "request_history": self.history.iter().map(|entry| self.entry(entry)).collect::<Vec<_>>(),
             "status": match self.status {
-                Status::Pending => "pending",
-                Status::Closed => "closed",
-                Status::Reversed => "reversed",
-                Status::Expired => "expired",
+                StripeStatus::Pending => "pending",
+                StripeStatus::Closed => "closed",
+                StripeStatus::Reversed => "reversed",
+                StripeStatus::Expired => "expired",
             },
             "token": null,
             "transactions": self.transactions,
@@ -202,21 +204,21 @@ impl Authorisation {
         })
     }
 
-    fn entry(&self, answered: &Answered) -> Value {
+    fn entry(&self, history_entry: &RequestHistoryEntry) -> Value {
         json!({
-            "amount": self.theirs(answered.amount_minor), "amount_details": details(self.fee()),
-            "approved": answered.outcome.is_approved(), "authorization_code": "S498162",
-            "created": answered.at, "currency": self.currency,
-            "merchant_amount": self.priced(answered.amount_minor),
+            "amount": self.stripe_amount(history_entry.amount_minor), "amount_details": details(self.fee()),
+            "approved": history_entry.outcome.is_approved(), "authorization_code": "S498162",
+            "created": history_entry.at, "currency": self.currency,
+            "merchant_amount": self.merchant_amount(history_entry.amount_minor),
             "merchant_currency": self.merchant_currency(),
             "network_risk_score": null,
-            "reason": match answered.outcome {
-                Reached::Approved => "webhook_approved",
-                Reached::Declined => "webhook_declined",
-                Reached::Timeout | Reached::StoodIn => "webhook_timeout",
-                Reached::Refused => "insufficient_funds",
+            "reason": match history_entry.outcome {
+                RequestOutcome::Approved => "webhook_approved",
+                RequestOutcome::Declined => "webhook_declined",
+                RequestOutcome::Timeout | RequestOutcome::StoodIn => "webhook_timeout",
+                RequestOutcome::Refused => "insufficient_funds",
             },
-            "reason_message": null, "requested_at": answered.at,
+            "reason_message": null, "requested_at": history_entry.at,
         })
     }
 
@@ -276,31 +278,31 @@ impl Authorisation {
     pub(crate) fn transaction(
         &self,
         id: &str,
-        moved: Moved,
-        (amount_minor, priced): (i64, i64),
+        transaction_type: TransactionType,
+        (amount_minor, merchant_amount): (i64, i64),
         at: i64,
-        link: Link,
+        link: AuthorisationLink,
     ) -> Value {
-        let (kind, signed, priced) = match moved {
-            Moved::Capture => ("capture", -amount_minor, -priced),
-            Moved::Refund => ("refund", amount_minor, priced),
+        let (kind, signed, merchant_amount) = match transaction_type {
+            TransactionType::Capture => ("capture", -amount_minor, -merchant_amount),
+            TransactionType::Refund => ("refund", amount_minor, merchant_amount),
         };
         let processed = Timestamp::from_second(at).unwrap_or_default();
         json!({
-            "id": id, "object": "issuing.transaction", "amount": self.theirs(signed),
+            "id": id, "object": "issuing.transaction", "amount": self.stripe_amount(signed),
             "amount_details": details(self.fee()),
-            "authorization": match link { Link::Linked => Some(&self.id), Link::Unlinked => None },
+            "authorization": match link { AuthorisationLink::Linked => Some(&self.id), AuthorisationLink::Unlinked => None },
             "balance_transaction": format!("txn_{}", id.trim_start_matches("ipi_")),
             "card": self.card, "cardholder": self.cardholder, "created": at,
             "currency": self.currency, "dispute": null, "livemode": false,
-            "merchant_amount": priced, "merchant_currency": self.merchant_currency(),
+            "merchant_amount": merchant_amount, "merchant_currency": self.merchant_currency(),
             "merchant_data": merchant_data(self.shop), "metadata": {},
             "network_data": {
                 "authorization_code": "S498162",
                 "processing_date": processed.strftime("%Y-%m-%d").to_string(),
                 "transaction_id": match link {
-                    Link::Linked => self.network_id(),
-                    Link::Unlinked => format!("9{}", self.network_id()),
+                    AuthorisationLink::Linked => self.network_id(),
+                    AuthorisationLink::Unlinked => format!("9{}", self.network_id()),
                 },
             },
             "token": null, "type": kind, "wallet": null,
@@ -314,7 +316,7 @@ impl Authorisation {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Link {
+pub(crate) enum AuthorisationLink {
     Linked,
     Unlinked,
 }
@@ -325,15 +327,15 @@ fn details(fee: Option<i64>) -> Value {
 }
 
 fn method(shop: &Shop) -> &'static str {
-    match shop.till {
-        Till::Counter => "contactless",
-        Till::CashMachine => "chip",
-        Till::Online => "online",
+    match shop.channel {
+        PurchaseChannel::Counter => "contactless",
+        PurchaseChannel::CashMachine => "chip",
+        PurchaseChannel::Online => "online",
     }
 }
 
 fn merchant_data(shop: &Shop) -> Value {
-    let url = (shop.till == Till::Online)
+    let url = (shop.channel == PurchaseChannel::Online)
         .then(|| format!("https://{}", shop.descriptor.to_ascii_lowercase()));
     json!({
         "category": shop.slug, "category_code": shop.code, "city": shop.city,
@@ -355,8 +357,8 @@ mod tests {
     const CAPTURE: &str = include_str!("../../tests/fixtures/stripe/transaction_created.json");
     const REFUND: &str = include_str!("../../tests/fixtures/stripe/refund_created.json");
 
-    fn authorisation() -> Authorisation {
-        Authorisation {
+    fn authorisation() -> StripeAuthorisation {
+        StripeAuthorisation {
             id: "iauth_1Sim".to_owned(),
             card: "ic_1Sim".to_owned(),
             last_four: "5678".to_owned(),
@@ -366,17 +368,21 @@ mod tests {
             created: 1_790_000_000,
             is_amount_controllable: false,
             fee_minor: 0,
-            priced_in: None,
+            foreign_currency: None,
             history: Vec::new(),
             amount_minor: 0,
-            status: Status::Pending,
+            status: StripeStatus::Pending,
             transactions: Vec::new(),
         }
     }
 
-    fn approved() -> Authorisation {
-        let entry = Answered { amount_minor: 12_50, at: 1_790_000_000, outcome: Reached::Approved };
-        Authorisation { amount_minor: 12_50, history: vec![entry], ..authorisation() }
+    fn approved() -> StripeAuthorisation {
+        let entry = RequestHistoryEntry {
+            amount_minor: 12_50,
+            at: 1_790_000_000,
+            outcome: RequestOutcome::Approved,
+        };
+        StripeAuthorisation { amount_minor: 12_50, history: vec![entry], ..authorisation() }
     }
 
     #[test]
@@ -426,22 +432,25 @@ mod tests {
         check("issuing_authorization.created", &approved().snapshot(), None, CREATED);
         let capture = approved().transaction(
             "ipi_1",
-            Moved::Capture,
+            TransactionType::Capture,
             (12_50, 12_50),
             1_790_000_000,
-            Link::Linked,
+            AuthorisationLink::Linked,
         );
         check("issuing_transaction.created", &capture, None, CAPTURE);
-        let closed =
-            Authorisation { status: Status::Closed, transactions: vec![capture], ..approved() };
+        let closed = StripeAuthorisation {
+            status: StripeStatus::Closed,
+            transactions: vec![capture],
+            ..approved()
+        };
         let previous = json!({ "status": "pending" });
         check("issuing_authorization.updated", &closed.snapshot(), Some(&previous), UPDATED);
         let refund = approved().transaction(
             "ipi_2",
-            Moved::Refund,
+            TransactionType::Refund,
             (12_50, 12_50),
             1_790_000_000,
-            Link::Linked,
+            AuthorisationLink::Linked,
         );
         check("issuing_transaction.created", &refund, None, REFUND);
     }
@@ -449,13 +458,25 @@ mod tests {
     #[test]
     fn a_capture_is_negative_and_an_unlinked_refund_names_nothing() {
         let at = 1_790_000_000;
-        let capture = approved().transaction("ipi_1", Moved::Capture, (5, 5), at, Link::Linked);
+        let capture = approved().transaction(
+            "ipi_1",
+            TransactionType::Capture,
+            (5, 5),
+            at,
+            AuthorisationLink::Linked,
+        );
         assert_eq!(
             (&capture["amount"], &capture["authorization"]),
             (&json!(-5), &json!("iauth_1Sim"))
         );
         assert_eq!(capture["network_data"]["processing_date"], "2026-09-21");
-        let refund = approved().transaction("ipi_2", Moved::Refund, (5, 5), at, Link::Unlinked);
+        let refund = approved().transaction(
+            "ipi_2",
+            TransactionType::Refund,
+            (5, 5),
+            at,
+            AuthorisationLink::Unlinked,
+        );
         assert_eq!((&refund["amount"], &refund["authorization"]), (&json!(5), &Value::Null));
     }
 }

@@ -1,8 +1,8 @@
 //! Plays a plan: judges each move by the books, sends it, and compares the answer.
 
-mod ask;
+mod authorisation;
+mod event;
 mod people;
-mod tell;
 #[cfg(test)]
 mod tests;
 
@@ -13,24 +13,24 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::{
-    answers::Told,
+    answers::StripeResponse,
     balances,
     books::Books,
     client::Client,
     issuers::{
-        file::{File, Message},
-        stripe::{Authorisation, Status},
+        issuer_record::{IssuerMessage, IssuerRecord},
+        stripe::{StripeAuthorisation, StripeStatus},
     },
     programme::{Connection, Programme},
-    report::{Answer, Kind, Moment, Report, Step, money},
-    stories::{Act, Cast, Move, Plan, Planned},
+    report::{MessageKind, PlayStep, ResponseOutcome, SimulationReport, StoryTime, money},
+    stories::{Participants, PlannedPurchase, StoryAction, StoryMove, StoryPlan},
 };
-use people::Named;
-pub use people::{SignIn, Token};
+use people::GatewayReferences;
+pub use people::{SignIn, TokenFuture};
 
 /// What is to be played, and against whom.
 #[derive(Debug)]
-pub struct Play {
+pub struct PlayConfig {
     /// The gateway's address, `http://127.0.0.1:8080`.
     pub gateway: String,
     /// The text of the programme file that a fresh gateway has applied.
@@ -45,14 +45,14 @@ pub struct Play {
 pub type SetTime = Box<dyn Fn(i64) + Send + Sync>;
 
 /// Whose time the gateway lives in.
-pub enum Clock {
+pub enum ClockMode {
     /// The gateway's clock is ours to move.
     Story(SetTime),
     /// The gateway's clock is the world's: messages are signed now, and story times only shown.
     Real,
 }
 
-impl fmt::Debug for Clock {
+impl fmt::Debug for ClockMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Story(_) => "Story",
@@ -61,7 +61,7 @@ impl fmt::Debug for Clock {
     }
 }
 
-impl Clock {
+impl ClockMode {
     /// Unix seconds of the real clock; none when a story's is in use.
     pub(crate) fn now(&self) -> Option<i64> {
         match self {
@@ -70,7 +70,7 @@ impl Clock {
         }
     }
 
-    pub(crate) fn reach(&self, story: i64) -> i64 {
+    pub(crate) fn advance_to(&self, story: i64) -> i64 {
         match self {
             Self::Story(set) => {
                 set(story);
@@ -88,13 +88,13 @@ fn now() -> i64 {
 
 /// A finished play.
 #[derive(Debug)]
-pub struct Outcome {
-    report: Report,
+pub struct PlayOutcome {
+    report: SimulationReport,
     books: Books,
 }
 
-impl Outcome {
-    pub fn report(&self) -> &Report {
+impl PlayOutcome {
+    pub fn report(&self) -> &SimulationReport {
         &self.report
     }
 
@@ -113,7 +113,7 @@ impl Outcome {
 
     /// Notes that balances could not be compared, which is a failure of the play.
     pub fn balances_unknown(&mut self, why: &str) {
-        self.report.break_play(format!("balances could not be compared: {why}"));
+        self.report.fail_run(format!("balances could not be compared: {why}"));
     }
 }
 
@@ -125,14 +125,15 @@ impl Outcome {
 /// When the programme cannot be played, or the gateway cannot be reached. Wrong answers are no
 /// error: they are in the report.
 pub async fn play(
-    wanted: &Play,
-    clock: Clock,
-    steps: mpsc::Sender<Step>,
-) -> anyhow::Result<Outcome> {
+    wanted: &PlayConfig,
+    clock: ClockMode,
+    steps: mpsc::Sender<PlayStep>,
+) -> anyhow::Result<PlayOutcome> {
     let programme = Programme::read(&wanted.programme)?;
-    let cast = if wanted.sign_in.is_some() { Cast::WithPeople } else { Cast::Shops };
-    let plan = Plan::new(&programme, wanted.seed, cast)?;
-    carry_out(wanted, &programme, &plan, clock, steps).await
+    let participants =
+        if wanted.sign_in.is_some() { Participants::WithPeople } else { Participants::Shops };
+    let plan = StoryPlan::new(&programme, wanted.seed, participants)?;
+    execute_plan(wanted, &programme, &plan, clock, steps).await
 }
 
 /// As [`play`], but a year of everyday purchases of everybody in the programme, in which nothing goes
@@ -142,76 +143,80 @@ pub async fn play(
 /// # Errors
 /// As [`play`].
 pub async fn year(
-    wanted: &Play,
-    clock: Clock,
-    steps: mpsc::Sender<Step>,
-) -> anyhow::Result<Outcome> {
+    wanted: &PlayConfig,
+    clock: ClockMode,
+    steps: mpsc::Sender<PlayStep>,
+) -> anyhow::Result<PlayOutcome> {
     let programme = Programme::read(&wanted.programme)?;
-    let plan = Plan::year(&programme, wanted.seed)?;
-    carry_out(wanted, &programme, &plan, clock, steps).await
+    let plan = StoryPlan::year(&programme, wanted.seed)?;
+    execute_plan(wanted, &programme, &plan, clock, steps).await
 }
 
-async fn carry_out(
-    wanted: &Play,
+async fn execute_plan(
+    wanted: &PlayConfig,
     programme: &Programme,
-    plan: &Plan,
-    clock: Clock,
-    steps: mpsc::Sender<Step>,
-) -> anyhow::Result<Outcome> {
+    plan: &StoryPlan,
+    clock: ClockMode,
+    steps: mpsc::Sender<PlayStep>,
+) -> anyhow::Result<PlayOutcome> {
     let mut player = Player::new(wanted, programme, clock)?;
     for planned in &plan.moves {
         let purchase = plan.purchases.get(planned.number).context("a move without its purchase")?;
-        if let Some(step) = player.make(planned, purchase).await? {
+        if let Some(step) = player.execute(planned, purchase).await? {
             let _ = steps.send(step).await; // nobody has to listen
         }
     }
-    Ok(Outcome { report: player.report, books: player.books })
+    Ok(PlayOutcome { report: player.report, books: player.books })
 }
 
 struct Player<'a> {
     seed: u64,
     sign_in: Option<&'a SignIn>,
     programme: &'a Programme,
-    clock: Clock,
+    clock: ClockMode,
     client: Client,
     books: Books,
-    report: Report,
+    report: SimulationReport,
     /// What the issuer knows, by purchase number.
-    played: BTreeMap<usize, Played>,
+    played: BTreeMap<usize, PlayedPurchase>,
     messages: usize,
 }
 
 /// One purchase: the issuer's file of it, and what was sent last.
-struct Played {
-    file: File,
+struct PlayedPurchase {
+    issuer_record: IssuerRecord,
     /// Made when a closing message overtook its capture.
-    waiting: Option<Message>,
-    last_request: Option<Sent>,
-    last_event: Option<Sent>,
-    named: Named,
+    waiting: Option<IssuerMessage>,
+    last_request: Option<SentMessage>,
+    last_event: Option<SentMessage>,
+    references: GatewayReferences,
 }
 
 /// A message as it was sent.
 #[derive(Clone)]
-struct Sent {
+struct SentMessage {
     body: String,
     amount_minor: i64,
     reply: Option<String>,
 }
 
 /// What one message came to, before it becomes a step.
-struct Came {
-    kind: Kind,
+struct StepResult {
+    kind: MessageKind,
     amount_minor: i64,
-    answer: Answer,
-    told: Option<Told>,
+    answer: ResponseOutcome,
+    response: Option<StripeResponse>,
     latency: Duration,
     note: String,
     broken: Vec<String>,
 }
 
 impl<'a> Player<'a> {
-    fn new(play: &'a Play, programme: &'a Programme, clock: Clock) -> anyhow::Result<Self> {
+    fn new(
+        play: &'a PlayConfig,
+        programme: &'a Programme,
+        clock: ClockMode,
+    ) -> anyhow::Result<Self> {
         let deadlines = programme.connections.iter().map(|connection| connection.deadline_ms);
         let deadline = Duration::from_millis(deadlines.min().unwrap_or(2000));
         Ok(Self {
@@ -221,44 +226,71 @@ impl<'a> Player<'a> {
             clock,
             client: Client::new(&play.gateway)?,
             books: Books::open(programme)?,
-            report: Report::new(play.seed, deadline)?,
+            report: SimulationReport::new(play.seed, deadline)?,
             played: BTreeMap::new(),
             messages: 0,
         })
     }
 
     /// Makes one move; none when there is nothing left to move, as after a refusal.
-    async fn make(&mut self, planned: &Move, purchase: &Planned) -> anyhow::Result<Option<Step>> {
-        let at = self.clock.reach(planned.at);
+    async fn execute(
+        &mut self,
+        planned: &StoryMove,
+        purchase: &PlannedPurchase,
+    ) -> anyhow::Result<Option<PlayStep>> {
+        let at = self.clock.advance_to(planned.at);
         self.played(planned.number, purchase, at);
-        let came = match planned.act {
-            Act::Ask(amount) => {
-                Some(self.ask(planned.number, purchase, at, amount, Kind::Purchase).await?)
+        let result = match planned.act {
+            StoryAction::Ask(amount) => Some(
+                self.request_authorisation(
+                    planned.number,
+                    purchase,
+                    at,
+                    amount,
+                    MessageKind::Purchase,
+                )
+                .await?,
+            ),
+            StoryAction::Raise(amount) if self.is_open(planned.number) => Some(
+                self.request_authorisation(
+                    planned.number,
+                    purchase,
+                    at,
+                    amount,
+                    MessageKind::Raised,
+                )
+                .await?,
+            ),
+            StoryAction::Raise(_) => None,
+            StoryAction::PersonActs(action) => {
+                self.perform(planned.number, purchase, action, at).await?
             }
-            Act::Raise(amount) if self.is_open(planned.number) => {
-                Some(self.ask(planned.number, purchase, at, amount, Kind::Raised).await?)
+            StoryAction::AskAgain => {
+                self.repeat_authorisation(planned.number, purchase, at).await?
             }
-            Act::Raise(_) => None,
-            Act::Does(deed) => self.does(planned.number, purchase, deed, at).await?,
-            Act::AskAgain => self.ask_again(planned.number, purchase, at).await?,
-            Act::Confirm
-            | Act::Lower(_)
-            | Act::Reverse
-            | Act::Capture(_)
-            | Act::Close
-            | Act::CloseAhead
-            | Act::Force(_)
-            | Act::Refund(_)
-            | Act::RefundUnlinked(_)
-            | Act::Repeat => self.tell(planned, purchase, at).await?,
+            StoryAction::Confirm
+            | StoryAction::Lower(_)
+            | StoryAction::Reverse
+            | StoryAction::Capture(_)
+            | StoryAction::Close
+            | StoryAction::CloseAhead
+            | StoryAction::Force(_)
+            | StoryAction::Refund(_)
+            | StoryAction::RefundUnlinked(_)
+            | StoryAction::Repeat => self.send_event(planned, purchase, at).await?,
         };
-        Ok(came.map(|came| self.step(planned, purchase, came)))
+        Ok(result.map(|result| self.step(planned, purchase, result)))
     }
 
-    fn played(&mut self, number: usize, purchase: &Planned, at: i64) -> &mut Played {
+    fn played(
+        &mut self,
+        number: usize,
+        purchase: &PlannedPurchase,
+        at: i64,
+    ) -> &mut PlayedPurchase {
         let card = &purchase.card;
-        self.played.entry(number).or_insert_with(|| Played {
-            file: File::new(Authorisation {
+        self.played.entry(number).or_insert_with(|| PlayedPurchase {
+            issuer_record: IssuerRecord::new(StripeAuthorisation {
                 id: format!("iauth_1Sim{:X}n{number:04}", self.seed),
                 card: card.token.clone(),
                 last_four: card.last_four.clone(),
@@ -268,24 +300,24 @@ impl<'a> Player<'a> {
                 created: at,
                 is_amount_controllable: purchase.is_amount_controllable,
                 fee_minor: 0,
-                priced_in: None,
+                foreign_currency: None,
                 history: Vec::new(),
                 amount_minor: 0,
-                status: Status::Pending,
+                status: StripeStatus::Pending,
                 transactions: Vec::new(),
             }),
             waiting: None,
             last_request: None,
             last_event: None,
-            named: Named::default(),
+            references: GatewayReferences::default(),
         })
     }
 
     fn is_open(&self, number: usize) -> bool {
-        self.played.get(&number).is_some_and(|played| played.file.is_open())
+        self.played.get(&number).is_some_and(|played| played.issuer_record.is_open())
     }
 
-    fn connection(&self, purchase: &Planned) -> anyhow::Result<&'a Connection> {
+    fn connection(&self, purchase: &PlannedPurchase) -> anyhow::Result<&'a Connection> {
         let name = &purchase.card.connection;
         self.programme.connection(name).with_context(|| format!("no connection {name}"))
     }
@@ -307,13 +339,18 @@ impl<'a> Player<'a> {
         parts.collect::<Vec<_>>().join(", ")
     }
 
-    fn step(&mut self, planned: &Move, purchase: &Planned, came: Came) -> Step {
+    fn step(
+        &mut self,
+        planned: &StoryMove,
+        purchase: &PlannedPurchase,
+        result: StepResult,
+    ) -> PlayStep {
         let local = self.books.local(planned.at);
         let person = purchase.person.and_then(|index| self.programme.people.get(index));
-        let reason = came.told.as_ref().and_then(Told::reason);
-        let decision = came.told.as_ref().and_then(Told::decision);
-        let step = Step {
-            at: Moment {
+        let reason = result.response.as_ref().and_then(StripeResponse::reason);
+        let decision = result.response.as_ref().and_then(StripeResponse::decision);
+        let step = PlayStep {
+            at: StoryTime {
                 unix: planned.at,
                 day: local.strftime("%A %-d %B").to_string(),
                 time: local.strftime("%H:%M").to_string(),
@@ -321,22 +358,22 @@ impl<'a> Player<'a> {
             story: planned.story,
             person: person.map_or(String::new(), |person| person.id.clone()),
             place: purchase.shop.name.to_owned(),
-            amount_minor: came.amount_minor,
+            amount_minor: result.amount_minor,
             currency: self.books.currency.clone(),
-            kind: came.kind,
-            answer: came.answer,
-            reason: reason.filter(|_| came.answer == Answer::NotPaid).map(str::to_owned),
+            kind: result.kind,
+            answer: result.answer,
+            reason: reason.filter(|_| result.answer == ResponseOutcome::NotPaid).map(str::to_owned),
             decision: decision.map(str::to_owned),
             reference: self
                 .played
                 .get(&planned.number)
-                .map_or(String::new(), |played| played.file.authorisation.id.clone()),
-            latency: came.latency,
-            expected_ok: came.broken.is_empty(),
-            note: if came.broken.is_empty() { came.note } else { came.broken.join("; ") },
+                .map_or(String::new(), |played| played.issuer_record.authorisation.id.clone()),
+            latency: result.latency,
+            expected_ok: result.broken.is_empty(),
+            note: if result.broken.is_empty() { result.note } else { result.broken.join("; ") },
         };
         self.report.add(&step);
-        for broken in came.broken {
+        for broken in result.broken {
             let what = format!(
                 "{} {} {}, {} at {} ({}): {broken}",
                 step.at.day,
@@ -346,7 +383,7 @@ impl<'a> Player<'a> {
                 step.place,
                 money(step.amount_minor, &step.currency)
             );
-            self.report.break_step(what);
+            self.report.fail_step(what);
         }
         step
     }

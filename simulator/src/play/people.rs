@@ -5,23 +5,23 @@ use std::{fmt, pin::Pin, time::Instant};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::{Came, Player};
+use super::{Player, StepResult};
 use crate::{
-    books::{About, Allowed},
-    client::Request,
+    books::{GrantedPermission, PermissionSubject},
+    client::ApiRequest,
     programme::Person,
-    report::{Answer, Kind},
-    stories::{Deed, Planned},
+    report::{MessageKind, ResponseOutcome},
+    stories::{PersonAction, PlannedPurchase},
 };
 
 /// A token of the gateway's, for the account of that name.
-pub type Token = Pin<Box<dyn Future<Output = anyhow::Result<String>> + Send>>;
+pub type TokenFuture = Pin<Box<dyn Future<Output = anyhow::Result<String>> + Send>>;
 
 /// Signs accounts in: with it, the play has stories in which people do something.
-pub struct SignIn(Box<dyn Fn(String) -> Token + Send + Sync>);
+pub struct SignIn(Box<dyn Fn(String) -> TokenFuture + Send + Sync>);
 
 impl SignIn {
-    pub fn new(sign_in: impl Fn(String) -> Token + Send + Sync + 'static) -> Self {
+    pub fn new(sign_in: impl Fn(String) -> TokenFuture + Send + Sync + 'static) -> Self {
         Self(Box::new(sign_in))
     }
 }
@@ -34,24 +34,24 @@ impl fmt::Debug for SignIn {
 
 /// What the gateway has named since a purchase was refused.
 #[derive(Debug, Default)]
-pub(super) struct Named {
+pub(super) struct GatewayReferences {
     pub(super) decision: Option<String>,
     ask: Option<String>,
     appeal: Option<String>,
 }
 
 /// One call as it is to go out.
-struct Call<'a> {
+struct PlannedRequest<'a> {
     who: Option<&'a str>,
     /// The address behind that of the person.
     rest: String,
     body: Value,
-    kind: Kind,
+    kind: MessageKind,
 }
 
-impl Deed {
+impl PersonAction {
     /// Whether an answer says that it was done.
-    fn is_said_by(self, answer: &Value) -> bool {
+    fn is_confirmed_by(self, answer: &Value) -> bool {
         let state = match self {
             Self::Wish => "sent",
             Self::Yes => "yes",
@@ -65,16 +65,17 @@ impl Deed {
 
 impl<'a> Player<'a> {
     /// Lets somebody do something; none when there is nothing to do it about.
-    pub(super) async fn does(
+    pub(super) async fn perform(
         &mut self,
         number: usize,
-        purchase: &Planned,
-        deed: Deed,
+        purchase: &PlannedPurchase,
+        action: PersonAction,
         at: i64,
-    ) -> anyhow::Result<Option<Came>> {
+    ) -> anyhow::Result<Option<StepResult>> {
         let Some(person) = purchase.person else { return Ok(None) };
         let Some(whose) = self.programme.people.get(person) else { return Ok(None) };
-        let Some(Call { who, rest, body, kind }) = self.call(number, whose, deed) else {
+        let Some(PlannedRequest { who, rest, body, kind }) = self.call(number, whose, action)
+        else {
             return Ok(None);
         };
         let who = who.with_context(|| format!("nobody signs in for {}", whose.id))?;
@@ -82,22 +83,22 @@ impl<'a> Player<'a> {
         let token = sign_in.0(who.to_owned()).await?;
         let (key, path) = (self.next_id("key"), format!("/v1/people/{}/{rest}", whose.id));
         let started = Instant::now();
-        let request = Request { token: &token, key: &key, path: &path, body: &body };
-        let (status, answer) = self.client.act(request).await?;
+        let request = ApiRequest { token: &token, key: &key, path: &path, body: &body };
+        let (status, answer) = self.client.post_as_account(request).await?;
         let latency = started.elapsed();
-        let is_done = (200..300).contains(&status) && deed.is_said_by(&answer);
+        let is_done = (200..300).contains(&status) && action.is_confirmed_by(&answer);
         let mut broken = Vec::new();
         if is_done {
-            self.remember(number, &answer);
-            self.book_deed(number, (person, purchase), deed, at);
+            self.keep_references(number, &answer);
+            self.record_action(number, (person, purchase), action, at);
         } else {
             broken.push(format!("{path} as {who} was answered {status}: {answer}"));
         }
-        Ok(Some(Came {
+        Ok(Some(StepResult {
             kind,
             amount_minor: self.asked_minor(number),
-            answer: if is_done { Answer::Stored } else { Answer::Unusable },
-            told: None,
+            answer: if is_done { ResponseOutcome::Stored } else { ResponseOutcome::Unusable },
+            response: None,
             latency,
             note: format!("by {who}"),
             broken,
@@ -105,70 +106,77 @@ impl<'a> Player<'a> {
     }
 
     /// What is to be called; none when what it is about was never there.
-    fn call(&self, number: usize, whose: &Person, deed: Deed) -> Option<Call<'a>> {
+    fn call(
+        &self,
+        number: usize,
+        whose: &Person,
+        action: PersonAction,
+    ) -> Option<PlannedRequest<'a>> {
         let (own, worker) = (self.programme.own_account(whose), self.programme.worker_of(whose));
-        let named = &self.played.get(&number)?.named;
-        let ask = || named.ask.as_deref();
-        let call = |who, rest: String, body, kind| Some(Call { who, rest, body, kind });
-        match deed {
-            Deed::Freeze => call(own, "freeze".to_owned(), json!({}), Kind::Frozen),
-            Deed::Unfreeze => call(own, "unfreeze".to_owned(), json!({}), Kind::Unfrozen),
-            Deed::Wish => {
-                let wish = json!({"purchase": named.decision.as_deref()?});
-                call(own, "asks".to_owned(), wish, Kind::AskedFor)
+        let references = &self.played.get(&number)?.references;
+        let ask = || references.ask.as_deref();
+        let call = |who, rest: String, body, kind| Some(PlannedRequest { who, rest, body, kind });
+        match action {
+            PersonAction::Freeze => call(own, "freeze".to_owned(), json!({}), MessageKind::Frozen),
+            PersonAction::Unfreeze => {
+                call(own, "unfreeze".to_owned(), json!({}), MessageKind::Unfrozen)
             }
-            Deed::Yes => {
+            PersonAction::Wish => {
+                let wish = json!({"purchase": references.decision.as_deref()?});
+                call(own, "asks".to_owned(), wish, MessageKind::AskedFor)
+            }
+            PersonAction::Yes => {
                 let yes = json!({"answer": "yes"});
-                call(worker, format!("asks/{}/answer", ask()?), yes, Kind::SaidYes)
+                call(worker, format!("asks/{}/answer", ask()?), yes, MessageKind::SaidYes)
             }
-            Deed::NotThisTime => {
+            PersonAction::NotThisTime => {
                 let no = json!({"answer": "not_this_time", "reason": "over_agreed_sum"});
-                call(worker, format!("asks/{}/answer", ask()?), no, Kind::SaidNo)
+                call(worker, format!("asks/{}/answer", ask()?), no, MessageKind::SaidNo)
             }
-            Deed::Appeal => {
+            PersonAction::Appeal => {
                 let about = json!({"about": format!("ask:{}", ask()?)});
-                call(own, "appeals".to_owned(), about, Kind::Appealed)
+                call(own, "appeals".to_owned(), about, MessageKind::Appealed)
             }
-            Deed::Change => {
-                let path = format!("appeals/{}/outcome", named.appeal.as_deref()?);
+            PersonAction::Change => {
+                let path = format!("appeals/{}/outcome", references.appeal.as_deref()?);
                 let found = json!({"outcome": "changed", "words": "It is a fair wish."});
-                call(self.programme.manager(), path, found, Kind::LookedAt)
+                call(self.programme.manager(), path, found, MessageKind::LookedAt)
             }
         }
     }
 
     /// Keeps what the gateway has named.
-    fn remember(&mut self, number: usize, answer: &Value) {
+    fn keep_references(&mut self, number: usize, answer: &Value) {
         let Some(played) = self.played.get_mut(&number) else { return };
-        let named = &mut played.named;
+        let references = &mut played.references;
         let text = |field: &str| answer.get(field)?.as_str().map(str::to_owned);
-        named.ask = text("ask").or_else(|| named.ask.take());
-        named.appeal = text("appeal").or_else(|| named.appeal.take());
+        references.ask = text("ask").or_else(|| references.ask.take());
+        references.appeal = text("appeal").or_else(|| references.appeal.take());
     }
 
     /// Writes into the books what was done.
-    fn book_deed(
+    fn record_action(
         &mut self,
         number: usize,
-        (person, purchase): (usize, &Planned),
-        deed: Deed,
+        (person, purchase): (usize, &PlannedPurchase),
+        action: PersonAction,
         at: i64,
     ) {
-        match deed {
-            Deed::Yes | Deed::Change => {
+        match action {
+            PersonAction::Yes | PersonAction::Change => {
                 let most_minor = self.asked_minor(number);
-                self.books.allow(Allowed {
+                self.books.allow(GrantedPermission {
                     person,
-                    about: About::Shop(purchase.shop),
+                    about: PermissionSubject::Shop(purchase.shop),
                     most_minor,
                     uses: 1,
                     from: at,
                     ends: i64::MAX,
                 });
             }
-            Deed::Freeze => self.books.freeze(person, true),
-            Deed::Unfreeze => self.books.freeze(person, false),
-            Deed::Wish | Deed::NotThisTime | Deed::Appeal => {}
+            PersonAction::Freeze => self.books.freeze(person, true),
+            PersonAction::Unfreeze => self.books.freeze(person, false),
+            PersonAction::Wish | PersonAction::NotThisTime | PersonAction::Appeal => {}
         }
     }
 

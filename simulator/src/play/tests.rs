@@ -10,8 +10,8 @@ use std::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::books::{Claim, Stands, When, Word};
-use crate::oracle::{Question, Verdict};
+use crate::books::{AuthorisationSnapshot, HoldStatus, Presentment, PurchaseTimes};
+use crate::oracle::{AuthorisationRequest, ExpectedDecision};
 
 const DEMO: &str = include_str!("../../../merchant-rules/demo.toml");
 
@@ -28,7 +28,7 @@ enum Fault {
 /// Books of its own, fed by the bodies alone.
 struct Gateway {
     fault: Fault,
-    plan: Plan,
+    plan: StoryPlan,
     books: Books,
     answers: BTreeMap<String, String>,
     seen: BTreeSet<String>,
@@ -60,7 +60,7 @@ impl Gateway {
         let planned = self.plan.purchases[number].clone();
         assert_eq!(object["merchant_data"]["category_code"], planned.shop.code);
         let asked = object["pending_request"]["amount"].as_i64().unwrap();
-        let question = Question {
+        let request = AuthorisationRequest {
             number,
             person: planned.person,
             card: planned.card.state,
@@ -71,21 +71,21 @@ impl Gateway {
             is_foreign: false,
             bought_at: object["created"].as_i64().unwrap(),
         };
-        let verdict = if self.fault == Fault::ApprovesAll {
-            Verdict::Approve
+        let expected = if self.fault == Fault::ApprovesAll {
+            ExpectedDecision::Approve
         } else {
-            self.books.judge(&question, at)
+            self.books.decide(&request, at)
         };
         let decision = format!("{id}-{}", self.books.purchases.len());
-        let (part, answer) = match verdict {
-            Verdict::Approve => {
+        let (part, answer) = match expected {
+            ExpectedDecision::Approve => {
                 (asked, json!({ "approved": true, "metadata": { "decision": decision } }))
             }
-            Verdict::Part(part) => (
+            ExpectedDecision::Part(part) => (
                 part,
                 json!({ "approved": true, "amount": part, "metadata": { "decision": decision } }),
             ),
-            Verdict::Decline(reasons) => (
+            ExpectedDecision::Decline(reasons) => (
                 0,
                 json!({ "approved": false, "metadata": {
                     "decision": decision, "reason": reasons.first(),
@@ -101,15 +101,15 @@ impl Gateway {
     fn learn(&mut self, event: &Value, at: i64) {
         let object = &event["data"]["object"];
         let created = event["created"].as_i64().unwrap();
-        let when = When::at_once(at);
+        let when = PurchaseTimes::at_once(at);
         if event["type"] == "issuing_transaction.created" {
             let amount = object["amount"].as_i64().unwrap();
             match number(&object["authorization"]) {
                 Some(number) if amount < 0 => {
-                    self.books.capture(number, self.whose(number), Claim::of(-amount), when);
+                    self.books.capture(number, self.whose(number), Presentment::of(-amount), when);
                 }
                 Some(number) if self.fault != Fault::LosesRefunds => {
-                    self.books.refund(number, self.whose(number), Claim::of(amount), when);
+                    self.books.refund(number, self.whose(number), Presentment::of(amount), when);
                 }
                 Some(_) => {}
                 None => {
@@ -117,9 +117,9 @@ impl Gateway {
                     let planned = self.plan.purchases.iter().find(|p| p.card.token == card);
                     let whose = (planned.unwrap().person.unwrap(), &crate::shops::BUS);
                     if amount > 0 {
-                        self.books.refund(901, whose, Claim::of(amount), when);
+                        self.books.refund(901, whose, Presentment::of(amount), when);
                     } else {
-                        self.books.capture(900, whose, Claim::of(-amount), when);
+                        self.books.capture(900, whose, Presentment::of(-amount), when);
                     }
                 }
             }
@@ -128,20 +128,27 @@ impl Gateway {
         let number = number(&object["id"]).unwrap();
         let Some(person) = self.plan.purchases[number].person else { return };
         let claims = object["transactions"].as_array().unwrap().iter();
-        let claimed: i64 = claims.map(|claim| -claim["amount"].as_i64().unwrap()).sum();
-        let stands = match object["status"].as_str().unwrap() {
-            "pending" => Stands::Open(object["amount"].as_i64().unwrap()),
-            "closed" if object["approved"] == true => Stands::Closed(claimed),
-            "closed" => Stands::Declined,
-            "reversed" => Stands::Reversed,
+        let claimed: i64 = claims.map(|presentment| -presentment["amount"].as_i64().unwrap()).sum();
+        let status = match object["status"].as_str().unwrap() {
+            "pending" => HoldStatus::Open(object["amount"].as_i64().unwrap()),
+            "closed" if object["approved"] == true => HoldStatus::Closed(claimed),
+            "closed" => HoldStatus::Declined,
+            "reversed" => HoldStatus::Reversed,
             other => panic!("no status {other}"),
         };
         let answers = object["request_history"].as_array().unwrap().len();
-        let listed = object["transactions"].as_array().unwrap().len();
+        let captures_listed = object["transactions"].as_array().unwrap().len();
         let is_update = event["type"] == "issuing_authorization.updated";
-        let word = Word { at: created, is_update, answers, listed, stands };
-        let when = When { heard: at, bought: object["created"].as_i64().unwrap() };
-        self.books.hear(number, (person, self.plan.purchases[number].shop), word, when);
+        let snapshot =
+            AuthorisationSnapshot { at: created, is_update, answers, captures_listed, status };
+        let when =
+            PurchaseTimes { received_at: at, bought_at: object["created"].as_i64().unwrap() };
+        self.books.apply_snapshot(
+            number,
+            (person, self.plan.purchases[number].shop),
+            snapshot,
+            when,
+        );
     }
 
     fn whose(&self, number: usize) -> (usize, &'static crate::shops::Shop) {
@@ -223,15 +230,15 @@ fn serve(mut stream: TcpStream, gateway: &Mutex<Gateway>) {
     }
 }
 
-async fn played(seed: u64, fault: Fault) -> (Outcome, Vec<Step>) {
-    played_by(Clock::Story(Box::new(|_| {})), seed, fault).await
+async fn played(seed: u64, fault: Fault) -> (PlayOutcome, Vec<PlayStep>) {
+    played_by(ClockMode::Story(Box::new(|_| {})), seed, fault).await
 }
 
-async fn played_by(clock: Clock, seed: u64, fault: Fault) -> (Outcome, Vec<Step>) {
+async fn played_by(clock: ClockMode, seed: u64, fault: Fault) -> (PlayOutcome, Vec<PlayStep>) {
     let programme = Programme::read(DEMO).unwrap();
     let gateway = Arc::new(Mutex::new(Gateway {
         fault,
-        plan: Plan::new(&programme, seed, Cast::Shops).unwrap(),
+        plan: StoryPlan::new(&programme, seed, Participants::Shops).unwrap(),
         books: Books::open(&programme).unwrap(),
         answers: BTreeMap::new(),
         seen: BTreeSet::new(),
@@ -247,7 +254,7 @@ async fn played_by(clock: Clock, seed: u64, fault: Fault) -> (Outcome, Vec<Step>
     });
     let (sender, mut receiver) = mpsc::channel(1000);
     let programme = DEMO.to_owned();
-    let what = Play { gateway: format!("http://{address}"), programme, seed, sign_in: None };
+    let what = PlayConfig { gateway: format!("http://{address}"), programme, seed, sign_in: None };
     let mut outcome = play(&what, clock, sender).await.unwrap();
     let balances = gateway.lock().unwrap().balances();
     outcome.compare_balances(&balances).unwrap();
@@ -259,7 +266,7 @@ async fn played_by(clock: Clock, seed: u64, fault: Fault) -> (Outcome, Vec<Step>
     (outcome, steps)
 }
 
-fn broken(outcome: &Outcome) -> String {
+fn broken(outcome: &PlayOutcome) -> String {
     outcome.report.broken.iter().map(|broken| broken.what.as_str()).collect::<Vec<_>>().join("\n")
 }
 
@@ -301,7 +308,10 @@ async fn every_story_makes_its_point_on_every_seed() {
             assert!(is_split, "seed {seed}: {name}\n{all}");
         }
         for name in ["an increment, captured late", "two parcels", "a tip on top"] {
-            assert!(story(name).iter().any(|s| s.kind == Kind::Captured), "seed {seed}: {name}");
+            assert!(
+                story(name).iter().any(|s| s.kind == MessageKind::Captured),
+                "seed {seed}: {name}"
+            );
         }
         assert!((50..=1_50).contains(&outcome.books.exposure_minor), "seed {seed}\n{all}");
         assert!((6_50..=9_50).contains(&outcome.books.suspense_minor), "seed {seed}\n{all}");
@@ -313,14 +323,15 @@ async fn every_story_makes_its_point_on_every_seed() {
 /// Everything then happens within one local day, and at whatever hour the test is run.
 #[tokio::test]
 async fn on_the_real_clock_the_expectations_are_still_right() {
-    let (outcome, steps) = played_by(Clock::Real, 1, Fault::None).await;
+    let (outcome, steps) = played_by(ClockMode::Real, 1, Fault::None).await;
     assert!(outcome.report.is_clean(), "{}", broken(&outcome));
-    assert!(steps.iter().any(|step| step.answer == Answer::Approved));
+    assert!(steps.iter().any(|step| step.answer == ResponseOutcome::Approved));
 }
 
 #[tokio::test]
 async fn the_same_seed_plays_the_same_steps_and_another_does_not() {
-    let words = |steps: &[Step]| steps.iter().map(|step| format!("{step:?}")).collect::<Vec<_>>();
+    let words =
+        |steps: &[PlayStep]| steps.iter().map(|step| format!("{step:?}")).collect::<Vec<_>>();
     let (_, one) = played(7, Fault::None).await;
     let (_, again) = played(7, Fault::None).await;
     let (_, other) = played(8, Fault::None).await;
@@ -353,13 +364,13 @@ async fn a_gateway_that_books_an_event_twice_or_never_has_wrong_balances() {
 
 #[tokio::test]
 async fn a_gateway_that_is_not_there_is_an_error() {
-    let what = Play {
+    let what = PlayConfig {
         gateway: "http://127.0.0.1:1".to_owned(),
         programme: DEMO.to_owned(),
         seed: 1,
         sign_in: None,
     };
     let (sender, _receiver) = mpsc::channel(1);
-    let error = play(&what, Clock::Story(Box::new(|_| {})), sender).await.unwrap_err();
+    let error = play(&what, ClockMode::Story(Box::new(|_| {})), sender).await.unwrap_err();
     assert!(format!("{error:#}").contains("cannot reach the gateway"), "{error:#}");
 }

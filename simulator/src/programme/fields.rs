@@ -3,7 +3,7 @@
 use toml::{Table, Value};
 
 /// A table by its place in the file, and the fields that are known there.
-const KNOWN: [(&str, &[&str]); 21] = [
+const KNOWN_FIELDS: [(&str, &[&str]); 21] = [
     (
         "",
         &[
@@ -54,8 +54,8 @@ const KNOWN: [(&str, &[&str]); 21] = [
     ("stream", &["id", "name", "funder", "never", "ends_on", "drains_first"]),
     ("shop", &["name", "kind", "prints", "never", "codes", "not_codes", "network_ids"]),
     ("start", &["term"]),
-    ("start.term", TERM),
-    ("start.term.limits", LIMIT),
+    ("start.term", TERM_FIELDS),
+    ("start.term.limits", LIMIT_FIELDS),
     (
         "person",
         &["id", "name", "worker", "phone", "state", "card", "pot", "agreement", "permission"],
@@ -65,43 +65,43 @@ const KNOWN: [(&str, &[&str]); 21] = [
     ("person.pot.release", &["at_once", "amount", "every", "from"]),
     ("person.pot.loads", &["id", "amount"]),
     ("person.agreement", &["agreed_on", "agreed_by", "how", "partial", "term"]),
-    ("person.agreement.term", TERM),
-    ("person.agreement.term.limits", LIMIT),
+    ("person.agreement.term", TERM_FIELDS),
+    ("person.agreement.term.limits", LIMIT_FIELDS),
     ("person.permission", &["id", "on", "up_to", "uses", "from", "ends"]),
 ];
-const TERM: &[&str] =
+const TERM_FIELDS: &[&str] =
     &["on", "hours", "answer", "limits", "decides", "own_block", "reason", "review_on"];
-const LIMIT: &[&str] = &["per", "amount", "count"];
+const LIMIT_FIELDS: &[&str] = &["per", "amount", "count"];
 /// What nothing that is paid depends on, whatever is in it.
-const OF_NO_MATTER: [&str; 2] = ["member", "duty"];
+const IRRELEVANT_TABLES: [&str; 2] = ["member", "duty"];
 /// What is read as a whole where it stands.
-const WHOLE: [&str; 3] = ["on", "hours", "own_block"];
+const OPAQUE_FIELDS: [&str; 3] = ["on", "hours", "own_block"];
 
 /// The amounts of a programme file, in major units as text.
-const AMOUNTS: [&str; 4] = ["amount", "allocated", "up_to", "at_once"];
+const AMOUNT_FIELDS: [&str; 4] = ["amount", "allocated", "up_to", "at_once"];
 
 /// Tells every field that is not known, once for each place.
-pub(super) fn unknown(file: &Table) -> Vec<String> {
-    let mut told = Vec::new();
-    look("", file, &mut told);
-    told.sort();
-    told.dedup();
-    told
+pub(super) fn unknown_fields(file: &Table) -> Vec<String> {
+    let mut notes = Vec::new();
+    collect_unknown("", file, &mut notes);
+    notes.sort();
+    notes.dedup();
+    notes
 }
 
-fn look(place: &str, table: &Table, told: &mut Vec<String>) {
-    let Some((_, known)) = KNOWN.iter().find(|(known, _)| *known == place) else { return };
+fn collect_unknown(place: &str, table: &Table, notes: &mut Vec<String>) {
+    let Some((_, known)) = KNOWN_FIELDS.iter().find(|(known, _)| *known == place) else { return };
     for (key, value) in table {
         let inner = if place.is_empty() { key.clone() } else { format!("{place}.{key}") };
         if !known.contains(&key.as_str()) {
             let what = "is a field that these books do not know: what it changes is not expected";
-            told.push(format!("{inner} {what}"));
-        } else if !OF_NO_MATTER.contains(&inner.as_str()) && !is_whole(&inner, key) {
+            notes.push(format!("{inner} {what}"));
+        } else if !IRRELEVANT_TABLES.contains(&inner.as_str()) && !is_opaque(&inner, key) {
             match value {
-                Value::Table(table) => look(&inner, table, told),
+                Value::Table(table) => collect_unknown(&inner, table, notes),
                 Value::Array(items) => {
                     let tables = items.iter().filter_map(Value::as_table);
-                    tables.for_each(|table| look(&inner, table, told));
+                    tables.for_each(|table| collect_unknown(&inner, table, notes));
                 }
                 Value::String(_)
                 | Value::Integer(_)
@@ -113,8 +113,8 @@ fn look(place: &str, table: &Table, told: &mut Vec<String>) {
     }
 }
 
-fn is_whole(place: &str, key: &str) -> bool {
-    place != "hours" && WHOLE.contains(&key)
+fn is_opaque(place: &str, key: &str) -> bool {
+    place != "hours" && OPAQUE_FIELDS.contains(&key)
 }
 
 /// Writes every amount in minor units of the currency `code`.
@@ -125,8 +125,10 @@ pub(super) fn in_minor_units(value: &mut Value, code: &str) -> anyhow::Result<()
     match value {
         Value::Table(table) => {
             for (key, value) in table.iter_mut() {
-                if let (true, Value::String(text)) = (AMOUNTS.contains(&key.as_str()), &*value) {
-                    let minor = crate::currency::read_major(text, code);
+                if let (true, Value::String(text)) =
+                    (AMOUNT_FIELDS.contains(&key.as_str()), &*value)
+                {
+                    let minor = crate::currency::parse_major(text, code);
                     let what = || anyhow::anyhow!("{key}: {text:?} is not an amount of {code}");
                     *value = Value::Integer(minor.ok_or_else(what)?);
                 } else {

@@ -13,7 +13,7 @@ use jiff::{
 use serde::{Deserialize, Deserializer, de};
 use toml::value::Datetime;
 
-use crate::{currency, identity};
+use crate::{currency, shop_identity};
 
 /// One programme as its file tells it.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ pub struct Programme {
     pub zone: TimeZone,
     /// ISO 4217, upper case.
     pub currency: String,
-    pub home: Home,
+    pub home: HomeCountries,
     /// How many hundredths of what is asked in another currency are kept aside besides.
     pub exchange_margin_percent: i64,
     /// Whether nothing is paid until the file says otherwise.
@@ -33,7 +33,7 @@ pub struct Programme {
     pub start: Vec<Term>,
     pub people: Vec<Person>,
     /// Shops of the programme's own, beside the table's.
-    pub(crate) shops: Vec<identity::Known>,
+    pub(crate) shops: Vec<shop_identity::KnownShop>,
     /// What of the file these books do not model, in words.
     pub notes: Vec<String>,
     pub(crate) members: Vec<Member>,
@@ -41,14 +41,14 @@ pub struct Programme {
 
 /// Where a purchase is not abroad.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Home {
+pub struct HomeCountries {
     /// ISO 3166 alpha-2, upper case: the programme's own first.
     pub countries: Vec<String>,
     /// Whether a shop counts as abroad whose country nobody told.
     pub is_unknown_abroad: bool,
 }
 
-impl Home {
+impl HomeCountries {
     /// The programme's own country.
     pub fn country(&self) -> &str {
         self.countries.first().map_or("", String::as_str)
@@ -69,7 +69,7 @@ impl Home {
 #[serde(rename_all = "snake_case")]
 enum UnknownCountry {
     #[default]
-    Home,
+    HomeCountries,
     Abroad,
 }
 
@@ -147,7 +147,7 @@ pub struct Card {
 
 impl Card {
     /// A card that the programme never gave out.
-    pub(crate) fn of_nobody() -> Self {
+    pub(crate) fn unissued() -> Self {
         Self {
             connection: String::new(),
             token: "ic_1SimNobodyKnows0001".to_owned(),
@@ -179,7 +179,7 @@ pub struct Pot {
     pub name: String,
     pub stream: String,
     #[serde(default)]
-    pub allocated: Minor,
+    pub allocated: MinorUnits,
     #[serde(default)]
     pub emergency: bool,
     pub only: Option<Vec<String>>,
@@ -192,9 +192,9 @@ pub struct Pot {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Release {
     #[serde(default)]
-    pub(crate) at_once: Minor,
-    pub(crate) amount: Minor,
-    pub(crate) every: Every,
+    pub(crate) at_once: MinorUnits,
+    pub(crate) amount: MinorUnits,
+    pub(crate) every: ReleaseInterval,
     /// The day on which the first stage begins.
     #[serde(deserialize_with = "date")]
     pub(crate) from: Date,
@@ -204,7 +204,7 @@ pub(crate) struct Release {
 /// or on the last day of a shorter month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Every {
+pub(crate) enum ReleaseInterval {
     Day,
     Week,
     Month,
@@ -215,7 +215,7 @@ pub(crate) enum Every {
 pub(crate) struct Permission {
     pub(crate) on: Scope,
     /// The most that one purchase may be.
-    pub(crate) up_to: Minor,
+    pub(crate) up_to: MinorUnits,
     pub(crate) uses: usize,
     #[serde(deserialize_with = "instant")]
     pub(crate) from: Timestamp,
@@ -225,7 +225,7 @@ pub(crate) struct Permission {
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Load {
-    pub amount: Minor,
+    pub amount: MinorUnits,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -239,7 +239,7 @@ pub struct Agreement {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Term {
     pub on: Scope,
-    pub answer: Option<Word>,
+    pub answer: Option<TermAnswer>,
     #[serde(default)]
     pub limits: Vec<Limit>,
     pub hours: Option<Hours>,
@@ -284,7 +284,7 @@ pub enum Narrow {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Word {
+pub enum TermAnswer {
     Yes,
     Ask,
     No,
@@ -292,14 +292,14 @@ pub enum Word {
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Limit {
-    pub per: Per,
-    pub amount: Option<Minor>,
+    pub per: LimitPeriod,
+    pub amount: Option<MinorUnits>,
     pub count: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Per {
+pub enum LimitPeriod {
     Purchase,
     Day,
     Week,
@@ -318,7 +318,7 @@ pub struct Hours {
 
 /// An amount in minor units of the programme's currency.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-pub struct Minor(pub i64);
+pub struct MinorUnits(pub i64);
 
 fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Date, D::Error> {
     let date = Datetime::deserialize(deserializer)?.to_string();
@@ -344,16 +344,16 @@ fn time_of_day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Er
 }
 
 #[derive(Deserialize)]
-struct File {
-    programme: Head,
+struct ProgrammeFile {
+    programme: ProgrammeHeader,
     #[serde(default)]
     connection: Vec<Connection>,
     #[serde(default)]
     stream: Vec<Stream>,
     #[serde(default)]
-    shop: Vec<identity::Known>,
+    shop: Vec<shop_identity::KnownShop>,
     #[serde(default)]
-    start: Start,
+    start: StartList,
     #[serde(default)]
     person: Vec<Person>,
     #[serde(default)]
@@ -361,7 +361,7 @@ struct File {
 }
 
 #[derive(Deserialize)]
-struct Head {
+struct ProgrammeHeader {
     id: String,
     time_zone: String,
     currency: String,
@@ -377,7 +377,7 @@ struct Head {
 }
 
 #[derive(Default, Deserialize)]
-struct Start {
+struct StartList {
     #[serde(default)]
     term: Vec<Term>,
 }
@@ -391,26 +391,26 @@ impl Programme {
         const WHAT: &str = "the programme file cannot be read";
 
         let mut table: toml::Table = text.parse().context(WHAT)?;
-        let notes = fields::unknown(&table);
-        let code = table.get("programme").and_then(|head| head.get("currency")?.as_str());
+        let notes = fields::unknown_fields(&table);
+        let code = table.get("programme").and_then(|header| header.get("currency")?.as_str());
         let code = code.unwrap_or_default().to_owned();
         for value in table.iter_mut().map(|(_, value)| value) {
             fields::in_minor_units(value, &code).context(WHAT)?;
         }
-        let file: File = table.try_into().context(WHAT)?;
-        let head = file.programme;
-        let zone = TimeZone::get(&head.time_zone)
-            .with_context(|| format!("unknown time zone {}", head.time_zone))?;
+        let file: ProgrammeFile = table.try_into().context(WHAT)?;
+        let header = file.programme;
+        let zone = TimeZone::get(&header.time_zone)
+            .with_context(|| format!("unknown time zone {}", header.time_zone))?;
         Ok(Self {
-            id: head.id,
+            id: header.id,
             zone,
-            currency: head.currency,
-            home: Home {
-                countries: std::iter::once(head.country).chain(head.home_countries).collect(),
-                is_unknown_abroad: head.unknown_country == UnknownCountry::Abroad,
+            currency: header.currency,
+            home: HomeCountries {
+                countries: std::iter::once(header.country).chain(header.home_countries).collect(),
+                is_unknown_abroad: header.unknown_country == UnknownCountry::Abroad,
             },
-            exchange_margin_percent: head.exchange_margin_percent,
-            is_paused: head.paused,
+            exchange_margin_percent: header.exchange_margin_percent,
+            is_paused: header.paused,
             connections: file.connection,
             streams: file.stream.into_iter().map(|stream| (stream.id.clone(), stream)).collect(),
             start: file.start.term,
@@ -427,7 +427,7 @@ impl Programme {
     /// When they cannot.
     pub(crate) fn check_prices(&self) -> anyhow::Result<()> {
         let is_fine = currency::decimals(&self.currency) <= 2;
-        if !is_fine || currency::at_stripe(1, &self.currency) != Some(1) {
+        if !is_fine || currency::to_stripe(1, &self.currency) != Some(1) {
             bail!("stories are priced in plain pence, and the programme uses {}", self.currency);
         }
         Ok(())
@@ -509,10 +509,10 @@ mod tests {
         let release = all.pot[0].release.as_ref().unwrap();
         assert_eq!(
             (release.amount, release.at_once, release.every),
-            (Minor(7_50), Minor(0), Every::Week)
+            (MinorUnits(7_50), MinorUnits(0), ReleaseInterval::Week)
         );
         let permission = &all.permission[0];
-        assert_eq!((permission.up_to, permission.uses), (Minor(20_00), 2));
+        assert_eq!((permission.up_to, permission.uses), (MinorUnits(20_00), 2));
         assert_eq!(permission.ends.to_string(), "2026-12-02T07:00:00Z");
     }
 
@@ -531,7 +531,7 @@ mod tests {
                     country = \"KW\"\n[[person]]\nid = \"a\"\nname = \"A\"\n[[person.pot]]\nid = \"b\"\n\
                     name = \"b\"\nstream = \"s\"\nallocated = \"1.234\"\n";
         let programme = Programme::read(text).unwrap();
-        assert_eq!(programme.people[0].pot[0].allocated, Minor(1234));
+        assert_eq!(programme.people[0].pot[0].allocated, MinorUnits(1234));
         assert!(programme.check_prices().is_err());
         let yen = text.replace("KWD", "JPY").replace("1.234", "1234");
         assert!(Programme::read(&yen).unwrap().check_prices().is_ok());

@@ -3,7 +3,7 @@
 use crate::currency;
 
 /// An amount without its sign and its currency, and the mark that must be its decimal mark.
-struct Digits {
+struct AmountDigits {
     /// Digits and marks: `1,234.56`.
     text: String,
     is_negative: bool,
@@ -28,8 +28,9 @@ impl DecimalMark {
 
     /// The mark that most of `texts` show; of equals the point.
     pub(super) fn of_column(texts: impl Iterator<Item: AsRef<str>>) -> Option<Self> {
-        let shown: Vec<_> =
-            texts.filter_map(|text| Self::shown_by(&Digits::of(text.as_ref())?.text)).collect();
+        let shown: Vec<_> = texts
+            .filter_map(|text| Self::shown_by(&AmountDigits::of(text.as_ref())?.text))
+            .collect();
         let points = shown.iter().filter(|mark| **mark == Self::Point).count();
         let (points, commas) = (points, shown.len() - points);
         (!shown.is_empty()).then_some(if commas > points { Self::Comma } else { Self::Point })
@@ -61,7 +62,7 @@ pub(super) fn read(
 ) -> Result<i64, &'static str> {
     const NONE: &str = "this is no amount: write it like 12.50";
 
-    let digits = Digits::of(text).ok_or(NONE)?;
+    let digits = AmountDigits::of(text).ok_or(NONE)?;
     if !is_unit(&digits.unit, code) {
         return Err(
             "this is not in the programme's currency, or is no amount: write it like 12.50",
@@ -85,7 +86,7 @@ pub(super) fn read(
     if !part.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(NONE);
     }
-    let minor = currency::scaled(&whole, part, code)
+    let minor = currency::to_minor(&whole, part, code)
         .ok_or("this is finer than the currency goes, or too much")?;
     Ok(if digits.is_negative { -minor } else { minor })
 }
@@ -109,9 +110,9 @@ fn ungrouped(text: &str) -> Option<String> {
     (are_digits && are_alike && are_three && is_begun).then(|| groups.concat())
 }
 
-impl Digits {
+impl AmountDigits {
     fn of(text: &str) -> Option<Self> {
-        let plain: String = text.chars().map(plainer).collect();
+        let plain: String = text.chars().map(normalise_character).collect();
         let plain = plain.trim();
         let in_brackets = plain.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
         let text = in_brackets.unwrap_or(plain);
@@ -132,7 +133,7 @@ impl Digits {
 }
 
 /// One character for the many that look the same.
-fn plainer(character: char) -> char {
+fn normalise_character(character: char) -> char {
     match character {
         '\u{2212}' | '\u{2012}' | '\u{2013}' | '\u{2010}' | '\u{2011}' => '-',
         '\u{2019}' | '\u{02bc}' => '\'',

@@ -1,7 +1,7 @@
 //! Separated rows, as RFC 4180 describes them, and as spreadsheets write them.
 
 /// One row, and the line on which it begins, counted from 1.
-pub(super) type Row = (usize, Vec<String>);
+pub(super) type CsvRow = (usize, Vec<String>);
 
 /// What may stand between two fields.
 const SEPARATORS: [char; 4] = [',', ';', '\t', '|'];
@@ -19,48 +19,48 @@ pub(super) fn separator(text: &str, columns: &[&str]) -> char {
 
 /// The rows of `text`. A quoted field may hold separators, line ends and doubled quotes; empty lines
 /// are passed over, and so is the line `sep=;` with which spreadsheets name the separator.
-pub(super) fn rows(text: &str, separator: char) -> Vec<Row> {
+pub(super) fn rows(text: &str, separator: char) -> Vec<CsvRow> {
     let mut rows = Vec::new();
-    let mut reader = Reader { line: 1, begun: 1, fields: Vec::new(), field: String::new() };
+    let mut parser = CsvParser { line: 1, begun: 1, fields: Vec::new(), field: String::new() };
     let mut is_quoted = false;
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
-        reader.line += usize::from(character == '\n');
+        parser.line += usize::from(character == '\n');
         match character {
             '"' if is_quoted && characters.peek() == Some(&'"') => {
                 characters.next();
-                reader.field.push('"');
+                parser.field.push('"');
             }
-            '"' if is_quoted || reader.field.is_empty() => is_quoted = !is_quoted,
-            _ if is_quoted => reader.field.push(character),
-            _ if character == separator => reader.end_field(),
+            '"' if is_quoted || parser.field.is_empty() => is_quoted = !is_quoted,
+            _ if is_quoted => parser.field.push(character),
+            _ if character == separator => parser.end_field(),
             '\r' if characters.peek() == Some(&'\n') => {}
-            '\n' => rows.extend(reader.end_row()),
-            _ => reader.field.push(character),
+            '\n' => rows.extend(parser.end_row()),
+            _ => parser.field.push(character),
         }
     }
-    rows.extend(reader.end_row());
-    let names_separator = |row: &Row| row.0 == 1 && row.1.concat().trim().len() <= 5;
+    rows.extend(parser.end_row());
+    let names_separator = |row: &CsvRow| row.0 == 1 && row.1.concat().trim().len() <= 5;
     if rows.first().is_some_and(|row| names_separator(row) && row.1.concat().starts_with("sep=")) {
         rows.remove(0);
     }
     rows
 }
 
-struct Reader {
+struct CsvParser {
     line: usize,
     begun: usize,
     fields: Vec<String>,
     field: String,
 }
 
-impl Reader {
+impl CsvParser {
     fn end_field(&mut self) {
         self.fields.push(std::mem::take(&mut self.field));
     }
 
     /// None for a row with nothing in it.
-    fn end_row(&mut self) -> Option<Row> {
+    fn end_row(&mut self) -> Option<CsvRow> {
         self.end_field();
         let fields = std::mem::take(&mut self.fields);
         let begun = std::mem::replace(&mut self.begun, self.line);
@@ -72,7 +72,7 @@ impl Reader {
 mod tests {
     use super::*;
 
-    fn wanted(rows: &[(usize, [&str; 2])]) -> Vec<Row> {
+    fn wanted(rows: &[(usize, [&str; 2])]) -> Vec<CsvRow> {
         rows.iter().map(|(line, fields)| (*line, fields.map(str::to_owned).to_vec())).collect()
     }
 

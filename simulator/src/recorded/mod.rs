@@ -18,18 +18,19 @@ use crate::{
     categories::Categories,
     currency,
     programme::{Card, Programme},
-    shops::{Shop, Till},
+    shops::{PurchaseChannel, Shop},
 };
 use amount::DecimalMark;
-use problem::Problem;
+use problem::RowProblem;
 use time::DateOrder;
 
 /// The columns that every row needs.
-const NEEDED: [&str; 7] = ["time", "card", "amount", "currency", "mcc", "merchant", "result"];
+const REQUIRED_COLUMNS: [&str; 7] =
+    ["time", "card", "amount", "currency", "mcc", "merchant", "result"];
 /// The columns that may stand beside them.
-const OPTIONAL: [&str; 3] = ["country", "online", "network_id"];
+const OPTIONAL_COLUMNS: [&str; 3] = ["country", "online", "network_id"];
 /// Stands for the columns of a row that is wrong as a whole.
-const ALL: &str = "(the whole row)";
+const WHOLE_ROW: &str = "(the whole row)";
 
 /// How the file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub enum Format {
 
 /// One row of the past.
 #[derive(Debug, Clone)]
-pub(crate) struct Recorded {
+pub(crate) struct RecordedPurchase {
     /// Where it stands in the file.
     pub(crate) line: usize,
     pub(crate) at: Timestamp,
@@ -52,12 +53,12 @@ pub(crate) struct Recorded {
     /// Never below nothing.
     pub(crate) amount_minor: i64,
     pub(crate) shop: &'static Shop,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: RecordedOutcome,
 }
 
 /// What came of it then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum RecordedOutcome {
     Approved,
     Declined,
     /// Money back, for the purchase of the row with that place in time; none when none fits.
@@ -66,9 +67,9 @@ pub(crate) enum Outcome {
 
 /// What was read.
 #[derive(Debug)]
-pub(crate) struct Past {
+pub(crate) struct RecordedPurchases {
     /// In order of time.
-    pub(crate) rows: Vec<Recorded>,
+    pub(crate) rows: Vec<RecordedPurchase>,
     pub(crate) skipped: usize,
     /// Why rows were left out, once for each kind.
     pub(crate) left_out: Vec<String>,
@@ -110,9 +111,9 @@ pub(crate) fn read(
     format: Format,
     programme: &Programme,
     skips_bad: bool,
-) -> anyhow::Result<Past> {
+) -> anyhow::Result<RecordedPurchases> {
     let all = fields(text.trim_start_matches('\u{feff}'), format)?;
-    let mut reader = Reader::new(programme, &all)?;
+    let mut reader = RowReader::new(programme, &all)?;
     let mut rows = Vec::new();
     let mut problems = Vec::new();
     let mut bad = 0;
@@ -131,7 +132,7 @@ pub(crate) fn read(
         }
         problems.extend(found);
     }
-    let left_out = problem::told(&problems);
+    let left_out = problem::summaries(&problems);
     if bad > 0 && !skips_bad {
         bail!(
             "{bad} of {} rows cannot be read; nothing was sent:\n  {}\nMend them, or leave them out \
@@ -154,19 +155,19 @@ pub(crate) fn read(
         notes.push(format!("{local} times say no zone: read in the programme's, {zone}"));
     }
     // Of what has the same time money comes back last.
-    rows.sort_by_key(|row| (row.at, matches!(row.outcome, Outcome::Refunded(_))));
+    rows.sort_by_key(|row| (row.at, matches!(row.outcome, RecordedOutcome::Refunded(_))));
     notes.extend(refunds::link(&mut rows));
-    Ok(Past { rows, skipped: bad, left_out, notes })
+    Ok(RecordedPurchases { rows, skipped: bad, left_out, notes })
 }
 
 type Fields = BTreeMap<String, String>;
-type Row = (usize, Result<Fields, Problem>);
+type NumberedRow = (usize, Result<Fields, RowProblem>);
 
 /// The fields of each row by the name of their column, with the row's line.
-fn fields(text: &str, format: Format) -> anyhow::Result<Vec<Row>> {
+fn fields(text: &str, format: Format) -> anyhow::Result<Vec<NumberedRow>> {
     match format {
         Format::Csv => {
-            let known = [NEEDED.as_slice(), &OPTIONAL].concat();
+            let known = [REQUIRED_COLUMNS.as_slice(), &OPTIONAL_COLUMNS].concat();
             let separator = csv::separator(text, &known);
             let mut rows = csv::rows(text, separator).into_iter();
             let heading = rows.next().map_or(Vec::new(), |(_, heading)| heading);
@@ -184,12 +185,12 @@ fn fields(text: &str, format: Format) -> anyhow::Result<Vec<Row>> {
 fn columns(heading: &[String]) -> anyhow::Result<Vec<String>> {
     let columns: Vec<_> = heading.iter().map(|name| folded(name)).collect();
     let count = |wanted: &str| columns.iter().filter(|name| *name == wanted).count();
-    let missing: Vec<_> = NEEDED.into_iter().filter(|name| count(name) == 0).collect();
+    let missing: Vec<_> = REQUIRED_COLUMNS.into_iter().filter(|name| count(name) == 0).collect();
     if !missing.is_empty() {
         let has = columns.join(", ");
         bail!("line 1: the heading has no column {}; it has {has}", missing.join(", "));
     }
-    let mut known = NEEDED.into_iter().chain(OPTIONAL);
+    let mut known = REQUIRED_COLUMNS.into_iter().chain(OPTIONAL_COLUMNS);
     if let Some(twice) = known.find(|name| count(name) > 1) {
         bail!("line 1: the heading has more than one column {twice}");
     }
@@ -201,21 +202,26 @@ fn folded(name: &str) -> String {
     name.trim().trim_start_matches('\u{feff}').to_lowercase().replace([' ', '-'], "_")
 }
 
-fn by_column(line: usize, columns: &[String], fields: Vec<String>) -> Result<Fields, Problem> {
+fn by_column(line: usize, columns: &[String], fields: Vec<String>) -> Result<Fields, RowProblem> {
     let beyond = fields.get(columns.len()..).unwrap_or_default();
     if beyond.iter().any(|field| !field.trim().is_empty()) {
         let what =
             "it has more fields than the heading: put quotes around text that holds separators";
-        return Err(Problem { line, column: ALL, what: what.to_owned(), text: String::new() });
+        return Err(RowProblem {
+            line,
+            column: WHOLE_ROW,
+            what: what.to_owned(),
+            text: String::new(),
+        });
     }
     Ok(columns.iter().cloned().zip(fields).collect())
 }
 
-fn object(line: usize, text: &str) -> Result<Fields, Problem> {
+fn object(line: usize, text: &str) -> Result<Fields, RowProblem> {
     let read: Result<BTreeMap<String, Value>, _> = serde_json::from_str(text);
-    let object = read.map_err(|_| Problem {
+    let object = read.map_err(|_| RowProblem {
         line,
-        column: ALL,
+        column: WHOLE_ROW,
         what: "this is no JSON object: write one a line".to_owned(),
         text: text.to_owned(),
     })?;
@@ -227,12 +233,12 @@ fn object(line: usize, text: &str) -> Result<Fields, Problem> {
     Ok(object.into_iter().map(|(name, value)| (folded(&name), text(value))).collect())
 }
 
-struct Reader<'a> {
+struct RowReader<'a> {
     programme: &'a Programme,
     categories: Categories,
     cards: BTreeMap<&'a str, (usize, &'a Card)>,
     /// Shops that were met.
-    shops: BTreeMap<Seen, &'static Shop>,
+    shops: BTreeMap<ShopAttributes, &'static Shop>,
     dates: Option<DateOrder>,
     decimals: Option<DecimalMark>,
     local_times: usize,
@@ -240,7 +246,7 @@ struct Reader<'a> {
 
 /// What tells one shop from another in a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Seen {
+struct ShopAttributes {
     code: String,
     name: String,
     country: String,
@@ -249,30 +255,30 @@ struct Seen {
 }
 
 /// One row, and what is wrong with it.
-struct Desk<'a> {
+struct RowContext<'a> {
     line: usize,
     fields: &'a Fields,
-    problems: &'a mut Vec<Problem>,
+    problems: &'a mut Vec<RowProblem>,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> RowContext<'a> {
     /// What stands in a column; none when nothing does.
     fn optional(&self, column: &str) -> Option<&'a str> {
         self.fields.get(column).map(|text| text.trim()).filter(|text| !text.is_empty())
     }
 
     /// What stands in a column that every row needs.
-    fn needed(&mut self, column: &'static str) -> Option<&'a str> {
+    fn required(&mut self, column: &'static str) -> Option<&'a str> {
         let text = self.optional(column);
         if text.is_none() {
-            self.complain(column, "it is empty, and every row needs it", "");
+            self.report_problem(column, "it is empty, and every row needs it", "");
         }
         text
     }
 
-    fn complain(&mut self, column: &'static str, what: impl Into<String>, text: &str) {
+    fn report_problem(&mut self, column: &'static str, what: impl Into<String>, text: &str) {
         let (line, text) = (self.line, text.to_owned());
-        self.problems.push(Problem { line, column, what: what.into(), text });
+        self.problems.push(RowProblem { line, column, what: what.into(), text });
     }
 
     /// What `read` makes of a column that every row needs.
@@ -281,13 +287,13 @@ impl<'a> Desk<'a> {
         column: &'static str,
         read: impl FnOnce(&str) -> Result<T, W>,
     ) -> Option<T> {
-        let text = self.needed(column)?;
-        read(text).map_err(|what| self.complain(column, what, text)).ok()
+        let text = self.required(column)?;
+        read(text).map_err(|what| self.report_problem(column, what, text)).ok()
     }
 }
 
-impl<'a> Reader<'a> {
-    fn new(programme: &'a Programme, rows: &[Row]) -> anyhow::Result<Self> {
+impl<'a> RowReader<'a> {
+    fn new(programme: &'a Programme, rows: &[NumberedRow]) -> anyhow::Result<Self> {
         let people = programme.people.iter().enumerate();
         let cards = people.flat_map(|(index, person)| {
             person.card.iter().map(move |card| (card.token.as_str(), (index, card)))
@@ -312,89 +318,94 @@ impl<'a> Reader<'a> {
         &mut self,
         line: usize,
         fields: &Fields,
-        problems: &mut Vec<Problem>,
-    ) -> Option<Recorded> {
-        let mut desk = Desk { line, fields, problems };
+        problems: &mut Vec<RowProblem>,
+    ) -> Option<RecordedPurchase> {
+        let mut row_context = RowContext { line, fields, problems };
         let programme = self.programme;
         let code = programme.currency.as_str();
-        let time = desk.read("time", |text| time::read(text, self.dates, &programme.zone));
-        let card = desk.read("card", |text| {
+        let time = row_context.read("time", |text| time::read(text, self.dates, &programme.zone));
+        let card = row_context.read("card", |text| {
             self.cards.get(text).copied().ok_or("this is nobody's card in the programme file")
         });
-        let amount = desk.read("amount", |text| {
+        let amount = row_context.read("amount", |text| {
             let amount = amount::read(text, code, self.decimals)?;
-            let is_sayable = currency::at_stripe(amount, code).is_some();
-            if is_sayable { Ok(amount) } else { Err("this is finer than the issuer can say") }
+            let is_representable = currency::to_stripe(amount, code).is_some();
+            if is_representable { Ok(amount) } else { Err("this is finer than the issuer can say") }
         });
-        desk.read("currency", |text| {
+        row_context.read("currency", |text| {
             let is_ours = amount::is_unit(text, code);
             if is_ours { Ok(()) } else { Err(format!("the cards are in {code}")) }
         });
-        let mcc = desk.read("mcc", mcc);
-        let merchant = desk.needed("merchant");
-        let country = match desk.optional("country").map(|text| (text, countries::code(text))) {
-            None => Some(programme.home.country()),
-            Some((text, None)) => {
-                desk.complain("country", "this is no country: write its code, as GB", text);
-                None
-            }
-            Some((_, code)) => code,
-        };
-        let online = match desk.optional("online").map(|text| (text, is_yes(text))) {
+        let mcc = row_context.read("mcc", mcc);
+        let merchant = row_context.required("merchant");
+        let country =
+            match row_context.optional("country").map(|text| (text, countries::code(text))) {
+                None => Some(programme.home.country()),
+                Some((text, None)) => {
+                    row_context.report_problem(
+                        "country",
+                        "this is no country: write its code, as GB",
+                        text,
+                    );
+                    None
+                }
+                Some((_, code)) => code,
+            };
+        let online = match row_context.optional("online").map(|text| (text, is_yes(text))) {
             None => Some(false),
             Some((text, None)) => {
-                desk.complain("online", "write yes or no", text);
+                row_context.report_problem("online", "write yes or no", text);
                 None
             }
             Some((_, is_online)) => is_online,
         };
-        let outcome = outcome(&mut desk, amount);
-        let seen = Seen {
+        let outcome = outcome(&mut row_context, amount);
+        let attributes = ShopAttributes {
             code: mcc?,
             name: merchant?.to_owned(),
             country: country?.to_owned(),
-            network_id: desk.optional("network_id").unwrap_or_default().to_owned(),
+            network_id: row_context.optional("network_id").unwrap_or_default().to_owned(),
             is_online: online?,
         };
         let ((person, card), time) = (card?, time?);
         self.local_times += usize::from(time.is_local);
-        Some(Recorded {
+        Some(RecordedPurchase {
             line,
             at: time.at,
             person,
             card: card.clone(),
             amount_minor: amount?.abs(),
-            shop: self.shop(seen),
+            shop: self.shop(attributes),
             outcome: outcome?,
         })
     }
 
     /// The shop, made when it is first met. It lives as long as the process: there are as many as the
     /// file names.
-    fn shop(&mut self, seen: Seen) -> &'static Shop {
-        if let Some(known) = self.shops.get(&seen) {
+    fn shop(&mut self, attributes: ShopAttributes) -> &'static Shop {
+        if let Some(known) = self.shops.get(&attributes) {
             return known;
         }
         let keep = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
-        let category = self.categories.of(&seen.code);
+        let category = self.categories.of(&attributes.code);
         let shop = Shop {
-            name: keep(&seen.name),
-            descriptor: keep(&seen.name),
-            code: keep(&seen.code),
+            name: keep(&attributes.name),
+            descriptor: keep(&attributes.name),
+            code: keep(&attributes.code),
             slug: "",
             category: keep(category),
-            also: Box::leak(self.categories.also(&seen.code).into_iter().map(keep).collect()),
+            also: Box::leak(self.categories.also(&attributes.code).into_iter().map(keep).collect()),
             city: "",
-            country: keep(&seen.country),
-            network_id: keep(&seen.network_id),
-            till: match (category, seen.is_online) {
-                ("cash", _) => Till::CashMachine,
-                (_, true) => Till::Online,
-                (_, false) => Till::Counter,
+            country: keep(&attributes.country),
+            network_id: keep(&attributes.network_id),
+            channel: match (category, attributes.is_online) {
+                ("cash", _) => PurchaseChannel::CashMachine,
+                (_, true) => PurchaseChannel::Online,
+                (_, false) => PurchaseChannel::Counter,
             },
         };
         let shop: &'static Shop = Box::leak(Box::new(shop));
-        self.shops.insert(seen, shop);
+        self.shops.insert(attributes, shop);
         shop
     }
 }
@@ -417,18 +428,18 @@ fn is_yes(text: &str) -> Option<bool> {
 }
 
 /// What came of the row. Below nothing it is money back, which nobody declines.
-fn outcome(desk: &mut Desk<'_>, amount: Option<i64>) -> Option<Outcome> {
+fn outcome(row_context: &mut RowContext<'_>, amount: Option<i64>) -> Option<RecordedOutcome> {
     let is_back = amount.is_some_and(|amount| amount < 0);
-    if is_back && desk.optional("result").is_none() {
-        return Some(Outcome::Refunded(None));
+    if is_back && row_context.optional("result").is_none() {
+        return Some(RecordedOutcome::Refunded(None));
     }
-    desk.read("result", |text| match text.to_lowercase().as_str() {
+    row_context.read("result", |text| match text.to_lowercase().as_str() {
         "refunded" | "refund" | "approved" | "authorised" | "authorized" if is_back => {
-            Ok(Outcome::Refunded(None))
+            Ok(RecordedOutcome::Refunded(None))
         }
-        "approved" | "authorised" | "authorized" => Ok(Outcome::Approved),
+        "approved" | "authorised" | "authorized" => Ok(RecordedOutcome::Approved),
         "declined" | "refused" if is_back => Err("money back is never declined: leave the row out"),
-        "declined" | "refused" => Ok(Outcome::Declined),
+        "declined" | "refused" => Ok(RecordedOutcome::Declined),
         _ => Err("write approved or declined"),
     })
 }

@@ -3,14 +3,14 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 /// The most stretches of lines that are listed for one kind.
-const STRETCHES_MOST: usize = 15;
+const MAX_LINE_RANGES: usize = 15;
 /// The most different texts that are shown for one kind.
-const SHOWN_MOST: usize = 3;
-const SHOWN_CHARS_MOST: usize = 40;
+const MAX_SHOWN_TEXTS: usize = 3;
+const MAX_SHOWN_CHARS: usize = 40;
 
 /// What is wrong with one field of one row, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Problem {
+pub(super) struct RowProblem {
     pub(super) line: usize,
     pub(super) column: &'static str,
     /// The same words for every row that has it.
@@ -20,9 +20,9 @@ pub(super) struct Problem {
 }
 
 /// One text for each column and kind, in the order in which the kinds were met.
-pub(super) fn told(problems: &[Problem]) -> Vec<String> {
+pub(super) fn summaries(problems: &[RowProblem]) -> Vec<String> {
     let mut order = Vec::new();
-    let mut kinds: BTreeMap<(&str, &str), Vec<&Problem>> = BTreeMap::new();
+    let mut kinds: BTreeMap<(&str, &str), Vec<&RowProblem>> = BTreeMap::new();
     for problem in problems {
         let kind = (problem.column, problem.what.as_str());
         if !kinds.contains_key(&kind) {
@@ -31,22 +31,22 @@ pub(super) fn told(problems: &[Problem]) -> Vec<String> {
         kinds.entry(kind).or_default().push(problem);
     }
     let kinds = order.into_iter().filter_map(|kind| Some((kind, kinds.get(&kind)?)));
-    kinds.map(|((column, what), problems)| one(column, what, problems)).collect()
+    kinds.map(|((column, what), problems)| summary(column, what, problems)).collect()
 }
 
-fn one(column: &str, what: &str, problems: &[&Problem]) -> String {
+fn summary(column: &str, what: &str, problems: &[&RowProblem]) -> String {
     let mut lines: Vec<_> = problems.iter().map(|problem| problem.line).collect();
     lines.sort_unstable();
     lines.dedup();
     let mut text = format!("column {column}: {what}");
     let mut shown: Vec<&str> = Vec::new();
     for problem in problems.iter().filter(|problem| !problem.text.is_empty()) {
-        if shown.len() < SHOWN_MOST && !shown.contains(&problem.text.as_str()) {
+        if shown.len() < MAX_SHOWN_TEXTS && !shown.contains(&problem.text.as_str()) {
             shown.push(&problem.text);
         }
     }
-    let shown: Vec<_> = shown.into_iter().map(|text| format!("{:?}", cut(text))).collect();
-    let _ = write!(text, "\n    {}: {}", count(lines.len()), stretches(&lines));
+    let shown: Vec<_> = shown.into_iter().map(|text| format!("{:?}", truncated(text))).collect();
+    let _ = write!(text, "\n    {}: {}", count(lines.len()), line_ranges(&lines));
     if !shown.is_empty() {
         let _ = write!(text, "; there: {}", shown.join(", "));
     }
@@ -57,21 +57,21 @@ fn count(rows: usize) -> String {
     if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") }
 }
 
-fn cut(text: &str) -> String {
-    let short: String = text.chars().take(SHOWN_CHARS_MOST).collect();
+fn truncated(text: &str) -> String {
+    let short: String = text.chars().take(MAX_SHOWN_CHARS).collect();
     if short.len() < text.len() { format!("{short}…") } else { short }
 }
 
 /// "line 3", "lines 3, 5-9 and 12", of many only the first.
-fn stretches(lines: &[usize]) -> String {
-    let mut stretches: Vec<(usize, usize)> = Vec::new();
+fn line_ranges(lines: &[usize]) -> String {
+    let mut line_ranges: Vec<(usize, usize)> = Vec::new();
     for line in lines {
-        match stretches.last_mut() {
+        match line_ranges.last_mut() {
             Some((_, last)) if *last + 1 == *line => *last = *line,
-            Some(_) | None => stretches.push((*line, *line)),
+            Some(_) | None => line_ranges.push((*line, *line)),
         }
     }
-    let listed = stretches.iter().take(STRETCHES_MOST);
+    let listed = line_ranges.iter().take(MAX_LINE_RANGES);
     let within: usize = listed.clone().map(|(first, last)| last - first + 1).sum();
     let named: Vec<_> = listed
         .map(
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn each_kind_is_told_once_with_its_rows() {
-        let problem = |line, column, what: &str, text: &str| Problem {
+        let problem = |line, column, what: &str, text: &str| RowProblem {
             line,
             column,
             what: what.to_owned(),
@@ -108,13 +108,13 @@ mod tests {
             "column amount: this is no amount\n    3 rows: lines 3-4, 7; there: \"ten\", \"x\"",
             "column mcc: this is no code\n    1 row: line 2; there: \"42\"",
         ];
-        assert_eq!(told(&problems), lines);
+        assert_eq!(summaries(&problems), lines);
         let many = (0..100).map(|line| problem(line * 2, "amount", "this is no amount", ""));
         problems.clear();
         problems.extend(many);
-        let told = told(&problems);
-        assert_eq!(told.len(), 1);
-        assert!(told[0].contains("100 rows: lines 0, 2, 4, "), "{}", told[0]);
-        assert!(told[0].ends_with("28 and 85 more"), "{}", told[0]);
+        let summaries = summaries(&problems);
+        assert_eq!(summaries.len(), 1);
+        assert!(summaries[0].contains("100 rows: lines 0, 2, 4, "), "{}", summaries[0]);
+        assert!(summaries[0].ends_with("28 and 85 more"), "{}", summaries[0]);
     }
 }

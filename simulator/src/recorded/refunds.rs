@@ -1,16 +1,16 @@
 //! Which purchase each refund of the past belongs to.
 
-use super::{Outcome, Recorded};
-use crate::report::counted;
+use super::{RecordedOutcome, RecordedPurchase};
+use crate::report::count_with_noun;
 
 /// Gives every refund the nearest purchase before it that fits: of the same person, at the same shop,
 /// and with that much still to be given back. Tells what was found.
-pub(super) fn link(rows: &mut [Recorded]) -> Option<String> {
+pub(super) fn link(rows: &mut [RecordedPurchase]) -> Option<String> {
     let mut rest: Vec<i64> = rows.iter().map(paid_minor).collect();
     let (mut linked, mut all) = (0, 0);
     for place in 0..rows.len() {
         let Some(refund) = rows.get(place) else { continue };
-        if !matches!(refund.outcome, Outcome::Refunded(_)) {
+        if !matches!(refund.outcome, RecordedOutcome::Refunded(_)) {
             continue;
         }
         all += 1;
@@ -26,11 +26,11 @@ pub(super) fn link(rows: &mut [Recorded]) -> Option<String> {
             linked += 1;
         }
         if let Some(refund) = rows.get_mut(place) {
-            refund.outcome = Outcome::Refunded(of);
+            refund.outcome = RecordedOutcome::Refunded(of);
         }
     }
     (all > 0).then(|| {
-        let refunds = counted(all, "refund");
+        let refunds = count_with_noun(all, "refund");
         format!(
             "{refunds}: {linked} of an earlier purchase at the same shop, {} of none",
             all - linked
@@ -38,9 +38,9 @@ pub(super) fn link(rows: &mut [Recorded]) -> Option<String> {
     })
 }
 
-fn paid_minor(row: &Recorded) -> i64 {
+fn paid_minor(row: &RecordedPurchase) -> i64 {
     match row.outcome {
-        Outcome::Approved => row.amount_minor,
-        Outcome::Declined | Outcome::Refunded(_) => 0,
+        RecordedOutcome::Approved => row.amount_minor,
+        RecordedOutcome::Declined | RecordedOutcome::Refunded(_) => 0,
     }
 }

@@ -13,7 +13,7 @@ fn table(rows: &[&str]) -> String {
     std::iter::once(heading).chain(rows).collect::<Vec<_>>().join("\n")
 }
 
-fn past(text: &str) -> Past {
+fn past(text: &str) -> RecordedPurchases {
     read(&text.replace("DEE", DEE), Format::Csv, &programme(), false).unwrap()
 }
 
@@ -32,7 +32,7 @@ fn rows_of_either_format_say_the_same() {
         let past = read(&text, format, &programme(), false).unwrap();
         let row = &past.rows[0];
         assert_eq!((row.amount_minor, row.shop.code, row.shop.category), (12_50, "0742", "pets"));
-        assert_eq!((row.shop.name, row.outcome), ("Vet, Bow", Outcome::Approved));
+        assert_eq!((row.shop.name, row.outcome), ("Vet, Bow", RecordedOutcome::Approved));
         assert_eq!(past.notes, [""; 0]);
     }
 }
@@ -62,8 +62,11 @@ fn a_spreadsheets_file_is_read_as_it_is() {
             (3, at("2026-12-04T09:00:00Z"), 10_00, "5411", "GB"),
         ]
     );
-    let tills: Vec<_> = past.rows.iter().map(|row| row.shop.till).collect();
-    assert_eq!(tills, [Till::Counter, Till::Counter, Till::Online]);
+    let tills: Vec<_> = past.rows.iter().map(|row| row.shop.channel).collect();
+    assert_eq!(
+        tills,
+        [PurchaseChannel::Counter, PurchaseChannel::Counter, PurchaseChannel::Online]
+    );
     assert_eq!(past.notes, ["3 times say no zone: read in the programme's, Europe/London"]);
 }
 
@@ -120,15 +123,19 @@ fn all_that_is_wrong_is_named_at_once_and_each_kind_once() {
 fn countries_and_ways_of_paying_are_checked() {
     let heading = "time,card,amount,currency,mcc,merchant,result,country,online";
     let row = |rest: &str| format!("{heading}\n{GOOD},{rest}");
-    for (rest, country, till) in [
-        ("gb,", "GB", Till::Counter),
-        ("UK,yes", "GB", Till::Online),
-        (" ireland ,No", "IE", Till::Counter),
-        (",TRUE", "GB", Till::Online),
-        ("JE,0", "JE", Till::Counter),
+    for (rest, country, channel) in [
+        ("gb,", "GB", PurchaseChannel::Counter),
+        ("UK,yes", "GB", PurchaseChannel::Online),
+        (" ireland ,No", "IE", PurchaseChannel::Counter),
+        (",TRUE", "GB", PurchaseChannel::Online),
+        ("JE,0", "JE", PurchaseChannel::Counter),
     ] {
         let past = past(&row(rest));
-        assert_eq!((past.rows[0].shop.country, past.rows[0].shop.till), (country, till), "{rest}");
+        assert_eq!(
+            (past.rows[0].shop.country, past.rows[0].shop.channel),
+            (country, channel),
+            "{rest}"
+        );
     }
     for (rest, wanted) in [
         ("Atlantis,", "column country: this is no country"),
@@ -171,10 +178,10 @@ fn money_back_belongs_to_the_nearest_purchase_that_fits() {
         .rows
         .iter()
         .filter_map(|row| match row.outcome {
-            Outcome::Refunded(of) => {
+            RecordedOutcome::Refunded(of) => {
                 Some((row.line, row.amount_minor, of.map(|of| past.rows[of].line)))
             }
-            Outcome::Approved | Outcome::Declined => None,
+            RecordedOutcome::Approved | RecordedOutcome::Declined => None,
         })
         .collect();
     assert_eq!(

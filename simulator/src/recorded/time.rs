@@ -44,7 +44,7 @@ impl DateOrder {
     }
 
     fn shown_by(text: &str) -> Option<Self> {
-        let [one, other, _] = Parts::of(text).numbers()?;
+        let [one, other, _] = DateTimeParts::of(text).numbers()?;
         match (one > 12, other > 12) {
             (true, false) => Some(Self::DayFirst),
             (false, true) => Some(Self::MonthFirst),
@@ -55,7 +55,7 @@ impl DateOrder {
 
 /// A time that was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Read {
+pub(super) struct ParsedTime {
     pub(super) at: Timestamp,
     /// Whether the text said nothing of a zone, so that it was read in the programme's.
     pub(super) is_local: bool,
@@ -69,19 +69,19 @@ pub(super) fn read(
     text: &str,
     order: Option<DateOrder>,
     zone: &TimeZone,
-) -> Result<Read, &'static str> {
+) -> Result<ParsedTime, &'static str> {
     const TWICE: &str =
         "that hour is there twice or never where clocks change: write it with its zone";
 
     if let Ok(at) = text.parse::<Timestamp>() {
-        return Ok(Read { at, is_local: false });
+        return Ok(ParsedTime { at, is_local: false });
     }
     let day_number = text.split(['.', ',']).next().unwrap_or_default();
     let is_number = text.chars().all(|c| c.is_ascii_digit() || c == '.' || c == ',');
     if is_number && (4..=5).contains(&day_number.len()) {
         return Err("this is a spreadsheet's number of a day: give its column a format of dates");
     }
-    let parts = Parts::of(text);
+    let parts = DateTimeParts::of(text);
     let date = parts.date(order)?;
     let time = parts.time()?;
     let is_utc = match parts.zone.as_deref() {
@@ -98,11 +98,11 @@ pub(super) fn read(
             zone.to_ambiguous_timestamp(local).unambiguous().ok()
         }
     };
-    at.map(|at| Read { at, is_local: !is_utc }).ok_or(TWICE)
+    at.map(|at| ParsedTime { at, is_local: !is_utc }).ok_or(TWICE)
 }
 
 /// A text taken apart, in small letters.
-struct Parts {
+struct DateTimeParts {
     /// The numbers and names of its date, and the marks between them.
     date: Vec<String>,
     time: Option<String>,
@@ -111,7 +111,7 @@ struct Parts {
     zone: Option<String>,
 }
 
-impl Parts {
+impl DateTimeParts {
     fn of(text: &str) -> Self {
         let text = text.trim().to_lowercase();
         // 2026-11-23t08:30: a letter between digits.

@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail};
 use jiff::civil::{Date, date};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
-pub(crate) use crate::issuers::file::Share;
+pub(crate) use crate::issuers::issuer_record::AmountShare;
 use crate::{
     programme::{Card, CardState, Programme},
     shops::Shop,
@@ -26,16 +26,16 @@ const DAY: i64 = 86_400;
 
 /// All moves of a play.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Plan {
+pub(crate) struct StoryPlan {
     /// In order of time.
-    pub(crate) moves: Vec<Move>,
+    pub(crate) moves: Vec<StoryMove>,
     /// By purchase number.
-    pub(crate) purchases: Vec<Planned>,
+    pub(crate) purchases: Vec<PlannedPurchase>,
 }
 
 /// One purchase, before anybody was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Planned {
+pub(crate) struct PlannedPurchase {
     /// Index into the programme's people; none for a card that nobody knows.
     pub(crate) person: Option<usize>,
     pub(crate) card: Card,
@@ -45,17 +45,17 @@ pub(crate) struct Planned {
 
 /// One message to the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Move {
+pub(crate) struct StoryMove {
     /// Unix seconds on the story's clock.
     pub(crate) at: i64,
     pub(crate) story: &'static str,
     /// The number of the purchase.
     pub(crate) number: usize,
-    pub(crate) act: Act,
+    pub(crate) act: StoryAction,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Act {
+pub(crate) enum StoryAction {
     /// May this be spent?
     Ask(i64),
     /// The same question with the same bytes, as if the answer had been lost.
@@ -68,25 +68,25 @@ pub(crate) enum Act {
     Lower(i64),
     /// The shop gives all of it back before claiming anything.
     Reverse,
-    Capture(Share),
+    Capture(AmountShare),
     /// Nothing more will be claimed.
     Close,
     /// As `Close`, but its message overtakes the message of the capture that caused it.
     CloseAhead,
     /// A claim that nobody was asked about.
     Force(i64),
-    Refund(Share),
+    Refund(AmountShare),
     /// Money back that names no purchase.
     RefundUnlinked(i64),
     /// The last event of this purchase, delivered once more.
     Repeat,
     /// Somebody does something about it.
-    Does(Deed),
+    PersonActs(PersonAction),
 }
 
 /// What people do about a purchase, or because of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Deed {
+pub(crate) enum PersonAction {
     /// The person asks for what was not paid.
     Wish,
     /// The worker says yes to it.
@@ -105,43 +105,47 @@ pub(crate) enum Deed {
 
 /// Who plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cast {
+pub(crate) enum Participants {
     /// Shops and the issuer.
     Shops,
     /// The people of the programme too, each with an account.
     WithPeople,
 }
 
-impl Plan {
+impl StoryPlan {
     /// Tells every story whose person is in the programme.
     ///
     /// # Errors
     /// When the programme has nobody whom a story is about.
-    pub(crate) fn new(programme: &Programme, seed: u64, cast: Cast) -> anyhow::Result<Self> {
-        Self::told(programme, seed, |script| {
-            dee::tell(script);
-            femi::tell(script);
-            ana::tell(script);
-            if !script.plan.moves.is_empty() {
-                strangers::tell(script);
+    pub(crate) fn new(
+        programme: &Programme,
+        seed: u64,
+        participants: Participants,
+    ) -> anyhow::Result<Self> {
+        Self::build(programme, seed, |builder| {
+            dee::add_stories(builder);
+            femi::add_stories(builder);
+            ana::add_stories(builder);
+            if !builder.plan.moves.is_empty() {
+                strangers::add_stories(builder);
             }
-            if cast == Cast::WithPeople {
-                people::tell(script);
+            if participants == Participants::WithPeople {
+                people::add_stories(builder);
             }
         })
     }
 
-    fn told(
+    fn build(
         programme: &Programme,
         seed: u64,
-        tell: impl FnOnce(&mut Script<'_>),
+        add_stories: impl FnOnce(&mut StoryBuilder<'_>),
     ) -> anyhow::Result<Self> {
         let midnight = STORY_DAY
             .to_zoned(programme.zone.clone())
             .context("the story day has no beginning in this time zone")?
             .timestamp()
             .as_second();
-        let mut script = Script {
+        let mut builder = StoryBuilder {
             programme,
             rng: StdRng::seed_from_u64(seed),
             midnight,
@@ -149,40 +153,40 @@ impl Plan {
             plan: Self { moves: Vec::new(), purchases: Vec::new() },
         };
         programme.check_prices()?;
-        tell(&mut script);
-        if script.plan.moves.is_empty() {
+        add_stories(&mut builder);
+        if builder.plan.moves.is_empty() {
             bail!("no story fits: the stories are about dee, femi and ana, with cards of Stripe's");
         }
-        let mut plan = script.plan;
+        let mut plan = builder.plan;
         plan.moves.sort_by_key(|planned| planned.at);
         Ok(plan)
     }
 }
 
 /// Writes a plan, story by story.
-struct Script<'a> {
+struct StoryBuilder<'a> {
     programme: &'a Programme,
     rng: StdRng,
     midnight: i64,
     story: &'static str,
-    plan: Plan,
+    plan: StoryPlan,
 }
 
 /// A card in somebody's hand.
 #[derive(Debug, Clone)]
-struct InHand {
+struct HeldCard {
     person: Option<usize>,
     card: Card,
 }
 
-impl Script<'_> {
+impl StoryBuilder<'_> {
     /// The person's card of that state, on a connection of this issuer.
-    fn card(&self, id: &str, state: CardState) -> Option<InHand> {
+    fn card(&self, id: &str, state: CardState) -> Option<HeldCard> {
         let index = self.programme.people.iter().position(|person| person.id == id)?;
         let card = self.programme.people.get(index)?.card.iter().find(|card| {
             card.state == state && self.programme.connection(&card.connection).is_some()
         })?;
-        Some(InHand { person: Some(index), card: card.clone() })
+        Some(HeldCard { person: Some(index), card: card.clone() })
     }
 
     fn index(&mut self, count: usize) -> usize {
@@ -195,7 +199,7 @@ impl Script<'_> {
     }
 
     /// An amount between the two, both included.
-    fn pence(&mut self, least: i64, most: i64) -> i64 {
+    fn random_between(&mut self, least: i64, most: i64) -> i64 {
         self.rng.random_range(least..=most)
     }
 
@@ -205,14 +209,14 @@ impl Script<'_> {
         self.midnight + days * DAY + hour * 3600 + minute * 60 + seconds
     }
 
-    fn push(&mut self, at: i64, number: usize, act: Act) {
-        self.plan.moves.push(Move { at, story: self.story, number, act });
+    fn push(&mut self, at: i64, number: usize, act: StoryAction) {
+        self.plan.moves.push(StoryMove { at, story: self.story, number, act });
     }
 
-    fn plan_purchase(&mut self, hand: &InHand, shop: &'static Shop) -> usize {
-        self.plan.purchases.push(Planned {
-            person: hand.person,
-            card: hand.card.clone(),
+    fn plan_purchase(&mut self, held_card: &HeldCard, shop: &'static Shop) -> usize {
+        self.plan.purchases.push(PlannedPurchase {
+            person: held_card.person,
+            card: held_card.card.clone(),
             shop,
             is_amount_controllable: false,
         });
@@ -220,23 +224,29 @@ impl Script<'_> {
     }
 
     /// Somebody pays: the question, and a moment later what the issuer made of the answer.
-    fn buy(&mut self, hand: &InHand, at: i64, shop: &'static Shop, amount_minor: i64) -> usize {
-        let number = self.plan_purchase(hand, shop);
-        self.push(at, number, Act::Ask(amount_minor));
-        let soon = self.rng.random_range(1..=3);
-        self.push(at + soon, number, Act::Confirm);
-        number
-    }
-
-    /// As [`Script::buy`], at a till that takes a smaller amount.
-    fn buy_in_part(
+    fn buy(
         &mut self,
-        hand: &InHand,
+        held_card: &HeldCard,
         at: i64,
         shop: &'static Shop,
         amount_minor: i64,
     ) -> usize {
-        let number = self.buy(hand, at, shop, amount_minor);
+        let number = self.plan_purchase(held_card, shop);
+        self.push(at, number, StoryAction::Ask(amount_minor));
+        let soon = self.rng.random_range(1..=3);
+        self.push(at + soon, number, StoryAction::Confirm);
+        number
+    }
+
+    /// As [`StoryBuilder::buy`], at a till that takes a smaller amount.
+    fn buy_in_part(
+        &mut self,
+        held_card: &HeldCard,
+        at: i64,
+        shop: &'static Shop,
+        amount_minor: i64,
+    ) -> usize {
+        let number = self.buy(held_card, at, shop, amount_minor);
         if let Some(planned) = self.plan.purchases.get_mut(number) {
             planned.is_amount_controllable = true;
         }
@@ -244,15 +254,15 @@ impl Script<'_> {
     }
 
     /// The shop claims its money, and says that this was all.
-    fn captured(&mut self, at: i64, number: usize, share: Share) {
-        self.push(at, number, Act::Capture(share));
-        self.push(at + 1, number, Act::Close);
+    fn captured(&mut self, at: i64, number: usize, share: AmountShare) {
+        self.push(at, number, StoryAction::Capture(share));
+        self.push(at + 1, number, StoryAction::Close);
     }
 
     /// In the batch of the night after.
     fn captured_overnight(&mut self, number: usize) {
         let at = self.at(1, 2, 0, 180);
-        self.captured(at, number, Share::All);
+        self.captured(at, number, AmountShare::All);
     }
 }
 
@@ -260,9 +270,9 @@ impl Script<'_> {
 mod tests {
     use super::*;
 
-    fn plan(seed: u64) -> Plan {
+    fn plan(seed: u64) -> StoryPlan {
         let text = include_str!("../../../merchant-rules/demo.toml");
-        Plan::new(&Programme::read(text).unwrap(), seed, Cast::WithPeople).unwrap()
+        StoryPlan::new(&Programme::read(text).unwrap(), seed, Participants::WithPeople).unwrap()
     }
 
     #[test]
@@ -273,9 +283,10 @@ mod tests {
     #[test]
     fn another_seed_tells_another_day() {
         let (one, other) = (plan(7), plan(8));
-        let order = |plan: &Plan| plan.moves.iter().map(|m| m.number).collect::<Vec<_>>();
-        let shops = |plan: &Plan| plan.purchases.iter().map(|p| p.shop.name).collect::<Vec<_>>();
-        let amounts = |plan: &Plan| plan.moves.iter().map(|m| m.act).collect::<Vec<_>>();
+        let order = |plan: &StoryPlan| plan.moves.iter().map(|m| m.number).collect::<Vec<_>>();
+        let shops =
+            |plan: &StoryPlan| plan.purchases.iter().map(|p| p.shop.name).collect::<Vec<_>>();
+        let amounts = |plan: &StoryPlan| plan.moves.iter().map(|m| m.act).collect::<Vec<_>>();
         assert_ne!(order(&one), order(&other), "stories interleave differently");
         assert_ne!(shops(&one), shops(&other));
         assert_ne!(amounts(&one), amounts(&other));
@@ -286,8 +297,10 @@ mod tests {
         for seed in 0..50 {
             let mut seen = std::collections::BTreeSet::new();
             for planned in plan(seed).moves {
-                let begins =
-                    matches!(planned.act, Act::Ask(_) | Act::Force(_) | Act::RefundUnlinked(_));
+                let begins = matches!(
+                    planned.act,
+                    StoryAction::Ask(_) | StoryAction::Force(_) | StoryAction::RefundUnlinked(_)
+                );
                 assert_eq!(seen.insert(planned.number), begins, "seed {seed}: {planned:?}");
             }
         }
@@ -297,6 +310,6 @@ mod tests {
     fn a_programme_without_the_people_of_the_stories_is_refused() {
         let text = include_str!("../../../merchant-rules/demo.toml")
             .replace("riverside-stripe\"\ntoken", "other\"\ntoken");
-        assert!(Plan::new(&Programme::read(&text).unwrap(), 1, Cast::Shops).is_err());
+        assert!(StoryPlan::new(&Programme::read(&text).unwrap(), 1, Participants::Shops).is_err());
     }
 }

@@ -1,13 +1,13 @@
 //! A card that the programme never gave out.
 
-use super::{InHand, Script};
+use super::{HeldCard, StoryBuilder};
 use crate::{programme::Card, shops};
 
-pub(super) fn tell(script: &mut Script<'_>) {
-    script.story = "a card nobody knows";
-    let known = script.plan.purchases.first();
+pub(super) fn add_stories(builder: &mut StoryBuilder<'_>) {
+    builder.story = "a card nobody knows";
+    let known = builder.plan.purchases.first();
     let Some(connection) = known.map(|planned| planned.card.connection.clone()) else { return };
-    let card = Card { connection, ..Card::of_nobody() };
-    let (at, amount) = (script.at(0, 9, 0, 600), script.pence(5_00, 40_00));
-    script.buy(&InHand { person: None, card }, at, &shops::GIFT_SHOP, amount);
+    let card = Card { connection, ..Card::unissued() };
+    let (at, amount) = (builder.at(0, 9, 0, 600), builder.random_between(5_00, 40_00));
+    builder.buy(&HeldCard { person: None, card }, at, &shops::GIFT_SHOP, amount);
 }

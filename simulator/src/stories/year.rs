@@ -1,6 +1,6 @@
 //! A year of everyday purchases: everybody buys everywhere, and nothing goes wrong on the way.
 
-use super::{Act, Plan, Script, Share};
+use super::{AmountShare, StoryAction, StoryBuilder, StoryPlan};
 use crate::{
     programme::{CardState, Programme},
     shops::{self, Shop},
@@ -8,7 +8,7 @@ use crate::{
 
 const DAYS: i64 = 365;
 /// How many purchases each person makes on a day: over two thousand of six people in the year.
-const A_DAY: usize = 1;
+const PURCHASES_PER_DAY: usize = 1;
 
 /// Where people buy.
 static SHOPS: [&[Shop]; 20] = [
@@ -34,25 +34,25 @@ static SHOPS: [&[Shop]; 20] = [
     std::slice::from_ref(&shops::DINER_ABROAD),
 ];
 
-impl Plan {
+impl StoryPlan {
     /// A year of everybody in the programme who has a card that works.
     ///
     /// # Errors
-    /// As [`Plan::new`].
+    /// As [`StoryPlan::new`].
     pub(crate) fn year(programme: &Programme, seed: u64) -> anyhow::Result<Self> {
-        Self::told(programme, seed, |script| {
-            script.story = "a year";
+        Self::build(programme, seed, |builder| {
+            builder.story = "a year";
             for person in &programme.people {
-                let Some(card) = script.card(&person.id, CardState::Active) else { continue };
+                let Some(card) = builder.card(&person.id, CardState::Active) else { continue };
                 for day in 0..DAYS {
-                    for _ in 0..A_DAY {
+                    for _ in 0..PURCHASES_PER_DAY {
                         let (at, amount) =
-                            (script.at(day, 6, 30, 17 * 60), script.pence(80, 14_00));
-                        let kind = script.pick_kind();
-                        let shop = script.pick(kind);
-                        let number = script.plan_purchase(&card, shop);
-                        script.push(at, number, Act::Ask(amount));
-                        script.push(at + 3600, number, Act::Capture(Share::All));
+                            (builder.at(day, 6, 30, 17 * 60), builder.random_between(80, 14_00));
+                        let kind = builder.pick_kind();
+                        let shop = builder.pick(kind);
+                        let number = builder.plan_purchase(&card, shop);
+                        builder.push(at, number, StoryAction::Ask(amount));
+                        builder.push(at + 3600, number, StoryAction::Capture(AmountShare::All));
                     }
                 }
             }
@@ -60,7 +60,7 @@ impl Plan {
     }
 }
 
-impl Script<'_> {
+impl StoryBuilder<'_> {
     fn pick_kind(&mut self) -> &'static [Shop] {
         let index = self.index(SHOPS.len());
         SHOPS.get(index).copied().unwrap_or(&shops::NEWSAGENTS)

@@ -1,8 +1,8 @@
 //! The lives of purchases: what tills, shops and the issuer do, one after another.
 
-use super::plan::{Act, Amount, Teller};
+use super::plan::{RequestAmount, ScriptBuilder, StormAction};
 use crate::{
-    issuers::{file::Share, stripe::Foreign},
+    issuers::{issuer_record::AmountShare, stripe::ForeignCurrency},
     programme::Card,
     shops::{self, Shop},
 };
@@ -13,58 +13,62 @@ pub(super) const STORIES: usize = 29;
 
 /// How many purchases a life took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Numbers {
+pub(super) enum PurchaseCount {
     One,
     Two,
 }
 
 /// Tells one life, or, where there is a second number, two that race.
-pub(super) fn tell(teller: &mut Teller<'_>, number: usize, has_second: bool) -> Numbers {
-    match teller.pence(0, 139) {
-        0..40 => plain(teller, number),
-        40..46 => claimed_below(teller, number),
-        46..52 => claimed_above(teller, number),
-        52..57 => two_parcels(teller, number),
-        57..62 => increments(teller, number),
-        62..66 => shrinking_order(teller, number),
-        66..72 => given_back(teller, number),
-        72..76 => up_again(teller, number),
-        76..80 => expired(teller, number),
-        80..83 => charged_unasked(teller, number),
-        83..89 => refunded(teller, number),
-        89..91 => refunded_before_the_claim(teller, number),
-        91..95 => cash(teller, number),
-        95..98 => fuel(teller, number),
-        98..101 => hotel(teller, number),
-        101..104 => foreign(teller, number),
-        104..106 => card_check(teller, number),
-        106..108 => refused_by_issuer(teller, number),
-        108..110 => nobodys_card(teller, number),
-        110..112 => charged_although_refused(teller, number),
-        112..116 => hasty(teller, number),
+pub(super) fn plan_life(
+    builder: &mut ScriptBuilder<'_>,
+    number: usize,
+    has_second: bool,
+) -> PurchaseCount {
+    match builder.random_between(0, 139) {
+        0..40 => plain(builder, number),
+        40..46 => claimed_below(builder, number),
+        46..52 => claimed_above(builder, number),
+        52..57 => two_parcels(builder, number),
+        57..62 => increments(builder, number),
+        62..66 => shrinking_order(builder, number),
+        66..72 => given_back(builder, number),
+        72..76 => up_again(builder, number),
+        76..80 => expired(builder, number),
+        80..83 => charged_unasked(builder, number),
+        83..89 => refunded(builder, number),
+        89..91 => refunded_before_the_claim(builder, number),
+        91..95 => cash(builder, number),
+        95..98 => fuel(builder, number),
+        98..101 => hotel(builder, number),
+        101..104 => foreign(builder, number),
+        104..106 => card_check(builder, number),
+        106..108 => refused_by_issuer(builder, number),
+        108..110 => nobodys_card(builder, number),
+        110..112 => charged_although_refused(builder, number),
+        112..116 => snapshots_in_one_second(builder, number),
         132..137 if has_second => {
-            tried_again(teller, number);
-            return Numbers::Two;
+            tried_again(builder, number);
+            return PurchaseCount::Two;
         }
-        116..119 => told_after_the_claim(teller, number),
-        119..122 => refunded_at_another_rate(teller, number),
-        122..125 => bought_and_brought_back(teller, number),
-        125..127 => cash_with_a_fee(teller, number),
+        116..119 => told_after_the_claim(builder, number),
+        119..122 => refunded_at_another_rate(builder, number),
+        122..125 => bought_and_brought_back(builder, number),
+        125..127 => cash_with_a_fee(builder, number),
         127..132 if has_second => {
-            misfit(teller, number);
-            return Numbers::Two;
+            mislinked_refund(builder, number);
+            return PurchaseCount::Two;
         }
         _ if has_second => {
-            race(teller, number);
-            return Numbers::Two;
+            race(builder, number);
+            return PurchaseCount::Two;
         }
-        _ => plain(teller, number),
+        _ => plain(builder, number),
     }
-    Numbers::One
+    PurchaseCount::One
 }
 
 /// Shops of every kind, the everyday ones more often.
-fn a_shop(teller: &mut Teller<'_>) -> &'static Shop {
+fn a_shop(builder: &mut ScriptBuilder<'_>) -> &'static Shop {
     let few: [&'static Shop; 13] = [
         &shops::NEXT_DOOR,
         &shops::OFF_LICENCE,
@@ -93,350 +97,361 @@ fn a_shop(teller: &mut Teller<'_>) -> &'static Shop {
         &shops::CHEMISTS,
         &shops::SHOE_SHOPS,
     ];
-    let group = if teller.chance(4) { None } else { teller.pick(&many) };
+    let group = if builder.one_in(4) { None } else { builder.pick(&many) };
     let shop = match group {
-        Some(group) => group.get(usize::try_from(teller.pence(0, 1)).unwrap_or(0)),
-        None => teller.pick(&few),
+        Some(group) => group.get(usize::try_from(builder.random_between(0, 1)).unwrap_or(0)),
+        None => builder.pick(&few),
     };
     shop.unwrap_or(&shops::BUS)
 }
 
 /// Somebody pays at a till: the question, and what the issuer made of the answer.
-fn buy(teller: &mut Teller<'_>, number: usize, story: &'static str) -> usize {
-    let shop = a_shop(teller);
-    let amount =
-        if teller.chance(12) { teller.pence(30_00, 90_00) } else { teller.pence(1, 18_00) };
-    buy_at(teller, number, story, shop, amount)
+fn buy(builder: &mut ScriptBuilder<'_>, number: usize, story: &'static str) -> usize {
+    let shop = a_shop(builder);
+    let amount = if builder.one_in(12) {
+        builder.random_between(30_00, 90_00)
+    } else {
+        builder.random_between(1, 18_00)
+    };
+    buy_at(builder, number, story, shop, amount)
 }
 
 fn buy_at(
-    teller: &mut Teller<'_>,
+    builder: &mut ScriptBuilder<'_>,
     number: usize,
     story: &'static str,
     shop: &'static Shop,
     amount: i64,
 ) -> usize {
-    let life = teller.life(number, story, shop);
-    teller.ask(life, Amount::Exactly(amount));
-    teller.say(life, Act::Confirm);
+    let life = builder.life(number, story, shop);
+    builder.push_request(life, RequestAmount::Exactly(amount));
+    builder.push_event(life, StormAction::Confirm);
     life
 }
 
-fn claimed(teller: &mut Teller<'_>, life: usize, share: Share) {
-    teller.wait(4);
-    teller.say(life, Act::Capture(share));
-    teller.say(life, Act::Close);
+fn claimed(builder: &mut ScriptBuilder<'_>, life: usize, share: AmountShare) {
+    builder.wait(4);
+    builder.push_event(life, StormAction::Capture(share));
+    builder.push_event(life, StormAction::Close);
 }
 
-fn plain(teller: &mut Teller<'_>, number: usize) {
-    let life = buy(teller, number, "plain");
-    claimed(teller, life, Share::All);
+fn plain(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let life = buy(builder, number, "plain");
+    claimed(builder, life, AmountShare::All);
 }
 
-fn claimed_below(teller: &mut Teller<'_>, number: usize) {
-    let life = buy(teller, number, "claimed below");
-    let less = teller.pence(1, 2_00);
-    claimed(teller, life, Share::Less(less));
+fn claimed_below(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let life = buy(builder, number, "claimed below");
+    let less = builder.random_between(1, 2_00);
+    claimed(builder, life, AmountShare::Less(less));
 }
 
-fn claimed_above(teller: &mut Teller<'_>, number: usize) {
-    let life = buy(teller, number, "claimed above");
-    let more = teller.pence(1, 6_00);
-    claimed(teller, life, Share::More(more));
+fn claimed_above(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let life = buy(builder, number, "claimed above");
+    let more = builder.random_between(1, 6_00);
+    claimed(builder, life, AmountShare::More(more));
 }
 
-fn two_parcels(teller: &mut Teller<'_>, number: usize) {
-    let life = buy(teller, number, "two parcels");
-    teller.wait(2);
-    teller.say(life, Act::Capture(Share::Half));
-    claimed(teller, life, Share::All);
+fn two_parcels(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let life = buy(builder, number, "two parcels");
+    builder.wait(2);
+    builder.push_event(life, StormAction::Capture(AmountShare::Half));
+    claimed(builder, life, AmountShare::All);
 }
 
-fn increments(teller: &mut Teller<'_>, number: usize) {
-    let life = buy(teller, number, "increments");
-    for _ in 0..teller.pence(1, 3) {
-        teller.wait(2);
-        let more = teller.pence(1, 6_00);
-        teller.ask(life, Amount::Exactly(more));
-        teller.say(life, Act::Confirm);
+fn increments(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let life = buy(builder, number, "increments");
+    for _ in 0..builder.random_between(1, 3) {
+        builder.wait(2);
+        let more = builder.random_between(1, 6_00);
+        builder.push_request(life, RequestAmount::Exactly(more));
+        builder.push_event(life, StormAction::Confirm);
     }
-    claimed(teller, life, Share::All);
+    claimed(builder, life, AmountShare::All);
 }
 
-fn shrinking_order(teller: &mut Teller<'_>, number: usize) {
-    let life = buy(teller, number, "a shrinking order");
-    teller.wait(2);
-    let less = teller.pence(1, 5_00);
-    teller.say(life, Act::Lower(less));
-    claimed(teller, life, Share::All);
+fn shrinking_order(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let life = buy(builder, number, "a shrinking order");
+    builder.wait(2);
+    let less = builder.random_between(1, 5_00);
+    builder.push_event(life, StormAction::Lower(less));
+    claimed(builder, life, AmountShare::All);
 }
 
-fn given_back(teller: &mut Teller<'_>, number: usize) {
-    let life = buy(teller, number, "given back");
-    teller.wait(3);
-    teller.say(life, Act::Reverse);
+fn given_back(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let life = buy(builder, number, "given back");
+    builder.wait(3);
+    builder.push_event(life, StormAction::Reverse);
 }
 
 /// A hold that goes to nothing, and is asked for or told of once more.
-fn up_again(teller: &mut Teller<'_>, number: usize) {
-    let life = buy(teller, number, "up again");
-    teller.wait(2);
-    teller.say(life, Act::Reverse);
-    teller.wait(3);
-    let amount = teller.pence(1, 9_00);
-    if teller.chance(2) {
-        teller.say(life, Act::Revive(amount));
+fn up_again(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let life = buy(builder, number, "up again");
+    builder.wait(2);
+    builder.push_event(life, StormAction::Reverse);
+    builder.wait(3);
+    let amount = builder.random_between(1, 9_00);
+    if builder.one_in(2) {
+        builder.push_event(life, StormAction::Revive(amount));
     } else {
-        teller.ask(life, Amount::Exactly(amount));
-        teller.say(life, Act::Confirm);
+        builder.push_request(life, RequestAmount::Exactly(amount));
+        builder.push_event(life, StormAction::Confirm);
     }
-    claimed(teller, life, Share::All);
+    claimed(builder, life, AmountShare::All);
 }
 
-fn expired(teller: &mut Teller<'_>, number: usize) {
-    let life = buy(teller, number, "expired, then claimed");
-    teller.wait(6);
-    teller.say(life, Act::Expire);
-    if !teller.chance(3) {
-        teller.wait(6);
-        teller.say(life, Act::Capture(Share::All));
+fn expired(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let life = buy(builder, number, "expired, then claimed");
+    builder.wait(6);
+    builder.push_event(life, StormAction::Expire);
+    if !builder.one_in(3) {
+        builder.wait(6);
+        builder.push_event(life, StormAction::Capture(AmountShare::All));
     }
 }
 
-fn charged_unasked(teller: &mut Teller<'_>, number: usize) {
-    let shop = a_shop(teller);
-    let life = teller.life(number, "charged unasked", shop);
-    let amount = teller.pence(1, 12_00);
-    teller.say(life, Act::ForceUnlinked(amount));
+fn charged_unasked(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let shop = a_shop(builder);
+    let life = builder.life(number, "charged unasked", shop);
+    let amount = builder.random_between(1, 12_00);
+    builder.push_event(life, StormAction::ForceUnlinked(amount));
 }
 
 /// Half, all, twice, too much, or naming no purchase.
-fn refunded(teller: &mut Teller<'_>, number: usize) {
-    let life = buy(teller, number, "refunded");
-    claimed(teller, life, Share::All);
-    teller.wait(5);
-    let refund = match teller.pence(0, 4) {
-        0 => Act::RefundUnlinked(teller.pence(1, 9_00)),
-        1 => Act::Refund(Share::More(teller.pence(1, 3_00))),
-        2 => Act::Refund(Share::All),
-        _ => Act::Refund(Share::Half),
+fn refunded(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let life = buy(builder, number, "refunded");
+    claimed(builder, life, AmountShare::All);
+    builder.wait(5);
+    let refund = match builder.random_between(0, 4) {
+        0 => StormAction::RefundUnlinked(builder.random_between(1, 9_00)),
+        1 => StormAction::Refund(AmountShare::More(builder.random_between(1, 3_00))),
+        2 => StormAction::Refund(AmountShare::All),
+        _ => StormAction::Refund(AmountShare::Half),
     };
-    teller.say(life, refund);
-    if teller.chance(2) {
-        teller.wait(3);
-        teller.say(life, Act::Refund(Share::Half));
+    builder.push_event(life, refund);
+    if builder.one_in(2) {
+        builder.wait(3);
+        builder.push_event(life, StormAction::Refund(AmountShare::Half));
     }
 }
 
 /// The claim is told so late that the refund overtakes it.
-fn refunded_before_the_claim(teller: &mut Teller<'_>, number: usize) {
-    let life = buy(teller, number, "refunded before the claim");
-    teller.say_late(life, Act::Capture(Share::All));
-    teller.say(life, Act::Refund(Share::All));
-    teller.say(life, Act::Close);
+fn refunded_before_the_claim(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let life = buy(builder, number, "refunded before the claim");
+    builder.push_late_event(life, StormAction::Capture(AmountShare::All));
+    builder.push_event(life, StormAction::Refund(AmountShare::All));
+    builder.push_event(life, StormAction::Close);
 }
 
-fn cash(teller: &mut Teller<'_>, number: usize) {
-    let notes = teller.pence(1, 6) * 5_00;
-    let life = buy_at(teller, number, "cash", &shops::CASH_MACHINE, notes);
-    claimed(teller, life, Share::All);
+fn cash(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let notes = builder.random_between(1, 6) * 5_00;
+    let life = buy_at(builder, number, "cash", &shops::CASH_MACHINE, notes);
+    claimed(builder, life, AmountShare::All);
 }
 
 /// A pound stands for a tank that nobody knows the price of.
-fn fuel(teller: &mut Teller<'_>, number: usize) {
+fn fuel(builder: &mut ScriptBuilder<'_>, number: usize) {
     let pump = &shops::PETROL_PUMP;
-    let life = buy_at(teller, number, "fuel", pump, 1_00);
-    let total = teller.pence(5_00, 40_00);
-    if teller.chance(2) {
-        teller.say(life, Act::Finalise(total));
-        claimed(teller, life, Share::All);
+    let life = buy_at(builder, number, "fuel", pump, 1_00);
+    let total = builder.random_between(5_00, 40_00);
+    if builder.one_in(2) {
+        builder.push_event(life, StormAction::Finalise(total));
+        claimed(builder, life, AmountShare::All);
     } else {
-        claimed(teller, life, Share::More(total));
+        claimed(builder, life, AmountShare::More(total));
     }
 }
 
 /// Nights are added, and the bill comes days later, after the hold has run out or not.
-fn hotel(teller: &mut Teller<'_>, number: usize) {
-    let night = teller.pence(8_00, 20_00);
-    let life = buy_at(teller, number, "hotel", &shops::HOTEL, night);
-    for _ in 0..teller.pence(0, 3) {
-        teller.wait(4);
-        teller.ask(life, Amount::Exactly(night));
-        teller.say(life, Act::Confirm);
+fn hotel(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let night = builder.random_between(8_00, 20_00);
+    let life = buy_at(builder, number, "hotel", &shops::HOTEL, night);
+    for _ in 0..builder.random_between(0, 3) {
+        builder.wait(4);
+        builder.push_request(life, RequestAmount::Exactly(night));
+        builder.push_event(life, StormAction::Confirm);
     }
-    teller.wait(8);
-    if teller.chance(2) {
-        teller.say(life, Act::Expire);
+    builder.wait(8);
+    if builder.one_in(2) {
+        builder.push_event(life, StormAction::Expire);
     }
-    claimed(teller, life, Share::All);
+    claimed(builder, life, AmountShare::All);
 }
 
 /// The rate of the day of the claim is another one.
-fn foreign(teller: &mut Teller<'_>, number: usize) {
-    let life = teller.life(number, "foreign", &shops::DINER_ABROAD);
-    if let Some(life) = teller.life_mut(life) {
-        life.priced_in = Some(Foreign { currency: "eur", per_hundred: 117 });
+fn foreign(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let life = builder.life(number, "foreign", &shops::DINER_ABROAD);
+    if let Some(life) = builder.life_mut(life) {
+        life.foreign_currency = Some(ForeignCurrency { currency: "eur", rate_percent: 117 });
     }
-    let amount = teller.pence(2_00, 15_00);
-    teller.ask(life, Amount::Exactly(amount));
-    teller.say(life, Act::Confirm);
-    if teller.chance(3) {
-        let more = teller.pence(1, 4_00);
-        teller.ask(life, Amount::Exactly(more));
-        teller.say(life, Act::Confirm);
+    let amount = builder.random_between(2_00, 15_00);
+    builder.push_request(life, RequestAmount::Exactly(amount));
+    builder.push_event(life, StormAction::Confirm);
+    if builder.one_in(3) {
+        let more = builder.random_between(1, 4_00);
+        builder.push_request(life, RequestAmount::Exactly(more));
+        builder.push_event(life, StormAction::Confirm);
     }
-    let difference = teller.pence(1, 60);
-    let share = if teller.chance(2) { Share::More(difference) } else { Share::Less(difference) };
-    claimed(teller, life, share);
+    let difference = builder.random_between(1, 60);
+    let share = if builder.one_in(2) {
+        AmountShare::More(difference)
+    } else {
+        AmountShare::Less(difference)
+    };
+    claimed(builder, life, share);
 }
 
-fn card_check(teller: &mut Teller<'_>, number: usize) {
-    let life = teller.life(number, "card check", &shops::STREAMING);
-    teller.ask(life, Amount::Exactly(0));
-    teller.say(life, Act::Confirm);
+fn card_check(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let life = builder.life(number, "card check", &shops::STREAMING);
+    builder.push_request(life, RequestAmount::Exactly(0));
+    builder.push_event(life, StormAction::Confirm);
 }
 
-fn refused_by_issuer(teller: &mut Teller<'_>, number: usize) {
-    let shop = a_shop(teller);
-    let life = teller.life(number, "refused by the issuer", shop);
-    let amount = teller.pence(1, 20_00);
-    teller.say(life, Act::Refuse(amount));
+fn refused_by_issuer(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let shop = a_shop(builder);
+    let life = builder.life(number, "refused by the issuer", shop);
+    let amount = builder.random_between(1, 20_00);
+    builder.push_event(life, StormAction::Refuse(amount));
 }
 
-fn nobodys_card(teller: &mut Teller<'_>, number: usize) {
-    let shop = a_shop(teller);
-    let life = teller.life(number, "nobody's card", shop);
-    if let Some(life) = teller.life_mut(life) {
-        life.card = Card { connection: life.card.connection.clone(), ..Card::of_nobody() };
+fn nobodys_card(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let shop = a_shop(builder);
+    let life = builder.life(number, "nobody's card", shop);
+    if let Some(life) = builder.life_mut(life) {
+        life.card = Card { connection: life.card.connection.clone(), ..Card::unissued() };
         // What the issuer approves for nobody would be nobody's money.
         life.approves_without_us = false;
     }
-    let amount = teller.pence(1, 20_00);
-    teller.ask(life, Amount::Exactly(amount));
-    teller.say(life, Act::Confirm);
+    let amount = builder.random_between(1, 20_00);
+    builder.push_request(life, RequestAmount::Exactly(amount));
+    builder.push_event(life, StormAction::Confirm);
 }
 
 /// Asked, and then claimed whatever the answer was.
-fn charged_although_refused(teller: &mut Teller<'_>, number: usize) {
-    let life = buy_at(teller, number, "charged although refused", &shops::BETTING_SHOP, 7_00);
-    teller.wait(3);
-    let amount = teller.pence(1, 7_00);
-    teller.say(life, Act::Force(amount));
+fn charged_although_refused(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let life = buy_at(builder, number, "charged although refused", &shops::BETTING_SHOP, 7_00);
+    builder.wait(3);
+    let amount = builder.random_between(1, 7_00);
+    builder.push_event(life, StormAction::Force(amount));
 }
 
 /// Two questions at once, with money for one.
-fn race(teller: &mut Teller<'_>, number: usize) {
+fn race(builder: &mut ScriptBuilder<'_>, number: usize) {
     let shop = &shops::BUS;
-    let one = teller.life(number, "race", shop);
-    let other = teller.life(number + 1, "race", shop);
-    teller.race(one, other, Amount::MostOfAll);
+    let one = builder.life(number, "race", shop);
+    let other = builder.life(number + 1, "race", shop);
+    builder.race(one, other, RequestAmount::MostOfBalance);
     for life in [one, other] {
-        teller.say_plainly(life, Act::Confirm);
-        teller.say_plainly(life, Act::Reverse);
+        builder.push_plain_event(life, StormAction::Confirm);
+        builder.push_plain_event(life, StormAction::Reverse);
     }
 }
 
 /// Snapshots of one second, told in any order.
-fn hasty(teller: &mut Teller<'_>, number: usize) {
-    let shop = a_shop(teller);
-    let life = teller.life(number, "many snapshots in one second", shop);
-    if let Some(life) = teller.life_mut(life) {
-        life.is_hasty = true;
+fn snapshots_in_one_second(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let shop = a_shop(builder);
+    let life = builder.life(number, "many snapshots in one second", shop);
+    if let Some(life) = builder.life_mut(life) {
+        life.reuses_timestamps = true;
     }
-    let amount = teller.pence(5_00, 15_00);
-    teller.ask(life, Amount::Exactly(amount));
-    teller.say_late(life, Act::Confirm);
-    let less = teller.pence(1, 3_00);
-    teller.say(life, Act::Lower(less));
-    if teller.chance(2) {
-        let more = teller.pence(1, 2_00);
-        teller.ask(life, Amount::Exactly(more));
-        teller.say(life, Act::Confirm);
+    let amount = builder.random_between(5_00, 15_00);
+    builder.push_request(life, RequestAmount::Exactly(amount));
+    builder.push_late_event(life, StormAction::Confirm);
+    let less = builder.random_between(1, 3_00);
+    builder.push_event(life, StormAction::Lower(less));
+    if builder.one_in(2) {
+        let more = builder.random_between(1, 2_00);
+        builder.push_request(life, RequestAmount::Exactly(more));
+        builder.push_event(life, StormAction::Confirm);
     }
-    if teller.chance(3) {
-        teller.say(life, Act::Reverse);
+    if builder.one_in(3) {
+        builder.push_event(life, StormAction::Reverse);
     } else {
-        teller.say(life, Act::Capture(Share::All));
-        teller.say(life, Act::Close);
+        builder.push_event(life, StormAction::Capture(AmountShare::All));
+        builder.push_event(life, StormAction::Close);
     }
 }
 
 /// The issuer approves by itself, and its word comes after the claim.
-fn told_after_the_claim(teller: &mut Teller<'_>, number: usize) {
-    let shop = a_shop(teller);
-    let life = teller.life(number, "told after the claim", shop);
-    let amount = teller.pence(1, 15_00);
-    teller.say_plainly(life, Act::StandIn(amount));
-    teller.say_late(life, Act::Confirm);
-    teller.wait(2);
-    teller.say(life, Act::Capture(Share::All));
-    teller.say(life, Act::Close);
+fn told_after_the_claim(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let shop = a_shop(builder);
+    let life = builder.life(number, "told after the claim", shop);
+    let amount = builder.random_between(1, 15_00);
+    builder.push_plain_event(life, StormAction::StandIn(amount));
+    builder.push_late_event(life, StormAction::Confirm);
+    builder.wait(2);
+    builder.push_event(life, StormAction::Capture(AmountShare::All));
+    builder.push_event(life, StormAction::Close);
 }
 
 /// All comes back in the shop's own currency, which is worth more by then, or less.
-fn refunded_at_another_rate(teller: &mut Teller<'_>, number: usize) {
-    let life = teller.life(number, "refunded at another rate", &shops::DINER_ABROAD);
-    if let Some(life) = teller.life_mut(life) {
-        life.priced_in = Some(Foreign { currency: "eur", per_hundred: 117 });
+fn refunded_at_another_rate(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let life = builder.life(number, "refunded at another rate", &shops::DINER_ABROAD);
+    if let Some(life) = builder.life_mut(life) {
+        life.foreign_currency = Some(ForeignCurrency { currency: "eur", rate_percent: 117 });
     }
-    let amount = teller.pence(4_00, 15_00);
-    teller.ask(life, Amount::Exactly(amount));
-    teller.say(life, Act::Confirm);
-    claimed(teller, life, Share::All);
-    teller.wait(3);
-    let more = teller.pence(-1_00, 1_50);
-    teller.say(life, Act::RefundAtAnotherRate(more));
+    let amount = builder.random_between(4_00, 15_00);
+    builder.push_request(life, RequestAmount::Exactly(amount));
+    builder.push_event(life, StormAction::Confirm);
+    claimed(builder, life, AmountShare::All);
+    builder.wait(3);
+    let more = builder.random_between(-1_00, 1_50);
+    builder.push_event(life, StormAction::RefundAtAnotherRate(more));
 }
 
 /// What comes back within the day can be spent again that day, and what comes back later cannot.
-fn bought_and_brought_back(teller: &mut Teller<'_>, number: usize) {
-    let shop = teller.pick(&[&shops::SUPERMARKETS[0], &shops::NEWSAGENTS[0], &shops::CAFES[0]]);
-    let amount = teller.pence(6_00, 20_00);
+fn bought_and_brought_back(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let shop = builder.pick(&[&shops::SUPERMARKETS[0], &shops::NEWSAGENTS[0], &shops::CAFES[0]]);
+    let amount = builder.random_between(6_00, 20_00);
     let shop = shop.unwrap_or(&shops::SUPERMARKETS[0]);
-    let life = buy_at(teller, number, "bought and brought back", shop, amount);
-    teller.say(life, Act::Capture(Share::All));
-    teller.say(life, Act::Close);
-    teller.wait(1);
-    let share = if teller.chance(2) { Share::All } else { Share::Half };
-    teller.say(life, Act::Refund(share));
+    let life = buy_at(builder, number, "bought and brought back", shop, amount);
+    builder.push_event(life, StormAction::Capture(AmountShare::All));
+    builder.push_event(life, StormAction::Close);
+    builder.wait(1);
+    let share = if builder.one_in(2) { AmountShare::All } else { AmountShare::Half };
+    builder.push_event(life, StormAction::Refund(share));
 }
 
 /// The shop tries twice, and takes one of them or none.
-fn tried_again(teller: &mut Teller<'_>, number: usize) {
-    let shop = teller.pick(&[&shops::DIY_SHOPS[0], &shops::DIY_SHOPS[1], &shops::DINER_ABROAD]);
+fn tried_again(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let shop = builder.pick(&[&shops::DIY_SHOPS[0], &shops::DIY_SHOPS[1], &shops::DINER_ABROAD]);
     let shop = shop.unwrap_or(&shops::DIY_SHOPS[0]);
     let mut tries = Vec::new();
     for number in [number, number + 1] {
-        let amount = teller.pence(3_00, 14_00);
-        tries.push(buy_at(teller, number, "tried twice", shop, amount));
-        teller.wait(1);
+        let amount = builder.random_between(3_00, 14_00);
+        tries.push(buy_at(builder, number, "tried twice", shop, amount));
+        builder.wait(1);
     }
     for life in tries {
-        teller.wait(2);
-        let act = if teller.chance(2) { Act::Reverse } else { Act::Capture(Share::All) };
-        teller.say(life, act);
+        builder.wait(2);
+        let act = if builder.one_in(2) {
+            StormAction::Reverse
+        } else {
+            StormAction::Capture(AmountShare::All)
+        };
+        builder.push_event(life, act);
     }
 }
 
 /// The machine's fee is no cash.
-fn cash_with_a_fee(teller: &mut Teller<'_>, number: usize) {
-    let fee = teller.pence(1, 3) * 50;
-    let notes = teller.pence(1, 5) * 5_00;
-    let life = teller.life(number, "cash with a fee", &shops::CASH_MACHINE);
-    if let Some(life) = teller.life_mut(life) {
+fn cash_with_a_fee(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let fee = builder.random_between(1, 3) * 50;
+    let notes = builder.random_between(1, 5) * 5_00;
+    let life = builder.life(number, "cash with a fee", &shops::CASH_MACHINE);
+    if let Some(life) = builder.life_mut(life) {
         life.fee_minor = fee;
     }
-    teller.ask(life, Amount::Exactly(notes + fee));
-    teller.say(life, Act::Confirm);
-    claimed(teller, life, Share::All);
+    builder.push_request(life, RequestAmount::Exactly(notes + fee));
+    builder.push_event(life, StormAction::Confirm);
+    claimed(builder, life, AmountShare::All);
 }
 
 /// The issuer takes money back for one purchase for money back for another.
-fn misfit(teller: &mut Teller<'_>, number: usize) {
-    let named = buy(teller, number, "named by another's refund");
-    claimed(teller, named, Share::All);
-    let life = buy(teller, number + 1, "refunded as another");
-    claimed(teller, life, Share::All);
-    teller.wait(2);
-    teller.say(life, Act::RefundMisfit(named));
+fn mislinked_refund(builder: &mut ScriptBuilder<'_>, number: usize) {
+    let named = buy(builder, number, "named by another's refund");
+    claimed(builder, named, AmountShare::All);
+    let life = buy(builder, number + 1, "refunded as another");
+    claimed(builder, life, AmountShare::All);
+    builder.wait(2);
+    builder.push_event(life, StormAction::RefundMislinked(named));
 }

@@ -3,14 +3,14 @@
 //!
 //! 1. `plan`, `lives`: who buys what and what happens to it, made from the seed alone;
 //! 2. `person`: one task per person makes, sends and judges that person's messages in order;
-//! 3. `post`: how messages travel, twice, late, with answers that get lost;
-//! 4. `worlds`: the books that explain what was answered, in whatever order it happened.
+//! 3. `transport`: how messages travel, twice, late, with answers that get lost;
+//! 4. `possible_books`: the books that explain what was answered, in whatever order it happened.
 
 mod lives;
 mod person;
 mod plan;
-mod post;
-mod worlds;
+mod possible_books;
+mod transport;
 
 use std::{
     collections::BTreeMap,
@@ -21,25 +21,25 @@ use std::{
 use anyhow::Context as _;
 use tokio::task::JoinSet;
 
-use person::Shopper;
-use plan::{Plan, SLOTS, TIMES_OF_DAY};
-use post::Post;
-use worlds::Worlds;
+use person::PersonRunner;
+use plan::{SLOTS, StormPlan, TIMES_OF_DAY};
+use possible_books::PossibleBooks;
+use transport::Transport;
 
 use crate::{
     balances,
     books::Books,
     differences::Difference,
-    play::Clock,
+    play::ClockMode,
     programme::{Connection, Programme},
     recorded::{self, Format},
-    report::{Answer, Kind, Report},
+    report::{MessageKind, ResponseOutcome, SimulationReport},
     stories,
 };
 
 /// What kind of storm, and against whom.
 #[derive(Debug, Clone)]
-pub struct Storm {
+pub struct StormConfig {
     /// The gateway's address, `http://127.0.0.1:8080`.
     pub gateway: String,
     /// The text of the programme file that a fresh gateway has applied.
@@ -52,14 +52,14 @@ pub struct Storm {
     /// How many purchases begin each second; none for as many as the connections carry.
     pub rate: Option<u32>,
     /// Purchases of the past, to be asked about instead of planned ones.
-    pub recorded: Option<Past>,
+    pub recorded: Option<RecordedFile>,
     /// Whether the gateway may be away for a while, as when it is killed and started again.
-    pub may_be_away: bool,
+    pub allows_outages: bool,
 }
 
 /// A file of recorded purchases.
 #[derive(Debug, Clone)]
-pub struct Past {
+pub struct RecordedFile {
     /// What is in it.
     pub text: String,
     pub format: Format,
@@ -69,15 +69,15 @@ pub struct Past {
 
 /// A storm that is over.
 #[derive(Debug)]
-pub struct Aftermath {
-    report: Report,
+pub struct StormOutcome {
+    report: SimulationReport,
     programme: Programme,
     /// What may be true of each person's money.
-    worlds: BTreeMap<usize, Worlds>,
+    possible_books: BTreeMap<usize, PossibleBooks>,
 }
 
-impl Aftermath {
-    pub fn report(&self) -> &Report {
+impl StormOutcome {
+    pub fn report(&self) -> &SimulationReport {
         &self.report
     }
 
@@ -89,9 +89,9 @@ impl Aftermath {
         let mut books = Books::open_for(&self.programme, &[])?;
         for (index, person) in self.programme.people.iter().enumerate() {
             let fresh = Books::open_for(&self.programme, std::slice::from_ref(person))?;
-            let fresh = Worlds::new(fresh);
-            let worlds = self.worlds.get(&index).unwrap_or(&fresh);
-            let chosen = balances::likeliest(worlds.all(), json)?;
+            let fresh = PossibleBooks::new(fresh);
+            let possible_books = self.possible_books.get(&index).unwrap_or(&fresh);
+            let chosen = balances::best_matching(possible_books.all(), json)?;
             let chosen = chosen.context("a person without books")?;
             books.people.extend(chosen.people.iter().cloned());
             books.exposure_minor += chosen.exposure_minor;
@@ -102,27 +102,27 @@ impl Aftermath {
 
     /// Notes that balances could not be compared, which is a failure of the storm.
     pub fn balances_unknown(&mut self, why: &str) {
-        self.report.break_play(format!("balances could not be compared: {why}"));
+        self.report.fail_run(format!("balances could not be compared: {why}"));
     }
 }
 
 /// What everybody in the storm shares.
-struct Weather {
+struct SharedState {
     programme: Programme,
     connections: BTreeMap<String, Arc<Connection>>,
     seed: u64,
-    clock: Clock,
+    clock: ClockMode,
     /// Where a story's clock stands, in unix seconds.
     story: Mutex<i64>,
-    post: Post,
-    may_be_away: bool,
+    transport: Transport,
+    allows_outages: bool,
     started: Instant,
     rate: Option<u32>,
-    report: Mutex<Report>,
+    report: Mutex<SimulationReport>,
 }
 
-impl Weather {
-    fn new(storm: &Storm, clock: Clock) -> anyhow::Result<Self> {
+impl SharedState {
+    fn new(storm: &StormConfig, clock: ClockMode) -> anyhow::Result<Self> {
         let programme = Programme::read(&storm.programme)?;
         let connections = programme.connections.iter();
         let connections: BTreeMap<_, _> =
@@ -133,11 +133,11 @@ impl Weather {
             connections,
             seed: storm.seed,
             story: Mutex::new(0),
-            post: Post::new(&storm.gateway, storm.connections)?,
-            may_be_away: storm.may_be_away,
+            transport: Transport::new(&storm.gateway, storm.connections)?,
+            allows_outages: storm.allows_outages,
             started: Instant::now(),
             rate: storm.rate.filter(|rate| *rate > 0),
-            report: Mutex::new(Report::new(storm.seed, deadline)?),
+            report: Mutex::new(SimulationReport::new(storm.seed, deadline)?),
             programme,
             clock,
         })
@@ -149,10 +149,10 @@ impl Weather {
     }
 
     /// Moves a story's clock to the moment `slot`.
-    fn reach(&self, slot: usize) -> anyhow::Result<()> {
-        let at = moment(&self.programme, slot)?;
+    fn advance_to(&self, slot: usize) -> anyhow::Result<()> {
+        let at = slot_time(&self.programme, slot)?;
         *lock(&self.story) = at;
-        self.clock.reach(at);
+        self.clock.advance_to(at);
         Ok(())
     }
 
@@ -176,12 +176,18 @@ impl Weather {
         lock(&self.report).note(what);
     }
 
-    fn count(&self, kind: Kind, answer: Answer, reason: Option<&str>, latency: Duration) {
+    fn count(
+        &self,
+        kind: MessageKind,
+        answer: ResponseOutcome,
+        reason: Option<&str>,
+        latency: Duration,
+    ) {
         lock(&self.report).count(kind, answer, reason, latency);
     }
 
-    fn break_step(&self, what: String) {
-        lock(&self.report).break_step(what);
+    fn fail_step(&self, what: String) {
+        lock(&self.report).fail_step(what);
     }
 }
 
@@ -197,7 +203,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The moment `slot` of a storm on a story's clock, in unix seconds.
-fn moment(programme: &Programme, slot: usize) -> anyhow::Result<i64> {
+fn slot_time(programme: &Programme, slot: usize) -> anyhow::Result<i64> {
     let days = i64::try_from(slot / TIMES_OF_DAY.len())?;
     let (hour, minute) = TIMES_OF_DAY.get(slot % TIMES_OF_DAY.len()).copied().unwrap_or_default();
     let day = stories::STORY_DAY.checked_add(jiff::Span::new().days(days))?;
@@ -213,45 +219,46 @@ fn moment(programme: &Programme, slot: usize) -> anyhow::Result<i64> {
 /// # Errors
 /// When the programme cannot be played, or an event is not stored for minutes. Wrong answers are no
 /// error: they are in the report.
-pub async fn storm(wanted: &Storm, clock: Clock) -> anyhow::Result<Aftermath> {
-    let is_story = matches!(clock, Clock::Story(_));
-    let weather = Arc::new(Weather::new(wanted, clock)?);
-    let plan = plan(wanted, &weather)?;
-    let shoppers = plan.scripts.into_iter().map(|s| Shopper::new(Arc::clone(&weather), s));
-    let mut shoppers = shoppers.collect::<anyhow::Result<Vec<_>>>()?;
+pub async fn storm(wanted: &StormConfig, clock: ClockMode) -> anyhow::Result<StormOutcome> {
+    let is_story = matches!(clock, ClockMode::Story(_));
+    let shared = Arc::new(SharedState::new(wanted, clock)?);
+    let plan = plan(wanted, &shared)?;
+    let runners = plan.scripts.into_iter().map(|s| PersonRunner::new(Arc::clone(&shared), s));
+    let mut runners = runners.collect::<anyhow::Result<Vec<_>>>()?;
     let slots = if is_story { 0..SLOTS } else { SLOTS - 1..SLOTS };
     for slot in slots {
         if is_story {
-            weather.reach(slot)?;
+            shared.advance_to(slot)?;
         }
         let mut living = JoinSet::new();
-        for mut shopper in shoppers.drain(..) {
-            living.spawn(async move { shopper.live(slot).await.map(|()| shopper) });
+        for mut runner in runners.drain(..) {
+            living.spawn(async move { runner.run_until(slot).await.map(|()| runner) });
         }
         while let Some(lived) = living.join_next().await {
-            shoppers.push(lived??);
+            runners.push(lived??);
         }
     }
-    let worlds = shoppers.into_iter().map(|s| (s.person(), s.into_worlds())).collect();
-    let weather = Arc::into_inner(weather).context("somebody is still in the storm")?;
-    let mut report = weather.report.into_inner().unwrap_or_else(PoisonError::into_inner);
-    report.took = Some(weather.started.elapsed());
-    Ok(Aftermath { report, programme: weather.programme, worlds })
+    let possible_books =
+        runners.into_iter().map(|s| (s.person(), s.into_possible_books())).collect();
+    let shared = Arc::into_inner(shared).context("somebody is still in the storm")?;
+    let mut report = shared.report.into_inner().unwrap_or_else(PoisonError::into_inner);
+    report.took = Some(shared.started.elapsed());
+    Ok(StormOutcome { report, programme: shared.programme, possible_books })
 }
 
 /// What is going to be tried; tells the report what of it could not be, or was taken for granted.
-fn plan(wanted: &Storm, weather: &Weather) -> anyhow::Result<Plan> {
-    let programme = &weather.programme;
-    let mut report = lock(&weather.report);
+fn plan(wanted: &StormConfig, shared: &SharedState) -> anyhow::Result<StormPlan> {
+    let programme = &shared.programme;
+    let mut report = lock(&shared.report);
     report.notes.extend(programme.notes.iter().cloned());
     let plan = if let Some(past) = &wanted.recorded {
         let past = recorded::read(&past.text, past.format, programme, past.skips_bad)?;
         report.skipped = past.skipped;
         report.left_out = past.left_out;
         report.notes.extend(past.notes);
-        Plan::of_past(past.rows)
+        StormPlan::of_past(past.rows)
     } else {
-        Plan::new(programme, wanted.seed, wanted.purchases)?
+        StormPlan::new(programme, wanted.seed, wanted.purchases)?
     };
     report.purchases = Some(plan.purchases);
     Ok(plan)

@@ -13,82 +13,82 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use super::{
-    Weather,
-    plan::{Act, Amount, Life, Move, Script, Way},
-    post::Letter,
-    worlds::{Effect, Heard, Worlds},
+    SharedState,
+    plan::{DeliveryMode, PersonScript, PurchaseLife, RequestAmount, StormAction, StormMove},
+    possible_books::{MessageEffect, PossibleBooks, ReceivedAnswer},
+    transport::MessageEnvelope,
 };
 use crate::{
-    answers::Told,
+    answers::StripeResponse,
     books::Books,
-    client::{Door, Reply},
+    client::{GatewayEndpoint, GatewayReply},
     differences::Difference,
     issuers::{
-        file::{File, Message, News, Share},
-        stripe::{self, Authorisation, Link, Reached, Status},
+        issuer_record::{AmountShare, IssuerMessage, IssuerRecord, MessageContent},
+        stripe::{self, AuthorisationLink, RequestOutcome, StripeAuthorisation, StripeStatus},
     },
-    oracle::{Question, Verdict},
+    oracle::{AuthorisationRequest, ExpectedDecision},
     programme::{CardState, Connection},
-    report::{Answer, Kind, money},
+    report::{MessageKind, ResponseOutcome, money},
 };
 
 /// The most messages that are sent at once.
-const AT_ONCE: usize = 3;
+const MAX_AT_ONCE: usize = 3;
 /// Purchases that no plan knows are numbered from here: claims and refunds that name none.
-const NAMELESS: usize = 1 << 40;
+const FIRST_UNLINKED_NUMBER: usize = 1 << 40;
 
 /// A person, their purchases as the issuer knows them, and what may be true of their money.
-pub(super) struct Shopper {
-    weather: Arc<Weather>,
-    script: Script,
+pub(super) struct PersonRunner {
+    shared: Arc<SharedState>,
+    script: PersonScript,
     name: String,
-    worlds: Worlds,
+    possible_books: PossibleBooks,
     /// By life.
-    files: BTreeMap<usize, File>,
+    issuer_records: BTreeMap<usize, IssuerRecord>,
     /// Events that are told later: after which move, and how.
-    drawer: Vec<(usize, Delivery)>,
-    moved: usize,
+    deferred: Vec<(usize, DeferredMessage)>,
+    moves_made: usize,
     messages: usize,
-    nameless: usize,
+    last_unlinked_number: usize,
 }
 
 /// A message that is ready to be sent.
-struct Ready {
+struct OutgoingMessage {
     life: usize,
-    kind: Kind,
+    kind: MessageKind,
     amount_minor: i64,
-    way: Way,
-    letter: Letter,
-    effect: Option<Effect>,
+    mode: DeliveryMode,
+    envelope: MessageEnvelope,
+    effect: Option<MessageEffect>,
 }
 
 /// An event that waits in the drawer; one without an effect was told before.
-type Delivery = Ready;
+type DeferredMessage = OutgoingMessage;
 
 /// What a message came to.
-struct Came {
-    answer: Answer,
+struct DeliveryResult {
+    answer: ResponseOutcome,
     reason: Option<String>,
     /// Whether the issuer goes by the answer; if not, it decides by itself.
-    is_heard: bool,
+    is_answer_received: bool,
     latency: Duration,
     broken: Vec<String>,
 }
 
-impl Shopper {
-    pub(super) fn new(weather: Arc<Weather>, script: Script) -> anyhow::Result<Self> {
-        let programme = &weather.programme;
+impl PersonRunner {
+    pub(super) fn new(shared: Arc<SharedState>, script: PersonScript) -> anyhow::Result<Self> {
+        let programme = &shared.programme;
         let person = programme.people.get(script.person).context("a script without its person")?;
         let books = Books::open_for(programme, std::slice::from_ref(person))?;
         Ok(Self {
             name: person.id.clone(),
-            worlds: Worlds::new(books),
-            files: BTreeMap::new(),
-            drawer: Vec::new(),
-            moved: 0,
+            possible_books: PossibleBooks::new(books),
+            issuer_records: BTreeMap::new(),
+            deferred: Vec::new(),
+            moves_made: 0,
             messages: 0,
-            nameless: NAMELESS,
-            weather,
+            last_unlinked_number: FIRST_UNLINKED_NUMBER,
+            shared,
             script,
         })
     }
@@ -97,29 +97,29 @@ impl Shopper {
         self.script.person
     }
 
-    pub(super) fn into_worlds(self) -> Worlds {
-        self.worlds
+    pub(super) fn into_possible_books(self) -> PossibleBooks {
+        self.possible_books
     }
 
     /// Does all that happens up to the moment `slot`; with the last one also what is late.
-    pub(super) async fn live(&mut self, slot: usize) -> anyhow::Result<()> {
+    pub(super) async fn run_until(&mut self, slot: usize) -> anyhow::Result<()> {
         while let Some(planned) = self.next(slot) {
-            self.weather.wait_for_turn(self.turn(&planned)).await;
+            self.shared.wait_for_turn(self.turn(&planned)).await;
             self.deliver_late(false).await?;
-            let mut ready = Vec::new();
+            let mut outgoing = Vec::new();
             let mut lives = BTreeSet::new();
             let mut open = Some(planned);
             while let Some(planned) = open.take() {
                 let is_with_next = planned.is_with_next;
                 lives.insert(planned.life);
-                self.moved += 1;
-                ready.extend(self.make(&planned)?);
-                if is_with_next && ready.len() < AT_ONCE {
+                self.moves_made += 1;
+                outgoing.extend(self.make(&planned)?);
+                if is_with_next && outgoing.len() < MAX_AT_ONCE {
                     let next = self.next(slot);
                     open = next.filter(|next| !lives.contains(&next.life));
                 }
             }
-            self.send(ready).await?;
+            self.send(outgoing).await?;
         }
         if slot + 1 >= super::plan::SLOTS {
             self.deliver_late(true).await?;
@@ -127,23 +127,23 @@ impl Shopper {
         Ok(())
     }
 
-    fn next(&self, slot: usize) -> Option<Move> {
-        self.script.moves.get(self.moved).filter(|planned| planned.slot <= slot).cloned()
+    fn next(&self, slot: usize) -> Option<StormMove> {
+        self.script.moves.get(self.moves_made).filter(|planned| planned.slot <= slot).cloned()
     }
 
     /// The turn of the purchase that begins with this move, if one does.
-    fn turn(&self, planned: &Move) -> Option<usize> {
-        let is_new = !self.files.contains_key(&planned.life);
+    fn turn(&self, planned: &StormMove) -> Option<usize> {
+        let is_new = !self.issuer_records.contains_key(&planned.life);
         self.script.lives.get(planned.life).filter(|_| is_new).map(|life| life.turn)
     }
 
     /// Tells what has waited long enough, or everything.
     async fn deliver_late(&mut self, is_over: bool) -> anyhow::Result<()> {
-        let moved = self.moved;
-        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.drawer)
+        let moves_made = self.moves_made;
+        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.deferred)
             .into_iter()
-            .partition(|(at, _)| is_over || *at <= moved);
-        self.drawer = later;
+            .partition(|(at, _)| is_over || *at <= moves_made);
+        self.deferred = later;
         for (_, delivery) in due {
             self.send(vec![delivery]).await?;
         }
@@ -151,122 +151,150 @@ impl Shopper {
     }
 
     /// Makes the message of a move; none when it cannot happen, as a claim of what was refused.
-    fn make(&mut self, planned: &Move) -> anyhow::Result<Option<Ready>> {
-        let at = self.weather.now();
-        self.file(planned.life, at)?;
-        if let Act::Ask(amount) = planned.act {
-            return self.make_question(planned, amount, at);
+    fn make(&mut self, planned: &StormMove) -> anyhow::Result<Option<OutgoingMessage>> {
+        let at = self.shared.now();
+        self.issuer_record(planned.life, at)?;
+        if let StormAction::Ask(amount) = planned.act {
+            return self.make_authorisation(planned, amount, at);
         }
         let id = self.next_id("ipi");
-        let file = self.files.get_mut(&planned.life).context("a life without its file")?;
+        let issuer_record =
+            self.issuer_records.get_mut(&planned.life).context("a life without its file")?;
         let message = match planned.act {
-            Act::Ask(_) => None,
-            Act::Refuse(amount) => file.refuse(amount, at),
-            Act::Confirm => file.confirm(at),
-            Act::Lower(less) => file.lower(less, at),
-            Act::Finalise(total) => file.finalise(total, at),
-            Act::Reverse => file.reverse(at),
-            Act::Revive(amount) => file.revive(amount, at),
-            Act::Expire => file.expire(at),
-            Act::Close => file.close(at),
-            Act::Capture(share) => file.capture(&id, share, at),
-            Act::Force(amount) => Some(file.force(&id, amount, Link::Linked, at)),
-            Act::ForceUnlinked(amount) => Some(file.force(&id, amount, Link::Unlinked, at)),
-            Act::Refund(share) => file.refund(&id, share, Link::Linked, at),
-            Act::RefundUnlinked(amount) => Some(file.refund_unlinked(&id, amount, at)),
-            Act::RefundAtAnotherRate(more) => file.refund_at_another_rate(&id, more, at),
-            Act::StandIn(amount) => {
-                file.stand_in(amount, at);
+            StormAction::Ask(_) => None,
+            StormAction::Refuse(amount) => issuer_record.refuse(amount, at),
+            StormAction::Confirm => issuer_record.confirm(at),
+            StormAction::Lower(less) => issuer_record.lower(less, at),
+            StormAction::Finalise(total) => issuer_record.finalise(total, at),
+            StormAction::Reverse => issuer_record.reverse(at),
+            StormAction::Revive(amount) => issuer_record.revive(amount, at),
+            StormAction::Expire => issuer_record.expire(at),
+            StormAction::Close => issuer_record.close(at),
+            StormAction::Capture(share) => issuer_record.capture(&id, share, at),
+            StormAction::Force(amount) => {
+                Some(issuer_record.force(&id, amount, AuthorisationLink::Linked, at))
+            }
+            StormAction::ForceUnlinked(amount) => {
+                Some(issuer_record.force(&id, amount, AuthorisationLink::Unlinked, at))
+            }
+            StormAction::Refund(share) => {
+                issuer_record.refund(&id, share, AuthorisationLink::Linked, at)
+            }
+            StormAction::RefundUnlinked(amount) => {
+                Some(issuer_record.refund_unlinked(&id, amount, at))
+            }
+            StormAction::RefundAtAnotherRate(more) => {
+                issuer_record.refund_at_another_rate(&id, more, at)
+            }
+            StormAction::StandIn(amount) => {
+                issuer_record.stand_in(amount, at);
                 return Ok(None);
             }
-            Act::RefundMisfit(named) => return self.make_misfit(planned, named, &id, at),
+            StormAction::RefundMislinked(named) => {
+                return self.make_mislinked_refund(planned, named, &id, at);
+            }
         };
         let Some(message) = message else {
             let is_of_past = self.life(planned.life)?.past.is_some();
-            if is_of_past && matches!(planned.act, Act::Refund(_)) {
-                self.weather.note("money back for what was not paid this time");
+            if is_of_past && matches!(planned.act, StormAction::Refund(_)) {
+                self.shared.note("money back for what was not paid this time");
             }
             return Ok(None);
         };
-        let mut ready = self.event(planned.life, message, planned.way)?;
-        match planned.way {
-            Way::Never => {
-                self.weather.note("an event that is never told");
+        let mut outgoing = self.event(planned.life, message, planned.mode)?;
+        match planned.mode {
+            DeliveryMode::Never => {
+                self.shared.note("an event that is never told");
                 return Ok(None);
             }
-            Way::Late(moves) => {
-                self.weather.note("an event that is told late");
-                ready.way = Way::Plain;
-                self.drawer.push((self.moved + moves, ready));
+            DeliveryMode::Late(moves) => {
+                self.shared.note("an event that is told late");
+                outgoing.mode = DeliveryMode::Plain;
+                self.deferred.push((self.moves_made + moves, outgoing));
                 return Ok(None);
             }
-            Way::AgainLater(moves) => {
-                self.weather.note("an event that is told again later");
-                let (letter, kind) = (ready.letter.clone(), Kind::DeliveredAgain);
-                let again = Ready { kind, way: Way::Plain, letter, effect: None, ..ready };
-                self.drawer.push((self.moved + moves, again));
+            DeliveryMode::AgainLater(moves) => {
+                self.shared.note("an event that is told again later");
+                let (envelope, kind) = (outgoing.envelope.clone(), MessageKind::DeliveredAgain);
+                let again = OutgoingMessage {
+                    kind,
+                    mode: DeliveryMode::Plain,
+                    envelope,
+                    effect: None,
+                    ..outgoing
+                };
+                self.deferred.push((self.moves_made + moves, again));
             }
-            Way::Again | Way::Twice => self.weather.note("an event that is told twice"),
-            Way::Plain | Way::AnswerLost | Way::BrokenOff(_) => {}
+            DeliveryMode::Again | DeliveryMode::Twice => {
+                self.shared.note("an event that is told twice");
+            }
+            DeliveryMode::Plain | DeliveryMode::AnswerLost | DeliveryMode::BrokenOff(_) => {}
         }
-        Ok(Some(ready))
+        Ok(Some(outgoing))
     }
 
     /// Money back for a purchase, of which the issuer guesses that it is for another one.
-    fn make_misfit(
+    fn make_mislinked_refund(
         &mut self,
-        planned: &Move,
+        planned: &StormMove,
         named: usize,
         id: &str,
         at: i64,
-    ) -> anyhow::Result<Option<Ready>> {
+    ) -> anyhow::Result<Option<OutgoingMessage>> {
         let number = self.life(named)?.number;
-        let file = self.files.get(&planned.life).context("a life without its file")?;
-        let message = file.refund(id, Share::Half, Link::Linked, at);
-        let theirs = self.files.get(&named).filter(|_| self.worlds.know(number));
+        let issuer_record =
+            self.issuer_records.get(&planned.life).context("a life without its file")?;
+        let message = issuer_record.refund(id, AmountShare::Half, AuthorisationLink::Linked, at);
+        let theirs = self.issuer_records.get(&named).filter(|_| self.possible_books.know(number));
         let Some((mut message, theirs)) = message.zip(theirs) else { return Ok(None) };
         let guessed = Value::String(theirs.authorisation.id.clone());
         if let Some(link) = message.object.get_mut("authorization") {
             *link = guessed;
         }
-        self.weather.note("money back that names another purchase");
-        let mut ready = self.event(planned.life, message, planned.way)?;
-        if let Some(Effect::Told { number: on, .. }) = &mut ready.effect {
+        self.shared.note("money back that names another purchase");
+        let mut outgoing = self.event(planned.life, message, planned.mode)?;
+        if let Some(MessageEffect::EventReported { number: on, .. }) = &mut outgoing.effect {
             *on = number;
         }
-        Ok(Some(ready))
+        Ok(Some(outgoing))
     }
 
-    fn make_question(
+    fn make_authorisation(
         &mut self,
-        planned: &Move,
-        amount: Amount,
+        planned: &StormMove,
+        amount: RequestAmount,
         at: i64,
-    ) -> anyhow::Result<Option<Ready>> {
+    ) -> anyhow::Result<Option<OutgoingMessage>> {
         let life = self.life(planned.life)?.clone();
         let amount_minor = match amount {
-            Amount::Exactly(amount) => amount,
-            Amount::MostOfAll => self.most_of_all(&life),
+            RequestAmount::Exactly(amount) => amount,
+            RequestAmount::MostOfBalance => self.most_of_balance(&life),
         };
         let id = self.next_id("evt");
         let connection = self.connection(&life)?;
-        let file = self.files.get(&planned.life).context("a life without its file")?;
-        let authorisation = &file.authorisation;
+        let issuer_record =
+            self.issuer_records.get(&planned.life).context("a life without its file")?;
+        let authorisation = &issuer_record.authorisation;
         let sequence = authorisation.history.len();
         let is_first = sequence == 0;
-        if !is_first && !file.is_open() && authorisation.status != Status::Reversed {
+        if !is_first && !issuer_record.is_open() && authorisation.status != StripeStatus::Reversed {
             return Ok(None);
         }
-        match planned.way {
-            Way::Again | Way::Twice => self.weather.note("a question that is asked twice"),
-            Way::AnswerLost => self.weather.note("an answer that gets lost"),
-            Way::BrokenOff(_) => self.weather.note("a connection that breaks off"),
-            Way::Plain | Way::Late(_) | Way::AgainLater(_) | Way::Never => {}
+        match planned.mode {
+            DeliveryMode::Again | DeliveryMode::Twice => {
+                self.shared.note("a question that is asked twice");
+            }
+            DeliveryMode::AnswerLost => self.shared.note("an answer that gets lost"),
+            DeliveryMode::BrokenOff(_) => self.shared.note("a connection that breaks off"),
+            DeliveryMode::Plain
+            | DeliveryMode::Late(_)
+            | DeliveryMode::AgainLater(_)
+            | DeliveryMode::Never => {}
         }
         let object = authorisation.request(amount_minor);
         let name = "issuing_authorization.request";
         let body = stripe::event(&id, name, &connection.api_version, at, &object, None).to_string();
-        let question = Question {
+        let request = AuthorisationRequest {
             number: life.number,
             person: (life.card.state != CardState::Unknown).then_some(0),
             card: life.card.state,
@@ -274,157 +302,201 @@ impl Shopper {
             amount_minor,
             is_amount_controllable: life.is_amount_controllable,
             fee_minor: life.fee_minor,
-            is_foreign: life.priced_in.is_some(),
+            is_foreign: life.foreign_currency.is_some(),
             bought_at: authorisation.created,
         };
-        Ok(Some(Ready {
+        Ok(Some(OutgoingMessage {
             life: planned.life,
-            kind: if is_first { Kind::Purchase } else { Kind::Raised },
+            kind: if is_first { MessageKind::Purchase } else { MessageKind::Raised },
             amount_minor,
-            way: planned.way,
-            letter: Letter { connection, door: Door::Authorisations, body },
-            effect: Some(Effect::Asked { question, sequence, heard: None }),
+            mode: planned.mode,
+            envelope: MessageEnvelope {
+                connection,
+                endpoint: GatewayEndpoint::Authorisations,
+                body,
+            },
+            effect: Some(MessageEffect::AuthorisationRequested {
+                request,
+                sequence,
+                received: None,
+            }),
         }))
     }
 
-    fn event(&mut self, life: usize, message: Message, way: Way) -> anyhow::Result<Ready> {
+    fn event(
+        &mut self,
+        life: usize,
+        message: IssuerMessage,
+        mode: DeliveryMode,
+    ) -> anyhow::Result<OutgoingMessage> {
         let id = self.next_id("evt");
         let planned = self.life(life)?;
         let (shop, state) = (planned.shop, planned.card.state);
         let connection = self.connection(planned)?;
         let number = planned.number;
-        let authorised_at = self.files.get(&life).map(|file| file.authorisation.created);
-        let own = self.next_nameless();
-        let (number, bought_at) = match message.news {
-            News::Capture(Link::Unlinked, _) | News::Refund(Link::Unlinked, _) => {
-                (own, message.created)
+        let authorised_at =
+            self.issuer_records.get(&life).map(|issuer_record| issuer_record.authorisation.created);
+        let own = self.next_unlinked_number();
+        let (number, bought_at) = match message.content {
+            MessageContent::Capture(AuthorisationLink::Unlinked, _)
+            | MessageContent::Refund(AuthorisationLink::Unlinked, _) => (own, message.created),
+            MessageContent::Capture(AuthorisationLink::Linked, _)
+            | MessageContent::Refund(AuthorisationLink::Linked, _) => (number, message.created),
+            MessageContent::AuthorisationSnapshot(_) => {
+                (number, authorised_at.unwrap_or(message.created))
             }
-            News::Capture(Link::Linked, _) | News::Refund(Link::Linked, _) => {
-                (number, message.created)
-            }
-            News::Word(_) => (number, authorised_at.unwrap_or(message.created)),
         };
-        let Message { name, kind, amount_minor, created, object, previous, news } = message;
+        let IssuerMessage { name, kind, amount_minor, created, object, previous, content } =
+            message;
         let version = &connection.api_version;
         let body = stripe::event(&id, name, version, created, &object, previous.as_ref());
-        let told = Effect::Told { number, own, whose: (0, shop), news, bought_at };
-        Ok(Ready {
+        let told =
+            MessageEffect::EventReported { number, own, whose: (0, shop), content, bought_at };
+        Ok(OutgoingMessage {
             life,
             kind,
             amount_minor,
-            way,
-            letter: Letter { connection, door: Door::Events, body: body.to_string() },
+            mode,
+            envelope: MessageEnvelope {
+                connection,
+                endpoint: GatewayEndpoint::Events,
+                body: body.to_string(),
+            },
             effect: (state != CardState::Unknown).then_some(told),
         })
     }
 
     /// Sends messages at once, and holds what comes back against the books.
-    async fn send(&mut self, ready: Vec<Ready>) -> anyhow::Result<()> {
-        if ready.is_empty() {
+    async fn send(&mut self, outgoing: Vec<OutgoingMessage>) -> anyhow::Result<()> {
+        if outgoing.is_empty() {
             return Ok(());
         }
-        if ready.len() > 1 {
-            self.weather.note("messages sent at once");
+        if outgoing.len() > 1 {
+            self.shared.note("messages sent at once");
         }
-        let before = self.weather.now();
-        let weather = Arc::clone(&self.weather);
-        let due = ready.iter().filter_map(|ready| {
-            let is_new = ready.kind == Kind::Purchase;
-            self.script.lives.get(ready.life).filter(|_| is_new).and_then(|l| weather.due(l.turn))
+        let before = self.shared.now();
+        let shared = Arc::clone(&self.shared);
+        let due = outgoing.iter().filter_map(|outgoing| {
+            let is_new = outgoing.kind == MessageKind::Purchase;
+            self.script.lives.get(outgoing.life).filter(|_| is_new).and_then(|l| shared.due(l.turn))
         });
         let due = due.min();
-        let came = deliver(&weather, &ready, before, due).await?;
-        let times = self.times(before, self.weather.now());
+        let result = deliver(&shared, &outgoing, before, due).await?;
+        let times = self.times(before, self.shared.now());
         let mut effects = Vec::new();
-        for (ready, came) in ready.iter().zip(&came) {
-            let heard = Heard { answer: came.answer, reason: came.reason.clone() };
-            effects.extend(ready.effect.clone().map(|effect| match effect {
-                Effect::Asked { question, sequence, .. } => {
-                    let heard = (came.answer != Answer::Unusable).then_some(heard);
-                    Effect::Asked { question, sequence, heard }
+        for (outgoing, result) in outgoing.iter().zip(&result) {
+            let received = ReceivedAnswer { answer: result.answer, reason: result.reason.clone() };
+            effects.extend(outgoing.effect.clone().map(|effect| match effect {
+                MessageEffect::AuthorisationRequested { request, sequence, .. } => {
+                    let received = (result.answer != ResponseOutcome::Unusable).then_some(received);
+                    MessageEffect::AuthorisationRequested { request, sequence, received }
                 }
-                told @ Effect::Told { .. } => told,
+                told @ MessageEffect::EventReported { .. } => told,
             }));
         }
-        let taken = self.worlds.take(&effects, &times);
-        self.report(&ready, &came, taken.err());
-        for (ready, came) in ready.into_iter().zip(came) {
-            if ready.letter.door == Door::Authorisations {
-                self.compare_with_past(&ready, &came);
-                self.answered(&ready, &came).await?;
+        let taken = self.possible_books.take(&effects, &times);
+        self.report(&outgoing, &result, taken.err());
+        for (outgoing, result) in outgoing.into_iter().zip(result) {
+            if outgoing.envelope.endpoint == GatewayEndpoint::Authorisations {
+                self.compare_with_past(&outgoing, &result);
+                self.record_answer(&outgoing, &result).await?;
             }
         }
         Ok(())
     }
 
     /// Compares the answer with what came of the purchase in the past, if it is one of the past.
-    fn compare_with_past(&self, ready: &Ready, came: &Came) {
-        let Some(life) = self.script.lives.get(ready.life) else { return };
+    fn compare_with_past(&self, outgoing: &OutgoingMessage, result: &DeliveryResult) {
+        let Some(life) = self.script.lives.get(outgoing.life) else { return };
         let Some(past) = life.past else { return };
-        let is_approved = came.answer.approved_minor(ready.amount_minor) > 0;
-        if came.answer != Answer::Unusable && is_approved != past.was_approved {
-            self.weather.differ(&Difference {
+        let is_approved = result.answer.approved_minor(outgoing.amount_minor) > 0;
+        if result.answer != ResponseOutcome::Unusable && is_approved != past.was_approved {
+            self.shared.differ(&Difference {
                 line: past.line,
                 shop: life.shop.name,
-                amount_minor: ready.amount_minor,
-                currency: &self.weather.programme.currency,
+                amount_minor: outgoing.amount_minor,
+                currency: &self.shared.programme.currency,
                 was_approved: past.was_approved,
-                answer: came.answer,
-                reason: came.reason.as_deref(),
+                answer: result.answer,
+                reason: result.reason.as_deref(),
             });
         }
     }
 
     /// What the issuer makes of an answer. When it heard none it decides by itself, and tells.
-    async fn answered(&mut self, ready: &Ready, came: &Came) -> anyhow::Result<()> {
-        let at = self.weather.now();
-        let approves = self.life(ready.life)?.approves_without_us;
-        let file = self.files.get_mut(&ready.life).context("a life without its file")?;
-        let asked = ready.amount_minor;
-        match came.answer {
-            Answer::Approved | Answer::Partial(_) if came.is_heard => {
-                file.answer(asked, came.answer.approved_minor(asked), Reached::Approved, at);
+    async fn record_answer(
+        &mut self,
+        outgoing: &OutgoingMessage,
+        result: &DeliveryResult,
+    ) -> anyhow::Result<()> {
+        let at = self.shared.now();
+        let approves = self.life(outgoing.life)?.approves_without_us;
+        let issuer_record =
+            self.issuer_records.get_mut(&outgoing.life).context("a life without its file")?;
+        let asked = outgoing.amount_minor;
+        match result.answer {
+            ResponseOutcome::Approved | ResponseOutcome::Partial(_)
+                if result.is_answer_received =>
+            {
+                issuer_record.answer(
+                    asked,
+                    result.answer.approved_minor(asked),
+                    RequestOutcome::Approved,
+                    at,
+                );
                 return Ok(());
             }
-            Answer::NotPaid if came.is_heard && came.reason.as_deref() != Some("our_fault") => {
-                file.answer(asked, 0, Reached::Declined, at);
+            ResponseOutcome::NotPaid
+                if result.is_answer_received && result.reason.as_deref() != Some("our_fault") =>
+            {
+                issuer_record.answer(asked, 0, RequestOutcome::Declined, at);
                 return Ok(());
             }
-            Answer::Unusable if came.is_heard => file.answer(asked, 0, Reached::Declined, at),
-            Answer::Approved
-            | Answer::Partial(_)
-            | Answer::NotPaid
-            | Answer::Stored
-            | Answer::Unusable => {
-                let stood_in =
-                    if approves { (asked, Reached::StoodIn) } else { (0, Reached::Timeout) };
-                file.answer(asked, stood_in.0, stood_in.1, at);
+            ResponseOutcome::Unusable if result.is_answer_received => {
+                issuer_record.answer(asked, 0, RequestOutcome::Declined, at);
+            }
+            ResponseOutcome::Approved
+            | ResponseOutcome::Partial(_)
+            | ResponseOutcome::NotPaid
+            | ResponseOutcome::Stored
+            | ResponseOutcome::Unusable => {
+                let stood_in = if approves {
+                    (asked, RequestOutcome::StoodIn)
+                } else {
+                    (0, RequestOutcome::Timeout)
+                };
+                issuer_record.answer(asked, stood_in.0, stood_in.1, at);
             }
         }
-        if let Some(message) = file.confirm(at) {
-            let told = self.event(ready.life, message, Way::Plain)?;
+        if let Some(message) = issuer_record.confirm(at) {
+            let told = self.event(outgoing.life, message, DeliveryMode::Plain)?;
             Box::pin(self.send(vec![told])).await?;
         }
         Ok(())
     }
 
-    fn report(&self, ready: &[Ready], came: &[Came], expected: Option<Vec<Verdict>>) {
+    fn report(
+        &self,
+        outgoing: &[OutgoingMessage],
+        result: &[DeliveryResult],
+        expected: Option<Vec<ExpectedDecision>>,
+    ) {
         let mut what = Vec::new();
-        for (ready, came) in ready.iter().zip(came) {
-            let reason = came.reason.as_deref();
-            self.weather.count(ready.kind, came.answer, reason, came.latency);
-            for broken in &came.broken {
-                what.push(format!("{}: {broken}", self.describe(ready)));
+        for (outgoing, result) in outgoing.iter().zip(result) {
+            let reason = result.reason.as_deref();
+            self.shared.count(outgoing.kind, result.answer, reason, result.latency);
+            for broken in &result.broken {
+                what.push(format!("{}: {broken}", self.describe(outgoing)));
             }
         }
         if let Some(expected) = expected {
-            let asked: Vec<_> = ready
+            let asked: Vec<_> = outgoing
                 .iter()
-                .zip(came)
-                .map(|(ready, came)| {
-                    let reason = came.reason.as_deref().unwrap_or_default();
-                    let answer = heard_answer(came.answer);
-                    format!("{} was answered {answer} {reason}", self.describe(ready))
+                .zip(result)
+                .map(|(outgoing, result)| {
+                    let reason = result.reason.as_deref().unwrap_or_default();
+                    let answer = describe_answer(result.answer);
+                    format!("{} was answered {answer} {reason}", self.describe(outgoing))
                 })
                 .collect();
             what.push(format!(
@@ -434,18 +506,21 @@ impl Shopper {
             ));
         }
         for what in what {
-            self.weather.break_step(format!("{}, move {}: {what}", self.name, self.moved));
+            self.shared.fail_step(format!("{}, move {}: {what}", self.name, self.moves_made));
         }
     }
 
-    fn describe(&self, ready: &Ready) -> String {
-        let life = self.script.lives.get(ready.life);
-        let authorisation = self.files.get(&ready.life).map(|file| file.authorisation.id.as_str());
+    fn describe(&self, outgoing: &OutgoingMessage) -> String {
+        let life = self.script.lives.get(outgoing.life);
+        let authorisation = self
+            .issuer_records
+            .get(&outgoing.life)
+            .map(|issuer_record| issuer_record.authorisation.id.as_str());
         let part = life.filter(|life| life.is_amount_controllable).map_or("", |_| " or part of it");
         format!(
             "{} of {}{part} at {} ({}, {})",
-            ready.kind,
-            money(ready.amount_minor, &self.weather.programme.currency),
+            outgoing.kind,
+            money(outgoing.amount_minor, &self.shared.programme.currency),
             life.map_or("", |life| life.shop.name),
             life.map_or("", |life| life.story),
             authorisation.unwrap_or_default(),
@@ -455,7 +530,7 @@ impl Shopper {
     /// The instants at which the gateway may have looked at its clock, as far as it matters.
     fn times(&self, before: i64, after: i64) -> Vec<i64> {
         let minute = |at: i64| {
-            self.worlds.one().map(|books| books.local(at).strftime("%F %H:%M").to_string())
+            self.possible_books.one().map(|books| books.local(at).strftime("%F %H:%M").to_string())
         };
         if before == after || minute(before) == minute(after) {
             vec![before]
@@ -464,51 +539,53 @@ impl Shopper {
         }
     }
 
-    fn most_of_all(&self, life: &Life) -> i64 {
-        let today = |books: &Books| books.local(self.weather.now()).date();
-        let parts =
-            self.worlds.one().map(|books| books.cover(0, life.shop, i64::MAX, today(books)));
+    fn most_of_balance(&self, life: &PurchaseLife) -> i64 {
+        let today = |books: &Books| books.local(self.shared.now()).date();
+        let parts = self
+            .possible_books
+            .one()
+            .map(|books| books.cover(0, life.shop, i64::MAX, today(books)));
         let all: i64 = parts.iter().flatten().map(|(_, part)| part).sum();
         (all * 6 / 10).max(1)
     }
 
-    fn life(&self, life: usize) -> anyhow::Result<&Life> {
+    fn life(&self, life: usize) -> anyhow::Result<&PurchaseLife> {
         self.script.lives.get(life).context("a move without its life")
     }
 
-    fn connection(&self, life: &Life) -> anyhow::Result<Arc<Connection>> {
+    fn connection(&self, life: &PurchaseLife) -> anyhow::Result<Arc<Connection>> {
         let name = &life.card.connection;
-        let connection = self.weather.connections.get(name);
+        let connection = self.shared.connections.get(name);
         connection.cloned().with_context(|| format!("no connection {name}"))
     }
 
-    fn file(&mut self, life: usize, at: i64) -> anyhow::Result<()> {
-        if self.files.contains_key(&life) {
+    fn issuer_record(&mut self, life: usize, at: i64) -> anyhow::Result<()> {
+        if self.issuer_records.contains_key(&life) {
             return Ok(());
         }
         let planned = self.life(life)?.clone();
-        if planned.priced_in.is_some() {
-            self.worlds.price_abroad(planned.number);
+        if planned.foreign_currency.is_some() {
+            self.possible_books.mark_foreign(planned.number);
         }
-        self.worlds.charge(planned.number, planned.fee_minor);
-        let mut file = File::new(Authorisation {
-            id: format!("iauth_1Sim{:X}n{:07}", self.weather.seed, planned.number),
+        self.possible_books.set_fee(planned.number, planned.fee_minor);
+        let mut issuer_record = IssuerRecord::new(StripeAuthorisation {
+            id: format!("iauth_1Sim{:X}n{:07}", self.shared.seed, planned.number),
             card: planned.card.token.clone(),
             last_four: planned.card.last_four.clone(),
             cardholder: planned.card.token.replacen("ic_", "ich_", 1),
             shop: planned.shop,
-            currency: self.weather.programme.currency.to_ascii_lowercase(),
+            currency: self.shared.programme.currency.to_ascii_lowercase(),
             created: at,
             is_amount_controllable: planned.is_amount_controllable,
             fee_minor: planned.fee_minor,
-            priced_in: planned.priced_in,
+            foreign_currency: planned.foreign_currency,
             history: Vec::new(),
             amount_minor: 0,
-            status: Status::Pending,
+            status: StripeStatus::Pending,
             transactions: Vec::new(),
         });
-        file.is_hasty = planned.is_hasty;
-        self.files.insert(life, file);
+        issuer_record.reuses_timestamps = planned.reuses_timestamps;
+        self.issuer_records.insert(life, issuer_record);
         Ok(())
     }
 
@@ -516,70 +593,82 @@ impl Shopper {
         self.messages += 1;
         // In no order: what an identifier says of time is nothing.
         let shuffled = self.messages * 617 % 1000;
-        let (seed, person) = (self.weather.seed, self.script.person);
+        let (seed, person) = (self.shared.seed, self.script.person);
         format!("{prefix}_{shuffled:03}Sim{seed:X}p{person}n{:06}", self.messages)
     }
 
-    fn next_nameless(&mut self) -> usize {
-        self.nameless += 1;
-        self.nameless
+    fn next_unlinked_number(&mut self) -> usize {
+        self.last_unlinked_number += 1;
+        self.last_unlinked_number
     }
 }
 
 /// Sends all of them at the same time.
 async fn deliver(
-    weather: &Weather,
-    ready: &[Ready],
+    shared: &SharedState,
+    outgoing: &[OutgoingMessage],
     at: i64,
     due: Option<Instant>,
-) -> anyhow::Result<Vec<Came>> {
-    match ready {
-        [one] => Ok(vec![deliver_one(weather, one, at, due).await?]),
+) -> anyhow::Result<Vec<DeliveryResult>> {
+    match outgoing {
+        [one] => Ok(vec![deliver_one(shared, one, at, due).await?]),
         [one, other] => {
             let (one, other) = tokio::join!(
-                deliver_one(weather, one, at, due),
-                deliver_one(weather, other, at, due)
+                deliver_one(shared, one, at, due),
+                deliver_one(shared, other, at, due)
             );
             Ok(vec![one?, other?])
         }
         [one, other, third] => {
             let (one, other, third) = tokio::join!(
-                deliver_one(weather, one, at, due),
-                deliver_one(weather, other, at, due),
-                deliver_one(weather, third, at, due)
+                deliver_one(shared, one, at, due),
+                deliver_one(shared, other, at, due),
+                deliver_one(shared, third, at, due)
             );
             Ok(vec![one?, other?, third?])
         }
-        _ => anyhow::bail!("{} messages at once", ready.len()),
+        _ => anyhow::bail!("{} messages at once", outgoing.len()),
     }
 }
 
 async fn deliver_one(
-    weather: &Weather,
-    ready: &Ready,
+    shared: &SharedState,
+    outgoing: &OutgoingMessage,
     at: i64,
     due: Option<Instant>,
-) -> anyhow::Result<Came> {
+) -> anyhow::Result<DeliveryResult> {
     let mut broken = Vec::new();
-    if ready.letter.door == Door::Events {
-        let stored = weather.post.tell(&ready.letter, ready.way, || weather.now()).await?;
+    if outgoing.envelope.endpoint == GatewayEndpoint::Events {
+        let stored =
+            shared.transport.send_event(&outgoing.envelope, outgoing.mode, || shared.now()).await?;
         if stored.tries > 1 {
-            weather.note("an event that was sent until it was stored");
-            if !weather.may_be_away {
+            shared.note("an event that was sent until it was stored");
+            if !shared.allows_outages {
                 broken.push(format!("it was stored only when it was sent {} times", stored.tries));
             }
         }
-        if let Some(Reply { status, body, .. }) = &stored.refused {
+        if let Some(GatewayReply { status, body, .. }) = &stored.refused {
             broken.push(format!("the event was answered {status}: {body}"));
         }
-        let answer = if stored.refused.is_some() { Answer::Unusable } else { Answer::Stored };
-        return Ok(Came { answer, reason: None, is_heard: true, latency: stored.latency, broken });
+        let answer = if stored.refused.is_some() {
+            ResponseOutcome::Unusable
+        } else {
+            ResponseOutcome::Stored
+        };
+        return Ok(DeliveryResult {
+            answer,
+            reason: None,
+            is_answer_received: true,
+            latency: stored.latency,
+            broken,
+        });
     }
-    let asked = weather.post.ask(&ready.letter, ready.way, at, due).await?;
-    let connection = &ready.letter.connection;
+    let asked =
+        shared.transport.request_authorisation(&outgoing.envelope, outgoing.mode, at, due).await?;
+    let connection = &outgoing.envelope.connection;
     let is_lost = asked.reply.is_none();
     let told = match &asked.reply {
-        Some(reply) => Told::read(connection, Some(reply), &mut broken),
+        Some(reply) => StripeResponse::read(connection, Some(reply), &mut broken),
         None => None,
     };
     let is_our_fault = told.as_ref().is_some_and(|told| told.reason() == Some("our_fault"));
@@ -593,16 +682,16 @@ async fn deliver_one(
             ));
         }
     }
-    if is_lost && !matches!(ready.way, Way::BrokenOff(_)) {
+    if is_lost && !matches!(outgoing.mode, DeliveryMode::BrokenOff(_)) {
         let what = if asked.is_unreached { "it could not be reached" } else { "no answer came" };
-        weather.note(what);
-        if !weather.may_be_away {
+        shared.note(what);
+        if !shared.allows_outages {
             broken.push(what.to_owned());
         }
     }
     if is_our_fault {
-        weather.note("an answer of our fault");
-        if !weather.may_be_away {
+        shared.note("an answer of our fault");
+        if !shared.allows_outages {
             broken.push("it could not decide in time".to_owned());
         }
     }
@@ -611,37 +700,40 @@ async fn deliver_one(
     }
     let deadline = Duration::from_millis(connection.deadline_ms);
     let is_late = !is_lost && asked.took > deadline;
-    if is_late && !weather.may_be_away {
+    if is_late && !shared.allows_outages {
         broken.push(format!("answered after {} ms", asked.took.as_millis()));
     }
     let answer = match &told {
-        Some(told) if !is_our_fault => told.answer(ready.amount_minor, &weather.programme.currency),
-        Some(_) | None => Answer::Unusable,
+        Some(told) if !is_our_fault => {
+            told.answer(outgoing.amount_minor, &shared.programme.currency)
+        }
+        Some(_) | None => ResponseOutcome::Unusable,
     };
-    let reason = told.as_ref().and_then(Told::reason).map(str::to_owned);
-    let is_heard = asked.is_heard && !is_late;
-    Ok(Came { answer, reason, is_heard, latency: asked.latency, broken })
+    let reason = told.as_ref().and_then(StripeResponse::reason).map(str::to_owned);
+    let is_answer_received = asked.is_answer_received && !is_late;
+    Ok(DeliveryResult { answer, reason, is_answer_received, latency: asked.latency, broken })
 }
 
-fn is_fault(reply: &Reply) -> bool {
+fn is_fault(reply: &GatewayReply) -> bool {
     reply.status != 200 || reply.body.contains("our_fault")
 }
 
 /// An answer as [`describe`] writes what was expected, so that the two can be compared.
-fn heard_answer(answer: Answer) -> String {
+fn describe_answer(answer: ResponseOutcome) -> String {
     match answer {
-        Answer::Partial(part) => format!("approved for {part}"),
-        Answer::Approved | Answer::NotPaid | Answer::Stored | Answer::Unusable => {
-            answer.to_string()
-        }
+        ResponseOutcome::Partial(part) => format!("approved for {part}"),
+        ResponseOutcome::Approved
+        | ResponseOutcome::NotPaid
+        | ResponseOutcome::Stored
+        | ResponseOutcome::Unusable => answer.to_string(),
     }
 }
 
-fn describe(verdict: &Verdict) -> String {
-    match verdict {
-        Verdict::Approve => "approved".to_owned(),
-        Verdict::Part(part) => format!("approved for {part}"),
-        Verdict::Decline(reasons) => {
+fn describe(expected: &ExpectedDecision) -> String {
+    match expected {
+        ExpectedDecision::Approve => "approved".to_owned(),
+        ExpectedDecision::Part(part) => format!("approved for {part}"),
+        ExpectedDecision::Decline(reasons) => {
             format!("not paid: {}", reasons.iter().copied().collect::<Vec<_>>().join(" or "))
         }
     }

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use anyhow::bail;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 
-use super::lives::{self, Numbers};
+use super::lives::{self, PurchaseCount};
 use crate::{
-    issuers::{file::Share, stripe::Foreign},
+    issuers::{issuer_record::AmountShare, stripe::ForeignCurrency},
     programme::{Card, CardState, Programme},
-    recorded::{Outcome, Recorded},
+    recorded::{RecordedOutcome, RecordedPurchase},
     shops::Shop,
 };
 
@@ -24,23 +24,23 @@ pub(super) const SLOTS: usize = TIMES_OF_DAY.len() * DAYS;
 
 /// Everything that is going to be tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Plan {
-    pub(super) scripts: Vec<Script>,
+pub(super) struct StormPlan {
+    pub(super) scripts: Vec<PersonScript>,
     pub(super) purchases: usize,
 }
 
 /// What happens to one person, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Script {
+pub(super) struct PersonScript {
     /// Index into the programme's people.
     pub(super) person: usize,
-    pub(super) lives: Vec<Life>,
-    pub(super) moves: Vec<Move>,
+    pub(super) lives: Vec<PurchaseLife>,
+    pub(super) moves: Vec<StormMove>,
 }
 
 /// One purchase, from the till to its last message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Life {
+pub(super) struct PurchaseLife {
     /// Its number among all purchases of the storm.
     pub(super) number: usize,
     /// Its place in the order in which purchases are to begin, at a rate.
@@ -50,20 +50,20 @@ pub(super) struct Life {
     pub(super) card: Card,
     pub(super) shop: &'static Shop,
     pub(super) is_amount_controllable: bool,
-    pub(super) priced_in: Option<Foreign>,
+    pub(super) foreign_currency: Option<ForeignCurrency>,
     /// What of it a cash machine takes for itself.
     pub(super) fee_minor: i64,
     /// Whether the issuer makes several snapshots of it in one second.
-    pub(super) is_hasty: bool,
+    pub(super) reuses_timestamps: bool,
     /// What the issuer does when no answer comes: approve without us, or decline.
     pub(super) approves_without_us: bool,
     /// What came of it in the past, if it is one of the past.
-    pub(super) past: Option<Before>,
+    pub(super) past: Option<PastOutcome>,
 }
 
 /// What came of a purchase of the past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Before {
+pub(super) struct PastOutcome {
     /// Where it was recorded.
     pub(super) line: usize,
     pub(super) was_approved: bool,
@@ -71,21 +71,21 @@ pub(super) struct Before {
 
 /// One thing that happens, if it still can.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Move {
+pub(super) struct StormMove {
     /// Index into the moments of a story's clock.
     pub(super) slot: usize,
     /// Index into the script's lives.
     pub(super) life: usize,
-    pub(super) act: Act,
-    pub(super) way: Way,
+    pub(super) act: StormAction,
+    pub(super) mode: DeliveryMode,
     /// Whether it is sent at the same time as the next one.
     pub(super) is_with_next: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Act {
+pub(super) enum StormAction {
     /// May this be spent, or this much more?
-    Ask(Amount),
+    Ask(RequestAmount),
     /// The issuer refuses by itself, and tells.
     Refuse(i64),
     /// What the issuer made of our answer.
@@ -99,30 +99,30 @@ pub(super) enum Act {
     Revive(i64),
     Expire,
     Close,
-    Capture(Share),
+    Capture(AmountShare),
     /// A claim of what was refused, or expired, or never asked about: on the purchase, or not.
     Force(i64),
     ForceUnlinked(i64),
-    Refund(Share),
+    Refund(AmountShare),
     RefundUnlinked(i64),
     /// All of it in the shop's own currency, which is this much more now.
     RefundAtAnotherRate(i64),
     /// Half of it, and the issuer takes it for money back for that other life.
-    RefundMisfit(usize),
+    RefundMislinked(usize),
     /// The issuer approves by itself, and tells later.
     StandIn(i64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Amount {
+pub(super) enum RequestAmount {
     Exactly(i64),
     /// Six tenths of all that the person has for this shop: money for one, and not for two.
-    MostOfAll,
+    MostOfBalance,
 }
 
 /// How a message travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum DeliveryMode {
     Plain,
     /// Twice, the second after the first was answered.
     Again,
@@ -140,7 +140,7 @@ pub(super) enum Way {
     Never,
 }
 
-impl Plan {
+impl StormPlan {
     /// Plans `purchases` for the people of the programme who have a card on a connection.
     ///
     /// # Errors
@@ -161,62 +161,74 @@ impl Plan {
         let mut next = 0;
         let mut scripts = Vec::with_capacity(shoppers.len());
         for (person, count) in shoppers.into_iter().zip(counts) {
-            let mut teller = Teller::new(programme, person, &mut rng);
-            teller.tell(next..next + count);
+            let mut builder = ScriptBuilder::new(programme, person, &mut rng);
+            builder.plan_lives(next..next + count);
             next += count;
-            scripts.push(teller.finish());
+            scripts.push(builder.finish());
         }
-        give_turns(&mut scripts, &mut rng);
+        assign_turns(&mut scripts, &mut rng);
         Ok(Self { scripts, purchases })
     }
 }
 
-impl Plan {
+impl StormPlan {
     /// Asks about recorded purchases again, in the order in which they were made. What is approved
     /// is claimed at once, and money back comes when it came then.
-    pub(super) fn of_past(rows: Vec<Recorded>) -> Self {
-        let mut scripts: BTreeMap<usize, Script> = BTreeMap::new();
+    pub(super) fn of_past(rows: Vec<RecordedPurchase>) -> Self {
+        let mut scripts: BTreeMap<usize, PersonScript> = BTreeMap::new();
         // Where each row's purchase stands in its person's script.
         let mut places: Vec<usize> = Vec::with_capacity(rows.len());
         let mut purchases = 0;
         for row in rows {
             let person = row.person;
-            let script = scripts.entry(person).or_insert_with(|| Script {
+            let script = scripts.entry(person).or_insert_with(|| PersonScript {
                 person,
                 lives: Vec::new(),
                 moves: Vec::new(),
             });
             let amount = row.amount_minor;
             let of = match row.outcome {
-                Outcome::Refunded(Some(of)) => places.get(of).copied(),
-                Outcome::Refunded(None) | Outcome::Approved | Outcome::Declined => None,
+                RecordedOutcome::Refunded(Some(of)) => places.get(of).copied(),
+                RecordedOutcome::Refunded(None)
+                | RecordedOutcome::Approved
+                | RecordedOutcome::Declined => None,
             };
             let life = of.unwrap_or(script.lives.len());
             places.push(life);
-            let acts: &[Act] = match row.outcome {
-                Outcome::Refunded(_) if of.is_some() => &[Act::Refund(Share::Exactly(amount))],
-                Outcome::Refunded(_) => &[Act::RefundUnlinked(amount)],
-                Outcome::Approved | Outcome::Declined => {
-                    let ask = Act::Ask(Amount::Exactly(amount));
-                    &[ask, Act::Confirm, Act::Capture(Share::All), Act::Close]
+            let acts: &[StormAction] = match row.outcome {
+                RecordedOutcome::Refunded(_) if of.is_some() => {
+                    &[StormAction::Refund(AmountShare::Exactly(amount))]
+                }
+                RecordedOutcome::Refunded(_) => &[StormAction::RefundUnlinked(amount)],
+                RecordedOutcome::Approved | RecordedOutcome::Declined => {
+                    let ask = StormAction::Ask(RequestAmount::Exactly(amount));
+                    &[
+                        ask,
+                        StormAction::Confirm,
+                        StormAction::Capture(AmountShare::All),
+                        StormAction::Close,
+                    ]
                 }
             };
             if of.is_none() {
-                let was_approved = row.outcome == Outcome::Approved;
-                let past = Some(Before { line: row.line, was_approved });
-                script.lives.push(Life { past, ..Life::recorded(purchases, row.card, row.shop) });
+                let was_approved = row.outcome == RecordedOutcome::Approved;
+                let past = Some(PastOutcome { line: row.line, was_approved });
+                script.lives.push(PurchaseLife {
+                    past,
+                    ..PurchaseLife::recorded(purchases, row.card, row.shop)
+                });
                 purchases += 1;
             }
             for act in acts.iter().copied() {
-                let (slot, way, is_with_next) = (0, Way::Plain, false);
-                script.moves.push(Move { slot, life, act, way, is_with_next });
+                let (slot, mode, is_with_next) = (0, DeliveryMode::Plain, false);
+                script.moves.push(StormMove { slot, life, act, mode, is_with_next });
             }
         }
         Self { scripts: scripts.into_values().collect(), purchases }
     }
 }
 
-impl Life {
+impl PurchaseLife {
     fn recorded(number: usize, card: Card, shop: &'static Shop) -> Self {
         Self {
             number,
@@ -225,9 +237,9 @@ impl Life {
             card,
             shop,
             is_amount_controllable: false,
-            priced_in: None,
+            foreign_currency: None,
             fee_minor: 0,
-            is_hasty: false,
+            reuses_timestamps: false,
             approves_without_us: false,
             past: None,
         }
@@ -235,7 +247,7 @@ impl Life {
 }
 
 /// Shuffles the purchases of all people into one order, each person's own order kept.
-fn give_turns(scripts: &mut [Script], rng: &mut StdRng) {
+fn assign_turns(scripts: &mut [PersonScript], rng: &mut StdRng) {
     let mut turns: Vec<(usize, u32, usize, usize)> = Vec::new();
     for (index, script) in scripts.iter().enumerate() {
         let mut begun = vec![false; script.lives.len()];
@@ -260,41 +272,41 @@ fn cards(programme: &Programme, person: usize) -> Vec<&Card> {
 }
 
 /// Tells the lives of one person's purchases.
-pub(super) struct Teller<'a> {
+pub(super) struct ScriptBuilder<'a> {
     cards: Vec<&'a Card>,
     rng: &'a mut StdRng,
-    script: Script,
+    script: PersonScript,
     /// Moves with the place in time that they were given.
-    told: Vec<(usize, u32, Move)>,
+    timed_moves: Vec<(usize, u32, StormMove)>,
     /// Where the life that is being told stands.
     slot: usize,
     tick: u32,
 }
 
-impl<'a> Teller<'a> {
+impl<'a> ScriptBuilder<'a> {
     fn new(programme: &'a Programme, person: usize, rng: &'a mut StdRng) -> Self {
         Self {
             cards: cards(programme, person),
             rng,
-            script: Script { person, lives: Vec::new(), moves: Vec::new() },
-            told: Vec::new(),
+            script: PersonScript { person, lives: Vec::new(), moves: Vec::new() },
+            timed_moves: Vec::new(),
             slot: 0,
             tick: 0,
         }
     }
 
-    fn tell(&mut self, mut numbers: std::ops::Range<usize>) {
+    fn plan_lives(&mut self, mut numbers: std::ops::Range<usize>) {
         while let Some(number) = numbers.next() {
             self.begin();
-            if lives::tell(self, number, !numbers.is_empty()) == Numbers::Two {
+            if lives::plan_life(self, number, !numbers.is_empty()) == PurchaseCount::Two {
                 numbers.next();
             }
         }
     }
 
-    fn finish(mut self) -> Script {
-        self.told.sort_by_key(|(slot, tick, _)| (*slot, *tick));
-        self.script.moves = self.told.into_iter().map(|(_, _, planned)| planned).collect();
+    fn finish(mut self) -> PersonScript {
+        self.timed_moves.sort_by_key(|(slot, tick, _)| (*slot, *tick));
+        self.script.moves = self.timed_moves.into_iter().map(|(_, _, planned)| planned).collect();
         self.script
     }
 
@@ -311,43 +323,43 @@ impl<'a> Teller<'a> {
         shop: &'static Shop,
     ) -> usize {
         let card = self.card();
-        let (is_amount_controllable, approves_without_us) = (self.chance(3), self.chance(2));
-        self.script.lives.push(Life {
+        let (is_amount_controllable, approves_without_us) = (self.one_in(3), self.one_in(2));
+        self.script.lives.push(PurchaseLife {
             number,
             turn: 0,
             story,
             card,
             shop,
             is_amount_controllable,
-            priced_in: None,
+            foreign_currency: None,
             fee_minor: 0,
-            is_hasty: false,
+            reuses_timestamps: false,
             approves_without_us,
             past: None,
         });
         self.script.lives.len() - 1
     }
 
-    pub(super) fn life_mut(&mut self, life: usize) -> Option<&mut Life> {
+    pub(super) fn life_mut(&mut self, life: usize) -> Option<&mut PurchaseLife> {
         self.script.lives.get_mut(life)
     }
 
     /// One of the person's cards: one that works, nearly always.
     fn card(&mut self) -> Card {
-        let is_odd = self.chance(40);
+        let is_odd = self.one_in(40);
         let fitting = self.cards.iter().filter(|card| (card.state == CardState::Active) != is_odd);
         let fitting: Vec<_> = fitting.collect();
         let card = fitting.choose(self.rng).copied().or_else(|| self.cards.first());
-        card.map_or_else(Card::of_nobody, |card| (*card).clone())
+        card.map_or_else(Card::unissued, |card| (*card).clone())
     }
 
     /// One in so many.
-    pub(super) fn chance(&mut self, of: u32) -> bool {
+    pub(super) fn one_in(&mut self, of: u32) -> bool {
         self.rng.random_range(0..of) == 0
     }
 
     /// An amount between the two, both included.
-    pub(super) fn pence(&mut self, least: i64, most: i64) -> i64 {
+    pub(super) fn random_between(&mut self, least: i64, most: i64) -> i64 {
         self.rng.random_range(least..=most)
     }
 
@@ -364,54 +376,58 @@ impl<'a> Teller<'a> {
         }
     }
 
-    pub(super) fn ask(&mut self, life: usize, amount: Amount) {
-        let way = match self.rng.random_range(0..100) {
-            0..6 => Way::Again,
-            6..12 => Way::Twice,
-            12..16 => Way::AnswerLost,
-            16..20 => Way::BrokenOff(self.rng.random_range(1..16)),
-            _ => Way::Plain,
+    pub(super) fn push_request(&mut self, life: usize, amount: RequestAmount) {
+        let mode = match self.rng.random_range(0..100) {
+            0..6 => DeliveryMode::Again,
+            6..12 => DeliveryMode::Twice,
+            12..16 => DeliveryMode::AnswerLost,
+            16..20 => DeliveryMode::BrokenOff(self.rng.random_range(1..16)),
+            _ => DeliveryMode::Plain,
         };
-        self.push(life, Act::Ask(amount), way);
+        self.push(life, StormAction::Ask(amount), mode);
     }
 
-    pub(super) fn say(&mut self, life: usize, act: Act) {
+    pub(super) fn push_event(&mut self, life: usize, act: StormAction) {
         let moves = self.rng.random_range(1..8);
-        let way = match self.rng.random_range(0..100) {
-            0..5 => Way::Again,
-            5..10 => Way::Twice,
-            10..20 => Way::Late(moves),
-            20..25 => Way::AgainLater(moves),
-            25..27 => Way::Never,
-            _ => Way::Plain,
+        let mode = match self.rng.random_range(0..100) {
+            0..5 => DeliveryMode::Again,
+            5..10 => DeliveryMode::Twice,
+            10..20 => DeliveryMode::Late(moves),
+            20..25 => DeliveryMode::AgainLater(moves),
+            25..27 => DeliveryMode::Never,
+            _ => DeliveryMode::Plain,
         };
-        self.push(life, act, way);
+        self.push(life, act, mode);
     }
 
     /// Told only when the person has done other things.
-    pub(super) fn say_late(&mut self, life: usize, act: Act) {
+    pub(super) fn push_late_event(&mut self, life: usize, act: StormAction) {
         let moves = self.rng.random_range(2..9);
-        self.push(life, act, Way::Late(moves));
+        self.push(life, act, DeliveryMode::Late(moves));
     }
 
-    pub(super) fn say_plainly(&mut self, life: usize, act: Act) {
-        self.push(life, act, Way::Plain);
+    pub(super) fn push_plain_event(&mut self, life: usize, act: StormAction) {
+        self.push(life, act, DeliveryMode::Plain);
     }
 
-    fn push(&mut self, life: usize, act: Act, way: Way) {
-        let is_with_next = self.chance(6);
-        self.push_move(Move { slot: self.slot, life, act, way, is_with_next });
+    fn push(&mut self, life: usize, act: StormAction, mode: DeliveryMode) {
+        let is_with_next = self.one_in(6);
+        self.push_move(StormMove { slot: self.slot, life, act, mode, is_with_next });
     }
 
     /// Two questions at the very same time.
-    pub(super) fn race(&mut self, one: usize, other: usize, amount: Amount) {
-        let (slot, act, way) = (self.slot, Act::Ask(amount), Way::Plain);
-        self.told.push((slot, self.tick, Move { slot, life: one, act, way, is_with_next: true }));
-        self.push_move(Move { slot, life: other, act, way, is_with_next: false });
+    pub(super) fn race(&mut self, one: usize, other: usize, amount: RequestAmount) {
+        let (slot, act, mode) = (self.slot, StormAction::Ask(amount), DeliveryMode::Plain);
+        self.timed_moves.push((
+            slot,
+            self.tick,
+            StormMove { slot, life: one, act, mode, is_with_next: true },
+        ));
+        self.push_move(StormMove { slot, life: other, act, mode, is_with_next: false });
     }
 
-    fn push_move(&mut self, planned: Move) {
-        self.told.push((self.slot, self.tick, planned));
+    fn push_move(&mut self, planned: StormMove) {
+        self.timed_moves.push((self.slot, self.tick, planned));
         // Room for what happens to other purchases in between.
         let room = (u32::MAX - self.tick) / 4;
         self.tick += self.rng.random_range(0..=room);
@@ -422,9 +438,9 @@ impl<'a> Teller<'a> {
 mod tests {
     use super::*;
 
-    fn plan(seed: u64) -> Plan {
+    fn plan(seed: u64) -> StormPlan {
         let text = include_str!("../../../merchant-rules/demo.toml");
-        Plan::new(&Programme::read(text).unwrap(), seed, 900).unwrap()
+        StormPlan::new(&Programme::read(text).unwrap(), seed, 900).unwrap()
     }
 
     #[test]
@@ -436,7 +452,7 @@ mod tests {
     #[test]
     fn every_purchase_has_a_number_and_a_turn_of_its_own() {
         let plan = plan(1);
-        let of = |what: fn(&Life) -> usize| {
+        let of = |what: fn(&PurchaseLife) -> usize| {
             let lives = plan.scripts.iter().flat_map(|script| &script.lives);
             lives.map(what).collect::<std::collections::BTreeSet<_>>()
         };

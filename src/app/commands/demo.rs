@@ -4,15 +4,15 @@ use std::net::SocketAddr;
 
 use secrecy::ExposeSecret as _;
 
-use super::{Common, Ending, Failure, result};
-use crate::app::demo::{Demo, DemoSettings, run};
+use super::{CommandError, CommonArgs, ExitStatus, result};
+use crate::app::demo::{DemoRun, DemoSettings, run};
 
 pub(super) async fn demo(
-    common: &Common,
+    common: &CommonArgs,
     exit: bool,
     listen: SocketAddr,
     seed: u64,
-) -> Result<Ending, Failure> {
+) -> Result<ExitStatus, CommandError> {
     let database_url = common.database.as_ref().map(|url| url.expose_secret().to_owned());
     let key = match &database_url {
         Some(_) => Some(common.config(None)?.key.value),
@@ -23,17 +23,18 @@ pub(super) async fn demo(
         // Whoever stopped reading does not stop the demo.
         result(format_args!("{line}\n")).ok();
     };
-    let demo = run(settings, print).await.map_err(|error| Failure::new(format!("{error:#}")))?;
-    let Demo { app, database_url, is_clean } = demo;
+    let demo =
+        run(settings, print).await.map_err(|error| CommandError::new(format!("{error:#}")))?;
+    let DemoRun { app, database_url, is_clean } = demo;
     if !exit {
-        result(look(&app.address(), &database_url))?;
-        tokio::signal::ctrl_c().await.map_err(|error| Failure::of(&error))?;
+        result(usage_hints(&app.address(), &database_url))?;
+        tokio::signal::ctrl_c().await.map_err(|error| CommandError::of(&error))?;
     }
     app.stop().await;
-    Ok(if is_clean { Ending::Done } else { Ending::NotInOrder })
+    Ok(if is_clean { ExitStatus::Done } else { ExitStatus::NotInOrder })
 }
 
-fn look(address: &SocketAddr, database_url: &str) -> String {
+fn usage_hints(address: &SocketAddr, database_url: &str) -> String {
     format!(
         "\nStill serving. Press Ctrl-C to end. Where to look:\n  \
          http://{address}/readyz and http://{address}/metrics\n  \

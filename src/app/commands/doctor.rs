@@ -10,32 +10,35 @@ use jiff::tz::TimeZone;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use super::{Common, Ending, Failure, Output, json, prepare_folder, result, with_causes};
+use super::{
+    CommandError, CommonArgs, ExitStatus, OutputFormat, json, prepare_folder, result, with_causes,
+};
 use crate::domain::id::ConnectionId;
 use crate::operations::loss;
 use crate::platform::clock::Clock;
-use crate::platform::config::{Config, KeyPlace, Setting, SettingSource, database_file};
+use crate::platform::config::{Config, KeySource, Setting, SettingSource, database_file};
 use crate::platform::ids::NewIds;
 use crate::programme::directory::{Directory, DirectoryError, UnusableSecret};
 use crate::store::{
-    Connections, KeyStanding, OpenToOthers, Standing, Store, StoreError, files_of, open_to_others,
+    ExposedPath, MarkStatus, PoolSizes, SealingKeyStatus, Store, StoreError, database_files,
+    exposed_paths,
 };
 
 /// One thing that was looked at.
-struct Finding {
+struct CheckResult {
     about: String,
     what: Result<String, String>,
 }
 
-struct Findings(Vec<Finding>);
+struct CheckResults(Vec<CheckResult>);
 
-impl Findings {
+impl CheckResults {
     fn good(&mut self, about: impl Into<String>, what: impl Into<String>) {
-        self.0.push(Finding { about: about.into(), what: Ok(what.into()) });
+        self.0.push(CheckResult { about: about.into(), what: Ok(what.into()) });
     }
 
     fn bad(&mut self, about: impl Into<String>, what: impl Into<String>) {
-        self.0.push(Finding { about: about.into(), what: Err(what.into()) });
+        self.0.push(CheckResult { about: about.into(), what: Err(what.into()) });
     }
 
     fn is_good(&self) -> bool {
@@ -43,7 +46,7 @@ impl Findings {
     }
 
     fn to_json(&self) -> serde_json::Value {
-        let body = |Finding { about, what }: &Finding| {
+        let body = |CheckResult { about, what }: &CheckResult| {
             let (is_good, what) = match what {
                 Ok(what) => (true, what),
                 Err(what) => (false, what),
@@ -54,9 +57,9 @@ impl Findings {
     }
 }
 
-impl fmt::Display for Findings {
+impl fmt::Display for CheckResults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Finding { about, what } in &self.0 {
+        for CheckResult { about, what } in &self.0 {
             match what {
                 Ok(what) => writeln!(f, "ok   {about}: {what}")?,
                 Err(what) => writeln!(f, "BAD  {about}: {what}")?,
@@ -66,15 +69,18 @@ impl fmt::Display for Findings {
     }
 }
 
-pub(super) async fn doctor(common: &Common, accept_loss: bool) -> Result<Ending, Failure> {
+pub(super) async fn doctor(
+    common: &CommonArgs,
+    accept_loss: bool,
+) -> Result<ExitStatus, CommandError> {
     let config = common.config(None)?;
-    let mut findings = Findings(Vec::new());
+    let mut findings = CheckResults(Vec::new());
     settings(&mut findings, &config);
     let now = Clock::system().now();
     clock(&mut findings, now);
     prepare_folder(&config)?;
     let url = config.database_url.value.expose_secret();
-    match Store::open(url, Connections { writers: 1, readers: 1 }).await {
+    match Store::open(url, PoolSizes { writers: 1, readers: 1 }).await {
         Ok(store) => {
             if accept_loss && let Err(error) = loss::accept(&store, &NewIds::default(), now).await {
                 findings.bad("loss", with_causes(&error));
@@ -88,13 +94,13 @@ pub(super) async fn doctor(common: &Common, accept_loss: bool) -> Result<Ending,
     }
     files(&mut findings, &config);
     match common.output {
-        Output::Json => json(&findings.to_json())?,
-        Output::Text => result(&findings)?,
+        OutputFormat::Json => json(&findings.to_json())?,
+        OutputFormat::Text => result(&findings)?,
     }
-    Ok(if findings.is_good() { Ending::Done } else { Ending::NotInOrder })
+    Ok(if findings.is_good() { ExitStatus::Done } else { ExitStatus::NotInOrder })
 }
 
-fn settings(findings: &mut Findings, config: &Config) {
+fn settings(findings: &mut CheckResults, config: &Config) {
     let Config {
         listen,
         issuer_listen,
@@ -127,7 +133,7 @@ fn settings(findings: &mut Findings, config: &Config) {
 }
 
 /// A machine that has lost its time stands in 1970, and then no signature is fresh.
-fn clock(findings: &mut Findings, now: Timestamp) {
+fn clock(findings: &mut CheckResults, now: Timestamp) {
     let released = date(2026, 1, 1).to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp());
     match released {
         Ok(released) if now < released => {
@@ -137,7 +143,7 @@ fn clock(findings: &mut Findings, now: Timestamp) {
     }
 }
 
-async fn database(findings: &mut Findings, store: &Store, now: Timestamp) {
+async fn database(findings: &mut CheckResults, store: &Store, now: Timestamp) {
     match store.ping().await {
         Ok(()) => findings.good("database", "it answers, and its migrations are current"),
         Err(error) => return findings.bad("database", with_causes(&error)),
@@ -170,26 +176,28 @@ async fn database(findings: &mut Findings, store: &Store, now: Timestamp) {
 }
 
 /// Whether the database has everything that was committed to it.
-async fn mark(findings: &mut Findings, store: &Store) {
+async fn mark(findings: &mut CheckResults, store: &Store) {
     match store.compare_mark().await {
-        Ok(Standing::NotKept) => {}
-        Ok(Standing::Fresh) => findings.good("mark", "nothing was committed yet"),
-        Ok(Standing::Level(_)) => findings.good("mark", "the database has what was committed"),
-        Ok(standing @ (Standing::Behind(_) | Standing::Unreadable(_))) => {
-            findings.bad("mark", loss::advice(&standing));
+        Ok(MarkStatus::NotKept) => {}
+        Ok(MarkStatus::Empty) => findings.good("mark", "nothing was committed yet"),
+        Ok(MarkStatus::InSync(_)) => findings.good("mark", "the database has what was committed"),
+        Ok(mark_status @ (MarkStatus::Behind(_) | MarkStatus::Unreadable(_))) => {
+            findings.bad("mark", loss::advice(&mark_status));
         }
         Err(error) => findings.bad("mark", with_causes(&error)),
     }
 }
 
 /// Whether the secrets in the database are sealed, and their key is at hand.
-async fn key(findings: &mut Findings, store: &Store, place: &KeyPlace) {
+async fn key(findings: &mut CheckResults, store: &Store, place: &KeySource) {
     match store.find_key(place).await {
-        Ok(KeyStanding::NotYet) => findings.good("key", "sayso serve makes it, and seals secrets"),
-        Ok(KeyStanding::InUse { key, remains: false }) => {
+        Ok(SealingKeyStatus::NotSealed) => {
+            findings.good("key", "sayso serve makes it, and seals secrets");
+        }
+        Ok(SealingKeyStatus::Active { key, has_plaintext_remains: false }) => {
             findings.good("key", format!("secrets are sealed with the key {key}"));
         }
-        Ok(KeyStanding::InUse { remains: true, .. }) => findings.bad(
+        Ok(SealingKeyStatus::Active { has_plaintext_remains: true, .. }) => findings.bad(
             "key",
             "the files of the database may hold secrets as they were before they were sealed: \
              start sayso serve when nothing else uses the database, with room on the disk for one \
@@ -200,16 +208,16 @@ async fn key(findings: &mut Findings, store: &Store, place: &KeyPlace) {
 }
 
 /// Whether files that only their user should read can be read by others.
-fn files(findings: &mut Findings, config: &Config) {
+fn files(findings: &mut CheckResults, config: &Config) {
     let database = database_file(config.database_url.value.expose_secret());
     let key = match &config.key.value {
-        KeyPlace::File(file) => Some(file.clone()),
-        KeyPlace::Given(_) | KeyPlace::Nowhere => None,
+        KeySource::File(file) => Some(file.clone()),
+        KeySource::Given(_) | KeySource::Nowhere => None,
     };
-    let paths = database.as_deref().map(files_of).unwrap_or_default();
+    let paths = database.as_deref().map(database_files).unwrap_or_default();
     let paths = paths.into_iter().chain(key).chain(config.data_folder.clone());
-    let open = open_to_others(paths);
-    for OpenToOthers { path, mode, wanted } in &open {
+    let open = exposed_paths(paths);
+    for ExposedPath { path, mode, wanted } in &open {
         let path = path.display();
         let text = format!("others can get at it (mode {mode:o}): chmod {wanted:o} {path}");
         findings.bad(format!("file {path}"), text);
@@ -220,7 +228,7 @@ fn files(findings: &mut Findings, config: &Config) {
 }
 
 fn secrets(
-    findings: &mut Findings,
+    findings: &mut CheckResults,
     directory: &Directory,
     connection: &ConnectionId,
     now: Timestamp,

@@ -11,22 +11,22 @@ use std::thread;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
-use super::Failure;
+use super::CommandError;
 
 /// How many lines wait to be written.
-const LINES_MOST: usize = 1024;
+const QUEUE_CAPACITY: usize = 1024;
 
 /// Starts logging to stderr what `filter` lets through, such as `info` or `sayso=debug`.
-pub(super) fn start(filter: &str) -> Result<(), Failure> {
+pub(super) fn start(filter: &str) -> Result<(), CommandError> {
     let filter = EnvFilter::try_new(filter)
-        .map_err(|error| Failure::new(format!("SAYSO_LOG cannot be understood: {error}")))?;
-    let (queue, waiting) = sync_channel(LINES_MOST);
-    let cannot = |error| Failure::new(format!("logging cannot be started: {error}"));
+        .map_err(|error| CommandError::new(format!("SAYSO_LOG cannot be understood: {error}")))?;
+    let (queue, waiting) = sync_channel(QUEUE_CAPACITY);
+    let cannot = |error| CommandError::new(format!("logging cannot be started: {error}"));
     thread::Builder::new().name("log".to_owned()).spawn(|| write_out(waiting)).map_err(cannot)?;
-    let lines = fmt().with_env_filter(filter).with_writer(move || Line::to(&queue));
+    let lines = fmt().with_env_filter(filter).with_writer(move || LogLine::to(&queue));
     let started =
         if io::stderr().is_terminal() { lines.try_init() } else { lines.json().try_init() };
-    started.map_err(|error| Failure::new(format!("logging cannot be started: {error}")))?;
+    started.map_err(|error| CommandError::new(format!("logging cannot be started: {error}")))?;
     // What a panic says may be about a person: only its place is told.
     panic::set_hook(Box::new(|panicked| {
         let place = panicked.location().map(ToString::to_string).unwrap_or_default();
@@ -36,18 +36,18 @@ pub(super) fn start(filter: &str) -> Result<(), Failure> {
 }
 
 /// One line; it is handed over when it goes.
-struct Line {
+struct LogLine {
     text: Vec<u8>,
     queue: SyncSender<Vec<u8>>,
 }
 
-impl Line {
+impl LogLine {
     fn to(queue: &SyncSender<Vec<u8>>) -> Self {
         Self { text: Vec::new(), queue: queue.clone() }
     }
 }
 
-impl Write for Line {
+impl Write for LogLine {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.text.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -58,7 +58,7 @@ impl Write for Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for LogLine {
     fn drop(&mut self) {
         if self.queue.try_send(std::mem::take(&mut self.text)).is_err() {
             metrics::counter!("sayso_log_lines_lost_total").increment(1);
@@ -83,7 +83,7 @@ mod tests {
     fn a_full_queue_makes_nobody_wait() {
         let (queue, lines) = sync_channel(2);
         for number in 0..5 {
-            writeln!(Line::to(&queue), "line {number}").unwrap();
+            writeln!(LogLine::to(&queue), "line {number}").unwrap();
         }
         drop(queue);
         assert_eq!(lines.iter().count(), 2);

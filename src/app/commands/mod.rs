@@ -21,7 +21,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::platform::config::{Config, ConfigError, Flags};
-use crate::store::{Connections, Store, StoreError, create_private_folder};
+use crate::store::{PoolSizes, Store, StoreError, create_private_folder};
 
 /// A prepaid-card budget gateway for spending that the person controls.
 ///
@@ -35,25 +35,25 @@ use crate::store::{Connections, Store, StoreError, create_private_folder};
 )]
 pub struct Cli {
     #[command(flatten)]
-    common: Common,
+    common: CommonArgs,
     #[command(subcommand)]
     command: Command,
 }
 
 /// What every command takes.
 #[derive(Debug, Args)]
-struct Common {
+struct CommonArgs {
     /// The database's address; `sayso doctor` says where it came from
     #[arg(long, global = true, value_name = "sqlite:FILE|postgres://…")]
     database: Option<SecretString>,
     /// How results are written
-    #[arg(long, global = true, value_enum, default_value_t = Output::Text, value_name = "FORM")]
-    output: Output,
+    #[arg(long, global = true, value_enum, default_value_t = OutputFormat::Text, value_name = "FORM")]
+    output: OutputFormat,
 }
 
 /// How results are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
+enum OutputFormat {
     /// For people
     Text,
     /// For machines
@@ -191,7 +191,7 @@ enum RulesCommand {
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum ExitStatus {
     Done,
     /// It failed, or found something that is not in order.
     NotInOrder,
@@ -201,27 +201,27 @@ pub enum Ending {
     Settings,
 }
 
-impl From<Ending> for ExitCode {
-    fn from(ending: Ending) -> Self {
-        match ending {
-            Ending::Done => Self::SUCCESS,
-            Ending::NotInOrder => Self::FAILURE,
-            Ending::TryLater => Self::from(75),
-            Ending::Settings => Self::from(78),
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        match status {
+            ExitStatus::Done => Self::SUCCESS,
+            ExitStatus::NotInOrder => Self::FAILURE,
+            ExitStatus::TryLater => Self::from(75),
+            ExitStatus::Settings => Self::from(78),
         }
     }
 }
 
 /// Why a command could not do what it was asked.
 #[derive(Debug)]
-struct Failure {
-    ending: Ending,
+struct CommandError {
+    status: ExitStatus,
     text: String,
 }
 
-impl Failure {
+impl CommandError {
     fn new(text: impl Into<String>) -> Self {
-        Self { ending: Ending::NotInOrder, text: text.into() }
+        Self { status: ExitStatus::NotInOrder, text: text.into() }
     }
 
     /// With everything that caused it, in one line.
@@ -230,15 +230,15 @@ impl Failure {
     }
 }
 
-impl From<StoreError> for Failure {
+impl From<StoreError> for CommandError {
     fn from(error: StoreError) -> Self {
-        Self { ending: ending_of(&error), text: with_causes(&error) }
+        Self { status: exit_status_of(&error), text: with_causes(&error) }
     }
 }
 
-impl From<ConfigError> for Failure {
+impl From<ConfigError> for CommandError {
     fn from(error: ConfigError) -> Self {
-        Self { ending: Ending::Settings, text: error.to_string() }
+        Self { status: ExitStatus::Settings, text: error.to_string() }
     }
 }
 
@@ -257,7 +257,7 @@ fn with_causes(error: &dyn Error) -> String {
 }
 
 /// Does what the command line says.
-pub async fn run(cli: Cli) -> Ending {
+pub async fn run(cli: Cli) -> ExitStatus {
     let Cli { common, command } = cli;
     let done = match command {
         Command::Demo { exit, listen, seed } => demo::demo(&common, exit, listen, seed).await,
@@ -291,56 +291,56 @@ pub async fn run(cli: Cli) -> Ending {
         Command::Verify => reports::verify(&common).await,
     };
     match done {
-        Ok(ending) => ending,
-        Err(Failure { ending, text }) => {
-            talk(format_args!("error: {text}"));
-            ending
+        Ok(status) => status,
+        Err(CommandError { status, text }) => {
+            print_status(format_args!("error: {text}"));
+            status
         }
     }
 }
 
-async fn migrate(common: &Common) -> Result<Ending, Failure> {
+async fn migrate(common: &CommonArgs) -> Result<ExitStatus, CommandError> {
     common.store().await?.close().await;
-    talk(format_args!("the database is up to date"));
-    Ok(Ending::Done)
+    print_status(format_args!("the database is up to date"));
+    Ok(ExitStatus::Done)
 }
 
-fn openapi() -> Result<Ending, Failure> {
+fn openapi() -> Result<ExitStatus, CommandError> {
     let document = serde_json::to_value(crate::web::document());
-    json(&document.map_err(|error| Failure::of(&error))?)?;
-    Ok(Ending::Done)
+    json(&document.map_err(|error| CommandError::of(&error))?)?;
+    Ok(ExitStatus::Done)
 }
 
-impl Common {
-    fn config(&self, listen: Option<String>) -> Result<Config, Failure> {
+impl CommonArgs {
+    fn config(&self, listen: Option<String>) -> Result<Config, CommandError> {
         let flags = Flags { listen, database_url: self.database.clone() };
         Ok(Config::load(&flags)?)
     }
 
     /// Opens a database that is there: a report on a new one would say that all is well.
-    async fn existing_store(&self) -> Result<Store, Failure> {
+    async fn existing_store(&self) -> Result<Store, CommandError> {
         let config = self.config(None)?;
         let url = config.database_url.value.expose_secret();
         if let Some(file) = url.strip_prefix("sqlite:") {
             let file = file.split('?').next().unwrap_or_default();
             if !Path::new(file).is_file() {
                 let text = format!("there is no database at {file}; check --database");
-                return Err(Failure { ending: Ending::TryLater, text });
+                return Err(CommandError { status: ExitStatus::TryLater, text });
             }
         }
         self.store().await
     }
 
     /// Opens the database and applies missing migrations. Secrets can be neither read nor written.
-    async fn store(&self) -> Result<Store, Failure> {
+    async fn store(&self) -> Result<Store, CommandError> {
         let config = self.config(None)?;
         prepare_folder(&config)?;
         let url = config.database_url.value.expose_secret();
-        Ok(Store::open(url, Connections::default()).await?)
+        Ok(Store::open(url, PoolSizes::default()).await?)
     }
 
     /// Makes it possible to read and write the secrets of `store`, or closes it.
-    async fn with_key(&self, store: Store) -> Result<Store, Failure> {
+    async fn with_key(&self, store: Store) -> Result<Store, CommandError> {
         match store.use_key(&self.config(None)?.key.value).await {
             Ok(()) => Ok(store),
             Err(error) => {
@@ -353,39 +353,39 @@ impl Common {
 
 /// What it means that a database could not be used: a file that is none will not become one, and a
 /// key that is missing will not come by itself.
-const fn ending_of(error: &StoreError) -> Ending {
-    let is_for_good = matches!(error, StoreError::NoDatabase(_) | StoreError::Key(_));
-    if is_for_good { Ending::Settings } else { Ending::TryLater }
+const fn exit_status_of(error: &StoreError) -> ExitStatus {
+    let is_for_good = matches!(error, StoreError::NotSqlite(_) | StoreError::Key(_));
+    if is_for_good { ExitStatus::Settings } else { ExitStatus::TryLater }
 }
 
 /// Makes the folder of the default database.
-fn prepare_folder(config: &Config) -> Result<(), Failure> {
+fn prepare_folder(config: &Config) -> Result<(), CommandError> {
     let Some(folder) = &config.data_folder else { return Ok(()) };
     create_private_folder(folder).map_err(|error| {
         let text = format!("the folder {} cannot be made: {error}", folder.display());
-        Failure { ending: Ending::Settings, text }
+        CommandError { status: ExitStatus::Settings, text }
     })
 }
 
 /// Writes a result.
-fn result(text: impl fmt::Display) -> Result<(), Failure> {
+fn result(text: impl fmt::Display) -> Result<(), CommandError> {
     let mut stdout = io::stdout().lock();
     let written = write!(stdout, "{text}").and_then(|()| stdout.flush());
     match written {
         // Whoever read it has read enough, as `head` does.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Failure::new(format!("the result could not be written: {error}"))),
+        Err(error) => Err(CommandError::new(format!("the result could not be written: {error}"))),
         Ok(()) => Ok(()),
     }
 }
 
 /// Writes a result for machines.
-fn json(value: &serde_json::Value) -> Result<(), Failure> {
+fn json(value: &serde_json::Value) -> Result<(), CommandError> {
     result(format_args!("{value:#}\n"))
 }
 
 /// Says something to whoever is watching.
-fn talk(text: fmt::Arguments<'_>) {
+fn print_status(text: fmt::Arguments<'_>) {
     // If nobody can be told, nothing more can be done.
     writeln!(io::stderr().lock(), "{text}").ok();
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Common, Ending, Failure, Output, json, result, talk};
+use super::{CommandError, CommonArgs, ExitStatus, OutputFormat, json, print_status, result};
 use crate::domain::id::ProgrammeId;
 use crate::platform::clock::Clock;
 use crate::platform::ids::NewIds;
@@ -14,10 +14,10 @@ use crate::programme::{apply, show};
 use crate::store::Store;
 
 pub(super) async fn apply(
-    common: &Common,
+    common: &CommonArgs,
     file: &Path,
     rules: Option<&Path>,
-) -> Result<Ending, Failure> {
+) -> Result<ExitStatus, CommandError> {
     let text = read_text(file)?;
     let own = own_rules(rules)?;
     let store = common.with_key(common.store().await?).await?;
@@ -25,13 +25,21 @@ pub(super) async fn apply(
     let applied = apply::apply(&store, &NewIds::default(), now, &text, own.texts()).await;
     store.close().await;
     let applied = applied.map_err(|error| {
-        let Failure { ending, text } = Failure::of(&error);
-        Failure { ending, text: format!("{} was not applied:\n{text}", file.display()) }
+        let CommandError { status, text } = CommandError::of(&error);
+        CommandError { status, text: format!("{} was not applied:\n{text}", file.display()) }
     })?;
-    let apply::Applied { programme, version, people, changed, agreements, loads, waiting, left } =
-        applied;
+    let apply::ApplyReport {
+        programme,
+        version,
+        people,
+        changed,
+        agreements,
+        loads,
+        waiting,
+        left,
+    } = applied;
     match common.output {
-        Output::Json => json(&serde_json::json!({
+        OutputFormat::Json => json(&serde_json::json!({
             "programme": programme.to_string(),
             "version": version,
             "people": people,
@@ -45,7 +53,7 @@ pub(super) async fn apply(
             })).collect::<Vec<_>>(),
             "left": left,
         }))?,
-        Output::Text => {
+        OutputFormat::Text => {
             result(format_args!(
                 "{programme} is at version {version}: people {people}, changed {changed}, \
                  agreements started {agreements}, loads posted {loads}\n"
@@ -61,19 +69,19 @@ pub(super) async fn apply(
         }
     }
     if left.is_empty() {
-        return Ok(Ending::Done);
+        return Ok(ExitStatus::Done);
     }
     let text = "something else happened meanwhile; apply the file again";
-    Err(Failure::new(format!("{text}:\n{}", left.join("\n"))))
+    Err(CommandError::new(format!("{text}:\n{}", left.join("\n"))))
 }
 
-fn waits_for(waiting: &apply::Waiting) -> Vec<&'static str> {
+fn waits_for(waiting: &apply::PendingProposal) -> Vec<&'static str> {
     waiting.sides.iter().map(|side| side.word()).collect()
 }
 
-fn read_text(path: &Path) -> Result<String, Failure> {
+fn read_text(path: &Path) -> Result<String, CommandError> {
     fs::read_to_string(path)
-        .map_err(|error| Failure::new(format!("{} cannot be read: {error}", path.display())))
+        .map_err(|error| CommandError::new(format!("{} cannot be read: {error}", path.display())))
 }
 
 /// Merchant rules of a programme's own; what is left out comes with Sayso.
@@ -93,7 +101,7 @@ impl OwnRules {
 }
 
 /// Reads the rules at `path`: one of the files, or a folder with some of them.
-fn own_rules(path: Option<&Path>) -> Result<OwnRules, Failure> {
+fn own_rules(path: Option<&Path>) -> Result<OwnRules, CommandError> {
     let Some(path) = path else { return Ok(OwnRules::default()) };
     if !path.is_dir() {
         let text = Some(read_text(path)?);
@@ -111,37 +119,42 @@ fn own_rules(path: Option<&Path>) -> Result<OwnRules, Failure> {
     let own = OwnRules { categories: inside(CATEGORIES_FILE)?, shops: inside(SHOPS_FILE)? };
     if own.categories.is_none() && own.shops.is_none() {
         let text = format!("{} has neither {CATEGORIES_FILE} nor {SHOPS_FILE}", path.display());
-        return Err(Failure::new(text));
+        return Err(CommandError::new(text));
     }
     Ok(own)
 }
 
-pub(super) async fn show(common: &Common, id: Option<&str>) -> Result<Ending, Failure> {
+pub(super) async fn show(
+    common: &CommonArgs,
+    id: Option<&str>,
+) -> Result<ExitStatus, CommandError> {
     let store = common.store().await?;
     let shown = read(&store, id).await;
     store.close().await;
     result(shown?)?;
-    Ok(Ending::Done)
+    Ok(ExitStatus::Done)
 }
 
-async fn read(store: &Store, id: Option<&str>) -> Result<String, Failure> {
-    let known = store.programmes().await.map_err(|error| Failure::of(&error))?;
+async fn read(store: &Store, id: Option<&str>) -> Result<String, CommandError> {
+    let known = store.programmes().await.map_err(|error| CommandError::of(&error))?;
     let known: Vec<ProgrammeId> = known.into_iter().map(|(programme, _)| programme).collect();
     let wanted = match (id, known.as_slice()) {
         (Some(id), known) => known.iter().find(|programme| programme.as_str() == id),
         (None, [only]) => Some(only),
-        (None, []) => return Err(Failure::new("there is no programme yet: apply a file first")),
+        (None, []) => {
+            return Err(CommandError::new("there is no programme yet: apply a file first"));
+        }
         (None, [_, _, ..]) => {
-            talk(format_args!("there are several programmes: say which one"));
+            print_status(format_args!("there are several programmes: say which one"));
             None
         }
     };
     let text = match wanted {
-        Some(programme) => show::show(store, programme).await.map_err(|e| Failure::of(&e))?,
+        Some(programme) => show::show(store, programme).await.map_err(|e| CommandError::of(&e))?,
         None => None,
     };
     text.ok_or_else(|| {
         let names: Vec<_> = known.iter().map(ProgrammeId::as_str).collect();
-        Failure::new(format!("there is no such programme; known are: {}", names.join(", ")))
+        CommandError::new(format!("there is no such programme; known are: {}", names.join(", ")))
     })
 }

@@ -1,13 +1,13 @@
 //! `sayso balances`, `sayso explain`, `sayso exceptions`, `sayso seal` and `sayso verify`.
 
-use super::{Common, Ending, Failure, Output, json, result, talk};
+use super::{CommandError, CommonArgs, ExitStatus, OutputFormat, json, print_status, result};
 use crate::domain::id::SealId;
 use crate::finance::seal as make_seal;
 use crate::ledger::seal::Seal;
 use crate::operations::balances::Balances;
 use crate::operations::exceptions;
 use crate::operations::explain::{ExplainError, Explanation, Replay, explain as explanations_of};
-use crate::operations::story::{ToldStory, stories};
+use crate::operations::purchase_texts::{PurchaseExplanation, explain_purchases};
 use crate::operations::verify as prove;
 use crate::platform::clock::Clock;
 use crate::platform::ids::NewIds;
@@ -15,79 +15,85 @@ use crate::programme::directory::Directory;
 use crate::store::Store;
 
 /// The most exceptions that are listed. Whoever has more has to begin somewhere.
-const EXCEPTIONS_MOST: u32 = 1000;
+const EXCEPTIONS_MAX: u32 = 1000;
 
-pub(super) async fn balances(common: &Common) -> Result<Ending, Failure> {
+pub(super) async fn balances(common: &CommonArgs) -> Result<ExitStatus, CommandError> {
     let store = common.existing_store().await?;
     let balances = Balances::read(&store, &Directory::new(store.clone())).await;
     store.close().await;
-    let balances = balances.map_err(|error| Failure::of(&error))?;
+    let balances = balances.map_err(|error| CommandError::of(&error))?;
     match common.output {
-        Output::Json => json(&balances.to_json())?,
-        Output::Text => result(&balances)?,
+        OutputFormat::Json => json(&balances.to_json())?,
+        OutputFormat::Text => result(&balances)?,
     }
-    Ok(Ending::Done)
+    Ok(ExitStatus::Done)
 }
 
-pub(super) async fn explain(common: &Common, id: &str) -> Result<Ending, Failure> {
+pub(super) async fn explain(common: &CommonArgs, id: &str) -> Result<ExitStatus, CommandError> {
     let store = common.existing_store().await?;
     let directory = Directory::new(store.clone());
     let explanations = explanations_of(&store, &directory, id).await;
-    let stories = stories(&store, &directory, id).await;
+    let purchase_explanations = explain_purchases(&store, &directory, id).await;
     store.close().await;
-    let stories = stories.map_err(|error| Failure::of(&error))?;
+    let purchase_explanations = purchase_explanations.map_err(|error| CommandError::of(&error))?;
     let explanations = match explanations {
         // A purchase that we were never asked about has no decision.
-        Err(ExplainError::NotFound(_)) if !stories.is_empty() => Vec::new(),
-        explanations => explanations.map_err(|error| Failure::of(&error))?,
+        Err(ExplainError::NotFound(_)) if !purchase_explanations.is_empty() => Vec::new(),
+        explanations => explanations.map_err(|error| CommandError::of(&error))?,
     };
     match common.output {
-        Output::Json => {
+        OutputFormat::Json => {
             let decisions: Vec<_> = explanations.iter().map(Explanation::to_json).collect();
-            let purchases: Vec<_> = stories.iter().map(ToldStory::to_json).collect();
+            let purchases: Vec<_> =
+                purchase_explanations.iter().map(PurchaseExplanation::to_json).collect();
             json(&serde_json::json!({ "decisions": decisions, "purchases": purchases }))?;
         }
-        Output::Text => {
+        OutputFormat::Text => {
             for explanation in &explanations {
                 result(explanation)?;
             }
-            for story in &stories {
-                result(story)?;
+            for explanation in &purchase_explanations {
+                result(explanation)?;
             }
         }
     }
-    let mut ending = Ending::Done;
+    let mut status = ExitStatus::Done;
     for explanation in &explanations {
         if let Replay::Differs(difference) = &explanation.replay {
             let id = explanation.id;
-            talk(format_args!("error: {id} DOES NOT REPLAY: {difference}; run sayso verify"));
-            ending = Ending::NotInOrder;
+            print_status(format_args!(
+                "error: {id} DOES NOT REPLAY: {difference}; run sayso verify"
+            ));
+            status = ExitStatus::NotInOrder;
         }
     }
-    Ok(ending)
+    Ok(status)
 }
 
-pub(super) async fn exceptions(common: &Common) -> Result<Ending, Failure> {
+pub(super) async fn exceptions(common: &CommonArgs) -> Result<ExitStatus, CommandError> {
     let store = common.existing_store().await?;
     let now = Clock::system().now();
-    let found = exceptions::list(&store, now, EXCEPTIONS_MOST).await;
+    let found = exceptions::list(&store, now, EXCEPTIONS_MAX).await;
     store.close().await;
-    let found = found.map_err(|error| Failure::of(&error))?;
+    let found = found.map_err(|error| CommandError::of(&error))?;
     match common.output {
-        Output::Json => json(&exceptions::to_json(&found, now))?,
-        Output::Text => result(exceptions::text(&found, now))?,
+        OutputFormat::Json => json(&exceptions::to_json(&found, now))?,
+        OutputFormat::Text => result(exceptions::text(&found, now))?,
     }
-    talk(format_args!("exceptions: {}", found.len()));
-    Ok(Ending::Done)
+    print_status(format_args!("exceptions: {}", found.len()));
+    Ok(ExitStatus::Done)
 }
 
-pub(super) async fn seal(common: &Common, programme: Option<&str>) -> Result<Ending, Failure> {
+pub(super) async fn seal(
+    common: &CommonArgs,
+    programme: Option<&str>,
+) -> Result<ExitStatus, CommandError> {
     let store = common.existing_store().await?;
     let seals = seal_now(&store, programme).await;
     store.close().await;
     let seals = seals?;
     match common.output {
-        Output::Json => {
+        OutputFormat::Json => {
             let body = |seal: &Seal| {
                 serde_json::json!({
                     "programme": seal.programme.to_string(),
@@ -99,16 +105,16 @@ pub(super) async fn seal(common: &Common, programme: Option<&str>) -> Result<End
             };
             json(&serde_json::json!({ "seals": seals.iter().map(body).collect::<Vec<_>>() }))?;
         }
-        Output::Text => {
+        OutputFormat::Text => {
             for Seal { programme, number, sealed_at, root, .. } in &seals {
                 result(format_args!("{programme}  seal {number}  {sealed_at}  root {root}\n"))?;
             }
         }
     }
-    Ok(Ending::Done)
+    Ok(ExitStatus::Done)
 }
 
-async fn seal_now(store: &Store, wanted: Option<&str>) -> Result<Vec<Seal>, Failure> {
+async fn seal_now(store: &Store, wanted: Option<&str>) -> Result<Vec<Seal>, CommandError> {
     let (ids, now) = (NewIds::default(), Clock::system().now());
     let mut seals = Vec::new();
     for (programme, _) in store.programmes().await? {
@@ -119,20 +125,20 @@ async fn seal_now(store: &Store, wanted: Option<&str>) -> Result<Vec<Seal>, Fail
     }
     match wanted {
         Some(wanted) if seals.is_empty() => {
-            Err(Failure::new(format!("there is no programme {wanted}")))
+            Err(CommandError::new(format!("there is no programme {wanted}")))
         }
         Some(_) | None => Ok(seals),
     }
 }
 
-pub(super) async fn verify(common: &Common) -> Result<Ending, Failure> {
+pub(super) async fn verify(common: &CommonArgs) -> Result<ExitStatus, CommandError> {
     let store = common.existing_store().await?;
     let proof = prove(&store, None).await;
     store.close().await;
-    let proof = proof.map_err(|error| Failure::of(&error))?;
+    let proof = proof.map_err(|error| CommandError::of(&error))?;
     match common.output {
-        Output::Json => result(format_args!("{}\n", proof.to_json()))?,
-        Output::Text => result(format_args!("{}\n", proof.to_text().trim_end()))?,
+        OutputFormat::Json => result(format_args!("{}\n", proof.to_json()))?,
+        OutputFormat::Text => result(format_args!("{}\n", proof.to_text().trim_end()))?,
     }
-    Ok(if proof.is_clean() { Ending::Done } else { Ending::NotInOrder })
+    Ok(if proof.is_clean() { ExitStatus::Done } else { ExitStatus::NotInOrder })
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Ending, Failure, result, talk};
+use super::{CommandError, ExitStatus, print_status, result};
 use crate::programme::rules;
 use crate::programme::rules::{
     BUILT_IN_CATEGORIES, BUILT_IN_GUIDE, BUILT_IN_SHOPS, CATEGORIES_FILE, GUIDE_FILE, SHOPS_FILE,
@@ -12,7 +12,7 @@ use crate::programme::rules::{
 /// Where merchant rules stand in a checkout.
 const FOLDER: &str = "merchant-rules";
 
-pub(super) fn check(folder: Option<&Path>) -> Result<Ending, Failure> {
+pub(super) fn check(folder: Option<&Path>) -> Result<ExitStatus, CommandError> {
     let usual = Path::new(FOLDER);
     let folder = folder.or_else(|| Some(usual).filter(|folder| folder.is_dir()));
     let files = match folder {
@@ -27,12 +27,12 @@ pub(super) fn check(folder: Option<&Path>) -> Result<Ending, Failure> {
     match rules::check(&files) {
         Ok(summary) => {
             result(format_args!("{summary}\n"))?;
-            Ok(Ending::Done)
+            Ok(ExitStatus::Done)
         }
         Err(error) => {
             result(format_args!("{error}\n"))?;
-            talk(format_args!("{} to put right", problems(error.problems.len())));
-            Ok(Ending::NotInOrder)
+            print_status(format_args!("{} to put right", problems(error.problems.len())));
+            Ok(ExitStatus::NotInOrder)
         }
     }
 }
@@ -42,9 +42,10 @@ fn problems(count: usize) -> String {
 }
 
 /// The TOML files of a folder, by name.
-fn read(folder: &Path) -> Result<Vec<(String, String)>, Failure> {
-    let cannot =
-        |path: &Path, error| Failure::new(format!("{} cannot be read: {error}", path.display()));
+fn read(folder: &Path) -> Result<Vec<(String, String)>, CommandError> {
+    let cannot = |path: &Path, error| {
+        CommandError::new(format!("{} cannot be read: {error}", path.display()))
+    };
     let entries = fs::read_dir(folder).map_err(|error| cannot(folder, error))?;
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.retain(|path| path.extension().is_some_and(|end| end.eq_ignore_ascii_case("toml")));

@@ -5,20 +5,25 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Common, Ending, Failure, ending_of, logs, prepare_folder, with_causes};
+use super::{
+    CommandError, CommonArgs, ExitStatus, exit_status_of, logs, prepare_folder, with_causes,
+};
 use crate::app::gateway::{App, AppSettings, StartError};
 use crate::platform::clock::Clock;
 
 /// How often what nobody asks for is looked after.
 const UPKEEP_EVERY: Duration = Duration::from_secs(10);
 /// Three full tables of connections, the database, and some to spare.
-const HANDLES_WANTED: u64 = 8192;
+const OPEN_FILES_WANTED: u64 = 8192;
 
-pub(super) async fn serve(common: &Common, listen: Option<String>) -> Result<Ending, Failure> {
+pub(super) async fn serve(
+    common: &CommonArgs,
+    listen: Option<String>,
+) -> Result<ExitStatus, CommandError> {
     let config = common.config(listen)?;
     logs::start(&config.log.value)?;
     prepare_folder(&config)?;
-    if let Some(handles) = raise_handles() {
+    if let Some(handles) = raise_open_file_limit() {
         tracing::debug!(handles, "files and connections that may be open");
     }
     let mut settings =
@@ -30,16 +35,16 @@ pub(super) async fn serve(common: &Common, listen: Option<String>) -> Result<End
     settings.token_issuer = config.token_issuer.value;
     settings.key = config.key.value;
     settings.upkeep_every = Some(UPKEEP_EVERY);
-    let cannot = |error| Failure::new(format!("signals cannot be heard: {error}"));
+    let cannot = |error| CommandError::new(format!("signals cannot be heard: {error}"));
     let mut terminated = signal(SignalKind::terminate()).map_err(cannot)?;
     let mut interrupted = signal(SignalKind::interrupt()).map_err(cannot)?;
     let app = App::start(settings).await.map_err(|error| {
-        let ending = match &error {
-            StartError::Store(error) => ending_of(error),
-            StartError::Directory(_) => Ending::TryLater,
-            StartError::Listen { .. } | StartError::Threads(_) => Ending::NotInOrder,
+        let status = match &error {
+            StartError::Store(error) => exit_status_of(error),
+            StartError::Directory(_) => ExitStatus::TryLater,
+            StartError::Listen { .. } | StartError::Threads(_) => ExitStatus::NotInOrder,
         };
-        Failure { ending, text: with_causes(&error) }
+        CommandError { status, text: with_causes(&error) }
     })?;
     tokio::select! {
         _ = terminated.recv() => {}
@@ -47,14 +52,14 @@ pub(super) async fn serve(common: &Common, listen: Option<String>) -> Result<End
     }
     tracing::info!("told to stop");
     app.stop().await;
-    Ok(Ending::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// As many file handles as the system allows, so that connections never use up those of the
 /// database. Most systems give a process 1,024 unless it asks.
-fn raise_handles() -> Option<u64> {
+fn raise_open_file_limit() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let wanted = maximum.map_or(HANDLES_WANTED, |most| most.min(HANDLES_WANTED));
+    let wanted = maximum.map_or(OPEN_FILES_WANTED, |most| most.min(OPEN_FILES_WANTED));
     if current? < wanted {
         setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }).ok()?;
     }

@@ -5,105 +5,113 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use super::{Common, Ending, Failure, Output, json, result, talk};
+use super::{CommandError, CommonArgs, ExitStatus, OutputFormat, json, print_status, result};
 use crate::domain::id::ProgrammeId;
-use crate::people::tokens::{Haste, Issued, KeyState, LEEWAY, Recognised, Tokens};
+use crate::people::tokens::{
+    IssuedToken, KeyState, LEEWAY, RotationUrgency, TokenIdentity, TokenService,
+};
 use crate::platform::clock::Clock;
-use crate::platform::config::KeyPlace;
+use crate::platform::config::KeySource;
 use crate::platform::ids::NewIds;
 use crate::store::{KeyError, Store, StoreError};
 
 pub(super) async fn token(
-    common: &Common,
+    common: &CommonArgs,
     programme: &str,
     member: Option<&str>,
     revoke: Option<&str>,
-) -> Result<Ending, Failure> {
+) -> Result<ExitStatus, CommandError> {
     let programme = parsed::<ProgrammeId>(programme)?;
     let issuer = common.config(None)?.token_issuer.value;
     let now = Clock::system().now();
     // Names of tokens are proved by the keys, too.
     let store = common.with_key(common.existing_store().await?).await?;
-    let tokens = Tokens::new(store.clone(), &issuer);
+    let tokens = TokenService::new(store.clone(), &issuer);
     let done = match (member, revoke) {
-        (Some(member), _) => issue(&tokens, &programme, member, now).await.map(Done::Issued),
+        (Some(member), _) => {
+            issue(&tokens, &programme, member, now).await.map(TokenOutcome::Issued)
+        }
         (None, Some(token)) => revoke_token(&store, &tokens, &programme, token, now).await,
-        (None, None) => Err(Failure::new("say --member or --revoke")),
+        (None, None) => Err(CommandError::new("say --member or --revoke")),
     };
     store.close().await;
-    done?.tell(common.output)
+    done?.print(common.output)
 }
 
 /// What came of it.
-enum Done {
-    Issued(Issued),
-    Revoked(Recognised),
+enum TokenOutcome {
+    Issued(IssuedToken),
+    Revoked(TokenIdentity),
     /// It had run out by itself.
-    Over(Recognised),
+    AlreadyExpired(TokenIdentity),
     Unknown,
 }
 
-impl Done {
-    fn tell(&self, output: Output) -> Result<Ending, Failure> {
-        let revoked = |token: &Recognised| {
-            let Recognised { token, expires_at } = token;
+impl TokenOutcome {
+    fn print(&self, output: OutputFormat) -> Result<ExitStatus, CommandError> {
+        let revoked = |token: &TokenIdentity| {
+            let TokenIdentity { token, expires_at } = token;
             serde_json::json!({
                 "known": true, "jti": token, "expires_at": expires_at.to_string(),
             })
         };
         match (self, output) {
-            (Self::Issued(made), Output::Text) => {
+            (Self::Issued(made), OutputFormat::Text) => {
                 result(format_args!("{}\n", made.text))?;
-                talk(format_args!("token {} counts until {}", made.token, made.expires_at));
+                print_status(format_args!("token {} counts until {}", made.token, made.expires_at));
             }
-            (Self::Issued(made), Output::Json) => json(&serde_json::json!({
+            (Self::Issued(made), OutputFormat::Json) => json(&serde_json::json!({
                 "token": made.text,
                 "jti": made.token,
                 "expires_at": made.expires_at.to_string(),
             }))?,
-            (Self::Revoked(known) | Self::Over(known), Output::Json) => json(&revoked(known))?,
-            (Self::Revoked(known), Output::Text) => {
-                talk(format_args!("token {} was known, and counts no more", known.token));
+            (Self::Revoked(known) | Self::AlreadyExpired(known), OutputFormat::Json) => {
+                json(&revoked(known))?;
             }
-            (Self::Over(known), Output::Text) => {
-                let Recognised { token, expires_at } = known;
-                talk(format_args!("token {token} was known, and had run out at {expires_at}"));
+            (Self::Revoked(known), OutputFormat::Text) => {
+                print_status(format_args!("token {} was known, and counts no more", known.token));
             }
-            (Self::Unknown, Output::Json) => json(&serde_json::json!({ "known": false }))?,
-            (Self::Unknown, Output::Text) => talk(format_args!(
+            (Self::AlreadyExpired(known), OutputFormat::Text) => {
+                let TokenIdentity { token, expires_at } = known;
+                print_status(format_args!(
+                    "token {token} was known, and had run out at {expires_at}"
+                ));
+            }
+            (Self::Unknown, OutputFormat::Json) => json(&serde_json::json!({ "known": false }))?,
+            (Self::Unknown, OutputFormat::Text) => print_status(format_args!(
                 "no such token was given out for this programme: nothing was revoked. Check what \
                  was copied; if the keys were rotated with --now since, no token of before counts"
             )),
         }
         let is_known = !matches!(self, Self::Unknown);
-        Ok(if is_known { Ending::Done } else { Ending::NotInOrder })
+        Ok(if is_known { ExitStatus::Done } else { ExitStatus::NotInOrder })
     }
 }
 
 async fn issue(
-    tokens: &Tokens,
+    tokens: &TokenService,
     programme: &ProgrammeId,
     member: &str,
     now: Timestamp,
-) -> Result<Issued, Failure> {
+) -> Result<IssuedToken, CommandError> {
     let member = parsed(member)?;
     let made = tokens.issue(&NewIds::default(), programme, &member, now).await;
-    made.map_err(|error| Failure::of(&error))
+    made.map_err(|error| CommandError::of(&error))
 }
 
 async fn revoke_token(
     store: &Store,
-    tokens: &Tokens,
+    tokens: &TokenService,
     programme: &ProgrammeId,
     token: &str,
     now: Timestamp,
-) -> Result<Done, Failure> {
-    let failed = |error: StoreError| Failure::of(&error);
+) -> Result<TokenOutcome, CommandError> {
+    let failed = |error: StoreError| CommandError::of(&error);
     let known = tokens.recognise(programme, token.trim()).await.map_err(failed)?;
-    let Some(known) = known else { return Ok(Done::Unknown) };
+    let Some(known) = known else { return Ok(TokenOutcome::Unknown) };
     let until = known.expires_at.checked_add(LEEWAY).unwrap_or(Timestamp::MAX);
     if until <= now {
-        return Ok(Done::Over(known));
+        return Ok(TokenOutcome::AlreadyExpired(known));
     }
     let revoke = async {
         let mut tx = store.begin().await?;
@@ -111,17 +119,17 @@ async fn revoke_token(
         tx.commit().await
     };
     revoke.await.map_err(failed)?;
-    Ok(Done::Revoked(known))
+    Ok(TokenOutcome::Revoked(known))
 }
 
-pub(super) async fn list(common: &Common) -> Result<Ending, Failure> {
+pub(super) async fn list(common: &CommonArgs) -> Result<ExitStatus, CommandError> {
     let issuer = common.config(None)?.token_issuer.value;
     let store = common.existing_store().await?;
-    let keys = Tokens::new(store.clone(), &issuer).keys(Clock::system().now()).await;
+    let keys = TokenService::new(store.clone(), &issuer).keys(Clock::system().now()).await;
     store.close().await;
-    let keys = keys.map_err(|error| Failure::of(&error))?;
+    let keys = keys.map_err(|error| CommandError::of(&error))?;
     match common.output {
-        Output::Json => {
+        OutputFormat::Json => {
             let key = |key: &crate::people::tokens::TokenKey| {
                 serde_json::json!({
                     "kid": key.id,
@@ -131,71 +139,75 @@ pub(super) async fn list(common: &Common) -> Result<Ending, Failure> {
             };
             json(&serde_json::json!({ "keys": keys.iter().map(key).collect::<Vec<_>>() }))?;
         }
-        Output::Text => {
+        OutputFormat::Text => {
             for key in &keys {
                 let state = KeyState::word(key.state);
                 result(format_args!("{}  {state:<8} since {}\n", key.id, key.changed_at))?;
             }
         }
     }
-    Ok(Ending::Done)
+    Ok(ExitStatus::Done)
 }
 
-pub(super) async fn rotate(common: &Common, is_hasty: bool) -> Result<Ending, Failure> {
+pub(super) async fn rotate(
+    common: &CommonArgs,
+    is_immediate: bool,
+) -> Result<ExitStatus, CommandError> {
     let issuer = common.config(None)?.token_issuer.value;
-    let haste = if is_hasty { Haste::Now } else { Haste::None };
+    let urgency = if is_immediate { RotationUrgency::Now } else { RotationUrgency::None };
     let store = common.with_key(common.existing_store().await?).await?;
-    let rotated = Tokens::new(store.clone(), &issuer).rotate(Clock::system().now(), haste).await;
+    let rotated =
+        TokenService::new(store.clone(), &issuer).rotate(Clock::system().now(), urgency).await;
     store.close().await;
-    rotated.map_err(|error| Failure::of(&error))?;
+    rotated.map_err(|error| CommandError::of(&error))?;
     list(common).await
 }
 
 pub(super) async fn reseal(
-    common: &Common,
+    common: &CommonArgs,
     new_key_file: Option<&Path>,
     is_lost: bool,
-) -> Result<Ending, Failure> {
+) -> Result<ExitStatus, CommandError> {
     let store = common.existing_store().await?;
     let done = if is_lost {
-        begin_anew(common, store).await
+        discard_lost_secrets(common, store).await
     } else {
         let store = common.with_key(store).await?;
         let resealed = store.reseal(new_key_file).await;
         store.close().await;
         resealed
             .map(|key| format!("every secret is sealed with the key {key} now"))
-            .map_err(Failure::from)
+            .map_err(CommandError::from)
     };
-    talk(format_args!("{}", done?));
+    print_status(format_args!("{}", done?));
     if let Some(file) = new_key_file {
-        talk(format_args!("give {} as SAYSO_KEY_FILE from now on", file.display()));
+        print_status(format_args!("give {} as SAYSO_KEY_FILE from now on", file.display()));
     }
-    Ok(Ending::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// Forgets what nobody can open any more.
-async fn begin_anew(common: &Common, store: Store) -> Result<String, Failure> {
+async fn discard_lost_secrets(common: &CommonArgs, store: Store) -> Result<String, CommandError> {
     let key = common.config(None)?.key.value;
-    let begun = match store.find_key(&key).await {
-        Ok(_) => Err(Failure::new("the key is there, so nothing is lost: leave out --lost")),
-        Err(StoreError::Key(KeyError::FileIsGone { .. } | KeyError::Wrong { .. })) => {
-            forget_sealed(&store, &key).await.map_err(Failure::from)
+    let outcome = match store.find_key(&key).await {
+        Ok(_) => Err(CommandError::new("the key is there, so nothing is lost: leave out --lost")),
+        Err(StoreError::Key(KeyError::FileMissing { .. } | KeyError::KeyMismatch { .. })) => {
+            purge_sealed_secrets(&store, &key).await.map_err(CommandError::from)
         }
         Err(error) => Err(error.into()),
     };
     store.close().await;
-    begun?;
+    outcome?;
     Ok("every secret is gone, and tokens count no more; apply each programme's file with the \
         secrets themselves in it"
         .to_owned())
 }
 
-async fn forget_sealed(store: &Store, key: &KeyPlace) -> Result<(), StoreError> {
-    store.forget_sealed().await?;
+async fn purge_sealed_secrets(store: &Store, key: &KeySource) -> Result<(), StoreError> {
+    store.purge_sealed_secrets().await?;
     store.use_key(key).await
 }
 
-fn parsed<T: FromStr<Err: std::error::Error>>(text: &str) -> Result<T, Failure> {
-    text.parse().map_err(|error: T::Err| Failure::new(error.to_string()))
+fn parsed<T: FromStr<Err: std::error::Error>>(text: &str) -> Result<T, CommandError> {
+    text.parse().map_err(|error: T::Err| CommandError::new(error.to_string()))
 }

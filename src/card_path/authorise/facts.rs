@@ -5,29 +5,31 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
-use super::{Desk, continues, open_purchase, promise, purchase_key, touched};
+use super::{AuthorisationContext, continues, increment, open_purchase, purchase_key, touched};
 use crate::domain::agreement::{Scope, Term};
 use crate::domain::ask::permission::Permission;
-use crate::domain::decision::authorisation::{AuthorisationRequest, Facts, Holder, KnownShop};
+use crate::domain::decision::authorisation::{
+    AuthorisationRequest, CardholderFacts, Facts, KnownShop,
+};
 use crate::domain::decision::decide::VERSION;
 use crate::domain::id::{PermissionId, PotId};
 use crate::domain::money::Money;
 use crate::domain::money::limit::CounterKey;
 use crate::domain::money::margin::{Margin, MarginPercent};
-use crate::domain::pot::InPot;
+use crate::domain::pot::PotFunds;
 use crate::domain::purchase::Purchase;
 use crate::domain::shop::ShopKey;
 use crate::domain::time::period::Moment;
-use crate::ledger::book::{LedgerError, Usage};
+use crate::ledger::book::{LedgerError, PermissionUsage};
 
-impl Desk<'_> {
+impl AuthorisationContext<'_> {
     pub(super) fn facts(
         &self,
         request: &AuthorisationRequest,
         moment: Moment,
     ) -> Result<Facts, LedgerError> {
         let card = self.book.card(&request.connection, &request.card);
-        let holder = self.book.owner.as_ref().zip(card).map(|(owner, card)| Holder {
+        let holder = self.book.owner.as_ref().zip(card).map(|(owner, card)| CardholderFacts {
             card: card.standing.at(moment.at),
             person: owner.state,
             agreement: Arc::clone(&owner.agreement),
@@ -86,7 +88,7 @@ impl Desk<'_> {
         let is_within = |scope: &Scope| {
             fresh.is_within(scope) || open.is_some_and(|open| open.counted.is_within(scope))
         };
-        let used = open.map(Usage::of).transpose()?;
+        let used = open.map(PermissionUsage::of).transpose()?;
         let (mut about, mut here) = (Vec::new(), BTreeSet::new());
         for known in &self.book.permissions {
             if known.given_at > moment.at || !is_within(&known.scope) {
@@ -131,7 +133,7 @@ impl Desk<'_> {
         &self,
         open: Option<&Purchase>,
         date: Date,
-    ) -> Result<BTreeMap<PotId, InPot>, LedgerError> {
+    ) -> Result<BTreeMap<PotId, PotFunds>, LedgerError> {
         let mut pots = self.book.in_pots(date)?;
         for part in open.map(Purchase::margin_parts).transpose()?.unwrap_or_default() {
             if let Some(pot) = pots.get_mut(&part.pot) {
@@ -149,7 +151,7 @@ impl Desk<'_> {
         let agreed = self.programme.settings.exchange_margin;
         let mut margin = match known {
             Some(purchase) if is_open => purchase.margin,
-            Some(purchase) => purchase.margin.agreed_anew(agreed),
+            Some(purchase) => purchase.margin.with_percent(agreed),
             None => Margin::agreed(agreed),
         };
         if request.has_foreign_price() {
@@ -163,7 +165,7 @@ impl Desk<'_> {
             Some(purchase) => {
                 let mut then = purchase.clone();
                 then.margin = margin;
-                then.margin_with(promise(request, request.amount, None))
+                then.margin_including(increment(request, request.amount, None))
             }
             None => margin.on(request.amount),
         };

@@ -4,27 +4,27 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::answers::{key, key_of};
-use super::{AuthoriseError, Question, budgets, reference_text, wanted};
+use super::responses::{authorisation_key, decision_key};
+use super::{AuthoriseError, ReceivedAuthorisation, budgets, reference_text, wanted};
 use crate::domain::decision::reason::DeclineReason;
 use crate::domain::id::{MessageId, PostingId};
 use crate::domain::people::recipient::Recipient;
 use crate::domain::purchase::finding::decided_without_us;
-use crate::domain::purchase::presentment::Standing;
-use crate::domain::purchase::{PromiseState, Purchase};
+use crate::domain::purchase::presentment::AuthorisationStatus;
+use crate::domain::purchase::{IncrementState, Purchase};
 use crate::domain::time::period::Moment;
-use crate::ledger::book::{Book, Cause};
+use crate::ledger::book::{Book, PostingCause};
 use crate::ledger::posting::PostingKind;
-use crate::ledger::postings::settled;
-use crate::ledger::record::decision::{Outcome, RecordedDecision};
-use crate::ledger::record::particulars::Particulars;
-use crate::ledger::record::row::{Digest, shown};
-use crate::messages::words::{Situation, Words};
+use crate::ledger::postings::hold_transfers;
+use crate::ledger::record::decision::{DecisionOutcome, RecordedDecision};
+use crate::ledger::record::message_parameters::MessageParameters;
+use crate::ledger::record::row::{Digest, text_value};
+use crate::messages::words::{PurchaseContext, Words};
 use crate::platform::ids::NewIds;
 use crate::programme::directory::{Directory, Programme};
-use crate::store::{Additions, NewMessage, Settled, Tx, WITHDRAWAL, exception_id};
+use crate::store::{NewMessage, PendingWrites, ResolvedException, Tx, WITHDRAWAL, exception_id};
 
-/// Gives back what the approvals of `late` hold, and writes that they were withdrawn beside the
+/// Gives back what the approvals of `undelivered` hold, and writes that they were withdrawn beside the
 /// unchanged decisions. Repeats of the question are then answered as our fault.
 ///
 /// What was declined, never recorded or withdrawn before is left as it is. Budgets are locked
@@ -34,12 +34,13 @@ pub async fn withdraw(
     directory: &Directory,
     ids: &NewIds,
     now: Timestamp,
-    late: &[Question],
+    undelivered: &[ReceivedAuthorisation],
 ) -> Result<(), AuthoriseError> {
-    let keys: BTreeSet<_> = late.iter().map(|question| key(&question.request)).collect();
+    let keys: BTreeSet<_> =
+        undelivered.iter().map(|received| authorisation_key(&received.request)).collect();
     let keys: Vec<_> = keys.into_iter().collect();
-    let budgets = budgets(tx, directory, late).await?;
-    let mut books = tx.open_books(&wanted(late, &budgets), directory.agreements()).await?;
+    let budgets = budgets(tx, directory, undelivered).await?;
+    let mut books = tx.open_books(&wanted(undelivered, &budgets), directory.agreements()).await?;
     let decisions = tx.recorded_decisions(&keys).await?;
     let withdrawn = tx.withdrawn(&keys).await?;
     let programmes = directory.settings_of(&books).await?;
@@ -54,31 +55,32 @@ pub async fn withdraw(
         }
     }
     tx.load_counters(&counters, &mut books).await?;
-    let mut additions = Additions::default();
+    let mut pending_writes = PendingWrites::default();
     for decision in &decisions {
-        let place = (
+        let reference_key = (
             decision.programme.clone(),
             decision.connection.clone(),
             decision.reference.to_string(),
         );
         // A later asking that nobody heard takes back nothing of what the first one was told.
-        let is_its_own = late.iter().any(|question| {
-            key(&question.request) == key_of(decision) && question.arrived_at == decision.decided_at
+        let is_its_own = undelivered.iter().any(|received| {
+            authorisation_key(&received.request) == decision_key(decision)
+                && received.arrived_at == decision.decided_at
         });
-        if withdrawn.contains(&place) || !is_hold(&decision.outcome) || !is_its_own {
+        if withdrawn.contains(&reference_key) || !is_hold(&decision.outcome) || !is_its_own {
             continue;
         }
         let Some(open) = books.get_mut(&decision.programme, &decision.budget) else { continue };
         let Some(programme) = programmes.of(open) else { continue };
         let moment = Moment::new(now, programme.zone());
         let row = vec![
-            shown(&decision.programme),
-            shown(&decision.connection),
-            shown(&decision.reference),
-            shown(&decision.budget),
+            text_value(&decision.programme),
+            text_value(&decision.connection),
+            text_value(&decision.reference),
+            text_value(&decision.budget),
             now.into(),
         ];
-        let cause = Cause {
+        let cause = PostingCause {
             posting: PostingId::new(ids.next(now)),
             kind: PostingKind::Withdrawal,
             subject: reference_text(&decision.connection, &decision.reference),
@@ -91,42 +93,49 @@ pub async fn withdraw(
         let known = open.book.purchases.get(&key);
         let is_told = known.is_some_and(|purchase| is_told(purchase, sequence));
         if let (Some(purchase), Some(sequence)) = (known.filter(|p| is_declined(p)), sequence) {
-            additions.settled.push(settled_answer(decision, purchase, sequence, now));
+            pending_writes
+                .resolved_exceptions
+                .push(settled_exception(decision, purchase, sequence, now));
         }
         open.book.change(&key, cause, |purchase, pots| {
-            take_back(purchase, sequence);
-            settled(purchase, pots, &[])
+            mark_withdrawn(purchase, sequence);
+            hold_transfers(purchase, pots, &[])
         })?;
         if !is_told && open.book.owner.is_some() {
-            additions.messages.push(taken_back(&open.book, programme, decision, (ids, now)));
+            pending_writes.messages.push(withdrawal_message(
+                &open.book,
+                programme,
+                decision,
+                (ids, now),
+            ));
         }
-        additions.withdrawals.push(row);
+        pending_writes.withdrawals.push(row);
     }
-    tx.close_books(&books.all(), &additions).await?;
+    tx.close_books(&books.all(), &pending_writes).await?;
     Ok(())
 }
 
 /// Whether the issuer has told how that question was answered.
 fn is_told(purchase: &Purchase, sequence: Option<u32>) -> bool {
     let knows = |answers: u32| sequence.is_some_and(|sequence| answers > sequence);
-    let is_answered = purchase.word.as_ref().is_some_and(|word| knows(word.position.answers));
+    let is_answered = purchase.snapshot.as_ref().is_some_and(|word| knows(word.position.answers));
     is_answered || is_declined(purchase)
 }
 
 fn is_declined(purchase: &Purchase) -> bool {
-    purchase.word.as_ref().is_some_and(|word| word.standing == Standing::Declined)
+    purchase.snapshot.as_ref().is_some_and(|word| word.standing == AuthorisationStatus::Declined)
 }
 
 /// Settles the exception about an answer that was not ours: with the withdrawal both answers are a
 /// decline.
-fn settled_answer(
+fn settled_exception(
     decision: &RecordedDecision,
     purchase: &Purchase,
     sequence: u32,
     at: Timestamp,
-) -> Settled {
+) -> ResolvedException {
     let (kind, about) = decided_without_us(purchase, sequence);
-    Settled {
+    ResolvedException {
         id: exception_id(&decision.programme, kind, &about),
         programme: decision.programme.clone(),
         by: reference_text(&decision.connection, &decision.reference),
@@ -135,24 +144,24 @@ fn settled_answer(
 }
 
 /// What the person hears: it was not paid, and that is our fault.
-fn taken_back(
+fn withdrawal_message(
     book: &Book,
     programme: &Programme,
     decision: &RecordedDecision,
     (ids, now): (&NewIds, Timestamp),
 ) -> NewMessage {
     let pot_names = BTreeMap::new();
-    let situation = Situation::bare(decision.asked, programme.zone(), &pot_names);
+    let purchase_context = PurchaseContext::bare(decision.asked, programme.zone(), &pot_names);
     NewMessage {
         id: MessageId::new(ids.next(now)),
         programme: book.programme.clone(),
         budget: book.budget.clone(),
         kind: "taken_back",
         subject: decision.id.to_string(),
-        body: Words::english().text_message(&DeclineReason::OurFault, &situation),
+        body: Words::english().text_message(&DeclineReason::OurFault, &purchase_context),
         created_at: now,
         recipient: Recipient::Person,
-        facts: Particulars::default()
+        facts: MessageParameters::default()
             .text("decision", decision.id.to_string())
             .money("amount", decision.asked)
             .reason(&DeclineReason::OurFault)
@@ -162,14 +171,14 @@ fn taken_back(
     }
 }
 
-const fn is_hold(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Approved(amount) if amount.is_positive())
+const fn is_hold(outcome: &DecisionOutcome) -> bool {
+    matches!(outcome, DecisionOutcome::Approved(amount) if amount.is_positive())
 }
 
-fn take_back(purchase: &mut Purchase, sequence: Option<u32>) {
-    for promise in &mut purchase.promises {
-        if Some(promise.sequence) == sequence {
-            promise.state = PromiseState::Withdrawn;
+fn mark_withdrawn(purchase: &mut Purchase, sequence: Option<u32>) {
+    for increment in &mut purchase.increments {
+        if Some(increment.sequence) == sequence {
+            increment.state = IncrementState::Withdrawn;
         }
     }
 }

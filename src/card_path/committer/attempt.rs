@@ -13,31 +13,31 @@ const GIVEN_UP: u8 = 2;
 
 /// The state of one transaction between its task and its lane.
 #[derive(Debug, Default)]
-pub(super) struct Attempt(AtomicU8);
+pub(super) struct TransactionAttempt(AtomicU8);
 
-impl Attempt {
+impl TransactionAttempt {
     /// Commits, unless the lane has given up: then nobody knows any more that this is under way,
     /// and it is rolled back.
     pub(super) async fn commit(&self, tx: Tx) -> Result<(), StoreError> {
-        if !self.step(COMMITTING) {
-            return Err(StoreError::Silent { is_in_doubt: false });
+        if !self.transition(COMMITTING) {
+            return Err(StoreError::TimedOut { is_in_doubt: false });
         }
         tx.commit().await
     }
 
     /// The lane waits no longer. Says whether the transaction may be committed all the same.
     pub(super) fn give_up(&self) -> bool {
-        !self.step(GIVEN_UP)
+        !self.transition(GIVEN_UP)
     }
 
-    fn step(&self, to: u8) -> bool {
+    fn transition(&self, to: u8) -> bool {
         self.0.compare_exchange(RUNNING, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
 
 /// Why a transaction did not succeed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(super) enum TransactionFailure {
     #[error(transparent)]
     Authorise(#[from] AuthoriseError),
     #[error(transparent)]
@@ -46,16 +46,16 @@ pub(super) enum Failure {
     Store(#[from] StoreError),
     /// The work panicked: one of its rows is more than we can take.
     #[error("something broke while it was worked on")]
-    Broken { is_in_doubt: bool },
+    Panicked { is_in_doubt: bool },
 }
 
-impl Failure {
+impl TransactionFailure {
     fn store(&self) -> Option<&StoreError> {
         match self {
             Self::Authorise(error) => error.store(),
             Self::Lifecycle(error) => error.store(),
             Self::Store(error) => Some(error),
-            Self::Broken { .. } => None,
+            Self::Panicked { .. } => None,
         }
     }
 
@@ -70,13 +70,13 @@ impl Failure {
     }
 
     /// Whether no transaction could even be begun.
-    pub(super) fn is_away(&self) -> bool {
+    pub(super) fn is_unavailable(&self) -> bool {
         matches!(self.store(), Some(StoreError::Unavailable(_)))
     }
 
     /// Whether it may have been committed without our knowing.
     pub(super) fn is_in_doubt(&self) -> bool {
-        matches!(self, Self::Broken { is_in_doubt: true })
+        matches!(self, Self::Panicked { is_in_doubt: true })
             || self.store().is_some_and(StoreError::is_in_doubt)
     }
 }
@@ -87,12 +87,12 @@ mod tests {
 
     #[test]
     fn what_is_given_up_is_never_committed() {
-        let given_up = Attempt::default();
+        let given_up = TransactionAttempt::default();
         assert!(!given_up.give_up(), "nothing is written");
-        assert!(!given_up.step(COMMITTING));
+        assert!(!given_up.transition(COMMITTING));
 
-        let committing = Attempt::default();
-        assert!(committing.step(COMMITTING));
+        let committing = TransactionAttempt::default();
+        assert!(committing.transition(COMMITTING));
         assert!(committing.give_up(), "it may go through");
     }
 }

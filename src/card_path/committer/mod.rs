@@ -1,15 +1,15 @@
 //! Group commit: whatever has queued while the previous commit was in flight is decided together
 //! and committed once. No delay is added, and nothing is answered before its commit returned.
 
-mod asked;
 mod attempt;
 mod breaker;
-mod claim;
-mod desk;
 mod health;
-mod inbox;
 mod lane;
-mod late;
+mod pending;
+mod queues;
+mod reply_claim;
+mod transactions;
+mod withdrawals;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::card_path::authorise::{Question, our_fault};
-use crate::card_path::issuers::Told;
+use crate::card_path::authorise::{ReceivedAuthorisation, our_fault};
+use crate::card_path::issuers::AuthorisationResponse;
 use crate::domain::decision::authorisation::AuthorisationRequest;
 use crate::domain::id::{CardToken, ConnectionId};
 use crate::domain::purchase::presentment::EventBody;
@@ -31,18 +31,18 @@ use crate::platform::ids::NewIds;
 use crate::programme::directory::Directory;
 use crate::store::{Dialect, Store};
 
-use asked::Asked;
-use breaker::Breaker;
-use claim::Claim;
-use desk::Desk;
-pub use health::Health;
-use health::Pulse;
-use inbox::{Inbox, Reported};
+use breaker::CircuitBreaker;
+pub use health::CommitterHealth;
+use health::LaneHealth;
 use lane::Lane;
-use late::Late;
+use pending::PendingAuthorisation;
+use queues::{LaneQueues, PendingEvent};
+use reply_claim::ReplyClaim;
+use transactions::LaneTransactions;
+use withdrawals::WithdrawalQueue;
 
 /// How long what has queued may take once the process stops. With the database away it never ends.
-const FINISH_WITHIN: Duration = Duration::from_secs(3);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How a committer works.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +63,7 @@ impl Default for CommitterSettings {
 }
 
 /// How long a later message waits to be stored. Its connection is needed for questions.
-const STORED_WITHIN: Duration = Duration::from_secs(5);
+const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A message that could not be stored. The issuer sends it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -73,20 +73,20 @@ pub struct NotStored;
 /// Decides and commits in the background. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Committer {
-    lanes: Arc<Vec<Entry>>,
+    lanes: Arc<Vec<LaneHandle>>,
     store: Store,
-    pulse: Arc<Pulse>,
-    breaker: Arc<Breaker>,
+    health: Arc<LaneHealth>,
+    breaker: Arc<CircuitBreaker>,
     tasks: Arc<std::sync::Mutex<Vec<JoinHandle<()>>>>,
 }
 
 /// Where work for one lane is put.
 #[derive(Debug)]
-struct Entry {
+struct LaneHandle {
     number: usize,
     batch_most: usize,
-    questions: mpsc::Sender<Asked>,
-    events: mpsc::Sender<Reported>,
+    authorisations: mpsc::Sender<PendingAuthorisation>,
+    events: mpsc::Sender<PendingEvent>,
 }
 
 impl Committer {
@@ -102,33 +102,38 @@ impl Committer {
             Dialect::Sqlite => 1,
             Dialect::Postgres => settings.committers.max(1),
         };
-        let desk = Desk {
+        let transactions = LaneTransactions {
             store: store.clone(),
             directory: directory.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
         };
-        let (pulse, breaker) = (Arc::new(Pulse::new(count)), Arc::new(Breaker::new()));
+        let (health, breaker) = (Arc::new(LaneHealth::new(count)), Arc::new(CircuitBreaker::new()));
         let batch_most = settings.batch_most.max(1);
-        let mut entries = Vec::with_capacity(count);
+        let mut handles = Vec::with_capacity(count);
         let mut tasks = Vec::with_capacity(count);
         for number in 0..count {
-            let (questions, asked) = mpsc::channel(settings.queue_most.max(1));
-            let (events, reported) = mpsc::channel(settings.queue_most.max(1));
+            let (authorisations, pending_authorisations) =
+                mpsc::channel(settings.queue_most.max(1));
+            let (events, pending_events) = mpsc::channel(settings.queue_most.max(1));
             let lane = Lane {
-                desk: desk.clone(),
-                pulse: Arc::clone(&pulse),
+                transactions: transactions.clone(),
+                health: Arc::clone(&health),
                 breaker: Arc::clone(&breaker),
                 number,
-                late: Late::default(),
-                look_at: Instant::now(),
+                withdrawals: WithdrawalQueue::default(),
+                next_probe_at: Instant::now(),
             };
-            let inbox = Inbox { questions: asked, events: reported, batch_most };
-            tasks.push(tokio::spawn(lane.run(inbox)));
-            entries.push(Entry { number, batch_most, questions, events });
+            let queues = LaneQueues {
+                authorisations: pending_authorisations,
+                events: pending_events,
+                batch_most,
+            };
+            tasks.push(tokio::spawn(lane.run(queues)));
+            handles.push(LaneHandle { number, batch_most, authorisations, events });
         }
         let tasks = Arc::new(std::sync::Mutex::new(tasks));
-        Self { lanes: Arc::new(entries), store: store.clone(), pulse, breaker, tasks }
+        Self { lanes: Arc::new(handles), store: store.clone(), health, breaker, tasks }
     }
 
     /// Decides `request`, and answers by `deadline` whatever happens: as our fault when nothing
@@ -139,27 +144,27 @@ impl Committer {
         request: AuthorisationRequest,
         arrived_at: Timestamp,
         deadline: Instant,
-    ) -> Told {
+    ) -> AuthorisationResponse {
         let Some(lane) = self.lane(&request.connection, &request.card) else { return our_fault() };
         if let Err(why) = self.admit(lane, deadline) {
-            return Self::at_fault(why);
+            return Self::decline_our_fault(why);
         }
-        let claim = Arc::new(Claim::default());
+        let claim = Arc::new(ReplyClaim::default());
         let (reply, mut answer) = oneshot::channel();
-        let question = Question { request: Arc::new(request), arrived_at };
-        let asked = Asked { question, claim: Arc::clone(&claim), reply };
-        if lane.questions.try_send(asked).is_err() {
-            return Self::at_fault("queue_full");
+        let received = ReceivedAuthorisation { request: Arc::new(request), arrived_at };
+        let pending = PendingAuthorisation { received, claim: Arc::clone(&claim), reply };
+        if lane.authorisations.try_send(pending).is_err() {
+            return Self::decline_our_fault("queue_full");
         }
-        let _held = claim.held_by_a_client();
-        let answered = match tokio::time::timeout_at(deadline, &mut answer).await {
-            Ok(answered) => answered,
-            Err(_) if claim.give_up() => return Self::at_fault("too_late"),
+        let _guard = claim.client_guard();
+        let response = match tokio::time::timeout_at(deadline, &mut answer).await {
+            Ok(response) => response,
+            Err(_) if claim.give_up() => return Self::decline_our_fault("too_late"),
             // The commit has returned in this very moment: its answer is on its way, and is the
             // truth.
             Err(_) => answer.await,
         };
-        answered.unwrap_or_else(|_| Self::at_fault("not_recorded"))
+        response.unwrap_or_else(|_| Self::decline_our_fault("not_recorded"))
     }
 
     /// Whether a question should wait at all.
@@ -168,20 +173,21 @@ impl Committer {
     ///
     /// Why it is answered at once, as our fault: an answer that comes at once leaves the issuer the
     /// time to decide by itself, and the others in the queue the chance to be in time.
-    fn admit(&self, lane: &Entry, deadline: Instant) -> Result<(), &'static str> {
-        if self.store.has_lost() {
+    fn admit(&self, lane: &LaneHandle, deadline: Instant) -> Result<(), &'static str> {
+        if self.store.has_lost_rows() {
             return Err("database_behind");
         }
         // Those that are in front of the batch that the question would be part of.
         let batches = lane.queued().checked_div(lane.batch_most).unwrap_or_default();
-        let wait = self.pulse.wait(lane.number, u32::try_from(batches).unwrap_or(u32::MAX));
+        let wait =
+            self.health.estimated_wait(lane.number, u32::try_from(batches).unwrap_or(u32::MAX));
         if wait > deadline.saturating_duration_since(Instant::now()) {
             return Err("no_time");
         }
-        if self.breaker.admits() { Ok(()) } else { Err("breaker_open") }
+        if self.breaker.try_acquire() { Ok(()) } else { Err("breaker_open") }
     }
 
-    fn at_fault(why: &'static str) -> Told {
+    fn decline_our_fault(why: &'static str) -> AuthorisationResponse {
         metrics::counter!("sayso_our_fault_total", "why" => why).increment(1);
         our_fault()
     }
@@ -201,17 +207,17 @@ impl Committer {
             return Err(NotStored);
         }
         let (reply, stored) = oneshot::channel();
-        let reported = Reported { event, reply };
-        lane.ok_or(NotStored)?.events.try_send(reported).map_err(|_| NotStored)?;
+        let pending = PendingEvent { event, reply };
+        lane.ok_or(NotStored)?.events.try_send(pending).map_err(|_| NotStored)?;
         // It may be stored after that all the same: the issuer's repeat changes nothing then.
-        let stored = tokio::time::timeout(STORED_WITHIN, stored).await;
+        let stored = tokio::time::timeout(STORE_TIMEOUT, stored).await;
         stored.map_or(Err(NotStored), |stored| stored.unwrap_or(Err(NotStored)))
     }
 
     /// How the last commits went.
-    pub fn health(&self) -> Health {
-        let queued = self.lanes.iter().map(Entry::queued).sum();
-        self.pulse.health(queued, self.breaker.is_closed(), self.store.has_lost())
+    pub fn health(&self) -> CommitterHealth {
+        let queued = self.lanes.iter().map(LaneHandle::queued).sum();
+        self.health.health(queued, self.breaker.is_closed(), self.store.has_lost_rows())
     }
 
     /// Finishes what has queued, and stops. Says so in the log when that cannot be done in time:
@@ -227,13 +233,13 @@ impl Committer {
                 drop(task.await);
             }
         };
-        if tokio::time::timeout(FINISH_WITHIN, finish).await.is_err() {
+        if tokio::time::timeout(DRAIN_TIMEOUT, finish).await.is_err() {
             tracing::error!("the database is away: some late approvals may not be withdrawn");
         }
     }
 
     /// The lane of a card: the same one every time, so that a budget's work rarely waits for a lock.
-    fn lane(&self, connection: &ConnectionId, card: &CardToken) -> Option<&Entry> {
+    fn lane(&self, connection: &ConnectionId, card: &CardToken) -> Option<&LaneHandle> {
         let mut hasher = DefaultHasher::new();
         (connection, card).hash(&mut hasher);
         let count = u64::try_from(self.lanes.len()).ok()?;
@@ -242,16 +248,16 @@ impl Committer {
     }
 }
 
-impl Entry {
+impl LaneHandle {
     /// How many questions wait.
     fn queued(&self) -> usize {
-        self.questions.max_capacity().saturating_sub(self.questions.capacity())
+        self.authorisations.max_capacity().saturating_sub(self.authorisations.capacity())
     }
 }
 
 fn card_of(body: &EventBody) -> Option<&CardToken> {
     match body {
-        EventBody::Standing(report) => Some(&report.about.card),
+        EventBody::Snapshot(report) => Some(&report.about.card),
         EventBody::HoldChange(report) => Some(&report.about.card),
         EventBody::Presentment(presentment) => Some(&presentment.about.card),
         EventBody::Dispute(_) | EventBody::Unclear { .. } | EventBody::Other => None,

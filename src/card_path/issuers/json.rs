@@ -13,18 +13,18 @@ const NUL_FOUND: &str = "it holds a NUL character";
 
 /// A verified message's text: every text in it can be kept, and it is not too deep.
 #[derive(Debug, Clone)]
-pub(super) struct Body<'a>(Cow<'a, str>);
+pub(super) struct JsonBody<'a>(Cow<'a, str>);
 
-impl<'a> Body<'a> {
+impl<'a> JsonBody<'a> {
     /// PostgreSQL stores no NUL in a text, and half of a pair of surrogates is no character: none of
     /// them may get further than here. What the issuer signed has happened, and would be sent again
     /// for ever if it were refused: it is read with U+FFFD in their places.
     pub(super) fn new(bytes: &'a [u8]) -> Result<Self, RefusedMessage> {
         let text = str::from_utf8(bytes)
             .map_err(|_| RefusedMessage::malformed("body", "it is not UTF-8"))?;
-        Ok(Self(match look_over(bytes)? {
-            Escapes::Fit => Cow::Borrowed(text),
-            Escapes::Unfit => Cow::Owned(mended(text)),
+        Ok(Self(match scan(bytes)? {
+            Escapes::Valid => Cow::Borrowed(text),
+            Escapes::Invalid => Cow::Owned(repair_escapes(text)),
         }))
     }
 
@@ -35,13 +35,13 @@ impl<'a> Body<'a> {
             let start: usize = earlier_lines.map(str::len).sum();
             let end = start.saturating_add(error.column()).min(self.0.len());
             let before = self.0.as_bytes().get(..end).unwrap_or_default();
-            RefusedMessage::malformed(path_at_end(before), complaint(&error))
+            RefusedMessage::malformed(path_at_end(before), describe_error(&error))
         })
     }
 }
 
 /// What is wrong, without the value that was found: it may be about a person.
-fn complaint(error: &serde_json::Error) -> String {
+fn describe_error(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rsplit_once(", expected ") {
         Some((_, expected)) => format!("it should be {expected}"),
@@ -52,18 +52,18 @@ fn complaint(error: &serde_json::Error) -> String {
 /// Whether a text has escapes that may stand for no character that can be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Escapes {
-    Fit,
-    Unfit,
+    Valid,
+    Invalid,
 }
 
-fn look_over(bytes: &[u8]) -> Result<Escapes, RefusedMessage> {
+fn scan(bytes: &[u8]) -> Result<Escapes, RefusedMessage> {
     let refuse = |rest: &[u8], what| {
         let end = bytes.len().saturating_sub(rest.len());
         let before = bytes.get(..end).unwrap_or_default();
         RefusedMessage::malformed(path_at_end(before), what)
     };
     let mut depth = 0_u32;
-    let mut escapes = Escapes::Fit;
+    let mut escapes = Escapes::Valid;
     let mut rest = bytes;
     while let [byte, after @ ..] = rest {
         rest = after;
@@ -71,7 +71,7 @@ fn look_over(bytes: &[u8]) -> Result<Escapes, RefusedMessage> {
             0 => return Err(refuse(after, NUL_FOUND)),
             b'"' => {
                 rest =
-                    after_text(after, &mut escapes).map_err(|at_nul| refuse(at_nul, NUL_FOUND))?;
+                    skip_string(after, &mut escapes).map_err(|at_nul| refuse(at_nul, NUL_FOUND))?;
             }
             b'{' | b'[' => {
                 depth = depth.saturating_add(1);
@@ -88,7 +88,7 @@ fn look_over(bytes: &[u8]) -> Result<Escapes, RefusedMessage> {
 
 /// What follows the closing quote of a text that was just opened. The error is what follows a NUL
 /// character in it that is written out.
-fn after_text<'b>(opened: &'b [u8], escapes: &mut Escapes) -> Result<&'b [u8], &'b [u8]> {
+fn skip_string<'b>(opened: &'b [u8], escapes: &mut Escapes) -> Result<&'b [u8], &'b [u8]> {
     let mut rest = opened;
     while let Some(at) = memchr::memchr3(b'"', b'\\', 0, rest) {
         let (found, after) = rest.get(at..).and_then(<[u8]>::split_first).unwrap_or((&b'"', b""));
@@ -96,7 +96,7 @@ fn after_text<'b>(opened: &'b [u8], escapes: &mut Escapes) -> Result<&'b [u8], &
             b'"' => return Ok(after),
             b'\\' => {
                 if let [b'u', b'd' | b'D', ..] | [b'u', b'0', b'0', b'0', b'0', ..] = after {
-                    *escapes = Escapes::Unfit;
+                    *escapes = Escapes::Invalid;
                 }
                 rest = after.get(1..).unwrap_or_default();
             }
@@ -108,14 +108,14 @@ fn after_text<'b>(opened: &'b [u8], escapes: &mut Escapes) -> Result<&'b [u8], &
 
 /// `text` with U+FFFD in the place of every escaped NUL and of every half of a pair of surrogates.
 /// Nothing changes its place.
-fn mended(text: &str) -> String {
+fn repair_escapes(text: &str) -> String {
     const REPLACEMENT: &str = "\\ufffd";
 
     let mut whole = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, escape)) = rest.find('\\').and_then(|at| rest.split_at_checked(at)) {
         whole.push_str(before);
-        let (kept, length) = match (escaped(escape), escape.get(6..).and_then(escaped)) {
+        let (kept, length) = match (parse_escape(escape), escape.get(6..).and_then(parse_escape)) {
             (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (None, 12),
             (Some(0 | 0xd800..=0xdfff), _) => (Some(REPLACEMENT), 6),
             (Some(_), _) => (None, 6),
@@ -133,7 +133,7 @@ fn mended(text: &str) -> String {
 }
 
 /// The UTF-16 unit that an escape at the start of `text` stands for.
-fn escaped(text: &str) -> Option<u32> {
+fn parse_escape(text: &str) -> Option<u32> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     let are_digits = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     are_digits.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
@@ -161,7 +161,7 @@ fn path_at_end(before: &[u8]) -> String {
             }
             b',' => is_key = matches!(keys.last(), Some(Some(_))),
             b'"' => {
-                let (text, beyond) = split_text(after);
+                let (text, beyond) = split_string(after);
                 rest = beyond;
                 if is_key && let Some(key) = keys.last_mut() {
                     *key = Some(text);
@@ -177,7 +177,7 @@ fn path_at_end(before: &[u8]) -> String {
 }
 
 /// Splits after an opening quote: what stands in the quotes, and what comes after them.
-fn split_text(after_quote: &[u8]) -> (&[u8], &[u8]) {
+fn split_string(after_quote: &[u8]) -> (&[u8], &[u8]) {
     let mut is_escaped = false;
     let end = after_quote.iter().position(|byte| {
         let ends = *byte == b'"' && !is_escaped;
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     fn read<T: DeserializeOwned>(text: &str) -> Result<T, RefusedMessage> {
-        Body::new(text.as_bytes()).and_then(|body| body.read())
+        JsonBody::new(text.as_bytes()).and_then(|body| body.read())
     }
 
     fn refused<T: DeserializeOwned>(text: &str) -> (String, String) {
@@ -285,9 +285,9 @@ mod tests {
     #[test]
     fn deep_nesting_is_refused() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert!(Body::new(nested(64).as_bytes()).is_ok());
+        assert!(JsonBody::new(nested(64).as_bytes()).is_ok());
         assert_eq!(refused::<Value>(&nested(65)).1, "it nests too deeply");
         let braces_in_text = format!("{:?}", "[{".repeat(100));
-        assert!(Body::new(braces_in_text.as_bytes()).is_ok());
+        assert!(JsonBody::new(braces_in_text.as_bytes()).is_ok());
     }
 }

@@ -1,7 +1,7 @@
 //! One adapter per issuer: verify, decode, encode. Bytes in, bytes out.
 //!
 //! An adapter is a pure translation. Whoever speaks HTTP hands over a [`SignedMessage`], gets values
-//! of the domain or a [`RefusedMessage`], and sends back a [`Reply`] as it is; it needs to know no
+//! of the domain or a [`RefusedMessage`], and sends back a [`EncodedResponse`] as it is; it needs to know no
 //! issuer. A new issuer is a file here, one in [`wire`](crate::card_path::issuers::wire), and an arm in each `match`.
 
 mod json;
@@ -20,7 +20,7 @@ use crate::domain::decision::authorisation::AuthorisationRequest;
 use crate::domain::decision::reason_code::ReasonCode;
 use crate::domain::id::{ConnectionId, DecisionId, ProgrammeId};
 use crate::domain::money::Money;
-use crate::domain::purchase::issuer_refusal::IssuerRefusal;
+use crate::domain::purchase::issuer_decline::IssuerDeclineReason;
 use crate::domain::purchase::presentment::IssuerEvent;
 
 /// An issuer that we understand.
@@ -102,7 +102,7 @@ impl Issuer {
     }
 
     /// Why a question was refused, by the issuer's own word; none if the answer was ours.
-    pub fn refusal(self, reason: Option<&str>) -> Option<IssuerRefusal> {
+    pub fn refusal(self, reason: Option<&str>) -> Option<IssuerDeclineReason> {
         match self {
             Self::Stripe => stripe::refusal(reason),
         }
@@ -111,9 +111,9 @@ impl Issuer {
     /// Writes the answer to a question: the same bytes for the same answer, always.
     ///
     /// `api_version` is the version of the issuer's interface that the connection is set to.
-    pub fn encode(self, told: &Told, api_version: &str) -> Reply {
+    pub fn encode(self, response: &AuthorisationResponse, api_version: &str) -> EncodedResponse {
         match self {
-            Self::Stripe => stripe::encode(told, api_version),
+            Self::Stripe => stripe::encode(response, api_version),
         }
     }
 }
@@ -146,7 +146,7 @@ pub struct Origin {
 
 /// What an issuer is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Told {
+pub struct AuthorisationResponse {
     /// The recorded decision; none when nothing could be recorded.
     pub decision: Option<DecisionId>,
     pub verdict: Verdict,
@@ -160,14 +160,14 @@ pub enum Verdict {
         amount: Money,
         asked: Money,
     },
-    NotPaid {
+    Declined {
         reason: ReasonCode,
     },
 }
 
 /// The HTTP response that the issuer gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
+pub struct EncodedResponse {
     pub status: u16,
     /// Names in lower case.
     pub headers: Vec<(&'static str, String)>,

@@ -18,7 +18,7 @@ const TOLERANCE_S: i64 = 300;
 /// The shortest key that Standard Webhooks 1.0 allows. Unit: bytes.
 const STANDARD_WEBHOOKS_KEY_MIN: usize = 24;
 /// How secrets of both begin.
-const SECRET_BEGIN: &str = "whsec_";
+const SECRET_PREFIX: &str = "whsec_";
 /// Stripe's secrets are `whsec_` and 32 characters or more; the whole text is the key.
 const STRIPE_SECRET_MIN: usize = 24;
 
@@ -45,15 +45,15 @@ pub enum SignatureError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     #[error(
-        "it does not begin with {SECRET_BEGIN}: copy the endpoint's signing secret, no other key"
+        "it does not begin with {SECRET_PREFIX}: copy the endpoint's signing secret, no other key"
     )]
-    OtherBeginning,
+    WrongPrefix,
     #[error("it has a character that no secret has, such as a space: copy it again")]
-    OtherCharacter,
+    InvalidCharacter,
     #[error("it is shorter than {least} {unit}, so it was cut: copy the whole secret")]
     TooShort { least: usize, unit: &'static str },
-    #[error("what follows {SECRET_BEGIN} is not base64, so it was cut or changed: copy it again")]
-    NoBase64,
+    #[error("what follows {SECRET_PREFIX} is not base64, so it was cut or changed: copy it again")]
+    InvalidBase64,
 }
 
 impl SignatureError {
@@ -74,10 +74,10 @@ impl SignatureError {
 /// Whether a text can be the secret of a Stripe endpoint.
 pub fn check_stripe_secret(secret: &SecretString) -> Result<(), SecretError> {
     let text = secret.expose_secret();
-    let rest = text.strip_prefix(SECRET_BEGIN).ok_or(SecretError::OtherBeginning)?;
-    let is_fair = |byte: u8| byte.is_ascii_alphanumeric() || b"_-+/=".contains(&byte);
-    if !rest.bytes().all(is_fair) {
-        return Err(SecretError::OtherCharacter);
+    let rest = text.strip_prefix(SECRET_PREFIX).ok_or(SecretError::WrongPrefix)?;
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-+/=".contains(&byte);
+    if !rest.bytes().all(is_allowed) {
+        return Err(SecretError::InvalidCharacter);
     }
     if text.len() < STRIPE_SECRET_MIN {
         return Err(SecretError::TooShort { least: STRIPE_SECRET_MIN, unit: "characters" });
@@ -98,15 +98,15 @@ pub fn verify_stripe(
 
     let usable = secrets.iter().filter(|secret| check_stripe_secret(secret).is_ok());
     let keys: Vec<&[u8]> = usable.map(|secret| secret.expose_secret().as_bytes()).collect();
-    refuse_unusable(secrets, &keys)?;
-    let (mut times, mut claims, mut is_v1) = (Vec::new(), Vec::new(), false);
+    require_usable_key(secrets, &keys)?;
+    let (mut times, mut candidates, mut is_v1) = (Vec::new(), Vec::new(), false);
     for (key, value) in header(message, HEADER)?.split(',').filter_map(|item| item.split_once('='))
     {
         match key {
             "t" => times.push(value),
             "v1" => {
                 is_v1 = true;
-                claims.extend(lower_case_hex(value));
+                candidates.extend(lower_case_hex(value));
             }
             _ => {}
         }
@@ -116,7 +116,7 @@ pub fn verify_stripe(
     if !is_v1 {
         return Err(SignatureError::NoSupportedScheme(HEADER));
     }
-    if !is_signed(&keys, &[time.as_bytes(), b".", message.body], &claims) {
+    if !is_signed(&keys, &[time.as_bytes(), b".", message.body], &candidates) {
         return Err(SignatureError::SignatureMismatch);
     }
     check_window(signed_at, now)
@@ -128,9 +128,9 @@ pub fn check_standard_webhooks_secret(secret: &SecretString) -> Result<(), Secre
 }
 
 fn standard_webhooks_key(secret: &SecretString) -> Result<Vec<u8>, SecretError> {
-    let key = secret.expose_secret().strip_prefix(SECRET_BEGIN);
-    let key = STANDARD.decode(key.ok_or(SecretError::OtherBeginning)?);
-    let key = key.map_err(|_| SecretError::NoBase64)?;
+    let key = secret.expose_secret().strip_prefix(SECRET_PREFIX);
+    let key = STANDARD.decode(key.ok_or(SecretError::WrongPrefix)?);
+    let key = key.map_err(|_| SecretError::InvalidBase64)?;
     let least = STANDARD_WEBHOOKS_KEY_MIN;
     if key.len() < least {
         return Err(SecretError::TooShort { least, unit: "bytes" });
@@ -151,7 +151,7 @@ pub fn verify_standard_webhooks(
     const SIGNATURE: &str = "webhook-signature";
 
     let keys: Vec<_> = secrets.iter().filter_map(|s| standard_webhooks_key(s).ok()).collect();
-    refuse_unusable(secrets, &keys)?;
+    require_usable_key(secrets, &keys)?;
     let id = header(message, ID)?;
     let time = header(message, TIMESTAMP)?;
     let signatures = header(message, SIGNATURE)?;
@@ -159,29 +159,29 @@ pub fn verify_standard_webhooks(
         return Err(SignatureError::MalformedHeader(ID));
     }
     let signed_at = unix_seconds(time).ok_or(SignatureError::MalformedHeader(TIMESTAMP))?;
-    let (mut claims, mut is_v1) = (Vec::new(), false);
+    let (mut candidates, mut is_v1) = (Vec::new(), false);
     for (version, value) in signatures.split(' ').filter_map(|entry| entry.split_once(',')) {
         if version == "v1" {
             is_v1 = true;
-            claims.extend(STANDARD.decode(value).ok());
+            candidates.extend(STANDARD.decode(value).ok());
         }
     }
     if !is_v1 {
         return Err(SignatureError::NoSupportedScheme(SIGNATURE));
     }
-    if claims.is_empty() {
+    if candidates.is_empty() {
         return Err(SignatureError::MalformedHeader(SIGNATURE));
     }
     let parts = [id.as_bytes(), b".", time.as_bytes(), b".", message.body];
     let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
-    if !is_signed(&keys, &parts, &claims) {
+    if !is_signed(&keys, &parts, &candidates) {
         return Err(SignatureError::SignatureMismatch);
     }
     check_window(signed_at, now)
 }
 
 /// Without any secret nothing is signed; with none that is one, somebody has to copy it again.
-fn refuse_unusable<K>(secrets: &[SecretString], keys: &[K]) -> Result<(), SignatureError> {
+fn require_usable_key<K>(secrets: &[SecretString], keys: &[K]) -> Result<(), SignatureError> {
     let is_hopeless = keys.is_empty() && !secrets.is_empty();
     if is_hopeless { Err(SignatureError::NoUsableSecret) } else { Ok(()) }
 }
@@ -207,15 +207,15 @@ fn unix_seconds(text: &str) -> Option<i64> {
 }
 
 /// Whether any key made any of the claimed signatures. Tries all of them, whatever it finds.
-fn is_signed(keys: &[&[u8]], parts: &[&[u8]], claims: &[Vec<u8>]) -> bool {
+fn is_signed(keys: &[&[u8]], parts: &[&[u8]], candidates: &[Vec<u8>]) -> bool {
     let mut is_found = false;
     for key in keys {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { continue };
         for part in parts {
             mac.update(part);
         }
-        for claim in claims {
-            is_found |= mac.clone().verify_slice(claim).is_ok();
+        for candidate in candidates {
+            is_found |= mac.clone().verify_slice(candidate).is_ok();
         }
     }
     is_found

@@ -5,25 +5,25 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use super::json::Body;
-use super::{Origin, RefusedMessage, Reply, Told, Verdict};
+use super::json::JsonBody;
+use super::{AuthorisationResponse, EncodedResponse, Origin, RefusedMessage, Verdict};
 use crate::card_path::issuers::wire::stripe as wire;
 use crate::domain::decision::authorisation::{
-    AuthorisationRequest, PartialAmounts, Presence, PurchaseKind,
+    AuthorisationRequest, PartialApproval, Presence, PurchaseKind,
 };
 use crate::domain::id::{CardToken, IssuerReference, PurchaseReference};
 use crate::domain::money::{Currency, Money};
-use crate::domain::purchase::dispute::{DisputeReport, Funds, Outcome};
-use crate::domain::purchase::issuer_refusal::IssuerRefusal;
-use crate::domain::purchase::position::{MessageKind, Position};
+use crate::domain::purchase::dispute::{DisputeFunds, DisputeOutcome, DisputeReport};
+use crate::domain::purchase::issuer_decline::IssuerDeclineReason;
+use crate::domain::purchase::position::{MessageKind, MessagePosition};
 use crate::domain::purchase::presentment::{
-    Direction, EventBody, IssuerAnswer, IssuerEvent, Presentment, PurchaseReport, Standing,
-    StandingReport,
+    AuthorisationSnapshot, AuthorisationStatus, EventBody, IssuerAnswer, IssuerEvent, Presentment,
+    PresentmentDirection, PurchaseReport,
 };
 use crate::domain::shop::merchant::{Mcc, Merchant};
 
 /// From the first second of 2000 to the last one of 2199.
-const TIMES: RangeInclusive<i64> = 946_684_800..=7_258_118_399;
+const PLAUSIBLE_TIMES: RangeInclusive<i64> = 946_684_800..=7_258_118_399;
 /// The most that one message may be about: a thousand million units with two decimals.
 const AMOUNT_MINOR_MAX: i64 = 1_000_000_000_00;
 
@@ -31,14 +31,14 @@ pub(super) fn decode_authorisation(
     origin: &Origin,
     body: &[u8],
 ) -> Result<AuthorisationRequest, RefusedMessage> {
-    const ASKED: &str = "data.object.pending_request";
+    const PENDING_REQUEST: &str = "data.object.pending_request";
 
-    let body = Body::new(body)?;
+    let body = JsonBody::new(body)?;
     let event = body.read::<wire::Event<wire::Authorization>>();
     // Of another kind of message the kind is the news, not the first field that differs.
     let kind = match &event {
         Ok(event) => Some(event.type_.clone()),
-        Err(_) => body.read::<wire::SealedEvent>().ok().map(|event| event.type_),
+        Err(_) => body.read::<wire::EventEnvelope>().ok().map(|event| event.type_),
     };
     if kind.is_some_and(|kind| kind != wire::AUTHORIZATION_REQUEST) {
         let what = format!("only {} is answered here", wire::AUTHORIZATION_REQUEST);
@@ -47,26 +47,29 @@ pub(super) fn decode_authorisation(
     let event = event?;
     reference::<IssuerReference>("id", &event.id)?;
     let about = event.data.object;
-    let asked =
-        about.pending_request.ok_or_else(|| RefusedMessage::malformed(ASKED, "it is missing"))?;
+    let pending = about
+        .pending_request
+        .ok_or_else(|| RefusedMessage::malformed(PENDING_REQUEST, "it is missing"))?;
 
-    let currency = currency("data.object.pending_request.currency", &asked.currency)?;
-    let amount = money("data.object.pending_request.amount", asked.amount, currency)?;
+    let currency = currency("data.object.pending_request.currency", &pending.currency)?;
+    let amount = money("data.object.pending_request.amount", pending.amount, currency)?;
     let part = |name: &str, part: Option<i64>| {
-        let field = format!("{ASKED}.amount_details.{name}");
+        let field = format!("{PENDING_REQUEST}.amount_details.{name}");
         let part = money(&field, part.unwrap_or(0), currency)?;
         if part.minor() > amount.minor() {
             return Err(RefusedMessage::malformed(field, "it is above the amount it is part of"));
         }
         Ok(part)
     };
-    let cash_back = part("cashback_amount", asked.amount_details.and_then(|d| d.cashback_amount))?;
-    let atm_fee = part("atm_fee", asked.amount_details.and_then(|d| d.atm_fee))?;
-    let transaction_amount = transaction_amount(&asked.merchant_currency, asked.merchant_amount)?;
-    let theirs = &asked.merchant_currency;
+    let cash_back =
+        part("cashback_amount", pending.amount_details.and_then(|d| d.cashback_amount))?;
+    let atm_fee = part("atm_fee", pending.amount_details.and_then(|d| d.atm_fee))?;
+    let transaction_amount =
+        transaction_amount(&pending.merchant_currency, pending.merchant_amount)?;
+    let theirs = &pending.merchant_currency;
     let is_foreign = !theirs.is_empty() && !theirs.eq_ignore_ascii_case(currency.code());
     // What is worth nothing in ours (one yen, 50 rupiah) is how a shop abroad checks a card.
-    if amount.is_zero() && asked.merchant_amount != 0 && !is_foreign {
+    if amount.is_zero() && pending.merchant_amount != 0 && !is_foreign {
         let what = "nothing is asked for, but the shop asks for money";
         return Err(RefusedMessage::malformed("data.object.pending_request.amount", what));
     }
@@ -81,7 +84,7 @@ pub(super) fn decode_authorisation(
         sequence,
         card: reference("data.object.card.id", &about.card.id)?,
         amount,
-        bought_at: made_at(about.created),
+        bought_at: parse_time(about.created),
         cash_back,
         atm_fee,
         transaction_amount: transaction_amount.unwrap_or(amount),
@@ -89,18 +92,18 @@ pub(super) fn decode_authorisation(
         kind: if amount.is_zero() { PurchaseKind::Verification } else { kind_of(&merchant) },
         presence: presence(about.card_presence.as_deref(), about.authorization_method.as_deref()),
         // Also at a fuel pump (5542): where the amount is not ours to set, Stripe ignores one.
-        partial: if asked.is_amount_controllable {
-            PartialAmounts::Allowed
+        partial: if pending.is_amount_controllable {
+            PartialApproval::Allowed
         } else {
-            PartialAmounts::NotAllowed
+            PartialApproval::NotAllowed
         },
         merchant,
     })
 }
 
 pub(super) fn decode_event(body: &[u8]) -> Result<IssuerEvent, RefusedMessage> {
-    let body = Body::new(body)?;
-    let envelope: wire::SealedEvent = body.read()?;
+    let body = JsonBody::new(body)?;
+    let envelope: wire::EventEnvelope = body.read()?;
     let id: IssuerReference = reference("id", &envelope.id)?;
     let kind = envelope.type_;
     if !(1..=100).contains(&kind.len()) || !kind.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -118,7 +121,7 @@ pub(super) fn decode_event(body: &[u8]) -> Result<IssuerEvent, RefusedMessage> {
 
 /// Which message it is, and when it was made.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct EventStamp<'a> {
     at: Timestamp,
     kind: MessageKind,
     event: &'a IssuerReference,
@@ -129,86 +132,91 @@ const fn message_kind(is_first: bool) -> MessageKind {
 }
 
 fn event_body(
-    body: &Body<'_>,
+    body: &JsonBody<'_>,
     kind: &str,
     created: Option<i64>,
     id: &IssuerReference,
 ) -> Result<EventBody, RefusedMessage> {
     let at = || {
         let what = "it is not a time in Unix seconds from 2000 to 2199";
-        made_at(created).ok_or_else(|| RefusedMessage::malformed("created", what))
+        parse_time(created).ok_or_else(|| RefusedMessage::malformed("created", what))
     };
     match kind {
         wire::AUTHORIZATION_CREATED | wire::AUTHORIZATION_UPDATED => {
             let kind = message_kind(kind == wire::AUTHORIZATION_CREATED);
-            let place = Place { at: at()?, kind, event: id };
-            standing(&body.read::<wire::Event<wire::Authorization>>()?.data.object, place)
+            let stamp = EventStamp { at: at()?, kind, event: id };
+            standing(&body.read::<wire::Event<wire::Authorization>>()?.data.object, stamp)
         }
         wire::TRANSACTION_CREATED => {
             presentment(&body.read::<wire::Event<wire::Transaction>>()?.data.object)
         }
         kind if wire::DISPUTE_KINDS.contains(&kind) => {
             let funds = match kind {
-                wire::DISPUTE_FUNDS_REINSTATED => Some(Funds::Credited),
-                wire::DISPUTE_FUNDS_RESCINDED => Some(Funds::TakenAgain),
+                wire::DISPUTE_FUNDS_REINSTATED => Some(DisputeFunds::Credited),
+                wire::DISPUTE_FUNDS_RESCINDED => Some(DisputeFunds::TakenAgain),
                 _ => None,
             };
             let kind = message_kind(kind == wire::DISPUTE_CREATED);
-            dispute(body, funds, Place { at: at()?, kind, event: id })
+            dispute(body, funds, EventStamp { at: at()?, kind, event: id })
         }
         _ => Ok(EventBody::Other),
     }
 }
 
-pub(super) fn encode(told: &Told, api_version: &str) -> Reply {
-    let decision = told.decision.map(|decision| decision.to_string());
-    let response = match told.verdict {
+pub(super) fn encode(response: &AuthorisationResponse, api_version: &str) -> EncodedResponse {
+    let decision = response.decision.map(|decision| decision.to_string());
+    let body = match response.verdict {
         Verdict::Approved { amount, asked } => wire::AuthorizationResponse {
             approved: true,
             amount: (amount.minor() < asked.minor()).then(|| in_their_units(amount)),
             metadata: decision
                 .map(|decision| wire::Metadata { decision: Some(decision), reason: None }),
         },
-        Verdict::NotPaid { reason } => wire::AuthorizationResponse {
+        Verdict::Declined { reason } => wire::AuthorizationResponse {
             approved: false,
             amount: None,
             metadata: Some(wire::Metadata { decision, reason: Some(reason.as_str()) }),
         },
     };
-    Reply {
+    EncodedResponse {
         status: 200,
         headers: vec![
             ("content-type", "application/json".to_owned()),
             ("stripe-version", api_version.to_owned()),
         ],
         // Such a struct always becomes text; if ever not, nothing is paid.
-        body: serde_json::to_string(&response)
-            .unwrap_or_else(|_| r#"{"approved":false}"#.to_owned()),
+        body: serde_json::to_string(&body).unwrap_or_else(|_| r#"{"approved":false}"#.to_owned()),
     }
 }
 
-fn standing(about: &wire::Authorization, place: Place<'_>) -> Result<EventBody, RefusedMessage> {
+fn standing(
+    about: &wire::Authorization,
+    stamp: EventStamp<'_>,
+) -> Result<EventBody, RefusedMessage> {
     let currency = currency("data.object.currency", &about.currency)?;
     let total = money("data.object.amount", about.amount, currency)?;
     let is_last_declined = about.request_history.last().is_some_and(|last| !last.approved);
     let standing = match (about.status.as_str(), about.approved) {
-        ("pending", true) => Standing::Open { total },
-        ("pending", false) if is_last_declined => Standing::Declined,
-        ("closed", true) => Standing::Closed { claimed: claimed(about, currency)? },
-        ("closed", false) => Standing::Declined,
-        ("reversed", _) => Standing::Reversed,
-        ("expired", _) => Standing::Expired,
+        ("pending", true) => AuthorisationStatus::Open { total },
+        ("pending", false) if is_last_declined => AuthorisationStatus::Declined,
+        ("closed", true) => {
+            AuthorisationStatus::Closed { claimed: captured_total(about, currency)? }
+        }
+        ("closed", false) => AuthorisationStatus::Declined,
+        ("reversed", _) => AuthorisationStatus::Reversed,
+        ("expired", _) => AuthorisationStatus::Expired,
         // Nobody has answered yet, or it stands as nobody has heard of.
         _ => return Ok(EventBody::Other),
     };
-    let is_over = !matches!(standing, Standing::Open { .. });
+    let is_over = !matches!(standing, AuthorisationStatus::Open { .. });
     let answers = count("data.object.request_history", about.request_history.len())?;
-    let (cash_back, atm_fee) = details_told(about.amount_details, currency)?;
+    let (cash_back, atm_fee) = parse_amount_details(about.amount_details, currency)?;
     let merchant = merchant(about.merchant_data.as_ref());
     // What was reversed or has expired shows nothing either: the questions tell what it was.
     let has_money = !total.is_zero() || about.request_history.iter().any(|r| r.amount != 0);
-    let has_ended = matches!(standing, Standing::Reversed | Standing::Expired);
-    Ok(EventBody::Standing(Box::new(StandingReport {
+    let has_ended =
+        matches!(standing, AuthorisationStatus::Reversed | AuthorisationStatus::Expired);
+    Ok(EventBody::Snapshot(Box::new(AuthorisationSnapshot {
         purchase: reference("data.object.id", &about.id)?,
         about: PurchaseReport {
             card: reference::<CardToken>("data.object.card.id", &about.card.id)?,
@@ -226,29 +234,29 @@ fn standing(about: &wire::Authorization, place: Place<'_>) -> Result<EventBody, 
             merchant_currency: merchant_currency(about.merchant_currency.as_deref()),
             merchant_amount: None,
             merchant,
-            bought_at: made_at(about.created),
+            bought_at: parse_time(about.created),
         },
         standing,
-        position: Position {
-            at: place.at,
-            kind: place.kind,
+        position: MessagePosition {
+            at: stamp.at,
+            kind: stamp.kind,
             answers,
             listed: count("data.object.transactions", about.transactions.len())?,
             over: u8::from(is_over),
-            reference: place.event.clone(),
+            reference: stamp.event.clone(),
         },
-        answers: about.request_history.iter().map(|told| answer(told, currency)).collect(),
+        answers: about.request_history.iter().map(|answered| answer(answered, currency)).collect(),
     })))
 }
 
 /// An amount that cannot be read is nobody's reason to lose the whole snapshot.
-fn answer(told: &wire::AnsweredRequest, currency: Currency) -> IssuerAnswer {
-    let amount = money("data.object.request_history.amount", told.amount, currency);
+fn answer(answered: &wire::AnsweredRequest, currency: Currency) -> IssuerAnswer {
+    let amount = money("data.object.request_history.amount", answered.amount, currency);
     IssuerAnswer {
-        is_approved: told.approved,
+        is_approved: answered.approved,
         amount: amount.unwrap_or(Money::zero(currency)),
-        reason: told.reason.clone(),
-        is_without_us: told.reason.as_deref().is_some_and(is_without_us),
+        reason: answered.reason.clone(),
+        is_without_us: answered.reason.as_deref().is_some_and(is_without_us),
     }
 }
 
@@ -267,35 +275,38 @@ fn is_without_us(reason: &str) -> bool {
 
 /// When a message or an object was made; none when that is not told as a time of these two centuries.
 /// A clock that is that wrong would put one message behind all others of its purchase, for ever.
-fn made_at(created: Option<i64>) -> Option<Timestamp> {
-    Timestamp::from_second(created.filter(|second| TIMES.contains(second))?).ok()
+fn parse_time(created: Option<i64>) -> Option<Timestamp> {
+    Timestamp::from_second(created.filter(|second| PLAUSIBLE_TIMES.contains(second))?).ok()
 }
 
 /// Why a question was refused, by Stripe's own word for it. None where the answer was ours.
 ///
 /// The words: "Request history reasons" of an Issuing authorisation in Stripe's documentation.
-pub(super) fn refusal(reason: Option<&str>) -> Option<IssuerRefusal> {
+pub(super) fn refusal(reason: Option<&str>) -> Option<IssuerDeclineReason> {
     Some(match reason.unwrap_or_default() {
         "webhook_declined" | "webhook_approved" => return None,
-        "verification_failed" => IssuerRefusal::Mismatch,
-        "pin_blocked" => IssuerRefusal::PinBlocked,
+        "verification_failed" => IssuerDeclineReason::Mismatch,
+        "pin_blocked" => IssuerDeclineReason::PinBlocked,
         "account_disabled"
         | "card_canceled"
         | "card_expired"
         | "card_inactive"
         | "cardholder_blocked"
-        | "cardholder_inactive" => IssuerRefusal::CardNotActive,
-        "cardholder_verification_required" | wire::INSECURE_METHOD => IssuerRefusal::OtherWay,
-        "suspected_fraud" => IssuerRefusal::Suspicion,
-        "insufficient_funds" => IssuerRefusal::NoMoneyThere,
-        "not_allowed" | "spending_controls" => IssuerRefusal::Rule,
-        "webhook_error" | "webhook_timeout" => IssuerRefusal::OurFault,
-        _ => IssuerRefusal::Unknown,
+        | "cardholder_inactive" => IssuerDeclineReason::CardNotActive,
+        "cardholder_verification_required" | wire::INSECURE_METHOD => IssuerDeclineReason::OtherWay,
+        "suspected_fraud" => IssuerDeclineReason::Suspicion,
+        "insufficient_funds" => IssuerDeclineReason::NoMoneyThere,
+        "not_allowed" | "spending_controls" => IssuerDeclineReason::Rule,
+        "webhook_error" | "webhook_timeout" => IssuerDeclineReason::OurFault,
+        _ => IssuerDeclineReason::Unknown,
     })
 }
 
 /// What the merchant has claimed, by the authorization's own list.
-fn claimed(about: &wire::Authorization, currency: Currency) -> Result<Money, RefusedMessage> {
+fn captured_total(
+    about: &wire::Authorization,
+    currency: Currency,
+) -> Result<Money, RefusedMessage> {
     const FIELD: &str = "data.object.transactions.amount";
 
     let mut captures = about.transactions.iter().filter(|listed| listed.type_ == "capture");
@@ -311,8 +322,8 @@ fn presentment(claim: &wire::Transaction) -> Result<EventBody, RefusedMessage> {
 
     let currency = currency("data.object.currency", &claim.currency)?;
     let (direction, amount) = match claim.type_.as_str() {
-        "capture" => (Direction::Capture, claim.amount.checked_neg()),
-        "refund" => (Direction::Refund, Some(claim.amount)),
+        "capture" => (PresentmentDirection::Capture, claim.amount.checked_neg()),
+        "refund" => (PresentmentDirection::Refund, Some(claim.amount)),
         _ => return Ok(EventBody::Other),
     };
     let Some(amount) = amount.filter(|amount| *amount >= 0) else {
@@ -323,7 +334,7 @@ fn presentment(claim: &wire::Transaction) -> Result<EventBody, RefusedMessage> {
     if amount.is_zero() {
         return Ok(EventBody::Other);
     }
-    let (cash_back, atm_fee) = details_told(claim.amount_details, currency)?;
+    let (cash_back, atm_fee) = parse_amount_details(claim.amount_details, currency)?;
     let purchase: Option<PurchaseReference> = match &claim.authorization {
         Some(id) => Some(reference("data.object.authorization", id)?),
         None => None,
@@ -342,7 +353,7 @@ fn presentment(claim: &wire::Transaction) -> Result<EventBody, RefusedMessage> {
             merchant_currency: merchant_currency(claim.merchant_currency.as_deref()),
             merchant_amount: merchant_amount(claim),
             merchant,
-            bought_at: made_at(claim.created),
+            bought_at: parse_time(claim.created),
         },
         direction,
         amount,
@@ -351,17 +362,17 @@ fn presentment(claim: &wire::Transaction) -> Result<EventBody, RefusedMessage> {
 }
 
 fn dispute(
-    body: &Body<'_>,
-    funds: Option<Funds>,
-    place: Place<'_>,
+    body: &JsonBody<'_>,
+    funds: Option<DisputeFunds>,
+    stamp: EventStamp<'_>,
 ) -> Result<EventBody, RefusedMessage> {
     const AMOUNT: &str = "data.object.amount";
 
     let about = body.read::<wire::Event<wire::Dispute>>()?.data.object;
     let outcome = match about.status.as_str() {
-        "unsubmitted" | "submitted" => Outcome::Open,
-        "won" => Outcome::Won,
-        "lost" | "expired" => Outcome::Lost,
+        "unsubmitted" | "submitted" => DisputeOutcome::Open,
+        "won" => DisputeOutcome::Won,
+        "lost" | "expired" => DisputeOutcome::Lost,
         _ => return Err(RefusedMessage::malformed("data.object.status", "it is not documented")),
     };
     let currency = currency("data.object.currency", &about.currency)?;
@@ -369,7 +380,7 @@ fn dispute(
     if amount.is_zero() {
         return Err(RefusedMessage::malformed(AMOUNT, "nothing is disputed"));
     }
-    let is_over = outcome != Outcome::Open || funds == Some(Funds::TakenAgain);
+    let is_over = outcome != DisputeOutcome::Open || funds == Some(DisputeFunds::TakenAgain);
     let (wire::TransactionLink::Id(claim) | wire::TransactionLink::Whole { id: claim }) =
         about.transaction;
     Ok(EventBody::Dispute(Box::new(DisputeReport {
@@ -378,13 +389,13 @@ fn dispute(
         amount,
         outcome,
         funds,
-        position: Position {
-            at: place.at,
-            kind: place.kind,
+        position: MessagePosition {
+            at: stamp.at,
+            kind: stamp.kind,
             answers: 0,
             listed: 0,
             over: u8::from(is_over),
-            reference: place.event.clone(),
+            reference: stamp.event.clone(),
         },
     })))
 }
@@ -493,7 +504,7 @@ fn transaction_amount(code: &str, amount: i64) -> Result<Option<Money>, RefusedM
 
 /// Cash handed out and a cash machine's own fee, in a message about what has happened: they count
 /// whatever their sign.
-fn details_told(
+fn parse_amount_details(
     details: Option<wire::AmountDetails>,
     currency: Currency,
 ) -> Result<(Money, Money), RefusedMessage> {

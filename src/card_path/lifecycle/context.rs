@@ -2,27 +2,29 @@
 
 use super::LifecycleError;
 use super::change::{ChangeCause, PurchaseChange};
-use super::links::Link;
-use super::shape::Shape;
+use super::links::MatchStatus;
+use super::purchase_message::PurchaseMessage;
 use crate::domain::card::CardState;
 use crate::domain::id::PotId;
 use crate::domain::money::{Money, MoneyError};
-use crate::domain::pot::{PotPart, Source, drain};
+use crate::domain::pot::{FundingSource, PotPart, drain};
 use crate::domain::purchase::dispute::DisputeReport;
 use crate::domain::purchase::presentment::{
-    Change, Direction, EventBody, HoldChange, Presentment, StandingReport,
+    AuthorisationSnapshot, EventBody, HoldAdjustment, HoldChange, Presentment, PresentmentDirection,
 };
-use crate::domain::purchase::{IssuerWord, Purchase};
-use crate::domain::shop::merchant::{Kinds, Mcc};
+use crate::domain::purchase::{IssuerSnapshot, Purchase};
+use crate::domain::shop::merchant::{Mcc, ShopCategories};
 use crate::domain::time::period::Moment;
-use crate::ledger::book::{Book, Cause, PurchaseKey};
+use crate::ledger::book::{Book, PostingCause, PurchaseKey};
 use crate::ledger::posting::PostingKind;
-use crate::ledger::postings::{captured, disputed, refunded, settled};
+use crate::ledger::postings::{
+    capture_transfers, dispute_transfers, hold_transfers, refund_transfers,
+};
 use crate::ledger::record::event::{EventState, ISSUER_EVENT, presentment_digest};
 use crate::ledger::record::row::Digest;
 use crate::platform::ids::NewIds;
 use crate::programme::directory::Programme;
-use crate::store::Additions;
+use crate::store::PendingWrites;
 
 /// One budget's locked book, and what booking in it needs.
 pub(super) struct LifecycleContext<'a> {
@@ -34,204 +36,217 @@ pub(super) struct LifecycleContext<'a> {
 impl LifecycleContext<'_> {
     /// A purchase that nobody told us of before begins with the message that names it; one that
     /// was only declined so far counts from the message on that holds or claims something.
-    pub(super) fn add_purchase(&mut self, shape: &Shape<'_>) {
-        if self.is_in_other_currency(shape) {
+    pub(super) fn add_purchase(&mut self, message: &PurchaseMessage<'_>) {
+        if self.is_in_other_currency(message) {
             return;
         }
-        let key = shape.key();
-        let Some(begun) = shape.new_purchase(self.book, self.programme) else { return };
+        let key = message.key();
+        let Some(begun) = message.new_purchase(self.book, self.programme) else { return };
         match self.book.purchases.get_mut(&key) {
             Some(known) if known.is_untouched() => {
-                known.begin_anew(begun.counted, begun.margin.percent());
+                known.restart(begun.counted, begun.margin.percent());
             }
             Some(_) => {}
             None => drop(self.book.purchases.insert(key, begun)),
         }
     }
 
-    pub(super) fn is_in_other_currency(&self, shape: &Shape<'_>) -> bool {
-        shape.currency().is_some_and(|currency| currency != self.book.currency)
+    pub(super) fn is_in_other_currency(&self, message: &PurchaseMessage<'_>) -> bool {
+        message.currency().is_some_and(|currency| currency != self.book.currency)
     }
 
     /// Books one message that is not in the books yet.
     pub(super) fn book(
         &mut self,
-        shape: &Shape<'_>,
-        additions: &mut Additions,
+        message: &PurchaseMessage<'_>,
+        pending_writes: &mut PendingWrites,
     ) -> Result<(), LifecycleError> {
-        let event = shape.event;
-        if self.is_in_other_currency(shape) {
+        let event = message.event;
+        if self.is_in_other_currency(message) {
             // The books of a budget have one currency; a message in another is kept for a person.
-            additions.note(self.message_note(shape, "other_currency", String::new()));
-            if shape.state == EventState::Booked {
-                additions.events.push(event.row(EventState::Kept));
+            pending_writes.add_exception(self.message_note(
+                message,
+                "other_currency",
+                String::new(),
+            ));
+            if message.state == EventState::Booked {
+                pending_writes.events.push(event.row(EventState::StoredOnly));
             }
             return Ok(());
         }
-        let row = event.row(shape.state);
+        let row = event.row(message.state);
         let digest = Digest::of_row(&ISSUER_EVENT, &row);
-        if shape.state == EventState::Booked {
-            additions.events.push(row);
+        if message.state == EventState::Booked {
+            pending_writes.events.push(row);
         }
-        let before = self.book.purchases.get(&shape.key()).cloned();
+        let before = self.book.purchases.get(&message.key()).cloned();
         match &event.event.body {
-            EventBody::Standing(report) => self.stand(shape, report, digest)?,
-            EventBody::HoldChange(report) => self.change_hold(shape, report, digest)?,
+            EventBody::Snapshot(report) => self.apply_standing(message, report, digest)?,
+            EventBody::HoldChange(report) => self.change_hold(message, report, digest)?,
             EventBody::Presentment(presentment) => {
-                self.present(shape, presentment, digest, additions)?;
+                self.book_presentment(message, presentment, digest, pending_writes)?;
             }
-            EventBody::Dispute(report) => self.dispute(shape, report, digest)?,
+            EventBody::Dispute(report) => self.book_dispute(message, report, digest)?,
             EventBody::Unclear { .. } | EventBody::Other => {}
         }
-        self.conclude(shape, before.as_ref(), additions)
+        self.record_change(message, before.as_ref(), pending_writes)
     }
 
     /// Compares the purchase before and after the message.
-    fn conclude(
+    fn record_change(
         &self,
-        shape: &Shape<'_>,
+        message: &PurchaseMessage<'_>,
         before: Option<&Purchase>,
-        additions: &mut Additions,
+        pending_writes: &mut PendingWrites,
     ) -> Result<(), LifecycleError> {
-        let after = self.book.purchases.get(&shape.key());
+        let after = self.book.purchases.get(&message.key());
         let Some((before, after)) = before.zip(after) else { return Ok(()) };
         let change = PurchaseChange {
             before,
             after,
-            cause: ChangeCause::Message(shape.event),
-            at: shape.booked_at,
+            cause: ChangeCause::Message(message.event),
+            at: message.booked_at,
         };
-        self.note_findings(&change, additions)?;
-        self.note_answers(&change, shape, additions);
-        self.note_presentment(&change, shape, additions);
-        self.note_dispute(&change, shape, additions);
-        let refused = self.refused(shape, before);
-        self.tell(&change, &refused, additions)?;
+        self.note_findings(&change, pending_writes)?;
+        self.note_answers(&change, message, pending_writes);
+        self.note_presentment(&change, message, pending_writes);
+        self.note_dispute(&change, message, pending_writes);
+        let refused = self.issuer_refusals(message, before);
+        self.notify(&change, &refused, pending_writes)?;
         Ok(())
     }
 
     /// A snapshot: what it says is held.
-    fn stand(
+    fn apply_standing(
         &mut self,
-        shape: &Shape<'_>,
-        report: &StandingReport,
+        message: &PurchaseMessage<'_>,
+        report: &AuthorisationSnapshot,
         record: Digest,
     ) -> Result<(), LifecycleError> {
-        let word = IssuerWord { standing: report.standing, position: report.position.clone() };
-        self.settle(shape, record, |purchase| {
-            purchase.hear(word);
+        let word = IssuerSnapshot { standing: report.standing, position: report.position.clone() };
+        self.update_hold(message, record, |purchase| {
+            purchase.apply_snapshot(word);
             Ok(())
         })
     }
 
     fn change_hold(
         &mut self,
-        shape: &Shape<'_>,
+        message: &PurchaseMessage<'_>,
         report: &HoldChange,
         record: Digest,
     ) -> Result<(), LifecycleError> {
         let change = report.change;
-        self.settle(shape, record, |purchase| {
+        self.update_hold(message, record, |purchase| {
             match change {
-                Change::Raised { by } => purchase.raised = purchase.raised.checked_add(by)?,
-                Change::Lowered { by } => purchase.lowered = purchase.lowered.checked_add(by)?,
+                HoldAdjustment::Raised { by } => {
+                    purchase.raised = purchase.raised.checked_add(by)?;
+                }
+                HoldAdjustment::Lowered { by } => {
+                    purchase.lowered = purchase.lowered.checked_add(by)?;
+                }
             }
             Ok(())
         })
     }
 
     /// A capture that names this purchase was booked elsewhere, because it does not fit: nothing is
-    /// held for it here. `shape` has a posting of its own.
-    pub(super) fn lose_capture(
+    /// held for it here. `message` has a posting of its own.
+    pub(super) fn release_moved_capture(
         &mut self,
-        shape: &Shape<'_>,
+        message: &PurchaseMessage<'_>,
         amount: Money,
-        additions: &mut Additions,
+        pending_writes: &mut PendingWrites,
     ) -> Result<(), LifecycleError> {
-        let key = shape.key();
+        let key = message.key();
         let Some(before) = self.book.purchases.get(&key).cloned() else { return Ok(()) };
-        let record = Digest::of_row(&ISSUER_EVENT, &shape.event.row(shape.state));
-        let cause = self.cause(shape, PostingKind::Standing, record);
+        let record = Digest::of_row(&ISSUER_EVENT, &message.event.row(message.state));
+        let cause = self.cause(message, PostingKind::StatusUpdate, record);
         self.book.change(&key, cause, |purchase, pots| {
             purchase.captured_elsewhere = purchase.captured_elsewhere.checked_add(amount)?;
-            settled(purchase, pots, &[])
+            hold_transfers(purchase, pots, &[])
         })?;
-        self.conclude(shape, Some(&before), additions)
+        self.record_change(message, Some(&before), pending_writes)
     }
 
     /// A dispute: its money is brought to where the dispute now says that it is.
-    fn dispute(
+    fn book_dispute(
         &mut self,
-        shape: &Shape<'_>,
+        message: &PurchaseMessage<'_>,
         report: &DisputeReport,
         record: Digest,
     ) -> Result<(), LifecycleError> {
-        let cause = self.cause(shape, PostingKind::Dispute, record);
-        let others = self.pots_for(&shape.key(), &cause);
-        self.book.change(&shape.key(), cause, |purchase, pots| {
-            purchase.hear_dispute(report);
-            disputed(purchase, pots, &others)
+        let cause = self.cause(message, PostingKind::Dispute, record);
+        let others = self.pots_for(&message.key(), &cause);
+        self.book.change(&message.key(), cause, |purchase, pots| {
+            purchase.apply_dispute(report);
+            dispute_transfers(purchase, pots, &others)
         })?;
         Ok(())
     }
 
-    fn cause(&self, shape: &Shape<'_>, kind: PostingKind, record: Digest) -> Cause {
-        let event = shape.event;
+    fn cause(
+        &self,
+        message: &PurchaseMessage<'_>,
+        kind: PostingKind,
+        record: Digest,
+    ) -> PostingCause {
+        let event = message.event;
         let is_presentment = matches!(kind, PostingKind::Capture | PostingKind::Refund);
-        let claim = shape.presentment().filter(|_| is_presentment);
+        let claim = message.presentment().filter(|_| is_presentment);
         let reference = claim.map_or(&event.event.reference, |claim| &claim.reference);
-        Cause {
-            posting: shape.posting,
+        PostingCause {
+            posting: message.posting,
             kind,
             subject: format!("{}/{reference}", event.connection),
             record,
-            moment: Moment::new(shape.booked_at, self.programme.zone()),
+            moment: Moment::new(message.booked_at, self.programme.zone()),
         }
     }
 
     /// Takes over what a message says about a hold, and holds what is then to be held.
-    fn settle(
+    fn update_hold(
         &mut self,
-        shape: &Shape<'_>,
+        message: &PurchaseMessage<'_>,
         record: Digest,
-        hear: impl FnOnce(&mut Purchase) -> Result<(), MoneyError>,
+        apply: impl FnOnce(&mut Purchase) -> Result<(), MoneyError>,
     ) -> Result<(), LifecycleError> {
-        let cause = self.cause(shape, PostingKind::Standing, record);
-        let key = shape.key();
+        let cause = self.cause(message, PostingKind::StatusUpdate, record);
+        let key = message.key();
         let sources = self.sources(&key, &cause);
-        let other_kind = self.other_kind(shape);
+        let other_kind = self.other_kind(message);
         self.book.change(&key, cause, |purchase, pots| {
-            shape.tell_currency(purchase);
+            message.note_currency(purchase);
             remember_kind(purchase, other_kind);
-            hear(purchase)?;
+            apply(purchase)?;
             let parts = parts(purchase, &sources)?;
-            settled(purchase, pots, &parts)
+            hold_transfers(purchase, pots, &parts)
         })?;
         Ok(())
     }
 
-    fn present(
+    fn book_presentment(
         &mut self,
-        shape: &Shape<'_>,
+        message: &PurchaseMessage<'_>,
         presentment: &Presentment,
         event: Digest,
-        additions: &mut Additions,
+        pending_writes: &mut PendingWrites,
     ) -> Result<(), LifecycleError> {
-        let key = shape.key();
+        let key = message.key();
         let Some(purchase) = self.book.purchases.get(&key) else { return Ok(()) };
-        let row = shape.event.presentment_row(presentment, purchase);
+        let row = message.event.presentment_row(presentment, purchase);
         let record = presentment_digest(event, &row);
-        additions.presentments.push(row);
+        pending_writes.presentments.push(row);
         let kind = match presentment.direction {
-            Direction::Capture => PostingKind::Capture,
-            Direction::Refund => PostingKind::Refund,
+            PresentmentDirection::Capture => PostingKind::Capture,
+            PresentmentDirection::Refund => PostingKind::Refund,
         };
-        let cause = self.cause(shape, kind, record);
+        let cause = self.cause(message, kind, record);
         let others = self.pots_for(&key, &cause);
-        let (other_kind, card) = (self.other_kind(shape), self.card_state(shape));
+        let (other_kind, card) = (self.other_kind(message), self.card_state(message));
         let Presentment { direction, amount, releases, .. } = presentment;
         self.book.change(&key, cause, |purchase, pots| {
-            shape.tell_currency(purchase);
+            message.note_currency(purchase);
             if let Some(releases) = releases {
                 purchase.lowered = purchase.lowered.checked_add(*releases)?;
             }
@@ -239,22 +254,25 @@ impl LifecycleContext<'_> {
                 purchase.add_merchant_amount(*direction, theirs)?;
             }
             match direction {
-                Direction::Capture => {
+                PresentmentDirection::Capture => {
                     // Of a claim that does not fit, its link is the news.
-                    remember_kind(purchase, other_kind.filter(|_| shape.link == Link::Fits));
-                    purchase.remember_capture(*amount);
+                    remember_kind(
+                        purchase,
+                        other_kind.filter(|_| message.match_status == MatchStatus::Matched),
+                    );
+                    purchase.record_capture(*amount);
                     let anomalies = &mut purchase.anomalies;
-                    anomalies.is_declined |= shape.is_declined;
-                    anomalies.is_unlinked |= shape.link == Link::None;
-                    anomalies.is_moved |= shape.link == Link::Misfit;
+                    anomalies.is_declined |= message.is_declined;
+                    anomalies.is_unlinked |= message.match_status == MatchStatus::Unlinked;
+                    anomalies.is_moved |= message.match_status == MatchStatus::OwnPurchase;
                     let stopped = card.filter(|state| state.is_stopped());
                     anomalies.stopped_card =
                         anomalies.stopped_card.into_iter().chain(stopped).min();
-                    captured(purchase, pots, *amount, &others)
+                    capture_transfers(purchase, pots, *amount, &others)
                 }
-                Direction::Refund => {
-                    purchase.anomalies.is_moved |= shape.link == Link::Misfit;
-                    refunded(purchase, pots, *amount)
+                PresentmentDirection::Refund => {
+                    purchase.anomalies.is_moved |= message.match_status == MatchStatus::OwnPurchase;
+                    refund_transfers(purchase, pots, *amount)
                 }
             }
         })?;
@@ -262,33 +280,33 @@ impl LifecycleContext<'_> {
     }
 
     /// The state of the card that the message names; none for a card of nobody's.
-    fn card_state(&self, shape: &Shape<'_>) -> Option<CardState> {
-        let card = self.book.card(&shape.event.connection, &shape.about?.card)?;
-        Some(card.standing.at(shape.booked_at))
+    fn card_state(&self, message: &PurchaseMessage<'_>) -> Option<CardState> {
+        let card = self.book.card(&message.event.connection, &message.about?.card)?;
+        Some(card.standing.at(message.booked_at))
     }
 
     /// The kind of shop that the message names, if it counts as something else than the purchase.
-    fn other_kind(&self, shape: &Shape<'_>) -> Option<Mcc> {
-        let purchase = self.book.purchases.get(&shape.key())?;
-        let mcc = shape.about?.merchant.mcc()?;
+    fn other_kind(&self, message: &PurchaseMessage<'_>) -> Option<Mcc> {
+        let purchase = self.book.purchases.get(&message.key())?;
+        let mcc = message.about?.merchant.mcc()?;
         let is_known = purchase.counted.mcc.is_some();
         let category = self.programme.rules.category_of(Some(mcc));
         (is_known && *category != purchase.counted.category).then_some(mcc)
     }
 
     /// The pots that may pay for this purchase, in the order in which they drain.
-    fn pots_for(&self, key: &PurchaseKey, cause: &Cause) -> Vec<PotId> {
+    fn pots_for(&self, key: &PurchaseKey, cause: &PostingCause) -> Vec<PotId> {
         self.sources(key, cause).into_iter().map(|source| source.pot).collect()
     }
 
     /// What the budget's pots have left for this purchase, in the order in which they drain.
-    fn sources(&self, key: &PurchaseKey, cause: &Cause) -> Vec<Source> {
+    fn sources(&self, key: &PurchaseKey, cause: &PostingCause) -> Vec<FundingSource> {
         let Some(owner) = &self.book.owner else { return Vec::new() };
         let Some(purchase) = self.book.purchases.get(key) else { return Vec::new() };
         let streams = &self.programme.settings.streams;
         let counted = &purchase.counted;
         let also = self.programme.rules.kinds_of(counted.mcc).also;
-        let kinds = Kinds { category: &counted.category, also };
+        let kinds = ShopCategories { category: &counted.category, also };
         let order = owner.agreement.drain_order(streams, kinds, cause.moment.date);
         let left = |pot| self.book.pots.left(pot, self.book.currency);
         // A claim is owed: pots of the person's own come last, whether they pay now or not.
@@ -298,7 +316,7 @@ impl LifecycleContext<'_> {
             goal.is_some_and(|goal| order.iter().any(|plan| plan.id == goal.of))
         });
         let ids = order.iter().map(|plan| &plan.id).chain(own.map(|(id, _)| id));
-        ids.map(|id| Source { pot: id.clone(), available: left(id) }).collect()
+        ids.map(|id| FundingSource { pot: id.clone(), available: left(id) }).collect()
     }
 }
 
@@ -308,7 +326,7 @@ fn remember_kind(purchase: &mut Purchase, other: Option<Mcc>) {
 }
 
 /// What is missing from the hold, split over `sources`.
-fn parts(purchase: &Purchase, sources: &[Source]) -> Result<Vec<PotPart>, MoneyError> {
-    let missing = purchase.wanted_hold()?.saturating_sub(purchase.held()?)?;
+fn parts(purchase: &Purchase, sources: &[FundingSource]) -> Result<Vec<PotPart>, MoneyError> {
+    let missing = purchase.target_hold()?.saturating_sub(purchase.held()?)?;
     drain(missing, sources)
 }

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::shape::Shape;
-use super::{LifecycleError, Task, house_note, place, work};
+use super::purchase_message::PurchaseMessage;
+use super::{BookingTask, LifecycleError, book_tasks, house_note, reference_key};
 use jiff::Timestamp;
 
 use crate::domain::id::{BudgetId, ConnectionId, IssuerReference, ProgrammeId, PurchaseReference};
@@ -13,16 +13,16 @@ use crate::domain::purchase::presentment::EventBody;
 use crate::ledger::record::event::{EventState, ReceivedEvent};
 use crate::platform::ids::NewIds;
 use crate::programme::directory::Directory;
-use crate::store::{Additions, Parked, StoreError, Tx};
+use crate::store::{ParkedEvent, PendingWrites, StoreError, Tx};
 
 /// A claim, by the issuer's identifier.
-type Claim = (ProgrammeId, ConnectionId, IssuerReference);
+type PresentmentKey = (ProgrammeId, ConnectionId, IssuerReference);
 
 /// The disputes among some messages.
 #[derive(Debug)]
 pub(super) struct Disputes<'a> {
     /// Those whose purchase is known.
-    pub(super) found: Vec<Task<'a>>,
+    pub(super) found: Vec<BookingTask<'a>>,
     /// Those whose claim has not been heard of yet.
     pub(super) unknown: Vec<&'a ReceivedEvent>,
 }
@@ -32,23 +32,24 @@ pub(super) struct Disputes<'a> {
 pub(super) async fn find<'a>(
     tx: &mut Tx,
     events: &[&'a ReceivedEvent],
-    tasks: &[Task<'_>],
+    tasks: &[BookingTask<'_>],
     ids: &NewIds,
 ) -> Result<Disputes<'a>, StoreError> {
     let mut disputes = Disputes { found: Vec::new(), unknown: Vec::new() };
-    let claims: BTreeSet<_> = events.iter().filter_map(|event| disputed_claim(event)).collect();
+    let claims: BTreeSet<_> =
+        events.iter().filter_map(|event| disputed_presentment(event)).collect();
     if claims.is_empty() {
         return Ok(disputes);
     }
     let stored = tx.purchases_of_claims(&claims.into_iter().collect::<Vec<_>>()).await?;
-    let mut places: BTreeMap<_, _> = tasks.iter().filter_map(told_now).collect();
-    places.extend(stored);
+    let mut purchases: BTreeMap<_, _> = tasks.iter().filter_map(presentment_in_batch).collect();
+    purchases.extend(stored);
     for event in events {
-        let Some(claim) = disputed_claim(event) else { continue };
-        match places.get(&claim) {
+        let Some(claim) = disputed_presentment(event) else { continue };
+        match purchases.get(&claim) {
             Some((budget, purchase)) => {
-                let shape = Shape::disputed(event, purchase.clone(), ids);
-                disputes.found.push(Task::new(shape, budget.clone()));
+                let message = PurchaseMessage::of_dispute(event, purchase.clone(), ids);
+                disputes.found.push(BookingTask::new(message, budget.clone()));
             }
             None => disputes.unknown.push(event),
         }
@@ -57,20 +58,20 @@ pub(super) async fn find<'a>(
 }
 
 /// Stores disputes whose claim is unknown, and writes down that they wait.
-pub(super) fn park(events: &[&ReceivedEvent], ids: &NewIds, additions: &mut Additions) {
+pub(super) fn park(events: &[&ReceivedEvent], ids: &NewIds, pending_writes: &mut PendingWrites) {
     for event in events {
         let Some(report) = report(event) else { continue };
         let detail = format!("dispute {} waits for claim {}", report.reference, report.presentment);
         let note = house_note(event, ids, "dispute_of_unknown_claim", detail);
-        additions.events.push(event.row(EventState::Parked));
-        additions.parked.push(Parked {
+        pending_writes.events.push(event.row(EventState::Parked));
+        pending_writes.parked.push(ParkedEvent {
             programme: event.programme.clone(),
             connection: event.connection.clone(),
             event: event.event.reference.clone(),
             claim: report.presentment.clone(),
             exception: note.id,
         });
-        additions.notes.push(note);
+        pending_writes.new_exceptions.push(note);
     }
 }
 
@@ -82,35 +83,35 @@ pub async fn book_parked(
     directory: &Directory,
     ids: &NewIds,
     now: Timestamp,
-    parked: &[Parked],
+    parked: &[ParkedEvent],
 ) -> Result<usize, LifecycleError> {
-    let texts = tx.texts_of_parked(parked).await?;
+    let texts = tx.parked_event_bodies(parked).await?;
     let mut waiting = Vec::new();
     for (parked, text, received_at) in texts {
         let Some(live) = directory.connection(&parked.connection) else { continue };
         let Ok(event) = live.issuer.decode_event(text.as_bytes()) else { continue };
-        let Parked { programme, connection, .. } = parked.clone();
+        let ParkedEvent { programme, connection, .. } = parked.clone();
         waiting.push((parked, ReceivedEvent { programme, connection, event, text, received_at }));
     }
     let events: Vec<_> = waiting.iter().map(|(_, event)| event).collect();
     let mut found = find(tx, &events, &[], ids).await?.found;
     for task in &mut found {
-        task.shape.state = EventState::Parked;
-        task.shape.booked_at = now;
+        task.message.state = EventState::Parked;
+        task.message.booked_at = now;
     }
-    let done: BTreeSet<_> = found.iter().map(|task| place(task.shape.event)).collect();
-    let is_done = |(_, event): &&(Parked, ReceivedEvent)| done.contains(&place(event));
+    let done: BTreeSet<_> = found.iter().map(|task| reference_key(task.message.event)).collect();
+    let is_done = |(_, event): &&(ParkedEvent, ReceivedEvent)| done.contains(&reference_key(event));
     let unparked: Vec<_> =
         waiting.iter().filter(is_done).map(|(parked, _)| parked.clone()).collect();
-    let additions = Additions { unparked, ..Additions::default() };
-    work(tx, directory, ids, &mut found, additions).await?;
+    let pending_writes = PendingWrites { unparked, ..PendingWrites::default() };
+    book_tasks(tx, directory, ids, &mut found, pending_writes).await?;
     Ok(found.len())
 }
 
 fn report(event: &ReceivedEvent) -> Option<&DisputeReport> {
     match &event.event.body {
         EventBody::Dispute(report) => Some(report),
-        EventBody::Standing(_)
+        EventBody::Snapshot(_)
         | EventBody::HoldChange(_)
         | EventBody::Presentment(_)
         | EventBody::Unclear { .. }
@@ -118,19 +119,21 @@ fn report(event: &ReceivedEvent) -> Option<&DisputeReport> {
     }
 }
 
-fn disputed_claim(event: &ReceivedEvent) -> Option<Claim> {
+fn disputed_presentment(event: &ReceivedEvent) -> Option<PresentmentKey> {
     let report = report(event)?;
     Some((event.programme.clone(), event.connection.clone(), report.presentment.clone()))
 }
 
 /// The claim that a task books, and whose it is. Of one that does not fit the purchase that it names
 /// nobody knows yet: its dispute waits until it is booked.
-fn told_now(task: &Task<'_>) -> Option<(Claim, (BudgetId, PurchaseReference))> {
-    if task.elsewhere.is_some() {
+fn presentment_in_batch(
+    task: &BookingTask<'_>,
+) -> Option<(PresentmentKey, (BudgetId, PurchaseReference))> {
+    if task.relink_options.is_some() {
         return None;
     }
-    let event = task.shape.event;
-    let reference = task.shape.presentment()?.reference.clone();
+    let event = task.message.event;
+    let reference = task.message.presentment()?.reference.clone();
     let claim = (event.programme.clone(), event.connection.clone(), reference);
-    Some((claim, (task.budget.clone(), task.shape.purchase.clone())))
+    Some((claim, (task.budget.clone(), task.message.purchase.clone())))
 }

@@ -25,14 +25,14 @@ pub(super) fn compare(
     let Some(stored) = stored.filter(|stored| *stored != event.text) else {
         return Repetition::Same;
     };
-    match decoded(directory, stored, event) {
+    match decode(directory, stored, event) {
         Some(before) if before != event.event => Repetition::OtherContent,
         Some(_) | None => Repetition::Same,
     }
 }
 
 /// What a stored text says; none if it can no longer be read.
-fn decoded(directory: &Directory, text: &str, event: &ReceivedEvent) -> Option<IssuerEvent> {
+fn decode(directory: &Directory, text: &str, event: &ReceivedEvent) -> Option<IssuerEvent> {
     let live = directory.connection(&event.connection)?;
     live.issuer.decode_event(text.as_bytes()).ok()
 }
@@ -41,12 +41,12 @@ fn decoded(directory: &Directory, text: &str, event: &ReceivedEvent) -> Option<I
 #[derive(Debug, Default)]
 pub(super) struct BookedPresentments<'a> {
     pub(super) stored: BTreeMap<ReferenceKey, StoredPresentment>,
-    now: BTreeMap<ReferenceKey, &'a Presentment>,
+    in_batch: BTreeMap<ReferenceKey, &'a Presentment>,
 }
 
 impl<'a> BookedPresentments<'a> {
     pub(super) const fn new(stored: BTreeMap<ReferenceKey, StoredPresentment>) -> Self {
-        Self { stored, now: BTreeMap::new() }
+        Self { stored, in_batch: BTreeMap::new() }
     }
 
     /// Adds a presentment; says how it repeats one that is there.
@@ -57,13 +57,13 @@ impl<'a> BookedPresentments<'a> {
         presentment: &'a Presentment,
     ) -> Option<Repetition> {
         let reference = presentment.reference.to_string();
-        let place = (event.programme.clone(), event.connection.clone(), reference);
-        let is_same = if let Some(stored) = self.stored.get(&place) {
+        let reference_key = (event.programme.clone(), event.connection.clone(), reference);
+        let is_same = if let Some(stored) = self.stored.get(&reference_key) {
             is_as_stored(directory, stored, event, presentment)
-        } else if let Some(before) = self.now.get(&place) {
+        } else if let Some(before) = self.in_batch.get(&reference_key) {
             is_same(before, presentment)
         } else {
-            self.now.insert(place, presentment);
+            self.in_batch.insert(reference_key, presentment);
             return None;
         };
         Some(if is_same { Repetition::Same } else { Repetition::OtherContent })
@@ -86,7 +86,7 @@ fn is_as_stored(
     presentment: &Presentment,
 ) -> bool {
     let text = stored.text.as_deref();
-    let before = text.and_then(|text| decoded(directory, text, event)).map(|event| event.body);
+    let before = text.and_then(|text| decode(directory, text, event)).map(|event| event.body);
     match before {
         Some(EventBody::Presentment(before)) => is_same(&before, presentment),
         Some(_) | None => {

@@ -4,12 +4,12 @@
 use super::LifecycleError;
 use super::change::{ChangeCause, PurchaseChange};
 use super::context::LifecycleContext;
-use super::links::{Link, Misfit};
-use super::shape::Shape;
+use super::links::{MatchStatus, MismatchReason};
+use super::purchase_message::PurchaseMessage;
 use crate::domain::purchase::finding::{Finding, about, decided_without_us, findings};
-use crate::domain::purchase::presentment::{Direction, EventBody, IssuerAnswer};
-use crate::domain::purchase::{Promise, PromiseState, Purchase};
-use crate::store::{Additions, Note, Settled, exception_id};
+use crate::domain::purchase::presentment::{EventBody, IssuerAnswer, PresentmentDirection};
+use crate::domain::purchase::{ApprovedIncrement, IncrementState, Purchase};
+use crate::store::{NewException, PendingWrites, ResolvedException, exception_id};
 
 /// Noted when our own clock gives a hold back; settled by whatever comes after that.
 pub(super) const NEVER_CONFIRMED: &str = "never_confirmed";
@@ -20,28 +20,28 @@ impl LifecycleContext<'_> {
     pub(super) fn note_findings(
         &self,
         change: &PurchaseChange<'_>,
-        additions: &mut Additions,
+        pending_writes: &mut PendingWrites,
     ) -> Result<(), LifecycleError> {
         let permissions = &self.book.permissions;
         let before = findings(change.before, permissions)?;
         let after = findings(change.after, permissions)?;
         let is_among = |all: &[Finding], one: &Finding| all.iter().any(|f| f.word() == one.word());
         // That money is owed for a capture says that it was above the hold.
-        let is_said = |finding: &Finding| {
+        let is_already_noted = |finding: &Finding| {
             matches!(finding, Finding::CapturedAboveHold { .. }) && change.is_more_owed()
         };
         let about = about(change.after);
         let new = after.iter().filter(|finding| !is_among(&before, finding));
-        for finding in new.filter(|finding| !is_said(finding)) {
+        for finding in new.filter(|finding| !is_already_noted(finding)) {
             let detail = finding.detail(change.after);
-            additions.note(self.note(change, finding.word(), about.clone(), detail));
+            pending_writes.add_exception(self.note(change, finding.word(), about.clone(), detail));
         }
         for finding in before.iter().filter(|finding| !is_among(&after, finding)) {
-            self.settle_exception(change, finding.word(), &about, additions);
+            self.settle_exception(change, finding.word(), &about, pending_writes);
         }
-        if matches!(change.cause, ChangeCause::Message(_)) && change.before.is_ended_by_us() {
+        if matches!(change.cause, ChangeCause::Message(_)) && change.before.is_expired_by_us() {
             for kind in [NEVER_CONFIRMED, CAPTURE_NEVER_CAME] {
-                self.settle_exception(change, kind, &about, additions);
+                self.settle_exception(change, kind, &about, pending_writes);
             }
         }
         Ok(())
@@ -54,23 +54,24 @@ impl LifecycleContext<'_> {
     pub(super) fn note_answers(
         &self,
         change: &PurchaseChange<'_>,
-        shape: &Shape<'_>,
-        additions: &mut Additions,
+        message: &PurchaseMessage<'_>,
+        pending_writes: &mut PendingWrites,
     ) {
-        let EventBody::Standing(report) = &shape.event.event.body else { return };
+        let EventBody::Snapshot(report) = &message.event.event.body else { return };
         for (sequence, answer) in (0_u32..).zip(&report.answers) {
             let (kind, about) = decided_without_us(change.after, sequence);
             let Some(how) = differs(change.after, sequence, answer) else {
-                let is_withdrawn =
-                    |p: &Promise| p.sequence == sequence && p.state == PromiseState::Withdrawn;
-                if !answer.is_approved && change.after.promises.iter().any(is_withdrawn) {
-                    self.settle_exception(change, kind, &about, additions);
+                let is_withdrawn = |p: &ApprovedIncrement| {
+                    p.sequence == sequence && p.state == IncrementState::Withdrawn
+                };
+                if !answer.is_approved && change.after.increments.iter().any(is_withdrawn) {
+                    self.settle_exception(change, kind, &about, pending_writes);
                 }
                 continue;
             };
             let reason = answer.reason.as_deref().unwrap_or("without a reason");
             let detail = format!("{how} ({reason}); question {sequence}");
-            additions.note(self.note(change, kind, about, detail));
+            pending_writes.add_exception(self.note(change, kind, about, detail));
         }
     }
 
@@ -78,23 +79,35 @@ impl LifecycleContext<'_> {
     pub(super) fn note_presentment(
         &self,
         change: &PurchaseChange<'_>,
-        shape: &Shape<'_>,
-        additions: &mut Additions,
+        message: &PurchaseMessage<'_>,
+        pending_writes: &mut PendingWrites,
     ) {
-        let Some(presentment) = shape.presentment() else { return };
-        let about = format!("{}/{}", shape.event.connection, presentment.reference);
-        let purchase = format!("purchase {}", shape.purchase);
-        if let (Link::Misfit | Link::MisfitMoved | Link::MisfitKept, Some(misfit)) =
-            (shape.link, shape.misfit)
+        let Some(presentment) = message.presentment() else { return };
+        let about = format!("{}/{}", message.event.connection, presentment.reference);
+        let purchase = format!("purchase {}", message.purchase);
+        if let (
+            MatchStatus::OwnPurchase | MatchStatus::Relinked | MatchStatus::KeptMismatch,
+            Some(mismatch),
+        ) = (message.match_status, message.mismatch)
         {
-            let detail = misfit_detail(misfit, shape);
-            additions.note(self.note(change, "link_does_not_fit", about.clone(), detail));
+            let detail = mismatch_detail(mismatch, message);
+            pending_writes.add_exception(self.note(
+                change,
+                "link_does_not_fit",
+                about.clone(),
+                detail,
+            ));
         }
         if self.book.budget.is_house() {
-            additions.note(self.note(change, "unknown_card", about.clone(), purchase.clone()));
+            pending_writes.add_exception(self.note(
+                change,
+                "unknown_card",
+                about.clone(),
+                purchase.clone(),
+            ));
         }
-        if presentment.direction == Direction::Capture && change.is_more_owed() {
-            additions.note(self.note(change, "capture_above_money", about, purchase));
+        if presentment.direction == PresentmentDirection::Capture && change.is_more_owed() {
+            pending_writes.add_exception(self.note(change, "capture_above_money", about, purchase));
         }
     }
 
@@ -102,34 +115,38 @@ impl LifecycleContext<'_> {
     pub(super) fn note_dispute(
         &self,
         change: &PurchaseChange<'_>,
-        shape: &Shape<'_>,
-        additions: &mut Additions,
+        message: &PurchaseMessage<'_>,
+        pending_writes: &mut PendingWrites,
     ) {
-        let EventBody::Dispute(report) = &shape.event.event.body else { return };
+        let EventBody::Dispute(report) = &message.event.event.body else { return };
         if change.is_more_owed() {
-            let about = format!("{}/{}", shape.event.connection, report.reference);
-            let detail = format!("purchase {}", shape.purchase);
-            additions.note(self.note(change, "dispute_above_money", about, detail));
+            let about = format!("{}/{}", message.event.connection, report.reference);
+            let detail = format!("purchase {}", message.purchase);
+            pending_writes.add_exception(self.note(change, "dispute_above_money", about, detail));
         }
     }
 
     /// A note about the message itself, not about its purchase.
     pub(super) fn message_note(
         &self,
-        shape: &Shape<'_>,
+        message: &PurchaseMessage<'_>,
         kind: &'static str,
         detail: String,
-    ) -> Note {
-        let event = shape.event;
+    ) -> NewException {
+        let event = message.event;
         let about = format!("{}/{}", event.connection, event.event.reference);
-        Note {
+        NewException {
             id: exception_id(&event.programme, kind, &about),
             programme: event.programme.clone(),
             budget: self.book.budget.clone(),
             kind,
             about: about.clone(),
             subject: about,
-            detail: if detail.is_empty() { format!("purchase {}", shape.purchase) } else { detail },
+            detail: if detail.is_empty() {
+                format!("purchase {}", message.purchase)
+            } else {
+                detail
+            },
             noted_at: event.received_at,
         }
     }
@@ -140,8 +157,8 @@ impl LifecycleContext<'_> {
         kind: &'static str,
         about: String,
         detail: String,
-    ) -> Note {
-        Note {
+    ) -> NewException {
+        NewException {
             id: exception_id(&self.book.programme, kind, &about),
             programme: self.book.programme.clone(),
             budget: self.book.budget.clone(),
@@ -158,9 +175,9 @@ impl LifecycleContext<'_> {
         change: &PurchaseChange<'_>,
         kind: &str,
         about: &str,
-        additions: &mut Additions,
+        pending_writes: &mut PendingWrites,
     ) {
-        additions.settled.push(Settled {
+        pending_writes.resolved_exceptions.push(ResolvedException {
             id: exception_id(&self.book.programme, kind, about),
             programme: self.book.programme.clone(),
             by: subject(change),
@@ -170,20 +187,22 @@ impl LifecycleContext<'_> {
 }
 
 /// What of a claim does not fit the purchase that it names, and where it was booked.
-fn misfit_detail(misfit: Misfit, shape: &Shape<'_>) -> String {
-    let named = shape.presentment().and_then(|claim| claim.purchase.as_ref());
+fn mismatch_detail(mismatch: MismatchReason, message: &PurchaseMessage<'_>) -> String {
+    let named = message.presentment().and_then(|claim| claim.purchase.as_ref());
     let named = named.map(ToString::to_string).unwrap_or_default();
-    let what = match misfit {
-        Misfit::Card => "its card is another person's than that of",
-        Misfit::Shop => "its shop is another one than that of",
-        Misfit::Currency => "its merchant's currency is another one than that of",
+    let what = match mismatch {
+        MismatchReason::Card => "its card is another person's than that of",
+        MismatchReason::Shop => "its shop is another one than that of",
+        MismatchReason::Currency => "its merchant's currency is another one than that of",
     };
-    let place = match shape.link {
-        Link::MisfitMoved => format!("booked on {}, which it fits", shape.purchase),
-        Link::MisfitKept => "booked there all the same: the same pots pay".to_owned(),
-        Link::Fits | Link::None | Link::Misfit => "booked on its own".to_owned(),
+    let booked_where = match message.match_status {
+        MatchStatus::Relinked => format!("booked on {}, which it fits", message.purchase),
+        MatchStatus::KeptMismatch => "booked there all the same: the same pots pay".to_owned(),
+        MatchStatus::Matched | MatchStatus::Unlinked | MatchStatus::OwnPurchase => {
+            "booked on its own".to_owned()
+        }
     };
-    format!("{what} purchase {named}; {place}")
+    format!("{what} purchase {named}; {booked_where}")
 }
 
 /// The message that changed the purchase; without one, the purchase.
@@ -197,8 +216,8 @@ fn subject(change: &PurchaseChange<'_>) -> String {
 /// How the issuer's answer differs from ours. A check of the card for nothing needs no yes of ours
 /// that is kept.
 fn differs(purchase: &Purchase, sequence: u32, answer: &IssuerAnswer) -> Option<&'static str> {
-    let kept = |p: &&Promise| p.sequence == sequence && p.state == PromiseState::Kept;
-    let is_promised = purchase.promises.iter().any(|promise| kept(&promise));
+    let kept = |p: &&ApprovedIncrement| p.sequence == sequence && p.state == IncrementState::Kept;
+    let is_promised = purchase.increments.iter().any(|increment| kept(&increment));
     match (answer.is_approved, is_promised) {
         (true, false) if answer.amount.is_positive() => Some("approved, and not by us"),
         (false, true) => Some("refused, and we had approved it"),

@@ -11,15 +11,15 @@ use super::exceptions::{CAPTURE_NEVER_CAME, NEVER_CONFIRMED};
 use crate::domain::id::PostingId;
 use crate::domain::purchase::Purchase;
 use crate::domain::purchase::finding::about;
-use crate::domain::purchase::presentment::Standing;
+use crate::domain::purchase::presentment::AuthorisationStatus;
 use crate::domain::time::period::Moment;
-use crate::ledger::book::{Cause, PurchaseKey};
+use crate::ledger::book::{PostingCause, PurchaseKey};
 use crate::ledger::posting::PostingKind;
-use crate::ledger::postings::settled;
+use crate::ledger::postings::hold_transfers;
 use crate::ledger::record::row::Digest;
 use crate::platform::ids::NewIds;
 use crate::programme::directory::Directory;
-use crate::store::{Additions, BookWanted, OpenPurchase, Tx};
+use crate::store::{BookRequest, OpenPurchase, PendingWrites, Tx};
 
 /// Gives back what `due` purchases hold, as far as their time has run out at `now`; returns how
 /// many there were.
@@ -51,14 +51,14 @@ pub async fn expire(
         }
     }
     tx.load_counters(&counters, &mut books).await?;
-    let mut additions = Additions::default();
+    let mut pending_writes = PendingWrites::default();
     for open in &expired {
         let Some(opened) = books.get_mut(&open.programme, &open.budget) else { continue };
         let Some(programme) = programmes.of(opened) else { continue };
         let mut context = LifecycleContext { book: &mut opened.book, programme, ids };
-        context.expire(&open.key, now, &mut additions)?;
+        context.expire(&open.key, now, &mut pending_writes)?;
     }
-    tx.close_books(&books.all(), &additions).await?;
+    tx.close_books(&books.all(), &pending_writes).await?;
     Ok(expired.len())
 }
 
@@ -67,11 +67,11 @@ impl LifecycleContext<'_> {
         &mut self,
         key: &PurchaseKey,
         now: Timestamp,
-        additions: &mut Additions,
+        pending_writes: &mut PendingWrites,
     ) -> Result<(), LifecycleError> {
         let Some(before) = self.book.purchases.get(key).cloned() else { return Ok(()) };
         let subject = about(&before);
-        let cause = Cause {
+        let cause = PostingCause {
             posting: PostingId::new(self.ids.next(now)),
             kind: PostingKind::Expiry,
             // No message says it: the posting vouches for its own words.
@@ -81,29 +81,29 @@ impl LifecycleContext<'_> {
         };
         self.book.change(key, cause, |purchase, pots| {
             purchase.expire();
-            settled(purchase, pots, &[])
+            hold_transfers(purchase, pots, &[])
         })?;
         let Some(after) = self.book.purchases.get(key) else { return Ok(()) };
         let (before, cause) = (&before, ChangeCause::Expiry);
         let change = PurchaseChange { before, after, cause, at: now };
-        if let Some((kind, detail)) = given_up(before) {
-            additions.note(self.note(&change, kind, about(after), detail));
+        if let Some((kind, detail)) = expiry_finding(before) {
+            pending_writes.add_exception(self.note(&change, kind, about(after), detail));
         }
-        self.note_findings(&change, additions)?;
-        self.tell(&change, &[], additions)?;
+        self.note_findings(&change, pending_writes)?;
+        self.notify(&change, &[], pending_writes)?;
         Ok(())
     }
 }
 
 /// What somebody should hear of when nobody has spoken of a purchase any more.
-fn given_up(purchase: &Purchase) -> Option<(&'static str, String)> {
+fn expiry_finding(purchase: &Purchase) -> Option<(&'static str, String)> {
     if purchase.is_unconfirmed() {
         // We said yes, and the issuer never said what became of it.
         let detail = "its time ran out, and what it held was given back";
         return Some((NEVER_CONFIRMED, detail.to_owned()));
     }
-    let standing = purchase.word.as_ref().map(|word| word.standing);
-    if let Some(Standing::Closed { claimed }) = standing {
+    let standing = purchase.snapshot.as_ref().map(|word| word.standing);
+    if let Some(AuthorisationStatus::Closed { claimed }) = standing {
         let captured = purchase.captured;
         let detail = format!("closed with captures of {claimed}, of which {captured} came");
         return Some((CAPTURE_NEVER_CAME, detail));
@@ -111,12 +111,12 @@ fn given_up(purchase: &Purchase) -> Option<(&'static str, String)> {
     None
 }
 
-fn wanted(due: &[OpenPurchase]) -> Vec<BookWanted> {
+fn wanted(due: &[OpenPurchase]) -> Vec<BookRequest> {
     let mut wanted: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for open in due {
-        let place = (open.programme.clone(), open.budget.clone());
-        wanted.entry(place).or_default().insert(open.key.clone());
+        let book_key = (open.programme.clone(), open.budget.clone());
+        wanted.entry(book_key).or_default().insert(open.key.clone());
     }
-    let book = |((programme, budget), purchases)| BookWanted { programme, budget, purchases };
+    let book = |((programme, budget), purchases)| BookRequest { programme, budget, purchases };
     wanted.into_iter().map(book).collect()
 }

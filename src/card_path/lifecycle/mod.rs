@@ -8,8 +8,8 @@ mod duplicates;
 mod exceptions;
 mod expiry;
 mod links;
-mod shape;
-mod tell;
+mod notifications;
+mod purchase_message;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,23 +18,23 @@ use crate::domain::id::{
     PurchaseReference,
 };
 use crate::domain::money::MoneyError;
-use crate::domain::purchase::presentment::{Direction, EventBody};
+use crate::domain::purchase::presentment::{EventBody, PresentmentDirection};
 use crate::ledger::book::{LedgerError, PurchaseKey};
-use crate::ledger::record::decision::Outcome;
+use crate::ledger::record::decision::DecisionOutcome;
 use crate::ledger::record::event::{EventState, ReceivedEvent};
 use crate::platform::ids::NewIds;
 use crate::programme::directory::{Directory, DirectoryError, SettingsInForce};
 use crate::store::{
-    Additions, BookWanted, Books, Note, ReferenceKey, StoreError, Tx, exception_id,
+    BookRequest, Books, NewException, PendingWrites, ReferenceKey, StoreError, Tx, exception_id,
 };
 
 use context::LifecycleContext;
 pub use disputes::book_parked;
 use duplicates::{BookedPresentments, Repetition, compare};
 pub use expiry::expire;
-use links::{Elsewhere, Link, Misfit, Named, candidates, misfit};
-use shape::Shape;
-use tell::find_our_refusals;
+use links::{MatchStatus, MismatchReason, NamedPurchase, RelinkOptions, candidates, mismatch};
+use notifications::find_own_declines;
+use purchase_message::PurchaseMessage;
 
 /// Why messages could not be booked. Nothing of them has been written.
 #[derive(Debug, thiserror::Error)]
@@ -75,53 +75,53 @@ pub async fn book(
     ids: &NewIds,
     events: &[ReceivedEvent],
 ) -> Result<(), LifecycleError> {
-    let mut additions = Additions::default();
+    let mut pending_writes = PendingWrites::default();
     let stored = tx.stored_events(&references(events)).await?;
-    let fresh = fresh(directory, &stored, events, &mut additions);
-    let shapes = fresh.iter().filter_map(|event| Shape::of(event, ids));
-    let shapes: Vec<_> = shapes.map(|shape| shape.known_in(directory)).collect();
-    let mut tasks = tasks(tx, shapes).await?;
+    let new_events = new_events(directory, &stored, events, &mut pending_writes);
+    let messages = new_events.iter().filter_map(|event| PurchaseMessage::of(event, ids));
+    let messages: Vec<_> = messages.map(|message| message.with_known_shop(directory)).collect();
+    let mut tasks = tasks(tx, messages).await?;
     find_candidates(tx, &mut tasks).await?;
-    let disputes = disputes::find(tx, &fresh, &tasks, ids).await?;
+    let disputes = disputes::find(tx, &new_events, &tasks, ids).await?;
     tasks.extend(disputes.found);
-    disputes::park(&disputes.unknown, ids, &mut additions);
-    keep_the_rest(&fresh, ids, &mut additions);
-    work(tx, directory, ids, &mut tasks, additions).await
+    disputes::park(&disputes.unknown, ids, &mut pending_writes);
+    store_without_booking(&new_events, ids, &mut pending_writes);
+    book_tasks(tx, directory, ids, &mut tasks, pending_writes).await
 }
 
 /// The messages that were not stored before, each once.
-fn fresh<'a>(
+fn new_events<'a>(
     directory: &Directory,
     stored: &BTreeMap<ReferenceKey, Option<String>>,
     events: &'a [ReceivedEvent],
-    additions: &mut Additions,
+    pending_writes: &mut PendingWrites,
 ) -> Vec<&'a ReceivedEvent> {
     let mut first: BTreeMap<ReferenceKey, &ReceivedEvent> = BTreeMap::new();
-    let mut fresh = Vec::new();
+    let mut new_events = Vec::new();
     for event in events {
-        let place = place(event);
-        let is_other = if let Some(text) = stored.get(&place) {
+        let reference_key = reference_key(event);
+        let is_other = if let Some(text) = stored.get(&reference_key) {
             compare(directory, text.as_deref(), event) == Repetition::OtherContent
-        } else if let Some(before) = first.get(&place) {
+        } else if let Some(before) = first.get(&reference_key) {
             before.event != event.event
         } else {
-            first.insert(place, event);
-            fresh.push(event);
+            first.insert(reference_key, event);
+            new_events.push(event);
             false
         };
         if is_other {
-            additions.note(other_content(event, &event.event.reference));
+            pending_writes.add_exception(changed_content_note(event, &event.event.reference));
         }
     }
-    fresh
+    new_events
 }
 
 /// A message or a claim came again under its identifier, and says something else.
-fn other_content(event: &ReceivedEvent, reference: &IssuerReference) -> Note {
+fn changed_content_note(event: &ReceivedEvent, reference: &IssuerReference) -> NewException {
     const KIND: &str = "same_identifier_other_content";
 
     let about = format!("{}/{reference}", event.connection);
-    Note {
+    NewException {
         id: exception_id(&event.programme, KIND, &about),
         programme: event.programme.clone(),
         budget: BudgetId::house(),
@@ -135,86 +135,88 @@ fn other_content(event: &ReceivedEvent, reference: &IssuerReference) -> Note {
 
 /// One message, and the budget in whose book it belongs.
 #[derive(Debug)]
-struct Task<'a> {
-    shape: Shape<'a>,
+struct BookingTask<'a> {
+    message: PurchaseMessage<'a>,
     /// Of a claim that does not fit the purchase that it names: that of its card.
     budget: BudgetId,
     /// Where else it may belong, if it does not fit.
-    elsewhere: Option<Elsewhere>,
+    relink_options: Option<RelinkOptions>,
 }
 
-impl<'a> Task<'a> {
-    const fn new(shape: Shape<'a>, budget: BudgetId) -> Self {
-        Self { shape, budget, elsewhere: None }
+impl<'a> BookingTask<'a> {
+    const fn new(message: PurchaseMessage<'a>, budget: BudgetId) -> Self {
+        Self { message, budget, relink_options: None }
     }
 
     /// The purchases that may be changed, by budget.
     fn purchases(&self) -> Vec<(&BudgetId, PurchaseKey)> {
-        let mut purchases = vec![(&self.budget, self.shape.key())];
-        if let Some(elsewhere) = &self.elsewhere {
-            let connection = &self.shape.event.connection;
-            let own = self.shape.on_its_own().map(|shape| shape.purchase);
-            let here = elsewhere.candidates.iter().cloned().chain(own);
+        let mut purchases = vec![(&self.budget, self.message.key())];
+        if let Some(relink_options) = &self.relink_options {
+            let connection = &self.message.event.connection;
+            let own = self.message.as_own_purchase().map(|message| message.purchase);
+            let here = relink_options.candidates.iter().cloned().chain(own);
             purchases.extend(here.map(|p| (&self.budget, (connection.clone(), p))));
-            purchases.push((&elsewhere.named_budget, self.shape.key()));
+            purchases.push((&relink_options.named_budget, self.message.key()));
         }
         purchases
     }
 }
 
 /// Opens the books that `tasks` are about, books them in order, and writes all of it.
-async fn work(
+async fn book_tasks(
     tx: &mut Tx,
     directory: &Directory,
     ids: &NewIds,
-    tasks: &mut [Task<'_>],
-    mut additions: Additions,
+    tasks: &mut [BookingTask<'_>],
+    mut pending_writes: PendingWrites,
 ) -> Result<(), LifecycleError> {
     let stored = tx.stored_presentments(&presentments(tasks)).await?;
     let mut booked = BookedPresentments::new(stored);
     let mut books = tx.open_books(&wanted(tasks), directory.agreements()).await?;
-    tell_declined(tx, tasks, &books).await?;
-    find_our_refusals(tx, tasks).await?;
+    mark_declined(tx, tasks, &books).await?;
+    find_own_declines(tx, tasks).await?;
     let programmes = directory.settings_of(&books).await?;
-    let mut ledger = Ledger { books: &mut books, programmes: &programmes, ids };
-    for Task { shape, budget, elsewhere } in &*tasks {
-        if elsewhere.is_none() {
-            ledger.context(&shape.event.programme, budget)?.add_purchase(shape);
+    let mut ledger = OpenLedger { books: &mut books, programmes: &programmes, ids };
+    for BookingTask { message, budget, relink_options } in &*tasks {
+        if relink_options.is_none() {
+            ledger.context(&message.event.programme, budget)?.add_purchase(message);
         }
     }
     load_counters(tx, tasks, &mut ledger).await?;
     for task in &*tasks {
-        let event = task.shape.event;
-        let presentment = task.shape.presentment();
-        let repeated = presentment.and_then(|told| booked.add(directory, event, told));
+        let event = task.message.event;
+        let presentment = task.message.presentment();
+        let repeated = presentment.and_then(|claim| booked.add(directory, event, claim));
         if let Some((repetition, presentment)) = repeated.zip(presentment) {
-            additions.events.push(event.row(EventState::Kept));
+            pending_writes.events.push(event.row(EventState::StoredOnly));
             if repetition == Repetition::OtherContent {
-                additions.note(other_content(event, &presentment.reference));
+                pending_writes.add_exception(changed_content_note(event, &presentment.reference));
             }
             continue;
         }
-        match &task.elsewhere {
+        match &task.relink_options {
             None => {
                 let mut context = ledger.context(&event.programme, &task.budget)?;
-                context.book(&task.shape, &mut additions)?;
+                context.book(&task.message, &mut pending_writes)?;
             }
-            Some(elsewhere) => ledger.book_elsewhere(task, elsewhere, &mut additions)?,
+            Some(relink_options) => {
+                ledger.book_mismatched(task, relink_options, &mut pending_writes)?;
+            }
         }
     }
-    tx.group_messages(&mut additions).await?;
-    tx.close_books(&books.all(), &additions).await?;
+    tx.suppress_repeated_messages(&mut pending_writes).await?;
+    tx.close_books(&books.all(), &pending_writes).await?;
     Ok(())
 }
 
 /// The open books of one transaction.
-struct Ledger<'a> {
+struct OpenLedger<'a> {
     books: &'a mut Books,
     programmes: &'a SettingsInForce,
     ids: &'a NewIds,
 }
 
-impl Ledger<'_> {
+impl OpenLedger<'_> {
     fn context(
         &mut self,
         programme: &ProgrammeId,
@@ -227,34 +229,35 @@ impl Ledger<'_> {
     }
 
     /// Books a claim that does not fit the purchase that it names.
-    fn book_elsewhere(
+    fn book_mismatched(
         &mut self,
-        task: &Task<'_>,
-        elsewhere: &Elsewhere,
-        additions: &mut Additions,
+        task: &BookingTask<'_>,
+        relink_options: &RelinkOptions,
+        pending_writes: &mut PendingWrites,
     ) -> Result<(), LifecycleError> {
-        let Task { shape, budget, .. } = task;
-        let programme = &shape.event.programme;
+        let BookingTask { message, budget, .. } = task;
+        let programme = &message.event.programme;
         let ids = self.ids;
         let mut context = self.context(programme, budget)?;
-        if context.is_in_other_currency(shape) {
-            return context.book(shape, additions);
+        if context.is_in_other_currency(message) {
+            return context.book(message, pending_writes);
         }
-        let Some(relinked) = context.relink(shape, elsewhere)? else {
-            additions.events.push(shape.event.row(EventState::Kept));
+        let Some(relinked) = context.relink(message, relink_options)? else {
+            pending_writes.events.push(message.event.row(EventState::StoredOnly));
             let why = "its identifier cannot be that of a purchase".to_owned();
-            additions.note(house_note(shape.event, ids, "not_understood", why));
+            pending_writes.add_exception(house_note(message.event, ids, "not_understood", why));
             return Ok(());
         };
         context.add_purchase(&relinked);
-        context.book(&relinked, additions)?;
-        let is_lost = matches!(relinked.link, Link::Misfit | Link::MisfitMoved);
-        match shape.presentment() {
-            Some(claim) if is_lost && claim.direction == Direction::Capture => {
-                let mut named = shape.clone();
-                named.posting = PostingId::new(ids.next(shape.event.received_at));
-                let mut context = self.context(programme, &elsewhere.named_budget)?;
-                context.lose_capture(&named, claim.amount, additions)
+        context.book(&relinked, pending_writes)?;
+        let is_lost =
+            matches!(relinked.match_status, MatchStatus::OwnPurchase | MatchStatus::Relinked);
+        match message.presentment() {
+            Some(claim) if is_lost && claim.direction == PresentmentDirection::Capture => {
+                let mut named = message.clone();
+                named.posting = PostingId::new(ids.next(message.event.received_at));
+                let mut context = self.context(programme, &relink_options.named_budget)?;
+                context.release_moved_capture(&named, claim.amount, pending_writes)
             }
             Some(_) | None => Ok(()),
         }
@@ -262,21 +265,30 @@ impl Ledger<'_> {
 }
 
 /// Messages that move nothing are stored whole; those that nobody understood, for a person too.
-fn keep_the_rest(fresh: &[&ReceivedEvent], ids: &NewIds, additions: &mut Additions) {
-    for event in fresh {
+fn store_without_booking(
+    new_events: &[&ReceivedEvent],
+    ids: &NewIds,
+    pending_writes: &mut PendingWrites,
+) {
+    for event in new_events {
         match &event.event.body {
             EventBody::Unclear { why } => {
-                additions.events.push(event.row(EventState::Kept));
-                additions.notes.push(house_note(event, ids, "not_understood", why.clone()));
+                pending_writes.events.push(event.row(EventState::StoredOnly));
+                pending_writes.new_exceptions.push(house_note(
+                    event,
+                    ids,
+                    "not_understood",
+                    why.clone(),
+                ));
             }
-            EventBody::Other => additions.events.push(event.row(EventState::Kept)),
+            EventBody::Other => pending_writes.events.push(event.row(EventState::StoredOnly)),
             // One that names no purchase at all cannot be booked either.
-            EventBody::Presentment(_) if Shape::of(event, ids).is_none() => {
+            EventBody::Presentment(_) if PurchaseMessage::of(event, ids).is_none() => {
                 let why = "its identifier cannot be that of a purchase".to_owned();
-                additions.events.push(event.row(EventState::Kept));
-                additions.notes.push(house_note(event, ids, "not_understood", why));
+                pending_writes.events.push(event.row(EventState::StoredOnly));
+                pending_writes.new_exceptions.push(house_note(event, ids, "not_understood", why));
             }
-            EventBody::Standing(_)
+            EventBody::Snapshot(_)
             | EventBody::HoldChange(_)
             | EventBody::Presentment(_)
             | EventBody::Dispute(_) => {}
@@ -285,8 +297,13 @@ fn keep_the_rest(fresh: &[&ReceivedEvent], ids: &NewIds, additions: &mut Additio
 }
 
 /// A note about a message that is in nobody's book.
-fn house_note(event: &ReceivedEvent, ids: &NewIds, kind: &'static str, detail: String) -> Note {
-    Note {
+fn house_note(
+    event: &ReceivedEvent,
+    ids: &NewIds,
+    kind: &'static str,
+    detail: String,
+) -> NewException {
+    NewException {
         id: ExceptionId::new(ids.next(event.received_at)),
         programme: event.programme.clone(),
         budget: BudgetId::house(),
@@ -300,20 +317,20 @@ fn house_note(event: &ReceivedEvent, ids: &NewIds, kind: &'static str, detail: S
 
 /// Stores a message whole that could not be booked, and writes down that somebody has to look at
 /// it: nothing that an issuer tells us is lost.
-pub async fn keep(
+pub async fn store_unbooked(
     tx: &mut Tx,
     ids: &NewIds,
     event: &ReceivedEvent,
     why: &str,
 ) -> Result<(), LifecycleError> {
     let known = tx.stored_events(&references(std::slice::from_ref(event))).await?;
-    if known.contains_key(&place(event)) {
+    if known.contains_key(&reference_key(event)) {
         return Ok(());
     }
-    let mut additions = Additions::default();
-    additions.events.push(event.row(EventState::Kept));
-    additions.notes.push(house_note(event, ids, "not_booked", why.to_owned()));
-    tx.close_books(&[], &additions).await?;
+    let mut pending_writes = PendingWrites::default();
+    pending_writes.events.push(event.row(EventState::StoredOnly));
+    pending_writes.new_exceptions.push(house_note(event, ids, "not_booked", why.to_owned()));
+    tx.close_books(&[], &pending_writes).await?;
     Ok(())
 }
 
@@ -325,14 +342,14 @@ fn references(events: &[ReceivedEvent]) -> Vec<(ProgrammeId, ConnectionId, Issue
     keys.into_iter().collect()
 }
 
-fn place(event: &ReceivedEvent) -> ReferenceKey {
+fn reference_key(event: &ReceivedEvent) -> ReferenceKey {
     (event.programme.clone(), event.connection.clone(), event.event.reference.to_string())
 }
 
-fn presentments(tasks: &[Task<'_>]) -> Vec<(ProgrammeId, ConnectionId, IssuerReference)> {
-    let key = |task: &Task<'_>| {
-        let presentment = task.shape.presentment()?;
-        let event = task.shape.event;
+fn presentments(tasks: &[BookingTask<'_>]) -> Vec<(ProgrammeId, ConnectionId, IssuerReference)> {
+    let key = |task: &BookingTask<'_>| {
+        let presentment = task.message.presentment()?;
+        let event = task.message.event;
         Some((event.programme.clone(), event.connection.clone(), presentment.reference.clone()))
     };
     let keys: BTreeSet<_> = tasks.iter().filter_map(key).collect();
@@ -341,126 +358,134 @@ fn presentments(tasks: &[Task<'_>]) -> Vec<(ProgrammeId, ConnectionId, IssuerRef
 
 /// Whose purchase each message is about: as known, else as the first message here says, by its card,
 /// else the house. A claim that does not fit the purchase that it names belongs to its card.
-async fn tasks<'a>(tx: &mut Tx, shapes: Vec<Shape<'a>>) -> Result<Vec<Task<'a>>, StoreError> {
-    let purchase = |shape: &Shape<'_>| -> (ProgrammeId, ConnectionId, PurchaseReference) {
-        let event = shape.event;
-        (event.programme.clone(), event.connection.clone(), shape.purchase.clone())
-    };
-    let card = |shape: &Shape<'_>| -> Option<(ProgrammeId, ConnectionId, CardToken)> {
-        let event = shape.event;
-        let card = shape.about?.card.clone();
+async fn tasks<'a>(
+    tx: &mut Tx,
+    messages: Vec<PurchaseMessage<'a>>,
+) -> Result<Vec<BookingTask<'a>>, StoreError> {
+    let purchase =
+        |message: &PurchaseMessage<'_>| -> (ProgrammeId, ConnectionId, PurchaseReference) {
+            let event = message.event;
+            (event.programme.clone(), event.connection.clone(), message.purchase.clone())
+        };
+    let card = |message: &PurchaseMessage<'_>| -> Option<(ProgrammeId, ConnectionId, CardToken)> {
+        let event = message.event;
+        let card = message.about?.card.clone();
         Some((event.programme.clone(), event.connection.clone(), card))
     };
-    let keys: BTreeSet<_> = shapes.iter().map(purchase).collect();
+    let keys: BTreeSet<_> = messages.iter().map(purchase).collect();
     let known = tx.known_purchases(&keys.into_iter().collect::<Vec<_>>()).await?;
     let mut named: BTreeMap<_, _> =
-        known.into_iter().map(|(key, purchase)| (key, Named::of(&purchase))).collect();
-    let keys: BTreeSet<_> = shapes.iter().filter_map(card).collect();
+        known.into_iter().map(|(key, purchase)| (key, NamedPurchase::of(&purchase))).collect();
+    let keys: BTreeSet<_> = messages.iter().filter_map(card).collect();
     let cards = tx.card_budgets(&keys.into_iter().collect::<Vec<_>>()).await?;
     let cards: BTreeMap<_, _> =
         cards.into_iter().map(|c| ((c.programme, c.connection, c.token), c.budget)).collect();
     let mut tasks = Vec::new();
-    for mut shape in shapes {
-        let (programme, connection, reference) = purchase(&shape);
-        let owner = card(&shape).and_then(|card| cards.get(&card));
+    for mut message in messages {
+        let (programme, connection, reference) = purchase(&message);
+        let owner = card(&message).and_then(|card| cards.get(&card));
         let named = named.entry((programme, connection, reference.to_string()));
-        let named = named.or_insert_with(|| Named::first(&shape, owner));
-        shape.misfit = misfit(&shape, named, owner);
-        let (misfit, named_budget) = (shape.misfit, named.budget.clone());
-        let budget = match (misfit, owner) {
-            (Some(Misfit::Card), Some(owner)) => owner.clone(),
+        let named = named.or_insert_with(|| NamedPurchase::first(&message, owner));
+        message.mismatch = mismatch(&message, named, owner);
+        let (mismatch, named_budget) = (message.mismatch, named.budget.clone());
+        let budget = match (mismatch, owner) {
+            (Some(MismatchReason::Card), Some(owner)) => owner.clone(),
             (_, _) => named_budget.clone(),
         };
-        let elsewhere =
-            misfit.map(|misfit| Elsewhere { misfit, named_budget, candidates: BTreeSet::new() });
-        tasks.push(Task { shape, budget, elsewhere });
+        let relink_options = mismatch.map(|mismatch| RelinkOptions {
+            mismatch,
+            named_budget,
+            candidates: BTreeSet::new(),
+        });
+        tasks.push(BookingTask { message, budget, relink_options });
     }
     Ok(tasks)
 }
 
 /// Finds where claims may belong that do not fit: among what is booked, and what comes with them.
-async fn find_candidates(tx: &mut Tx, tasks: &mut [Task<'_>]) -> Result<(), StoreError> {
-    if tasks.iter().all(|task| task.elsewhere.is_none()) {
+async fn find_candidates(tx: &mut Tx, tasks: &mut [BookingTask<'_>]) -> Result<(), StoreError> {
+    if tasks.iter().all(|task| task.relink_options.is_none()) {
         return Ok(());
     }
-    let place = |task: &Task<'_>| {
-        let event = task.shape.event;
+    let budget_key = |task: &BookingTask<'_>| {
+        let event = task.message.event;
         (event.programme.clone(), event.connection.clone(), task.budget.clone())
     };
     let mut here: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-    for task in tasks.iter().filter(|task| task.elsewhere.is_none()) {
-        here.entry(place(task)).or_default().insert(task.shape.purchase.clone());
+    for task in tasks.iter().filter(|task| task.relink_options.is_none()) {
+        here.entry(budget_key(task)).or_default().insert(task.message.purchase.clone());
     }
     for task in tasks {
-        let with_it = here.get(&place(task)).cloned().unwrap_or_default();
-        let Some(elsewhere) = &mut task.elsewhere else { continue };
-        let programme = &task.shape.event.programme;
-        elsewhere.candidates = candidates(tx, programme, &task.budget, &task.shape).await?;
-        elsewhere.candidates.extend(with_it);
-        elsewhere.candidates.remove(&task.shape.purchase);
+        let with_it = here.get(&budget_key(task)).cloned().unwrap_or_default();
+        let Some(relink_options) = &mut task.relink_options else { continue };
+        let programme = &task.message.event.programme;
+        relink_options.candidates = candidates(tx, programme, &task.budget, &task.message).await?;
+        relink_options.candidates.extend(with_it);
+        relink_options.candidates.remove(&task.message.purchase);
     }
     Ok(())
 }
 
 /// Tells captures of purchases that nobody has spoken of whether we declined them: a question that
 /// was declined leaves no purchase behind.
-async fn tell_declined(
+async fn mark_declined(
     tx: &mut Tx,
-    tasks: &mut [Task<'_>],
+    tasks: &mut [BookingTask<'_>],
     books: &Books,
 ) -> Result<(), StoreError> {
-    let question = |task: &Task<'_>| {
-        let Shape { event, purchase, .. } = &task.shape;
-        let claim = task.shape.presentment()?;
-        let is_capture = claim.direction == Direction::Capture && task.shape.link == Link::Fits;
+    let first_request = |task: &BookingTask<'_>| {
+        let PurchaseMessage { event, purchase, .. } = &task.message;
+        let claim = task.message.presentment()?;
+        let is_capture = claim.direction == PresentmentDirection::Capture
+            && task.message.match_status == MatchStatus::Matched;
         let open = books.get(&event.programme, &task.budget)?;
-        let known = open.book.purchases.get(&task.shape.key());
-        let is_unheard_of = known.is_none_or(|p| p.promises.is_empty() && p.word.is_none());
-        let reference = IssuerReference::of_question(purchase, 0).ok()?;
+        let known = open.book.purchases.get(&task.message.key());
+        let is_unknown = known.is_none_or(|p| p.increments.is_empty() && p.snapshot.is_none());
+        let reference = IssuerReference::of_authorisation(purchase, 0).ok()?;
         let key = (event.programme.clone(), event.connection.clone(), reference);
-        (is_capture && is_unheard_of).then_some(key)
+        (is_capture && is_unknown).then_some(key)
     };
-    let keys: BTreeSet<_> = tasks.iter().filter_map(question).collect();
+    let keys: BTreeSet<_> = tasks.iter().filter_map(first_request).collect();
     let decisions = tx.recorded_decisions(&keys.into_iter().collect::<Vec<_>>()).await?;
     let declined: BTreeSet<_> = decisions
         .into_iter()
-        .filter(|decision| matches!(decision.outcome, Outcome::Declined(_)))
+        .filter(|decision| matches!(decision.outcome, DecisionOutcome::Declined(_)))
         .map(|decision| (decision.programme, decision.connection, decision.reference))
         .collect();
     for task in tasks {
-        task.shape.is_declined = question(task).is_some_and(|key| declined.contains(&key));
+        task.message.is_declined = first_request(task).is_some_and(|key| declined.contains(&key));
     }
     Ok(())
 }
 
-fn wanted(tasks: &[Task<'_>]) -> Vec<BookWanted> {
+fn wanted(tasks: &[BookingTask<'_>]) -> Vec<BookRequest> {
     let mut wanted: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for task in tasks {
         for (budget, purchase) in task.purchases() {
-            let place = (task.shape.event.programme.clone(), budget.clone());
-            wanted.entry(place).or_default().insert(purchase);
+            let book_key = (task.message.event.programme.clone(), budget.clone());
+            wanted.entry(book_key).or_default().insert(purchase);
         }
     }
-    let book = |((programme, budget), purchases)| BookWanted { programme, budget, purchases };
+    let book = |((programme, budget), purchases)| BookRequest { programme, budget, purchases };
     wanted.into_iter().map(book).collect()
 }
 
 async fn load_counters(
     tx: &mut Tx,
-    tasks: &[Task<'_>],
-    ledger: &mut Ledger<'_>,
+    tasks: &[BookingTask<'_>],
+    ledger: &mut OpenLedger<'_>,
 ) -> Result<(), LifecycleError> {
     let mut keys = Vec::new();
     for task in tasks {
-        let programme = &task.shape.event.programme;
+        let programme = &task.message.event.programme;
         for (budget, purchase) in task.purchases() {
             let context = ledger.context(programme, budget)?;
             let Some(agreement) = context.book.agreement() else { continue };
             let known = context.book.purchases.get(&purchase).map(|known| known.counted.clone());
             // What a claim of its own would count as is not known yet.
             let own = || {
-                let about = task.shape.about.filter(|_| task.elsewhere.is_some())?;
-                Some(task.shape.counted(about, context.book, context.programme))
+                let about = task.message.about.filter(|_| task.relink_options.is_some())?;
+                Some(task.message.counted(about, context.book, context.programme))
             };
             let Some(counted) = known.or_else(own) else { continue };
             let counters = counted.counters(agreement).into_iter();

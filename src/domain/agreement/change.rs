@@ -9,15 +9,15 @@ use std::str::FromStr;
 
 use jiff::civil::Time;
 
-use crate::domain::agreement::{Agreement, Answer, Decider, Hours, Scope, Term};
+use crate::domain::agreement::{Agreement, Decider, Hours, Scope, Term, TermAnswer};
 use crate::domain::id::PotId;
-use crate::domain::money::limit::{Limit, said_twice};
+use crate::domain::money::limit::{Limit, find_duplicate_limit};
 use crate::domain::money::{Currency, Money};
 use crate::domain::pot::PotPlan;
 use crate::domain::shop::merchant::MerchantRules;
 
 /// How many terms a list has at most. Nobody reads more, and every decision looks at each.
-pub const TERMS_MOST: usize = 200;
+pub const MAX_TERMS: usize = 200;
 
 /// What an agreement says, apart from who agreed it when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct List {
 pub enum ListError {
     #[error("two terms are about {0}; keep one")]
     Twice(Scope),
-    #[error("a list has at most {TERMS_MOST} terms; put some together")]
+    #[error("a list has at most {MAX_TERMS} terms; put some together")]
     TooLong,
     #[error("{0} has two limits of the same kind for the same period; keep one")]
     LimitTwice(Scope),
@@ -59,12 +59,12 @@ impl Agreement {
 impl List {
     /// Checks that this list can take the place of `before`. What is there already may stay as it is.
     pub fn check(&self, before: &Self, currency: Currency) -> Result<(), ListError> {
-        if self.terms.len() > TERMS_MOST.max(before.terms.len()) {
+        if self.terms.len() > MAX_TERMS.max(before.terms.len()) {
             return Err(ListError::TooLong);
         }
         let mut seen = BTreeSet::new();
         for term in &self.terms {
-            if said_twice(term.limits()).is_some() && !before.terms.contains(term) {
+            if find_duplicate_limit(term.limits()).is_some() && !before.terms.contains(term) {
                 return Err(ListError::LimitTwice(term.scope().clone()));
             }
             if !seen.insert(term.scope().clone()) {
@@ -109,12 +109,12 @@ impl List {
 
     /// This list with those parts of `next` that `keys` name.
     #[must_use]
-    pub fn with(&self, next: &Self, keys: &BTreeSet<Key>) -> Self {
+    pub fn with(&self, next: &Self, keys: &BTreeSet<TermKey>) -> Self {
         let mut list = self.clone();
         for key in keys {
             match key {
-                Key::Partial => list.partial = next.partial,
-                Key::Term(scope) => {
+                TermKey::Partial => list.partial = next.partial,
+                TermKey::Term(scope) => {
                     let place = list.terms.iter().position(|term| term.scope() == scope);
                     match (place, next.term(scope)) {
                         (Some(place), Some(term)) => {
@@ -127,11 +127,11 @@ impl List {
                         (None, None) => {}
                     }
                 }
-                Key::PotOrder => {
+                TermKey::PotOrder => {
                     let place = |pot: &PotPlan| next.pots.iter().position(|n| n.id == pot.id);
                     list.pots.sort_by_key(place);
                 }
-                Key::Pot(id) => {
+                TermKey::Pot(id) => {
                     let new = next.pots.iter().find(|pot| pot.id == *id);
                     let known = list.pots.iter_mut().find(|pot| pot.id == *id);
                     if let Some((known, new)) = known.zip(new) {
@@ -170,7 +170,7 @@ impl List {
 
 /// Which part of a list.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Key {
+pub enum TermKey {
     Term(Scope),
     /// Whether purchases may be paid in part.
     Partial,
@@ -179,7 +179,7 @@ pub enum Key {
     Pot(PotId),
 }
 
-impl fmt::Display for Key {
+impl fmt::Display for TermKey {
     /// Writes the stored form: a scope's, or `partial`, `pot_order`, `pot:week`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -194,18 +194,18 @@ impl fmt::Display for Key {
 /// Text that is not the stored form of a part of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a part of a list such as \"category:food\" or \"pot_order\"")]
-pub struct ParseKeyError;
+pub struct ParseTermKeyError;
 
-impl FromStr for Key {
-    type Err = ParseKeyError;
+impl FromStr for TermKey {
+    type Err = ParseTermKeyError;
 
-    fn from_str(text: &str) -> Result<Self, ParseKeyError> {
+    fn from_str(text: &str) -> Result<Self, ParseTermKeyError> {
         match text {
             "partial" => Ok(Self::Partial),
             "pot_order" => Ok(Self::PotOrder),
             _ => match text.strip_prefix("pot:") {
-                Some(pot) => pot.parse().map(Self::Pot).map_err(|_| ParseKeyError),
-                None => text.parse().map(Self::Term).map_err(|_| ParseKeyError),
+                Some(pot) => pot.parse().map(Self::Pot).map_err(|_| ParseTermKeyError),
+                None => text.parse().map(Self::Term).map_err(|_| ParseTermKeyError),
             },
         }
     }
@@ -213,7 +213,7 @@ impl FromStr for Key {
 
 /// Which way a change goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
+pub enum ChangeDirection {
     /// Every purchase fares as before; only words, dates or who decides differ.
     Same,
     /// Nothing is paid that was not paid before.
@@ -224,7 +224,7 @@ pub enum Direction {
     Mixed,
 }
 
-impl Direction {
+impl ChangeDirection {
     /// The direction of two changes together.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
@@ -253,34 +253,34 @@ impl Direction {
 
 /// One part of a list that differs from the list before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    pub key: Key,
+pub struct TermChange {
+    pub key: TermKey,
     /// The term before and after; none where there was or is none, and for pots.
     pub before: Option<Term>,
     pub after: Option<Term>,
-    pub direction: Direction,
+    pub direction: ChangeDirection,
     /// Who decided before: together, unless every term that covered the same purchases says otherwise.
     pub decided: Decider,
     /// The longest cooling time that the person chose for what this would loosen.
     pub cooling_days: u32,
     /// The most that was possible at a time under each term that covered it, and that is now.
-    was_possible: Vec<Most>,
-    is_possible: Most,
+    was_possible: Vec<SpendingCeiling>,
+    is_possible: SpendingCeiling,
 }
 
 /// The most that can be spent at a time without asking, from little to much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Most {
+enum SpendingCeiling {
     Nothing,
     /// In minor units.
     UpTo(i64),
     Any,
 }
 
-impl Most {
+impl SpendingCeiling {
     fn under(term: Option<&Term>) -> Self {
         let Some(term) = term else { return Self::Any };
-        if term.answer() != Answer::Yes {
+        if term.answer() != TermAnswer::Yes {
             return Self::Nothing;
         }
         let sums = term.limits().iter().filter_map(|limit| match limit {
@@ -299,7 +299,7 @@ impl Most {
     }
 }
 
-impl Change {
+impl TermChange {
     /// Whether more than `sum` at a time becomes possible that was not possible before.
     pub fn frees_more_than(&self, sum: Money) -> bool {
         self.direction.loosens()
@@ -309,12 +309,12 @@ impl Change {
 }
 
 /// What differs between two lists, part by part.
-pub fn changes(before: &List, after: &List, rules: &MerchantRules) -> Vec<Change> {
+pub fn changes(before: &List, after: &List, rules: &MerchantRules) -> Vec<TermChange> {
     let scopes: BTreeSet<_> =
         before.terms.iter().chain(&after.terms).map(|term| term.scope().clone()).collect();
     let mut changes: Vec<_> =
         scopes.into_iter().filter_map(|scope| term_change(before, after, scope, rules)).collect();
-    let plain = |key, direction| Change {
+    let plain = |key, direction| TermChange {
         key,
         before: None,
         after: None,
@@ -322,27 +322,33 @@ pub fn changes(before: &List, after: &List, rules: &MerchantRules) -> Vec<Change
         decided: Decider::Together,
         cooling_days: 0,
         was_possible: Vec::new(),
-        is_possible: Most::Nothing,
+        is_possible: SpendingCeiling::Nothing,
     };
     if before.partial != after.partial {
-        let direction = if after.partial { Direction::Looser } else { Direction::Tighter };
-        changes.push(plain(Key::Partial, direction));
+        let direction =
+            if after.partial { ChangeDirection::Looser } else { ChangeDirection::Tighter };
+        changes.push(plain(TermKey::Partial, direction));
     }
     let order = |list: &List| list.pots.iter().map(|pot| pot.id.clone()).collect::<Vec<_>>();
     if order(before) != order(after) {
-        let change = plain(Key::PotOrder, Direction::Same);
-        changes.push(Change { decided: Decider::Person, ..change });
+        let change = plain(TermKey::PotOrder, ChangeDirection::Same);
+        changes.push(TermChange { decided: Decider::Person, ..change });
     }
     for pot in &before.pots {
         let new = after.pots.iter().find(|new| new.id == pot.id);
         if new.is_some_and(|new| new != pot) {
-            changes.push(plain(Key::Pot(pot.id.clone()), Direction::Mixed));
+            changes.push(plain(TermKey::Pot(pot.id.clone()), ChangeDirection::Mixed));
         }
     }
     changes
 }
 
-fn term_change(before: &List, after: &List, scope: Scope, rules: &MerchantRules) -> Option<Change> {
+fn term_change(
+    before: &List,
+    after: &List,
+    scope: Scope,
+    rules: &MerchantRules,
+) -> Option<TermChange> {
     let (old, new) = (before.term(&scope), after.term(&scope));
     if old == new {
         return None;
@@ -351,11 +357,11 @@ fn term_change(before: &List, after: &List, scope: Scope, rules: &MerchantRules)
     let covers = after.covering(&scope, rules);
     // A term of its own counts fewer purchases than one that covers more than it.
     let width = match (old, new) {
-        (None, Some(_)) => Width::Narrower,
-        (Some(_), None) => Width::Wider,
-        (Some(_), Some(_)) | (None, None) => Width::Same,
+        (None, Some(_)) => ScopeWidth::Narrower,
+        (Some(_), None) => ScopeWidth::Wider,
+        (Some(_), Some(_)) | (None, None) => ScopeWidth::Same,
     };
-    let mut direction = Direction::Same;
+    let mut direction = ChangeDirection::Same;
     let mut cooling_days = 0;
     for was in &covered {
         for is in &covers {
@@ -370,21 +376,25 @@ fn term_change(before: &List, after: &List, scope: Scope, rules: &MerchantRules)
     let mut deciders = covered.iter().copied().map(who);
     let first = deciders.next().unwrap_or(Decider::Together);
     let by_all = if deciders.all(|decider| decider == first) { first } else { Decider::Together };
-    Some(Change {
+    Some(TermChange {
         before: old.cloned(),
         after: new.cloned(),
         direction,
         decided: by_all,
         cooling_days,
-        was_possible: covered.iter().map(|term| Most::under(*term)).collect(),
-        is_possible: covers.iter().map(|term| Most::under(*term)).max().unwrap_or(Most::Nothing),
-        key: Key::Term(scope),
+        was_possible: covered.iter().map(|term| SpendingCeiling::under(*term)).collect(),
+        is_possible: covers
+            .iter()
+            .map(|term| SpendingCeiling::under(*term))
+            .max()
+            .unwrap_or(SpendingCeiling::Nothing),
+        key: TermKey::Term(scope),
     })
 }
 
 /// How many purchases the term after counts, beside the term before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Width {
+enum ScopeWidth {
     Same,
     Narrower,
     Wider,
@@ -392,7 +402,7 @@ enum Width {
     Apart,
 }
 
-impl Width {
+impl ScopeWidth {
     /// "Everything else" counts what no other term was about at the time: it begins anew for what a
     /// term that is taken away has counted.
     fn under(self, term: Option<&Term>) -> Self {
@@ -417,25 +427,26 @@ impl Width {
 
 /// Which way it is from one term to another one for a purchase that both are about. No term is a
 /// plain yes.
-fn compare(before: Option<&Term>, after: Option<&Term>, width: Width) -> Direction {
+fn compare(before: Option<&Term>, after: Option<&Term>, width: ScopeWidth) -> ChangeDirection {
     let rank = |term: Option<&Term>| match term.map(Term::answer) {
-        None | Some(Answer::Yes) => 0,
-        Some(Answer::Ask) => 1,
-        Some(Answer::No) => 2,
+        None | Some(TermAnswer::Yes) => 0,
+        Some(TermAnswer::Ask) => 1,
+        Some(TermAnswer::No) => 2,
     };
     let direction = match (before.and_then(Term::hours), after.and_then(Term::hours)) {
         (None, None) => match rank(after).cmp(&rank(before)) {
-            std::cmp::Ordering::Greater => Direction::Tighter,
-            std::cmp::Ordering::Less => Direction::Looser,
+            std::cmp::Ordering::Greater => ChangeDirection::Tighter,
+            std::cmp::Ordering::Less => ChangeDirection::Looser,
             std::cmp::Ordering::Equal if rank(before) == 0 => {
                 let limits = |term: Option<&Term>| term.map_or(Vec::new(), |t| t.limits().to_vec());
                 compare_limits(&limits(before), &limits(after), width)
             }
             // A permission lifts the answer and the limits beside it together.
-            std::cmp::Ordering::Equal => Direction::Same,
+            std::cmp::Ordering::Equal => ChangeDirection::Same,
         },
         (was, is) => {
-            let answers = Direction::of(rank(after) >= rank(before), rank(before) >= rank(after));
+            let answers =
+                ChangeDirection::of(rank(after) >= rank(before), rank(before) >= rank(after));
             answers.and(compare_hours(
                 was.filter(|_| rank(before) > 0),
                 is.filter(|_| rank(after) > 0),
@@ -443,20 +454,25 @@ fn compare(before: Option<&Term>, after: Option<&Term>, width: Width) -> Directi
         }
     };
     let cooling = |term: Option<&Term>| term.and_then(Term::cooling_days).unwrap_or(0);
-    direction
-        .and(Direction::of(cooling(after) >= cooling(before), cooling(before) >= cooling(after)))
+    direction.and(ChangeDirection::of(
+        cooling(after) >= cooling(before),
+        cooling(before) >= cooling(after),
+    ))
 }
 
-fn compare_limits(before: &[Limit], after: &[Limit], width: Width) -> Direction {
-    let all_implied = |these: &[Limit], by: &[Limit], width: Width| {
+fn compare_limits(before: &[Limit], after: &[Limit], width: ScopeWidth) -> ChangeDirection {
+    let all_implied = |these: &[Limit], by: &[Limit], width: ScopeWidth| {
         these.iter().all(|limit| by.iter().any(|other| implies(other, limit, width)))
     };
-    Direction::of(all_implied(before, after, width), all_implied(after, before, width.reversed()))
+    ChangeDirection::of(
+        all_implied(before, after, width),
+        all_implied(after, before, width.reversed()),
+    )
 }
 
 /// Whether whoever keeps to `limit` keeps to `other` too, when the first counts as many purchases
 /// as the second, fewer, or more.
-fn implies(limit: &Limit, other: &Limit, width: Width) -> bool {
+fn implies(limit: &Limit, other: &Limit, width: ScopeWidth) -> bool {
     match (limit, other) {
         (Limit::PerPurchase(most) | Limit::Amount { most, .. }, Limit::PerPurchase(others)) => {
             most.minor() <= others.minor()
@@ -474,12 +490,12 @@ fn implies(limit: &Limit, other: &Limit, width: Width) -> bool {
 }
 
 /// From one set of hours in which the card works to another one; none is the whole day.
-fn compare_hours(before: Option<Hours>, after: Option<Hours>) -> Direction {
+fn compare_hours(before: Option<Hours>, after: Option<Hours>) -> ChangeDirection {
     match (before, after) {
-        (None, None) => Direction::Same,
-        (None, Some(_)) => Direction::Tighter,
-        (Some(_), None) => Direction::Looser,
-        (Some(was), Some(is)) => Direction::of(lie_within(is, was), lie_within(was, is)),
+        (None, None) => ChangeDirection::Same,
+        (None, Some(_)) => ChangeDirection::Tighter,
+        (Some(_), None) => ChangeDirection::Looser,
+        (Some(was), Some(is)) => ChangeDirection::of(lie_within(is, was), lie_within(was, is)),
     }
 }
 

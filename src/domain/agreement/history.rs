@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
-use crate::domain::agreement::change::{Key, List, changes};
-use crate::domain::agreement::proposal::Kind;
-use crate::domain::agreement::{Agreement, Answer, Decider, Scope, Term};
+use crate::domain::agreement::change::{List, TermKey, changes};
+use crate::domain::agreement::proposal::ProposalKind;
+use crate::domain::agreement::{Agreement, Decider, Scope, Term, TermAnswer};
 use crate::domain::shop::merchant::MerchantRules;
 
 /// One version that was in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version {
+pub struct AgreementVersion {
     pub agreement: Arc<Agreement>,
     /// The local day on which it started.
     pub started_on: Date,
@@ -24,10 +24,10 @@ pub fn agreed_after(
     agreed: List,
     before: &List,
     after: &List,
-    kind: Option<Kind>,
+    kind: Option<ProposalKind>,
     rules: &MerchantRules,
 ) -> List {
-    if kind == Some(Kind::Own) {
+    if kind == Some(ProposalKind::Own) {
         return agreed;
     }
     let keys = changes(before, after, rules).into_iter().map(|change| change.key).collect();
@@ -36,7 +36,7 @@ pub fn agreed_after(
 
 /// `now` without what a law made of `before`, as far as it is still what the law made of it.
 pub fn without_forced(now: &List, before: &List, forced: &List, rules: &MerchantRules) -> List {
-    let keys = |from: &List, to: &List| -> BTreeSet<Key> {
+    let keys = |from: &List, to: &List| -> BTreeSet<TermKey> {
         changes(from, to, rules).into_iter().map(|change| change.key).collect()
     };
     let mut still = keys(before, forced);
@@ -62,7 +62,7 @@ pub struct Restriction {
 }
 
 /// Every restriction in force on `today`, the oldest first: the fewer, the better.
-pub fn restrictions(history: &[Version], today: Date) -> Vec<Restriction> {
+pub fn restrictions(history: &[AgreementVersion], today: Date) -> Vec<Restriction> {
     let Some(now) = history.last() else { return Vec::new() };
     let restriction = |term: &Term| {
         let restricts_since = history
@@ -89,7 +89,7 @@ pub fn restrictions(history: &[Version], today: Date) -> Vec<Restriction> {
 }
 
 fn restricts(term: &Term) -> bool {
-    term.answer() != Answer::Yes || !term.limits().is_empty()
+    term.answer() != TermAnswer::Yes || !term.limits().is_empty()
 }
 
 fn same_restriction(term: &Term, other: &Term) -> bool {

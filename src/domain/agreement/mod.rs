@@ -13,7 +13,7 @@ use crate::domain::id::BudgetId;
 use crate::domain::money::limit::Limit;
 use crate::domain::money::stream::Stream;
 use crate::domain::pot::PotPlan;
-use crate::domain::shop::merchant::{Category, Kinds, Mcc};
+use crate::domain::shop::merchant::{Category, Mcc, ShopCategories};
 use crate::domain::shop::{ShopIdentity, ShopKey};
 
 /// What a term is about. Ordered from the most to the least specific.
@@ -136,13 +136,13 @@ impl Gate {
 
 /// What the list says: yes, ask first, or no. Ordered from the loosest to the strictest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Answer {
+pub enum TermAnswer {
     Yes,
     Ask,
     No,
 }
 
-impl Answer {
+impl TermAnswer {
     /// The word that is stored and written in programme files.
     pub const fn word(self) -> &'static str {
         match self {
@@ -207,7 +207,7 @@ impl Hours {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Term {
     scope: Scope,
-    answer: Answer,
+    answer: TermAnswer,
     limits: Vec<Limit>,
     hours: Option<Hours>,
     decides: Decider,
@@ -220,7 +220,7 @@ pub struct Term {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TermDraft {
     pub scope: Scope,
-    pub answer: Answer,
+    pub answer: TermAnswer,
     pub limits: Vec<Limit>,
     pub hours: Option<Hours>,
     pub decides: Decider,
@@ -252,14 +252,14 @@ impl Term {
     pub fn new(draft: TermDraft) -> Result<Self, TermError> {
         let TermDraft { scope, answer, limits, hours, decides, reason, review_on, cooling_days } =
             draft;
-        let restricts = answer != Answer::Yes || !limits.is_empty();
+        let restricts = answer != TermAnswer::Yes || !limits.is_empty();
         if restricts && reason.as_deref().is_none_or(|reason| reason.trim().is_empty()) {
             return Err(TermError::NoReason);
         }
         if restricts && review_on.is_none() {
             return Err(TermError::NoReview);
         }
-        if scope == Scope::Everything && answer != Answer::Yes {
+        if scope == Scope::Everything && answer != TermAnswer::Yes {
             return Err(TermError::EverythingIsLimitsOnly);
         }
         if hours.is_some() != (scope == Scope::Gate(Gate::Hours)) {
@@ -286,7 +286,7 @@ impl Term {
     }
 
     /// What the list says about it.
-    pub const fn answer(&self) -> Answer {
+    pub const fn answer(&self) -> TermAnswer {
         self.answer
     }
 
@@ -349,7 +349,7 @@ impl Agreement {
         &self,
         request: &AuthorisationRequest,
         shop: &ShopIdentity,
-        kinds: Kinds<'_>,
+        kinds: ShopCategories<'_>,
     ) -> Option<&Term> {
         let rank = |term: &Term| match term.scope() {
             Scope::Shop(key) => shop.rank(key).map(|rank| (0, rank)),
@@ -379,7 +379,7 @@ impl Agreement {
         let strictness = |term: &Term| term.answer();
         let matched = matched.map(|(_, term)| term);
         let stricter = self.terms.iter().filter(is_about).max_by_key(|term| strictness(term));
-        let usual = matched.map_or(Answer::Yes, strictness);
+        let usual = matched.map_or(TermAnswer::Yes, strictness);
         stricter.filter(|term| strictness(term) > usual).or(matched)
     }
 
@@ -392,7 +392,12 @@ impl Agreement {
     ///
     /// Pots whose stream must go first, then the person's own order; emergency pots come last. A
     /// pot whose stream may never buy one of the kinds does not count, whatever was agreed.
-    pub fn drain_order(&self, streams: &[Stream], kinds: Kinds<'_>, date: Date) -> Vec<&PotPlan> {
+    pub fn drain_order(
+        &self,
+        streams: &[Stream],
+        kinds: ShopCategories<'_>,
+        date: Date,
+    ) -> Vec<&PotPlan> {
         let stream_of = |pot: &PotPlan| streams.iter().find(|stream| stream.id == pot.stream);
         let may_buy = |stream: &Stream| kinds.iter().all(|kind| stream.may_buy(kind, date));
         let pays =
@@ -411,7 +416,7 @@ impl Agreement {
     pub fn barred<'a>(
         &self,
         streams: &[Stream],
-        kinds: Kinds<'a>,
+        kinds: ShopCategories<'a>,
         date: Date,
     ) -> Option<&'a Category> {
         let barred_by = |pot: &PotPlan| {
@@ -437,7 +442,7 @@ mod tests {
     fn draft() -> TermDraft {
         TermDraft {
             scope: Scope::EverythingElse,
-            answer: Answer::Yes,
+            answer: TermAnswer::Yes,
             limits: Vec::new(),
             hours: None,
             decides: Decider::Together,
@@ -449,7 +454,7 @@ mod tests {
 
     #[test]
     fn a_restriction_needs_a_reason_and_a_review() {
-        let no = TermDraft { answer: Answer::No, ..draft() };
+        let no = TermDraft { answer: TermAnswer::No, ..draft() };
         assert_eq!(Term::new(no.clone()), Err(TermError::NoReason));
         let because = TermDraft { reason: Some("Dee asked for this.".to_owned()), ..no };
         assert_eq!(Term::new(because.clone()), Err(TermError::NoReview));

@@ -8,24 +8,24 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::agreement::Decider;
-use crate::domain::agreement::change::{Change, Direction, Key, List, changes};
+use crate::domain::agreement::change::{ChangeDirection, List, TermChange, TermKey, changes};
 use crate::domain::id::{BudgetId, HumanId, MemberId, ProposalId};
 use crate::domain::money::Money;
-use crate::domain::people::role::words;
+use crate::domain::people::role::stored_enum;
 use crate::domain::shop::merchant::MerchantRules;
 
 /// How long a draft is kept.
-pub const DRAFT_KEPT: SignedDuration = SignedDuration::from_hours(14 * 24);
+pub const DRAFT_LIFETIME: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// How many drafts for one person an account may keep.
-pub const DRAFTS_MOST: usize = 10;
+pub const MAX_DRAFTS: usize = 10;
 /// How long the other side has to answer.
-pub const OPEN_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub const PROPOSAL_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How long the same change cannot be proposed again after a no.
-pub const NOT_AGAIN_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub const REFUSAL_COOLDOWN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-words!(
+stored_enum!(
     /// Whose agreement it takes.
-    Kind {
+    ProposalKind {
         /// Of two people.
         Together => "together",
         /// Of the person alone: stricter at once, or back to what was agreed after their own time.
@@ -35,9 +35,9 @@ words!(
     }
 );
 
-words!(
+stored_enum!(
     /// How far it has come.
-    State {
+    ProposalState {
         /// Somebody is writing it. Nobody is asked.
         Draft => "draft",
         Open => "open",
@@ -53,9 +53,9 @@ words!(
     }
 );
 
-words!(
+stored_enum!(
     /// Who answers.
-    Side {
+    ConsentSide {
         Person => "person",
         Worker => "worker",
         /// Joins above a sum that the programme sets; never instead of the person.
@@ -63,26 +63,26 @@ words!(
     }
 );
 
-words!(
+stored_enum!(
     /// What a side said.
-    Said {
+    ConsentAnswer {
         Yes => "yes",
         No => "no",
     }
 );
 
-words!(
+stored_enum!(
     /// Where a side said it.
-    How {
+    ConsentChannel {
         OwnPhone => "own_phone",
         OwnPage => "own_page",
         InPerson => "in_person",
     }
 );
 
-words!(
+stored_enum!(
     /// Whether it is agreed as a whole, or may be agreed in parts.
-    Parts {
+    ConsentGranularity {
         Whole => "whole",
         Parts => "parts",
     }
@@ -93,7 +93,7 @@ words!(
 pub struct Proposal {
     pub id: ProposalId,
     pub budget: BudgetId,
-    pub kind: Kind,
+    pub kind: ProposalKind,
     /// The version that it changes.
     pub base_version: u32,
     pub list: List,
@@ -101,8 +101,8 @@ pub struct Proposal {
     pub words: String,
     /// The proposal that this one answers, or the draft that it took up.
     pub answers: Option<ProposalId>,
-    pub parts: Parts,
-    pub state: State,
+    pub parts: ConsentGranularity,
+    pub state: ProposalState,
     pub proposed_by: MemberId,
     pub proposed_at: Timestamp,
     /// Until then it cannot start: somebody's own cooling time runs.
@@ -115,8 +115,8 @@ pub struct Proposal {
 
 /// How, where, how long and with whom somebody agreed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Session {
-    pub how: How,
+pub struct ConsentSession {
+    pub how: ConsentChannel,
     pub place: String,
     pub minutes: u32,
     /// Who else was there; empty for nobody.
@@ -126,13 +126,13 @@ pub struct Session {
 /// One side's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consent {
-    pub side: Side,
+    pub side: ConsentSide,
     pub member: MemberId,
     pub human: HumanId,
-    pub said: Said,
+    pub said: ConsentAnswer,
     /// What of it is agreed; none for all of it.
-    pub parts: Option<BTreeSet<Key>>,
-    pub session: Session,
+    pub parts: Option<BTreeSet<TermKey>>,
+    pub session: ConsentSession,
     /// What they wanted to say with it; empty for nothing.
     pub words: String,
     /// When it was last confirmed that it is this human's own word. What somebody else wrote down
@@ -145,7 +145,7 @@ pub struct Consent {
 impl Consent {
     /// Whether it is a yes that counts.
     pub fn is_yes(&self) -> bool {
-        self.said == Said::Yes && self.confirmed_at.is_some()
+        self.said == ConsentAnswer::Yes && self.confirmed_at.is_some()
     }
 
     /// Whether `answer` says the same of the same account: sent twice, it counts once.
@@ -162,13 +162,13 @@ impl Consent {
     ///
     /// # Errors
     ///
-    /// [`MoveError::NotSaidThen`] when a part is named that was left out the first time: agreeing to
+    /// [`ProposalError::NotSaidThen`] when a part is named that was left out the first time: agreeing to
     /// more begins a cooling time of its own, and so takes a proposal of its own.
-    pub fn said_again(&self, answer: &Self) -> Result<Self, MoveError> {
+    pub fn said_again(&self, answer: &Self) -> Result<Self, ProposalError> {
         let parts = match (&self.parts, &answer.parts) {
             (Some(then), Some(now)) => {
                 if let Some(more) = now.difference(then).next() {
-                    return Err(MoveError::NotSaidThen(more.clone()));
+                    return Err(ProposalError::NotSaidThen(more.clone()));
                 }
                 Some(now.clone())
             }
@@ -181,9 +181,9 @@ impl Consent {
 
 /// Why a move is not possible.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MoveError {
+pub enum ProposalError {
     #[error("it is {} already", .0.word())]
-    NotOpen(State),
+    NotOpen(ProposalState),
     #[error("its time ran out; nothing changed")]
     TimeIsUp,
     #[error("another version of the list is in force now; propose it anew")]
@@ -199,9 +199,9 @@ pub enum MoveError {
     #[error("nothing of it is left to agree")]
     NothingLeft,
     #[error("this part is not in it: {0}")]
-    NoSuchPart(Key),
+    NoSuchPart(TermKey),
     #[error("this part was not said yes to the first time: {0}; propose it anew")]
-    NotSaidThen(Key),
+    NotSaidThen(TermKey),
     #[error("a no is to all of it: leave the parts out")]
     NoInParts,
     #[error("nobody has written down a yes that waits to be confirmed")]
@@ -213,17 +213,19 @@ pub enum MoveError {
 impl Proposal {
     /// The state at a moment: what nobody answered in time has run out, whether or not anybody has
     /// written that down.
-    pub fn state_at(&self, at: Timestamp) -> State {
+    pub fn state_at(&self, at: Timestamp) -> ProposalState {
         match self.state {
-            State::Draft | State::Open if at >= self.open_until => State::RunOut,
-            State::Draft
-            | State::Open
-            | State::Agreed
-            | State::Refused
-            | State::Countered
-            | State::Withdrawn
-            | State::RunOut
-            | State::TakenUp => self.state,
+            ProposalState::Draft | ProposalState::Open if at >= self.open_until => {
+                ProposalState::RunOut
+            }
+            ProposalState::Draft
+            | ProposalState::Open
+            | ProposalState::Agreed
+            | ProposalState::Refused
+            | ProposalState::Countered
+            | ProposalState::Withdrawn
+            | ProposalState::RunOut
+            | ProposalState::TakenUp => self.state,
         }
     }
 
@@ -232,13 +234,13 @@ impl Proposal {
     pub fn may_answer(
         &self,
         consents: &[Consent],
-        side: Side,
+        side: ConsentSide,
         human: &HumanId,
         at: Timestamp,
-    ) -> Result<(), MoveError> {
+    ) -> Result<(), ProposalError> {
         self.is_open(at)?;
         if consents.iter().any(|c| c.side != side && c.human == *human) {
-            return Err(MoveError::SameHuman);
+            return Err(ProposalError::SameHuman);
         }
         Ok(())
     }
@@ -248,30 +250,30 @@ impl Proposal {
     pub fn may_say_yes(
         &self,
         consents: &[Consent],
-        side: Side,
+        side: ConsentSide,
         human: &HumanId,
         in_force: u32,
         at: Timestamp,
-    ) -> Result<(), MoveError> {
+    ) -> Result<(), ProposalError> {
         self.may_answer(consents, side, human, at)?;
         if self.base_version != in_force {
-            return Err(MoveError::Stale);
+            return Err(ProposalError::Stale);
         }
         if consents.iter().any(|c| c.side == side && c.confirmed_at.is_some()) {
-            return Err(MoveError::Answered);
+            return Err(ProposalError::Answered);
         }
         Ok(())
     }
 
     /// The yes that the person can say again, because their own cooling time runs: nothing starts by
     /// silence.
-    pub fn cooling_yes<'c>(
+    pub fn cooling_consent<'c>(
         &self,
         consents: &'c [Consent],
-        side: Side,
+        side: ConsentSide,
         human: &HumanId,
     ) -> Option<&'c Consent> {
-        let is_cooling = side == Side::Person && self.not_before > self.proposed_at;
+        let is_cooling = side == ConsentSide::Person && self.not_before > self.proposed_at;
         let own = |c: &&Consent| c.side == side && c.is_yes() && c.human == *human;
         consents.iter().find(own).filter(|_| is_cooling)
     }
@@ -280,19 +282,19 @@ impl Proposal {
     pub fn may_withdraw(
         &self,
         consents: &[Consent],
-        side: Side,
+        side: ConsentSide,
         at: Timestamp,
-    ) -> Result<(), MoveError> {
+    ) -> Result<(), ProposalError> {
         self.is_open(at)?;
         if self.side_of_proposer(consents) == Some(side) {
             Ok(())
         } else {
-            Err(MoveError::NotYours)
+            Err(ProposalError::NotYours)
         }
     }
 
     /// The side for which it was proposed, while the proposer's own answer stands.
-    pub fn side_of_proposer(&self, consents: &[Consent]) -> Option<Side> {
+    pub fn side_of_proposer(&self, consents: &[Consent]) -> Option<ConsentSide> {
         consents.iter().find(|c| c.member == self.proposed_by).map(|c| c.side)
     }
 
@@ -300,46 +302,48 @@ impl Proposal {
     /// answer.
     pub fn cool_until(&mut self, from: Timestamp) {
         self.not_before = self.not_before.max(from);
-        let until = from.checked_add(OPEN_FOR).unwrap_or(Timestamp::MAX);
+        let until = from.checked_add(PROPOSAL_LIFETIME).unwrap_or(Timestamp::MAX);
         self.open_until = self.open_until.max(until);
     }
 
     /// The human beings who forced it, if it became a version because a law says so.
     pub fn forced_by(&self, consents: &[Consent]) -> Option<BTreeSet<HumanId>> {
-        let is_forced = self.kind == Kind::Law && self.state == State::Agreed;
+        let is_forced = self.kind == ProposalKind::Law && self.state == ProposalState::Agreed;
         let yes = consents.iter().filter(|consent| consent.is_yes());
         is_forced.then(|| yes.map(|consent| consent.human.clone()).collect())
     }
 
     /// Whether it waits for answers.
-    pub fn is_open(&self, at: Timestamp) -> Result<(), MoveError> {
+    pub fn is_open(&self, at: Timestamp) -> Result<(), ProposalError> {
         match self.state_at(at) {
-            State::Open => Ok(()),
-            State::RunOut if self.state == State::Open => Err(MoveError::TimeIsUp),
-            state @ (State::Draft
-            | State::Agreed
-            | State::Refused
-            | State::Countered
-            | State::Withdrawn
-            | State::RunOut
-            | State::TakenUp) => Err(MoveError::NotOpen(state)),
+            ProposalState::Open => Ok(()),
+            ProposalState::RunOut if self.state == ProposalState::Open => {
+                Err(ProposalError::TimeIsUp)
+            }
+            state @ (ProposalState::Draft
+            | ProposalState::Agreed
+            | ProposalState::Refused
+            | ProposalState::Countered
+            | ProposalState::Withdrawn
+            | ProposalState::RunOut
+            | ProposalState::TakenUp) => Err(ProposalError::NotOpen(state)),
         }
     }
 
     /// Whether the parts that somebody names can be agreed apart from the rest.
-    pub fn may_part(
+    pub fn check_parts(
         &self,
-        parts: Option<&BTreeSet<Key>>,
-        changes: &[Change],
-    ) -> Result<(), MoveError> {
+        parts: Option<&BTreeSet<TermKey>>,
+        changes: &[TermChange],
+    ) -> Result<(), ProposalError> {
         let Some(parts) = parts else { return Ok(()) };
-        if self.parts == Parts::Whole {
-            return Err(MoveError::Whole);
+        if self.parts == ConsentGranularity::Whole {
+            return Err(ProposalError::Whole);
         }
         let unknown = parts.iter().find(|part| changes.iter().all(|change| change.key != **part));
         match unknown {
-            Some(part) => Err(MoveError::NoSuchPart(part.clone())),
-            None if parts.is_empty() => Err(MoveError::NothingLeft),
+            Some(part) => Err(ProposalError::NoSuchPart(part.clone())),
+            None if parts.is_empty() => Err(ProposalError::NothingLeft),
             None => Ok(()),
         }
     }
@@ -350,7 +354,7 @@ pub fn agreed_list(
     base: &List,
     proposal: &Proposal,
     consents: &[Consent],
-    changes: &[Change],
+    changes: &[TermChange],
 ) -> List {
     let mut keys: BTreeSet<_> = changes.iter().map(|change| change.key.clone()).collect();
     for parts in consents.iter().filter(|c| c.is_yes()).filter_map(|c| c.parts.as_ref()) {
@@ -361,20 +365,20 @@ pub fn agreed_list(
 
 /// What decides whose yes a change takes.
 #[derive(Debug, Clone)]
-pub struct Standard {
+pub struct ConsentRequirements {
     /// What differs between the list in force and the next one.
-    pub changes: Vec<Change>,
+    pub changes: Vec<TermChange>,
     /// What differs between the list that was last agreed with the worker and the next one: what
     /// the person made stricter alone is not in it.
-    since_agreed: Vec<Change>,
+    since_agreed: Vec<TermChange>,
     /// What differs already between the list that was last agreed with the worker and the one in
     /// force.
-    own_so_far: Vec<Change>,
+    own_so_far: Vec<TermChange>,
     /// Above this a manager joins; none if the programme has not set a sum.
     manager_above: Option<Money>,
 }
 
-impl Standard {
+impl ConsentRequirements {
     /// For the way from the list in force, `now`, to `next`; `agreed` is what was last agreed with the
     /// worker.
     pub fn of(
@@ -394,42 +398,43 @@ impl Standard {
 
     /// Whose yes it takes. The person's, always: nobody loosens or tightens without them, but for
     /// what a law forces.
-    pub fn sides(&self, kind: Kind) -> BTreeSet<Side> {
-        if kind == Kind::Law {
-            return BTreeSet::from([Side::Worker, Side::Manager]);
+    pub fn required_sides(&self, kind: ProposalKind) -> BTreeSet<ConsentSide> {
+        if kind == ProposalKind::Law {
+            return BTreeSet::from([ConsentSide::Worker, ConsentSide::Manager]);
         }
-        let mut sides = BTreeSet::from([Side::Person]);
+        let mut sides = BTreeSet::from([ConsentSide::Person]);
         let together: Vec<_> =
             self.changes.iter().filter(|change| self.needs_worker(change)).collect();
-        if !together.is_empty() || self.frees_beside() {
-            sides.insert(Side::Worker);
+        if !together.is_empty() || self.loosens_indirectly() {
+            sides.insert(ConsentSide::Worker);
         }
-        let is_above =
-            |change: &&&Change| self.manager_above.is_some_and(|sum| change.frees_more_than(sum));
+        let is_above = |change: &&&TermChange| {
+            self.manager_above.is_some_and(|sum| change.frees_more_than(sum))
+        };
         if together.iter().any(|change| is_above(&change)) {
-            sides.insert(Side::Manager);
+            sides.insert(ConsentSide::Manager);
         }
         sides
     }
 
     /// Who has heard of it: those whose yes it takes, and the worker of what two agree on.
-    pub fn heard(&self, kind: Kind) -> BTreeSet<Side> {
+    pub fn informed_sides(&self, kind: ProposalKind) -> BTreeSet<ConsentSide> {
         let mut sides = match kind {
-            Kind::Own => BTreeSet::from([Side::Person]),
-            Kind::Together | Kind::Law => self.sides(kind),
+            ProposalKind::Own => BTreeSet::from([ConsentSide::Person]),
+            ProposalKind::Together | ProposalKind::Law => self.required_sides(kind),
         };
-        if kind == Kind::Together {
-            sides.insert(Side::Worker);
+        if kind == ProposalKind::Together {
+            sides.insert(ConsentSide::Worker);
         }
         sides
     }
 
     /// Whether the person alone cannot make this change.
-    fn needs_worker(&self, change: &Change) -> bool {
+    fn needs_worker(&self, change: &TermChange) -> bool {
         if changes_decider(change) {
             return true;
         }
-        if change.direction == Direction::Tighter {
+        if change.direction == ChangeDirection::Tighter {
             return false;
         }
         let agreed = self.since_agreed.iter().find(|agreed| agreed.key == change.key);
@@ -440,10 +445,10 @@ impl Standard {
             // The person loosens their own tightening, and not further than what was agreed.
             Some(agreed) => {
                 let is_within = match agreed.direction {
-                    Direction::Tighter => true,
+                    ChangeDirection::Tighter => true,
                     // A term of the person's own that says no more than what covered it.
-                    Direction::Same => agreed.before.is_none(),
-                    Direction::Looser | Direction::Mixed => false,
+                    ChangeDirection::Same => agreed.before.is_none(),
+                    ChangeDirection::Looser | ChangeDirection::Mixed => false,
                 };
                 !is_within || changes_decider(agreed)
             }
@@ -452,10 +457,11 @@ impl Standard {
 
     /// Whether something that is not touched itself is freed all the same, beyond what was agreed: a
     /// term that the person took out because another one held as much, when that one goes too.
-    fn frees_beside(&self) -> bool {
+    fn loosens_indirectly(&self) -> bool {
         let is_freed =
-            |agreed: &&Change| agreed.direction.loosens() && agreed.decided != Decider::Person;
-        let is_known = |changes: &[Change], key: &Key| changes.iter().any(|c| c.key == *key);
+            |agreed: &&TermChange| agreed.direction.loosens() && agreed.decided != Decider::Person;
+        let is_known =
+            |changes: &[TermChange], key: &TermKey| changes.iter().any(|c| c.key == *key);
         let was_freed: Vec<_> = self.own_so_far.iter().filter(is_freed).cloned().collect();
         self.since_agreed
             .iter()
@@ -486,7 +492,7 @@ impl Standard {
 
 /// Whether another one would decide than before. On a term that the person adds for themselves, they
 /// may decide alone: it takes nothing from what was agreed.
-fn changes_decider(change: &Change) -> bool {
+fn changes_decider(change: &TermChange) -> bool {
     match (&change.before, &change.after) {
         (Some(before), Some(after)) => before.decides() != after.decides(),
         (None, Some(after)) => {
@@ -498,9 +504,9 @@ fn changes_decider(change: &Change) -> bool {
 
 /// What comes of the answers so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ProposalOutcome {
     /// These sides have not said yes.
-    Waits(BTreeSet<Side>),
+    Waits(BTreeSet<ConsentSide>),
     Starts,
 }
 
@@ -508,41 +514,41 @@ pub enum Outcome {
 pub fn outcome(
     proposal: &Proposal,
     consents: &[Consent],
-    standard: &Standard,
+    requirements: &ConsentRequirements,
     at: Timestamp,
-) -> Result<Outcome, MoveError> {
-    if standard.changes.is_empty() {
-        return Err(MoveError::NothingLeft);
+) -> Result<ProposalOutcome, ProposalError> {
+    if requirements.changes.is_empty() {
+        return Err(ProposalError::NothingLeft);
     }
     let yes: Vec<_> = consents.iter().filter(|consent| consent.is_yes()).collect();
     let humans: BTreeSet<_> = yes.iter().map(|consent| &consent.human).collect();
     if humans.len() < yes.len() {
-        return Err(MoveError::SameHuman);
+        return Err(ProposalError::SameHuman);
     }
-    let mut missing = standard.sides(proposal.kind);
+    let mut missing = requirements.required_sides(proposal.kind);
     missing.retain(|side| yes.iter().all(|consent| consent.side != *side));
     if !missing.is_empty() {
-        return Ok(Outcome::Waits(missing));
+        return Ok(ProposalOutcome::Waits(missing));
     }
     // The time runs from the person's own wish, and they say it again when it has passed: what
     // others say meanwhile or after it lifts nothing.
-    let Some(person) = yes.iter().find(|consent| consent.side == Side::Person) else {
-        return Ok(Outcome::Starts);
+    let Some(person) = yes.iter().find(|consent| consent.side == ConsentSide::Person) else {
+        return Ok(ProposalOutcome::Starts);
     };
-    if standard.cooling().is_zero() {
-        return Ok(Outcome::Starts);
+    if requirements.cooling().is_zero() {
+        return Ok(ProposalOutcome::Starts);
     }
-    let from = standard.cools_until(person);
+    let from = requirements.cools_until(person);
     if at < from || person.confirmed_at.is_none_or(|again| again < from) {
-        Err(MoveError::Cooling(from))
+        Err(ProposalError::Cooling(from))
     } else {
-        Ok(Outcome::Starts)
+        Ok(ProposalOutcome::Starts)
     }
 }
 
 /// Whether everything that somebody said no to is proposed again, in the same words of the list.
-pub fn is_same_again(refused: &[Change], proposed: &[Change]) -> bool {
-    let is_there = |change: &Change| {
+pub fn is_same_again(refused: &[TermChange], proposed: &[TermChange]) -> bool {
+    let is_there = |change: &TermChange| {
         proposed.iter().any(|new| new.key == change.key && new.after == change.after)
     };
     !refused.is_empty() && refused.iter().all(is_there)

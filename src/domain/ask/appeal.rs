@@ -7,15 +7,15 @@ use std::str::FromStr;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::agreement::Scope;
-use crate::domain::ask::By;
+use crate::domain::ask::ActorIdentity;
 use crate::domain::ask::permission::Permission;
 use crate::domain::id::{
     AppealId, AskId, BudgetId, CardToken, DecisionId, HumanId, PauseId, PermissionId, ProposalId,
 };
 use crate::domain::money::{Money, MoneyError};
-use crate::domain::people::role::words;
+use crate::domain::people::role::stored_enum;
 
-words!(
+stored_enum!(
     /// How far it has come.
     AppealState {
         Open => "open",
@@ -27,9 +27,9 @@ words!(
     }
 );
 
-words!(
+stored_enum!(
     /// What holds until it is answered.
-    Interim {
+    InterimMeasure {
         AsItWas => "as_it_was",
         /// Essentials do not wait: a small permission, at once.
         YesForNow => "yes_for_now",
@@ -37,17 +37,17 @@ words!(
 );
 
 /// How many appeals of one person may wait at the same time.
-pub const OPEN_APPEALS_MOST: usize = 10;
+pub const MAX_OPEN_APPEALS: usize = 10;
 /// For how long a no of somebody's, or of a till, can be appealed: what was wanted then is bought, or
 /// not wanted any more.
-pub const APPEALED_WITHIN: SignedDuration = SignedDuration::from_hours(31 * 24);
+pub const APPEAL_WINDOW: SignedDuration = SignedDuration::from_hours(31 * 24);
 
 /// For how long a yes for now that was used counts against the next ones.
-pub const INTERIM_COUNTS_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub const INTERIM_LIMIT_WINDOW: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// A yes for now that an appeal became.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InterimYes {
+pub struct InterimGrant {
     /// Whether its appeal waits for an answer.
     pub is_waiting: bool,
     /// None when it ended long ago and was forgotten.
@@ -60,11 +60,11 @@ pub struct InterimYes {
 pub struct InterimLimits {
     /// One of them.
     pub each: Money,
-    /// All of one person that are open, or were used within [`INTERIM_COUNTS_FOR`].
+    /// All of one person that are open, or were used within [`INTERIM_LIMIT_WINDOW`].
     pub all: Money,
 }
 
-impl InterimYes {
+impl InterimGrant {
     /// Whether something can still be bought with it, or an appeal may yet say yes to the same.
     fn is_open(&self, at: Timestamp) -> bool {
         self.is_waiting || self.permission.as_ref().is_some_and(|known| known.is_live(at))
@@ -73,7 +73,7 @@ impl InterimYes {
     /// What it counts. One that nobody used and nobody can use any more stepped over nothing.
     fn counts(&self, at: Timestamp) -> Option<Money> {
         let permission = self.permission.as_ref()?;
-        let is_recent = at.duration_since(self.given_at) < INTERIM_COUNTS_FOR;
+        let is_recent = at.duration_since(self.given_at) < INTERIM_LIMIT_WINDOW;
         let was_used = permission.uses_left < 1;
         let does_count = permission.is_live(at) || (was_used && is_recent);
         does_count.then_some(permission.cap)
@@ -85,14 +85,14 @@ impl InterimYes {
 pub fn interim_cap(
     scope: &Scope,
     wanted: Money,
-    before: &[InterimYes],
+    before: &[InterimGrant],
     limits: InterimLimits,
     at: Timestamp,
 ) -> Result<Option<Money>, MoneyError> {
     let is_same = |known: &Permission| {
         known.scope == *scope || scope.shops().any(|shop| known.scope.shops().any(|s| s == shop))
     };
-    let is_taken = |yes: &&InterimYes| yes.permission.as_ref().is_some_and(is_same);
+    let is_taken = |yes: &&InterimGrant| yes.permission.as_ref().is_some_and(is_same);
     if before.iter().filter(is_taken).any(|yes| yes.is_open(at)) {
         return Ok(None);
     }
@@ -106,7 +106,7 @@ pub fn interim_cap(
 
 /// What an appeal is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum About {
+pub enum AppealSubject {
     Ask(AskId),
     Pause(PauseId),
     /// What a law forced: the proposal that became a version.
@@ -117,12 +117,12 @@ pub enum About {
     Card(CardToken),
 }
 
-impl About {
+impl AppealSubject {
     /// Until when it can be appealed; none for as long as it holds.
     pub fn until(&self, decided_at: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Ask(_) | Self::Refusal(_) => {
-                Some(decided_at.checked_add(APPEALED_WITHIN).unwrap_or(Timestamp::MAX))
+                Some(decided_at.checked_add(APPEAL_WINDOW).unwrap_or(Timestamp::MAX))
             }
             Self::Pause(_) | Self::Version(_) | Self::Card(_) => None,
         }
@@ -140,7 +140,7 @@ impl About {
     }
 }
 
-impl fmt::Display for About {
+impl fmt::Display for AppealSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = self.kind();
         match self {
@@ -156,12 +156,12 @@ impl fmt::Display for About {
 /// Text that names nothing that can be looked at again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not something to look at again, such as \"ask:ask_…\"")]
-pub struct ParseAboutError;
+pub struct ParseAppealSubjectError;
 
-impl FromStr for About {
-    type Err = ParseAboutError;
+impl FromStr for AppealSubject {
+    type Err = ParseAppealSubjectError;
 
-    fn from_str(text: &str) -> Result<Self, ParseAboutError> {
+    fn from_str(text: &str) -> Result<Self, ParseAppealSubjectError> {
         let about = match text.split_once(':') {
             Some(("ask", id)) => id.parse().ok().map(Self::Ask),
             Some(("pause", id)) => id.parse().ok().map(Self::Pause),
@@ -170,14 +170,14 @@ impl FromStr for About {
             Some(("card", token)) => token.parse().ok().map(Self::Card),
             Some(_) | None => None,
         };
-        about.ok_or(ParseAboutError)
+        about.ok_or(ParseAppealSubjectError)
     }
 }
 
 /// Something that can be appealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Appealable {
-    pub about: About,
+    pub about: AppealSubject,
     pub decided_at: Timestamp,
     /// None for as long as it holds.
     pub until: Option<Timestamp>,
@@ -193,24 +193,24 @@ pub struct Appealable {
 pub struct Appeal {
     pub id: AppealId,
     pub budget: BudgetId,
-    pub about: About,
+    pub about: AppealSubject,
     /// The human beings who decided: none of them is the one who looks.
     pub decided_by: BTreeSet<HumanId>,
     pub words: Option<String>,
-    pub opened: By,
+    pub opened: ActorIdentity,
     pub opened_at: Timestamp,
-    pub interim: Interim,
+    pub interim: InterimMeasure,
     /// The permission that holds until it is answered.
     pub permission: Option<PermissionId>,
     pub answer_by: Timestamp,
     pub state: AppealState,
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<AppealOutcome>,
 }
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    pub by: By,
+pub struct AppealOutcome {
+    pub by: ActorIdentity,
     pub at: Timestamp,
     /// Why, in words that the person reads.
     pub words: String,
@@ -237,12 +237,12 @@ pub enum AppealError {
 
 /// What somebody found who looked again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finding<'a> {
+pub enum AppealFinding<'a> {
     Changed,
     Kept { next_step: &'a str },
 }
 
-impl Finding<'_> {
+impl AppealFinding<'_> {
     /// The state that an appeal has after it.
     pub const fn state(self) -> AppealState {
         match self {
@@ -255,9 +255,9 @@ impl Finding<'_> {
 impl Appeal {
     /// Whether asking again for the same is this one: not when it was taken back, and not when a card
     /// that it freed was frozen again.
-    pub fn is_the_same_again(&self) -> bool {
+    pub fn is_repeat(&self) -> bool {
         match (self.state, &self.about) {
-            (AppealState::TakenBack, _) | (AppealState::Changed, About::Card(_)) => false,
+            (AppealState::TakenBack, _) | (AppealState::Changed, AppealSubject::Card(_)) => false,
             (AppealState::Open | AppealState::Changed | AppealState::Kept, _) => true,
         }
     }
@@ -270,8 +270,8 @@ impl Appeal {
     /// The appeal after somebody has looked at it.
     pub fn answered(
         &self,
-        by: &By,
-        finding: Finding<'_>,
+        by: &ActorIdentity,
+        finding: AppealFinding<'_>,
         words: &str,
         at: Timestamp,
         permission: Option<PermissionId>,
@@ -289,16 +289,16 @@ impl Appeal {
             return Err(AppealError::NoWords);
         }
         let next_step = match finding {
-            Finding::Changed => None,
-            Finding::Kept { next_step } if next_step.trim().is_empty() => {
+            AppealFinding::Changed => None,
+            AppealFinding::Kept { next_step } if next_step.trim().is_empty() => {
                 return Err(AppealError::NoNextStep);
             }
-            Finding::Kept { next_step } => Some(next_step.to_owned()),
+            AppealFinding::Kept { next_step } => Some(next_step.to_owned()),
         };
         let state = finding.state();
         let permission = permission.filter(|_| state == AppealState::Changed);
         let words = words.to_owned();
-        let outcome = Outcome { by: by.clone(), at, words, next_step, permission };
+        let outcome = AppealOutcome { by: by.clone(), at, words, next_step, permission };
         Ok(Self { state, outcome: Some(outcome), ..self.clone() })
     }
 
@@ -308,10 +308,15 @@ impl Appeal {
     }
 
     /// Whether `by` has answered it so already, to the last word: sent twice, it counts once.
-    pub fn was_answered_so(&self, by: &By, finding: Finding<'_>, words: &str) -> bool {
+    pub fn is_same_answer(
+        &self,
+        by: &ActorIdentity,
+        finding: AppealFinding<'_>,
+        words: &str,
+    ) -> bool {
         let next_step = match finding {
-            Finding::Changed => None,
-            Finding::Kept { next_step } => Some(next_step),
+            AppealFinding::Changed => None,
+            AppealFinding::Kept { next_step } => Some(next_step),
         };
         self.state == finding.state()
             && self.outcome.as_ref().is_some_and(|outcome| {

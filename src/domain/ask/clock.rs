@@ -6,21 +6,21 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::ask::{Ask, Step, Urgency};
+use crate::domain::ask::{Ask, EscalationStep, Urgency};
 use crate::domain::time::working_time::WorkingTime;
 
 /// The longest that a programme may promise for an answer, in working hours.
-pub const ANSWER_HOURS_MOST: u32 = 3;
+pub const MAX_ANSWER_HOURS: u32 = 3;
 /// When an ask is decided at the latest.
-pub const DECIDED_WITHIN: SignedDuration = SignedDuration::from_hours(72);
+pub const DECISION_DEADLINE: SignedDuration = SignedDuration::from_hours(72);
 /// The least time that all steps together have: somebody may ask just before midnight.
-const ESSENTIALS_LEAST: SignedDuration = SignedDuration::from_hours(3);
+const MIN_ESSENTIAL_TIME: SignedDuration = SignedDuration::from_hours(3);
 /// What is kept for each later step.
-const STEP_LEAST: SignedDuration = SignedDuration::from_hours(1);
+const MIN_STEP_TIME: SignedDuration = SignedDuration::from_hours(1);
 /// What a step still has that begins too late.
 const GRACE: SignedDuration = SignedDuration::from_mins(30);
 /// How often a manager who does not answer is told again, at the least.
-const TOLD_AGAIN: SignedDuration = SignedDuration::from_hours(24);
+const REMINDER_INTERVAL: SignedDuration = SignedDuration::from_hours(24);
 
 /// A programme's promise, in its own working time.
 #[derive(Debug, Clone, Copy)]
@@ -32,117 +32,131 @@ pub struct AskClock<'a> {
 
 /// Who is there to answer beside the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cover {
+pub struct StaffAvailability {
     /// The worker is away, and somebody covers for them.
     pub worker_is_away: bool,
     /// Somebody is on the programme's duty.
-    pub somebody_is_on_duty: bool,
+    pub has_duty_cover: bool,
 }
 
-impl Cover {
+impl StaffAvailability {
     /// Whether anybody is there.
     pub const fn is_there(self) -> bool {
-        self.worker_is_away || self.somebody_is_on_duty
+        self.worker_is_away || self.has_duty_cover
     }
 }
 
 /// Whose turn it is, by when, and when all turns are over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Promise {
-    pub step: Step,
+pub struct AskDeadlines {
+    pub step: EscalationStep,
     pub answer_by: Timestamp,
     pub decide_by: Timestamp,
 }
 
 /// What follows when a step has not answered in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Late {
+pub enum OverdueStep {
     /// Somebody else's turn, or the manager's last hours.
-    StepUp { step: Step, answer_by: Timestamp },
+    Escalate { step: EscalationStep, answer_by: Timestamp },
     /// The last step is over too, and the programme has said that it is a yes then.
-    YesBySilence,
+    ApproveOnTimeout,
     /// The last step is over, and only a human being can decide: it is told again.
-    TellAgain { answer_by: Timestamp },
+    Remind { answer_by: Timestamp },
 }
 
 impl AskClock<'_> {
     /// What is promised to somebody who asks at `at`.
-    pub fn begin(&self, at: Timestamp, urgency: Urgency, cover: Cover) -> Promise {
+    pub fn begin(&self, at: Timestamp, urgency: Urgency, cover: StaffAvailability) -> AskDeadlines {
         let decide_by = self.decide_by(at, urgency);
         let is_out_of_hours = urgency == Urgency::Essential && !self.working.is_open(at);
         let step = match (cover.worker_is_away, is_out_of_hours) {
-            (true, _) => Step::Cover,
-            (false, true) if cover.somebody_is_on_duty => Step::Cover,
+            (true, _) => EscalationStep::Cover,
+            (false, true) if cover.has_duty_cover => EscalationStep::Cover,
             (false, true) if self.working.end_of_working_day(at) > self.working.end_of_day(at) => {
-                Step::Manager
+                EscalationStep::Manager
             }
-            (false, _) => Step::Worker,
+            (false, _) => EscalationStep::Worker,
         };
         let answer_by = self.answer_by(step, at, urgency, decide_by);
         let answer_by = match urgency {
             Urgency::Essential => answer_by.min(self.working.end_of_day(at)),
             Urgency::Ordinary => answer_by,
         };
-        Promise { step, answer_by, decide_by }
+        AskDeadlines { step, answer_by, decide_by }
     }
 
     /// What follows at `now`, when the ask's step has run out.
-    pub fn late(&self, ask: &Ask, now: Timestamp, cover: Cover, silence_is_yes: bool) -> Late {
+    pub fn overdue_step(
+        &self,
+        ask: &Ask,
+        now: Timestamp,
+        cover: StaffAvailability,
+        silence_is_yes: bool,
+    ) -> OverdueStep {
         let step = match ask.step {
-            Step::Worker if cover.is_there() => Step::Cover,
-            Step::Worker | Step::Cover | Step::Manager | Step::Decided => Step::Manager,
+            EscalationStep::Worker if cover.is_there() => EscalationStep::Cover,
+            EscalationStep::Worker
+            | EscalationStep::Cover
+            | EscalationStep::Manager
+            | EscalationStep::Decided => EscalationStep::Manager,
         };
-        if step == Step::Cover {
+        if step == EscalationStep::Cover {
             let answer_by = self.answer_by(step, now, ask.urgency, ask.decide_by);
             if answer_by > now {
-                return Late::StepUp { step, answer_by };
+                return OverdueStep::Escalate { step, answer_by };
             }
         }
         let is_over = now >= ask.decide_by;
-        match (is_over, ask.step == Step::Manager) {
-            (false, _) => Late::StepUp { step: Step::Manager, answer_by: ask.decide_by },
+        match (is_over, ask.step == EscalationStep::Manager) {
+            (false, _) => {
+                OverdueStep::Escalate { step: EscalationStep::Manager, answer_by: ask.decide_by }
+            }
             // Nobody has asked the manager yet: they get a moment.
-            (true, false) => Late::StepUp { step: Step::Manager, answer_by: later(now, GRACE) },
-            (true, true) if silence_is_yes => Late::YesBySilence,
-            (true, true) => Late::TellAgain { answer_by: self.told_again(now) },
+            (true, false) => OverdueStep::Escalate {
+                step: EscalationStep::Manager,
+                answer_by: later(now, GRACE),
+            },
+            (true, true) if silence_is_yes => OverdueStep::ApproveOnTimeout,
+            (true, true) => OverdueStep::Remind { answer_by: self.next_reminder(now) },
         }
     }
 
     /// When somebody who has not decided in time is told again.
-    pub fn told_again(&self, now: Timestamp) -> Timestamp {
-        self.working.after(now, self.answer_within).min(later(now, TOLD_AGAIN))
+    pub fn next_reminder(&self, now: Timestamp) -> Timestamp {
+        self.working.after(now, self.answer_within).min(later(now, REMINDER_INTERVAL))
     }
 
     /// When everything about something that was asked at `at` is decided.
     pub fn decide_by(&self, at: Timestamp, urgency: Urgency) -> Timestamp {
         match urgency {
-            Urgency::Ordinary => later(at, DECIDED_WITHIN),
-            Urgency::Essential => self.working.end_of_day(at).max(later(at, ESSENTIALS_LEAST)),
+            Urgency::Ordinary => later(at, DECISION_DEADLINE),
+            Urgency::Essential => self.working.end_of_day(at).max(later(at, MIN_ESSENTIAL_TIME)),
         }
     }
 
     fn answer_by(
         &self,
-        step: Step,
+        step: EscalationStep,
         from: Timestamp,
         urgency: Urgency,
         decide_by: Timestamp,
     ) -> Timestamp {
         let in_working_hours = self.working.after(from, self.answer_within);
         let wanted = match (step, urgency) {
-            (Step::Worker | Step::Cover, Urgency::Ordinary) => in_working_hours,
-            (Step::Worker, Urgency::Essential) => {
+            (EscalationStep::Worker | EscalationStep::Cover, Urgency::Ordinary) => in_working_hours,
+            (EscalationStep::Worker, Urgency::Essential) => {
                 in_working_hours.min(self.working.end_of_working_day(from))
             }
-            (Step::Cover, Urgency::Essential) => later(from, STEP_LEAST),
-            (Step::Manager | Step::Decided, _) => decide_by,
+            (EscalationStep::Cover, Urgency::Essential) => later(from, MIN_STEP_TIME),
+            (EscalationStep::Manager | EscalationStep::Decided, _) => decide_by,
         };
         let steps_after = match step {
-            Step::Worker => 2,
-            Step::Cover => 1,
-            Step::Manager | Step::Decided => 0,
+            EscalationStep::Worker => 2,
+            EscalationStep::Cover => 1,
+            EscalationStep::Manager | EscalationStep::Decided => 0,
         };
-        let kept = STEP_LEAST.saturating_mul(steps_after);
+        let kept = MIN_STEP_TIME.saturating_mul(steps_after);
         wanted.min(decide_by.checked_sub(kept).unwrap_or(decide_by))
     }
 }

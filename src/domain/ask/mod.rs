@@ -10,23 +10,23 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::agreement::{Agreement, Gate, Scope, Term};
-use crate::domain::ask::permission::{Giver, Permission, Uses};
+use crate::domain::ask::permission::{Grantor, Permission, PermissionUsage};
 use crate::domain::decision::reason_code::ReasonCode;
 use crate::domain::id::{AskId, BudgetId, DecisionId, HumanId, MemberId, PermissionId};
 use crate::domain::money::Money;
-use crate::domain::people::role::words;
+use crate::domain::people::role::stored_enum;
 use crate::domain::shop::merchant::{Category, MerchantRules};
 
 /// How many asks of one person may wait at the same time.
-pub const OPEN_MOST: usize = 3;
+pub const MAX_OPEN_ASKS: usize = 3;
 /// How long a one-time OK works, unless somebody says otherwise.
-pub const WORKS_FOR: SignedDuration = SignedDuration::from_hours(48);
+pub const DEFAULT_PERMISSION_LIFETIME: SignedDuration = SignedDuration::from_hours(48);
 /// The longest that somebody can say.
-pub const WORKS_FOR_MOST: SignedDuration = SignedDuration::from_hours(31 * 24);
+pub const MAX_PERMISSION_LIFETIME: SignedDuration = SignedDuration::from_hours(31 * 24);
 /// What nobody should have to wait for.
 const ESSENTIALS: [&str; 5] = ["food", "energy", "health", "around", "phone"];
 
-words!(
+stored_enum!(
     /// What kind of ask it is.
     AskKind {
         OneTime => "one_time",
@@ -35,7 +35,7 @@ words!(
     }
 );
 
-words!(
+stored_enum!(
     /// How far it has come.
     AskState {
         Sent => "sent",
@@ -50,9 +50,9 @@ words!(
     }
 );
 
-words!(
+stored_enum!(
     /// Whose turn it is to answer.
-    Step {
+    EscalationStep {
         Worker => "worker",
         Cover => "cover",
         Manager => "manager",
@@ -60,7 +60,7 @@ words!(
     }
 );
 
-words!(
+stored_enum!(
     /// Whether it can wait.
     Urgency {
         /// Food, energy, health, getting around, the phone: answered the same day.
@@ -69,9 +69,9 @@ words!(
     }
 );
 
-words!(
+stored_enum!(
     /// Why not this time. That somebody finds it poor value is no reason.
-    NoReason {
+    AskRefusalReason {
         /// The law, or the rule that came with this money.
         Law => "law_of_money",
         /// No pot is for such things.
@@ -95,7 +95,7 @@ impl Urgency {
 
 /// Somebody who acted: by which account, and which human being that is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct By {
+pub struct ActorIdentity {
     pub member: MemberId,
     pub human: HumanId,
 }
@@ -120,24 +120,24 @@ pub struct Ask {
     /// What the person wants to say. They do not have to.
     pub words: Option<String>,
     pub urgency: Urgency,
-    pub asked: By,
+    pub asked: ActorIdentity,
     pub asked_at: Timestamp,
     pub state: AskState,
-    pub step: Step,
+    pub step: EscalationStep,
     /// When it passes on by itself.
     pub answer_by: Timestamp,
     /// When the last step ends.
     pub decide_by: Timestamp,
-    pub answer: Option<Answer>,
+    pub answer: Option<AskAnswer>,
 }
 
 /// An answer that was given, or that somebody wants to talk first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct AskAnswer {
     /// None when nobody answered, and the programme had said that it is a yes then.
-    pub by: Option<By>,
+    pub by: Option<ActorIdentity>,
     pub at: Timestamp,
-    pub reason: Option<NoReason>,
+    pub reason: Option<AskRefusalReason>,
     pub words: Option<String>,
     /// Up to how much it is a yes, for what and until when, and the permission that it became.
     pub up_to: Option<Money>,
@@ -147,20 +147,20 @@ pub struct Answer {
     /// When an answer out of hours is looked at again.
     pub review_on: Option<Date>,
     /// Who has looked at it then.
-    pub looked: Option<Look>,
+    pub review: Option<AskReview>,
 }
 
 /// A look at a yes that was given out of hours, or by the programme's own rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Look {
-    pub by: By,
+pub struct AskReview {
+    pub by: ActorIdentity,
     pub at: Timestamp,
     pub words: Option<String>,
 }
 
 /// Why there is nothing to look at for somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum LookError {
+pub enum AskReviewError {
     #[error("there is nothing to look at")]
     Nothing,
     #[error("somebody has looked at it")]
@@ -171,7 +171,7 @@ pub enum LookError {
 
 /// How far a yes reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
+pub enum GrantScope {
     /// What was asked for: mostly one shop.
     Place,
     /// The whole group of that shop.
@@ -180,15 +180,15 @@ pub enum Reach {
 
 /// What somebody answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
+pub enum AskReply {
     Yes {
         /// Less than was asked; none is all of it.
         up_to: Option<Money>,
-        reach: Reach,
+        reach: GrantScope,
         /// None is as long as usual.
         ends_at: Option<Timestamp>,
     },
-    NotThisTime(NoReason),
+    NotThisTime(AskRefusalReason),
     TalkFirst {
         by: Timestamp,
     },
@@ -196,7 +196,7 @@ pub enum Reply {
 
 /// Why an answer is none, or cannot be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ReplyError {
+pub enum AskReplyError {
     #[error("nobody answers their own question")]
     OwnAsk,
     #[error("this has been answered")]
@@ -213,9 +213,9 @@ pub enum ReplyError {
 
 /// Who answers what, when.
 #[derive(Debug, Clone)]
-pub struct Given<'a> {
-    pub by: By,
-    pub reply: &'a Reply,
+pub struct AskReplySubmission<'a> {
+    pub by: ActorIdentity,
+    pub reply: &'a AskReply,
     pub words: Option<String>,
     pub at: Timestamp,
     /// The permission that a yes becomes.
@@ -228,9 +228,9 @@ pub struct Given<'a> {
 
 impl Ask {
     /// What it is for.
-    pub const fn wanted(&self) -> Wanted<'_> {
+    pub const fn wanted(&self) -> AskSubject<'_> {
         let Self { scope, category, refused_for, .. } = self;
-        Wanted { scope, category: category.as_ref(), refused_for: *refused_for }
+        AskSubject { scope, category: category.as_ref(), refused_for: *refused_for }
     }
 
     /// Whether an answer is still waited for.
@@ -245,25 +245,29 @@ impl Ask {
 
     /// The person takes it back; none if it has been answered.
     pub fn taken_back(&self) -> Option<Self> {
-        let over = Self { state: AskState::TakenBack, step: Step::Decided, ..self.clone() };
+        let over =
+            Self { state: AskState::TakenBack, step: EscalationStep::Decided, ..self.clone() };
         self.is_open().then_some(over)
     }
 
     /// Somebody leaves the answer to the manager. What the person was promised stays promised.
-    pub fn passed_on(&self) -> Option<Self> {
-        let passed = Self { step: Step::Manager, ..self.clone() };
-        (self.is_open() && self.step != Step::Manager).then_some(passed)
+    pub fn escalated(&self) -> Option<Self> {
+        let passed = Self { step: EscalationStep::Manager, ..self.clone() };
+        (self.is_open() && self.step != EscalationStep::Manager).then_some(passed)
     }
 
     /// The ask after an answer, and the permission that a yes is.
-    pub fn answered(&self, given: &Given<'_>) -> Result<(Self, Option<Permission>), ReplyError> {
+    pub fn answered(
+        &self,
+        given: &AskReplySubmission<'_>,
+    ) -> Result<(Self, Option<Permission>), AskReplyError> {
         if given.by.human == self.asked.human {
-            return Err(ReplyError::OwnAsk);
+            return Err(AskReplyError::OwnAsk);
         }
         if !self.is_open() {
-            return Err(ReplyError::Decided);
+            return Err(AskReplyError::Decided);
         }
-        let mut answer = Answer {
+        let mut answer = AskAnswer {
             by: Some(given.by.clone()),
             at: given.at,
             reason: None,
@@ -273,10 +277,10 @@ impl Ask {
             ends_at: None,
             permission: None,
             review_on: None,
-            looked: None,
+            review: None,
         };
         match given.reply {
-            Reply::Yes { up_to, reach, ends_at } => {
+            AskReply::Yes { up_to, reach, ends_at } => {
                 let scope = self.scope_of(*reach)?;
                 let cap = self.cap(*up_to)?;
                 let permission = permission(given, scope, cap, *ends_at)?;
@@ -289,13 +293,13 @@ impl Ask {
                 let state = if is_less { AskState::YesLess } else { AskState::Yes };
                 Ok((self.decided(state, answer), Some(permission)))
             }
-            Reply::NotThisTime(reason) => {
+            AskReply::NotThisTime(reason) => {
                 answer.reason = Some(*reason);
                 Ok((self.decided(AskState::NotThisTime, answer), None))
             }
-            Reply::TalkFirst { by } => {
+            AskReply::TalkFirst { by } => {
                 if *by <= given.at || *by > self.decide_by {
-                    return Err(ReplyError::TalkTime);
+                    return Err(AskReplyError::TalkTime);
                 }
                 let state = AskState::TalkFirst;
                 let answer_by = *by;
@@ -306,24 +310,24 @@ impl Ask {
 
     /// The ask after somebody else has looked at a yes. Nothing but that changes: a look, however
     /// late, switches nothing off.
-    pub fn looked_at(&self, look: Look) -> Result<Self, LookError> {
+    pub fn with_review(&self, look: AskReview) -> Result<Self, AskReviewError> {
         let answer = self.answer.as_ref().filter(|answer| answer.review_on.is_some());
-        let answer = answer.ok_or(LookError::Nothing)?;
-        if answer.looked.is_some() {
-            return Err(LookError::Looked);
+        let answer = answer.ok_or(AskReviewError::Nothing)?;
+        if answer.review.is_some() {
+            return Err(AskReviewError::Looked);
         }
         let human = &look.by.human;
         let has_answered = answer.by.as_ref().is_some_and(|by_whom| by_whom.human == *human);
         if has_answered || *human == self.asked.human {
-            return Err(LookError::Own);
+            return Err(AskReviewError::Own);
         }
-        let looked = Some(look);
-        Ok(Self { answer: Some(Answer { looked, ..answer.clone() }), ..self.clone() })
+        let review = Some(look);
+        Ok(Self { answer: Some(AskAnswer { review, ..answer.clone() }), ..self.clone() })
     }
 
     /// Whether nobody's answer may be a yes here, up to `most` by the programme's own word. Silence
     /// lifts neither what the person has set on themselves nor what came with the money.
-    pub fn may_be_yes_by_silence(
+    pub fn may_approve_on_timeout(
         &self,
         most: Money,
         cooling_days: Option<u32>,
@@ -333,18 +337,18 @@ impl Ask {
     }
 
     /// The yes that comes of nobody answering.
-    pub fn yes_by_silence(&self, at: Timestamp, id: PermissionId) -> (Self, Permission) {
+    pub fn approve_on_timeout(&self, at: Timestamp, id: PermissionId) -> (Self, Permission) {
         let permission = Permission {
             id,
             scope: self.scope.clone(),
             cap: self.amount,
             uses_left: 1,
             given_at: at,
-            ends_at: at.checked_add(WORKS_FOR).unwrap_or(Timestamp::MAX),
-            giver: Giver::Programme,
-            uses: Some(Uses::none(self.amount.currency())),
+            ends_at: at.checked_add(DEFAULT_PERMISSION_LIFETIME).unwrap_or(Timestamp::MAX),
+            giver: Grantor::Programme,
+            uses: Some(PermissionUsage::none(self.amount.currency())),
         };
-        let answer = Answer {
+        let answer = AskAnswer {
             by: None,
             at,
             reason: None,
@@ -354,24 +358,26 @@ impl Ask {
             ends_at: Some(permission.ends_at),
             permission: Some(id),
             review_on: None,
-            looked: None,
+            review: None,
         };
         (self.decided(AskState::Yes, answer), permission)
     }
 
     /// Whether `given` is what has been answered already, to the last word: sent twice, it counts
     /// once.
-    pub fn was_answered_so(&self, given: &Given<'_>) -> bool {
+    pub fn is_same_answer(&self, given: &AskReplySubmission<'_>) -> bool {
         let Some(answer) = &self.answer else { return false };
         let is_same = match given.reply {
-            Reply::Yes { up_to, reach, ends_at } => {
+            AskReply::Yes { up_to, reach, ends_at } => {
                 let is_yes = matches!(self.state, AskState::Yes | AskState::YesLess);
                 is_yes && self.is_yes_of(answer, given, (*up_to, *reach, *ends_at))
             }
-            Reply::NotThisTime(reason) => {
+            AskReply::NotThisTime(reason) => {
                 self.state == AskState::NotThisTime && answer.reason == Some(*reason)
             }
-            Reply::TalkFirst { by } => self.state == AskState::TalkFirst && self.answer_by == *by,
+            AskReply::TalkFirst { by } => {
+                self.state == AskState::TalkFirst && self.answer_by == *by
+            }
         };
         is_same && answer.by.as_ref() == Some(&given.by) && answer.words == given.words
     }
@@ -379,11 +385,11 @@ impl Ask {
     /// Whether a yes with these terms would have become the permission that `answer` became.
     fn is_yes_of(
         &self,
-        answer: &Answer,
-        given: &Given<'_>,
-        (up_to, reach, ends_at): (Option<Money>, Reach, Option<Timestamp>),
+        answer: &AskAnswer,
+        given: &AskReplySubmission<'_>,
+        (up_to, reach, ends_at): (Option<Money>, GrantScope, Option<Timestamp>),
     ) -> bool {
-        let given = Given { at: answer.at, ..given.clone() };
+        let given = AskReplySubmission { at: answer.at, ..given.clone() };
         let (Ok(scope), Ok(cap)) = (self.scope_of(reach), self.cap(up_to)) else { return false };
         permission(&given, scope, cap, ends_at).is_ok_and(|permission| {
             answer.up_to == Some(permission.cap)
@@ -392,38 +398,38 @@ impl Ask {
         })
     }
 
-    fn decided(&self, state: AskState, answer: Answer) -> Self {
-        Self { state, step: Step::Decided, answer: Some(answer), ..self.clone() }
+    fn decided(&self, state: AskState, answer: AskAnswer) -> Self {
+        Self { state, step: EscalationStep::Decided, answer: Some(answer), ..self.clone() }
     }
 
-    fn scope_of(&self, reach: Reach) -> Result<Scope, ReplyError> {
+    fn scope_of(&self, reach: GrantScope) -> Result<Scope, AskReplyError> {
         match (reach, &self.category) {
-            (Reach::Place, _) => Ok(self.scope.clone()),
-            (Reach::Group, Some(category)) => Ok(Scope::Category(category.clone())),
-            (Reach::Group, None) => Err(ReplyError::NoGroup),
+            (GrantScope::Place, _) => Ok(self.scope.clone()),
+            (GrantScope::Group, Some(category)) => Ok(Scope::Category(category.clone())),
+            (GrantScope::Group, None) => Err(AskReplyError::NoGroup),
         }
     }
 
-    fn cap(&self, up_to: Option<Money>) -> Result<Money, ReplyError> {
+    fn cap(&self, up_to: Option<Money>) -> Result<Money, AskReplyError> {
         let cap = up_to.unwrap_or(self.amount);
         let is_fair = cap.is_positive()
             && cap.currency() == self.amount.currency()
             && cap.minor() <= self.amount.minor();
-        if is_fair { Ok(cap) } else { Err(ReplyError::NotUpTo) }
+        if is_fair { Ok(cap) } else { Err(AskReplyError::NotUpTo) }
     }
 }
 
 fn permission(
-    given: &Given<'_>,
+    given: &AskReplySubmission<'_>,
     scope: Scope,
     cap: Money,
     ends_at: Option<Timestamp>,
-) -> Result<Permission, ReplyError> {
-    let helps_from = helps_from(given.at, given.cooling_days);
-    let after = |span| helps_from.checked_add(span).unwrap_or(Timestamp::MAX);
-    let ends_at = ends_at.unwrap_or_else(|| after(WORKS_FOR));
-    if ends_at <= helps_from || ends_at > after(WORKS_FOR_MOST) {
-        return Err(ReplyError::Ends);
+) -> Result<Permission, AskReplyError> {
+    let effective_from = effective_from(given.at, given.cooling_days);
+    let after = |span| effective_from.checked_add(span).unwrap_or(Timestamp::MAX);
+    let ends_at = ends_at.unwrap_or_else(|| after(DEFAULT_PERMISSION_LIFETIME));
+    if ends_at <= effective_from || ends_at > after(MAX_PERMISSION_LIFETIME) {
+        return Err(AskReplyError::Ends);
     }
     Ok(Permission {
         id: given.permission,
@@ -432,20 +438,20 @@ fn permission(
         uses_left: 1,
         given_at: given.at,
         ends_at,
-        giver: Giver::People,
-        uses: Some(Uses::none(cap.currency())),
+        giver: Grantor::People,
+        uses: Some(PermissionUsage::none(cap.currency())),
     })
 }
 
 /// From when a permission that is given at `at` lifts a block that the person set on themselves.
-pub fn helps_from(at: Timestamp, cooling_days: Option<u32>) -> Timestamp {
+pub fn effective_from(at: Timestamp, cooling_days: Option<u32>) -> Timestamp {
     let hours = i64::from(cooling_days.unwrap_or_default()).saturating_mul(24);
     at.checked_add(SignedDuration::from_hours(hours)).unwrap_or(Timestamp::MAX)
 }
 
 /// Why something cannot be asked for. It is no refusal: nothing was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum CannotAsk {
+pub enum NotAskableError {
     /// The law or the funder: nobody here can lift it.
     #[error("the rule came with the money")]
     FunderRule,
@@ -461,15 +467,15 @@ pub enum CannotAsk {
 }
 
 /// What can be asked for after a refusal for `reasons`: the first one that an OK lifts.
-pub fn askable(reasons: &[ReasonCode]) -> Result<ReasonCode, CannotAsk> {
+pub fn askable(reasons: &[ReasonCode]) -> Result<ReasonCode, NotAskableError> {
     use ReasonCode as R;
 
     let mut lifted = None;
     let mut lacks_money = false;
     for reason in reasons {
         match reason {
-            R::FunderRule => return Err(CannotAsk::FunderRule),
-            R::Conflict | R::OurFault => return Err(CannotAsk::MixUp),
+            R::FunderRule => return Err(NotAskableError::FunderRule),
+            R::Conflict | R::OurFault => return Err(NotAskableError::MixUp),
             R::UnknownCard
             | R::NotStarted
             | R::FrozenSelf
@@ -479,7 +485,7 @@ pub fn askable(reasons: &[ReasonCode]) -> Result<ReasonCode, CannotAsk> {
             | R::Expired
             | R::Ended
             | R::Paused
-            | R::OtherCurrency => return Err(CannotAsk::Card),
+            | R::OtherCurrency => return Err(NotAskableError::Card),
             R::NoMoney | R::NotYet => lacks_money = true,
             R::PlaceOff
             | R::CategoryOff
@@ -499,20 +505,24 @@ pub fn askable(reasons: &[ReasonCode]) -> Result<ReasonCode, CannotAsk> {
             | R::TooMany => lifted = lifted.or(Some(*reason)),
         }
     }
-    let otherwise = if lacks_money { CannotAsk::NoMoney } else { CannotAsk::Card };
+    let otherwise = if lacks_money { NotAskableError::NoMoney } else { NotAskableError::Card };
     lifted.ok_or(otherwise)
 }
 
 /// What somebody wants to buy, as far as it is known.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
+pub struct AskSubject<'a> {
     pub scope: &'a Scope,
     pub category: Option<&'a Category>,
     pub refused_for: Option<ReasonCode>,
 }
 
 /// For how many days a block that the person set on themselves outlasts a yes to what is wanted.
-pub fn cooling_days(agreement: &Agreement, rules: &MerchantRules, ask: Wanted<'_>) -> Option<u32> {
+pub fn cooling_days(
+    agreement: &Agreement,
+    rules: &MerchantRules,
+    ask: AskSubject<'_>,
+) -> Option<u32> {
     let gate = match ask.refused_for {
         Some(ReasonCode::CashOff) => Some(Gate::Cash),
         Some(ReasonCode::CashBackOff) => Some(Gate::CashBack),

@@ -8,11 +8,11 @@ use crate::domain::agreement::Scope;
 use crate::domain::id::PermissionId;
 use crate::domain::money::margin::MarginPercent;
 use crate::domain::money::{Currency, Money, MoneyError};
-use crate::domain::people::role::words;
+use crate::domain::people::role::stored_enum;
 
-words!(
+stored_enum!(
     /// Who gave a permission.
-    Giver {
+    Grantor {
         /// Somebody, by name.
         People => "people",
         /// The programme's rule, or its clock. It never lifts what the person set on themselves.
@@ -21,7 +21,7 @@ words!(
 );
 
 /// How long after its end a permission is kept: longer than any hold that it allowed can be open.
-const KEPT_FOR: SignedDuration = SignedDuration::from_hours(40 * 24);
+const PERMISSION_RETENTION: SignedDuration = SignedDuration::from_hours(40 * 24);
 
 /// A one-off OK, made by answering an ask, used up by an approval, handed back if it is undone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,16 +36,16 @@ pub struct Permission {
     /// From when it helps.
     pub given_at: Timestamp,
     pub ends_at: Timestamp,
-    pub giver: Giver,
+    pub giver: Grantor,
     /// What the purchases that use it hold and have captured. None for one that was given before
     /// this was kept: no second hold joins the first one then.
-    pub uses: Option<Uses>,
+    pub uses: Option<PermissionUsage>,
 }
 
 /// What is made of a permission: sums over the purchases that use it, whatever the order in which
 /// anything was told about them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Uses {
+pub struct PermissionUsage {
     /// What is committed by purchases of which nothing was captured.
     pub open: Money,
     /// How many those are, by what their shop is known by. Facts leave it out, and keep whether all
@@ -55,7 +55,7 @@ pub struct Uses {
     pub captured: u32,
 }
 
-impl Uses {
+impl PermissionUsage {
     /// Not used so far.
     pub const fn none(currency: Currency) -> Self {
         Self { open: Money::zero(currency), open_at: BTreeMap::new(), captured: 0 }
@@ -104,14 +104,14 @@ impl Permission {
     }
 
     /// What ended then or before is forgotten when this one is given.
-    pub fn forgets(&self) -> Timestamp {
-        self.given_at.checked_sub(KEPT_FOR).unwrap_or(Timestamp::MIN)
+    pub fn retention_cutoff(&self) -> Timestamp {
+        self.given_at.checked_sub(PERMISSION_RETENTION).unwrap_or(Timestamp::MIN)
     }
 }
 
 /// Why a permission that was given does not help this purchase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PermissionGap {
+pub enum PermissionShortfall {
     Used,
     /// Earlier holds, of which nothing was captured, leave too little of it.
     Held {
@@ -127,7 +127,7 @@ pub enum PermissionGap {
 
 /// A purchase that needs a permission.
 #[derive(Debug, Clone, Copy)]
-pub struct Needed {
+pub struct PermissionRequirement {
     /// What it comes to with what was approved of it before. The currencies are the same.
     pub whole: Money,
     pub at: Timestamp,
@@ -140,7 +140,7 @@ pub struct Needed {
 impl Permission {
     /// Whether it can still be used at `at`.
     pub fn is_live(&self, at: Timestamp) -> bool {
-        let is_open = self.uses.as_ref().is_some_and(Uses::is_open);
+        let is_open = self.uses.as_ref().is_some_and(PermissionUsage::is_open);
         (self.uses_left > 0 || is_open) && at < self.ends_at
     }
 
@@ -149,27 +149,27 @@ impl Permission {
     /// * It covers its cap, and in another currency the programme's margin beyond it.
     /// * Where it was used up by holds of which nothing was captured, a further one at the same shop
     ///   is part of the same use, as long as all of them together stay within that.
-    pub fn covers(&self, needed: &Needed) -> Result<(), PermissionGap> {
+    pub fn covers(&self, needed: &PermissionRequirement) -> Result<(), PermissionShortfall> {
         let most = self.most(needed.exchange);
         let is_spare = self.uses_left > 0;
         let open = self.uses.as_ref().filter(|uses| uses.is_open());
         let held = match open {
             _ if is_spare => None,
             Some(uses) => Some(uses.open),
-            None => return Err(PermissionGap::Used),
+            None => return Err(PermissionShortfall::Used),
         };
         if needed.at >= self.ends_at {
-            return Err(PermissionGap::Over { ended_at: self.ends_at });
+            return Err(PermissionShortfall::Over { ended_at: self.ends_at });
         }
         if needed.whole.minor() > most {
-            return Err(PermissionGap::TooSmall { cap: self.cap });
+            return Err(PermissionShortfall::TooSmall { cap: self.cap });
         }
         match held {
             Some(held)
                 if !needed.is_same_shop
                     || held.minor().saturating_add(needed.whole.minor()) > most =>
             {
-                Err(PermissionGap::Held { held })
+                Err(PermissionShortfall::Held { held })
             }
             Some(_) | None => Ok(()),
         }

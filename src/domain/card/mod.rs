@@ -48,7 +48,7 @@ impl CardState {
 
     /// Whether the words about a card that cannot pay in this state name a card by its last four
     /// digits: its own, or that which takes its place.
-    pub const fn is_told_by_ending(self) -> bool {
+    pub const fn is_identified_by_last_four(self) -> bool {
         match self {
             Self::Lost | Self::Replaced | Self::Expired => true,
             Self::Active | Self::NotStarted | Self::FrozenByPerson | Self::FrozenByStaff => false,
@@ -76,13 +76,13 @@ impl CardState {
 /// What a card may do over time: a pause by staff ends by itself, to the second, whether or not
 /// anybody is there to end it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CardStanding {
+pub struct CardStatus {
     pub state: CardState,
     /// When another state comes by itself, and which.
     pub then: Option<(Timestamp, CardState)>,
 }
 
-impl CardStanding {
+impl CardStatus {
     /// A state that lasts until somebody changes it.
     pub const fn lasting(state: CardState) -> Self {
         Self { state, then: None }

@@ -5,10 +5,10 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::id::{HumanId, MemberId, PauseId, TalkId};
 
 /// The longest that one pause can be.
-pub const PAUSE_MOST: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub const MAX_PAUSE: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// For how long after a pause the same human being cannot begin another one: pause after pause would
 /// be a rule that nobody agreed to.
-pub const NOT_AGAIN_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub const PAUSE_COOLDOWN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// One pause.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,14 +30,14 @@ pub struct Pause {
 pub enum PauseError {
     #[error("a pause ends after it begins")]
     EndsFirst,
-    #[error("a pause is at most {} days long", PAUSE_MOST.as_hours().div_euclid(24))]
+    #[error("a pause is at most {} days long", MAX_PAUSE.as_hours().div_euclid(24))]
     TooLong,
     #[error("the card is paused already")]
     PausedAlready,
     #[error(
         "the pause before was by the same person; for {} days somebody else has to say that \
          another one is needed",
-        NOT_AGAIN_FOR.as_hours().div_euclid(24)
+        PAUSE_COOLDOWN.as_hours().div_euclid(24)
     )]
     SamePersonAgain,
     #[error("this pause is over")]
@@ -55,14 +55,14 @@ impl Pause {
         if self.ends_at <= self.begins_at {
             return Err(PauseError::EndsFirst);
         }
-        if self.ends_at.duration_since(self.begins_at) > PAUSE_MOST {
+        if self.ends_at.duration_since(self.begins_at) > MAX_PAUSE {
             return Err(PauseError::TooLong);
         }
         if before.iter().any(|pause| pause.over_at() > self.begins_at) {
             return Err(PauseError::PausedAlready);
         }
         let is_near =
-            |pause: &&Self| self.begins_at.duration_since(pause.over_at()) < NOT_AGAIN_FOR;
+            |pause: &&Self| self.begins_at.duration_since(pause.over_at()) < PAUSE_COOLDOWN;
         if before.iter().filter(is_near).any(|pause| pause.human == self.human) {
             return Err(PauseError::SamePersonAgain);
         }

@@ -4,18 +4,18 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::id::{CustodyId, MemberId, TalkId};
-use crate::domain::people::role::words;
+use crate::domain::people::role::stored_enum;
 
 /// After how many days a card that is not with the person is looked at again.
 pub const CUSTODY_REVIEW_DAYS: i64 = 14;
 /// How long a talk can be the reason for a no.
-const COUNTS_FOR_A_NO: SignedDuration = SignedDuration::from_hours(90 * 24);
+const TALK_VALID_FOR_REFUSAL: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// How long a talk can be what came before a pause.
-const COUNTS_FOR_A_PAUSE: SignedDuration = SignedDuration::from_hours(7 * 24);
+const TALK_VALID_FOR_PAUSE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-words!(
+stored_enum!(
     /// Who has the card.
-    Holder {
+    CardCustodian {
         Person => "person",
         /// Somebody whom the person chose.
         Helper => "helper",
@@ -28,7 +28,7 @@ words!(
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Custody {
     pub id: CustodyId,
-    pub holder: Holder,
+    pub holder: CardCustodian,
     /// Who it is, in the person's words.
     pub name: String,
     pub since: Timestamp,
@@ -39,7 +39,7 @@ pub struct Custody {
 impl Custody {
     /// Whether somebody else than the person has the card.
     pub fn is_elsewhere(&self) -> bool {
-        self.holder != Holder::Person
+        self.holder != CardCustodian::Person
     }
 
     /// Whether it is to be looked at again on `today`. A late look takes nothing away.
@@ -67,11 +67,11 @@ pub struct Talk {
 impl Talk {
     /// Whether a no for safety can rest on it at `now`.
     pub fn counts_for_a_no(&self, now: Timestamp) -> bool {
-        now.duration_since(self.at) <= COUNTS_FOR_A_NO
+        now.duration_since(self.at) <= TALK_VALID_FOR_REFUSAL
     }
 
     /// Whether it is what came before a pause that begins at `now`.
     pub fn counts_for_a_pause(&self, now: Timestamp) -> bool {
-        now.duration_since(self.at) <= COUNTS_FOR_A_PAUSE
+        now.duration_since(self.at) <= TALK_VALID_FOR_PAUSE
     }
 }

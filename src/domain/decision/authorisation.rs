@@ -13,15 +13,15 @@ use crate::domain::decision::reason::DeclineReason;
 use crate::domain::id::{
     CardToken, ConnectionId, IssuerReference, PermissionId, PotId, ProgrammeId, PurchaseReference,
 };
-use crate::domain::money::limit::{Committed, Counted, CounterKey};
+use crate::domain::money::limit::{CounterKey, CountingAttributes, LimitUsage};
 use crate::domain::money::margin::MarginPercent;
 use crate::domain::money::stream::Stream;
 use crate::domain::money::{Currency, Money, MoneyError};
 use crate::domain::people::person::PersonState;
-use crate::domain::pot::{InPot, PotPart};
+use crate::domain::pot::{PotFunds, PotPart};
 use crate::domain::shop::ShopIdentity;
-use crate::domain::shop::home::{Home, UnknownCountry};
-use crate::domain::shop::merchant::{Category, Kinds, Mcc, Merchant};
+use crate::domain::shop::home::{HomeCountries, UnknownCountry};
+use crate::domain::shop::merchant::{Category, Mcc, Merchant, ShopCategories};
 use crate::domain::time::period::Moment;
 
 /// The issuer asks: may this be spent?
@@ -51,7 +51,7 @@ pub struct AuthorisationRequest {
     pub has_unread_price: bool,
     pub kind: PurchaseKind,
     pub presence: Presence,
-    pub partial: PartialAmounts,
+    pub partial: PartialApproval,
     pub merchant: Merchant,
 }
 
@@ -106,7 +106,7 @@ impl Presence {
 
 /// Whether the issuer and the till take an answer below the amount that was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PartialAmounts {
+pub enum PartialApproval {
     Allowed,
     NotAllowed,
 }
@@ -121,7 +121,7 @@ pub struct Facts {
     pub moment: Moment,
     pub programme: ProgrammeFacts,
     /// The card and who holds it; none for a card we do not know.
-    pub holder: Option<Holder>,
+    pub holder: Option<CardholderFacts>,
     /// The local day on which a new purchase counts in limits: that of the purchase, if the issuer
     /// says when it was. See [`Moment::day_of`].
     pub counts_on: Date,
@@ -138,19 +138,19 @@ pub struct Facts {
     /// Those whose open holds are all at this shop.
     pub held_here: BTreeSet<PermissionId>,
     /// The counters of the terms that this purchase touches; a missing one counts nothing.
-    pub counters: BTreeMap<CounterKey, Committed>,
+    pub counters: BTreeMap<CounterKey, LimitUsage>,
     /// What is in each pot for this purchase; what the purchase itself holds beyond what was asked
     /// of it is part of what is left.
-    pub pots: BTreeMap<PotId, InPot>,
+    pub pots: BTreeMap<PotId, PotFunds>,
     /// What is to be held beyond what is asked if all of it is approved, where there is so much.
     pub margin: Money,
     /// The programme's margin for what a price in another currency may move by; none where the
     /// price is in ours. A permission covers so much more.
     pub exchange: MarginPercent,
     /// Whether an earlier question about the same purchase was approved.
-    pub continues: Continues,
+    pub continues: PurchaseContinuation,
     /// What an open purchase counts as since it began; none for a new one. Version 1 did not know.
-    pub begun_as: Option<Counted>,
+    pub begun_as: Option<CountingAttributes>,
 }
 
 /// Which shop a purchase was at, as the table of shops said at the time.
@@ -165,7 +165,7 @@ pub struct KnownShop {
 
 /// Whether a question is about a purchase that already counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Continues {
+pub enum PurchaseContinuation {
     /// It is a new purchase.
     Nothing,
     /// The purchase is open, and holds or has cost this much so far.
@@ -175,23 +175,23 @@ pub enum Continues {
         counted_on: Date,
     },
     /// It is a purchase of somebody else, as far as we know.
-    Anothers,
+    OtherPerson,
 }
 
-impl Continues {
+impl PurchaseContinuation {
     /// What an open purchase holds or has cost; none for a new one.
     pub const fn so_far(self) -> Option<Money> {
         match self {
             Self::Open { so_far, .. } => Some(so_far),
-            Self::Nothing | Self::Anothers => None,
+            Self::Nothing | Self::OtherPerson => None,
         }
     }
 }
 
 impl Facts {
     /// All that the shop may sell.
-    pub fn kinds(&self) -> Kinds<'_> {
-        Kinds { category: &self.category, also: &self.also }
+    pub fn kinds(&self) -> ShopCategories<'_> {
+        ShopCategories { category: &self.category, also: &self.also }
     }
 
     /// By what the shop of `request` is known.
@@ -205,8 +205,8 @@ impl Facts {
     /// The day on which the purchase counts: its own, or that on which an open one began.
     pub const fn counted_on(&self) -> Date {
         match self.continues {
-            Continues::Nothing | Continues::Anothers => self.counts_on,
-            Continues::Open { counted_on, .. } => counted_on,
+            PurchaseContinuation::Nothing | PurchaseContinuation::OtherPerson => self.counts_on,
+            PurchaseContinuation::Open { counted_on, .. } => counted_on,
         }
     }
 }
@@ -217,7 +217,7 @@ pub struct ProgrammeFacts {
     pub version: u32,
     pub state: ProgrammeState,
     pub currency: Currency,
-    pub home: Home,
+    pub home: HomeCountries,
     pub streams: Arc<Vec<Stream>>,
 }
 
@@ -230,7 +230,7 @@ pub enum ProgrammeState {
 
 /// The card's and the person's part of the facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
+pub struct CardholderFacts {
     pub card: CardState,
     pub person: PersonState,
     /// The version in force. Immutable.
@@ -243,7 +243,7 @@ pub struct Holder {
 pub enum Decision {
     Approve(Approval),
     /// The first reason is the one told; all that failed are recorded.
-    Decline(Reasons),
+    Decline(DeclineReasons),
 }
 
 /// What an approval holds.
@@ -262,7 +262,7 @@ pub struct Approval {
 
 /// Why a purchase was declined: at least one reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reasons {
+pub struct DeclineReasons {
     pub first: DeclineReason,
     pub others: Vec<DeclineReason>,
     /// What would be paid at the same place, if nothing but amounts is in the way.
@@ -278,7 +278,7 @@ impl Approval {
     }
 }
 
-impl Reasons {
+impl DeclineReasons {
     /// One reason alone.
     pub const fn only(reason: DeclineReason) -> Self {
         Self { first: reason, others: Vec::new(), payable: None }
@@ -299,7 +299,7 @@ impl Reasons {
 
 /// Where somebody stands who pays less than was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Till {
+pub enum PointOfSale {
     /// A fuel pump that asks for more than anybody wants, and takes no other sum.
     Pump,
     /// A shop where somebody can be asked for two payments.
@@ -310,14 +310,14 @@ pub enum Till {
 
 impl AuthorisationRequest {
     /// Where the person stands who pays.
-    pub fn till(&self) -> Till {
+    pub fn point_of_sale(&self) -> PointOfSale {
         /// Automated fuel dispensers (ISO 18245).
         const PUMP: u16 = 5542;
 
         match (self.merchant.mcc().map(Mcc::number), self.kind, self.presence) {
-            (Some(PUMP), _, _) => Till::Pump,
-            (_, PurchaseKind::Purchase, Presence::InPerson) => Till::Counter,
-            (_, _, _) => Till::Nobody,
+            (Some(PUMP), _, _) => PointOfSale::Pump,
+            (_, PurchaseKind::Purchase, Presence::InPerson) => PointOfSale::Counter,
+            (_, _, _) => PointOfSale::Nobody,
         }
     }
 
@@ -327,7 +327,7 @@ impl AuthorisationRequest {
     }
 
     /// Whether `gate` applies to this purchase, in a programme that is at `home` there.
-    pub fn passes(&self, gate: Gate, home: &Home) -> bool {
+    pub fn passes(&self, gate: Gate, home: &HomeCountries) -> bool {
         match gate {
             Gate::Cash => self.kind == PurchaseKind::Cash,
             Gate::CashBack => self.cash_back.is_positive(),

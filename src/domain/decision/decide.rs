@@ -2,20 +2,22 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::agreement::{Answer, Gate, Scope, Term};
-use crate::domain::ask::permission::{Giver, Needed, Permission, PermissionGap};
+use crate::domain::agreement::{Gate, Scope, Term, TermAnswer};
+use crate::domain::ask::permission::{
+    Grantor, Permission, PermissionRequirement, PermissionShortfall,
+};
 use crate::domain::card::CardState;
 use crate::domain::decision::authorisation::{
-    Approval, AuthorisationRequest, Continues, Decision, Facts, Holder, PartialAmounts,
-    ProgrammeState, Reasons,
+    Approval, AuthorisationRequest, CardholderFacts, Decision, DeclineReasons, Facts,
+    PartialApproval, ProgrammeState, PurchaseContinuation,
 };
 use crate::domain::decision::reason::DeclineReason;
 use crate::domain::id::{PermissionId, PotId};
-use crate::domain::money::limit::{Committed, Counted, Limit};
+use crate::domain::money::limit::{CountingAttributes, Limit, LimitUsage};
 use crate::domain::money::{Money, MoneyError};
 use crate::domain::people::person::PersonState;
-use crate::domain::pot::release::Coming;
-use crate::domain::pot::{InPot, PotPart, PotPlan, Source, drain};
+use crate::domain::pot::release::NextRelease;
+use crate::domain::pot::{FundingSource, PotFunds, PotPart, PotPlan, drain};
 use crate::domain::shop::ShopIdentity;
 use crate::domain::shop::merchant::Category;
 
@@ -35,10 +37,11 @@ pub const VERSION: u32 = 2;
 /// The checks run in the order in which a person would want to hear of them, and all of them run:
 /// the first reason is told, the others are kept.
 pub fn decide(request: &AuthorisationRequest, facts: &Facts) -> Decision {
-    match judge(request, facts) {
-        Decision::Decline(reasons) if gives_parts(facts) => {
-            Decision::Decline(Reasons { payable: payable(request, facts, &reasons), ..reasons })
-        }
+    match evaluate(request, facts) {
+        Decision::Decline(reasons) if gives_parts(facts) => Decision::Decline(DeclineReasons {
+            payable: payable(request, facts, &reasons),
+            ..reasons
+        }),
         decision @ (Decision::Approve(_) | Decision::Decline(_)) => decision,
     }
 }
@@ -48,7 +51,11 @@ const fn gives_parts(facts: &Facts) -> bool {
 }
 
 /// The most that would be paid at the same place, if nothing but amounts is in the way.
-fn payable(request: &AuthorisationRequest, facts: &Facts, reasons: &Reasons) -> Option<Money> {
+fn payable(
+    request: &AuthorisationRequest,
+    facts: &Facts,
+    reasons: &DeclineReasons,
+) -> Option<Money> {
     // A permission lifts limits, as far as it goes.
     let is_permitted = matches!(reasons.first, DeclineReason::OkSmall { .. });
     let mut most = request.amount;
@@ -71,17 +78,17 @@ fn payable(request: &AuthorisationRequest, facts: &Facts, reasons: &Reasons) -> 
     let cash_back = request.cash_back.least(most).ok()?;
     let less = AuthorisationRequest { amount: most, cash_back, ..request.clone() };
     let is_paid = most.is_positive()
-        && matches!(judge(&less, facts), Decision::Approve(approval) if approval.amount == most);
+        && matches!(evaluate(&less, facts), Decision::Approve(approval) if approval.amount == most);
     is_paid.then_some(most)
 }
 
-fn judge(request: &AuthorisationRequest, facts: &Facts) -> Decision {
-    if facts.continues == Continues::Anothers {
+fn evaluate(request: &AuthorisationRequest, facts: &Facts) -> Decision {
+    if facts.continues == PurchaseContinuation::OtherPerson {
         // The issuer names a purchase of somebody else: nothing about it can be right.
-        return Decision::Decline(Reasons::only(DeclineReason::Conflict));
+        return Decision::Decline(DeclineReasons::only(DeclineReason::Conflict));
     }
     let Some(holder) = &facts.holder else {
-        return Decision::Decline(Reasons::only(DeclineReason::UnknownCard));
+        return Decision::Decline(DeclineReasons::only(DeclineReason::UnknownCard));
     };
     let mut reasons = standing(facts, holder);
     if request.amount.currency() != facts.programme.currency {
@@ -89,19 +96,19 @@ fn judge(request: &AuthorisationRequest, facts: &Facts) -> Decision {
         return decline(reasons);
     }
     if request.amount.is_zero() {
-        return if reasons.is_empty() { nothing_to_hold(request) } else { decline(reasons) };
+        return if reasons.is_empty() { approve_verification(request) } else { decline(reasons) };
     }
     let shop = facts.shop_of(request);
     let purchase = Purchase { request, facts, holder, shop };
-    purchase.judge(&reasons).unwrap_or_else(|_| {
+    purchase.evaluate(&reasons).unwrap_or_else(|_| {
         // Sums that do not fit 64 bits are more than any pot holds.
-        reasons.push(purchase.more_than_any_pot());
+        reasons.push(purchase.overflow_reason());
         decline(reasons)
     })
 }
 
 /// Step 1: the card, the person and the programme.
-fn standing(facts: &Facts, holder: &Holder) -> Vec<DeclineReason> {
+fn standing(facts: &Facts, holder: &CardholderFacts) -> Vec<DeclineReason> {
     let card = match holder.card {
         CardState::Active => None,
         CardState::NotStarted => Some(DeclineReason::NotStarted),
@@ -123,12 +130,12 @@ fn standing(facts: &Facts, holder: &Holder) -> Vec<DeclineReason> {
 }
 
 fn decline(reasons: Vec<DeclineReason>) -> Decision {
-    let reasons = Reasons::from_list(reasons);
-    Decision::Decline(reasons.unwrap_or(Reasons::only(DeclineReason::OurFault)))
+    let reasons = DeclineReasons::from_list(reasons);
+    Decision::Decline(reasons.unwrap_or(DeclineReasons::only(DeclineReason::OurFault)))
 }
 
 /// A shop that only checks the card learns whether the card is good; no rule about money applies.
-fn nothing_to_hold(request: &AuthorisationRequest) -> Decision {
+fn approve_verification(request: &AuthorisationRequest) -> Decision {
     Decision::Approve(Approval {
         amount: request.amount,
         parts: Vec::new(),
@@ -147,7 +154,7 @@ struct Objection {
 }
 
 /// Whether a permission lifts what there is against a purchase.
-enum Lift {
+enum PermissionOverride {
     Nothing,
     By(PermissionId),
     /// None was given, or it does not help, for this reason.
@@ -158,12 +165,12 @@ enum Lift {
 struct Purchase<'a> {
     request: &'a AuthorisationRequest,
     facts: &'a Facts,
-    holder: &'a Holder,
+    holder: &'a CardholderFacts,
     shop: ShopIdentity,
 }
 
 impl Purchase<'_> {
-    fn judge(&self, standing: &[DeclineReason]) -> Result<Decision, MoneyError> {
+    fn evaluate(&self, standing: &[DeclineReason]) -> Result<Decision, MoneyError> {
         let mut reasons = standing.to_vec();
         reasons.extend(self.law());
         let matched = self.matched();
@@ -172,22 +179,22 @@ impl Purchase<'_> {
         objections.extend(self.limits(matched, &scope)?);
         let lift = self.lift(&objections)?;
         let most = match lift {
-            Lift::Nothing | Lift::By(_) => Some(self.request.amount),
-            Lift::No(_) => self.part_within(&objections)?,
+            PermissionOverride::Nothing | PermissionOverride::By(_) => Some(self.request.amount),
+            PermissionOverride::No(_) => self.part_within(&objections)?,
         };
         if let Some(most) = most.filter(|_| reasons.is_empty())
             && let Some((amount, parts)) = self.paid(most)?
         {
             let permission = match lift {
-                Lift::By(permission) => Some(permission),
-                Lift::Nothing | Lift::No(_) => None,
+                PermissionOverride::By(permission) => Some(permission),
+                PermissionOverride::Nothing | PermissionOverride::No(_) => None,
             };
             return Ok(Decision::Approve(Approval { amount, parts, matched: scope, permission }));
         }
         match lift {
-            Lift::Nothing => {}
-            Lift::By(_) => objections.clear(),
-            Lift::No(gap) => reasons.extend(gap),
+            PermissionOverride::Nothing => {}
+            PermissionOverride::By(_) => objections.clear(),
+            PermissionOverride::No(gap) => reasons.extend(gap),
         }
         reasons.extend(objections.into_iter().map(|objection| objection.reason));
         reasons.extend(self.money()?);
@@ -225,11 +232,11 @@ impl Purchase<'_> {
             return Ok(whole);
         }
         match self.facts.continues {
-            Continues::Nothing | Continues::Anothers => {
+            PurchaseContinuation::Nothing | PurchaseContinuation::OtherPerson => {
                 whole.least(self.facts.exchange.of(amount)?)
             }
             // Of what came before, all of it; never less than is held in the end.
-            Continues::Open { .. } => {
+            PurchaseContinuation::Open { .. } => {
                 let less = self.facts.exchange.of(rest)?;
                 let one = Money::from_minor(i64::from(less.is_positive()), less.currency());
                 whole.saturating_sub(less.checked_sub(one)?)
@@ -251,9 +258,9 @@ impl Purchase<'_> {
             return Ok(None);
         }
         let held_back = self.held_back()?;
-        Ok(Some(match self.next_money()? {
+        Ok(Some(match self.next_release()? {
             // What the person holds back is nearer than what comes some other day.
-            Some(Coming { amount: comes, on }) if held_back.minor() < gap.minor() => {
+            Some(NextRelease { amount: comes, on }) if held_back.minor() < gap.minor() => {
                 DeclineReason::NotYet { left, comes, on }
             }
             Some(_) | None => DeclineReason::NoMoney { left, gap, held_back },
@@ -274,12 +281,12 @@ impl Purchase<'_> {
 
     /// Step 3: what the agreement says about the shop and about the way of paying.
     fn list(&self, matched: Option<&Term>) -> Vec<Objection> {
-        let shop = matched.and_then(|term| self.shop_objection(term));
+        let shop = matched.and_then(|term| self.scope_objection(term));
         let gates = Gate::ALL.into_iter().filter_map(|gate| self.gate_objection(gate));
         shop.into_iter().chain(gates).collect()
     }
 
-    fn shop_objection(&self, term: &Term) -> Option<Objection> {
+    fn scope_objection(&self, term: &Term) -> Option<Objection> {
         let category = match term.scope() {
             Scope::Category(category) => category.clone(),
             Scope::Shop(_)
@@ -290,18 +297,20 @@ impl Purchase<'_> {
             | Scope::Everything => self.facts.category.clone(),
         };
         let reason = match (term.answer(), term.scope()) {
-            (Answer::Yes, _) => return None,
+            (TermAnswer::Yes, _) => return None,
             (_, Scope::Shop(_) | Scope::OneShop(..) | Scope::Code(_)) => DeclineReason::PlaceOff,
             (_, _) if category == Category::unsorted() => DeclineReason::Unsorted,
-            (Answer::Ask, _) => DeclineReason::CategoryAsk { category },
-            (Answer::No, _) => DeclineReason::CategoryOff { category },
+            (TermAnswer::Ask, _) => DeclineReason::CategoryAsk { category },
+            (TermAnswer::No, _) => DeclineReason::CategoryOff { category },
         };
         Some(Objection { reason, cooling_days: term.cooling_days(), leaves: None })
     }
 
     fn gate_objection(&self, gate: Gate) -> Option<Objection> {
         let term = self.holder.agreement.gate(gate)?;
-        if term.answer() == Answer::Yes || !self.request.passes(gate, &self.facts.programme.home) {
+        if term.answer() == TermAnswer::Yes
+            || !self.request.passes(gate, &self.facts.programme.home)
+        {
             return None;
         }
         let reason = match gate {
@@ -332,7 +341,7 @@ impl Purchase<'_> {
             .filter(|gate| self.request.passes(*gate, home))
             .filter_map(|gate| agreement.gate(gate));
         let now = self.counted(scope.clone());
-        let mut judged: Vec<(&Term, &Counted)> =
+        let mut judged: Vec<(&Term, &CountingAttributes)> =
             matched.into_iter().chain(gates).map(|term| (term, &now)).collect();
         if let Some(begun) = &self.facts.begun_as {
             let is_its_own = |term: &&Term| {
@@ -360,10 +369,17 @@ impl Purchase<'_> {
     }
 
     /// What this request counts as by itself, under the term of this scope.
-    fn counted(&self, matched: Scope) -> Counted {
+    fn counted(&self, matched: Scope) -> CountingAttributes {
         let (on, category) = (self.facts.counted_on(), &self.facts.category);
         let shop = self.shop.clone();
-        Counted::new(self.request, shop, on, category, &self.facts.programme.home, matched)
+        CountingAttributes::new(
+            self.request,
+            shop,
+            on,
+            category,
+            &self.facts.programme.home,
+            matched,
+        )
     }
 
     /// Why `limit` is in the way, if it is, and how much of what is asked it leaves.
@@ -371,32 +387,32 @@ impl Purchase<'_> {
         &self,
         term: &Term,
         limit: &Limit,
-        counted: &Counted,
+        counted: &CountingAttributes,
     ) -> Result<Option<(DeclineReason, Option<Money>)>, MoneyError> {
         let scope = term.scope();
-        let amount = counted.amount_in(scope, self.request.amount)?;
+        let amount = counted.amount_counted_in(scope, self.request.amount)?;
         let used = |period| {
             let key = counted.counter(scope, period);
-            self.facts.counters.get(&key).copied().unwrap_or(Committed::nothing(amount))
+            self.facts.counters.get(&key).copied().unwrap_or(LimitUsage::nothing(amount))
         };
         let reason = match *limit {
             Limit::PerPurchase(most) => {
-                let whole = counted.amount_in(scope, self.whole()?)?;
+                let whole = counted.amount_counted_in(scope, self.whole()?)?;
                 let over = whole.minor() > most.minor();
                 let left = most.saturating_sub(whole.checked_sub(amount)?)?;
-                let leaves = Some(counted.amount_out(scope, left)?);
+                let leaves = Some(counted.amount_from_counted(scope, left)?);
                 over.then_some((DeclineReason::OverPurchase { limit: most }, leaves))
             }
             Limit::Amount { per, most } => {
                 let left = most.saturating_sub(used(per).amount)?;
                 let until = per.last_day(counted.on);
                 let over = amount.minor() > left.minor();
-                let leaves = Some(counted.amount_out(scope, left)?);
+                let leaves = Some(counted.amount_from_counted(scope, left)?);
                 let reason = DeclineReason::OverPeriod { period: per, limit: most, left, until };
                 over.then_some((reason, leaves))
             }
             Limit::Count { per, most } => {
-                let is_new = self.facts.continues == Continues::Nothing;
+                let is_new = self.facts.continues == PurchaseContinuation::Nothing;
                 let until = per.last_day(counted.on);
                 let over = is_new && used(per).purchases >= most;
                 over.then_some((DeclineReason::TooMany { period: per, limit: most, until }, None))
@@ -408,8 +424,10 @@ impl Purchase<'_> {
     /// What the purchase comes to with what was approved of it before.
     fn whole(&self) -> Result<Money, MoneyError> {
         match self.facts.continues {
-            Continues::Nothing | Continues::Anothers => Ok(self.request.amount),
-            Continues::Open { so_far, .. } => self.request.amount.checked_add(so_far),
+            PurchaseContinuation::Nothing | PurchaseContinuation::OtherPerson => {
+                Ok(self.request.amount)
+            }
+            PurchaseContinuation::Open { so_far, .. } => self.request.amount.checked_add(so_far),
         }
     }
 
@@ -418,14 +436,14 @@ impl Purchase<'_> {
     ///
     /// It never lifts a block that the person set on themselves and that has not cooled. Says the
     /// permission that is used, or the nearest gap when one was given but does not help.
-    fn lift(&self, objections: &[Objection]) -> Result<Lift, MoneyError> {
+    fn lift(&self, objections: &[Objection]) -> Result<PermissionOverride, MoneyError> {
         if objections.is_empty() {
-            return Ok(Lift::Nothing);
+            return Ok(PermissionOverride::Nothing);
         }
         let whole = self.whole()?;
         let at = self.facts.moment.at;
         let covers = |permission: &Permission| {
-            permission.covers(&Needed {
+            permission.covers(&PermissionRequirement {
                 whole,
                 at,
                 exchange: self.facts.exchange,
@@ -438,14 +456,14 @@ impl Purchase<'_> {
             covers(p).is_ok() && objections.iter().all(|objection| has_cooled(objection, p, at))
         });
         if let Some(permission) = live {
-            return Ok(Lift::By(permission.id));
+            return Ok(PermissionOverride::By(permission.id));
         }
         let gap = given.last().and_then(|p| covers(p).err());
-        Ok(Lift::No(gap.map(|gap| match gap {
-            PermissionGap::Used => DeclineReason::OkUsed,
-            PermissionGap::Held { held } => DeclineReason::OkHeld { held },
-            PermissionGap::Over { ended_at } => DeclineReason::OkOver { ended_at },
-            PermissionGap::TooSmall { cap } => DeclineReason::OkSmall { cap },
+        Ok(PermissionOverride::No(gap.map(|gap| match gap {
+            PermissionShortfall::Used => DeclineReason::OkUsed,
+            PermissionShortfall::Held { held } => DeclineReason::OkHeld { held },
+            PermissionShortfall::Over { ended_at } => DeclineReason::OkOver { ended_at },
+            PermissionShortfall::TooSmall { cap } => DeclineReason::OkSmall { cap },
         })))
     }
 
@@ -459,7 +477,7 @@ impl Purchase<'_> {
 
     /// The pots that may pay and what is in them, in the order in which they drain: those of the
     /// person's own that they want to pay from right before the one that they are part of.
-    fn payers(&self) -> impl Iterator<Item = (&PotPlan, &PotId, &InPot)> {
+    fn funding_pots(&self) -> impl Iterator<Item = (&PotPlan, &PotId, &PotFunds)> {
         let (pots, date) = (&self.facts.pots, self.facts.moment.date);
         let streams = &self.facts.programme.streams;
         let order = self.holder.agreement.drain_order(streams, self.facts.kinds(), date);
@@ -472,31 +490,31 @@ impl Purchase<'_> {
     /// What the person holds back of the pots that may pay.
     fn held_back(&self) -> Result<Money, MoneyError> {
         let currency = self.request.amount.currency();
-        let held = |(_, _, pot): (&PotPlan, &PotId, &InPot)| {
+        let held = |(_, _, pot): (&PotPlan, &PotId, &PotFunds)| {
             pot.held_back.map(|held| held.least(pot.left))
         };
-        let held: Result<Vec<_>, _> = self.payers().filter_map(held).collect();
+        let held: Result<Vec<_>, _> = self.funding_pots().filter_map(held).collect();
         Money::sum(currency, held?)
     }
 
     /// What can be spent of the pots that may pay.
-    fn sources(&self) -> Result<Vec<Source>, MoneyError> {
-        let source = |(plan, id, pot): (&PotPlan, &PotId, &InPot)| {
+    fn sources(&self) -> Result<Vec<FundingSource>, MoneyError> {
+        let source = |(plan, id, pot): (&PotPlan, &PotId, &PotFunds)| {
             let available = plan.spendable(pot, self.facts.moment.date)?;
-            Ok(Source { pot: id.clone(), available })
+            Ok(FundingSource { pot: id.clone(), available })
         };
-        self.payers().map(source).collect()
+        self.funding_pots().map(source).collect()
     }
 
     /// What comes next by itself into the pots that may pay: all of the first day that brings any.
-    fn next_money(&self) -> Result<Option<Coming>, MoneyError> {
-        let mut next: Option<Coming> = None;
-        for (plan, _, pot) in self.payers().filter(|(plan, id, _)| plan.id == **id) {
+    fn next_release(&self) -> Result<Option<NextRelease>, MoneyError> {
+        let mut next: Option<NextRelease> = None;
+        for (plan, _, pot) in self.funding_pots().filter(|(plan, id, _)| plan.id == **id) {
             let Some(coming) = plan.next(pot, self.facts.moment.date)? else { continue };
             next = Some(match next {
                 Some(known) if known.on < coming.on => known,
                 Some(known) if known.on == coming.on => {
-                    Coming { amount: known.amount.checked_add(coming.amount)?, on: known.on }
+                    NextRelease { amount: known.amount.checked_add(coming.amount)?, on: known.on }
                 }
                 Some(_) | None => coming,
             });
@@ -507,13 +525,13 @@ impl Purchase<'_> {
     /// Whether `left` may be paid in place of more. Cash back is handed out whole or not at all, and
     /// a cash machine's own fee is paid for cash only.
     fn may_pay_part(&self, left: Money) -> bool {
-        self.request.partial == PartialAmounts::Allowed
+        self.request.partial == PartialApproval::Allowed
             && self.holder.agreement.partial
             && left.minor() > self.request.atm_fee.minor()
             && left.minor() >= self.request.cash_back.minor()
     }
 
-    fn more_than_any_pot(&self) -> DeclineReason {
+    fn overflow_reason(&self) -> DeclineReason {
         let nothing = Money::zero(self.request.amount.currency());
         DeclineReason::NoMoney { left: nothing, gap: self.request.amount, held_back: nothing }
     }
@@ -524,6 +542,6 @@ fn has_cooled(objection: &Objection, permission: &Permission, at: Timestamp) -> 
     objection.cooling_days.is_none_or(|days| {
         let cooling = SignedDuration::from_hours(i64::from(days).saturating_mul(24));
         let cooled_at = permission.given_at.checked_add(cooling);
-        permission.giver == Giver::People && cooled_at.is_ok_and(|cooled_at| at >= cooled_at)
+        permission.giver == Grantor::People && cooled_at.is_ok_and(|cooled_at| at >= cooled_at)
     })
 }

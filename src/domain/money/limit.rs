@@ -6,7 +6,7 @@ use crate::domain::agreement::{Agreement, Gate, Scope};
 use crate::domain::decision::authorisation::{AuthorisationRequest, Presence, PurchaseKind};
 use crate::domain::money::{Money, MoneyError};
 use crate::domain::shop::ShopIdentity;
-use crate::domain::shop::home::Home;
+use crate::domain::shop::home::HomeCountries;
 use crate::domain::shop::merchant::{Category, Mcc};
 use crate::domain::time::period::Period;
 
@@ -33,7 +33,7 @@ impl Limit {
 
 /// The first of `limits` that says again what an earlier one says, of the same period: one sum and
 /// one number of purchases for each.
-pub fn said_twice(limits: &[Limit]) -> Option<&Limit> {
+pub fn find_duplicate_limit(limits: &[Limit]) -> Option<&Limit> {
     let kind = |limit: &Limit| (matches!(limit, Limit::Count { .. }), limit.period());
     let is_again = |(place, limit): &(usize, &Limit)| {
         limits.iter().take(*place).any(|earlier| kind(earlier) == kind(limit))
@@ -52,12 +52,12 @@ pub struct CounterKey {
 
 /// What has been used of a scope in one period, open holds included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Committed {
+pub struct LimitUsage {
     pub amount: Money,
     pub purchases: u32,
 }
 
-impl Committed {
+impl LimitUsage {
     /// Nothing used yet.
     pub const fn nothing(amount: Money) -> Self {
         Self { amount: Money::zero(amount.currency()), purchases: 0 }
@@ -66,7 +66,7 @@ impl Committed {
 
 /// What a purchase is, as far as counting goes: fixed when it is first seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Counted {
+pub struct CountingAttributes {
     /// The local day on which it counts, whatever happens to it later.
     pub on: Date,
     /// By what the shop is known.
@@ -90,7 +90,7 @@ pub enum Abroad {
     Yes,
 }
 
-impl Counted {
+impl CountingAttributes {
     /// What is counted of `request` at `shop`, in a programme that is at `home` there, under the term
     /// `matched`.
     pub fn new(
@@ -98,7 +98,7 @@ impl Counted {
         shop: ShopIdentity,
         on: Date,
         category: &Category,
-        home: &Home,
+        home: &HomeCountries,
         matched: Scope,
     ) -> Self {
         let abroad = request.passes(Gate::Abroad, home);
@@ -124,7 +124,7 @@ impl Counted {
     /// Whether this is at the shop that is known by `text`: of a shop of which nothing is known,
     /// nobody can tell.
     pub fn is_at(&self, text: &str) -> bool {
-        text.parse::<ShopIdentity>().is_ok_and(|there| self.shop.meets(&there))
+        text.parse::<ShopIdentity>().is_ok_and(|there| self.shop.overlaps(&there))
     }
 
     /// Whether `scope` is about this purchase.
@@ -168,7 +168,7 @@ impl Counted {
     }
 
     /// How much a purchase may come to of which `counted` may count in `scope`.
-    pub fn amount_out(&self, scope: &Scope, counted: Money) -> Result<Money, MoneyError> {
+    pub fn amount_from_counted(&self, scope: &Scope, counted: Money) -> Result<Money, MoneyError> {
         if *scope == Scope::Gate(Gate::Cash) {
             counted.checked_add(self.atm_fee)
         } else {
@@ -178,7 +178,7 @@ impl Counted {
 
     /// How much of a purchase of `amount` counts in `scope`: in the gates for cash, the cash only.
     /// Everywhere else a machine's own fee counts too.
-    pub fn amount_in(&self, scope: &Scope, amount: Money) -> Result<Money, MoneyError> {
+    pub fn amount_counted_in(&self, scope: &Scope, amount: Money) -> Result<Money, MoneyError> {
         match scope {
             Scope::Gate(Gate::CashBack) => amount.least(self.cash_back),
             Scope::Gate(Gate::Cash) => amount.saturating_sub(self.atm_fee),

@@ -11,11 +11,11 @@ impl MarginPercent {
     /// No margin.
     pub const NONE: Self = Self(0);
     /// More than any rate moves between a purchase and its claim.
-    pub const MOST: u32 = 25;
+    pub const MAX: u32 = 25;
 
-    /// So many hundredths; none above [`Self::MOST`].
+    /// So many hundredths; none above [`Self::MAX`].
     pub fn new(percent: u32) -> Option<Self> {
-        (percent <= Self::MOST).then_some(Self(percent))
+        (percent <= Self::MAX).then_some(Self(percent))
     }
 
     /// How many hundredths.
@@ -58,12 +58,12 @@ impl Margin {
 
     /// What was agreed is `percent` now; what was told of the merchant's currency stays true.
     #[must_use]
-    pub fn agreed_anew(self, percent: MarginPercent) -> Self {
+    pub fn with_percent(self, percent: MarginPercent) -> Self {
         if self.is_held { Self::agreed(percent).held() } else { Self::agreed(percent) }
     }
 
     /// A message tells that the merchant asks in `theirs`, and the card is billed in `ours`.
-    pub fn hear(&mut self, theirs: Currency, ours: Currency) {
+    pub fn apply_currency(&mut self, theirs: Currency, ours: Currency) {
         if theirs != ours {
             *self = self.held();
         }
@@ -124,13 +124,13 @@ mod tests {
         let [pound, euro] = ["GBP", "EUR"].map(|code| code.parse().unwrap());
         let mut margin = Margin::agreed(MarginPercent::new(5).unwrap());
         assert_eq!(margin.on(pounds(20_00)), Ok(pounds(0)));
-        margin.hear(pound, pound);
+        margin.apply_currency(pound, pound);
         assert!(!margin.is_held());
-        margin.hear(euro, pound);
-        margin.hear(pound, pound);
+        margin.apply_currency(euro, pound);
+        margin.apply_currency(pound, pound);
         assert_eq!(margin, held(5), "what was told stays told");
-        assert_eq!(margin.agreed_anew(MarginPercent::new(9).unwrap()), held(9));
-        assert_eq!(margin.agreed_anew(MarginPercent::NONE), Margin::NONE);
+        assert_eq!(margin.with_percent(MarginPercent::new(9).unwrap()), held(9));
+        assert_eq!(margin.with_percent(MarginPercent::NONE), Margin::NONE);
         assert_eq!(Margin::NONE.held(), Margin::NONE, "a margin of nothing is none");
     }
 

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use crate::domain::id::{PersonId, WorkerId};
-use crate::domain::people::role::{Actor, Role, words};
+use crate::domain::people::role::{Actor, Role, stored_enum};
 
-words!(
+stored_enum!(
     /// Who is told. Which accounts these are is found when it is told.
     Recipient {
         Person => "person",
@@ -22,7 +22,7 @@ pub const AT_ONCE: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// What an account is told: whose messages it reads.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Mailbox {
+pub struct InboxFilter {
     /// What this person is told.
     pub own: Option<PersonId>,
     /// What these workers are told, of all their people.
@@ -34,17 +34,17 @@ pub struct Mailbox {
 impl Actor {
     /// What this account is told now: by its role, its own people and those of whom it covers for, and
     /// its duty. Whoever is on duty is told, though their role is another one.
-    pub fn mailbox(&self) -> Mailbox {
+    pub fn mailbox(&self) -> InboxFilter {
         let member = &self.member;
         let own = || member.worker.iter().chain(&self.covers).cloned().collect();
-        let staff = |workers, is_manager| Mailbox {
+        let staff = |workers, is_manager| InboxFilter {
             own: None,
             workers,
             is_on_duty: self.is_on_duty,
             is_manager,
         };
         match member.role {
-            Role::Person => Mailbox { own: member.person.clone(), ..Mailbox::default() },
+            Role::Person => InboxFilter { own: member.person.clone(), ..InboxFilter::default() },
             Role::Worker => staff(own(), false),
             Role::Duty => staff(self.covers.clone(), false),
             Role::Manager => staff(self.covers.clone(), true),
@@ -53,7 +53,7 @@ impl Actor {
             | Role::Planner
             | Role::Finance
             | Role::Operator
-            | Role::Auditor => Mailbox::default(),
+            | Role::Auditor => InboxFilter::default(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::domain::id::{HumanId, MemberId, PersonId, WorkerId};
 
 /// Declares an enumeration whose values are stored and sent as words.
-macro_rules! words {
+macro_rules! stored_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident => $word:literal,)+ }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,9 +30,9 @@ macro_rules! words {
     };
 }
 
-pub(crate) use words;
+pub(crate) use stored_enum;
 
-words!(
+stored_enum!(
     /// What an account is for. A human being with two roles has two accounts.
     Role {
         /// Whose money it is.
@@ -55,9 +55,9 @@ words!(
     }
 );
 
-words!(
+stored_enum!(
     /// What an account wants to do. Each is what some use case admits somebody to.
-    Act {
+    Capability {
         /// Balances and pots.
         SeeBudget => "see_budget",
         /// The agreed list.
@@ -103,9 +103,9 @@ words!(
     }
 );
 
-words!(
+stored_enum!(
     /// What the person can tick for a helper or an advocate.
-    Tick {
+    Delegation {
         Balance => "balance",
         List => "list",
         Totals => "totals",
@@ -118,12 +118,12 @@ words!(
 
 /// How far an act of a role reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
+pub enum AccessScope {
     Never,
     /// The own budget.
     Own,
     /// The budget of the person who ticked it for them.
-    Ticked(Tick),
+    Ticked(Delegation),
     /// The budget of the person who chose them, whatever is ticked.
     Chosen,
     /// The budgets of the people whom they work with, or whom they cover for.
@@ -136,62 +136,66 @@ pub enum Reach {
 
 impl Role {
     /// How far `act` reaches for this role. The one table: pages, routes and tests read it.
-    pub const fn reach(self, act: Act) -> Reach {
-        use Reach::{Caseload, Chosen, Never, OnDuty, Own, Programme};
-        const BALANCE: Reach = Reach::Ticked(Tick::Balance);
-        const LIST: Reach = Reach::Ticked(Tick::List);
-        const TOTALS: Reach = Reach::Ticked(Tick::Totals);
-        const PURCHASES: Reach = Reach::Ticked(Tick::Purchases);
-        const FREEZE: Reach = Reach::Ticked(Tick::Freeze);
-        const DRAFT: Reach = Reach::Ticked(Tick::Draft);
-        const APPEAL: Reach = Reach::Ticked(Tick::Appeal);
+    pub const fn access_scope(self, act: Capability) -> AccessScope {
+        use AccessScope::{Caseload, Chosen, Never, OnDuty, Own, Programme};
+        const BALANCE: AccessScope = AccessScope::Ticked(Delegation::Balance);
+        const LIST: AccessScope = AccessScope::Ticked(Delegation::List);
+        const TOTALS: AccessScope = AccessScope::Ticked(Delegation::Totals);
+        const PURCHASES: AccessScope = AccessScope::Ticked(Delegation::Purchases);
+        const FREEZE: AccessScope = AccessScope::Ticked(Delegation::Freeze);
+        const DRAFT: AccessScope = AccessScope::Ticked(Delegation::Draft);
+        const APPEAL: AccessScope = AccessScope::Ticked(Delegation::Appeal);
 
         // In the order of [`Role::ALL`]: person, helper, advocate, planner, worker, duty, manager,
         // finance, operator, auditor.
         let row = match act {
-            Act::SeeBudget => [
+            Capability::SeeBudget => [
                 Own, BALANCE, BALANCE, Never, Caseload, OnDuty, Programme, Programme, Never,
                 Programme,
             ],
-            Act::SeeList => {
+            Capability::SeeList => {
                 [Own, LIST, LIST, LIST, Caseload, OnDuty, Programme, Never, Never, Programme]
             }
-            Act::SeeTotals => [
+            Capability::SeeTotals => [
                 Own, TOTALS, TOTALS, Never, Caseload, OnDuty, Programme, Programme, Never,
                 Programme,
             ],
-            Act::SeePurchase => [
+            Capability::SeePurchase => [
                 Own, PURCHASES, PURCHASES, Never, Caseload, OnDuty, Programme, Never, Never,
                 Programme,
             ],
-            Act::SeeTimeline => {
+            Capability::SeeTimeline => {
                 [Own, Never, Never, Never, Caseload, OnDuty, Programme, Never, Never, Programme]
             }
-            Act::Draft => {
+            Capability::Draft => {
                 [Own, DRAFT, DRAFT, Chosen, Caseload, Never, Programme, Never, Never, Never]
             }
-            Act::Propose => {
+            Capability::Propose => {
                 [Own, Never, Never, Never, Caseload, Never, Programme, Never, Never, Never]
             }
-            Act::AgreeAsPerson
-            | Act::Unfreeze
-            | Act::ReportLost
-            | Act::Ask
-            | Act::SteerMoney
-            | Act::ChooseHelpers => {
+            Capability::AgreeAsPerson
+            | Capability::Unfreeze
+            | Capability::ReportLost
+            | Capability::Ask
+            | Capability::SteerMoney
+            | Capability::ChooseHelpers => {
                 [Own, Never, Never, Never, Never, Never, Never, Never, Never, Never]
             }
-            Act::AgreeAsWorker => {
+            Capability::AgreeAsWorker => {
                 [Never, Never, Never, Never, Caseload, Never, Never, Never, Never, Never]
             }
-            Act::AgreeAsManager | Act::PublishGuide => {
+            Capability::AgreeAsManager | Capability::PublishGuide => {
                 [Never, Never, Never, Never, Never, Never, Programme, Never, Never, Never]
             }
-            Act::Pause | Act::AnswerAsk | Act::AnswerAppeal => {
+            Capability::Pause | Capability::AnswerAsk | Capability::AnswerAppeal => {
                 [Never, Never, Never, Never, Caseload, OnDuty, Programme, Never, Never, Never]
             }
-            Act::Freeze => [Own, FREEZE, FREEZE, Never, Never, Never, Never, Never, Never, Never],
-            Act::Appeal => [Own, APPEAL, Chosen, Never, Never, Never, Never, Never, Never, Never],
+            Capability::Freeze => {
+                [Own, FREEZE, FREEZE, Never, Never, Never, Never, Never, Never, Never]
+            }
+            Capability::Appeal => {
+                [Own, APPEAL, Chosen, Never, Never, Never, Never, Never, Never, Never]
+            }
         };
         let [person, helper, advocate, planner, worker, duty, manager, finance, operator, auditor] =
             row;
@@ -220,7 +224,7 @@ impl Role {
     }
 
     /// Whether a look at a single purchase needs a reason, which the person then sees.
-    pub const fn explains_looks(self) -> bool {
+    pub const fn requires_view_reason(self) -> bool {
         matches!(self, Self::Worker | Self::Duty | Self::Manager | Self::Auditor)
     }
 
@@ -240,7 +244,7 @@ pub struct Member {
     /// Whose budget it is, or whom they help.
     pub person: Option<PersonId>,
     /// What the person has ticked for them.
-    pub sees: Vec<Tick>,
+    pub sees: Vec<Delegation>,
     /// The worker of the programme's file that they are.
     pub worker: Option<WorkerId>,
     /// The most that they may say yes to in one ask, in minor units; none is the programme's own.
@@ -284,7 +288,7 @@ pub struct Actor {
 
 /// Whose budget an act is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subject {
+pub struct AccessTarget {
     pub person: PersonId,
     /// The worker of the person.
     pub worker: WorkerId,
@@ -292,17 +296,17 @@ pub struct Subject {
 
 /// Whose budgets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Whose {
-    Nobodys,
-    OnePersons(PersonId),
+pub enum BudgetFilter {
+    NoBudgets,
+    OnePerson(PersonId),
     /// Those of the people with whom these workers work.
-    OfWorkers(Vec<WorkerId>),
-    Everybodys,
+    Caseloads(Vec<WorkerId>),
+    AllBudgets,
 }
 
 /// Why an account may not do something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum AccessDenied {
     /// Nothing of it may even be known: told as if it were not there.
     #[error("there is no such thing here")]
     NotThere,
@@ -315,43 +319,43 @@ impl Actor {
     ///
     /// # Errors
     ///
-    /// [`Refusal::NotThere`] when it may not even see the budget, [`Refusal::NotAllowed`] otherwise.
-    pub fn may(&self, act: Act, subject: &Subject) -> Result<(), Refusal> {
+    /// [`AccessDenied::NotThere`] when it may not even see the budget, [`AccessDenied::NotAllowed`] otherwise.
+    pub fn may(&self, act: Capability, subject: &AccessTarget) -> Result<(), AccessDenied> {
         if self.reaches(act, subject) {
             Ok(())
-        } else if Act::ALL.iter().any(|seen| self.reaches(*seen, subject)) {
-            Err(Refusal::NotAllowed)
+        } else if Capability::ALL.iter().any(|seen| self.reaches(*seen, subject)) {
+            Err(AccessDenied::NotAllowed)
         } else {
-            Err(Refusal::NotThere)
+            Err(AccessDenied::NotThere)
         }
     }
 
-    fn reaches(&self, act: Act, subject: &Subject) -> bool {
+    fn reaches(&self, act: Capability, subject: &AccessTarget) -> bool {
         match self.whose(act) {
-            Whose::Nobodys => false,
-            Whose::OnePersons(person) => person == subject.person,
-            Whose::OfWorkers(workers) => workers.contains(&subject.worker),
-            Whose::Everybodys => true,
+            BudgetFilter::NoBudgets => false,
+            BudgetFilter::OnePerson(person) => person == subject.person,
+            BudgetFilter::Caseloads(workers) => workers.contains(&subject.worker),
+            BudgetFilter::AllBudgets => true,
         }
     }
 
     /// Whose budgets this account may do `act` about.
-    pub fn whose(&self, act: Act) -> Whose {
+    pub fn whose(&self, act: Capability) -> BudgetFilter {
         let member = &self.member;
         if member.state == MemberState::Ended {
-            return Whose::Nobodys;
+            return BudgetFilter::NoBudgets;
         }
-        let own = || member.person.clone().map_or(Whose::Nobodys, Whose::OnePersons);
-        match member.role.reach(act) {
-            Reach::Own | Reach::Chosen => own(),
-            Reach::Ticked(tick) if member.sees.contains(&tick) => own(),
-            Reach::Never | Reach::Ticked(_) => Whose::Nobodys,
-            Reach::Caseload => {
-                Whose::OfWorkers(member.worker.iter().chain(&self.covers).cloned().collect())
+        let own = || member.person.clone().map_or(BudgetFilter::NoBudgets, BudgetFilter::OnePerson);
+        match member.role.access_scope(act) {
+            AccessScope::Own | AccessScope::Chosen => own(),
+            AccessScope::Ticked(tick) if member.sees.contains(&tick) => own(),
+            AccessScope::Never | AccessScope::Ticked(_) => BudgetFilter::NoBudgets,
+            AccessScope::Caseload => {
+                BudgetFilter::Caseloads(member.worker.iter().chain(&self.covers).cloned().collect())
             }
-            Reach::OnDuty if self.is_on_duty => Whose::Everybodys,
-            Reach::OnDuty => Whose::OfWorkers(self.covers.clone()),
-            Reach::Programme => Whose::Everybodys,
+            AccessScope::OnDuty if self.is_on_duty => BudgetFilter::AllBudgets,
+            AccessScope::OnDuty => BudgetFilter::Caseloads(self.covers.clone()),
+            AccessScope::Programme => BudgetFilter::AllBudgets,
         }
     }
 
@@ -381,15 +385,17 @@ mod tests {
         Actor { member, is_on_duty: false, covers: Vec::new() }
     }
 
-    fn dee() -> Subject {
-        Subject { person: "dee".parse().unwrap(), worker: "amina".parse().unwrap() }
+    fn dee() -> AccessTarget {
+        AccessTarget { person: "dee".parse().unwrap(), worker: "amina".parse().unwrap() }
     }
 
     #[test]
     fn only_the_person_agrees_as_the_person_asks_and_steers() {
-        for act in [Act::AgreeAsPerson, Act::Ask, Act::SteerMoney] {
-            let may: Vec<_> =
-                Role::ALL.iter().filter(|role| role.reach(act) != Reach::Never).collect();
+        for act in [Capability::AgreeAsPerson, Capability::Ask, Capability::SteerMoney] {
+            let may: Vec<_> = Role::ALL
+                .iter()
+                .filter(|role| role.access_scope(act) != AccessScope::Never)
+                .collect();
             assert_eq!(may, [&Role::Person], "{act:?}");
         }
     }
@@ -398,30 +404,30 @@ mod tests {
     fn what_is_not_yours_is_not_there() {
         let mut worker = actor(Role::Worker);
         worker.member.worker = Some("ben".parse().unwrap());
-        assert_eq!(worker.may(Act::SeeBudget, &dee()), Err(Refusal::NotThere));
+        assert_eq!(worker.may(Capability::SeeBudget, &dee()), Err(AccessDenied::NotThere));
         worker.covers.push("amina".parse().unwrap());
-        assert_eq!(worker.may(Act::SeeBudget, &dee()), Ok(()));
-        assert_eq!(worker.may(Act::AgreeAsPerson, &dee()), Err(Refusal::NotAllowed));
+        assert_eq!(worker.may(Capability::SeeBudget, &dee()), Ok(()));
+        assert_eq!(worker.may(Capability::AgreeAsPerson, &dee()), Err(AccessDenied::NotAllowed));
         worker.member.state = MemberState::Ended;
-        assert_eq!(worker.may(Act::SeeBudget, &dee()), Err(Refusal::NotThere));
+        assert_eq!(worker.may(Capability::SeeBudget, &dee()), Err(AccessDenied::NotThere));
     }
 
     #[test]
     fn a_helper_sees_what_is_ticked() {
         let mut helper = actor(Role::Helper);
         helper.member.person = Some("dee".parse().unwrap());
-        assert_eq!(helper.may(Act::SeeBudget, &dee()), Err(Refusal::NotThere));
-        helper.member.sees = vec![Tick::Balance];
-        assert_eq!(helper.may(Act::SeeBudget, &dee()), Ok(()));
-        assert_eq!(helper.may(Act::SeePurchase, &dee()), Err(Refusal::NotAllowed));
+        assert_eq!(helper.may(Capability::SeeBudget, &dee()), Err(AccessDenied::NotThere));
+        helper.member.sees = vec![Delegation::Balance];
+        assert_eq!(helper.may(Capability::SeeBudget, &dee()), Ok(()));
+        assert_eq!(helper.may(Capability::SeePurchase, &dee()), Err(AccessDenied::NotAllowed));
     }
 
     #[test]
     fn duty_reaches_everybody_while_it_lasts() {
         let mut duty = actor(Role::Duty);
-        assert_eq!(duty.may(Act::AnswerAsk, &dee()), Err(Refusal::NotThere));
+        assert_eq!(duty.may(Capability::AnswerAsk, &dee()), Err(AccessDenied::NotThere));
         duty.is_on_duty = true;
-        assert_eq!(duty.may(Act::AnswerAsk, &dee()), Ok(()));
-        assert_eq!(duty.may(Act::Propose, &dee()), Err(Refusal::NotAllowed));
+        assert_eq!(duty.may(Capability::AnswerAsk, &dee()), Ok(()));
+        assert_eq!(duty.may(Capability::Propose, &dee()), Err(AccessDenied::NotAllowed));
     }
 }

@@ -9,15 +9,15 @@ use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 use crate::domain::card::safety::Custody;
 use crate::domain::money::Money;
-use crate::domain::people::role::words;
+use crate::domain::people::role::stored_enum;
 use crate::domain::time::period::Period;
 
 /// So many purchases of one local week that were not paid are many; one that is tried again is one.
-const MANY_NOT_PAID: usize = 4;
-/// So many questions for cash, paid or not, within [`PRESSED_WITHIN`] may be somebody who leans on the
+const DECLINE_SIGNAL_THRESHOLD: usize = 4;
+/// So many questions for cash, paid or not, within [`CASH_SIGNAL_WINDOW`] may be somebody who leans on the
 /// person. Two are a machine that was tried again.
-const PRESSED_TIMES: usize = 3;
-const PRESSED_WITHIN: SignedDuration = SignedDuration::from_hours(2);
+const CASH_SIGNAL_THRESHOLD: usize = 3;
+const CASH_SIGNAL_WINDOW: SignedDuration = SignedDuration::from_hours(2);
 /// With so many weeks this one is compared.
 const WEEKS_BEFORE: i64 = 4;
 /// In so many of them something must have been bought: otherwise there is no pattern.
@@ -25,7 +25,7 @@ const WEEKS_WITH_PURCHASES: usize = 3;
 /// A card that was not used for so many days is a failing of the programme, not of the person.
 const NOT_USED_DAYS: i64 = 30;
 
-words!(
+stored_enum!(
     /// What kind of signal it is.
     SignalKind {
         NotPaid => "not_paid",
@@ -53,7 +53,7 @@ pub enum Signal {
 
 /// A question about a purchase, with the local day on which it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tried {
+pub struct PurchaseAttempt {
     pub at: Timestamp,
     pub on: Date,
     pub is_cash: bool,
@@ -65,13 +65,13 @@ pub struct Tried {
 
 /// What is known of the last weeks of one person.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen<'a> {
+pub struct SignalInput<'a> {
     pub today: Date,
-    /// Every question since [`seen_from`], in any order; or the newest of them.
-    pub tried: &'a [Tried],
+    /// Every question since [`signal_window_start`], in any order; or the newest of them.
+    pub attempts: &'a [PurchaseAttempt],
     /// Whether they are every one.
     pub is_all: bool,
-    /// Whether anything was booked for them before [`unused_from`]: they did not begin just now.
+    /// Whether anything was booked for them before [`unused_window_start`]: they did not begin just now.
     pub was_there: bool,
     pub has_money: bool,
     pub custody: Option<&'a Custody>,
@@ -91,97 +91,97 @@ impl Signal {
 }
 
 /// The first day that signals look at.
-pub fn seen_from(today: Date) -> Date {
+pub fn signal_window_start(today: Date) -> Date {
     let weeks = Period::Week.first_day(today).checked_sub(WEEKS_BEFORE.weeks());
-    weeks.unwrap_or(Date::MIN).min(unused_from(today))
+    weeks.unwrap_or(Date::MIN).min(unused_window_start(today))
 }
 
 /// The first of the days without a purchase that make a card one that is not used.
-pub fn unused_from(today: Date) -> Date {
+pub fn unused_window_start(today: Date) -> Date {
     today.checked_sub(NOT_USED_DAYS.days()).unwrap_or(Date::MIN)
 }
 
 /// What may be worth a talk.
-pub fn signals(seen: &Seen<'_>) -> Vec<Signal> {
+pub fn signals(input: &SignalInput<'_>) -> Vec<Signal> {
     let found = [
-        not_paid(seen),
-        cash_pressed(seen),
-        unlike_before(seen),
-        not_used(seen),
-        card_elsewhere(seen),
+        not_paid(input),
+        cash_pressed(input),
+        unlike_before(input),
+        not_used(input),
+        card_elsewhere(input),
     ];
     found.into_iter().flatten().collect()
 }
 
-fn this_week<'a>(seen: &Seen<'a>) -> impl Iterator<Item = &'a Tried> {
-    let monday = Period::Week.first_day(seen.today);
-    seen.tried.iter().filter(move |tried| tried.on >= monday)
+fn this_week<'a>(input: &SignalInput<'a>) -> impl Iterator<Item = &'a PurchaseAttempt> {
+    let monday = Period::Week.first_day(input.today);
+    input.attempts.iter().filter(move |attempt| attempt.on >= monday)
 }
 
-fn not_paid(seen: &Seen<'_>) -> Option<Signal> {
-    let refused = this_week(seen).filter(|tried| tried.paid.is_none());
+fn not_paid(input: &SignalInput<'_>) -> Option<Signal> {
+    let refused = this_week(input).filter(|attempt| attempt.paid.is_none());
     let times = matters(refused.collect());
-    (times >= MANY_NOT_PAID).then_some(Signal::NotPaid { times })
+    (times >= DECLINE_SIGNAL_THRESHOLD).then_some(Signal::NotPaid { times })
 }
 
 /// How many matters these are: a shop that tries the same card again and again is one, from its first
 /// try on for as long as another try is still the same.
-fn matters(mut refused: Vec<&Tried>) -> usize {
-    refused.sort_by_key(|tried| tried.at);
+fn matters(mut refused: Vec<&PurchaseAttempt>) -> usize {
+    refused.sort_by_key(|attempt| attempt.at);
     let mut begun: BTreeMap<&str, Timestamp> = BTreeMap::new();
     let mut count = 0_usize;
-    for tried in refused {
-        let known = tried.matter.as_ref().is_some_and(|(matter, within)| {
+    for attempt in refused {
+        let known = attempt.matter.as_ref().is_some_and(|(matter, within)| {
             let first = begun.get(matter.as_str());
-            first.is_some_and(|first| tried.at.duration_since(*first) < *within)
+            first.is_some_and(|first| attempt.at.duration_since(*first) < *within)
         });
-        if let Some((matter, _)) = tried.matter.as_ref().filter(|_| !known) {
-            begun.insert(matter, tried.at);
+        if let Some((matter, _)) = attempt.matter.as_ref().filter(|_| !known) {
+            begun.insert(matter, attempt.at);
         }
         count = count.saturating_add(usize::from(!known));
     }
     count
 }
 
-fn cash_pressed(seen: &Seen<'_>) -> Option<Signal> {
-    let mut cash: Vec<_> = this_week(seen).filter(|t| t.is_cash).map(|t| t.at).collect();
+fn cash_pressed(input: &SignalInput<'_>) -> Option<Signal> {
+    let mut cash: Vec<_> = this_week(input).filter(|t| t.is_cash).map(|t| t.at).collect();
     cash.sort_unstable();
     let within = |from: &Timestamp| {
         let near =
-            cash.iter().filter(|at| *at >= from && at.duration_since(*from) <= PRESSED_WITHIN);
+            cash.iter().filter(|at| *at >= from && at.duration_since(*from) <= CASH_SIGNAL_WINDOW);
         near.count()
     };
     let times = cash.iter().map(within).max().unwrap_or_default();
-    (times >= PRESSED_TIMES).then_some(Signal::CashPressed { times })
+    (times >= CASH_SIGNAL_THRESHOLD).then_some(Signal::CashPressed { times })
 }
 
-fn unlike_before(seen: &Seen<'_>) -> Option<Signal> {
-    let monday = Period::Week.first_day(seen.today);
+fn unlike_before(input: &SignalInput<'_>) -> Option<Signal> {
+    let monday = Period::Week.first_day(input.today);
     let week = |back: i64| {
         let first = monday.checked_sub(back.weeks()).unwrap_or(Date::MIN);
-        let is_in = |tried: &&Tried| Period::Week.first_day(tried.on) == first;
-        let mut paid = seen.tried.iter().filter(is_in).filter_map(|tried| tried.paid);
+        let is_in = |attempt: &&PurchaseAttempt| Period::Week.first_day(attempt.on) == first;
+        let mut paid = input.attempts.iter().filter(is_in).filter_map(|attempt| attempt.paid);
         let one = paid.next()?;
         paid.try_fold(one, |sum, more| sum.checked_add(more).ok())
     };
     let before: Vec<_> = (1..=WEEKS_BEFORE).filter_map(week).collect();
     let most_before = before.iter().copied().max_by_key(|sum| sum.minor())?;
     let this_week = week(0)?;
-    let is_unlike = seen.is_all
+    let is_unlike = input.is_all
         && before.len() >= WEEKS_WITH_PURCHASES
         && this_week.minor() > most_before.minor().saturating_mul(2);
     is_unlike.then_some(Signal::UnlikeBefore { this_week, most_before })
 }
 
-fn not_used(seen: &Seen<'_>) -> Option<Signal> {
-    let from = unused_from(seen.today);
-    let is_used = seen.tried.iter().any(|tried| tried.on >= from);
-    let is_unused = !is_used && seen.was_there && seen.has_money;
+fn not_used(input: &SignalInput<'_>) -> Option<Signal> {
+    let from = unused_window_start(input.today);
+    let is_used = input.attempts.iter().any(|attempt| attempt.on >= from);
+    let is_unused = !is_used && input.was_there && input.has_money;
     is_unused.then_some(Signal::NotUsed { days: NOT_USED_DAYS })
 }
 
-fn card_elsewhere(seen: &Seen<'_>) -> Option<Signal> {
-    let custody = seen.custody.filter(|custody| custody.is_due(seen.today))?;
+fn card_elsewhere(input: &SignalInput<'_>) -> Option<Signal> {
+    let custody = input.custody.filter(|custody| custody.is_due(input.today))?;
     Some(Signal::CardElsewhere { since: custody.since })
 }
 
@@ -192,10 +192,10 @@ mod tests {
 
     use super::*;
 
-    const NOTHING: Seen<'static> = Seen {
+    const NOTHING: SignalInput<'static> = SignalInput {
         // A Wednesday.
         today: date(2026, 11, 25),
-        tried: &[],
+        attempts: &[],
         is_all: true,
         was_there: true,
         has_money: false,
@@ -206,24 +206,24 @@ mod tests {
         Money::from_minor(minor, "GBP".parse().unwrap())
     }
 
-    fn tried(on: Date, minute: i8, is_cash: bool, paid: Option<i64>) -> Tried {
+    fn attempt(on: Date, minute: i8, is_cash: bool, paid: Option<i64>) -> PurchaseAttempt {
         let at = on.at(12, 0, 0, 0).to_zoned(TimeZone::UTC).unwrap().timestamp();
         let at = at.checked_add(i64::from(minute).minutes()).unwrap();
-        Tried { at, on, is_cash, paid: paid.map(gbp), matter: None }
+        PurchaseAttempt { at, on, is_cash, paid: paid.map(gbp), matter: None }
     }
 
-    fn found(tried: &[Tried]) -> Vec<SignalKind> {
-        signals(&Seen { tried, ..NOTHING }).iter().map(Signal::kind).collect()
+    fn found(attempts: &[PurchaseAttempt]) -> Vec<SignalKind> {
+        signals(&SignalInput { attempts, ..NOTHING }).iter().map(Signal::kind).collect()
     }
 
     #[test]
     fn four_of_one_local_week_that_were_not_paid_are_many() {
-        let not_paid = |on| tried(on, 0, false, None);
+        let not_paid = |on| attempt(on, 0, false, None);
         let monday = date(2026, 11, 23);
         let mut week = vec![not_paid(monday); 3];
         week.push(not_paid(date(2026, 11, 22)));
         assert_eq!(found(&week), [], "the fourth was last week");
-        week.push(tried(monday, 0, false, Some(1)));
+        week.push(attempt(monday, 0, false, Some(1)));
         assert_eq!(found(&week), [], "the fifth was paid");
         week.push(not_paid(date(2026, 11, 25)));
         assert_eq!(found(&week), [SignalKind::NotPaid]);
@@ -233,9 +233,9 @@ mod tests {
     fn a_shop_that_tries_again_within_a_day_is_one_matter() {
         let day = SignedDuration::from_hours(24);
         let on = date(2026, 11, 24);
-        let again = |minute, shop: &str| Tried {
+        let again = |minute, shop: &str| PurchaseAttempt {
             matter: Some((shop.to_owned(), day)),
-            ..tried(on, minute, false, None)
+            ..attempt(on, minute, false, None)
         };
         let night: Vec<_> = (0..8).map(|n| again(n, "a")).collect();
         assert_eq!(found(&night), [], "eight tries of one shop");
@@ -245,7 +245,7 @@ mod tests {
         let days: Vec<_> = (0..4)
             .map(|n| {
                 let at = night[0].at.checked_add(day * n).unwrap();
-                Tried { at, ..night[0].clone() }
+                PurchaseAttempt { at, ..night[0].clone() }
             })
             .collect();
         assert_eq!(found(&days), [SignalKind::NotPaid]);
@@ -254,19 +254,19 @@ mod tests {
     #[test]
     fn cash_three_times_in_a_short_while_is_pressed() {
         let on = date(2026, 11, 24);
-        let cash = |minute| tried(on, minute, true, Some(10_00));
+        let cash = |minute| attempt(on, minute, true, Some(10_00));
         assert_eq!(found(&[cash(0), cash(10)]), []);
         assert_eq!(found(&[cash(0), cash(60), cash(121)]), [], "three, but not in a short while");
         assert_eq!(
-            found(&[cash(0), tried(on, 60, true, None), cash(120)]),
+            found(&[cash(0), attempt(on, 60, true, None), cash(120)]),
             [SignalKind::CashPressed]
         );
-        assert_eq!(found(&[cash(0), cash(1), tried(on, 2, false, Some(5_00))]), []);
+        assert_eq!(found(&[cash(0), cash(1), attempt(on, 2, false, Some(5_00))]), []);
     }
 
     #[test]
     fn a_week_is_unlike_those_before_when_it_is_more_than_twice_as_dear() {
-        let paid = |on, sum| tried(on, 0, false, Some(sum));
+        let paid = |on, sum| attempt(on, 0, false, Some(sum));
         let before = [
             paid(date(2026, 10, 28), 20_00),
             paid(date(2026, 11, 4), 15_00),
@@ -277,25 +277,25 @@ mod tests {
         assert_eq!(found(&with(60_00)), []);
         let dear = with(60_01);
         assert_eq!(
-            signals(&Seen { tried: &dear, ..NOTHING }),
+            signals(&SignalInput { attempts: &dear, ..NOTHING }),
             [Signal::UnlikeBefore { this_week: gbp(60_01), most_before: gbp(30_00) }]
         );
-        assert_eq!(signals(&Seen { tried: &dear, is_all: false, ..NOTHING }), []);
+        assert_eq!(signals(&SignalInput { attempts: &dear, is_all: false, ..NOTHING }), []);
         assert_eq!(found(&dear[1..3]), [], "there is no pattern yet");
     }
 
     #[test]
     fn a_card_that_nobody_uses_though_there_is_money_is_our_failing() {
-        let seen = Seen { has_money: true, ..NOTHING };
-        assert_eq!(signals(&seen), [Signal::NotUsed { days: 30 }]);
+        let input = SignalInput { has_money: true, ..NOTHING };
+        assert_eq!(signals(&input), [Signal::NotUsed { days: 30 }]);
         for used in [
-            Seen { has_money: false, ..seen },
-            Seen { was_there: false, ..seen },
-            Seen { tried: &[tried(date(2026, 10, 26), 0, false, None)], ..seen },
+            SignalInput { has_money: false, ..input },
+            SignalInput { was_there: false, ..input },
+            SignalInput { attempts: &[attempt(date(2026, 10, 26), 0, false, None)], ..input },
         ] {
             assert_eq!(signals(&used), []);
         }
-        let long_ago = [tried(date(2026, 10, 25), 0, false, Some(1))];
-        assert_eq!(signals(&Seen { tried: &long_ago, ..seen }).len(), 1);
+        let long_ago = [attempt(date(2026, 10, 25), 0, false, Some(1))];
+        assert_eq!(signals(&SignalInput { attempts: &long_ago, ..input }).len(), 1);
     }
 }

@@ -1,5 +1,5 @@
 //! Pots: one person's money from one stream, and how one purchase is split over several.
-pub mod own;
+pub mod personal;
 pub mod release;
 
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use jiff::civil::Date;
 
 use crate::domain::id::{PotId, StreamId};
 use crate::domain::money::{Money, MoneyError};
-use crate::domain::pot::release::{Coming, Release};
+use crate::domain::pot::release::{NextRelease, ReleaseSchedule};
 use crate::domain::shop::merchant::Category;
 
 /// What was agreed about a pot: part of the agreement, in the order in which pots are used.
@@ -23,12 +23,12 @@ pub struct PotPlan {
     /// Whether the pot pays only when the others cannot.
     pub emergency: bool,
     /// How its money comes; none when all of it is there as soon as it was put in.
-    pub release: Option<Release>,
+    pub release: Option<ReleaseSchedule>,
 }
 
 /// What is in a pot, as far as it says what can be spent of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InPot {
+pub struct PotFunds {
     pub left: Money,
     /// All that was ever put in; none where nothing depends on it.
     pub loaded: Option<Money>,
@@ -38,14 +38,14 @@ pub struct InPot {
     pub part_of: Option<PotId>,
 }
 
-impl InPot {
+impl PotFunds {
     /// What is left without what the person holds back.
     fn wanted(&self) -> Result<Money, MoneyError> {
         self.held_back.map_or(Ok(self.left), |held| self.left.saturating_sub(held))
     }
 }
 
-impl From<Money> for InPot {
+impl From<Money> for PotFunds {
     /// A pot with this much left, all of which is there to be spent.
     fn from(left: Money) -> Self {
         Self { left, loaded: None, held_back: None, part_of: None }
@@ -59,7 +59,7 @@ impl PotPlan {
     }
 
     /// What can be spent on `date` of `pot`, which is this pot or part of it.
-    pub fn spendable(&self, pot: &InPot, date: Date) -> Result<Money, MoneyError> {
+    pub fn spendable(&self, pot: &PotFunds, date: Date) -> Result<Money, MoneyError> {
         let wanted = pot.wanted()?;
         match &self.release {
             // Only what was let out is ever moved into a pot of the person's own.
@@ -72,7 +72,7 @@ impl PotPlan {
     }
 
     /// What comes next into `pot` by itself after `date`.
-    pub fn next(&self, pot: &InPot, date: Date) -> Result<Option<Coming>, MoneyError> {
+    pub fn next(&self, pot: &PotFunds, date: Date) -> Result<Option<NextRelease>, MoneyError> {
         let Some(release) = &self.release else { return Ok(None) };
         let loaded = pot.loaded.unwrap_or(pot.left);
         release.next(loaded, loaded.checked_sub(pot.wanted()?)?, date)
@@ -88,13 +88,13 @@ pub struct PotPart {
 
 /// Money that a purchase could use, in the order in which it is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
+pub struct FundingSource {
     pub pot: PotId,
     pub available: Money,
 }
 
 /// Takes up to `amount` from `sources`, draining them in order. The parts sum to what was taken.
-pub fn drain(amount: Money, sources: &[Source]) -> Result<Vec<PotPart>, MoneyError> {
+pub fn drain(amount: Money, sources: &[FundingSource]) -> Result<Vec<PotPart>, MoneyError> {
     let mut wanted = amount;
     let mut parts = Vec::new();
     for source in sources {
@@ -117,8 +117,8 @@ mod tests {
         Money::from_minor(minor, "GBP".parse().unwrap())
     }
 
-    fn sources(amounts: &[i64]) -> Vec<Source> {
-        let source = |(n, &minor): (usize, &i64)| Source {
+    fn sources(amounts: &[i64]) -> Vec<FundingSource> {
+        let source = |(n, &minor): (usize, &i64)| FundingSource {
             pot: format!("pot-{n}").parse().unwrap(),
             available: pounds(minor),
         };

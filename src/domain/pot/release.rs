@@ -10,7 +10,7 @@ use crate::domain::money::{Money, MoneyError};
 
 /// How often a stage begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Every {
+pub enum ReleaseInterval {
     Day,
     /// On the weekday of the first stage.
     Week,
@@ -18,7 +18,7 @@ pub enum Every {
     Month,
 }
 
-impl Every {
+impl ReleaseInterval {
     /// Every one, for reading stored words.
     pub const ALL: [Self; 3] = [Self::Day, Self::Week, Self::Month];
 
@@ -39,24 +39,24 @@ impl Every {
 
 /// How a pot lets its money out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Release {
+pub struct ReleaseSchedule {
     at_once: Money,
     amount: Money,
-    every: Every,
+    every: ReleaseInterval,
     from: Date,
 }
 
 /// What comes next, and on which local date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Coming {
+pub struct NextRelease {
     pub amount: Money,
     pub on: Date,
 }
 
-impl Release {
+impl ReleaseSchedule {
     /// Lets `at_once` out whatever the date, and `amount` in each stage from the day `from` on.
     /// None when a stage would bring nothing, or the amounts do not go together.
-    pub fn new(at_once: Money, amount: Money, every: Every, from: Date) -> Option<Self> {
+    pub fn new(at_once: Money, amount: Money, every: ReleaseInterval, from: Date) -> Option<Self> {
         let is_fair =
             amount.is_positive() && at_once.minor() >= 0 && at_once.currency() == amount.currency();
         is_fair.then_some(Self { at_once, amount, every, from })
@@ -73,7 +73,7 @@ impl Release {
     }
 
     /// How often a stage begins.
-    pub const fn every(&self) -> Every {
+    pub const fn every(&self) -> ReleaseInterval {
         self.every
     }
 
@@ -84,7 +84,7 @@ impl Release {
 
     /// What of `loaded`, all that was ever put in, is not let out yet on `date`.
     pub fn unreleased(&self, loaded: Money, date: Date) -> Result<Money, MoneyError> {
-        loaded.saturating_sub(self.released(self.begun(date)))
+        loaded.saturating_sub(self.released(self.stages_started(date)))
     }
 
     /// What comes next into a pot into which `loaded` was put, and of which `used` has gone: held,
@@ -96,8 +96,8 @@ impl Release {
         loaded: Money,
         used: Money,
         date: Date,
-    ) -> Result<Option<Coming>, MoneyError> {
-        let released = self.released(self.begun(date)).minor();
+    ) -> Result<Option<NextRelease>, MoneyError> {
+        let released = self.released(self.stages_started(date)).minor();
         let floor = released.max(used.minor());
         if floor >= loaded.minor() {
             return Ok(None);
@@ -108,7 +108,7 @@ impl Release {
         let reached = self.released(stages).least(loaded)?;
         let amount = reached.checked_sub(Money::from_minor(floor, loaded.currency()))?;
         // A day that no calendar has never comes.
-        Ok(self.first_day(stages.saturating_sub(1)).map(|on| Coming { amount, on }))
+        Ok(self.first_day(stages.saturating_sub(1)).map(|on| NextRelease { amount, on }))
     }
 
     /// All that has been let out when this many stages have begun.
@@ -118,15 +118,15 @@ impl Release {
     }
 
     /// How many stages have begun on `date`.
-    fn begun(&self, date: Date) -> i64 {
+    fn stages_started(&self, date: Date) -> i64 {
         if date < self.from {
             return 0;
         }
         let days = date.duration_since(self.from).as_hours().checked_div(24).unwrap_or(0);
         let whole = match self.every {
-            Every::Day => days,
-            Every::Week => days.checked_div(7).unwrap_or(0),
-            Every::Month => {
+            ReleaseInterval::Day => days,
+            ReleaseInterval::Week => days.checked_div(7).unwrap_or(0),
+            ReleaseInterval::Month => {
                 let years = i64::from(date.year()).saturating_sub(i64::from(self.from.year()));
                 let months = i64::from(date.month()).saturating_sub(i64::from(self.from.month()));
                 let months = years.saturating_mul(12).saturating_add(months);
@@ -140,9 +140,9 @@ impl Release {
     /// The day on which the stage begins that comes after this many others.
     fn first_day(&self, stages: i64) -> Option<Date> {
         let span = match self.every {
-            Every::Day => Span::new().try_days(stages),
-            Every::Week => Span::new().try_weeks(stages),
-            Every::Month => Span::new().try_months(stages),
+            ReleaseInterval::Day => Span::new().try_days(stages),
+            ReleaseInterval::Week => Span::new().try_weeks(stages),
+            ReleaseInterval::Month => Span::new().try_months(stages),
         };
         self.from.checked_add(span.ok()?).ok()
     }
@@ -160,11 +160,11 @@ mod tests {
         Money::from_minor(minor, "GBP".parse().unwrap())
     }
 
-    fn release(every: Every, from: Date) -> Release {
-        Release::new(gbp(0), gbp(60_00), every, from).unwrap()
+    fn release(every: ReleaseInterval, from: Date) -> ReleaseSchedule {
+        ReleaseSchedule::new(gbp(0), gbp(60_00), every, from).unwrap()
     }
 
-    fn out(release: &Release, on: Date) -> i64 {
+    fn out(release: &ReleaseSchedule, on: Date) -> i64 {
         let unreleased = release.unreleased(gbp(1_000_00), on).unwrap();
         gbp(1_000_00).checked_sub(unreleased).unwrap().minor()
     }
@@ -173,9 +173,9 @@ mod tests {
     fn a_stage_begins_on_its_day_and_not_the_day_before() {
         let monday = date(2026, 11, 23);
         for (every, second) in [
-            (Every::Day, date(2026, 11, 24)),
-            (Every::Week, date(2026, 11, 30)),
-            (Every::Month, date(2026, 12, 23)),
+            (ReleaseInterval::Day, date(2026, 11, 24)),
+            (ReleaseInterval::Week, date(2026, 11, 30)),
+            (ReleaseInterval::Month, date(2026, 12, 23)),
         ] {
             let release = release(every, monday);
             assert_eq!(out(&release, monday.yesterday().unwrap()), 0, "{every:?}");
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_month_that_is_shorter_begins_its_stage_on_its_last_day() {
-        let release = release(Every::Month, date(2026, 1, 31));
+        let release = release(ReleaseInterval::Month, date(2026, 1, 31));
         for (on, stages) in [
             (date(2026, 2, 27), 1),
             (date(2026, 2, 28), 2),
@@ -202,19 +202,20 @@ mod tests {
     #[test]
     fn what_is_let_out_at_once_waits_for_no_day() {
         let monday = date(2026, 11, 23);
-        let release = Release::new(gbp(40_00), gbp(60_00), Every::Week, monday).unwrap();
+        let release =
+            ReleaseSchedule::new(gbp(40_00), gbp(60_00), ReleaseInterval::Week, monday).unwrap();
         assert_eq!(out(&release, date(2026, 1, 1)), 40_00);
         assert_eq!(out(&release, monday), 100_00);
         let next = release.next(gbp(1_000_00), gbp(0), date(2026, 1, 1)).unwrap();
-        assert_eq!(next, Some(Coming { amount: gbp(60_00), on: monday }));
+        assert_eq!(next, Some(NextRelease { amount: gbp(60_00), on: monday }));
     }
 
     #[test]
     fn the_last_stage_brings_what_is_left_and_then_nothing_comes() {
-        let release = release(Every::Week, date(2026, 11, 23));
+        let release = release(ReleaseInterval::Week, date(2026, 11, 23));
         let next = |loaded, used, on| release.next(gbp(loaded), gbp(used), on).unwrap();
         let second = date(2026, 11, 30);
-        let coming = |minor, on| Some(Coming { amount: gbp(minor), on });
+        let coming = |minor, on| Some(NextRelease { amount: gbp(minor), on });
         assert_eq!(next(100_00, 60_00, date(2026, 11, 29)), coming(40_00, second));
         assert_eq!(next(100_00, 60_00, second), None);
         // An issuer's claim took 70.00 of the 60.00 that were let out, or all of two stages.
@@ -227,11 +228,11 @@ mod tests {
         fn a_release()(
             at_once in 0..=100_00_i64,
             amount in 1..=90_00_i64,
-            every in proptest::sample::select(Every::ALL.to_vec()),
+            every in proptest::sample::select(ReleaseInterval::ALL.to_vec()),
             from in 0..400_i32,
-        ) -> Release {
+        ) -> ReleaseSchedule {
             let from = date(2026, 1, 1).checked_add(from.days()).unwrap();
-            Release::new(gbp(at_once), gbp(amount), every, from).unwrap()
+            ReleaseSchedule::new(gbp(at_once), gbp(amount), every, from).unwrap()
         }
     }
 

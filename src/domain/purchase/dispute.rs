@@ -2,7 +2,7 @@
 
 use crate::domain::id::IssuerReference;
 use crate::domain::money::{Currency, Money, MoneyError};
-use crate::domain::purchase::position::{Position, Rank};
+use crate::domain::purchase::position::{MessagePosition, MessageRank};
 
 /// What one message says about a dispute.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,15 +13,15 @@ pub struct DisputeReport {
     pub presentment: IssuerReference,
     /// Above zero, in the card's currency.
     pub amount: Money,
-    pub outcome: Outcome,
+    pub outcome: DisputeOutcome,
     /// Which way money moved, if the message is about money.
-    pub funds: Option<Funds>,
-    pub position: Position,
+    pub funds: Option<DisputeFunds>,
+    pub position: MessagePosition,
 }
 
 /// What has been found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum DisputeOutcome {
     /// Nothing yet.
     Open,
     /// The person was right: what was given back stays.
@@ -30,7 +30,7 @@ pub enum Outcome {
     Lost,
 }
 
-impl Outcome {
+impl DisputeOutcome {
     /// The word that is stored.
     pub const fn word(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ impl Outcome {
     }
 
     /// Where a message that says this, about `amount`, stands among others at `position`.
-    fn rank(self, position: &Position, amount: Money) -> Rank {
+    fn rank(self, position: &MessagePosition, amount: Money) -> MessageRank {
         let outcome = match self {
             Self::Open => 0,
             Self::Won => 1,
@@ -58,14 +58,14 @@ impl Outcome {
 
 /// Where the disputed money is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Funds {
+pub enum DisputeFunds {
     /// The issuer gave it back, for the time being or for good.
     Credited,
     /// The issuer took it again.
     TakenAgain,
 }
 
-impl Funds {
+impl DisputeFunds {
     /// The word that is stored.
     pub const fn word(self) -> &'static str {
         match self {
@@ -75,7 +75,7 @@ impl Funds {
     }
 
     /// Where a message that says this stands among others at `position`.
-    fn rank(self, position: &Position) -> Rank {
+    fn rank(self, position: &MessagePosition) -> MessageRank {
         let outcome = match self {
             Self::Credited => 0,
             Self::TakenAgain => 1,
@@ -97,8 +97,8 @@ impl Funds {
 pub struct Dispute {
     pub reference: IssuerReference,
     pub amount: Money,
-    pub outcome: (Outcome, Position),
-    pub funds: Option<(Funds, Position)>,
+    pub outcome: (DisputeOutcome, MessagePosition),
+    pub funds: Option<(DisputeFunds, MessagePosition)>,
 }
 
 impl Dispute {
@@ -113,7 +113,7 @@ impl Dispute {
     }
 
     /// Takes over what is newer than what is known.
-    pub fn hear(&mut self, report: &DisputeReport) {
+    pub fn apply_report(&mut self, report: &DisputeReport) {
         let told = report.outcome.rank(&report.position, report.amount);
         if self.outcome.0.rank(&self.outcome.1, self.amount) < told {
             self.outcome = (report.outcome, report.position.clone());
@@ -127,19 +127,19 @@ impl Dispute {
     }
 
     fn is_credited(&self) -> bool {
-        matches!(self.funds, Some((Funds::Credited, _)))
+        matches!(self.funds, Some((DisputeFunds::Credited, _)))
     }
 }
 
 /// What must be kept aside of `disputes`, because it is not known yet whose it is: credited, and
 /// not won.
 pub fn provisional(disputes: &[Dispute], currency: Currency) -> Result<Money, MoneyError> {
-    let open = disputes.iter().filter(|d| d.is_credited() && d.outcome.0 != Outcome::Won);
+    let open = disputes.iter().filter(|d| d.is_credited() && d.outcome.0 != DisputeOutcome::Won);
     Money::sum(currency, open.map(|dispute| dispute.amount))
 }
 
 /// What the person has back for good of `disputes`: credited, and won.
 pub fn recovered(disputes: &[Dispute], currency: Currency) -> Result<Money, MoneyError> {
-    let won = disputes.iter().filter(|d| d.is_credited() && d.outcome.0 == Outcome::Won);
+    let won = disputes.iter().filter(|d| d.is_credited() && d.outcome.0 == DisputeOutcome::Won);
     Money::sum(currency, won.map(|dispute| dispute.amount))
 }

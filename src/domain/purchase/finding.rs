@@ -5,8 +5,8 @@ use crate::domain::ask::permission::Permission;
 use crate::domain::card::CardState;
 use crate::domain::money::{Money, MoneyError};
 use crate::domain::purchase::excess::usual_excess;
-use crate::domain::purchase::presentment::Standing;
-use crate::domain::purchase::{Promise, PromiseState, Purchase};
+use crate::domain::purchase::presentment::AuthorisationStatus;
+use crate::domain::purchase::{ApprovedIncrement, IncrementState, Purchase};
 use crate::domain::shop::merchant::Mcc;
 
 /// One thing that somebody should look at. A purchase has at most one about its captures: the most
@@ -49,7 +49,7 @@ pub enum Finding {
     /// The issuer approved more than we did, as far as it tells changes and not snapshots.
     RaisedWithoutUs {
         raised: Money,
-        promised: Money,
+        approved_total: Money,
     },
 }
 
@@ -106,8 +106,8 @@ impl Finding {
             Self::RefundWithoutPurchase => {
                 format!("{} came back beyond what was captured", purchase.suspense)
             }
-            Self::RaisedWithoutUs { raised, promised } => {
-                format!("{raised} raised by the issuer, {promised} approved by us")
+            Self::RaisedWithoutUs { raised, approved_total } => {
+                format!("{raised} raised by the issuer, {approved_total} approved by us")
             }
         }
     }
@@ -130,13 +130,13 @@ pub fn findings(
 ) -> Result<Vec<Finding>, MoneyError> {
     let capture =
         if purchase.captured.is_positive() { of_captures(purchase, permissions)? } else { None };
-    let missing = purchase.asked_hold()?.saturating_sub(purchase.held()?)?;
+    let missing = purchase.requested_hold()?.saturating_sub(purchase.held()?)?;
     let uncovered = missing.is_positive().then_some(Finding::HoldAboveMoney { missing });
-    let standing = purchase.word.as_ref().map(|word| word.standing);
+    let standing = purchase.snapshot.as_ref().map(|word| word.standing);
     // To capture a part and to give the rest up is usual.
     let is_all_captured = purchase.captured.is_positive()
-        && purchase.captured.minor() >= purchase.promised()?.minor();
-    let is_strange = standing == Some(Standing::Reversed) && is_all_captured;
+        && purchase.captured.minor() >= purchase.approved_total()?.minor();
+    let is_strange = standing == Some(AuthorisationStatus::Reversed) && is_all_captured;
     let strange = is_strange.then_some(Finding::ReversedAndClaimed);
     let is_unexplained = purchase.suspense.is_positive() && !purchase.anomalies.is_moved;
     let unexplained = is_unexplained.then_some(Finding::RefundWithoutPurchase);
@@ -156,7 +156,7 @@ fn of_captures(
     if anomalies.is_moved {
         return Ok(None);
     }
-    let is_promised = purchase.promises.iter().any(|p| p.state == PromiseState::Kept);
+    let is_promised = purchase.increments.iter().any(|p| p.state == IncrementState::Kept);
     if !is_promised {
         if let Some(state) = anomalies.stopped_card {
             return Ok(Some(Finding::CapturedOnStoppedCard(state)));
@@ -165,7 +165,7 @@ fn of_captures(
         if anomalies.is_declined && !is_approved {
             return Ok(Some(Finding::CapturedThoughDeclined));
         }
-        let is_heard_of = purchase.word.is_some() || purchase.raised.is_positive();
+        let is_heard_of = purchase.snapshot.is_some() || purchase.raised.is_positive();
         if !is_heard_of {
             return Ok(Some(Finding::CaptureBeforeAuthorisation));
         }
@@ -180,8 +180,8 @@ fn too_much(
     permissions: &[Permission],
 ) -> Result<Option<Finding>, MoneyError> {
     let captured = purchase.captured.minor();
-    let promised = purchase.promised()?;
-    let authorised = larger(larger(promised, purchase.most_held), purchase.raised);
+    let approved_total = purchase.approved_total()?;
+    let authorised = larger(larger(approved_total, purchase.most_held), purchase.raised);
     if !authorised.is_positive() {
         return Ok(None);
     }
@@ -190,12 +190,12 @@ fn too_much(
     }
     let with_margin = |sum: Money| sum.checked_add(purchase.margin.on(sum)?);
     if let Some(ok) = ok_of(purchase, permissions)?
-        && captured > with_margin(larger(ok, promised))?.minor()
+        && captured > with_margin(larger(ok, approved_total))?.minor()
     {
         return Ok(Some(Finding::CapturedBeyondOk { ok }));
     }
     let usual = |sum: Money| usual_excess(purchase.counted.mcc, purchase.counted.presence, sum);
-    let asked = if promised.is_positive() { promised } else { authorised };
+    let asked = if approved_total.is_positive() { approved_total } else { authorised };
     let twice = asked.checked_add(asked)?;
     let most = larger(twice, asked.checked_add(usual(asked)?)?);
     if captured > with_margin(most)?.minor() {
@@ -219,26 +219,31 @@ fn is_captured_twice(purchase: &Purchase, authorised: Money) -> Result<bool, Mon
 
 /// What the one-time OKs allow together that the purchase was approved by; none if it needed none.
 fn ok_of(purchase: &Purchase, permissions: &[Permission]) -> Result<Option<Money>, MoneyError> {
-    let kept = purchase.promises.iter().filter(|promise| promise.state == PromiseState::Kept);
-    if !kept.clone().any(|promise| promise.permission.is_some()) {
+    let kept =
+        purchase.increments.iter().filter(|increment| increment.state == IncrementState::Kept);
+    if !kept.clone().any(|increment| increment.permission.is_some()) {
         return Ok(None);
     }
-    let cap = |promise: &Promise| {
-        let id = promise.permission?;
+    let cap = |increment: &ApprovedIncrement| {
+        let id = increment.permission?;
         permissions.iter().find(|permission| permission.id == id).map(|known| known.cap)
     };
     // One OK serves all questions of its purchase; what needed none was approved beside it.
     let caps = kept.filter_map(cap).fold(Money::zero(purchase.currency), larger);
-    Ok(Some(larger(caps, purchase.promised()?)))
+    Ok(Some(larger(caps, purchase.approved_total()?)))
 }
 
 fn raised_without_us(purchase: &Purchase) -> Result<Option<Finding>, MoneyError> {
-    let (raised, promised) = (purchase.raised, purchase.promised()?);
-    let usual = usual_excess(purchase.counted.mcc, purchase.counted.presence, promised)?;
+    let (raised, approved_total) = (purchase.raised, purchase.approved_total()?);
+    let usual = usual_excess(purchase.counted.mcc, purchase.counted.presence, approved_total)?;
     // A pump raises what a first unit stood for.
-    let most = if promised.is_positive() { promised.checked_add(usual)? } else { promised };
+    let most = if approved_total.is_positive() {
+        approved_total.checked_add(usual)?
+    } else {
+        approved_total
+    };
     let is_above = raised.minor() > most.minor();
-    Ok(is_above.then_some(Finding::RaisedWithoutUs { raised, promised }))
+    Ok(is_above.then_some(Finding::RaisedWithoutUs { raised, approved_total }))
 }
 
 fn larger(one: Money, other: Money) -> Money {

@@ -7,15 +7,15 @@ use crate::domain::money::{Money, MoneyError};
 use crate::domain::shop::merchant::Mcc;
 
 /// How long most merchants take to claim what they were promised.
-const USUAL: SignedDuration = SignedDuration::from_hours(7 * 24);
+const DEFAULT_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How long those may take that charge when a stay, a trip or a hire is over.
-const LONG: SignedDuration = SignedDuration::from_hours(31 * 24);
+const EXTENDED_LIFETIME: SignedDuration = SignedDuration::from_hours(31 * 24);
 
 /// How long an issuer may take to confirm what we approved before somebody should look.
-pub const CONFIRMED_WITHIN: SignedDuration = SignedDuration::from_mins(10);
+pub const CONFIRMATION_TIMEOUT: SignedDuration = SignedDuration::from_mins(10);
 
 /// Every lifetime that a hold can have.
-pub const LIFETIMES: [SignedDuration; 2] = [USUAL, LONG];
+pub const HOLD_LIFETIMES: [SignedDuration; 2] = [DEFAULT_LIFETIME, EXTENDED_LIFETIME];
 
 /// How long a hold at a merchant of `mcc` lives when nobody speaks of it any more. The issuer's own
 /// expiry wins; a claim that comes after it is paid all the same.
@@ -24,8 +24,10 @@ pub const LIFETIMES: [SignedDuration; 2] = [USUAL, LONG];
 pub fn lifetime(mcc: Option<Mcc>) -> SignedDuration {
     match mcc.map(Mcc::number) {
         // Airlines, vehicle hire and lodging by brand; then by kind.
-        Some(3000..=3999 | 4411 | 4511 | 7011 | 7012 | 7033 | 7512 | 7513 | 7519) => LONG,
-        Some(_) | None => USUAL,
+        Some(3000..=3999 | 4411 | 4511 | 7011 | 7012 | 7033 | 7512 | 7513 | 7519) => {
+            EXTENDED_LIFETIME
+        }
+        Some(_) | None => DEFAULT_LIFETIME,
     }
 }
 

@@ -1,10 +1,10 @@
 //! One purchase: what we promised, what the issuer says, and what it holds and has cost.
+pub mod decline_thread;
 pub mod dispute;
 pub mod excess;
 pub mod finding;
 pub mod hold;
-pub mod issuer_refusal;
-pub mod matter;
+pub mod issuer_decline;
 pub mod notice;
 pub mod position;
 pub mod presentment;
@@ -19,20 +19,20 @@ use crate::domain::card::CardState;
 use crate::domain::id::{
     BudgetId, CardToken, ConnectionId, IssuerReference, PermissionId, PurchaseId, PurchaseReference,
 };
-use crate::domain::money::limit::Counted;
+use crate::domain::money::limit::CountingAttributes;
 use crate::domain::money::margin::{Margin, MarginPercent};
 use crate::domain::money::{Currency, Money, MoneyError};
 use crate::domain::pot::PotPart;
 use crate::domain::purchase::dispute::{Dispute, DisputeReport};
 use crate::domain::purchase::hold::Hold;
-use crate::domain::purchase::position::{MessageKind, Position, Rank};
-use crate::domain::purchase::presentment::{Direction, Standing};
+use crate::domain::purchase::position::{MessageKind, MessagePosition, MessageRank};
+use crate::domain::purchase::presentment::{AuthorisationStatus, PresentmentDirection};
 use crate::domain::shop::merchant::Mcc;
 
 /// A purchase, from its first question or message to its last.
 ///
 /// What it should hold is a function of the *set* of what was said about it, never of the order
-/// in which that was heard: see [`Purchase::wanted_hold`].
+/// in which that was heard: see [`Purchase::target_hold`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Purchase {
     pub id: PurchaseId,
@@ -41,14 +41,14 @@ pub struct Purchase {
     pub reference: PurchaseReference,
     pub card: CardToken,
     pub currency: Currency,
-    pub counted: Counted,
-    pub place: Place,
+    pub counted: CountingAttributes,
+    pub place: MerchantDescriptor,
     /// What is held beyond what is asked.
     pub margin: Margin,
     /// What we approved, by the number of the question.
-    pub promises: Vec<Promise>,
+    pub increments: Vec<ApprovedIncrement>,
     /// The issuer's latest snapshot, if it sends snapshots.
-    pub word: Option<IssuerWord>,
+    pub snapshot: Option<IssuerSnapshot>,
     /// What the issuer says it approved, if it sends changes and not snapshots.
     pub raised: Money,
     /// What the issuer says it gave back, if it sends changes and not snapshots.
@@ -83,7 +83,7 @@ pub struct Purchase {
     pub merchant_sums: Option<MerchantSums>,
     /// The largest total that a snapshot of an open authorisation showed.
     pub most_held: Money,
-    pub anomalies: Anomalies,
+    pub anomalies: CaptureAnomalies,
 }
 
 /// What was captured and refunded in the merchant's own currency.
@@ -95,7 +95,7 @@ pub struct MerchantSums {
 
 /// What was unusual about captures. Facts only accumulate, and in any order to the same value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Anomalies {
+pub struct CaptureAnomalies {
     /// Its capture names no authorisation.
     pub is_unlinked: bool,
     /// Its capture or refund names another purchase, which it does not fit.
@@ -112,13 +112,13 @@ pub struct Anomalies {
 
 /// The shop's name as the issuer sent it. The name may be erased later; its digest stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct MerchantDescriptor {
     pub name: Option<String>,
     /// SHA-256 of the name, in hex.
     pub digest: String,
 }
 
-impl Place {
+impl MerchantDescriptor {
     /// The place called `name`.
     pub fn new(name: &str) -> Self {
         let digest = hex::encode(Sha256::digest(name.as_bytes()));
@@ -128,18 +128,18 @@ impl Place {
 
 /// One approval of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Promise {
+pub struct ApprovedIncrement {
     /// The number of the question: 0 for the first.
     pub sequence: u32,
     pub amount: Money,
     /// The permission that it used up.
     pub permission: Option<PermissionId>,
-    pub state: PromiseState,
+    pub state: IncrementState,
 }
 
 /// Whether a promise still stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PromiseState {
+pub enum IncrementState {
     Kept,
     /// Our answer came too late and the issuer was told no: the hold was given back.
     Withdrawn,
@@ -147,36 +147,45 @@ pub enum PromiseState {
 
 /// The issuer's latest snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IssuerWord {
-    pub standing: Standing,
-    pub position: Position,
+pub struct IssuerSnapshot {
+    pub standing: AuthorisationStatus,
+    pub position: MessagePosition,
 }
 
-impl IssuerWord {
-    fn rank(&self) -> Rank {
+impl IssuerSnapshot {
+    fn rank(&self) -> MessageRank {
         self.standing.rank(&self.position)
     }
 }
 
 /// What a purchase begins with: everything that is fixed when it is first heard of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Beginning {
+pub struct NewPurchase {
     pub id: PurchaseId,
     pub budget: BudgetId,
     pub connection: ConnectionId,
     pub reference: PurchaseReference,
     pub card: CardToken,
     pub currency: Currency,
-    pub counted: Counted,
-    pub place: Place,
+    pub counted: CountingAttributes,
+    pub place: MerchantDescriptor,
     pub margin: MarginPercent,
 }
 
 impl Purchase {
     /// A purchase of which nothing has been said yet.
-    pub fn begin(beginning: Beginning) -> Self {
-        let Beginning { id, budget, connection, reference, card, currency, counted, place, margin } =
-            beginning;
+    pub fn begin(beginning: NewPurchase) -> Self {
+        let NewPurchase {
+            id,
+            budget,
+            connection,
+            reference,
+            card,
+            currency,
+            counted,
+            place,
+            margin,
+        } = beginning;
         let nothing = Money::zero(currency);
         Self {
             id,
@@ -188,8 +197,8 @@ impl Purchase {
             counted,
             place,
             margin: Margin::agreed(margin),
-            promises: Vec::new(),
-            word: None,
+            increments: Vec::new(),
+            snapshot: None,
             raised: nothing,
             lowered: nothing,
             captured: nothing,
@@ -206,7 +215,7 @@ impl Purchase {
             exchange: None,
             merchant_sums: None,
             most_held: nothing,
-            anomalies: Anomalies::default(),
+            anomalies: CaptureAnomalies::default(),
         }
     }
 
@@ -215,8 +224,8 @@ impl Purchase {
     ///
     /// The margin is one of all that is asked, and captures come out of both: a claim of a part
     /// leaves enough for the rest. What the merchant has finally claimed is exact, and has none.
-    pub fn wanted_hold(&self) -> Result<Money, MoneyError> {
-        let asked = self.asked_hold()?;
+    pub fn target_hold(&self) -> Result<Money, MoneyError> {
+        let asked = self.requested_hold()?;
         if asked.is_zero() {
             return Ok(asked);
         }
@@ -230,13 +239,17 @@ impl Purchase {
     /// * Captures come out of both, as long as the issuer says what it holds or was claimed.
     /// * Without a snapshot: what was approved, less what was given back. Both sides may tell of an
     ///   approval, our promise and the issuer's message, in either order: the larger sum counts.
-    pub fn asked_hold(&self) -> Result<Money, MoneyError> {
-        if let Some(word) = &self.word {
-            let unknown = self.promised_from(word.position.answers)?;
+    pub fn requested_hold(&self) -> Result<Money, MoneyError> {
+        if let Some(word) = &self.snapshot {
+            let unknown = self.approved_from(word.position.answers)?;
             let total = match word.standing {
-                Standing::Open { total } => total,
-                Standing::Closed { claimed } => claimed.saturating_sub(self.captured_elsewhere)?,
-                Standing::Reversed | Standing::Expired | Standing::Declined => return Ok(unknown),
+                AuthorisationStatus::Open { total } => total,
+                AuthorisationStatus::Closed { claimed } => {
+                    claimed.saturating_sub(self.captured_elsewhere)?
+                }
+                AuthorisationStatus::Reversed
+                | AuthorisationStatus::Expired
+                | AuthorisationStatus::Declined => return Ok(unknown),
             };
             return total.checked_add(unknown)?.saturating_sub(self.captured);
         }
@@ -245,34 +258,35 @@ impl Purchase {
 
     /// What was approved, less what was given back, as far as nobody sends snapshots.
     fn approved(&self) -> Result<Money, MoneyError> {
-        let promised = self.promised()?;
-        let approved = if promised.minor() > self.raised.minor() { promised } else { self.raised };
+        let approved_total = self.approved_total()?;
+        let approved =
+            if approved_total.minor() > self.raised.minor() { approved_total } else { self.raised };
         approved.saturating_sub(self.lowered)
     }
 
     /// All that is asked and not yet finally claimed, captures included: what may cost more or less
     /// at another exchange rate.
     fn estimate(&self) -> Result<Money, MoneyError> {
-        let Some(word) = &self.word else { return self.approved() };
-        let unknown = self.promised_from(word.position.answers)?;
+        let Some(word) = &self.snapshot else { return self.approved() };
+        let unknown = self.approved_from(word.position.answers)?;
         match word.standing {
-            Standing::Open { total } => total.checked_add(unknown),
-            Standing::Closed { .. }
-            | Standing::Reversed
-            | Standing::Expired
-            | Standing::Declined => Ok(unknown),
+            AuthorisationStatus::Open { total } => total.checked_add(unknown),
+            AuthorisationStatus::Closed { .. }
+            | AuthorisationStatus::Reversed
+            | AuthorisationStatus::Expired
+            | AuthorisationStatus::Declined => Ok(unknown),
         }
     }
 
-    /// What would be held beyond what is asked if `promise` were kept too.
-    pub fn margin_with(mut self, promise: Promise) -> Result<Money, MoneyError> {
-        self.promises.push(promise);
-        self.wanted_hold()?.checked_sub(self.asked_hold()?)
+    /// What would be held beyond what is asked if `increment` were kept too.
+    pub fn margin_including(mut self, increment: ApprovedIncrement) -> Result<Money, MoneyError> {
+        self.increments.push(increment);
+        self.target_hold()?.checked_sub(self.requested_hold()?)
     }
 
     /// What is held beyond what is asked, by pot: the pot that was drained last comes first.
     pub fn margin_parts(&self) -> Result<Vec<PotPart>, MoneyError> {
-        let mut margin = self.held()?.saturating_sub(self.asked_hold()?)?;
+        let mut margin = self.held()?.saturating_sub(self.requested_hold()?)?;
         let mut parts = Vec::new();
         for hold in self.holds.iter().rev() {
             let amount = margin.least(hold.held)?;
@@ -285,14 +299,15 @@ impl Purchase {
     }
 
     /// Everything that we approved and have not withdrawn.
-    pub fn promised(&self) -> Result<Money, MoneyError> {
-        self.promised_from(0)
+    pub fn approved_total(&self) -> Result<Money, MoneyError> {
+        self.approved_from(0)
     }
 
     /// The sum of kept promises from question number `sequence` on.
-    fn promised_from(&self, sequence: u32) -> Result<Money, MoneyError> {
-        let kept = |p: &&Promise| p.sequence >= sequence && p.state == PromiseState::Kept;
-        Money::sum(self.currency, self.promises.iter().filter(kept).map(|p| p.amount))
+    fn approved_from(&self, sequence: u32) -> Result<Money, MoneyError> {
+        let kept =
+            |p: &&ApprovedIncrement| p.sequence >= sequence && p.state == IncrementState::Kept;
+        Money::sum(self.currency, self.increments.iter().filter(kept).map(|p| p.amount))
     }
 
     /// What is held now, over all pots.
@@ -303,7 +318,7 @@ impl Purchase {
     /// What is held or captured, without the margin and whatever came back: a purchase of which
     /// something is committed counts as one.
     pub fn committed(&self) -> Result<Money, MoneyError> {
-        self.held()?.least(self.asked_hold()?)?.checked_add(self.captured)
+        self.held()?.least(self.requested_hold()?)?.checked_add(self.captured)
     }
 
     /// What counts towards limits: what is committed, without what came back.
@@ -317,7 +332,7 @@ impl Purchase {
     }
 
     /// Gives limits what came back since that was `before`.
-    pub fn give_limits_back(&mut self, before: Money) -> Result<(), MoneyError> {
+    pub fn credit_limits(&mut self, before: Money) -> Result<(), MoneyError> {
         let back = self.limit_back.checked_add(self.given_back()?)?;
         self.limit_back = back.saturating_sub(before)?;
         Ok(())
@@ -328,7 +343,7 @@ impl Purchase {
     ///
     /// Nothing if the merchant gave more back in its own currency than it had taken, or if a dispute
     /// gave some of it back: that is in the card's currency, and no rate makes it more.
-    pub fn wanted_exchange(&self) -> Result<Money, MoneyError> {
+    pub fn exchange_difference(&self) -> Result<Money, MoneyError> {
         let nothing = Money::zero(self.currency);
         let is_too_much = |sums: MerchantSums| sums.refunded.minor() > sums.captured.minor();
         let is_recovered = self.recovered.is_positive();
@@ -343,30 +358,31 @@ impl Purchase {
         if !self.committed()?.is_positive() {
             return Ok(BTreeSet::new());
         }
-        let kept = self.promises.iter().filter(|promise| promise.state == PromiseState::Kept);
-        Ok(kept.filter_map(|promise| promise.permission).collect())
+        let kept =
+            self.increments.iter().filter(|increment| increment.state == IncrementState::Kept);
+        Ok(kept.filter_map(|increment| increment.permission).collect())
     }
 
     /// A message tells the merchant's own currency.
-    pub fn hear_currency(&mut self, theirs: Currency) {
-        self.margin.hear(theirs, self.currency);
+    pub fn apply_merchant_currency(&mut self, theirs: Currency) {
+        self.margin.apply_currency(theirs, self.currency);
     }
 
     /// Takes over a snapshot unless a later one is known.
-    pub fn hear(&mut self, word: IssuerWord) {
-        if let Standing::Open { total } = word.standing
+    pub fn apply_snapshot(&mut self, word: IssuerSnapshot) {
+        if let AuthorisationStatus::Open { total } = word.standing
             && total.minor() > self.most_held.minor()
         {
             self.most_held = total;
         }
-        self.anomalies.is_declined |= word.standing == Standing::Declined;
-        if self.word.as_ref().is_none_or(|known| known.rank() < word.rank()) {
-            self.word = Some(word);
+        self.anomalies.is_declined |= word.standing == AuthorisationStatus::Declined;
+        if self.snapshot.as_ref().is_none_or(|known| known.rank() < word.rank()) {
+            self.snapshot = Some(word);
         }
     }
 
     /// Remembers a capture of `amount` among the largest.
-    pub fn remember_capture(&mut self, amount: Money) {
+    pub fn record_capture(&mut self, amount: Money) {
         let largest = &mut self.anomalies.largest_captures;
         largest.push(amount);
         largest.sort_by_key(|known| std::cmp::Reverse(known.minor()));
@@ -376,7 +392,7 @@ impl Purchase {
     /// Adds what a presentment is in the merchant's own currency.
     pub fn add_merchant_amount(
         &mut self,
-        direction: Direction,
+        direction: PresentmentDirection,
         amount: Money,
     ) -> Result<(), MoneyError> {
         let nothing = Money::zero(amount.currency());
@@ -388,23 +404,25 @@ impl Purchase {
         }
         let MerchantSums { captured, refunded } = known;
         self.merchant_sums = Some(match direction {
-            Direction::Capture => {
+            PresentmentDirection::Capture => {
                 MerchantSums { captured: captured.checked_add(amount)?, refunded }
             }
-            Direction::Refund => MerchantSums { captured, refunded: refunded.checked_add(amount)? },
+            PresentmentDirection::Refund => {
+                MerchantSums { captured, refunded: refunded.checked_add(amount)? }
+            }
         });
         Ok(())
     }
 
     /// Whether our own clock ended it, and no issuer has spoken since.
-    pub fn is_ended_by_us(&self) -> bool {
-        self.word.as_ref().is_some_and(|word| word.position.reference == IssuerReference::own())
+    pub fn is_expired_by_us(&self) -> bool {
+        self.snapshot.as_ref().is_some_and(|word| word.position.reference == IssuerReference::own())
     }
 
     /// Takes over what is new in a message about a dispute.
-    pub fn hear_dispute(&mut self, report: &DisputeReport) {
+    pub fn apply_dispute(&mut self, report: &DisputeReport) {
         match self.disputes.iter_mut().find(|known| known.reference == report.reference) {
-            Some(known) => known.hear(report),
+            Some(known) => known.apply_report(report),
             None => self.disputes.push(Dispute::begin(report)),
         }
         // Their order is their own, not that of the messages.
@@ -412,17 +430,17 @@ impl Purchase {
     }
 
     /// What must be kept aside of disputed money.
-    pub fn wanted_disputed(&self) -> Result<Money, MoneyError> {
+    pub fn provisional_credit(&self) -> Result<Money, MoneyError> {
         dispute::provisional(&self.disputes, self.currency)
     }
 
     /// What disputes have brought back for good.
-    pub fn wanted_recovered(&self) -> Result<Money, MoneyError> {
+    pub fn recovered_credit(&self) -> Result<Money, MoneyError> {
         dispute::recovered(&self.disputes, self.currency)
     }
 
     /// Somebody spoke of it at `at`: what it holds lives on from then.
-    pub fn live_on(&mut self, at: Timestamp) -> Result<(), MoneyError> {
+    pub fn extend_expiry(&mut self, at: Timestamp) -> Result<(), MoneyError> {
         let lives = hold::lifetime(self.counted.mcc);
         let ends = at.checked_add(lives).unwrap_or(Timestamp::MAX);
         self.expires_at = if self.held()?.is_positive() {
@@ -444,25 +462,26 @@ impl Purchase {
     /// Its place is right behind the last thing that we know the issuer to have said: whatever the
     /// issuer said after that wins, however late it reaches us.
     pub fn expire(&mut self) {
-        let known = self.word.as_ref().map(|word| &word.position);
-        let promised = self.promises.iter().map(|promise| promise.sequence.saturating_add(1));
-        let position = Position {
+        let known = self.snapshot.as_ref().map(|word| &word.position);
+        let next_sequences =
+            self.increments.iter().map(|increment| increment.sequence.saturating_add(1));
+        let position = MessagePosition {
             at: known.map_or(Timestamp::UNIX_EPOCH, |known| known.at),
             kind: MessageKind::Updated,
-            answers: promised.chain(known.map(|known| known.answers)).max().unwrap_or(0),
+            answers: next_sequences.chain(known.map(|known| known.answers)).max().unwrap_or(0),
             listed: known.map_or(0, |known| known.listed),
             over: 1,
             reference: IssuerReference::own(),
         };
-        self.word = Some(IssuerWord { standing: Standing::Expired, position });
+        self.snapshot = Some(IssuerSnapshot { standing: AuthorisationStatus::Expired, position });
     }
 
     /// It begins anew: what was approved before, and given back, has used nothing.
-    pub fn begin_anew(&mut self, counted: Counted, margin: MarginPercent) {
+    pub fn restart(&mut self, counted: CountingAttributes, margin: MarginPercent) {
         self.counted = counted;
-        self.margin = self.margin.agreed_anew(margin);
-        for promise in &mut self.promises {
-            promise.permission = None;
+        self.margin = self.margin.with_percent(margin);
+        for increment in &mut self.increments {
+            increment.permission = None;
         }
     }
 
@@ -472,14 +491,14 @@ impl Purchase {
     }
 
     /// When somebody last spoke of it; none when nothing is held.
-    pub fn spoken_of_at(&self) -> Option<Timestamp> {
+    pub fn last_activity_at(&self) -> Option<Timestamp> {
         self.expires_at?.checked_sub(hold::lifetime(self.counted.mcc)).ok()
     }
 
     /// Whether we promised something that the issuer has not spoken of.
     pub fn is_unconfirmed(&self) -> bool {
-        let heard = self.word.as_ref().map_or(0, |word| word.position.answers);
-        let kept = |p: &Promise| p.state == PromiseState::Kept && p.sequence >= heard;
-        !self.raised.is_positive() && self.promises.iter().any(kept)
+        let heard = self.snapshot.as_ref().map_or(0, |word| word.position.answers);
+        let kept = |p: &ApprovedIncrement| p.state == IncrementState::Kept && p.sequence >= heard;
+        !self.raised.is_positive() && self.increments.iter().any(kept)
     }
 }

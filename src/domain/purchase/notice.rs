@@ -4,16 +4,16 @@
 
 use crate::domain::money::{Money, MoneyError};
 use crate::domain::purchase::Purchase;
-use crate::domain::purchase::dispute::{Dispute, Outcome};
-use crate::domain::purchase::issuer_refusal::IssuerRefused;
-use crate::domain::purchase::presentment::Standing;
-use crate::domain::purchase::state::came_back;
+use crate::domain::purchase::dispute::{Dispute, DisputeOutcome};
+use crate::domain::purchase::issuer_decline::IssuerDecline;
+use crate::domain::purchase::presentment::AuthorisationStatus;
+use crate::domain::purchase::state::attributed_refunds;
 
 /// Something that the person hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PurchaseNotice {
     /// The card company refused it.
-    RefusedByIssuer(IssuerRefused),
+    RefusedByIssuer(IssuerDecline),
     /// Money is kept aside again that had been given back.
     Kept {
         amount: Money,
@@ -73,9 +73,9 @@ pub enum PurchaseNotice {
 
 /// What else is known when a message about a purchase is booked.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Around<'a> {
+pub struct NoticeContext<'a> {
     /// What of it the issuer refused by itself, as far as nobody was told yet.
-    pub refused: &'a [IssuerRefused],
+    pub refused: &'a [IssuerDecline],
     /// Whether its card is frozen, lost or ended now.
     pub is_card_stopped: bool,
 }
@@ -84,7 +84,7 @@ pub struct Around<'a> {
 pub fn notices(
     before: &Purchase,
     after: &Purchase,
-    around: Around<'_>,
+    around: NoticeContext<'_>,
 ) -> Result<Vec<PurchaseNotice>, MoneyError> {
     // Several tries at one till are one matter.
     let refused = around.refused.last().copied().map(PurchaseNotice::RefusedByIssuer);
@@ -95,13 +95,13 @@ pub fn notices(
 
 /// What the shop has taken, and may still take.
 fn expected(purchase: &Purchase) -> Result<Money, MoneyError> {
-    purchase.asked_hold()?.checked_add(purchase.captured)
+    purchase.requested_hold()?.checked_add(purchase.captured)
 }
 
 fn moved(
     before: &Purchase,
     after: &Purchase,
-    around: Around<'_>,
+    around: NoticeContext<'_>,
 ) -> Result<Option<PurchaseNotice>, MoneyError> {
     let (was, is) = (expected(before)?, expected(after)?);
     let (more, freed) = (is.saturating_sub(was)?, was.saturating_sub(is)?);
@@ -109,31 +109,31 @@ fn moved(
     if is_by_the_rate(after, was, more, freed)? {
         return Ok(None);
     }
-    let promised = after.promised()?;
+    let approved_total = after.approved_total()?;
     if more.is_positive() {
-        return Ok(Some(if !promised.is_positive() && around.is_card_stopped {
+        return Ok(Some(if !approved_total.is_positive() && around.is_card_stopped {
             PurchaseNotice::StoppedCardPaid { amount: more }
-        } else if took_now.is_positive() && before.asked_hold()?.is_positive() {
+        } else if took_now.is_positive() && before.requested_hold()?.is_positive() {
             PurchaseNotice::TookMore { took: after.captured, asked: was }
         } else if took_now.is_positive() {
             PurchaseNotice::PaidAfterAll { took: took_now }
-        } else if promised.minor() < is.minor() {
+        } else if approved_total.minor() < is.minor() {
             PurchaseNotice::KeptWithoutUs { amount: more }
         } else {
-            PurchaseNotice::Kept { amount: after.asked_hold()? }
+            PurchaseNotice::Kept { amount: after.requested_hold()? }
         }));
     }
-    let standing = after.word.as_ref().map(|word| word.standing);
-    let is_refused = standing == Some(Standing::Declined) && !around.refused.is_empty();
+    let standing = after.snapshot.as_ref().map(|word| word.standing);
+    let is_refused = standing == Some(AuthorisationStatus::Declined) && !around.refused.is_empty();
     if !freed.is_positive() || is_refused {
         return Ok(None);
     }
-    let keeps = after.asked_hold()?;
+    let keeps = after.requested_hold()?;
     Ok(Some(if keeps.is_positive() {
         PurchaseNotice::Lowered { keeps, freed }
     } else if after.captured.is_positive() {
         PurchaseNotice::TookLess { took: after.captured, freed }
-    } else if standing == Some(Standing::Expired) {
+    } else if standing == Some(AuthorisationStatus::Expired) {
         PurchaseNotice::RanOut { freed }
     } else {
         PurchaseNotice::GivenBack { freed }
@@ -153,7 +153,7 @@ fn is_by_the_rate(
 }
 
 fn returned(before: &Purchase, after: &Purchase) -> Result<Option<PurchaseNotice>, MoneyError> {
-    let back = came_back(after)?.saturating_sub(came_back(before)?)?;
+    let back = attributed_refunds(after)?.saturating_sub(attributed_refunds(before)?)?;
     if back.is_positive() {
         return Ok(Some(PurchaseNotice::MoneyBack { amount: back }));
     }
@@ -168,9 +168,9 @@ fn disputed(before: &Purchase, dispute: &Dispute) -> Option<PurchaseNotice> {
     let (outcome, amount) = (dispute.outcome.0, dispute.amount);
     let is_news = known.is_none_or(|known| known.outcome.0 != outcome);
     is_news.then_some(match outcome {
-        Outcome::Open => PurchaseNotice::DisputeOpened { amount },
-        Outcome::Won => PurchaseNotice::DisputeWon { amount },
-        Outcome::Lost => PurchaseNotice::DisputeLost { amount },
+        DisputeOutcome::Open => PurchaseNotice::DisputeOpened { amount },
+        DisputeOutcome::Won => PurchaseNotice::DisputeWon { amount },
+        DisputeOutcome::Lost => PurchaseNotice::DisputeLost { amount },
     })
 }
 
@@ -181,7 +181,7 @@ impl PurchaseNotice {
     }
 
     /// What the issuer refused, if it is about that.
-    pub const fn refused(&self) -> Option<IssuerRefused> {
+    pub const fn refused(&self) -> Option<IssuerDecline> {
         if let Self::RefusedByIssuer(refused) = self { Some(*refused) } else { None }
     }
 }

@@ -33,7 +33,7 @@ impl MessageKind {
 /// The order depends on the content of messages alone, because several may be made in one second
 /// and event identifiers are random. A snapshot that knows more comes later.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Position {
+pub struct MessagePosition {
     /// When the issuer made the message, to the second.
     pub at: Timestamp,
     pub kind: MessageKind,
@@ -48,15 +48,15 @@ pub struct Position {
 }
 
 /// Compares snapshots; the content of two that compare equal is the same.
-pub type Rank = (Timestamp, MessageKind, u32, u32, u8, IsFromIssuer, Reverse<i64>, u8);
+pub type MessageRank = (Timestamp, MessageKind, u32, u32, u8, IsFromIssuer, Reverse<i64>, u8);
 
 /// Whether an issuer said it. At the same place anything that an issuer says beats our own clock.
 type IsFromIssuer = bool;
 
-impl Position {
+impl MessagePosition {
     /// The rank of a message at this position that says `minor` (of two totals the lower is later:
     /// a reversal is known there) and `outcome`, which breaks the last ties.
-    pub fn rank(&self, minor: i64, outcome: u8) -> Rank {
+    pub fn rank(&self, minor: i64, outcome: u8) -> MessageRank {
         let is_from_issuer = self.reference != IssuerReference::own();
         let Self { at, kind, answers, listed, over, reference: _ } = self;
         (*at, *kind, *answers, *listed, *over, is_from_issuer, Reverse(minor), outcome)

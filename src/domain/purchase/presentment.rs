@@ -6,7 +6,7 @@ use crate::domain::decision::authorisation::{Presence, PurchaseKind};
 use crate::domain::id::{CardToken, IssuerReference, PurchaseReference};
 use crate::domain::money::{Currency, Money};
 use crate::domain::purchase::dispute::DisputeReport;
-use crate::domain::purchase::position::{Position, Rank};
+use crate::domain::purchase::position::{MessagePosition, MessageRank};
 use crate::domain::shop::merchant::Merchant;
 
 /// One later message of an issuer, in our words.
@@ -23,7 +23,7 @@ pub struct IssuerEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventBody {
     /// How an authorisation stands now: a snapshot.
-    Standing(Box<StandingReport>),
+    Snapshot(Box<AuthorisationSnapshot>),
     /// By how much a hold changes: a delta.
     HoldChange(Box<HoldChange>),
     /// The merchant claims, or gives back, money.
@@ -61,11 +61,11 @@ pub struct PurchaseReport {
 
 /// A snapshot of an authorisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StandingReport {
+pub struct AuthorisationSnapshot {
     pub purchase: PurchaseReference,
     pub about: PurchaseReport,
-    pub standing: Standing,
-    pub position: Position,
+    pub standing: AuthorisationStatus,
+    pub position: MessagePosition,
     /// Every question that was answered so far, whoever answered it; the first one first.
     pub answers: Vec<IssuerAnswer>,
 }
@@ -85,7 +85,7 @@ pub struct IssuerAnswer {
 
 /// How an authorisation stands at the issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum AuthorisationStatus {
     /// The issuer holds `total` for the merchant, all increments and captures included.
     Open { total: Money },
     /// The merchant has claimed `claimed`, and will claim no more. What of it has not reached us yet
@@ -99,7 +99,7 @@ pub enum Standing {
     Declined,
 }
 
-impl Standing {
+impl AuthorisationStatus {
     /// The word that is stored.
     pub const fn word(&self) -> &'static str {
         match self {
@@ -121,7 +121,7 @@ impl Standing {
     }
 
     /// Where a snapshot that says this stands among others at `position`.
-    pub fn rank(&self, position: &Position) -> Rank {
+    pub fn rank(&self, position: &MessagePosition) -> MessageRank {
         let outcome = match self {
             Self::Open { .. } => 0,
             Self::Closed { .. } => 1,
@@ -146,12 +146,12 @@ impl Standing {
 pub struct HoldChange {
     pub purchase: PurchaseReference,
     pub about: PurchaseReport,
-    pub change: Change,
+    pub change: HoldAdjustment,
 }
 
 /// Which way a hold changes. Amounts are above zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
+pub enum HoldAdjustment {
     /// The issuer approved this much more, with or without asking us.
     Raised {
         by: Money,
@@ -169,7 +169,7 @@ pub struct Presentment {
     /// The purchase it belongs to, as far as the issuer knows.
     pub purchase: Option<PurchaseReference>,
     pub about: PurchaseReport,
-    pub direction: Direction,
+    pub direction: PresentmentDirection,
     /// Above zero, in the card's currency.
     pub amount: Money,
     /// What the issuer gives back of the hold besides, if it sends changes and not snapshots: the
@@ -179,12 +179,12 @@ pub struct Presentment {
 
 /// Which way a presentment moves money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
+pub enum PresentmentDirection {
     Capture,
     Refund,
 }
 
-impl Direction {
+impl PresentmentDirection {
     /// The word that is stored.
     pub const fn word(self) -> &'static str {
         match self {

@@ -1,12 +1,12 @@
 //! How a purchase stands, for lists: a pure function of what we decided and of the purchase.
 
 use crate::domain::money::{Money, MoneyError};
-use crate::domain::people::role::words;
+use crate::domain::people::role::stored_enum;
 use crate::domain::purchase::Purchase;
-use crate::domain::purchase::dispute::Outcome;
-use crate::domain::purchase::presentment::Standing;
+use crate::domain::purchase::dispute::DisputeOutcome;
+use crate::domain::purchase::presentment::AuthorisationStatus;
 
-words!(
+stored_enum!(
     /// How a purchase stands.
     PurchaseState {
         /// We refused it, or the card company did.
@@ -40,7 +40,7 @@ words!(
     }
 );
 
-words!(
+stored_enum!(
     /// A state in one of few words.
     PurchaseOutcome {
         Paid => "paid",
@@ -74,7 +74,7 @@ impl PurchaseState {
 
 /// What we answered to one question, as recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OurAnswer {
+pub enum RecordedAnswer {
     /// A check of the card without an amount, which a purchase keeps nothing of.
     Checked,
     Approved,
@@ -86,7 +86,7 @@ pub enum OurAnswer {
 /// How the purchase stands of which these are our answers, in any order; the purchase is there once
 /// something was held for it, or the issuer has told of it.
 pub fn state_of(
-    answers: &[OurAnswer],
+    answers: &[RecordedAnswer],
     purchase: Option<&Purchase>,
 ) -> Result<PurchaseState, MoneyError> {
     match purchase {
@@ -97,7 +97,7 @@ pub fn state_of(
 }
 
 /// What came back of a purchase, as far as it is known to belong to it.
-pub fn came_back(purchase: &Purchase) -> Result<Money, MoneyError> {
+pub fn attributed_refunds(purchase: &Purchase) -> Result<Money, MoneyError> {
     purchase.refunded.saturating_sub(purchase.suspense)
 }
 
@@ -105,35 +105,35 @@ pub fn came_back(purchase: &Purchase) -> Result<Money, MoneyError> {
 /// more came back than was taken.
 pub fn cost(purchase: &Purchase) -> Result<Money, MoneyError> {
     let cost = purchase.held()?.checked_add(purchase.captured)?;
-    cost.checked_sub(came_back(purchase)?)?.checked_sub(purchase.recovered)
+    cost.checked_sub(attributed_refunds(purchase)?)?.checked_sub(purchase.recovered)
 }
 
 fn taken(purchase: &Purchase) -> Result<PurchaseState, MoneyError> {
     let is = |outcome| purchase.disputes.iter().any(|dispute| dispute.outcome.0 == outcome);
-    let back = came_back(purchase)?;
-    Ok(if is(Outcome::Open) {
+    let back = attributed_refunds(purchase)?;
+    Ok(if is(DisputeOutcome::Open) {
         PurchaseState::Disputed
     } else if back.minor() >= purchase.captured.minor() {
         PurchaseState::GivenBack
-    } else if is(Outcome::Won) {
+    } else if is(DisputeOutcome::Won) {
         PurchaseState::Won
-    } else if is(Outcome::Lost) {
+    } else if is(DisputeOutcome::Lost) {
         PurchaseState::Lost
     } else if back.is_positive() {
         PurchaseState::PartlyGivenBack
-    } else if purchase.promised()?.is_positive() {
+    } else if purchase.approved_total()?.is_positive() {
         PurchaseState::Paid
     } else {
         PurchaseState::ApprovedWithoutUs
     })
 }
 
-fn not_taken(answers: &[OurAnswer], purchase: &Purchase) -> Result<PurchaseState, MoneyError> {
-    let (asked, promised) = (purchase.asked_hold()?, purchase.promised()?);
+fn not_taken(answers: &[RecordedAnswer], purchase: &Purchase) -> Result<PurchaseState, MoneyError> {
+    let (asked, approved_total) = (purchase.requested_hold()?, purchase.approved_total()?);
     if asked.is_positive() {
-        return Ok(if !promised.is_positive() {
+        return Ok(if !approved_total.is_positive() {
             PurchaseState::ApprovedWithoutUs
-        } else if asked.minor() < promised.minor() {
+        } else if asked.minor() < approved_total.minor() {
             PurchaseState::Lowered
         } else {
             PurchaseState::Held
@@ -142,17 +142,22 @@ fn not_taken(answers: &[OurAnswer], purchase: &Purchase) -> Result<PurchaseState
     if purchase.refunded.is_positive() {
         return Ok(PurchaseState::RefundWithoutPurchase);
     }
-    let is_withdrawn = !purchase.promises.is_empty() && !promised.is_positive();
-    Ok(match purchase.word.as_ref().map(|word| word.standing) {
-        Some(Standing::Declined) if is_withdrawn => PurchaseState::TakenBack,
-        Some(Standing::Declined) => PurchaseState::NotPaid,
+    let is_withdrawn = !purchase.increments.is_empty() && !approved_total.is_positive();
+    Ok(match purchase.snapshot.as_ref().map(|word| word.standing) {
+        Some(AuthorisationStatus::Declined) if is_withdrawn => PurchaseState::TakenBack,
+        Some(AuthorisationStatus::Declined) => PurchaseState::NotPaid,
         _ if is_withdrawn => PurchaseState::TakenBack,
-        Some(Standing::Expired) => PurchaseState::Expired,
-        Some(Standing::Open { .. } | Standing::Closed { .. } | Standing::Reversed) | None => {
+        Some(AuthorisationStatus::Expired) => PurchaseState::Expired,
+        Some(
+            AuthorisationStatus::Open { .. }
+            | AuthorisationStatus::Closed { .. }
+            | AuthorisationStatus::Reversed,
+        )
+        | None => {
             if is_nothing(purchase, answers) {
                 // An authorisation that was never about money.
                 PurchaseState::Checked
-            } else if is_ever_held(purchase, promised) {
+            } else if is_ever_held(purchase, approved_total) {
                 PurchaseState::GivenBack
             } else {
                 only_answered(answers).unwrap_or(PurchaseState::GivenBack)
@@ -162,24 +167,24 @@ fn not_taken(answers: &[OurAnswer], purchase: &Purchase) -> Result<PurchaseState
 }
 
 /// Whether anything was ever to be held, by us or by the issuer.
-const fn is_ever_held(purchase: &Purchase, promised: Money) -> bool {
-    promised.is_positive() || purchase.raised.is_positive() || !purchase.holds.is_empty()
+const fn is_ever_held(purchase: &Purchase, approved_total: Money) -> bool {
+    approved_total.is_positive() || purchase.raised.is_positive() || !purchase.holds.is_empty()
 }
 
-fn is_nothing(purchase: &Purchase, answers: &[OurAnswer]) -> bool {
+fn is_nothing(purchase: &Purchase, answers: &[RecordedAnswer]) -> bool {
     let is_check =
         purchase.counted.kind == crate::domain::decision::authorisation::PurchaseKind::Verification;
-    is_check && purchase.holds.is_empty() && !answers.contains(&OurAnswer::Declined)
+    is_check && purchase.holds.is_empty() && !answers.contains(&RecordedAnswer::Declined)
 }
 
 /// How it stands by our answers alone; none without any.
-fn only_answered(answers: &[OurAnswer]) -> Option<PurchaseState> {
+fn only_answered(answers: &[RecordedAnswer]) -> Option<PurchaseState> {
     let is = |wanted| answers.contains(&wanted);
-    if is(OurAnswer::Checked) {
+    if is(RecordedAnswer::Checked) {
         Some(PurchaseState::Checked)
-    } else if is(OurAnswer::Declined) {
+    } else if is(RecordedAnswer::Declined) {
         Some(PurchaseState::NotPaid)
-    } else if is(OurAnswer::Withdrawn) {
+    } else if is(RecordedAnswer::Withdrawn) {
         Some(PurchaseState::TakenBack)
     } else {
         None

@@ -1,8 +1,8 @@
 //! Where a purchase is at home, seen from the programme.
 
-use crate::domain::people::role::words;
+use crate::domain::people::role::stored_enum;
 
-words!(
+stored_enum!(
     /// What a shop is taken for whose country nobody told, or told in no two letters.
     UnknownCountry {
         Home => "home",
@@ -12,7 +12,7 @@ words!(
 
 /// The countries in which a purchase is not abroad: ISO 3166 alpha-2, in capitals.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Home {
+pub struct HomeCountries {
     /// The programme's own country.
     pub country: String,
     /// Others that people there do not call abroad, as Jersey is for a programme in Guernsey.
@@ -20,7 +20,7 @@ pub struct Home {
     pub unknown: UnknownCountry,
 }
 
-impl Home {
+impl HomeCountries {
     /// One country alone; a shop whose country is not known is taken to be there.
     pub fn of(country: &str) -> Self {
         Self { country: country.to_owned(), others: Vec::new(), unknown: UnknownCountry::Home }
@@ -42,7 +42,10 @@ mod tests {
 
     #[test]
     fn home_is_every_country_of_the_list_and_what_the_programme_takes_for_it() {
-        let islands = Home { others: vec!["GG".to_owned(), "IM".to_owned()], ..Home::of("JE") };
+        let islands = HomeCountries {
+            others: vec!["GG".to_owned(), "IM".to_owned()],
+            ..HomeCountries::of("JE")
+        };
         for (country, abroad) in [
             (Some("JE"), false),
             (Some("GG"), false),
@@ -52,7 +55,7 @@ mod tests {
         ] {
             assert_eq!(islands.is_abroad(country), abroad, "{country:?}");
         }
-        let strict = Home { unknown: UnknownCountry::Abroad, ..Home::of("GB") };
+        let strict = HomeCountries { unknown: UnknownCountry::Abroad, ..HomeCountries::of("GB") };
         assert!(strict.is_abroad(None) && !strict.is_abroad(Some("GB")));
     }
 }

@@ -221,14 +221,14 @@ impl fmt::Display for Category {
 
 /// Whether a category starts as a yes before the two people have talked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Start {
+pub enum DefaultAnswer {
     /// The first offer is yes.
     Yes,
     /// No rule until the two people have talked; until then yes up to a small agreed sum.
     Talk,
 }
 
-impl Start {
+impl DefaultAnswer {
     /// The word in the rules file.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -263,7 +263,7 @@ pub struct CategoryRule {
     pub line: String,
     /// What the category does not tell, in plain words; may be empty.
     pub note: String,
-    pub start: Start,
+    pub start: DefaultAnswer,
     /// Says something private about the person, so texts and lists mask it.
     pub is_sensitive: bool,
     /// Each code and the kind of shop or brand it means.
@@ -280,12 +280,12 @@ pub struct CategoryRule {
 /// Nobody can tell which of them was bought. So what is never to be bought, and what two people said
 /// no or ask to, holds for each of them; money is counted once, in the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kinds<'a> {
+pub struct ShopCategories<'a> {
     pub category: &'a Category,
     pub also: &'a [Category],
 }
 
-impl<'a> Kinds<'a> {
+impl<'a> ShopCategories<'a> {
     /// One kind alone.
     pub const fn only(category: &'a Category) -> Self {
         Self { category, also: &[] }
@@ -380,9 +380,9 @@ impl MerchantRules {
     }
 
     /// All that a shop with this code may sell.
-    pub fn kinds_of(&self, mcc: Option<Mcc>) -> Kinds<'_> {
+    pub fn kinds_of(&self, mcc: Option<Mcc>) -> ShopCategories<'_> {
         let also = mcc.and_then(|mcc| self.also.get(&mcc));
-        Kinds { category: self.category_of(mcc), also: also.map_or(&[], Vec::as_slice) }
+        ShopCategories { category: self.category_of(mcc), also: also.map_or(&[], Vec::as_slice) }
     }
 
     /// The category of a code: as listed, else by brand range, else unsorted.
@@ -463,7 +463,7 @@ mod tests {
             name: format!("{slug} shops"),
             line: format!("Shops for {slug}."),
             note: String::new(),
-            start: Start::Yes,
+            start: DefaultAnswer::Yes,
             is_sensitive: false,
             codes: codes.iter().map(|code| (mcc(code), format!("kind {code}"))).collect(),
             ranges: Vec::new(),

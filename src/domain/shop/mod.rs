@@ -1,7 +1,7 @@
 //! Which shop it is: the keys by which a shop is known, whatever its till prints.
+pub(in crate::domain) mod descriptor;
 pub mod home;
 pub mod merchant;
-pub(in crate::domain) mod printed;
 pub mod table;
 
 use std::fmt;
@@ -158,7 +158,7 @@ impl ShopIdentity {
     }
 
     /// Whether both have a key in common.
-    pub fn meets(&self, other: &Self) -> bool {
+    pub fn overlaps(&self, other: &Self) -> bool {
         self.0.iter().any(|key| other.is(key))
     }
 
@@ -254,8 +254,8 @@ mod tests {
         assert_eq!(both.keys().len(), 2);
         assert_eq!(both.to_string().parse(), Ok(both.clone()));
         assert_eq!(both.rank(&stores.unwrap()), Some(1));
-        assert!(both.meets(&ShopIdentity::printed("TESCO STORES 3278")));
-        assert!(!both.meets(&ShopIdentity::printed("TESCOMA")));
+        assert!(both.overlaps(&ShopIdentity::printed("TESCO STORES 3278")));
+        assert!(!both.overlaps(&ShopIdentity::printed("TESCOMA")));
         assert_eq!("".parse(), Ok(ShopIdentity::default()));
         let one = tesco.unwrap().to_string();
         for text in [format!("{one}  {one}"), format!("{one} "), "tesco".to_owned()] {

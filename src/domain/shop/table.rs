@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::domain::agreement::Scope;
-use crate::domain::people::role::words;
+use crate::domain::people::role::stored_enum;
+use crate::domain::shop::descriptor::NormalisedDescriptor;
 use crate::domain::shop::merchant::{Mcc, Merchant};
-use crate::domain::shop::printed::Printed;
 use crate::domain::shop::{ShopIdentity, ShopKey};
 
-words!(
+stored_enum!(
     /// What a shop's own line stands for.
     ShopKind {
         /// What it sells itself.
@@ -29,7 +29,7 @@ words!(
 
 /// The beginning of what a till prints: whole words, such as `tesco stores`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Print {
+pub struct DescriptorPattern {
     words: String,
     /// Whether anything may follow, written `tesco *`. Else only what says nothing: numbers, the
     /// shop's city, and the table's own list.
@@ -38,25 +38,29 @@ pub struct Print {
 
 /// The text is not the beginning of a till's line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ParsePrintError {
+pub enum ParseDescriptorPatternError {
     #[error("it has neither letters nor digits")]
     Empty,
     #[error("a star stands at its end alone, behind a space")]
     Star,
 }
 
-impl Print {
+impl DescriptorPattern {
     /// Reads a text such as `tesco stores` or `tesco *`.
-    pub fn parse(text: &str) -> Result<Self, ParsePrintError> {
+    pub fn parse(text: &str) -> Result<Self, ParseDescriptorPatternError> {
         let (words, is_open) = match text.trim().strip_suffix(" *") {
             Some(words) => (words, true),
             None => (text, false),
         };
         if words.contains('*') {
-            return Err(ParsePrintError::Star);
+            return Err(ParseDescriptorPatternError::Star);
         }
-        let words = Printed::new(words).text().to_owned();
-        if words.is_empty() { Err(ParsePrintError::Empty) } else { Ok(Self { words, is_open }) }
+        let words = NormalisedDescriptor::new(words).text().to_owned();
+        if words.is_empty() {
+            Err(ParseDescriptorPatternError::Empty)
+        } else {
+            Ok(Self { words, is_open })
+        }
     }
 
     /// The words, in lower case.
@@ -70,7 +74,7 @@ impl Print {
     }
 }
 
-impl fmt::Display for Print {
+impl fmt::Display for DescriptorPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.words, if self.is_open { " *" } else { "" })
     }
@@ -83,9 +87,9 @@ pub struct Shop {
     pub name: String,
     pub kind: ShopKind,
     /// How its lines begin.
-    pub prints: Vec<Print>,
+    pub prints: Vec<DescriptorPattern>,
     /// How lines begin that look like it and are not.
-    pub never: Vec<Print>,
+    pub never: Vec<DescriptorPattern>,
     /// With one of these codes anything may follow every print.
     pub codes: BTreeSet<Mcc>,
     /// With one of these codes it is another shop, whatever is printed.
@@ -99,7 +103,7 @@ pub struct Shop {
 pub struct Facilitator {
     pub name: String,
     /// What its tills print before the seller's name; never open.
-    pub prints: Vec<Print>,
+    pub prints: Vec<DescriptorPattern>,
     /// Whether there must be a star between both: its print is also a word of other names.
     pub star: bool,
 }
@@ -118,7 +122,7 @@ pub struct ShopList {
 pub struct ShopTable {
     list: ShopList,
     /// The beginnings of lines by their first word, the longest first.
-    by_word: BTreeMap<String, Vec<Entry>>,
+    by_word: BTreeMap<String, Vec<PatternEntry>>,
     /// What payment firms print, by its first word: the words, and whether a star must follow.
     before: BTreeMap<String, Vec<(String, bool)>>,
     by_network: BTreeMap<String, usize>,
@@ -131,15 +135,15 @@ pub struct ShopTable {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Entry {
-    print: Print,
+struct PatternEntry {
+    print: DescriptorPattern,
     shop: usize,
     is_never: bool,
 }
 
 /// What a line was recognised as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Found {
+struct ShopMatch {
     shop: Option<usize>,
     is_seller: bool,
 }
@@ -181,14 +185,14 @@ impl ShopTable {
     }
 
     fn add(&mut self, index: usize, shop: &Shop) {
-        let name = Print::parse(&shop.name).ok();
+        let name = DescriptorPattern::parse(&shop.name).ok();
         let own = shop.prints.iter().cloned().chain(name).map(|print| (print, false));
         for (print, is_never) in own.chain(shop.never.iter().cloned().map(|print| (print, true))) {
             if !is_never && let Some(key) = ShopKey::from_name(&print.words) {
                 self.by_print.entry(key).or_insert(index);
             }
             let entries = self.by_word.entry(first_word(&print.words).to_owned()).or_default();
-            entries.push(Entry { print, shop: index, is_never });
+            entries.push(PatternEntry { print, shop: index, is_never });
         }
         for network_id in &shop.network_ids {
             self.by_network.entry(network_id.clone()).or_insert(index);
@@ -210,7 +214,7 @@ impl ShopTable {
 
     /// Every key by which the shop of `merchant` is known.
     pub fn identify(&self, merchant: &Merchant) -> ShopIdentity {
-        let printed = Printed::new(merchant.name());
+        let printed = NormalisedDescriptor::new(merchant.name());
         let seller = self.seller(&printed);
         let line = seller.as_ref().unwrap_or(&printed);
         let found = self.find(line, seller.is_some(), merchant);
@@ -234,7 +238,7 @@ impl ShopTable {
 
     /// The shop of the table that `merchant` is, if it is one.
     pub fn recognise(&self, merchant: &Merchant) -> Option<&Shop> {
-        let printed = Printed::new(merchant.name());
+        let printed = NormalisedDescriptor::new(merchant.name());
         let seller = self.seller(&printed);
         let line = seller.as_ref().unwrap_or(&printed);
         let found = self.find(line, seller.is_some(), merchant);
@@ -264,7 +268,7 @@ impl ShopTable {
 
     /// As [`Self::scope_of`], of a shop at which something was bought: by what it was `known` when the
     /// purchase began, and by what its till printed then.
-    pub fn scope_of_bought(
+    pub fn scope_of_purchase(
         &self,
         known: &ShopIdentity,
         mcc: Option<Mcc>,
@@ -284,7 +288,7 @@ impl ShopTable {
 
     /// By what a shop is known now at which something was bought: what it was `known` by then, and
     /// what the table says of what its till printed.
-    pub fn identify_bought(
+    pub fn identify_purchase(
         &self,
         known: &ShopIdentity,
         mcc: Option<Mcc>,
@@ -305,11 +309,11 @@ impl ShopTable {
         let known = |shop: &ShopIdentity| self.by_name.get(&shop.first()?);
         match (known(one), known(other)) {
             (Some(one), Some(other)) => one == other,
-            (_, _) => one.meets(other),
+            (_, _) => one.overlaps(other),
         }
     }
 
-    fn seller(&self, printed: &Printed) -> Option<Printed> {
+    fn seller(&self, printed: &NormalisedDescriptor) -> Option<NormalisedDescriptor> {
         let firms = self.before.get(first_word(printed.text()))?;
         let behind = |(words, star): &(String, bool)| {
             let is_firm = !star || printed.has_star_after(words);
@@ -318,16 +322,16 @@ impl ShopTable {
         firms.iter().find_map(behind)
     }
 
-    fn find(&self, line: &Printed, is_seller: bool, merchant: &Merchant) -> Found {
+    fn find(&self, line: &NormalisedDescriptor, is_seller: bool, merchant: &Merchant) -> ShopMatch {
         let by_network = || self.by_network.get(merchant.network_id()).copied();
         let shop = if is_seller { None } else { by_network() };
-        Found { shop: shop.or_else(|| self.printed_by(line, merchant)), is_seller }
+        ShopMatch { shop: shop.or_else(|| self.printed_by(line, merchant)), is_seller }
     }
 
-    fn printed_by(&self, line: &Printed, merchant: &Merchant) -> Option<usize> {
+    fn printed_by(&self, line: &NormalisedDescriptor, merchant: &Merchant) -> Option<usize> {
         let entries = self.by_word.get(first_word(line.text()))?;
         let mut never = Vec::new();
-        for Entry { print, shop: index, is_never } in entries {
+        for PatternEntry { print, shop: index, is_never } in entries {
             let Some(rest) = line.rest(&print.words) else { continue };
             let Some(shop) = self.list.shops.get(*index) else { continue };
             let has =
@@ -352,7 +356,7 @@ impl ShopTable {
         if rest.is_empty() {
             return true;
         }
-        let city = Printed::new(city);
+        let city = NormalisedDescriptor::new(city);
         let mut words = rest.split(' ').rev();
         let says_nothing =
             |word: &str| self.is_ignored(word) || city.words().any(|part| part == word);
@@ -367,9 +371,9 @@ impl ShopTable {
     }
 
     /// The key of a line without what says nothing about who the shop is.
-    fn cleaned_key(&self, line: &Printed, city: &str) -> Option<ShopKey> {
+    fn cleaned_key(&self, line: &NormalisedDescriptor, city: &str) -> Option<ShopKey> {
         let mut words: Vec<&str> = line.words().filter(|word| !self.is_ignored(word)).collect();
-        let city = Printed::new(city);
+        let city = NormalisedDescriptor::new(city);
         let city: Vec<&str> = city.words().collect();
         if !city.is_empty() && words.len() > city.len() && words.ends_with(&city) {
             words.truncate(words.len().saturating_sub(city.len()));

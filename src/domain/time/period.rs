@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 /// How late the issuer may tell of something that still counts on the day on which it happened.
-const TOLD_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
+const LATE_REPORT_WINDOW: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The moment a message arrived, with the local date and time that were true there and then.
 ///
@@ -32,7 +32,8 @@ impl Moment {
     /// arrival if the issuer says nothing, an earlier time, or one that is still to come. Everything
     /// else (hours, the card's state, stages of a pot) goes by the moment of arrival.
     pub fn day_of(&self, happened_at: Option<Timestamp>, zone: &TimeZone) -> Date {
-        let is_fair = |at: &Timestamp| *at <= self.at && self.at.duration_since(*at) <= TOLD_WITHIN;
+        let is_fair =
+            |at: &Timestamp| *at <= self.at && self.at.duration_since(*at) <= LATE_REPORT_WINDOW;
         happened_at.filter(is_fair).map_or(self.date, |at| zone.to_datetime(at).date())
     }
 }

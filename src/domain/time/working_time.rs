@@ -41,7 +41,7 @@ impl WorkingHours {
     pub fn new(days: &[Weekday], from: Time, to: Time) -> Result<Self, WorkingHoursError> {
         let mut hours = Self { days: [false; 7], from, to };
         for day in days {
-            if let Some(is_working) = hours.days.get_mut(place_of(*day)) {
+            if let Some(is_working) = hours.days.get_mut(weekday_index(*day)) {
                 *is_working = true;
             }
         }
@@ -70,11 +70,11 @@ impl WorkingHours {
     }
 
     fn has(&self, day: Weekday) -> bool {
-        self.days.get(place_of(day)).copied().unwrap_or(false)
+        self.days.get(weekday_index(day)).copied().unwrap_or(false)
     }
 }
 
-fn place_of(day: Weekday) -> usize {
+fn weekday_index(day: Weekday) -> usize {
     usize::try_from(day.to_monday_zero_offset()).unwrap_or_default()
 }
 

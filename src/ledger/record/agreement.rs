@@ -3,13 +3,15 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::row::{Canonical, CorruptRow, Digest, Reader, Table, Value, columns, shown};
-use crate::domain::agreement::{Agreement, Answer, Decider, Hours, Scope, Term, TermDraft};
+use super::row::{
+    CanonicalHasher, CorruptRow, Digest, RowReader, Table, Value, columns, text_value,
+};
+use crate::domain::agreement::{Agreement, Decider, Hours, Scope, Term, TermAnswer, TermDraft};
 use crate::domain::id::{BudgetId, ProgrammeId};
 use crate::domain::money::limit::Limit;
 use crate::domain::money::{Currency, Money};
 use crate::domain::pot::PotPlan;
-use crate::domain::pot::release::{Every, Release};
+use crate::domain::pot::release::{ReleaseInterval, ReleaseSchedule};
 use crate::domain::shop::merchant::Category;
 use crate::domain::time::period::Period;
 
@@ -67,10 +69,10 @@ pub fn agreement_rows(
 ) -> (Vec<Value>, Vec<Vec<Value>>) {
     let pots: Vec<_> = agreement.pots.iter().map(pot_record).collect();
     let row = vec![
-        shown(programme),
-        shown(&agreement.budget),
+        text_value(programme),
+        text_value(&agreement.budget),
         agreement.version.into(),
-        shown(agreement.agreed_on),
+        text_value(agreement.agreed_on),
         agreement.agreed_by.join("\n").into(),
         agreement.how.as_str().into(),
         if agreement.partial { "yes" } else { "no" }.into(),
@@ -79,11 +81,11 @@ pub fn agreement_rows(
     ];
     let terms = (0_i64..).zip(&agreement.terms).map(|(position, term)| {
         vec![
-            shown(programme),
-            shown(&agreement.budget),
+            text_value(programme),
+            text_value(&agreement.budget),
             agreement.version.into(),
             position.into(),
-            shown(term.scope()),
+            text_value(term.scope()),
             term.answer().word().into(),
             limits_text(term.limits()).into(),
             term.hours().map(hours_text).into(),
@@ -102,10 +104,10 @@ pub fn read_agreement(
     terms: &[Vec<Value>],
     currency: Currency,
 ) -> Result<Agreement, CorruptRow> {
-    let mut reader = Reader::new(&AGREEMENT, row);
+    let mut reader = RowReader::new(&AGREEMENT, row);
     let _programme: ProgrammeId = reader.parsed()?;
     let budget: BudgetId = reader.parsed()?;
-    let version = reader.small()?;
+    let version = reader.integer()?;
     let agreed_on = reader.date()?;
     let agreed_by = exact(reader.text()?.lines().map(str::to_owned).collect());
     let how = reader.text()?.to_owned();
@@ -121,7 +123,7 @@ pub fn read_agreement(
 }
 
 fn read_term(row: &[Value], currency: Currency) -> Result<Term, CorruptRow> {
-    let mut reader = Reader::new(&TERM, row);
+    let mut reader = RowReader::new(&TERM, row);
     let _programme: ProgrammeId = reader.parsed()?;
     let _budget: BudgetId = reader.parsed()?;
     let _version = reader.number()?;
@@ -129,13 +131,13 @@ fn read_term(row: &[Value], currency: Currency) -> Result<Term, CorruptRow> {
     let scope: Scope = reader.parsed()?;
     let draft = TermDraft {
         scope,
-        answer: reader.word(Answer::from_word)?,
+        answer: reader.word(TermAnswer::from_word)?,
         limits: exact(reader.word(|text| limits_from_text(text, currency))?),
         hours: reader.optional(|r| r.word(hours_from_text))?,
         decides: reader.word(Decider::from_word)?,
-        reason: reader.optional(Reader::text)?.map(str::to_owned),
-        review_on: reader.optional(Reader::date)?,
-        cooling_days: reader.optional(Reader::small)?,
+        reason: reader.optional(RowReader::text)?.map(str::to_owned),
+        review_on: reader.optional(RowReader::date)?,
+        cooling_days: reader.optional(RowReader::integer)?,
     };
     Term::new(draft).map_err(|_| reader.corrupt())
 }
@@ -148,7 +150,7 @@ fn exact<T>(mut values: Vec<T>) -> Vec<T> {
 
 /// What the chain vouches for when an agreement starts: its row and the rows of its terms.
 pub fn agreement_digest(agreement: &[Value], terms: &[Vec<Value>]) -> Digest {
-    let mut canonical = Canonical::new("agreement with terms");
+    let mut canonical = CanonicalHasher::new("agreement with terms");
     canonical.row(&AGREEMENT, agreement);
     for term in terms {
         canonical.row(&TERM, term);
@@ -235,8 +237,8 @@ pub(super) fn pot_plan(record: PotPlanRecord, currency: Currency) -> Option<PotP
     })
 }
 
-fn read_release(record: &ReleaseRecord, currency: Currency) -> Option<Release> {
+fn read_release(record: &ReleaseRecord, currency: Currency) -> Option<ReleaseSchedule> {
     let money = |minor| Money::from_minor(minor, currency);
-    let every = Every::from_word(&record.every)?;
-    Release::new(money(record.at_once), money(record.amount), every, record.from)
+    let every = ReleaseInterval::from_word(&record.every)?;
+    ReleaseSchedule::new(money(record.at_once), money(record.amount), every, record.from)
 }

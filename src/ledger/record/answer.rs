@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::reason::{read_reason, reason_map};
-use crate::domain::decision::authorisation::{Approval, Decision, Reasons};
+use crate::domain::decision::authorisation::{Approval, Decision, DeclineReasons};
 use crate::domain::id::PermissionId;
 use crate::domain::money::Money;
 use crate::domain::pot::PotPart;
@@ -55,7 +55,7 @@ pub fn read_decline(text: &str, asked: Money) -> Option<Decision> {
     let record: AnswerRecord = serde_json::from_str(text).ok()?;
     let reasons: Option<Vec<_>> = record.reasons.iter().map(read_reason).collect();
     let payable = record.payable.map(|minor| Money::from_minor(minor, asked.currency()));
-    Some(Decision::Decline(Reasons { payable, ..Reasons::from_list(reasons?)? }))
+    Some(Decision::Decline(DeclineReasons { payable, ..DeclineReasons::from_list(reasons?)? }))
 }
 
 /// Reads the answer to a question of which `amount` was approved; none if it is nothing that we

@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::{answer_text, read_approval, read_decline};
 use super::facts::FactsRecord;
-use super::row::{Canonical, CorruptRow, Digest, Reader, Table, Value, columns, shown};
+use super::row::{
+    CanonicalHasher, CorruptRow, Digest, RowReader, Table, Value, columns, text_value,
+};
 use crate::domain::decision::authorisation::{
-    AuthorisationRequest, Decision, Facts, PartialAmounts, Presence, PurchaseKind,
+    AuthorisationRequest, Decision, Facts, PartialApproval, Presence, PurchaseKind,
 };
 use crate::domain::decision::reason::DeclineReason;
 use crate::domain::decision::reason_code::ReasonCode;
@@ -41,7 +43,7 @@ pub struct RecordedDecision {
     pub budget: BudgetId,
     /// The digest of what was asked, for telling a repeat from a conflict.
     pub content: Digest,
-    pub outcome: Outcome,
+    pub outcome: DecisionOutcome,
     /// What was asked.
     pub asked: Money,
     pub permission: Option<PermissionId>,
@@ -57,14 +59,14 @@ pub struct RecordedDecision {
 
 /// What was decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum DecisionOutcome {
     /// This much is held.
     Approved(Money),
     /// For these reasons, the told one first. At least one.
     Declined(Vec<ReasonCode>),
 }
 
-impl Outcome {
+impl DecisionOutcome {
     /// What `decision` comes to.
     pub fn of(decision: &Decision) -> Self {
         match decision {
@@ -78,7 +80,7 @@ impl Outcome {
 
 /// The question as stored, without the merchant's own text.
 #[derive(Debug, Serialize, Deserialize)]
-struct QuestionRecord {
+struct AuthorisationRecord {
     sequence: u32,
     card: String,
     currency: String,
@@ -120,8 +122,8 @@ struct MerchantRecord {
 /// The digest of what is asked: equal for honest repeats, whatever their spelling or time of
 /// sending; different when anything that was decided on differs.
 pub fn content_digest(request: &AuthorisationRequest) -> Digest {
-    let mut canonical = Canonical::new("question");
-    canonical.text(&question_text(request));
+    let mut canonical = CanonicalHasher::new("question");
+    canonical.text(&request_text(request));
     canonical.text(request.purchase.as_str());
     canonical.text(request.merchant.name());
     canonical.text(request.merchant.network_id());
@@ -156,14 +158,14 @@ impl NewDecision<'_> {
             }
         };
         vec![
-            shown(&request.programme),
-            shown(&request.connection),
-            shown(&request.reference),
-            shown(id),
-            shown(budget),
-            shown(&request.purchase),
+            text_value(&request.programme),
+            text_value(&request.connection),
+            text_value(&request.reference),
+            text_value(id),
+            text_value(budget),
+            text_value(&request.purchase),
             (*content).into(),
-            question_text(request).into(),
+            request_text(request).into(),
             merchant.clone().into(),
             Digest::of_text(&merchant).into(),
             FactsRecord::new(facts).to_text().into(),
@@ -181,7 +183,7 @@ impl NewDecision<'_> {
 
 /// Reads a decision back.
 pub fn read_decision(row: &[Value]) -> Result<RecordedDecision, CorruptRow> {
-    let mut reader = Reader::new(&DECISION, row);
+    let mut reader = RowReader::new(&DECISION, row);
     let programme = reader.parsed()?;
     let connection = reader.parsed()?;
     let reference = reader.parsed()?;
@@ -190,7 +192,7 @@ pub fn read_decision(row: &[Value]) -> Result<RecordedDecision, CorruptRow> {
     let purchase = reader.parsed()?;
     let content = reader.parsed()?;
     let question = reader.text()?.to_owned();
-    let merchant = reader.optional(Reader::text)?.map(str::to_owned);
+    let merchant = reader.optional(RowReader::text)?.map(str::to_owned);
     let _merchant_digest = reader.text()?;
     let facts = reader.text()?.to_owned();
     let outcome = reader.text()?.to_owned();
@@ -198,12 +200,12 @@ pub fn read_decision(row: &[Value]) -> Result<RecordedDecision, CorruptRow> {
     let currency: Currency = reader.parsed()?;
     let asked = reader.money(currency)?;
     let approved = reader.optional(|r| r.money(currency))?;
-    let permission = reader.optional(Reader::parsed)?;
+    let permission = reader.optional(RowReader::parsed)?;
     let decided_at = reader.instant()?;
-    let answer = reader.optional(Reader::text)?.map(str::to_owned);
+    let answer = reader.optional(RowReader::text)?.map(str::to_owned);
     let outcome = match (outcome.as_str(), approved, reasons) {
-        ("approved", Some(amount), None) => Outcome::Approved(amount),
-        ("declined", None, Some(codes)) => Outcome::Declined(codes),
+        ("approved", Some(amount), None) => DecisionOutcome::Approved(amount),
+        ("declined", None, Some(codes)) => DecisionOutcome::Declined(codes),
         (_, _, _) => return Err(reader.corrupt()),
     };
     Ok(RecordedDecision {
@@ -236,8 +238,8 @@ impl RecordedDecision {
     pub fn recorded_answer(&self) -> Option<Decision> {
         let text = self.answer.as_deref()?;
         match &self.outcome {
-            Outcome::Approved(amount) => read_approval(text, *amount, self.permission),
-            Outcome::Declined(_) => read_decline(text, self.asked),
+            DecisionOutcome::Approved(amount) => read_approval(text, *amount, self.permission),
+            DecisionOutcome::Declined(_) => read_decline(text, self.asked),
         }
     }
 
@@ -245,7 +247,7 @@ impl RecordedDecision {
     /// facts keep the day. Erased merchant text stays empty; the shop's key
     /// is not rebuilt from it, so a term about one shop needs the text.
     pub fn request(&self) -> Option<AuthorisationRequest> {
-        let question: QuestionRecord = serde_json::from_str(&self.question).ok()?;
+        let question: AuthorisationRecord = serde_json::from_str(&self.question).ok()?;
         let currency: Currency = question.currency.parse().ok()?;
         let transaction_currency: Currency = question.transaction_currency.parse().ok()?;
         let mcc = match &question.mcc {
@@ -277,9 +279,9 @@ impl RecordedDecision {
             kind: PurchaseKind::from_word(&question.kind)?,
             presence: Presence::from_word(&question.presence)?,
             partial: if question.partial {
-                PartialAmounts::Allowed
+                PartialApproval::Allowed
             } else {
-                PartialAmounts::NotAllowed
+                PartialApproval::NotAllowed
             },
             merchant: Merchant::new(mcc, &merchant.name)
                 .in_city(&merchant.city)
@@ -289,8 +291,8 @@ impl RecordedDecision {
     }
 }
 
-fn question_text(request: &AuthorisationRequest) -> String {
-    let record = QuestionRecord {
+fn request_text(request: &AuthorisationRequest) -> String {
+    let record = AuthorisationRecord {
         sequence: request.sequence,
         card: request.card.to_string(),
         currency: request.amount.currency().code().to_owned(),
@@ -302,7 +304,7 @@ fn question_text(request: &AuthorisationRequest) -> String {
         price_unread: request.has_unread_price,
         kind: request.kind.word().to_owned(),
         presence: request.presence.word().to_owned(),
-        partial: request.partial == PartialAmounts::Allowed,
+        partial: request.partial == PartialApproval::Allowed,
         mcc: request.merchant.mcc().map(|mcc| mcc.to_string()),
         country: request.merchant.country().map(str::to_owned),
         shop: request.merchant.shop_key().map(|key| key.to_string()),

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::money::{Currency, Money};
-use crate::domain::purchase::dispute::{Dispute, Funds, Outcome};
-use crate::domain::purchase::position::{MessageKind, Position};
+use crate::domain::purchase::dispute::{Dispute, DisputeFunds, DisputeOutcome};
+use crate::domain::purchase::position::{MessageKind, MessagePosition};
 
 /// One dispute. The names are stored.
 #[derive(Debug, Serialize, Deserialize)]
@@ -58,26 +58,26 @@ fn body(dispute: &Dispute) -> DisputeBody {
 
 fn dispute(body: DisputeBody, currency: Currency) -> Option<Dispute> {
     let funds = match (body.funds, body.funds_at) {
-        (Some(funds), Some(at)) => Some((Funds::from_word(&funds)?, position(&at)?)),
+        (Some(funds), Some(at)) => Some((DisputeFunds::from_word(&funds)?, position(&at)?)),
         (None, None) => None,
         (Some(_), None) | (None, Some(_)) => return None,
     };
     Some(Dispute {
         reference: body.id.parse().ok()?,
         amount: Money::from_minor(body.amount, currency),
-        outcome: (Outcome::from_word(&body.outcome)?, position(&body.outcome_at)?),
+        outcome: (DisputeOutcome::from_word(&body.outcome)?, position(&body.outcome_at)?),
         funds,
     })
 }
 
-fn position_body(position: &Position) -> PositionBody {
-    let Position { at, kind, answers: _, listed: _, over, reference } = position;
+fn position_body(position: &MessagePosition) -> PositionBody {
+    let MessagePosition { at, kind, answers: _, listed: _, over, reference } = position;
     let kind = (*kind == MessageKind::Created).then(|| kind.word().to_owned());
     PositionBody { at: at.as_microsecond(), over: *over, event: reference.to_string(), kind }
 }
 
-fn position(body: &PositionBody) -> Option<Position> {
-    Some(Position {
+fn position(body: &PositionBody) -> Option<MessagePosition> {
+    Some(MessagePosition {
         at: Timestamp::from_microsecond(body.at).ok()?,
         kind: match &body.kind {
             Some(word) => MessageKind::from_word(word)?,

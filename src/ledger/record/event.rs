@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::row::{Canonical, Digest, Table, Value, columns, shown};
+use super::row::{CanonicalHasher, Digest, Table, Value, columns, text_value};
 use crate::domain::id::{ConnectionId, ProgrammeId};
 use crate::domain::purchase::Purchase;
 use crate::domain::purchase::presentment::{IssuerEvent, Presentment};
@@ -44,7 +44,7 @@ pub enum EventState {
     /// It is in the books.
     Booked,
     /// It is stored whole, and means nothing to the books.
-    Kept,
+    StoredOnly,
     /// It was stored whole before the claim that it is about, and is booked once that is there.
     Parked,
 }
@@ -54,7 +54,7 @@ impl EventState {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Booked => "booked",
-            Self::Kept => "kept",
+            Self::StoredOnly => "kept",
             Self::Parked => "parked",
         }
     }
@@ -64,9 +64,9 @@ impl ReceivedEvent {
     /// The row to store.
     pub fn row(&self, state: EventState) -> Vec<Value> {
         vec![
-            shown(&self.programme),
-            shown(&self.connection),
-            shown(&self.event.reference),
+            text_value(&self.programme),
+            text_value(&self.connection),
+            text_value(&self.event.reference),
             self.event.kind.as_str().into(),
             self.text.as_str().into(),
             Digest::of_text(&self.text).into(),
@@ -78,13 +78,13 @@ impl ReceivedEvent {
     /// The row of the `presentment` that this message tells, once it is known whose it is.
     pub fn presentment_row(&self, presentment: &Presentment, purchase: &Purchase) -> Vec<Value> {
         vec![
-            shown(&self.programme),
-            shown(&self.connection),
-            shown(&presentment.reference),
-            shown(&self.event.reference),
-            shown(&purchase.budget),
-            shown(purchase.id),
-            shown(&purchase.reference),
+            text_value(&self.programme),
+            text_value(&self.connection),
+            text_value(&presentment.reference),
+            text_value(&self.event.reference),
+            text_value(&purchase.budget),
+            text_value(purchase.id),
+            text_value(&purchase.reference),
             presentment.direction.word().into(),
             presentment.amount.currency().code().into(),
             presentment.amount.into(),
@@ -95,7 +95,7 @@ impl ReceivedEvent {
 
 /// What the chain vouches for when it books a presentment: the message and what it claimed.
 pub fn presentment_digest(event: Digest, presentment: &[Value]) -> Digest {
-    let mut canonical = Canonical::new("presentment with event");
+    let mut canonical = CanonicalHasher::new("presentment with event");
     canonical.digest(event);
     canonical.row(&PRESENTMENT, presentment);
     canonical.finish()

@@ -9,17 +9,18 @@ use jiff::civil::{Date, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::agreement::Agreement;
-use crate::domain::ask::permission::{Giver, Permission, Uses};
+use crate::domain::ask::permission::{Grantor, Permission, PermissionUsage};
 use crate::domain::card::CardState;
 use crate::domain::decision::authorisation::{
-    Continues, Facts, Holder, KnownShop, Presence, ProgrammeFacts, ProgrammeState, PurchaseKind,
+    CardholderFacts, Facts, KnownShop, Presence, ProgrammeFacts, ProgrammeState,
+    PurchaseContinuation, PurchaseKind,
 };
 use crate::domain::id::{PermissionId, PotId};
-use crate::domain::money::limit::{Abroad, Committed, Counted, CounterKey};
+use crate::domain::money::limit::{Abroad, CounterKey, CountingAttributes, LimitUsage};
 use crate::domain::money::margin::MarginPercent;
 use crate::domain::money::{Currency, Money};
 use crate::domain::people::person::PersonState;
-use crate::domain::pot::InPot;
+use crate::domain::pot::PotFunds;
 use crate::domain::shop::ShopIdentity;
 use crate::domain::shop::home::UnknownCountry;
 use crate::domain::shop::merchant::{Category, Mcc};
@@ -159,7 +160,7 @@ const fn is_nothing(minor: &i64) -> bool {
 
 /// The immutable things that facts name by version, found again for a replay.
 #[derive(Debug)]
-pub struct Versions {
+pub struct ReplayVersions {
     pub programme: ProgrammeFacts,
     pub agreement: Option<Arc<Agreement>>,
 }
@@ -172,7 +173,7 @@ impl FactsRecord {
             person: holder.person.word().to_owned(),
             agreement: holder.agreement.version,
         });
-        let counter = |(key, used): (&CounterKey, &Committed)| {
+        let counter = |(key, used): (&CounterKey, &LimitUsage)| {
             let period = key.period.word().to_owned();
             let scope = key.scope.to_string();
             (scope, period, key.first_day, used.amount.minor(), used.purchases)
@@ -198,17 +199,19 @@ impl FactsRecord {
                 .collect(),
             counters: facts.counters.iter().map(counter).collect(),
             left: facts.pots.iter().map(|(id, pot)| (id.to_string(), pot.left.minor())).collect(),
-            loaded: sums(&facts.pots, |pot| pot.loaded),
-            held_back: sums(&facts.pots, |pot| pot.held_back),
+            loaded: pot_amounts(&facts.pots, |pot| pot.loaded),
+            held_back: pot_amounts(&facts.pots, |pot| pot.held_back),
             own: facts.pots.iter().filter_map(part_of).collect(),
             margin: Some(facts.margin.minor()).filter(|minor| *minor != 0),
             exchange: Some(facts.exchange.number()).filter(|percent| *percent != 0),
             begun_as: facts.begun_as.as_ref().map(counted_record),
             so_far: match facts.continues {
-                Continues::Nothing | Continues::Anothers => None,
-                Continues::Open { so_far, counted_on } => Some((so_far.minor(), counted_on)),
+                PurchaseContinuation::Nothing | PurchaseContinuation::OtherPerson => None,
+                PurchaseContinuation::Open { so_far, counted_on } => {
+                    Some((so_far.minor(), counted_on))
+                }
             },
-            anothers: facts.continues == Continues::Anothers,
+            anothers: facts.continues == PurchaseContinuation::OtherPerson,
         }
     }
 
@@ -249,15 +252,15 @@ impl FactsRecord {
     }
 
     /// The facts themselves, with the `versions` that they name.
-    pub fn facts(&self, versions: Versions) -> Result<Facts, UnreadableFacts> {
-        let Versions { mut programme, agreement } = versions;
+    pub fn facts(&self, versions: ReplayVersions) -> Result<Facts, UnreadableFacts> {
+        let ReplayVersions { mut programme, agreement } = versions;
         programme.state =
             if self.paused { ProgrammeState::Paused } else { ProgrammeState::Running };
         let currency = programme.currency;
         let holder = match (&self.holder, agreement) {
-            (Some(record), Some(agreement)) => Some(Holder {
-                card: known("card", &record.card, CardState::from_word)?,
-                person: known("person", &record.person, PersonState::from_word)?,
+            (Some(record), Some(agreement)) => Some(CardholderFacts {
+                card: parse_field("card", &record.card, CardState::from_word)?,
+                person: parse_field("person", &record.person, PersonState::from_word)?,
                 agreement,
             }),
             (Some(_) | None, _) => None,
@@ -268,11 +271,11 @@ impl FactsRecord {
             moment: self.moment(),
             programme,
             holder,
-            category: known("category", &self.category, |c| Category::parse(c).ok())?,
+            category: parse_field("category", &self.category, |c| Category::parse(c).ok())?,
             also: self.also()?,
             shop: match &self.shops {
                 Some(table) => Some(KnownShop {
-                    identity: known("shop", &self.shop, |text| text.parse().ok())?,
+                    identity: parse_field("shop", &self.shop, |text| text.parse().ok())?,
                     table: table.clone(),
                 }),
                 None => None,
@@ -287,29 +290,32 @@ impl FactsRecord {
             exchange: self.exchange()?,
             begun_as: self.begun_as.as_ref().map(|begun| counted(begun, currency)).transpose()?,
             continues: match self.so_far {
-                _ if self.anothers => Continues::Anothers,
+                _ if self.anothers => PurchaseContinuation::OtherPerson,
                 Some((minor, counted_on)) => {
                     let so_far = Money::from_minor(minor, currency);
-                    Continues::Open { so_far, counted_on }
+                    PurchaseContinuation::Open { so_far, counted_on }
                 }
-                None => Continues::Nothing,
+                None => PurchaseContinuation::Nothing,
             },
         })
     }
 
     fn also(&self) -> Result<Vec<Category>, UnreadableFacts> {
-        self.also.iter().map(|text| known("also", text, |c| Category::parse(c).ok())).collect()
+        self.also
+            .iter()
+            .map(|text| parse_field("also", text, |c| Category::parse(c).ok()))
+            .collect()
     }
 
     /// What the shop was taken for, if its country was not known.
     pub fn unknown_country(&self) -> Result<Option<UnknownCountry>, UnreadableFacts> {
         let word = self.unknown_country.as_deref();
-        word.map(|word| known("unknown_country", word, UnknownCountry::from_word)).transpose()
+        word.map(|word| parse_field("unknown_country", word, UnknownCountry::from_word)).transpose()
     }
 
     fn held_here(&self) -> Result<BTreeSet<PermissionId>, UnreadableFacts> {
         let here = self.permissions.iter().filter(|record| record.here);
-        here.map(|record| known("permission", &record.id, |text| text.parse().ok())).collect()
+        here.map(|record| parse_field("permission", &record.id, |text| text.parse().ok())).collect()
     }
 
     fn exchange(&self) -> Result<MarginPercent, UnreadableFacts> {
@@ -318,22 +324,22 @@ impl FactsRecord {
             .ok_or_else(|| UnreadableFacts::Value { field: "exchange", found: percent.to_string() })
     }
 
-    fn pots(&self, currency: Currency) -> Result<BTreeMap<PotId, InPot>, UnreadableFacts> {
+    fn pots(&self, currency: Currency) -> Result<BTreeMap<PotId, PotFunds>, UnreadableFacts> {
         let pot = |(id, minor): &(String, i64)| {
             let money = |minor| Money::from_minor(minor, currency);
-            let sum = |sums: &[(String, i64)]| {
-                sums.iter().find(|(known, _)| known == id).map(|(_, minor)| money(*minor))
+            let sum = |pot_amounts: &[(String, i64)]| {
+                pot_amounts.iter().find(|(known, _)| known == id).map(|(_, minor)| money(*minor))
             };
             let part_of = self.own.iter().find(|(own, _)| own == id);
-            let pot = InPot {
+            let pot = PotFunds {
                 left: money(*minor),
                 loaded: sum(&self.loaded),
                 held_back: sum(&self.held_back),
                 part_of: part_of
-                    .map(|(_, of)| known("pot", of, |of| of.parse().ok()))
+                    .map(|(_, of)| parse_field("pot", of, |of| of.parse().ok()))
                     .transpose()?,
             };
-            Ok((known("pot", id, |id| id.parse().ok())?, pot))
+            Ok((parse_field("pot", id, |id| id.parse().ok())?, pot))
         };
         self.left.iter().map(pot).collect()
     }
@@ -341,33 +347,33 @@ impl FactsRecord {
     fn counters(
         &self,
         currency: Currency,
-    ) -> Result<BTreeMap<CounterKey, Committed>, UnreadableFacts> {
+    ) -> Result<BTreeMap<CounterKey, LimitUsage>, UnreadableFacts> {
         let counter = |record: &(String, String, Date, i64, u32)| {
             let (scope, period, first_day, minor, purchases) = record;
             let key = CounterKey {
-                scope: known("scope", scope, |text| text.parse().ok())?,
-                period: known("period", period, Period::from_word)?,
+                scope: parse_field("scope", scope, |text| text.parse().ok())?,
+                period: parse_field("period", period, Period::from_word)?,
                 first_day: *first_day,
             };
             let amount = Money::from_minor(*minor, currency);
-            Ok((key, Committed { amount, purchases: *purchases }))
+            Ok((key, LimitUsage { amount, purchases: *purchases }))
         };
         self.counters.iter().map(counter).collect()
     }
 }
 
-fn sums(
-    pots: &BTreeMap<PotId, InPot>,
-    sum: impl Fn(&InPot) -> Option<Money>,
+fn pot_amounts(
+    pots: &BTreeMap<PotId, PotFunds>,
+    sum: impl Fn(&PotFunds) -> Option<Money>,
 ) -> Vec<(String, i64)> {
     pots.iter().filter_map(|(id, pot)| Some((id.to_string(), sum(pot)?.minor()))).collect()
 }
 
-fn part_of((id, pot): (&PotId, &InPot)) -> Option<(String, String)> {
+fn part_of((id, pot): (&PotId, &PotFunds)) -> Option<(String, String)> {
     Some((id.to_string(), pot.part_of.as_ref()?.to_string()))
 }
 
-fn counted_record(counted: &Counted) -> CountedRecord {
+fn counted_record(counted: &CountingAttributes) -> CountedRecord {
     CountedRecord {
         on: counted.on,
         shop: Some(counted.shop.to_string()).filter(|keys| !keys.is_empty()),
@@ -382,20 +388,23 @@ fn counted_record(counted: &Counted) -> CountedRecord {
     }
 }
 
-fn counted(record: &CountedRecord, currency: Currency) -> Result<Counted, UnreadableFacts> {
+fn counted(
+    record: &CountedRecord,
+    currency: Currency,
+) -> Result<CountingAttributes, UnreadableFacts> {
     let shop = record.shop.as_deref().unwrap_or_default();
     let mcc = record.mcc.as_deref();
-    Ok(Counted {
+    Ok(CountingAttributes {
         on: record.on,
-        shop: known("shop", shop, |keys| keys.parse::<ShopIdentity>().ok())?,
-        mcc: mcc.map(|mcc| known("mcc", mcc, |mcc| Mcc::parse(mcc).ok())).transpose()?,
-        category: known("category", &record.category, |c| Category::parse(c).ok())?,
-        kind: known("kind", &record.kind, PurchaseKind::from_word)?,
-        presence: known("presence", &record.presence, Presence::from_word)?,
+        shop: parse_field("shop", shop, |keys| keys.parse::<ShopIdentity>().ok())?,
+        mcc: mcc.map(|mcc| parse_field("mcc", mcc, |mcc| Mcc::parse(mcc).ok())).transpose()?,
+        category: parse_field("category", &record.category, |c| Category::parse(c).ok())?,
+        kind: parse_field("kind", &record.kind, PurchaseKind::from_word)?,
+        presence: parse_field("presence", &record.presence, Presence::from_word)?,
         abroad: if record.abroad { Abroad::Yes } else { Abroad::No },
         cash_back: Money::from_minor(record.cash_back, currency),
         atm_fee: Money::from_minor(record.atm_fee, currency),
-        matched: known("matched", &record.matched, |text| text.parse().ok())?,
+        matched: parse_field("matched", &record.matched, |text| text.parse().ok())?,
     })
 }
 
@@ -413,7 +422,7 @@ fn permission_record(permission: &Permission, is_here: bool) -> PermissionRecord
         given_at: permission.given_at,
         ends_at: permission.ends_at,
         giver: Some(permission.giver)
-            .filter(|giver| *giver != Giver::People)
+            .filter(|giver| *giver != Grantor::People)
             .map(|giver| giver.word().to_owned()),
         open: permission.uses.as_ref().map(|uses| uses.open.minor()),
         captured: permission.uses.as_ref().map_or(0, |uses| uses.captured),
@@ -426,17 +435,17 @@ fn permission(
     currency: Currency,
 ) -> Result<Permission, UnreadableFacts> {
     Ok(Permission {
-        id: known("permission", &record.id, |text| text.parse().ok())?,
-        scope: known("scope", &record.scope, |text| text.parse().ok())?,
+        id: parse_field("permission", &record.id, |text| text.parse().ok())?,
+        scope: parse_field("scope", &record.scope, |text| text.parse().ok())?,
         cap: Money::from_minor(record.cap, currency),
         uses_left: record.uses_left,
         given_at: record.given_at,
         ends_at: record.ends_at,
         giver: match &record.giver {
-            Some(word) => known("giver", word, Giver::from_word)?,
-            None => Giver::People,
+            Some(word) => parse_field("giver", word, Grantor::from_word)?,
+            None => Grantor::People,
         },
-        uses: record.open.map(|open| Uses {
+        uses: record.open.map(|open| PermissionUsage {
             open: Money::from_minor(open, currency),
             open_at: BTreeMap::new(),
             captured: record.captured,
@@ -444,7 +453,7 @@ fn permission(
     })
 }
 
-fn known<T>(
+fn parse_field<T>(
     field: &'static str,
     text: &str,
     read: impl FnOnce(&str) -> Option<T>,

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::money::{Currency, Money};
-use crate::domain::pot::own::{Goal, HeldBack, OwnPot};
+use crate::domain::pot::personal::{HoldBack, PersonalPotSettings, SavingsGoal};
 
 #[derive(Serialize, Deserialize)]
 struct OwnPotRecord {
@@ -39,8 +39,8 @@ struct GoalRecord {
 }
 
 /// The stored text; none when the person made nothing of the pot.
-pub fn own_pot_text(own: &OwnPot) -> Option<String> {
-    if *own == OwnPot::default() {
+pub fn own_pot_text(own: &PersonalPotSettings) -> Option<String> {
+    if *own == PersonalPotSettings::default() {
         return None;
     }
     let record = OwnPotRecord {
@@ -63,11 +63,11 @@ pub fn own_pot_text(own: &OwnPot) -> Option<String> {
 }
 
 /// Reads a stored text; none if it says nothing that a person can have made of a pot.
-pub fn read_own_pot(text: &str, currency: Currency) -> Option<OwnPot> {
+pub fn read_own_pot(text: &str, currency: Currency) -> Option<PersonalPotSettings> {
     let record: OwnPotRecord = serde_json::from_str(text).ok()?;
     let money = |minor| Money::from_minor(minor, currency);
     let goal = match record.goal {
-        Some(goal) => Some(Goal {
+        Some(goal) => Some(SavingsGoal {
             of: goal.of.parse().ok()?,
             name: goal.name,
             sum: goal.sum.map(money),
@@ -76,11 +76,11 @@ pub fn read_own_pot(text: &str, currency: Currency) -> Option<OwnPot> {
         }),
         None => None,
     };
-    let held_back = record.held_back.map(|held| HeldBack {
+    let held_back = record.held_back.map(|held| HoldBack {
         amount: money(held.amount),
         until: held.until,
         cooling_days: held.cooling_days,
         asked_at: held.asked_at,
     });
-    Some(OwnPot { held_back, goal })
+    Some(PersonalPotSettings { held_back, goal })
 }

@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::agreement::{
     PotPlanRecord, hours_from_text, hours_text, limits_from_text, limits_text, pot_plan, pot_record,
 };
-use super::row::{CorruptRow, Reader, Table, Value, columns, shown};
-use crate::domain::agreement::change::{Key, List};
+use super::row::{CorruptRow, RowReader, Table, Value, columns, text_value};
+use crate::domain::agreement::change::{List, TermKey};
 use crate::domain::agreement::proposal::{
-    Consent, How, Kind, Parts, Proposal, Said, Session, Side, State,
+    Consent, ConsentAnswer, ConsentChannel, ConsentGranularity, ConsentSession, ConsentSide,
+    Proposal, ProposalKind, ProposalState,
 };
-use crate::domain::agreement::{Answer, Decider, Term, TermDraft};
+use crate::domain::agreement::{Decider, Term, TermAnswer, TermDraft};
 use crate::domain::id::{ProgrammeId, ProposalId};
 use crate::domain::money::Currency;
 
@@ -94,7 +95,7 @@ pub fn list_from_text(text: &str, currency: Currency) -> Option<List> {
         };
         Term::new(TermDraft {
             scope: record.on.parse().ok()?,
-            answer: Answer::from_word(&record.answer)?,
+            answer: TermAnswer::from_word(&record.answer)?,
             limits: limits_from_text(&record.limits, currency)?,
             hours,
             decides: Decider::from_word(&record.decides)?,
@@ -114,9 +115,9 @@ pub fn list_from_text(text: &str, currency: Currency) -> Option<List> {
 /// The row of a proposal.
 pub fn proposal_row(programme: &ProgrammeId, proposal: &Proposal) -> Vec<Value> {
     vec![
-        shown(programme),
-        shown(&proposal.budget),
-        shown(proposal.id),
+        text_value(programme),
+        text_value(&proposal.budget),
+        text_value(proposal.id),
         proposal.kind.word().into(),
         proposal.base_version.into(),
         list_text(&proposal.list).into(),
@@ -124,7 +125,7 @@ pub fn proposal_row(programme: &ProgrammeId, proposal: &Proposal) -> Vec<Value> 
         proposal.answers.map(|id| id.to_string()).into(),
         proposal.parts.word().into(),
         proposal.state.word().into(),
-        shown(&proposal.proposed_by),
+        text_value(&proposal.proposed_by),
         proposal.proposed_at.into(),
         proposal.not_before.into(),
         proposal.open_until.into(),
@@ -135,25 +136,25 @@ pub fn proposal_row(programme: &ProgrammeId, proposal: &Proposal) -> Vec<Value> 
 
 /// Reads a proposal back from its row.
 pub fn read_proposal(row: &[Value], currency: Currency) -> Result<Proposal, CorruptRow> {
-    let mut reader = Reader::new(&PROPOSAL, row);
+    let mut reader = RowReader::new(&PROPOSAL, row);
     reader.skip(); // the programme
     let budget = reader.parsed()?;
     Ok(Proposal {
         budget,
         id: reader.parsed()?,
-        kind: reader.word(Kind::from_word)?,
-        base_version: reader.small()?,
+        kind: reader.word(ProposalKind::from_word)?,
+        base_version: reader.integer()?,
         list: reader.word(|text| list_from_text(text, currency))?,
         words: reader.text()?.to_owned(),
-        answers: reader.optional(Reader::parsed)?,
-        parts: reader.word(Parts::from_word)?,
-        state: reader.word(State::from_word)?,
+        answers: reader.optional(RowReader::parsed)?,
+        parts: reader.word(ConsentGranularity::from_word)?,
+        state: reader.word(ProposalState::from_word)?,
         proposed_by: reader.parsed()?,
         proposed_at: reader.instant()?,
         not_before: reader.instant()?,
         open_until: reader.instant()?,
-        ended_at: reader.optional(Reader::instant)?,
-        version: reader.optional(Reader::small)?,
+        ended_at: reader.optional(RowReader::instant)?,
+        version: reader.optional(RowReader::integer)?,
     })
 }
 
@@ -164,12 +165,12 @@ pub fn consent_row(programme: &ProgrammeId, proposal: &Proposal, consent: &Conse
         parts.join(" ")
     });
     vec![
-        shown(programme),
-        shown(&proposal.budget),
-        shown(proposal.id),
+        text_value(programme),
+        text_value(&proposal.budget),
+        text_value(proposal.id),
         consent.side.word().into(),
-        shown(&consent.member),
-        shown(&consent.human),
+        text_value(&consent.member),
+        text_value(&consent.human),
         consent.said.word().into(),
         parts.into(),
         consent.session.how.word().into(),
@@ -184,28 +185,30 @@ pub fn consent_row(programme: &ProgrammeId, proposal: &Proposal, consent: &Conse
 
 /// Reads an answer back from its row, with the proposal that it is about.
 pub fn read_consent(row: &[Value]) -> Result<(ProposalId, Consent), CorruptRow> {
-    let mut reader = Reader::new(&CONSENT, row);
+    let mut reader = RowReader::new(&CONSENT, row);
     reader.skip(); // the programme
     reader.skip(); // the budget
     let proposal = reader.parsed()?;
     let parts = |text: &str| {
-        text.split_ascii_whitespace().map(|part| part.parse::<Key>().ok()).collect::<Option<_>>()
+        text.split_ascii_whitespace()
+            .map(|part| part.parse::<TermKey>().ok())
+            .collect::<Option<_>>()
     };
     Ok((
         proposal,
         Consent {
-            side: reader.word(Side::from_word)?,
+            side: reader.word(ConsentSide::from_word)?,
             member: reader.parsed()?,
             human: reader.parsed()?,
-            said: reader.word(Said::from_word)?,
-            parts: reader.optional(|r| r.word::<BTreeSet<Key>>(parts))?,
-            session: Session {
-                how: reader.word(How::from_word)?,
+            said: reader.word(ConsentAnswer::from_word)?,
+            parts: reader.optional(|r| r.word::<BTreeSet<TermKey>>(parts))?,
+            session: ConsentSession {
+                how: reader.word(ConsentChannel::from_word)?,
                 place: reader.text()?.to_owned(),
-                minutes: reader.small()?,
+                minutes: reader.integer()?,
                 present: reader.text()?.to_owned(),
             },
-            confirmed_at: reader.optional(Reader::instant)?,
+            confirmed_at: reader.optional(RowReader::instant)?,
             said_at: reader.instant()?,
             words: reader.text()?.to_owned(),
         },

@@ -2,16 +2,21 @@
 
 use super::dispute::{disputes_from_text, disputes_text};
 use super::purchase_extra::{add_extra, extra_text};
-use super::row::{Canonical, CorruptRow, Digest, Reader, Table, Value, columns, shown};
+use super::row::{
+    CanonicalHasher, CorruptRow, Digest, RowReader, Table, Value, columns, text_value,
+};
 use crate::domain::decision::authorisation::{Presence, PurchaseKind};
 use crate::domain::id::{ProgrammeId, PurchaseId};
-use crate::domain::money::limit::{Abroad, Counted};
+use crate::domain::money::limit::{Abroad, CountingAttributes};
 use crate::domain::money::margin::{Margin, MarginPercent};
 use crate::domain::money::{Currency, Money};
 use crate::domain::purchase::hold::Hold;
-use crate::domain::purchase::position::{MessageKind, Position};
-use crate::domain::purchase::presentment::Standing;
-use crate::domain::purchase::{Anomalies, IssuerWord, Place, Promise, PromiseState, Purchase};
+use crate::domain::purchase::position::{MessageKind, MessagePosition};
+use crate::domain::purchase::presentment::AuthorisationStatus;
+use crate::domain::purchase::{
+    ApprovedIncrement, CaptureAnomalies, IncrementState, IssuerSnapshot, MerchantDescriptor,
+    Purchase,
+};
 use crate::domain::shop::ShopIdentity;
 use crate::domain::shop::merchant::{Category, Mcc};
 
@@ -45,17 +50,17 @@ pub const HOLD: Table = Table {
 /// The row of `purchase`.
 pub fn purchase_row(programme: &ProgrammeId, purchase: &Purchase) -> Vec<Value> {
     let counted = &purchase.counted;
-    let word = purchase.word.as_ref();
+    let word = purchase.snapshot.as_ref();
     let total = word.and_then(|word| word.standing.total());
     vec![
-        shown(programme),
-        shown(&purchase.connection),
-        shown(&purchase.reference),
-        shown(purchase.id),
-        shown(&purchase.budget),
-        shown(&purchase.card),
+        text_value(programme),
+        text_value(&purchase.connection),
+        text_value(&purchase.reference),
+        text_value(purchase.id),
+        text_value(&purchase.budget),
+        text_value(&purchase.card),
         purchase.currency.code().into(),
-        shown(counted.on),
+        text_value(counted.on),
         Some(&counted.shop).filter(|shop| !shop.is_empty()).map(ToString::to_string).into(),
         counted.mcc.map(|mcc| mcc.to_string()).into(),
         counted.category.as_str().into(),
@@ -63,10 +68,10 @@ pub fn purchase_row(programme: &ProgrammeId, purchase: &Purchase) -> Vec<Value> 
         counted.presence.word().into(),
         abroad_word(counted.abroad).into(),
         counted.cash_back.into(),
-        shown(&counted.matched),
+        text_value(&counted.matched),
         purchase.place.name.clone().into(),
         purchase.place.digest.clone().into(),
-        promises_text(&purchase.promises).into(),
+        promises_text(&purchase.increments).into(),
         word.map(|word| word.standing.word()).into(),
         total.into(),
         word.map(|word| word.position.at).into(),
@@ -94,7 +99,7 @@ pub fn purchase_row(programme: &ProgrammeId, purchase: &Purchase) -> Vec<Value> 
 
 /// Reads a purchase back; its holds are added by the reader of [`HOLD`].
 pub fn read_purchase(row: &[Value]) -> Result<Purchase, CorruptRow> {
-    let mut reader = Reader::new(&PURCHASE, row);
+    let mut reader = RowReader::new(&PURCHASE, row);
     let _programme: ProgrammeId = reader.parsed()?;
     let connection = reader.parsed()?;
     let reference = reader.parsed()?;
@@ -102,7 +107,7 @@ pub fn read_purchase(row: &[Value]) -> Result<Purchase, CorruptRow> {
     let budget = reader.parsed()?;
     let card = reader.parsed()?;
     let currency: Currency = reader.parsed()?;
-    let counted = Counted {
+    let counted = CountingAttributes {
         on: reader.date()?,
         shop: reader
             .optional(|r| r.word(|text| text.parse::<ShopIdentity>().ok()))?
@@ -116,9 +121,9 @@ pub fn read_purchase(row: &[Value]) -> Result<Purchase, CorruptRow> {
         atm_fee: Money::zero(currency),
         matched: reader.parsed()?,
     };
-    let name = reader.optional(Reader::text)?.map(str::to_owned);
-    let place = Place { name, digest: reader.text()?.to_owned() };
-    let promises = reader.word(|text| promises_from_text(text, currency))?;
+    let name = reader.optional(RowReader::text)?.map(str::to_owned);
+    let place = MerchantDescriptor { name, digest: reader.text()?.to_owned() };
+    let increments = reader.word(|text| promises_from_text(text, currency))?;
     let word = read_word(&mut reader, currency)?;
     let nothing = Money::zero(currency);
     let mut purchase = Purchase {
@@ -130,8 +135,8 @@ pub fn read_purchase(row: &[Value]) -> Result<Purchase, CorruptRow> {
         currency,
         counted,
         place,
-        promises,
-        word,
+        increments,
+        snapshot: word,
         raised: reader.money(currency)?,
         lowered: reader.money(currency)?,
         captured: reader.money(currency)?,
@@ -144,58 +149,59 @@ pub fn read_purchase(row: &[Value]) -> Result<Purchase, CorruptRow> {
             .unwrap_or_default(),
         disputed: reader.money(currency)?,
         recovered: reader.money(currency)?,
-        expires_at: reader.optional(Reader::instant)?,
+        expires_at: reader.optional(RowReader::instant)?,
         margin: reader.optional(|r| r.word(margin_from_text))?.unwrap_or(Margin::NONE),
         limit_back: nothing,
         captured_elsewhere: nothing,
         exchange: None,
         merchant_sums: None,
         most_held: nothing,
-        anomalies: Anomalies::default(),
+        anomalies: CaptureAnomalies::default(),
     };
-    if let Some(fee) = reader.optional(Reader::parsed)? {
+    if let Some(fee) = reader.optional(RowReader::parsed)? {
         purchase.counted.atm_fee = Money::from_minor(fee, currency);
     }
-    if let Some(extra) = reader.optional(Reader::text)? {
+    if let Some(extra) = reader.optional(RowReader::text)? {
         add_extra(&mut purchase, extra).ok_or_else(|| reader.corrupt())?;
     }
     Ok(purchase)
 }
 
 fn read_word(
-    reader: &mut Reader<'_>,
+    reader: &mut RowReader<'_>,
     currency: Currency,
-) -> Result<Option<IssuerWord>, CorruptRow> {
-    let standing = reader.optional(Reader::text)?.map(str::to_owned);
+) -> Result<Option<IssuerSnapshot>, CorruptRow> {
+    let standing = reader.optional(RowReader::text)?.map(str::to_owned);
     let total = reader.optional(|r| r.money(currency))?;
     let Some(standing) = standing else {
         for _ in 0..4 {
-            reader.absent()?;
+            reader.expect_null()?;
         }
         return Ok(None);
     };
     let total = total.unwrap_or(Money::zero(currency));
-    let standing = Standing::from_word(&standing, total).ok_or_else(|| reader.corrupt())?;
-    let position = Position {
+    let standing =
+        AuthorisationStatus::from_word(&standing, total).ok_or_else(|| reader.corrupt())?;
+    let position = MessagePosition {
         at: reader.instant()?,
         kind: MessageKind::Updated,
-        answers: reader.small()?,
+        answers: reader.integer()?,
         listed: 0,
-        over: reader.small()?,
+        over: reader.integer()?,
         reference: reader.parsed()?,
     };
-    Ok(Some(IssuerWord { standing, position }))
+    Ok(Some(IssuerSnapshot { standing, position }))
 }
 
 /// The rows of the purchase's holds, in order.
 pub fn hold_rows(programme: &ProgrammeId, purchase: &Purchase) -> Vec<Vec<Value>> {
     let row = |(position, hold): (i64, &Hold)| {
         vec![
-            shown(programme),
-            shown(purchase.id),
-            shown(&hold.pot),
+            text_value(programme),
+            text_value(purchase.id),
+            text_value(&hold.pot),
             position.into(),
-            shown(&purchase.budget),
+            text_value(&purchase.budget),
             purchase.currency.code().into(),
             hold.held.into(),
             hold.captured.into(),
@@ -207,7 +213,7 @@ pub fn hold_rows(programme: &ProgrammeId, purchase: &Purchase) -> Vec<Vec<Value>
 
 /// Reads a hold back, with the purchase it belongs to.
 pub fn read_hold(row: &[Value]) -> Result<(PurchaseId, Hold), CorruptRow> {
-    let mut reader = Reader::new(&HOLD, row);
+    let mut reader = RowReader::new(&HOLD, row);
     let _programme: ProgrammeId = reader.parsed()?;
     let purchase = reader.parsed()?;
     let pot = reader.parsed()?;
@@ -225,7 +231,7 @@ pub fn read_hold(row: &[Value]) -> Result<(PurchaseId, Hold), CorruptRow> {
 
 /// What the chain vouches for when it vouches for a purchase: its row and the rows of its holds.
 pub fn purchase_digest(purchase: &[Value], holds: &[Vec<Value>]) -> Digest {
-    let mut canonical = Canonical::new("purchase with holds");
+    let mut canonical = CanonicalHasher::new("purchase with holds");
     canonical.row(&PURCHASE, purchase);
     for hold in holds {
         canonical.row(&HOLD, hold);
@@ -264,33 +270,33 @@ fn margin_from_text(text: &str) -> Option<Margin> {
 
 /// `0:1250:kept 1:500:withdrawn:okay_…`: the number of the question, the amount, whether it still
 /// stands, and the permission that it used up.
-fn promises_text(promises: &[Promise]) -> String {
-    let text = |promise: &Promise| {
-        let state = match promise.state {
-            PromiseState::Kept => "kept",
-            PromiseState::Withdrawn => "withdrawn",
+fn promises_text(increments: &[ApprovedIncrement]) -> String {
+    let text = |increment: &ApprovedIncrement| {
+        let state = match increment.state {
+            IncrementState::Kept => "kept",
+            IncrementState::Withdrawn => "withdrawn",
         };
-        let permission = promise.permission.map(|id| format!(":{id}")).unwrap_or_default();
-        format!("{}:{}:{state}{permission}", promise.sequence, promise.amount.minor())
+        let permission = increment.permission.map(|id| format!(":{id}")).unwrap_or_default();
+        format!("{}:{}:{state}{permission}", increment.sequence, increment.amount.minor())
     };
-    promises.iter().map(text).collect::<Vec<_>>().join(" ")
+    increments.iter().map(text).collect::<Vec<_>>().join(" ")
 }
 
-fn promises_from_text(text: &str, currency: Currency) -> Option<Vec<Promise>> {
-    let promise = |text: &str| {
+fn promises_from_text(text: &str, currency: Currency) -> Option<Vec<ApprovedIncrement>> {
+    let increment = |text: &str| {
         let mut parts = text.split(':');
         let sequence = parts.next()?.parse().ok()?;
         let amount = Money::from_minor(parts.next()?.parse().ok()?, currency);
         let state = match parts.next()? {
-            "kept" => PromiseState::Kept,
-            "withdrawn" => PromiseState::Withdrawn,
+            "kept" => IncrementState::Kept,
+            "withdrawn" => IncrementState::Withdrawn,
             _ => return None,
         };
         let permission = match parts.next() {
             Some(id) => Some(id.parse().ok()?),
             None => None,
         };
-        parts.next().is_none().then_some(Promise { sequence, amount, permission, state })
+        parts.next().is_none().then_some(ApprovedIncrement { sequence, amount, permission, state })
     };
-    text.split_ascii_whitespace().map(promise).collect()
+    text.split_ascii_whitespace().map(increment).collect()
 }

@@ -7,13 +7,13 @@ use crate::domain::card::CardState;
 use crate::domain::money::{Currency, Money};
 use crate::domain::pot::PotPart;
 use crate::domain::purchase::position::MessageKind;
-use crate::domain::purchase::{Anomalies, MerchantSums, Purchase};
+use crate::domain::purchase::{CaptureAnomalies, MerchantSums, Purchase};
 use crate::domain::shop::merchant::Mcc;
 
 /// Amounts are in minor units. The names are stored.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Extra {
+struct PurchaseExtra {
     /// The kind of the latest snapshot, and how many captures and refunds it lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     word: Option<(String, u32)>,
@@ -56,13 +56,13 @@ const fn is_false(value: &bool) -> bool {
 /// The column's text; none for a purchase that has nothing of it.
 pub(super) fn extra_text(purchase: &Purchase) -> Option<String> {
     let anomalies = &purchase.anomalies;
-    let position = purchase.word.as_ref().map(|word| &word.position);
+    let position = purchase.snapshot.as_ref().map(|word| &word.position);
     let word = position.map(|position| (position.kind.word().to_owned(), position.listed));
     let merchant = purchase.merchant_sums.map(|MerchantSums { captured, refunded }| {
         (captured.currency().code().to_owned(), captured.minor(), refunded.minor())
     });
-    let extra = Extra {
-        word: word.filter(|word| *word != usual_word()),
+    let extra = PurchaseExtra {
+        word: word.filter(|word| *word != default_position()),
         limit_back: purchase.limit_back.minor(),
         captured_elsewhere: purchase.captured_elsewhere.minor(),
         exchange: purchase.exchange.as_ref().map(|p| (p.pot.to_string(), p.amount.minor())),
@@ -76,16 +76,16 @@ pub(super) fn extra_text(purchase: &Purchase) -> Option<String> {
         largest_captures: anomalies.largest_captures.iter().map(|c| c.minor()).collect(),
     };
     // A struct of texts and numbers always serialises.
-    (extra != Extra::default()).then(|| serde_json::to_string(&extra).unwrap_or_default())
+    (extra != PurchaseExtra::default()).then(|| serde_json::to_string(&extra).unwrap_or_default())
 }
 
 /// Reads the column back into `purchase`, which has been read without it.
 pub(super) fn add_extra(purchase: &mut Purchase, text: &str) -> Option<()> {
-    let extra: Extra = serde_json::from_str(text).ok()?;
+    let extra: PurchaseExtra = serde_json::from_str(text).ok()?;
     let currency = purchase.currency;
     let money = |minor| Money::from_minor(minor, currency);
-    if let Some(word) = &mut purchase.word {
-        let (kind, listed) = extra.word.clone().unwrap_or_else(usual_word);
+    if let Some(word) = &mut purchase.snapshot {
+        let (kind, listed) = extra.word.clone().unwrap_or_else(default_position);
         word.position.kind = MessageKind::from_word(&kind)?;
         word.position.listed = listed;
     }
@@ -105,12 +105,12 @@ pub(super) fn add_extra(purchase: &mut Purchase, text: &str) -> Option<()> {
         None => None,
     };
     purchase.most_held = money(extra.most_held);
-    purchase.anomalies = Anomalies {
+    purchase.anomalies = CaptureAnomalies {
         is_unlinked: extra.unlinked,
         is_moved: extra.moved,
         is_declined: extra.declined,
-        stopped_card: read(extra.stopped_card.as_deref(), CardState::from_word)?,
-        other_kind: read(extra.other_kind.as_deref(), |text| Mcc::parse(text).ok())?,
+        stopped_card: parse_optional(extra.stopped_card.as_deref(), CardState::from_word)?,
+        other_kind: parse_optional(extra.other_kind.as_deref(), |text| Mcc::parse(text).ok())?,
         largest_captures: extra.largest_captures.iter().map(|minor| money(*minor)).collect(),
     };
     // Another spelling of the same content would be another digest.
@@ -118,13 +118,13 @@ pub(super) fn add_extra(purchase: &mut Purchase, text: &str) -> Option<()> {
 }
 
 /// Rows from before positions were told apart by it.
-fn usual_word() -> (String, u32) {
+fn default_position() -> (String, u32) {
     (MessageKind::Updated.word().to_owned(), 0)
 }
 
 /// Nothing stays nothing; what cannot be read makes the whole column unreadable.
 #[expect(clippy::option_option, reason = "unreadable, absent and present are three answers")]
-fn read<T>(text: Option<&str>, parse: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
+fn parse_optional<T>(text: Option<&str>, parse: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
     match text {
         Some(text) => parse(text).map(Some),
         None => Some(None),

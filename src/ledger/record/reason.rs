@@ -86,7 +86,7 @@ pub fn reason_map(reason: &DeclineReason) -> Map<String, Value> {
 /// Reads what [`reason_map`] wrote; none if it is nothing that it ever wrote.
 pub fn read_reason(map: &Map<String, Value>) -> Option<DeclineReason> {
     use DeclineReason as R;
-    let fields = Fields(map);
+    let fields = ReasonFields(map);
     Some(match ReasonCode::from_code(fields.text("reason")?)? {
         ReasonCode::UnknownCard => R::UnknownCard,
         ReasonCode::NotStarted => R::NotStarted,
@@ -145,9 +145,9 @@ pub fn read_reason(map: &Map<String, Value>) -> Option<DeclineReason> {
     })
 }
 
-struct Fields<'a>(&'a Map<String, Value>);
+struct ReasonFields<'a>(&'a Map<String, Value>);
 
-impl Fields<'_> {
+impl ReasonFields<'_> {
     fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.as_str()
     }

@@ -56,12 +56,12 @@ impl Table {
 #[derive(Debug, Clone, Copy)]
 pub struct Column {
     pub name: &'static str,
-    pub kind: Kind,
+    pub kind: ColumnKind,
 }
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ColumnKind {
     /// Part of the primary key. Text.
     Key,
     Text,
@@ -78,7 +78,7 @@ macro_rules! columns {
     ($($kind:ident $name:literal),+ $(,)?) => {
         &[$($crate::ledger::record::row::Column {
             name: $name,
-            kind: $crate::ledger::record::row::Kind::$kind,
+            kind: $crate::ledger::record::row::ColumnKind::$kind,
         }),+]
     };
 }
@@ -94,7 +94,7 @@ impl Digest {
 
     /// The digest of the row's values, erasable text apart.
     pub fn of_row(table: &Table, row: &[Value]) -> Self {
-        let mut hasher = Canonical::new(table.name);
+        let mut hasher = CanonicalHasher::new(table.name);
         hasher.row(table, row);
         hasher.finish()
     }
@@ -152,9 +152,9 @@ impl FromStr for Digest {
 /// Feeds values to SHA-256 in a form that can be read in one way only: every value has a tag, and
 /// every text its length in front.
 #[derive(Debug)]
-pub struct Canonical(Sha256);
+pub struct CanonicalHasher(Sha256);
 
-impl Canonical {
+impl CanonicalHasher {
     /// Starts with `domain`, so that a row of one table is never a row of another.
     pub fn new(domain: &str) -> Self {
         let mut canonical = Self(Sha256::new());
@@ -190,8 +190,8 @@ impl Canonical {
     pub fn row(&mut self, table: &Table, row: &[Value]) {
         for (column, value) in table.columns.iter().zip(row) {
             match value {
-                _ if column.kind == Kind::Erasable => {}
-                Value::Null if column.kind == Kind::Added => {}
+                _ if column.kind == ColumnKind::Erasable => {}
+                Value::Null if column.kind == ColumnKind::Added => {}
                 Value::Text(text) => self.text(text),
                 Value::Number(number) => self.number(*number),
                 Value::Null => self.null(),
@@ -218,13 +218,13 @@ pub struct CorruptRow {
 
 /// Reads the values of one row in order.
 #[derive(Debug)]
-pub struct Reader<'a> {
+pub struct RowReader<'a> {
     table: &'static Table,
     row: &'a [Value],
     next: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> RowReader<'a> {
     /// Starts at the first column.
     pub const fn new(table: &'static Table, row: &'a [Value]) -> Self {
         Self { table, row, next: 0 }
@@ -242,7 +242,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next value: nothing.
-    pub fn absent(&mut self) -> Result<(), CorruptRow> {
+    pub fn expect_null(&mut self) -> Result<(), CorruptRow> {
         match self.take() {
             Some(Value::Null) => Ok(()),
             Some(Value::Text(_) | Value::Number(_)) | None => Err(self.corrupt()),
@@ -274,7 +274,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next value: a number that fits `T`.
-    pub fn small<T: TryFrom<i64>>(&mut self) -> Result<T, CorruptRow> {
+    pub fn integer<T: TryFrom<i64>>(&mut self) -> Result<T, CorruptRow> {
         T::try_from(self.number()?).map_err(|_| self.corrupt())
     }
 
@@ -319,7 +319,7 @@ impl<'a> Reader<'a> {
 
 /// The primary key of `row`, for people.
 pub fn key_of(table: &Table, row: &[Value]) -> String {
-    let keys = table.columns.iter().zip(row).filter(|(column, _)| column.kind == Kind::Key);
+    let keys = table.columns.iter().zip(row).filter(|(column, _)| column.kind == ColumnKind::Key);
     keys.map(|(_, value)| describe(value)).collect::<Vec<_>>().join("/")
 }
 
@@ -393,13 +393,13 @@ impl Serialize for Value {
 /// From JSON, as SQLite spells rows.
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(OneValue)
+        deserializer.deserialize_any(ValueVisitor)
     }
 }
 
-struct OneValue;
+struct ValueVisitor;
 
-impl Visitor<'_> for OneValue {
+impl Visitor<'_> for ValueVisitor {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -428,7 +428,7 @@ impl Visitor<'_> for OneValue {
 }
 
 /// The value of anything that is stored as it prints.
-pub fn shown(value: impl fmt::Display) -> Value {
+pub fn text_value(value: impl fmt::Display) -> Value {
     Value::Text(value.to_string())
 }
 

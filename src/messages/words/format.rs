@@ -36,14 +36,14 @@ impl Words {
     /// A time of day, without its seconds: `2:15pm`, `6am`, `midnight`.
     pub fn time(&self, time: Time) -> String {
         let (hour, minute) = (time.hour(), time.minute());
-        let sharp = match (hour, minute) {
+        let precision = match (hour, minute) {
             (0, 0) => "midnight",
             (12, 0) => "midday",
             (_, 0) => "hour",
             _ => "minute",
         };
         let mut args = FluentArgs::new();
-        args.set("sharp", sharp);
+        args.set("sharp", precision);
         args.set("hour", if hour % 12 == 0 { 12 } else { hour % 12 });
         args.set("minute", format!("{minute:02}"));
         args.set("half", if hour < 12 { "am" } else { "pm" });

@@ -7,20 +7,20 @@ use jiff::tz::TimeZone;
 
 use super::phrase::Phrase;
 use super::{Words, sms};
-use crate::domain::agreement::change::{Change, Direction, Key};
-use crate::domain::agreement::proposal::How;
-use crate::domain::agreement::{Answer, Gate, Hours, Scope, Term};
+use crate::domain::agreement::change::{ChangeDirection, TermChange, TermKey};
+use crate::domain::agreement::proposal::ConsentChannel;
+use crate::domain::agreement::{Gate, Hours, Scope, Term, TermAnswer};
 use crate::domain::money::limit::Limit;
 
-macro_rules! list_news {
+macro_rules! list_notification {
     ($($(#[$doc:meta])* $variant:ident,)+) => {
         /// What has happened to a list or to a card.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum ListNews {
+        pub enum ListNotification {
             $($(#[$doc])* $variant,)+
         }
 
-        impl ListNews {
+        impl ListNotification {
             /// Everything that is told.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
@@ -33,7 +33,7 @@ macro_rules! list_news {
     };
 }
 
-list_news! {
+list_notification! {
     ListProposed,
     ListCountered,
     /// A yes was written down for the person, who has not confirmed it.
@@ -60,9 +60,9 @@ list_news! {
     WorkerListFiled,
 }
 
-impl ListNews {
+impl ListNotification {
     /// Whether somebody can answer until the moment that it names.
-    pub const fn runs_out(self) -> bool {
+    pub const fn has_deadline(self) -> bool {
         matches!(
             self,
             Self::ListProposed
@@ -81,7 +81,7 @@ impl ListNews {
 
 /// What the words are made from. Which of it is needed depends on the news.
 #[derive(Debug, Clone, Copy)]
-pub struct ListParticular<'a> {
+pub struct ListParameters<'a> {
     pub zone: &'a TimeZone,
     /// Who did it.
     pub name: &'a str,
@@ -92,7 +92,7 @@ pub struct ListParticular<'a> {
 }
 
 /// What terms and pots are called.
-pub trait Names {
+pub trait DisplayNames {
     /// What a category or a code is called.
     fn scope(&self, scope: &Scope) -> Option<String>;
     /// What a pot is called.
@@ -103,7 +103,7 @@ pub trait Names {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeLine {
     /// What it is about: a part of the list.
-    pub key: Key,
+    pub key: TermKey,
     pub about: String,
     pub now: String,
     pub new: String,
@@ -114,51 +114,59 @@ pub struct ChangeLine {
 }
 
 impl Words {
-    /// The text message about `news`.
-    pub fn list_news(&self, news: ListNews, particular: &ListParticular<'_>) -> String {
-        let told = |is_named: bool| {
+    /// The text message about `notification`.
+    pub fn list_notification(
+        &self,
+        notification: ListNotification,
+        parameters: &ListParameters<'_>,
+    ) -> String {
+        let wording = |is_named: bool| {
             let mut args = FluentArgs::new();
             args.set("named", if is_named { "yes" } else { "no" });
-            args.set("name", sms::plain(particular.name));
-            args.set("words", sms::plain(particular.words));
-            if let Some(at) = particular.at {
-                let local = particular.zone.to_datetime(at);
+            args.set("name", sms::transliterate(parameters.name));
+            args.set("words", sms::transliterate(parameters.words));
+            if let Some(at) = parameters.at {
+                let local = parameters.zone.to_datetime(at);
                 args.set("time", self.time(local.time()));
                 args.set("date", self.short_date(local.date()));
             }
-            self.fill(news.phrase().id(), None, &args)
+            self.fill(notification.phrase().id(), None, &args)
         };
-        let named = told(true);
-        if sms::fits(&named) && !particular.name.is_empty() { named } else { told(false) }
+        let named = wording(true);
+        if sms::fits(&named) && !parameters.name.is_empty() { named } else { wording(false) }
     }
 
     /// Whether somebody's own words can stand in a text message beside ours.
     pub fn is_short_enough(words: &str) -> bool {
-        const MOST: usize = 50;
+        const SEPTETS_MAX: usize = 50;
 
-        sms::places(&sms::plain(words)).is_some_and(|places| places <= MOST)
+        sms::septets(&sms::transliterate(words)).is_some_and(|septets| septets <= SEPTETS_MAX)
     }
 
     /// What differs, line by line: now, new, and whether it is more or less.
-    pub fn change_lines(&self, changes: &[Change], names: &dyn Names) -> Vec<ChangeLine> {
-        let line = |change: &Change| {
+    pub fn change_lines(
+        &self,
+        changes: &[TermChange],
+        names: &dyn DisplayNames,
+    ) -> Vec<ChangeLine> {
+        let line = |change: &TermChange| {
             let (now, new) = match &change.key {
-                Key::Term(_) => {
+                TermKey::Term(_) => {
                     (self.term(change.before.as_ref()), self.term(change.after.as_ref()))
                 }
-                Key::Partial => {
+                TermKey::Partial => {
                     let (no, yes) = (self.text(Phrase::AnswerNo), self.text(Phrase::AnswerYes));
-                    if change.direction == Direction::Looser { (no, yes) } else { (yes, no) }
+                    if change.direction == ChangeDirection::Looser { (no, yes) } else { (yes, no) }
                 }
-                Key::PotOrder | Key::Pot(_) => {
+                TermKey::PotOrder | TermKey::Pot(_) => {
                     (self.text(Phrase::AsItWas), self.text(Phrase::AsYouSee))
                 }
             };
             let (way, phrase) = match change.direction {
-                Direction::Looser => ("more", Phrase::WayMore),
-                Direction::Tighter => ("less", Phrase::WayLess),
-                Direction::Same => ("same", Phrase::WaySame),
-                Direction::Mixed => ("other", Phrase::WayOther),
+                ChangeDirection::Looser => ("more", Phrase::WayMore),
+                ChangeDirection::Tighter => ("less", Phrase::WayLess),
+                ChangeDirection::Same => ("same", Phrase::WaySame),
+                ChangeDirection::Mixed => ("other", Phrase::WayOther),
             };
             let about = self.about(&change.key, names);
             ChangeLine {
@@ -174,12 +182,12 @@ impl Words {
     }
 
     /// What a part of the list is called.
-    pub fn about(&self, key: &Key, names: &dyn Names) -> String {
+    pub fn about(&self, key: &TermKey, names: &dyn DisplayNames) -> String {
         let scope = match key {
-            Key::Partial => return self.text(Phrase::AboutPartial),
-            Key::PotOrder => return self.text(Phrase::AboutPotOrder),
-            Key::Pot(pot) => return names.pot(pot),
-            Key::Term(scope) => scope,
+            TermKey::Partial => return self.text(Phrase::AboutPartial),
+            TermKey::PotOrder => return self.text(Phrase::AboutPotOrder),
+            TermKey::Pot(pot) => return names.pot(pot),
+            TermKey::Term(scope) => scope,
         };
         let phrase = match scope {
             Scope::Shop(_) | Scope::OneShop(..) => Phrase::AboutShop,
@@ -198,7 +206,8 @@ impl Words {
     /// What a term says: "Yes, up to £30 a day", "Ask first", "No". No term is a plain yes.
     pub fn term(&self, term: Option<&Term>) -> String {
         let Some(term) = term else { return self.text(Phrase::AnswerYes) };
-        if let (Some(Hours { from, to }), Answer::Ask | Answer::No) = (term.hours(), term.answer())
+        if let (Some(Hours { from, to }), TermAnswer::Ask | TermAnswer::No) =
+            (term.hours(), term.answer())
         {
             let mut args = FluentArgs::new();
             args.set("from", self.time(from));
@@ -206,13 +215,13 @@ impl Words {
             return self.fill(Phrase::HoursOnly.id(), None, &args);
         }
         let answer = self.text(match term.answer() {
-            Answer::Yes => Phrase::AnswerYes,
-            Answer::Ask => Phrase::AnswerAsk,
-            Answer::No => Phrase::AnswerNo,
+            TermAnswer::Yes => Phrase::AnswerYes,
+            TermAnswer::Ask => Phrase::AnswerAsk,
+            TermAnswer::No => Phrase::AnswerNo,
         });
         let limits = match term.answer() {
-            Answer::Yes => term.limits(),
-            Answer::Ask | Answer::No => &[],
+            TermAnswer::Yes => term.limits(),
+            TermAnswer::Ask | TermAnswer::No => &[],
         };
         let parts = limits.iter().map(|limit| self.limit(limit));
         let parts: Vec<_> = std::iter::once(answer).chain(parts).collect();
@@ -239,7 +248,7 @@ impl Words {
     pub fn how_agreed(
         &self,
         name: &str,
-        how: How,
+        how: ConsentChannel,
         place: &str,
         minutes: u32,
         with: &str,

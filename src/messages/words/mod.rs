@@ -15,23 +15,23 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use unic_langid::LanguageIdentifier;
 
-use crate::domain::decision::authorisation::{Approval, Till};
+use crate::domain::decision::authorisation::{Approval, PointOfSale};
 use crate::domain::decision::reason::DeclineReason;
 use crate::domain::id::PotId;
 use crate::domain::money::Money;
 use crate::domain::pot::PotPart;
 
-pub use list::{ChangeLine, ListNews, ListParticular, Names};
-pub use news::{News, Particular, Who};
-pub use notices::StoryEnd;
+pub use list::{ChangeLine, DisplayNames, ListNotification, ListParameters};
+pub use notification::{Assignee, Notification, NotificationParameters};
 use phrase::Phrase;
+pub use purchase_notices::PurchaseStateDetails;
 
 mod format;
 mod list;
-mod news;
-mod notices;
+mod notification;
 #[expect(dead_code, reason = "the build script reads the lists in it")]
 mod phrase;
+mod purchase_notices;
 mod signals;
 mod sms;
 #[cfg(test)]
@@ -58,7 +58,7 @@ impl Audience {
 
 /// One purchase, as far as words need it. Names are as people write them.
 #[derive(Debug, Clone, Copy)]
-pub struct Situation<'a> {
+pub struct PurchaseContext<'a> {
     pub person_name: &'a str,
     pub worker_name: &'a str,
     /// What was asked.
@@ -77,7 +77,7 @@ pub struct Situation<'a> {
     /// Whether it is a bill of an app shop, which comes from another country whoever buys.
     pub is_app_bill: bool,
     /// Where the person stands, and what would be paid there if nothing but amounts is in the way.
-    pub till: Till,
+    pub till: PointOfSale,
     pub payable: Option<Money>,
     /// The last four digits of the card that was used.
     pub card_last_four: &'a str,
@@ -89,7 +89,7 @@ pub struct Situation<'a> {
     pub pot_names: &'a BTreeMap<PotId, String>,
 }
 
-impl<'a> Situation<'a> {
+impl<'a> PurchaseContext<'a> {
     /// A purchase of which little more than the sum is told: for texts that name no shop, no kind of
     /// shop and no card.
     pub const fn bare(
@@ -107,7 +107,7 @@ impl<'a> Situation<'a> {
             is_sensitive: true,
             hides_card: true,
             is_app_bill: false,
-            till: Till::Nobody,
+            till: PointOfSale::Nobody,
             payable: None,
             card_last_four: "",
             new_card_last_four: None,
@@ -119,7 +119,7 @@ impl<'a> Situation<'a> {
 
 /// What happens to a purchase after it was approved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
+pub enum PurchaseEvent {
     /// A hold was placed that ends on a date, if the issuer says when.
     KeptAside { amount: Money, until: Option<Date> },
     /// The shop took the money.
@@ -154,40 +154,64 @@ impl Words {
         &self,
         reason: &DeclineReason,
         audience: Audience,
-        situation: &Situation<'_>,
+        purchase_context: &PurchaseContext<'_>,
     ) -> String {
-        let telling = Telling::Page(audience);
+        let context = NotificationContext::Page(audience);
         self.fill(
-            &id_of(reason),
+            &message_id(reason),
             Some(audience.text()),
-            &self.reason_args(reason, telling, situation),
+            &self.reason_args(reason, context, purchase_context),
         )
     }
 
     /// The first thing that the person can do now, in words: "Reply ASK to …".
-    pub fn what_next(&self, reason: &DeclineReason, situation: &Situation<'_>) -> String {
-        let args = self.reason_args(reason, Telling::Page(Audience::Person), situation);
-        self.fill(&id_of(reason), Some("next"), &args)
+    pub fn what_next(
+        &self,
+        reason: &DeclineReason,
+        purchase_context: &PurchaseContext<'_>,
+    ) -> String {
+        let args =
+            self.reason_args(reason, NotificationContext::Page(Audience::Person), purchase_context);
+        self.fill(&message_id(reason), Some("next"), &args)
     }
 
     /// The whole text message that is sent when a purchase is not paid. It names no shop and no
     /// sensitive kind of shop, because anybody may see it arrive.
-    pub fn text_message(&self, reason: &DeclineReason, situation: &Situation<'_>) -> String {
-        self.first_that_fits(Phrase::NotPaidText, reason, Telling::Started, situation)
+    pub fn text_message(
+        &self,
+        reason: &DeclineReason,
+        purchase_context: &PurchaseContext<'_>,
+    ) -> String {
+        self.first_that_fits(
+            Phrase::NotPaidText,
+            reason,
+            NotificationContext::Push,
+            purchase_context,
+        )
     }
 
-    /// The whole text message that answers WHY. It names the shop, if `situation` does.
-    pub fn text_reply(&self, reason: &DeclineReason, situation: &Situation<'_>) -> String {
-        self.first_that_fits(Phrase::NotPaidReply, reason, Telling::Reply, situation)
+    /// The whole text message that answers WHY. It names the shop, if `purchase_context` does.
+    pub fn text_reply(
+        &self,
+        reason: &DeclineReason,
+        purchase_context: &PurchaseContext<'_>,
+    ) -> String {
+        self.first_that_fits(
+            Phrase::NotPaidReply,
+            reason,
+            NotificationContext::Reply,
+            purchase_context,
+        )
     }
 
     /// The text message about any purchase for somebody who chose quiet texts.
-    pub fn quiet_text(&self, situation: &Situation<'_>) -> String {
-        let args = [situation.worker_name.to_owned(), self.text(Phrase::SomeWorker)].map(|name| {
-            let mut args = FluentArgs::new();
-            args.set("worker", sms::plain(&name));
-            args
-        });
+    pub fn quiet_text(&self, purchase_context: &PurchaseContext<'_>) -> String {
+        let args =
+            [purchase_context.worker_name.to_owned(), self.text(Phrase::SomeWorker)].map(|name| {
+                let mut args = FluentArgs::new();
+                args.set("worker", sms::transliterate(&name));
+                args
+            });
         let [named, unnamed] = args.map(|args| self.fill(Phrase::Quiet.id(), None, &args));
         if sms::fits(&named) { named } else { unnamed }
     }
@@ -198,24 +222,25 @@ impl Words {
         &self,
         approval: &Approval,
         audience: Audience,
-        situation: &Situation<'_>,
+        purchase_context: &PurchaseContext<'_>,
     ) -> String {
-        let rest = situation.amount.checked_sub(approval.amount).ok();
+        let rest = purchase_context.amount.checked_sub(approval.amount).ok();
         let rest = rest.filter(|rest| rest.is_positive() && approval.amount.is_positive());
         let phrase = match rest {
             _ if approval.amount.is_zero() => Phrase::CheckedCard,
             Some(_) => Phrase::PaidPart,
             None => Phrase::Paid,
         };
-        let mut args = self.common_args(Telling::Page(audience), situation);
-        let parts: Vec<_> = approval.parts.iter().map(|part| self.part(part, situation)).collect();
+        let mut args = self.common_args(NotificationContext::Page(audience), purchase_context);
+        let parts: Vec<_> =
+            approval.parts.iter().map(|part| self.part(part, purchase_context)).collect();
         args.set("paid", self.money(approval.amount));
         if let Some(rest) = rest {
             args.set("rest", self.money(rest));
         }
         args.set("pots", approval.parts.len());
         if let [part] = approval.parts.as_slice() {
-            args.set("pot", self.pot_name(part, situation));
+            args.set("pot", self.pot_name(part, purchase_context));
         }
         args.set("parts", parts.join(&self.text(Phrase::Comma)));
         let paid = self.fill(phrase.id(), Some(audience.text()), &args);
@@ -228,17 +253,22 @@ impl Words {
     }
 
     /// What came after an approval, in one line. The amount told is the event's own.
-    pub fn event(&self, event: Event, audience: Audience, situation: &Situation<'_>) -> String {
+    pub fn event(
+        &self,
+        event: PurchaseEvent,
+        audience: Audience,
+        purchase_context: &PurchaseContext<'_>,
+    ) -> String {
         let (phrase, amount, until) = match event {
-            Event::KeptAside { amount, until } => (Phrase::KeptAside, amount, until),
-            Event::Captured { amount } => (Phrase::Captured, amount, None),
-            Event::GivenBack { amount } => (Phrase::GivenBack, amount, None),
-            Event::MoneyBack { amount } => (Phrase::MoneyBack, amount, None),
+            PurchaseEvent::KeptAside { amount, until } => (Phrase::KeptAside, amount, until),
+            PurchaseEvent::Captured { amount } => (Phrase::Captured, amount, None),
+            PurchaseEvent::GivenBack { amount } => (Phrase::GivenBack, amount, None),
+            PurchaseEvent::MoneyBack { amount } => (Phrase::MoneyBack, amount, None),
         };
-        let telling = Telling::Page(audience);
-        let mut args = self.common_args(telling, situation);
+        let context = NotificationContext::Page(audience);
+        let mut args = self.common_args(context, purchase_context);
         args.set("amount", self.money(amount));
-        self.set_end(&mut args, telling, until);
+        self.set_end(&mut args, context, until);
         self.fill(phrase.id(), Some(audience.text()), &args)
     }
 
@@ -264,15 +294,15 @@ impl Words {
         &self,
         frame: Phrase,
         reason: &DeclineReason,
-        telling: fn(Room) -> Telling,
-        situation: &Situation<'_>,
+        context: fn(DetailLevel) -> NotificationContext,
+        purchase_context: &PurchaseContext<'_>,
     ) -> String {
-        Room::ALL
+        DetailLevel::ALL
             .into_iter()
-            .map(|room| {
-                let mut args = self.reason_args(reason, telling(room), situation);
-                let why = self.fill(&id_of(reason), Some(Audience::Person.text()), &args);
-                let next = self.fill(&id_of(reason), Some("next"), &args);
+            .map(|detail| {
+                let mut args = self.reason_args(reason, context(detail), purchase_context);
+                let why = self.fill(&message_id(reason), Some(Audience::Person.text()), &args);
+                let next = self.fill(&message_id(reason), Some("next"), &args);
                 args.set("why", why);
                 args.set("next", next);
                 self.fill(frame.id(), None, &args)
@@ -282,48 +312,54 @@ impl Words {
     }
 
     /// What every text may use.
-    fn common_args(&self, telling: Telling, situation: &Situation<'_>) -> FluentArgs<'static> {
-        let name = |name: &str| telling.name(name);
+    fn common_args(
+        &self,
+        context: NotificationContext,
+        purchase_context: &PurchaseContext<'_>,
+    ) -> FluentArgs<'static> {
+        let name = |name: &str| context.name(name);
         let mut args = FluentArgs::new();
-        args.set("amount", self.money(situation.amount));
-        args.set("currency", situation.amount.currency().code());
-        if telling.audience() == Audience::Finance {
+        args.set("amount", self.money(purchase_context.amount));
+        args.set("currency", purchase_context.amount.currency().code());
+        if context.audience() == Audience::Finance {
             return args;
         }
-        args.set("person", name(situation.person_name));
-        let worker = match telling.room() {
-            Room::Tight => self.text(Phrase::SomeWorker),
-            Room::Ample | Room::NoPlace | Room::NoKind => name(situation.worker_name),
+        args.set("person", name(purchase_context.person_name));
+        let worker = match context.detail() {
+            DetailLevel::Minimal => self.text(Phrase::SomeWorker),
+            DetailLevel::Full | DetailLevel::NoPlace | DetailLevel::NoCategory => {
+                name(purchase_context.worker_name)
+            }
         };
         args.set("worker", worker);
-        args.set("card-named", if situation.hides_card { "no" } else { "yes" });
-        args.set("ending", situation.card_last_four.to_owned());
-        args.set("app-bill", if situation.is_app_bill { "yes" } else { "no" });
-        let till = match (situation.till, situation.payable) {
-            (Till::Pump, Some(_)) => "pump",
-            (Till::Counter, Some(_)) => "counter",
-            (Till::Nobody, _) | (_, None) => "nobody",
+        args.set("card-named", if purchase_context.hides_card { "no" } else { "yes" });
+        args.set("ending", purchase_context.card_last_four.to_owned());
+        args.set("app-bill", if purchase_context.is_app_bill { "yes" } else { "no" });
+        let till = match (purchase_context.till, purchase_context.payable) {
+            (PointOfSale::Pump, Some(_)) => "pump",
+            (PointOfSale::Counter, Some(_)) => "counter",
+            (PointOfSale::Nobody, _) | (_, None) => "nobody",
         };
         args.set("till", till);
-        if let Some(payable) = situation.payable {
+        if let Some(payable) = purchase_context.payable {
             args.set("payable", self.money(payable));
         }
-        args.set("replaced", yes_if_some(situation.new_card_last_four));
-        if let Some(ending) = situation.new_card_last_four {
+        args.set("replaced", yes_if_some(purchase_context.new_card_last_four));
+        if let Some(ending) = purchase_context.new_card_last_four {
             args.set("new-ending", ending.to_owned());
         }
-        let place = situation.place.filter(|_| telling.may_name_place());
+        let place = purchase_context.place.filter(|_| context.may_name_place());
         args.set("place-told", yes_if_some(place));
         if let Some(place) = place {
             args.set("place", name(place));
         }
-        if telling.may_name_kind(situation) {
+        if context.may_name_category(purchase_context) {
             args.set("kind", "named");
-            args.set("category", name(situation.category_name));
+            args.set("category", name(purchase_context.category_name));
         } else {
             args.set("kind", "hidden");
         }
-        args.set("room", if telling.room() == Room::Tight { "tight" } else { "ample" });
+        args.set("room", if context.detail() == DetailLevel::Minimal { "tight" } else { "ample" });
         args
     }
 
@@ -331,39 +367,39 @@ impl Words {
     fn reason_args(
         &self,
         reason: &DeclineReason,
-        telling: Telling,
-        situation: &Situation<'_>,
+        context: NotificationContext,
+        purchase_context: &PurchaseContext<'_>,
     ) -> FluentArgs<'static> {
-        let mut args = self.common_args(telling, situation);
+        let mut args = self.common_args(context, purchase_context);
         match reason {
             DeclineReason::OutsideHours { hours } => {
                 args.set("from", self.time(hours.from));
                 args.set("to", self.time(hours.to));
             }
             DeclineReason::OkOver { ended_at } => {
-                let ended = situation.zone.to_datetime(*ended_at);
-                args.set("ended", self.date_for(telling, ended.date()));
+                let ended = purchase_context.zone.to_datetime(*ended_at);
+                args.set("ended", self.date_for(context, ended.date()));
                 args.set("ended-at", self.time(ended.time()));
             }
             DeclineReason::OkHeld { held } => args.set("held", self.money(*held)),
             DeclineReason::OkSmall { cap } => {
                 args.set("cap", self.money(*cap));
-                self.set_rest(&mut args, *cap, situation.so_far);
+                self.set_rest(&mut args, *cap, purchase_context.so_far);
             }
             DeclineReason::OverPurchase { limit } => {
                 args.set("limit", self.money(*limit));
-                self.set_rest(&mut args, *limit, situation.so_far);
+                self.set_rest(&mut args, *limit, purchase_context.so_far);
             }
             DeclineReason::OverPeriod { period, limit, left, until } => {
                 args.set("period", period.word());
                 args.set("limit", self.money(*limit));
                 self.set_left(&mut args, *left);
-                self.set_end(&mut args, telling, *until);
+                self.set_end(&mut args, context, *until);
             }
             DeclineReason::TooMany { period, limit, until } => {
                 args.set("period", period.word());
                 args.set("limit", *limit);
-                self.set_end(&mut args, telling, *until);
+                self.set_end(&mut args, context, *until);
             }
             DeclineReason::NoMoney { left, gap, held_back } => {
                 self.set_left(&mut args, *left);
@@ -377,7 +413,7 @@ impl Words {
             DeclineReason::NotYet { left, comes, on } => {
                 self.set_left(&mut args, *left);
                 args.set("comes", self.money(*comes));
-                args.set("on", self.date_for(telling, *on));
+                args.set("on", self.date_for(context, *on));
             }
             DeclineReason::UnknownCard
             | DeclineReason::NotStarted
@@ -423,31 +459,36 @@ impl Words {
     }
 
     /// The last day of something, and the day after it; or that it has none.
-    fn set_end(&self, args: &mut FluentArgs<'static>, telling: Telling, until: Option<Date>) {
+    fn set_end(
+        &self,
+        args: &mut FluentArgs<'static>,
+        context: NotificationContext,
+        until: Option<Date>,
+    ) {
         let days = until.and_then(|until| until.tomorrow().ok().map(|after| (until, after)));
         args.set("ends", yes_if_some(days));
         if let Some((until, after)) = days {
-            args.set("until", self.date_for(telling, until));
-            args.set("after", self.date_for(telling, after));
+            args.set("until", self.date_for(context, until));
+            args.set("after", self.date_for(context, after));
         }
     }
 
-    fn date_for(&self, telling: Telling, date: Date) -> String {
-        match telling {
-            Telling::Page(_) => self.date(date),
-            Telling::Started(_) | Telling::Reply(_) => self.short_date(date),
+    fn date_for(&self, context: NotificationContext, date: Date) -> String {
+        match context {
+            NotificationContext::Page(_) => self.date(date),
+            NotificationContext::Push(_) | NotificationContext::Reply(_) => self.short_date(date),
         }
     }
 
-    fn part(&self, part: &PotPart, situation: &Situation<'_>) -> String {
+    fn part(&self, part: &PotPart, purchase_context: &PurchaseContext<'_>) -> String {
         let mut args = FluentArgs::new();
         args.set("part", self.money(part.amount));
-        args.set("pot", self.pot_name(part, situation));
+        args.set("pot", self.pot_name(part, purchase_context));
         self.fill(Phrase::FromPot.id(), None, &args)
     }
 
-    fn pot_name(&self, part: &PotPart, situation: &Situation<'_>) -> String {
-        let name = situation.pot_names.get(&part.pot);
+    fn pot_name(&self, part: &PotPart, purchase_context: &PurchaseContext<'_>) -> String {
+        let name = purchase_context.pot_names.get(&part.pot);
         name.cloned().unwrap_or_else(|| self.text(Phrase::SomePot))
     }
 
@@ -474,39 +515,39 @@ impl Words {
 
 /// Where a text is read, by whom, and how much of it there is room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Telling {
+enum NotificationContext {
     Page(Audience),
     /// A text message that we start: anybody may see it arrive.
-    Started(Room),
+    Push(DetailLevel),
     /// A text message that answers the person.
-    Reply(Room),
+    Reply(DetailLevel),
 }
 
 /// What a text message still has room for, from all to the least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Room {
-    Ample,
+enum DetailLevel {
+    Full,
     NoPlace,
-    NoKind,
-    Tight,
+    NoCategory,
+    Minimal,
 }
 
-impl Room {
-    const ALL: [Self; 4] = [Self::Ample, Self::NoPlace, Self::NoKind, Self::Tight];
+impl DetailLevel {
+    const ALL: [Self; 4] = [Self::Full, Self::NoPlace, Self::NoCategory, Self::Minimal];
 }
 
-impl Telling {
+impl NotificationContext {
     const fn audience(self) -> Audience {
         match self {
             Self::Page(audience) => audience,
-            Self::Started(_) | Self::Reply(_) => Audience::Person,
+            Self::Push(_) | Self::Reply(_) => Audience::Person,
         }
     }
 
-    const fn room(self) -> Room {
+    const fn detail(self) -> DetailLevel {
         match self {
-            Self::Page(_) => Room::Ample,
-            Self::Started(room) | Self::Reply(room) => room,
+            Self::Page(_) => DetailLevel::Full,
+            Self::Push(detail) | Self::Reply(detail) => detail,
         }
     }
 
@@ -515,18 +556,20 @@ impl Telling {
     fn may_name_place(self) -> bool {
         match self {
             Self::Page(audience) => audience == Audience::Person,
-            Self::Started(_) => false,
-            Self::Reply(room) => room < Room::NoPlace,
+            Self::Push(_) => false,
+            Self::Reply(detail) => detail < DetailLevel::NoPlace,
         }
     }
 
-    fn may_name_kind(self, situation: &Situation<'_>) -> bool {
+    fn may_name_category(self, purchase_context: &PurchaseContext<'_>) -> bool {
         match self {
             Self::Page(Audience::Person) => true,
-            Self::Page(Audience::Worker) => !situation.is_sensitive,
+            Self::Page(Audience::Worker) => !purchase_context.is_sensitive,
             Self::Page(Audience::Finance) => false,
-            Self::Started(room) => room < Room::NoKind && !situation.is_sensitive,
-            Self::Reply(room) => room < Room::NoKind,
+            Self::Push(detail) => {
+                detail < DetailLevel::NoCategory && !purchase_context.is_sensitive
+            }
+            Self::Reply(detail) => detail < DetailLevel::NoCategory,
         }
     }
 
@@ -534,13 +577,13 @@ impl Telling {
     fn name(self, name: &str) -> String {
         match self {
             Self::Page(_) => name.to_owned(),
-            Self::Started(_) | Self::Reply(_) => sms::plain(name),
+            Self::Push(_) | Self::Reply(_) => sms::transliterate(name),
         }
     }
 }
 
 /// The name of a reason's message in the catalogues.
-fn id_of(reason: &DeclineReason) -> String {
+fn message_id(reason: &DeclineReason) -> String {
     reason.code().as_str().replace('_', "-")
 }
 

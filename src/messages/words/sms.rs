@@ -2,16 +2,16 @@
 //! 23.038, or 70 of any other.
 
 /// Characters that cost one place.
-const BASIC: &str = concat!(
+const GSM7_BASIC: &str = concat!(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?",
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà",
 );
 
 /// Characters that cost two places.
-const EXTENDED: &str = "\u{c}^{}\\[~]|€";
+const GSM7_EXTENSION: &str = "\u{c}^{}\\[~]|€";
 
 /// Letters and marks outside the basic alphabet that read well enough without their accent.
-const PLAIN: &[(&str, &str)] = &[
+const TRANSLITERATIONS: &[(&str, &str)] = &[
     ("‘’ʼ´`", "'"),
     ("“”„«»", "\""),
     ("‐‑‒–—―", "-"),
@@ -56,18 +56,18 @@ const PLAIN: &[(&str, &str)] = &[
 
 /// Whether `text` is one message.
 pub(super) fn fits(text: &str) -> bool {
-    match places(text) {
-        Some(places) => places <= 160,
+    match septets(text) {
+        Some(septets) => septets <= 160,
         None => text.encode_utf16().count() <= 70,
     }
 }
 
 /// How many places `text` takes in the basic alphabet; none if it needs another one.
-pub(super) fn places(text: &str) -> Option<usize> {
+pub(super) fn septets(text: &str) -> Option<usize> {
     text.chars().try_fold(0, |sum, letter| {
-        if BASIC.contains(letter) {
+        if GSM7_BASIC.contains(letter) {
             Some(sum + 1)
-        } else if EXTENDED.contains(letter) {
+        } else if GSM7_EXTENSION.contains(letter) {
             Some(sum + 2)
         } else {
             None
@@ -76,10 +76,10 @@ pub(super) fn places(text: &str) -> Option<usize> {
 }
 
 /// A name in the basic alphabet where it can be: "Zoë" as "Zoe". Other scripts stay as they are.
-pub(super) fn plain(name: &str) -> String {
+pub(super) fn transliterate(name: &str) -> String {
     let mut plain = String::with_capacity(name.len());
     for letter in name.chars() {
-        let known = PLAIN.iter().find(|(letters, _)| letters.contains(letter));
+        let known = TRANSLITERATIONS.iter().find(|(letters, _)| letters.contains(letter));
         match known {
             Some((_, simple)) => plain.push_str(simple),
             None if letter.is_whitespace() || letter.is_control() => plain.push(' '),
@@ -98,7 +98,7 @@ mod tests {
         assert!(fits(&"£".repeat(160)) && !fits(&"£".repeat(161)));
         assert!(fits(&"€".repeat(80)) && !fits(&"€".repeat(81)));
         assert!(fits(&"ł".repeat(70)) && !fits(&"ł".repeat(71)));
-        assert_eq!(BASIC.chars().count(), 127, "128 less the escape to the extension table");
+        assert_eq!(GSM7_BASIC.chars().count(), 127, "128 less the escape to the extension table");
     }
 
     #[test]
@@ -109,11 +109,11 @@ mod tests {
             ("O’Brien’s\tCafé", "O'Brien's Café"),
             ("أمينة", "أمينة"),
         ] {
-            assert_eq!(plain(name), expected);
+            assert_eq!(transliterate(name), expected);
         }
-        for (letters, simple) in PLAIN {
-            assert!(places(simple).is_some(), "{simple}");
-            assert!(letters.chars().all(|letter| letter == '`' || !BASIC.contains(letter)));
+        for (letters, simple) in TRANSLITERATIONS {
+            assert!(septets(simple).is_some(), "{simple}");
+            assert!(letters.chars().all(|letter| letter == '`' || !GSM7_BASIC.contains(letter)));
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::domain::shop::merchant::Category;
 use crate::domain::time::period::Period;
 
 mod list;
-mod news;
+mod notification;
 mod tills;
 
 const AUDIENCES: [Audience; 3] = [Audience::Person, Audience::Worker, Audience::Finance];
@@ -92,8 +92,11 @@ fn some_pots() -> BTreeMap<PotId, String> {
 }
 
 /// A purchase of £48 at a vet; change only what the test is about.
-fn a_situation<'a>(zone: &'a TimeZone, pot_names: &'a BTreeMap<PotId, String>) -> Situation<'a> {
-    Situation {
+fn a_situation<'a>(
+    zone: &'a TimeZone,
+    pot_names: &'a BTreeMap<PotId, String>,
+) -> PurchaseContext<'a> {
+    PurchaseContext {
         person_name: "Dee",
         worker_name: "Amina",
         amount: gbp(48_00),
@@ -103,7 +106,7 @@ fn a_situation<'a>(zone: &'a TimeZone, pot_names: &'a BTreeMap<PotId, String>) -
         is_sensitive: false,
         hides_card: false,
         is_app_bill: false,
-        till: Till::Nobody,
+        till: PointOfSale::Nobody,
         payable: None,
         card_last_four: "5678",
         new_card_last_four: None,
@@ -116,8 +119,8 @@ fn a_situation<'a>(zone: &'a TimeZone, pot_names: &'a BTreeMap<PotId, String>) -
 fn a_long_situation<'a>(
     zone: &'a TimeZone,
     pot_names: &'a BTreeMap<PotId, String>,
-) -> Situation<'a> {
-    Situation {
+) -> PurchaseContext<'a> {
+    PurchaseContext {
         person_name: "Christopher-James",
         worker_name: "Maximilienne",
         amount: gbp(WORST),
@@ -195,42 +198,46 @@ fn an_approval(amount: i64, parts: &[(&str, i64)]) -> Approval {
 }
 
 /// Every text that a person can read.
-fn texts_to_the_person(amount: i64, situation: &Situation<'_>) -> Vec<String> {
+fn texts_to_the_person(amount: i64, purchase_context: &PurchaseContext<'_>) -> Vec<String> {
     let words = Words::english();
-    let mut texts = vec![words.quiet_text(situation), words.text(Phrase::NotPaidShort)];
+    let mut texts = vec![words.quiet_text(purchase_context), words.text(Phrase::NotPaidShort)];
     for reason in reasons(amount) {
         for new_card_last_four in [None, Some("1234")] {
             let hides_card = amount == WORST && new_card_last_four.is_some();
-            let situation = Situation { hides_card, new_card_last_four, ..*situation };
-            let next = words.what_next(&reason, &situation);
-            texts.push(format!("{} {next}", words.why(&reason, Audience::Person, &situation)));
-            texts.push(words.text_message(&reason, &situation));
-            texts.push(words.text_reply(&reason, &situation));
+            let purchase_context =
+                PurchaseContext { hides_card, new_card_last_four, ..*purchase_context };
+            let next = words.what_next(&reason, &purchase_context);
+            texts.push(format!(
+                "{} {next}",
+                words.why(&reason, Audience::Person, &purchase_context)
+            ));
+            texts.push(words.text_message(&reason, &purchase_context));
+            texts.push(words.text_reply(&reason, &purchase_context));
         }
     }
-    for place in [None, situation.place] {
-        let situation = Situation { place, ..*situation };
+    for place in [None, purchase_context.place] {
+        let purchase_context = PurchaseContext { place, ..*purchase_context };
         for approval in [
             an_approval(48_00, &[("pets", 40_00), ("week", 8_00)]),
             an_approval(48_00, &[("pets", 48_00)]),
             an_approval(0, &[]),
             an_approval(30_00, &[("pets", 30_00)]),
         ] {
-            texts.push(words.paid(&approval, Audience::Person, &situation));
+            texts.push(words.paid(&approval, Audience::Person, &purchase_context));
         }
-        texts.extend(events().map(|event| words.event(event, Audience::Person, &situation)));
+        texts.extend(events().map(|event| words.event(event, Audience::Person, &purchase_context)));
     }
     texts
 }
 
-fn events() -> [Event; 5] {
+fn events() -> [PurchaseEvent; 5] {
     let amount = gbp(35_00);
     [
-        Event::KeptAside { amount, until: Some(date(2025, 11, 21)) },
-        Event::KeptAside { amount, until: None },
-        Event::Captured { amount },
-        Event::GivenBack { amount },
-        Event::MoneyBack { amount },
+        PurchaseEvent::KeptAside { amount, until: Some(date(2025, 11, 21)) },
+        PurchaseEvent::KeptAside { amount, until: None },
+        PurchaseEvent::Captured { amount },
+        PurchaseEvent::GivenBack { amount },
+        PurchaseEvent::MoneyBack { amount },
     ]
 }
 
@@ -243,16 +250,16 @@ fn every_reason_has_every_text_for_every_audience() {
     let (zone, pots) = (london(), some_pots());
     let codes: BTreeSet<_> = reasons(1).iter().map(DeclineReason::code).collect();
     assert_eq!(codes, ReasonCode::ALL.iter().copied().collect());
-    for situation in [a_situation(&zone, &pots), a_long_situation(&zone, &pots)] {
+    for purchase_context in [a_situation(&zone, &pots), a_long_situation(&zone, &pots)] {
         for is_sensitive in [false, true] {
-            let situation = Situation { is_sensitive, ..situation };
+            let purchase_context = PurchaseContext { is_sensitive, ..purchase_context };
             for reason in reasons(48_00) {
                 // A missing argument fails in `fill`.
                 for audience in AUDIENCES {
-                    let why = Words::english().why(&reason, audience, &situation);
+                    let why = Words::english().why(&reason, audience, &purchase_context);
                     assert!(why.ends_with('.') && !why.contains(['{', '\n']), "{reason:?}: {why}");
                 }
-                let next = Words::english().what_next(&reason, &situation);
+                let next = Words::english().what_next(&reason, &purchase_context);
                 assert!(next.ends_with('.') && !next.contains(['{', '\n']), "{reason:?}: {next}");
             }
         }
@@ -304,22 +311,29 @@ fn every_word_in_capitals_is_a_command() {
 fn every_text_message_is_one_message_and_still_gives_the_reason() {
     let (zone, pots) = (london(), some_pots());
     let words = Words::english();
-    let situation = a_long_situation(&zone, &pots);
+    let purchase_context = a_long_situation(&zone, &pots);
     for (new_card_last_four, till) in [
-        (None, Till::Nobody),
-        (Some("1234"), Till::Nobody),
-        (None, Till::Pump),
-        (None, Till::Counter),
+        (None, PointOfSale::Nobody),
+        (Some("1234"), PointOfSale::Nobody),
+        (None, PointOfSale::Pump),
+        (None, PointOfSale::Counter),
     ] {
-        let (payable, is_app_bill) = (Some(gbp(WORST)), till == Till::Counter);
+        let (payable, is_app_bill) = (Some(gbp(WORST)), till == PointOfSale::Counter);
         let so_far = new_card_last_four.map(|_| gbp(WORST - 1));
-        let situation =
-            Situation { so_far, is_app_bill, till, payable, new_card_last_four, ..situation };
+        let purchase_context = PurchaseContext {
+            so_far,
+            is_app_bill,
+            till,
+            payable,
+            new_card_last_four,
+            ..purchase_context
+        };
         for reason in reasons(WORST) {
-            for text in
-                [words.text_message(&reason, &situation), words.text_reply(&reason, &situation)]
-            {
-                let places = sms::places(&text).expect("the basic alphabet");
+            for text in [
+                words.text_message(&reason, &purchase_context),
+                words.text_reply(&reason, &purchase_context),
+            ] {
+                let places = sms::septets(&text).expect("the basic alphabet");
                 assert!(places <= 160, "{places}: {text}");
                 assert_ne!(text, words.text(Phrase::NotPaidShort), "{reason:?}");
             }
@@ -346,7 +360,7 @@ fn a_text_message_says_what_happened_whether_money_was_taken_and_what_to_do() {
              Reply ASK to ask Amina for a one-time OK.",
         ),
         (
-            words.text_message(&off, &Situation { is_sensitive: true, ..dee }),
+            words.text_message(&off, &PurchaseContext { is_sensitive: true, ..dee }),
             "Not paid. No money was taken. This kind of place is not on your list. \
              Reply ASK to ask Amina for a one-time OK.",
         ),
@@ -373,9 +387,9 @@ fn a_long_text_message_drops_the_place_first_and_then_its_kind() {
     let words = Words::english();
     let reason = DeclineReason::CategoryAsk { category: a_category() };
     let long = a_long_situation(&zone, &pots);
-    let dee = Situation { place: Some("Vet"), ..long };
+    let dee = PurchaseContext { place: Some("Vet"), ..long };
     assert_eq!(
-        words.text_reply(&reason, &Situation { amount: gbp(1_00), ..dee }),
+        words.text_reply(&reason, &PurchaseContext { amount: gbp(1_00), ..dee }),
         "Not paid: £1 at Vet. No money was taken. You and Maximilienne agreed to ask first for \
          this: Second-hand and charity shops. Reply ASK to ask now."
     );
@@ -383,21 +397,24 @@ fn a_long_text_message_drops_the_place_first_and_then_its_kind() {
                     first for this: Second-hand and charity shops. Reply ASK to ask now.";
     assert_eq!(words.text_reply(&reason, &long), no_place);
     // A shop's name in another alphabet would make the whole message cost more.
-    let foreign = Situation { place: Some("Пекарня"), ..long };
+    let foreign = PurchaseContext { place: Some("Пекарня"), ..long };
     assert_eq!(words.text_reply(&reason, &foreign), no_place);
     let many = "Second-hand shops, charity shops, jumble sales and market stalls";
     assert_eq!(
-        words.text_reply(&reason, &Situation { category_name: many, ..long }),
+        words.text_reply(&reason, &PurchaseContext { category_name: many, ..long }),
         "Not paid: £12,345.67. No money was taken. You and Maximilienne agreed to ask first for \
          this kind of place. Reply ASK to ask now."
     );
     assert_eq!(
-        words.text_message(&DeclineReason::PlaceOff, &Situation { worker_name: "أمينة", ..long }),
+        words.text_message(
+            &DeclineReason::PlaceOff,
+            &PurchaseContext { worker_name: "أمينة", ..long }
+        ),
         "Not paid. No money was taken. This place is not on your list. \
          Reply ASK to ask your worker for a one-time OK."
     );
     let endless = DeclineReason::OverPurchase { limit: gbp(i64::MAX) };
-    let endless = words.text_message(&endless, &Situation { amount: gbp(i64::MAX), ..long });
+    let endless = words.text_message(&endless, &PurchaseContext { amount: gbp(i64::MAX), ..long });
     assert!(sms::fits(&endless), "{endless}");
 }
 
@@ -405,7 +422,7 @@ fn a_long_text_message_drops_the_place_first_and_then_its_kind() {
 fn only_those_who_may_read_where_it_was() {
     let (zone, pots) = (london(), some_pots());
     let words = Words::english();
-    let situation = Situation {
+    let purchase_context = PurchaseContext {
         person_name: "Zelda",
         place: Some("Bet Place"),
         category_name: "Betting",
@@ -413,9 +430,9 @@ fn only_those_who_may_read_where_it_was() {
         ..a_situation(&zone, &pots)
     };
     for reason in reasons(48_00) {
-        let started = words.text_message(&reason, &situation);
-        let worker = words.why(&reason, Audience::Worker, &situation);
-        let finance = words.why(&reason, Audience::Finance, &situation);
+        let started = words.text_message(&reason, &purchase_context);
+        let worker = words.why(&reason, Audience::Worker, &purchase_context);
+        let finance = words.why(&reason, Audience::Finance, &purchase_context);
         assert!(!finance.contains("Zelda"), "{finance}");
         for text in [started, worker, finance] {
             assert!(!text.contains("Bet"), "{text}");
@@ -423,14 +440,14 @@ fn only_those_who_may_read_where_it_was() {
     }
     let approval = an_approval(48_00, &[("pets", 48_00)]);
     for audience in [Audience::Worker, Audience::Finance] {
-        assert!(!words.paid(&approval, audience, &situation).contains("Bet"));
+        assert!(!words.paid(&approval, audience, &purchase_context).contains("Bet"));
         for event in events() {
-            assert!(!words.event(event, audience, &situation).contains("Bet"));
+            assert!(!words.event(event, audience, &purchase_context).contains("Bet"));
         }
     }
     let off = DeclineReason::CategoryOff { category: a_category() };
     assert_eq!(
-        words.why(&off, Audience::Person, &situation),
+        words.why(&off, Audience::Person, &purchase_context),
         "This kind of place is not on your list: Betting.",
         "on her own page she may read it"
     );
@@ -507,14 +524,14 @@ fn a_payment_says_which_pots_paid() {
     let one = an_approval(48_00, &[("pets", 48_00)]);
     let part = an_approval(30_00, &[("pets", 30_00)]);
     let check = an_approval(0, &[]);
-    let nothing = Situation { amount: gbp(0), ..dee };
+    let nothing = PurchaseContext { amount: gbp(0), ..dee };
     let unknown_pot = an_approval(48_00, &[("pets", 40_00), ("gone", 8_00)]);
-    for (approval, audience, situation, expected) in [
+    for (approval, audience, purchase_context, expected) in [
         (&split, Person, dee, "£48 at Vet. £40 from pets, £8 from your week."),
         (&split, Worker, dee, "Dee paid £48. £40 from pets, £8 from your week."),
         (&split, Finance, dee, "£48 held. £40 from pets, £8 from your week."),
         (&one, Person, dee, "£48 at Vet, from pets."),
-        (&one, Person, Situation { place: None, ..dee }, "£48 paid, from pets."),
+        (&one, Person, PurchaseContext { place: None, ..dee }, "£48 paid, from pets."),
         (
             &part,
             Person,
@@ -528,7 +545,7 @@ fn a_payment_says_which_pots_paid() {
         (&check, Finance, nothing, "Card check. Nothing held."),
         (&unknown_pot, Person, dee, "£48 at Vet. £40 from pets, £8 from another pot."),
     ] {
-        assert_eq!(Words::english().paid(approval, audience, &situation), expected);
+        assert_eq!(Words::english().paid(approval, audience, &purchase_context), expected);
     }
 }
 

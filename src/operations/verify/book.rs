@@ -2,56 +2,56 @@
 
 use std::collections::BTreeMap;
 
-use super::money::{Money, Totals};
-use super::records::Records;
-use super::seals::{Sealed, Seals};
-use super::{Events, Proof};
+use super::balances::{JournalBalances, Totals};
+use super::records::RecordMatcher;
+use super::seals::{SealVerifier, SealedPosition};
+use super::{Events, VerificationReport};
 use crate::ledger::posting::{
     JOURNAL, POSTING, PostingKind, Transfer, link_hash, read_posting, read_transfer,
 };
-use crate::ledger::record::row::{Digest, Table, Value, shown};
-use crate::store::{BUDGET, Evidence};
+use crate::ledger::record::row::{Digest, Table, Value, text_value};
+use crate::store::{BUDGET, LedgerRows};
 
 /// One link of the chain, as far as it can be read.
 #[derive(Debug)]
-pub(super) struct Link<'a> {
+pub(super) struct ParsedLink<'a> {
     pub(super) row: &'a [Value],
     pub(super) kind: Option<PostingKind>,
     pub(super) transfers: Vec<Transfer>,
 }
 
-impl<'a> Link<'a> {
+impl<'a> ParsedLink<'a> {
     pub(super) fn text(&self, column: &str) -> &'a str {
         POSTING.text(self.row, column)
     }
 }
 
 /// The judgement of one budget.
-pub(super) struct Inspection<'a> {
-    pub(super) evidence: &'a Evidence,
+pub(super) struct BudgetVerifier<'a> {
+    pub(super) ledger_rows: &'a LedgerRows,
     pub(super) events: &'a Events,
     /// The currency of the programme.
     pub(super) currency: &'a str,
-    pub(super) proof: &'a mut Proof,
+    pub(super) report: &'a mut VerificationReport,
 }
 
-impl<'a> Inspection<'a> {
+impl<'a> BudgetVerifier<'a> {
     pub(super) const fn new(
-        evidence: &'a Evidence,
+        ledger_rows: &'a LedgerRows,
         events: &'a Events,
         currency: &'a str,
-        proof: &'a mut Proof,
+        report: &'a mut VerificationReport,
     ) -> Self {
-        Self { evidence, events, currency, proof }
+        Self { ledger_rows, events, currency, report }
     }
 
     /// Checks everything about the budget; `sealed` is where seals saw its chain end.
-    pub(super) fn run(mut self, sealed: &[Sealed], seals: &mut Seals) {
-        for (table, rows) in self.evidence.tables() {
-            self.proof.counts.add(table, u64::try_from(rows.len()).unwrap_or_default());
+    pub(super) fn run(mut self, sealed: &[SealedPosition], seals: &mut SealVerifier) {
+        for (table, rows) in self.ledger_rows.tables() {
+            self.report.counts.add(table, u64::try_from(rows.len()).unwrap_or_default());
         }
-        if self.evidence.of(&BUDGET).is_empty() {
-            self.without_a_budget();
+        if self.ledger_rows.of(&BUDGET).is_empty() {
+            self.report_missing_budget();
             return;
         }
         let links = self.walk(sealed, seals);
@@ -64,69 +64,74 @@ impl<'a> Inspection<'a> {
         self.check_permissions(&purchases);
     }
 
-    pub(super) fn find(&mut self, table: &'static Table, row: &[Value], what: impl Into<String>) {
-        self.proof.find_row(table, row, what);
+    pub(super) fn add_row_finding(
+        &mut self,
+        table: &'static Table,
+        row: &[Value],
+        what: impl Into<String>,
+    ) {
+        self.report.add_row_finding(table, row, what);
     }
 
-    fn without_a_budget(&mut self) {
-        for (table, rows) in self.evidence.tables() {
+    fn report_missing_budget(&mut self) {
+        for (table, rows) in self.ledger_rows.tables() {
             for row in rows {
-                let what = format!("there is no budget {:?}", self.evidence.budget);
-                self.find(table, row, what);
+                let what = format!("there is no budget {:?}", self.ledger_rows.budget);
+                self.add_row_finding(table, row, what);
             }
         }
     }
 
     /// Walks the chain from its first link, checking each and what it books.
-    fn walk(&mut self, sealed: &[Sealed], seals: &mut Seals) -> Vec<Link<'a>> {
-        let evidence = self.evidence;
+    fn walk(&mut self, sealed: &[SealedPosition], seals: &mut SealVerifier) -> Vec<ParsedLink<'a>> {
+        let ledger_rows = self.ledger_rows;
         let mut journal: BTreeMap<&str, Vec<&[Value]>> = BTreeMap::new();
-        for row in evidence.of(&JOURNAL) {
+        for row in ledger_rows.of(&JOURNAL) {
             journal.entry(JOURNAL.text(row, "posting_id")).or_default().push(row);
         }
-        let mut records = Records::of(self);
-        let mut chain = Chain::default();
-        let mut money = Money::default();
-        let mut sealing = Sealing { sealed, before: Totals::default() };
+        let mut records = RecordMatcher::of(self);
+        let mut chain = ChainCursor::default();
+        let mut balances = JournalBalances::default();
+        let mut seal_cursor = SealCursor { sealed, before: Totals::default() };
         let mut links = Vec::new();
-        for row in evidence.of(&POSTING) {
+        for row in ledger_rows.of(&POSTING) {
             let own = journal.remove(POSTING.text(row, "posting_id")).unwrap_or_default();
-            if let Some(what) = chain.step(row, &own) {
-                self.find(&POSTING, row, what);
+            if let Some(what) = chain.advance(row, &own) {
+                self.add_row_finding(&POSTING, row, what);
             }
             let link = self.read_link(row, &own);
             records.check(self, &link);
-            if let Err(what) = money.add(&link) {
-                self.find(&POSTING, row, what);
+            if let Err(what) = balances.add(&link) {
+                self.add_row_finding(&POSTING, row, what);
             }
-            sealing.pass(&chain, money.totals, self.proof, seals);
+            seal_cursor.advance(&chain, balances.totals, self.report, seals);
             links.push(link);
         }
-        sealing.end(self.proof, seals);
+        seal_cursor.finish(self.report, seals);
         for row in journal.into_values().flatten() {
-            self.find(&JOURNAL, row, "belongs to no posting of its budget");
+            self.add_row_finding(&JOURNAL, row, "belongs to no posting of its budget");
         }
         records.finish(self);
         links
     }
 
-    fn read_link(&mut self, row: &'a [Value], lines: &[&[Value]]) -> Link<'a> {
+    fn read_link(&mut self, row: &'a [Value], lines: &[&[Value]]) -> ParsedLink<'a> {
         if let Err(corrupt) = read_posting(row) {
-            self.proof.find_corrupt(&corrupt);
+            self.report.add_corrupt_row(&corrupt);
         }
         let mut transfers = Vec::new();
         for line in lines {
             match read_transfer(line) {
                 Ok((_, transfer)) => transfers.push(transfer),
-                Err(corrupt) => self.proof.find_corrupt(&corrupt),
+                Err(corrupt) => self.report.add_corrupt_row(&corrupt),
             }
         }
-        Link { row, kind: PostingKind::from_word(POSTING.text(row, "kind")), transfers }
+        ParsedLink { row, kind: PostingKind::from_word(POSTING.text(row, "kind")), transfers }
     }
 
     /// The budget's own row: the end of the chain, and the agreement that started last.
-    fn check_head(&mut self, links: &[Link<'_>]) {
-        let Some(budget) = self.evidence.of(&BUDGET).first() else { return };
+    fn check_head(&mut self, links: &[ParsedLink<'_>]) {
+        let Some(budget) = self.ledger_rows.of(&BUDGET).first() else { return };
         let (seq, posting, hash) = match links.last() {
             Some(last) => {
                 let id = Value::from(last.text("posting_id"));
@@ -144,13 +149,13 @@ impl<'a> Inspection<'a> {
             ("currency", self.currency.into()),
         ] {
             if BUDGET.value(budget, column) != Some(&expected) {
-                self.find(&BUDGET, budget, format!("its {column} is not {expected:?}"));
+                self.add_row_finding(&BUDGET, budget, format!("its {column} is not {expected:?}"));
             }
         }
     }
 
     fn check_currencies(&mut self) {
-        for (table, rows) in self.evidence.tables() {
+        for (table, rows) in self.ledger_rows.tables() {
             let has_currency = table.columns.iter().any(|column| column.name == "currency");
             // A decision may be a refusal of another currency.
             if !has_currency || table.name == "decision" || table.name == BUDGET.name {
@@ -158,7 +163,11 @@ impl<'a> Inspection<'a> {
             }
             for row in rows {
                 if table.text(row, "currency") != self.currency {
-                    self.find(table, row, format!("its currency is not {}", self.currency));
+                    self.add_row_finding(
+                        table,
+                        row,
+                        format!("its currency is not {}", self.currency),
+                    );
                 }
             }
         }
@@ -167,23 +176,23 @@ impl<'a> Inspection<'a> {
 
 /// The link that was passed last.
 #[derive(Debug)]
-struct Chain {
+struct ChainCursor {
     seq: i64,
     id: Value,
     hash: Digest,
 }
 
-impl Default for Chain {
+impl Default for ChainCursor {
     fn default() -> Self {
         Self { seq: 0, id: Value::Null, hash: Digest::ZERO }
     }
 }
 
-impl Chain {
+impl ChainCursor {
     /// Passes the next link; says what is wrong with it.
     ///
     /// Goes on from what the row says, so that only rows are named that were changed.
-    fn step(&mut self, row: &[Value], lines: &[&[Value]]) -> Option<String> {
+    fn advance(&mut self, row: &[Value], lines: &[&[Value]]) -> Option<String> {
         let seq = POSTING.number(row, "seq");
         let expected = self.seq.saturating_add(1);
         let computed = link_hash(self.hash, row, lines);
@@ -198,28 +207,34 @@ impl Chain {
             None
         };
         self.seq = seq;
-        self.id = shown(POSTING.text(row, "posting_id"));
+        self.id = text_value(POSTING.text(row, "posting_id"));
         self.hash = stored.unwrap_or(computed);
         what
     }
 }
 
 /// The ends that seals saw, while the chain passes them.
-struct Sealing<'s> {
-    sealed: &'s [Sealed],
+struct SealCursor<'s> {
+    sealed: &'s [SealedPosition],
     /// The totals at the end that was passed last.
     before: Totals,
 }
 
-impl Sealing<'_> {
-    fn pass(&mut self, chain: &Chain, totals: Totals, proof: &mut Proof, seals: &mut Seals) {
+impl SealCursor<'_> {
+    fn advance(
+        &mut self,
+        chain: &ChainCursor,
+        totals: Totals,
+        report: &mut VerificationReport,
+        seals: &mut SealVerifier,
+    ) {
         while let [next, rest @ ..] = self.sealed {
             if next.seq > chain.seq {
                 return;
             }
             if next.seq != chain.seq || next.hash != chain.hash {
                 let what = format!("link {} is not the one that was sealed", next.seq);
-                proof.find("seal", seals.key(*next), what);
+                report.add_finding("seal", seals.key(*next), what);
             }
             seals.moved(*next, totals.minus(self.before));
             self.before = totals;
@@ -227,10 +242,10 @@ impl Sealing<'_> {
         }
     }
 
-    fn end(&self, proof: &mut Proof, seals: &Seals) {
+    fn finish(&self, report: &mut VerificationReport, seals: &SealVerifier) {
         for next in self.sealed {
             let what = format!("link {} was sealed and is not there", next.seq);
-            proof.find("seal", seals.key(*next), what);
+            report.add_finding("seal", seals.key(*next), what);
         }
     }
 }

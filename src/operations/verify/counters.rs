@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::book::{Inspection, Link};
-use super::money::ReadPurchase;
+use super::balances::StoredPurchase;
+use super::book::{BudgetVerifier, ParsedLink};
 use crate::domain::agreement::{Agreement, Scope, Term};
 use crate::domain::money::MoneyError;
 use crate::domain::money::limit::{CounterKey, Limit};
@@ -12,49 +12,57 @@ use crate::ledger::account::Account;
 use crate::ledger::posting::{PostingKind, Transfer};
 use crate::ledger::record::agreement::{AGREEMENT, TERM, read_agreement};
 use crate::ledger::record::purchase::PURCHASE;
-use crate::ledger::record::row::{CorruptRow, Reader, Value};
+use crate::ledger::record::row::{CorruptRow, RowReader, Value};
 use crate::store::{BUDGET, COUNTER};
 
 /// An amount in minor units, and how many purchases.
-type Used = (i128, i128);
+type CounterTotals = (i128, i128);
 
-impl<'a> Inspection<'a> {
+impl<'a> BudgetVerifier<'a> {
     /// Compares every counter with the purchases that count in it, and looks for missing ones.
-    pub(super) fn check_counters(&mut self, links: &[Link<'a>], purchases: &[ReadPurchase<'a>]) {
-        let Some(budget) = self.evidence.of(&BUDGET).first() else { return };
+    pub(super) fn check_counters(
+        &mut self,
+        links: &[ParsedLink<'a>],
+        purchases: &[StoredPurchase<'a>],
+    ) {
+        let Some(budget) = self.ledger_rows.of(&BUDGET).first() else { return };
         let agreement = match self.agreement_in_force(budget) {
             Ok(agreement) => agreement,
-            Err(corrupt) => return self.proof.find_corrupt(&corrupt),
+            Err(corrupt) => return self.report.add_corrupt_row(&corrupt),
         };
         let kept = agreement.as_ref().map(kept_by).unwrap_or_default();
         let mut sums = self.sums(&kept, purchases);
-        for row in self.evidence.of(&COUNTER) {
+        for row in self.ledger_rows.of(&COUNTER) {
             let key = match read_key(row) {
                 Ok(key) => key,
                 Err(corrupt) => {
-                    self.proof.find_corrupt(&corrupt);
+                    self.report.add_corrupt_row(&corrupt);
                     continue;
                 }
             };
             let is_first = key.period.first_day(key.first_day) == key.first_day;
             if !is_first || !kept.contains(&(key.scope.clone(), key.period)) {
-                self.find(&COUNTER, row, "no term in force counts in it");
+                self.add_row_finding(&COUNTER, row, "no term in force counts in it");
                 continue;
             }
             let (amount, count) = sums.remove(&key).unwrap_or_default();
             let stored = (COUNTER.number(row, "amount_minor"), COUNTER.number(row, "purchases"));
             if (i128::from(stored.0), i128::from(stored.1)) != (amount, count) {
                 let what = format!("says {stored:?}, and purchases come to ({amount}, {count})");
-                self.find(&COUNTER, row, what);
+                self.add_row_finding(&COUNTER, row, what);
             }
         }
         let begun = begun_since_the_agreement(links, purchases, &kept);
         for (key, used) in sums {
             if used != (0, 0) && begun.contains(&key) {
                 let CounterKey { scope, period, first_day } = key;
-                let budget = &self.evidence.budget;
+                let budget = &self.ledger_rows.budget;
                 let key = format!("{budget}/{scope}/{}/{first_day}", period.word());
-                self.proof.find(COUNTER.name, key, format!("must be {used:?} and is not there"));
+                self.report.add_finding(
+                    COUNTER.name,
+                    key,
+                    format!("must be {used:?} and is not there"),
+                );
             }
         }
     }
@@ -63,11 +71,11 @@ impl<'a> Inspection<'a> {
         let version = BUDGET.number(budget, "agreement_version");
         let is_it = |row: &&Vec<Value>| AGREEMENT.number(row, "version") == version;
         let (Some(row), Ok(currency)) =
-            (self.evidence.of(&AGREEMENT).iter().find(is_it), self.currency.parse())
+            (self.ledger_rows.of(&AGREEMENT).iter().find(is_it), self.currency.parse())
         else {
             return Ok(None);
         };
-        let terms = self.evidence.of(&TERM).iter();
+        let terms = self.ledger_rows.of(&TERM).iter();
         let terms: Vec<_> =
             terms.filter(|term| TERM.number(term, "version") == version).cloned().collect();
         read_agreement(row, &terms, currency).map(Some)
@@ -76,12 +84,12 @@ impl<'a> Inspection<'a> {
     fn sums(
         &mut self,
         kept: &BTreeSet<(Scope, Period)>,
-        purchases: &[ReadPurchase<'_>],
-    ) -> BTreeMap<CounterKey, Used> {
+        purchases: &[StoredPurchase<'_>],
+    ) -> BTreeMap<CounterKey, CounterTotals> {
         let mut sums = BTreeMap::new();
         for read in purchases {
             if let Err(error) = count(read, kept, &mut sums) {
-                self.find(&PURCHASE, read.row, format!("cannot be counted: {error}"));
+                self.add_row_finding(&PURCHASE, read.row, format!("cannot be counted: {error}"));
             }
         }
         sums
@@ -89,9 +97,9 @@ impl<'a> Inspection<'a> {
 }
 
 fn count(
-    read: &ReadPurchase<'_>,
+    read: &StoredPurchase<'_>,
     kept: &BTreeSet<(Scope, Period)>,
-    sums: &mut BTreeMap<CounterKey, Used>,
+    sums: &mut BTreeMap<CounterKey, CounterTotals>,
 ) -> Result<(), MoneyError> {
     let (purchase, counted) = (&read.purchase, &read.purchase.counted);
     if !purchase.committed()?.is_positive() {
@@ -99,7 +107,7 @@ fn count(
     }
     let counted_amount = purchase.counted_amount()?;
     for (scope, period) in kept.iter().filter(|(scope, _)| counted.is_within(scope)) {
-        let amount = counted.amount_in(scope, counted_amount)?;
+        let amount = counted.amount_counted_in(scope, counted_amount)?;
         let (sum, purchases) = sums.entry(counted.counter(scope, *period)).or_default();
         *sum = sum.saturating_add(i128::from(amount.minor()));
         *purchases = purchases.saturating_add(1);
@@ -121,8 +129,8 @@ fn kept_by(agreement: &Agreement) -> BTreeSet<(Scope, Period)> {
 ///
 /// Others may be missing: a counter of an earlier period is not begun in hindsight.
 fn begun_since_the_agreement(
-    links: &[Link<'_>],
-    purchases: &[ReadPurchase<'_>],
+    links: &[ParsedLink<'_>],
+    purchases: &[StoredPurchase<'_>],
     kept: &BTreeSet<(Scope, Period)>,
 ) -> BTreeSet<CounterKey> {
     let started = links.iter().rposition(|link| link.kind == Some(PostingKind::Agreement));
@@ -155,7 +163,7 @@ const fn commits(transfer: &Transfer) -> bool {
 
 /// Reads a counter's key; its text must be exactly what the key prints as.
 fn read_key(row: &[Value]) -> Result<CounterKey, CorruptRow> {
-    let mut reader = Reader::new(&COUNTER, row);
+    let mut reader = RowReader::new(&COUNTER, row);
     reader.skip();
     reader.skip();
     let scope = reader.word(|text| text.parse().ok().filter(|s: &Scope| s.to_string() == text))?;

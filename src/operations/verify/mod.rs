@@ -4,9 +4,9 @@
 //! (both ways), then its purchases, pots and counters from the journal alone. None of the code
 //! that writes balances is used to check them. Seals are judged last.
 
+mod balances;
 mod book;
 mod counters;
-mod money;
 mod permissions;
 mod records;
 mod seals;
@@ -16,21 +16,21 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use self::book::Inspection;
-use self::seals::Seals;
+use self::book::BudgetVerifier;
+use self::seals::SealVerifier;
 use crate::domain::id::ProgrammeId;
 use crate::ledger::posting::{POSTING, PostingKind};
 use crate::ledger::record::event::{ISSUER_EVENT, PRESENTMENT};
 use crate::ledger::record::row::{CorruptRow, Table, Value, key_of};
-use crate::store::{Evidence, Standing, Store, StoreError, Tx};
+use crate::store::{LedgerRows, MarkStatus, Store, StoreError, Tx};
 
 /// What was looked at, and everything that is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Proof {
+pub struct VerificationReport {
     pub counts: Counts,
     /// The first broken row first, budget by budget in the order of the chain. At most
-    /// [`Proof::MOST_LISTED`].
-    pub findings: Vec<Finding>,
+    /// [`VerificationReport::LISTED_MAX`].
+    pub findings: Vec<RowFinding>,
     /// How many more there are.
     pub unlisted: u64,
 }
@@ -41,7 +41,7 @@ pub struct Counts(BTreeMap<&'static str, u64>);
 
 /// A row that is not what it must be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub struct RowFinding {
     pub table: &'static str,
     /// The row's primary key.
     pub key: String,
@@ -54,41 +54,48 @@ pub struct Finding {
 /// # Errors
 ///
 /// [`StoreError`] when the database cannot be read. What is wrong in the rows is no error but a
-/// [`Finding`].
-pub async fn verify(store: &Store, programme: Option<&ProgrammeId>) -> Result<Proof, StoreError> {
+/// [`RowFinding`].
+pub async fn verify(
+    store: &Store,
+    programme: Option<&ProgrammeId>,
+) -> Result<VerificationReport, StoreError> {
     let programmes = match programme {
         Some(programme) => vec![programme.to_string()],
         None => store.snapshot().await?.programmes_with_rows().await?,
     };
-    let mut proof = Proof::default();
+    let mut report = VerificationReport::default();
     for programme in &programmes {
         let mut snapshot = store.snapshot().await?;
-        verify_programme(&mut snapshot, programme, &mut proof).await?;
+        verify_programme(&mut snapshot, programme, &mut report).await?;
     }
     // Behind everything: what was committed meanwhile is there by now.
-    proof.compare(&store.standing().await?, programme);
-    Ok(proof)
+    report.compare(&store.mark_status().await?, programme);
+    Ok(report)
 }
 
 async fn verify_programme(
     tx: &mut Tx,
     programme: &str,
-    proof: &mut Proof,
+    report: &mut VerificationReport,
 ) -> Result<(), StoreError> {
-    let mut scan = tx.scan_evidence(programme).await?;
-    let currency = tx.usual_currency(programme).await?.unwrap_or_default();
-    let mut seals = Seals::read(tx, programme, proof).await?;
-    while let Some(evidence) = tx.next_evidence(&mut scan).await? {
-        let events = events_of(tx, programme, &evidence).await?;
-        let heads = seals.take_heads(&evidence.budget);
-        Inspection::new(&evidence, &events, &currency, proof).run(&heads, &mut seals);
+    let mut scan = tx.scan_ledger(programme).await?;
+    let currency = tx.most_used_currency(programme).await?.unwrap_or_default();
+    let mut seals = SealVerifier::read(tx, programme, report).await?;
+    while let Some(ledger_rows) = tx.next_ledger_rows(&mut scan).await? {
+        let events = events_of(tx, programme, &ledger_rows).await?;
+        let heads = seals.take_heads(&ledger_rows.budget);
+        BudgetVerifier::new(&ledger_rows, &events, &currency, report).run(&heads, &mut seals);
     }
-    seals.finish(programme, &currency, proof);
+    seals.finish(programme, &currency, report);
     let (strays, events) = tx.events_without_posting(programme).await?;
-    proof.counts.add(&ISSUER_EVENT, u64::try_from(events).unwrap_or_default());
+    report.counts.add(&ISSUER_EVENT, u64::try_from(events).unwrap_or_default());
     for key in strays {
         let key = format!("{programme}/{key}");
-        proof.find(ISSUER_EVENT.name, key, "says it is in the books, but no posting books it");
+        report.add_finding(
+            ISSUER_EVENT.name,
+            key,
+            "says it is in the books, but no posting books it",
+        );
     }
     Ok(())
 }
@@ -99,20 +106,20 @@ type Events = BTreeMap<String, Vec<Value>>;
 async fn events_of(
     tx: &mut Tx,
     programme: &str,
-    evidence: &Evidence,
+    ledger_rows: &LedgerRows,
 ) -> Result<Events, StoreError> {
-    let messages = evidence.of(&POSTING).iter().filter_map(|row| {
+    let messages = ledger_rows.of(&POSTING).iter().filter_map(|row| {
         let kind = PostingKind::from_word(POSTING.text(row, "kind"));
-        let is_message = matches!(kind, Some(PostingKind::Standing | PostingKind::Dispute));
+        let is_message = matches!(kind, Some(PostingKind::StatusUpdate | PostingKind::Dispute));
         is_message.then(|| POSTING.text(row, "subject").split_once('/')).flatten()
     });
-    let presentments = evidence.of(&PRESENTMENT).iter().map(|row| {
+    let presentments = ledger_rows.of(&PRESENTMENT).iter().map(|row| {
         (PRESENTMENT.text(row, "connection_id"), PRESENTMENT.text(row, "event_reference"))
     });
     let mut keys: Vec<_> = messages.chain(presentments).collect();
     keys.sort_unstable();
     keys.dedup();
-    let rows = tx.events_with(programme, &keys).await?;
+    let rows = tx.events_by_reference(programme, &keys).await?;
     Ok(rows.into_iter().map(|row| (reference_of(&ISSUER_EVENT, &row), row)).collect())
 }
 
@@ -122,7 +129,7 @@ fn reference_of(table: &Table, row: &[Value]) -> String {
 }
 
 /// The primary key of a row: its texts, and the numbers that tables of lines and versions have.
-fn name_of(table: &Table, row: &[Value]) -> String {
+fn primary_key_text(table: &Table, row: &[Value]) -> String {
     let numbers: &[&str] = match table.name {
         "journal" => &["line"],
         "agreement" => &["version"],
@@ -133,9 +140,9 @@ fn name_of(table: &Table, row: &[Value]) -> String {
     [key_of(table, row)].into_iter().chain(numbers).collect::<Vec<_>>().join("/")
 }
 
-impl Proof {
+impl VerificationReport {
     /// The most findings that are listed one by one.
-    pub const MOST_LISTED: usize = 100;
+    pub const LISTED_MAX: usize = 100;
 
     /// Whether everything is as it must be.
     pub const fn is_clean(&self) -> bool {
@@ -171,47 +178,47 @@ impl Proof {
     }
 
     /// What is there may be right, and be less than there was: the mark remembers the newest posting.
-    fn compare(&mut self, standing: &Standing, programme: Option<&ProgrammeId>) {
+    fn compare(&mut self, mark_status: &MarkStatus, programme: Option<&ProgrammeId>) {
         const MARK: &str = "mark";
-        match standing {
-            Standing::Behind(marked) => {
+        match mark_status {
+            MarkStatus::Behind(marked) => {
                 let is_asked_about = programme.is_none_or(|asked| *asked == marked.programme);
                 let key = format!("{}/{}", marked.programme, marked.posting);
-                if is_asked_about && !self.is_named(&key) {
+                if is_asked_about && !self.has_finding_for(&key) {
                     let what = "was committed as the mark beside the database knows, and is not \
                                 here as it was: newer rows were lost, or an older copy was put \
                                 back; see sayso doctor";
-                    self.find(MARK, key, what);
+                    self.add_finding(MARK, key, what);
                 }
             }
-            Standing::Unreadable(why) => {
+            MarkStatus::Unreadable(why) => {
                 let what = format!("cannot be read, so newer rows may be missing: {why}");
-                self.find(MARK, "beside the database".to_owned(), what);
+                self.add_finding(MARK, "beside the database".to_owned(), what);
             }
-            Standing::NotKept | Standing::Fresh | Standing::Level(_) => {}
+            MarkStatus::NotKept | MarkStatus::Empty | MarkStatus::InSync(_) => {}
         }
     }
 
     /// Whether something was found wrong with the row that has this key.
-    fn is_named(&self, key: &str) -> bool {
+    fn has_finding_for(&self, key: &str) -> bool {
         self.findings.iter().any(|finding| finding.key == key)
     }
 
-    fn find(&mut self, table: &'static str, key: String, what: impl Into<String>) {
-        if self.findings.len() < Self::MOST_LISTED {
-            self.findings.push(Finding { table, key, what: what.into() });
+    fn add_finding(&mut self, table: &'static str, key: String, what: impl Into<String>) {
+        if self.findings.len() < Self::LISTED_MAX {
+            self.findings.push(RowFinding { table, key, what: what.into() });
         } else {
             self.unlisted = self.unlisted.saturating_add(1);
         }
     }
 
-    fn find_row(&mut self, table: &'static Table, row: &[Value], what: impl Into<String>) {
-        self.find(table.name, name_of(table, row), what);
+    fn add_row_finding(&mut self, table: &'static Table, row: &[Value], what: impl Into<String>) {
+        self.add_finding(table.name, primary_key_text(table, row), what);
     }
 
-    fn find_corrupt(&mut self, corrupt: &CorruptRow) {
+    fn add_corrupt_row(&mut self, corrupt: &CorruptRow) {
         let CorruptRow { table, column, found, key } = corrupt;
-        self.find(table, key.clone(), format!("its {column} cannot be read: {found:?}"));
+        self.add_finding(table, key.clone(), format!("its {column} cannot be read: {found:?}"));
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::book::Inspection;
-use super::money::ReadPurchase;
+use super::balances::StoredPurchase;
+use super::book::BudgetVerifier;
 use crate::domain::money::MoneyError;
 use crate::ledger::record::purchase::PURCHASE;
 use crate::ledger::record::row::Value;
@@ -12,48 +12,55 @@ use crate::store::PERMISSION_USES;
 
 /// What purchases make of one permission.
 #[derive(Debug, Default)]
-struct Made {
+struct PermissionUsage {
     open: i128,
     captured: i128,
     open_at: BTreeMap<String, u32>,
 }
 
-impl<'a> Inspection<'a> {
+impl<'a> BudgetVerifier<'a> {
     /// Compares what is said of every permission with the purchases that use it.
-    pub(super) fn check_permissions(&mut self, purchases: &[ReadPurchase<'a>]) {
-        let mut made: BTreeMap<String, Made> = BTreeMap::new();
+    pub(super) fn check_permissions(&mut self, purchases: &[StoredPurchase<'a>]) {
+        let mut usage: BTreeMap<String, PermissionUsage> = BTreeMap::new();
         for read in purchases {
-            if let Err(error) = add(read, &mut made) {
-                self.find(&PURCHASE, read.row, format!("its permissions cannot be told: {error}"));
+            if let Err(error) = add(read, &mut usage) {
+                self.add_row_finding(
+                    &PURCHASE,
+                    read.row,
+                    format!("its permissions cannot be told: {error}"),
+                );
             }
         }
-        for row in self.evidence.of(&PERMISSION_USES) {
+        for row in self.ledger_rows.of(&PERMISSION_USES) {
             // Of one that was given before it was kept, nothing is said.
             if PERMISSION_USES.value(row, "open_minor") == Some(&Value::Null) {
                 continue;
             }
             let id = PERMISSION_USES.text(row, "permission_id");
-            let Made { open, captured, open_at } = made.remove(id).unwrap_or_default();
+            let PermissionUsage { open, captured, open_at } = usage.remove(id).unwrap_or_default();
             self.check_number(&PERMISSION_USES, row, "open_minor", open);
             self.check_number(&PERMISSION_USES, row, "captured_count", captured);
             let stored = PERMISSION_USES.text(row, "open_at");
             if stored != open_at_text(&open_at) {
-                self.find(&PERMISSION_USES, row, "its open holds are at other shops");
+                self.add_row_finding(&PERMISSION_USES, row, "its open holds are at other shops");
             }
         }
     }
 }
 
-fn add(read: &ReadPurchase<'_>, made: &mut BTreeMap<String, Made>) -> Result<(), MoneyError> {
+fn add(
+    read: &StoredPurchase<'_>,
+    usage: &mut BTreeMap<String, PermissionUsage>,
+) -> Result<(), MoneyError> {
     let purchase = &read.purchase;
     for permission in purchase.permissions()? {
-        let made = made.entry(permission.to_string()).or_default();
+        let usage = usage.entry(permission.to_string()).or_default();
         if purchase.captured.is_zero() {
-            made.open = made.open.saturating_add(purchase.committed()?.minor().into());
-            let at = made.open_at.entry(purchase.counted.shop_text()).or_default();
+            usage.open = usage.open.saturating_add(purchase.committed()?.minor().into());
+            let at = usage.open_at.entry(purchase.counted.shop_text()).or_default();
             *at = at.saturating_add(1);
         } else {
-            made.captured = made.captured.saturating_add(1);
+            usage.captured = usage.captured.saturating_add(1);
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::book::{Inspection, Link};
+use super::book::{BudgetVerifier, ParsedLink};
 use super::reference_of;
 use crate::domain::id::PotId;
 use crate::domain::money::Money;
@@ -12,12 +12,12 @@ use crate::ledger::record::agreement::{AGREEMENT, TERM, agreement_digest};
 use crate::ledger::record::decision::DECISION;
 use crate::ledger::record::event::{ISSUER_EVENT, PRESENTMENT, presentment_digest};
 use crate::ledger::record::purchase::{HOLD, PURCHASE, purchase_digest};
-use crate::ledger::record::row::{Digest, Kind, Table, Value};
+use crate::ledger::record::row::{ColumnKind, Digest, Table, Value};
 use crate::store::{LOAD, POT, WITHDRAWAL, pot_plan_digest};
 
 /// A row that a posting must vouch for.
 #[derive(Debug)]
-struct Record<'a> {
+struct UnmatchedRecord<'a> {
     table: &'static Table,
     row: &'a [Value],
     digest: Digest,
@@ -25,95 +25,103 @@ struct Record<'a> {
 
 /// The records of one budget, while the chain passes the postings that book them.
 #[derive(Debug, Default)]
-pub(super) struct Records<'a> {
+pub(super) struct RecordMatcher<'a> {
     /// What no posting has booked yet, by kind and subject.
-    waiting: BTreeMap<(PostingKind, String), Vec<Record<'a>>>,
+    unmatched: BTreeMap<(PostingKind, String), Vec<UnmatchedRecord<'a>>>,
     /// The plans of pots and the states of purchases, as the posting that was passed last has them.
     pots: BTreeMap<&'a str, &'a [Value]>,
     purchases: BTreeMap<&'a str, &'a [Value]>,
 }
 
-impl<'a> Records<'a> {
-    pub(super) fn of(inspection: &mut Inspection<'a>) -> Self {
-        let evidence = inspection.evidence;
+impl<'a> RecordMatcher<'a> {
+    pub(super) fn of(verifier: &mut BudgetVerifier<'a>) -> Self {
+        let ledger_rows = verifier.ledger_rows;
         let mut records = Self::default();
         let mut decided = BTreeSet::new();
-        for row in evidence.of(&DECISION) {
+        for row in ledger_rows.of(&DECISION) {
             decided.insert(reference_of(&DECISION, row));
             let subject = DECISION.text(row, "decision_id").to_owned();
-            records.wait(PostingKind::Decision, subject, &DECISION, row);
+            records.add_row(PostingKind::Decision, subject, &DECISION, row);
         }
-        for row in evidence.of(&WITHDRAWAL) {
+        for row in ledger_rows.of(&WITHDRAWAL) {
             let subject = reference_of(&WITHDRAWAL, row);
             if !decided.contains(&subject) {
-                inspection.find(&WITHDRAWAL, row, "there is no decision that it takes back");
+                verifier.add_row_finding(
+                    &WITHDRAWAL,
+                    row,
+                    "there is no decision that it takes back",
+                );
             }
-            records.wait(PostingKind::Withdrawal, subject, &WITHDRAWAL, row);
+            records.add_row(PostingKind::Withdrawal, subject, &WITHDRAWAL, row);
         }
-        for row in evidence.of(&LOAD) {
+        for row in ledger_rows.of(&LOAD) {
             let subject = format!("{}/{}", LOAD.text(row, "pot_id"), LOAD.text(row, "load_id"));
-            records.wait(PostingKind::Load, subject, &LOAD, row);
+            records.add_row(PostingKind::Load, subject, &LOAD, row);
         }
-        for row in evidence.of(&PRESENTMENT) {
-            records.wait_for_presentment(inspection, row);
+        for row in ledger_rows.of(&PRESENTMENT) {
+            records.add_presentment(verifier, row);
         }
-        records.wait_for_agreements(inspection);
+        records.add_agreements(verifier);
         records
     }
 
-    fn wait(
+    fn add_row(
         &mut self,
         kind: PostingKind,
         subject: String,
         table: &'static Table,
         row: &'a [Value],
     ) {
-        self.wait_with(kind, subject, Record { table, row, digest: Digest::of_row(table, row) });
+        self.add_unmatched(
+            kind,
+            subject,
+            UnmatchedRecord { table, row, digest: Digest::of_row(table, row) },
+        );
     }
 
-    fn wait_with(&mut self, kind: PostingKind, subject: String, record: Record<'a>) {
-        self.waiting.entry((kind, subject)).or_default().push(record);
+    fn add_unmatched(&mut self, kind: PostingKind, subject: String, record: UnmatchedRecord<'a>) {
+        self.unmatched.entry((kind, subject)).or_default().push(record);
     }
 
-    fn wait_for_presentment(&mut self, inspection: &mut Inspection<'a>, row: &'a [Value]) {
+    fn add_presentment(&mut self, verifier: &mut BudgetVerifier<'a>, row: &'a [Value]) {
         let event = format!(
             "{}/{}",
             PRESENTMENT.text(row, "connection_id"),
             PRESENTMENT.text(row, "event_reference")
         );
-        let event = if let Some(event) = inspection.events.get(&event) {
+        let event = if let Some(event) = verifier.events.get(&event) {
             Digest::of_row(&ISSUER_EVENT, event)
         } else {
             let what = format!("the message {event} that told it is not there");
-            inspection.find(&PRESENTMENT, row, what);
+            verifier.add_row_finding(&PRESENTMENT, row, what);
             Digest::ZERO
         };
         let is_refund = PRESENTMENT.text(row, "direction") == "refund";
         let kind = if is_refund { PostingKind::Refund } else { PostingKind::Capture };
         let digest = presentment_digest(event, row);
-        let record = Record { table: &PRESENTMENT, row, digest };
-        self.wait_with(kind, reference_of(&PRESENTMENT, row), record);
+        let record = UnmatchedRecord { table: &PRESENTMENT, row, digest };
+        self.add_unmatched(kind, reference_of(&PRESENTMENT, row), record);
     }
 
-    fn wait_for_agreements(&mut self, inspection: &mut Inspection<'a>) {
-        let evidence = inspection.evidence;
+    fn add_agreements(&mut self, verifier: &mut BudgetVerifier<'a>) {
+        let ledger_rows = verifier.ledger_rows;
         let mut terms: BTreeMap<i64, Vec<Vec<Value>>> = BTreeMap::new();
-        for row in evidence.of(&TERM) {
+        for row in ledger_rows.of(&TERM) {
             terms.entry(TERM.number(row, "version")).or_default().push(row.clone());
         }
-        for row in evidence.of(&AGREEMENT) {
+        for row in ledger_rows.of(&AGREEMENT) {
             let version = AGREEMENT.number(row, "version");
             let digest = agreement_digest(row, &terms.remove(&version).unwrap_or_default());
-            let record = Record { table: &AGREEMENT, row, digest };
-            self.wait_with(PostingKind::Agreement, version.to_string(), record);
+            let record = UnmatchedRecord { table: &AGREEMENT, row, digest };
+            self.add_unmatched(PostingKind::Agreement, version.to_string(), record);
         }
         for row in terms.into_values().flatten() {
-            inspection.find(&TERM, &row, "belongs to no version of the agreement");
+            verifier.add_row_finding(&TERM, &row, "belongs to no version of the agreement");
         }
     }
 
     /// Passes one posting: what it books must be there, as it was when it was booked.
-    pub(super) fn check(&mut self, inspection: &mut Inspection<'a>, link: &Link<'a>) {
+    pub(super) fn check(&mut self, verifier: &mut BudgetVerifier<'a>, link: &ParsedLink<'a>) {
         let purchase = link.text("purchase_id");
         if !purchase.is_empty() {
             self.purchases.insert(purchase, link.row);
@@ -123,11 +131,11 @@ impl<'a> Records<'a> {
             PostingKind::Pot => {
                 self.pots.insert(subject, link.row);
             }
-            PostingKind::Standing | PostingKind::Dispute => {
-                check_message(inspection, link, subject);
+            PostingKind::StatusUpdate | PostingKind::Dispute => {
+                check_message(verifier, link, subject);
             }
-            PostingKind::Expiry => check_expiry(inspection, link, subject),
-            PostingKind::Move => check_move(inspection, link, subject),
+            PostingKind::Expiry => check_expiry(verifier, link, subject),
+            PostingKind::PotTransfer => check_move(verifier, link, subject),
             PostingKind::Agreement
             | PostingKind::Load
             | PostingKind::Decision
@@ -135,54 +143,58 @@ impl<'a> Records<'a> {
             | PostingKind::Capture
             | PostingKind::Refund => {
                 let key = (kind, subject.to_owned());
-                let Some(record) = self.waiting.get_mut(&key).and_then(Vec::pop) else {
+                let Some(record) = self.unmatched.get_mut(&key).and_then(Vec::pop) else {
                     let what = format!("books {} {subject}, which is not there", kind.word());
-                    inspection.find(&POSTING, link.row, what);
+                    verifier.add_row_finding(&POSTING, link.row, what);
                     return;
                 };
                 if link.text("record_digest") != record.digest.to_string() {
                     let what = format!("is not what posting {} booked", link.text("posting_id"));
-                    inspection.find(record.table, record.row, what);
+                    verifier.add_row_finding(record.table, record.row, what);
                 }
                 if kind == PostingKind::Decision
                     && DECISION.number(record.row, "approved_minor") > 0
                     && purchase.is_empty()
                 {
-                    inspection.find(&DECISION, record.row, "approves money for no purchase");
+                    verifier.add_row_finding(
+                        &DECISION,
+                        record.row,
+                        "approves money for no purchase",
+                    );
                 }
             }
         }
     }
 
     /// Judges what only the whole chain tells: rows without a posting, and what changes over time.
-    pub(super) fn finish(self, inspection: &mut Inspection<'a>) {
-        for record in self.waiting.into_values().flatten() {
-            inspection.find(record.table, record.row, "no posting books it");
+    pub(super) fn finish(self, verifier: &mut BudgetVerifier<'a>) {
+        for record in self.unmatched.into_values().flatten() {
+            verifier.add_row_finding(record.table, record.row, "no posting books it");
         }
-        check_plans(inspection, self.pots);
-        check_states(inspection, self.purchases);
+        check_plans(verifier, self.pots);
+        check_states(verifier, self.purchases);
     }
 }
 
 /// Nobody else says that a time ran out: the posting vouches for its own words.
-fn check_expiry(inspection: &mut Inspection<'_>, link: &Link<'_>, subject: &str) {
-    let mut purchases = inspection.evidence.of(&PURCHASE).iter();
+fn check_expiry(verifier: &mut BudgetVerifier<'_>, link: &ParsedLink<'_>, subject: &str) {
+    let mut purchases = verifier.ledger_rows.of(&PURCHASE).iter();
     let ended = purchases.find(|row| PURCHASE.text(row, "purchase_id") == link.text("purchase_id"));
     let is_its_own = ended.is_some_and(|row| reference_of(&PURCHASE, row) == subject);
     if !is_its_own || link.text("record_digest") != Digest::of_text(subject).to_string() {
-        inspection.find(&POSTING, link.row, "ends another purchase than it says");
+        verifier.add_row_finding(&POSTING, link.row, "ends another purchase than it says");
     }
 }
 
 /// Nobody else says that money moved: the posting vouches for its own words. Both pots are one
 /// funder's money.
-fn check_move(inspection: &mut Inspection<'_>, link: &Link<'_>, subject: &str) {
+fn check_move(verifier: &mut BudgetVerifier<'_>, link: &ParsedLink<'_>, subject: &str) {
     let stream = |id: &PotId| {
-        let mut pots = inspection.evidence.of(&POT).iter();
+        let mut pots = verifier.ledger_rows.of(&POT).iter();
         let row = pots.find(|row| POT.text(row, "pot_id") == id.as_str());
         row.map(|row| POT.text(row, "stream_id"))
     };
-    let is_fair = match link.transfers.as_slice() {
+    let is_consistent = match link.transfers.as_slice() {
         [one] => match (one.from(), one.to()) {
             (Account::PotLeft(from), Account::PotLeft(to)) => {
                 subject == format!("{from}/{to}")
@@ -193,40 +205,47 @@ fn check_move(inspection: &mut Inspection<'_>, link: &Link<'_>, subject: &str) {
         },
         _ => false,
     };
-    if !is_fair || link.text("record_digest") != Digest::of_text(subject).to_string() {
-        inspection.find(&POSTING, link.row, "moves other money than it says");
+    if !is_consistent || link.text("record_digest") != Digest::of_text(subject).to_string() {
+        verifier.add_row_finding(&POSTING, link.row, "moves other money than it says");
     }
 }
 
-fn check_message(inspection: &mut Inspection<'_>, link: &Link<'_>, subject: &str) {
-    let events = inspection.events;
+fn check_message(verifier: &mut BudgetVerifier<'_>, link: &ParsedLink<'_>, subject: &str) {
+    let events = verifier.events;
     let Some(event) = events.get(subject) else {
         let what = format!("books the message {subject}, which is not there");
-        inspection.find(&POSTING, link.row, what);
+        verifier.add_row_finding(&POSTING, link.row, what);
         return;
     };
     if link.text("record_digest") != Digest::of_row(&ISSUER_EVENT, event).to_string() {
         let what = format!("is not what posting {} booked", link.text("posting_id"));
-        inspection.find(&ISSUER_EVENT, event, what);
+        verifier.add_row_finding(&ISSUER_EVENT, event, what);
     }
 }
 
 /// Every pot must be what the latest posting about it says that it is.
-fn check_plans<'a>(inspection: &mut Inspection<'a>, mut postings: BTreeMap<&'a str, &'a [Value]>) {
-    let evidence = inspection.evidence;
-    for row in evidence.of(&POT) {
+fn check_plans<'a>(
+    verifier: &mut BudgetVerifier<'a>,
+    mut postings: BTreeMap<&'a str, &'a [Value]>,
+) {
+    let ledger_rows = verifier.ledger_rows;
+    for row in ledger_rows.of(&POT) {
         let Some(posting) = postings.remove(POT.text(row, "pot_id")) else {
-            inspection.find(&POT, row, "no posting opened it");
+            verifier.add_row_finding(&POT, row, "no posting opened it");
             continue;
         };
         if plan_digest(row).is_none_or(|d| d.to_string() != POSTING.text(posting, "record_digest"))
         {
             let id = POSTING.text(posting, "posting_id");
-            inspection.find(&POT, row, format!("is not the pot that posting {id} planned"));
+            verifier.add_row_finding(
+                &POT,
+                row,
+                format!("is not the pot that posting {id} planned"),
+            );
         }
     }
     for posting in postings.into_values() {
-        inspection.find(&POSTING, posting, "opened a pot that is not there");
+        verifier.add_row_finding(&POSTING, posting, "opened a pot that is not there");
     }
 }
 
@@ -243,38 +262,41 @@ fn plan_digest(row: &[Value]) -> Option<Digest> {
 }
 
 /// Every purchase, with its holds, must be what the latest posting about it left behind.
-fn check_states<'a>(inspection: &mut Inspection<'a>, mut postings: BTreeMap<&'a str, &'a [Value]>) {
-    let evidence = inspection.evidence;
+fn check_states<'a>(
+    verifier: &mut BudgetVerifier<'a>,
+    mut postings: BTreeMap<&'a str, &'a [Value]>,
+) {
+    let ledger_rows = verifier.ledger_rows;
     let mut holds: BTreeMap<&str, Vec<Vec<Value>>> = BTreeMap::new();
-    for row in evidence.of(&HOLD) {
+    for row in ledger_rows.of(&HOLD) {
         holds.entry(HOLD.text(row, "purchase_id")).or_default().push(row.clone());
     }
-    for row in evidence.of(&PURCHASE) {
+    for row in ledger_rows.of(&PURCHASE) {
         let id = PURCHASE.text(row, "purchase_id");
         let digest = purchase_digest(row, &holds.remove(id).unwrap_or_default());
         let Some(posting) = postings.remove(id) else {
-            inspection.find(&PURCHASE, row, "no posting speaks of it");
+            verifier.add_row_finding(&PURCHASE, row, "no posting speaks of it");
             continue;
         };
         if POSTING.text(posting, "purchase_digest") != digest.to_string() {
             let id = POSTING.text(posting, "posting_id");
             let what = format!("it or its holds are not what posting {id} left behind");
-            inspection.find(&PURCHASE, row, what);
+            verifier.add_row_finding(&PURCHASE, row, what);
         }
     }
     for row in holds.into_values().flatten() {
-        inspection.find(&HOLD, &row, "belongs to no purchase of its budget");
+        verifier.add_row_finding(&HOLD, &row, "belongs to no purchase of its budget");
     }
     for posting in postings.into_values() {
-        inspection.find(&POSTING, posting, "speaks of a purchase that is not there");
+        verifier.add_row_finding(&POSTING, posting, "speaks of a purchase that is not there");
     }
 }
 
-impl Inspection<'_> {
+impl BudgetVerifier<'_> {
     /// Erasable text is either gone or what its digest says.
     pub(super) fn check_erasable(&mut self) {
         for table in [&DECISION, &PURCHASE] {
-            for row in self.evidence.of(table) {
+            for row in self.ledger_rows.of(table) {
                 self.check_erasable_of(table, row);
             }
         }
@@ -284,12 +306,12 @@ impl Inspection<'_> {
     }
 
     fn check_erasable_of(&mut self, table: &'static Table, row: &[Value]) {
-        for column in table.columns.iter().filter(|column| column.kind == Kind::Erasable) {
+        for column in table.columns.iter().filter(|column| column.kind == ColumnKind::Erasable) {
             let Some(Value::Text(text)) = table.value(row, column.name) else { continue };
             let digest = table.text(row, &format!("{}_digest", column.name));
             if Digest::of_text(text).to_string() != digest {
                 let what = format!("its {} is not the text that came", column.name);
-                self.find(table, row, what);
+                self.add_row_finding(table, row, what);
             }
         }
     }

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Proof;
-use super::money::Totals;
+use super::VerificationReport;
+use super::balances::Totals;
 use crate::ledger::record::row::Digest;
 use crate::ledger::seal::totals_line;
 use crate::ledger::seal::{SEAL, read_seal, seal_root};
@@ -12,14 +12,14 @@ use crate::store::{StoreError, Tx};
 
 /// What the seals of one programme say, while the chains are walked.
 #[derive(Debug, Default)]
-pub(super) struct Seals {
-    heads: BTreeMap<String, Vec<Sealed>>,
-    said: Vec<Said>,
+pub(super) struct SealVerifier {
+    heads: BTreeMap<String, Vec<SealedPosition>>,
+    sealed_totals: Vec<SealedTotals>,
 }
 
 /// The end of one chain, as one seal has it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sealed {
+pub(super) struct SealedPosition {
     pub(super) seq: i64,
     pub(super) hash: Digest,
     /// Which seal, by its place among all.
@@ -28,18 +28,18 @@ pub(super) struct Sealed {
 
 /// What one seal says about totals, and by how much the chains moved them since the one before.
 #[derive(Debug)]
-struct Said {
+struct SealedTotals {
     key: String,
     totals: String,
     moved: Totals,
 }
 
-impl Seals {
+impl SealVerifier {
     /// Reads the seals of `programme`, checking their numbers and roots.
     pub(super) async fn read(
         tx: &mut Tx,
         programme: &str,
-        proof: &mut Proof,
+        report: &mut VerificationReport,
     ) -> Result<Self, StoreError> {
         let mut seals = Self::default();
         let (mut last, mut root, mut expected) = (i64::MIN, Digest::ZERO, 1_i64);
@@ -50,67 +50,78 @@ impl Seals {
             }
             for row in &page {
                 last = SEAL.number(row, "number");
-                proof.counts.add(&SEAL, 1);
+                report.counts.add(&SEAL, 1);
                 if last != expected {
-                    proof.find_row(&SEAL, row, format!("is number {last} in place {expected}"));
+                    report.add_row_finding(
+                        &SEAL,
+                        row,
+                        format!("is number {last} in place {expected}"),
+                    );
                 }
                 expected = last.saturating_add(1);
                 let computed = seal_root(root, row);
                 let stored = SEAL.text(row, "root").parse();
                 if stored.as_ref() != Ok(&computed) {
                     let what = "its root is not that of its content behind the seal before";
-                    proof.find_row(&SEAL, row, what);
+                    report.add_row_finding(&SEAL, row, what);
                 }
                 root = stored.unwrap_or(computed);
                 match read_seal(row) {
-                    Ok(seal) => seals.add(super::name_of(&SEAL, row), seal),
-                    Err(corrupt) => proof.find_corrupt(&corrupt),
+                    Ok(seal) => seals.add(super::primary_key_text(&SEAL, row), seal),
+                    Err(corrupt) => report.add_corrupt_row(&corrupt),
                 }
             }
         }
     }
 
     fn add(&mut self, key: String, seal: crate::ledger::seal::Seal) {
-        let place = self.said.len();
+        let place = self.sealed_totals.len();
         for head in seal.heads {
-            let sealed = Sealed { seq: head.seq, hash: head.hash, seal: place };
+            let sealed = SealedPosition { seq: head.seq, hash: head.hash, seal: place };
             self.heads.entry(head.budget.to_string()).or_default().push(sealed);
         }
-        self.said.push(Said { key, totals: seal.totals, moved: Totals::default() });
+        self.sealed_totals.push(SealedTotals {
+            key,
+            totals: seal.totals,
+            moved: Totals::default(),
+        });
     }
 
     /// Where the chain of `budget` ended in the seals that saw it grow, in order.
-    pub(super) fn take_heads(&mut self, budget: &str) -> Vec<Sealed> {
+    pub(super) fn take_heads(&mut self, budget: &str) -> Vec<SealedPosition> {
         self.heads.remove(budget).unwrap_or_default()
     }
 
     /// The key of the seal that says `sealed`.
-    pub(super) fn key(&self, sealed: Sealed) -> String {
-        self.said.get(sealed.seal).map(|said| said.key.clone()).unwrap_or_default()
+    pub(super) fn key(&self, sealed: SealedPosition) -> String {
+        self.sealed_totals
+            .get(sealed.seal)
+            .map(|sealed_totals| sealed_totals.key.clone())
+            .unwrap_or_default()
     }
 
     /// Adds what one chain moved up to an end that is sealed, since the end that was sealed before.
-    pub(super) fn moved(&mut self, sealed: Sealed, totals: Totals) {
-        if let Some(said) = self.said.get_mut(sealed.seal) {
-            said.moved = said.moved.plus(totals);
+    pub(super) fn moved(&mut self, sealed: SealedPosition, totals: Totals) {
+        if let Some(sealed_totals) = self.sealed_totals.get_mut(sealed.seal) {
+            sealed_totals.moved = sealed_totals.moved.plus(totals);
         }
     }
 
     /// Checks what only all chains together can tell.
-    pub(super) fn finish(self, programme: &str, currency: &str, proof: &mut Proof) {
+    pub(super) fn finish(self, programme: &str, currency: &str, report: &mut VerificationReport) {
         for (budget, heads) in &self.heads {
             for sealed in heads {
                 let what = format!("seals {budget}, which is no budget of {programme}");
-                proof.find(SEAL.name, self.key(*sealed), what);
+                report.add_finding(SEAL.name, self.key(*sealed), what);
             }
         }
         let mut totals = Totals::default();
-        for said in self.said {
-            totals = totals.plus(said.moved);
+        for sealed_totals in self.sealed_totals {
+            totals = totals.plus(sealed_totals.moved);
             let proved = totals_line(currency, totals.list());
-            if said.totals != proved {
+            if sealed_totals.totals != proved {
                 let what = format!("its totals are not what the chains say: {proved}");
-                proof.find(SEAL.name, said.key, what);
+                report.add_finding(SEAL.name, sealed_totals.key, what);
             }
         }
     }

@@ -1,19 +1,20 @@
 //! Drafts: a helper, a planner or whoever may draft writes a next list that nobody is asked about. It
 //! does nothing until the person or the worker takes it up as a proposal of their own.
 
-use super::{Desk, Outcome, Proposing, Table, written};
+use super::{AdmittedBudget, ProposalProgress, ProposalRequest, UseCaseContext, required_words};
 use crate::domain::agreement::change::{List, changes};
 use crate::domain::agreement::proposal::{
-    DRAFT_KEPT, DRAFTS_MOST, Kind, MoveError, Parts, Proposal, Session, State,
+    ConsentGranularity, ConsentSession, DRAFT_LIFETIME, MAX_DRAFTS, Proposal, ProposalError,
+    ProposalKind, ProposalState,
 };
 use crate::domain::id::{PersonId, ProposalId};
-use crate::domain::people::role::Act;
-use crate::people::members::{ActError, Acting};
+use crate::domain::people::role::Capability;
+use crate::people::members::{Principal, UseCaseError};
 use crate::store::Tx;
 
 /// A next list, before anybody is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Draft {
+pub struct DraftRequest {
     pub list: List,
     /// Why, in words that the person reads.
     pub words: String,
@@ -22,88 +23,90 @@ pub struct Draft {
 /// Keeps a draft for a while.
 pub async fn draft(
     tx: &mut Tx,
-    desk: Desk<'_>,
-    acting: &Acting,
+    context: UseCaseContext<'_>,
+    principal: &Principal,
     person: &PersonId,
-    draft: Draft,
-) -> Result<ProposalId, ActError> {
-    let table = Table::open(tx, desk, acting, person, |_| Act::Draft).await?;
-    let (programme, budget) = (&table.admitted.programme, &table.admitted.budget);
-    if tx.drafts_kept(programme, budget, &acting.member, acting.at).await? >= DRAFTS_MOST {
+    draft: DraftRequest,
+) -> Result<ProposalId, UseCaseError> {
+    let admitted =
+        AdmittedBudget::open(tx, context, principal, person, |_| Capability::Draft).await?;
+    let (programme, budget) = (&admitted.access.programme, &admitted.access.budget);
+    if tx.drafts_kept(programme, budget, &principal.member, principal.at).await? >= MAX_DRAFTS {
         let what =
-            format!("you keep {DRAFTS_MOST} drafts for this person already; take one back first");
-        return Err(ActError::Conflict(what));
+            format!("you keep {MAX_DRAFTS} drafts for this person already; take one back first");
+        return Err(UseCaseError::Conflict(what));
     }
-    let words = written("words", &draft.words)?;
-    table.check_list(&draft.list)?;
-    let kept_until = acting.at.checked_add(DRAFT_KEPT).unwrap_or(acting.at);
+    let words = required_words("words", &draft.words)?;
+    admitted.check_list(&draft.list)?;
+    let kept_until = principal.at.checked_add(DRAFT_LIFETIME).unwrap_or(principal.at);
     let proposal = Proposal {
-        id: ProposalId::new(desk.ids.next(acting.at)),
-        budget: table.admitted.budget.clone(),
-        kind: Kind::Together,
-        base_version: table.in_force()?.version,
+        id: ProposalId::new(context.ids.next(principal.at)),
+        budget: admitted.access.budget.clone(),
+        kind: ProposalKind::Together,
+        base_version: admitted.in_force()?.version,
         list: draft.list,
         words,
         answers: None,
-        parts: Parts::Whole,
-        state: State::Draft,
-        proposed_by: acting.member.clone(),
-        proposed_at: acting.at,
-        not_before: acting.at,
+        parts: ConsentGranularity::Whole,
+        state: ProposalState::Draft,
+        proposed_by: principal.member.clone(),
+        proposed_at: principal.at,
+        not_before: principal.at,
         open_until: kept_until,
         ended_at: None,
         version: None,
     };
-    tx.add_proposal(&table.admitted.programme, &proposal).await?;
+    tx.add_proposal(&admitted.access.programme, &proposal).await?;
     let words = proposal.words.clone();
-    table.close(tx, "list_drafted", &proposal.id.to_string(), &words).await?;
+    admitted.close(tx, "list_drafted", &proposal.id.to_string(), &words).await?;
     Ok(proposal.id)
 }
 
 /// Makes a draft a proposal of one's own. If another version has started since it was written, what
 /// the draft changes is changed in that one; if both change the same, it has to be written anew.
-pub async fn take_up(
+pub async fn adopt_draft(
     tx: &mut Tx,
-    desk: Desk<'_>,
-    acting: &Acting,
+    context: UseCaseContext<'_>,
+    principal: &Principal,
     person: &PersonId,
     id: ProposalId,
-    parts: Parts,
-    session: Session,
-) -> Result<Outcome, ActError> {
-    let mut table = Table::open(tx, desk, acting, person, |_| Act::Propose).await?;
-    table.side()?;
-    let (mut draft, _) = table.proposal(tx, id).await?;
-    let state = draft.state_at(acting.at);
-    if state != State::Draft {
-        return Err(MoveError::NotOpen(state).into());
+    parts: ConsentGranularity,
+    session: ConsentSession,
+) -> Result<ProposalProgress, UseCaseError> {
+    let mut admitted =
+        AdmittedBudget::open(tx, context, principal, person, |_| Capability::Propose).await?;
+    admitted.side()?;
+    let (mut draft, _) = admitted.proposal(tx, id).await?;
+    let state = draft.state_at(principal.at);
+    if state != ProposalState::Draft {
+        return Err(ProposalError::NotOpen(state).into());
     }
-    let list = table.rebased(tx, &draft).await?;
-    draft.state = State::TakenUp;
-    draft.ended_at = Some(acting.at);
-    table.change(tx, &draft, State::Draft).await?;
-    let proposing = Proposing { list, words: draft.words, parts, session };
-    table.put_forward(tx, proposing, Some(id)).await
+    let list = admitted.rebased(tx, &draft).await?;
+    draft.state = ProposalState::TakenUp;
+    draft.ended_at = Some(principal.at);
+    admitted.save_proposal(tx, &draft, ProposalState::Draft).await?;
+    let request = ProposalRequest { list, words: draft.words, parts, session };
+    admitted.create_proposal(tx, request, Some(id)).await
 }
 
-impl Table<'_> {
-    async fn rebased(&self, tx: &mut Tx, draft: &Proposal) -> Result<List, ActError> {
+impl AdmittedBudget<'_> {
+    async fn rebased(&self, tx: &mut Tx, draft: &Proposal) -> Result<List, UseCaseError> {
         let now = self.in_force()?;
         if draft.base_version == now.version {
             return Ok(draft.list.clone());
         }
-        let (programme, budget) = (&self.admitted.programme, &self.admitted.budget);
+        let (programme, budget) = (&self.access.programme, &self.access.budget);
         let currency = self.programme.settings.currency;
         let base = tx.read_agreement(programme, budget, draft.base_version, currency).await?.list();
         let rules = &self.programme.rules;
         let keys = |list: &List| -> std::collections::BTreeSet<_> {
             changes(&base, list, rules).into_iter().map(|change| change.key).collect()
         };
-        let (theirs, since) = (keys(&draft.list), keys(&now.list()));
-        if theirs.is_disjoint(&since) {
-            Ok(now.list().with(&draft.list, &theirs))
+        let (proposed_keys, since) = (keys(&draft.list), keys(&now.list()));
+        if proposed_keys.is_disjoint(&since) {
+            Ok(now.list().with(&draft.list, &proposed_keys))
         } else {
-            Err(MoveError::Stale.into())
+            Err(ProposalError::Stale.into())
         }
     }
 }

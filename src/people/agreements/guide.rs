@@ -1,15 +1,15 @@
 //! The spending guide: published by version, written together with people who have a budget.
 
-use super::{Desk, lock};
+use super::{UseCaseContext, lock_budget};
 use crate::domain::id::{ActId, BudgetId};
-use crate::domain::people::role::{Act, MemberState, Reach};
-use crate::people::members::{ActError, Acting};
+use crate::domain::people::role::{AccessScope, Capability, MemberState};
+use crate::people::members::{Principal, UseCaseError};
 use crate::programme::rules::parse_guide;
 use crate::store::{ActRow, GuideRow, Tx};
 
 /// A guide to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Publication {
+pub struct GuidePublication {
     /// The guide, in the form of `guide.toml`.
     pub text: String,
     /// Which of its authors are people who have a budget, or speak for them.
@@ -21,54 +21,56 @@ pub struct Publication {
 /// A guide that nobody with a budget has written with is nobody's guide.
 pub async fn publish_guide(
     tx: &mut Tx,
-    desk: Desk<'_>,
-    acting: &Acting,
-    publication: &Publication,
-) -> Result<u32, ActError> {
+    context: UseCaseContext<'_>,
+    principal: &Principal,
+    publication: &GuidePublication,
+) -> Result<u32, UseCaseError> {
     let house = BudgetId::house();
-    lock(tx, desk, &acting.programme, &house).await?;
-    let actor = tx.actor(&acting.programme, &acting.member, acting.at).await?;
-    let actor = actor.ok_or(ActError::NotThere("guide"))?;
-    let may = actor.member.role.reach(Act::PublishGuide) == Reach::Programme
+    lock_budget(tx, context, &principal.programme, &house).await?;
+    let actor = tx.actor(&principal.programme, &principal.member, principal.at).await?;
+    let actor = actor.ok_or(UseCaseError::NotFound("guide"))?;
+    let is_allowed = actor.member.role.access_scope(Capability::PublishGuide)
+        == AccessScope::Programme
         && actor.member.state == MemberState::Active;
-    if !may {
-        return Err(ActError::NotAllowed(Act::PublishGuide.word()));
+    if !is_allowed {
+        return Err(UseCaseError::NotAllowed(Capability::PublishGuide.word()));
     }
-    let programme = desk.directory.in_force(&acting.programme).await?;
+    let programme = context.directory.in_force(&principal.programme).await?;
     let guide = parse_guide(&publication.text, &programme.rules)
-        .map_err(|error| ActError::invalid("content", error.to_string()))?;
+        .map_err(|error| UseCaseError::invalid("content", error.to_string()))?;
     if publication.written_with.is_empty() {
         let what = "name those of its authors who have a budget: without them it is nobody's guide";
-        return Err(ActError::invalid("written_with", what));
+        return Err(UseCaseError::invalid("written_with", what));
     }
-    if let Some(stranger) = publication.written_with.iter().find(|who| !guide.authors.contains(who))
+    if let Some(unknown_author) =
+        publication.written_with.iter().find(|who| !guide.authors.contains(who))
     {
-        let what = format!("{stranger:?} is not among the guide's authors");
-        return Err(ActError::invalid("written_with", what));
+        let what = format!("{unknown_author:?} is not among the guide's authors");
+        return Err(UseCaseError::invalid("written_with", what));
     }
-    let latest = tx.guide(&acting.programme, None).await?.map_or(0, |known| known.version);
+    let latest = tx.guide(&principal.programme, None).await?.map_or(0, |known| known.version);
     let next = latest.saturating_add(1);
     if guide.version != next {
         let what = format!("this is version {}; the next one is {next}", guide.version);
-        return Err(ActError::Conflict(what));
+        return Err(UseCaseError::Conflict(what));
     }
     let row = GuideRow {
         version: next,
         content: publication.text.clone(),
         written_with: publication.written_with.join("\n"),
-        published_at: acting.at,
-        published_by: acting.member.clone(),
+        published_at: principal.at,
+        published_by: principal.member.clone(),
     };
-    tx.add_guide(&acting.programme, &row).await?;
+    tx.add_guide(&principal.programme, &row).await?;
     let act = ActRow {
         budget: house,
-        id: ActId::new(desk.ids.next(acting.at)),
-        member: acting.member.clone(),
+        id: ActId::new(context.ids.next(principal.at)),
+        member: principal.member.clone(),
         kind: "guide_published".to_owned(),
         subject: next.to_string(),
         detail: publication.written_with.join(", "),
-        acted_at: acting.at,
+        acted_at: principal.at,
     };
-    tx.add_acts(&acting.programme, &[act]).await?;
+    tx.add_acts(&principal.programme, &[act]).await?;
     Ok(next)
 }

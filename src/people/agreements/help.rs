@@ -3,20 +3,20 @@
 
 use jiff::civil::Date;
 
-use super::{Desk, Outcome, Proposing, Table};
-use crate::domain::agreement::change::{Key, List};
-use crate::domain::agreement::proposal::{Parts, Session};
-use crate::domain::agreement::{Answer, Decider, Scope, Term, TermDraft};
+use super::{AdmittedBudget, ProposalProgress, ProposalRequest, UseCaseContext};
+use crate::domain::agreement::change::{List, TermKey};
+use crate::domain::agreement::proposal::{ConsentGranularity, ConsentSession};
+use crate::domain::agreement::{Decider, Scope, Term, TermAnswer, TermDraft};
 use crate::domain::id::PersonId;
 use crate::domain::money::Money;
 use crate::domain::money::limit::Limit;
-use crate::domain::people::role::Act;
-use crate::people::members::{ActError, Acting};
+use crate::domain::people::role::Capability;
+use crate::people::members::{Principal, UseCaseError};
 use crate::store::Tx;
 
 /// How much help somebody wants with their money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Help {
+pub enum HelpLevel {
     /// I do it; or with a hand, which changes what is told and to whom, and nothing of the list.
     Alone,
     /// What costs more than a sum needs a one-time OK.
@@ -32,52 +32,59 @@ pub enum Help {
 /// Changes the person's list to the help that they choose: more at once, less after their own time.
 pub async fn choose_help(
     tx: &mut Tx,
-    desk: Desk<'_>,
-    acting: &Acting,
+    context: UseCaseContext<'_>,
+    principal: &Principal,
     person: &PersonId,
-    help: Help,
+    help: HelpLevel,
     words: String,
-    session: Session,
-) -> Result<Outcome, ActError> {
-    let mut table = Table::open(tx, desk, acting, person, |_| Act::SteerMoney).await?;
-    let now = table.in_force()?.list();
-    let plain = now.with(&table.agreed(tx).await?, &[everything()].into());
+    session: ConsentSession,
+) -> Result<ProposalProgress, UseCaseError> {
+    let mut admitted =
+        AdmittedBudget::open(tx, context, principal, person, |_| Capability::SteerMoney).await?;
+    let now = admitted.in_force()?.list();
+    let without_help = now.with(&admitted.agreed_list(tx).await?, &[everything_key()].into());
     let list = match help {
-        Help::Alone => plain,
-        Help::Together { above, cooling_days, review_on } => {
-            together(&plain, above, cooling_days, review_on, &words)?
+        HelpLevel::Alone => without_help,
+        HelpLevel::Together { above, cooling_days, review_on } => {
+            with_approval_threshold(&without_help, above, cooling_days, review_on, &words)?
         }
     };
-    table.put_forward(tx, Proposing { list, words, parts: Parts::Whole, session }, None).await
+    admitted
+        .create_proposal(
+            tx,
+            ProposalRequest { list, words, parts: ConsentGranularity::Whole, session },
+            None,
+        )
+        .await
 }
 
-const fn everything() -> Key {
-    Key::Term(Scope::Everything)
+const fn everything_key() -> TermKey {
+    TermKey::Term(Scope::Everything)
 }
 
 /// `list` with a sum above which everything needs a one-time OK, beside what it says already.
-fn together(
+fn with_approval_threshold(
     list: &List,
     above: Money,
     cooling_days: u32,
     review_on: Date,
     words: &str,
-) -> Result<List, ActError> {
+) -> Result<List, UseCaseError> {
     let known = list.term(&Scope::Everything);
     let mut limits = known.map_or_else(Vec::new, |term| term.limits().to_vec());
-    let stricter = |limit: &Limit| match limit {
+    let per_purchase_limit = |limit: &Limit| match limit {
         Limit::PerPurchase(most) => Some(most.minor()),
         Limit::Amount { .. } | Limit::Count { .. } => None,
     };
-    let known_above = limits.iter().filter_map(stricter).min();
-    if known_above.is_none_or(|known| above.minor() < known) {
-        limits.retain(|limit| stricter(limit).is_none());
+    let known_threshold = limits.iter().filter_map(per_purchase_limit).min();
+    if known_threshold.is_none_or(|known| above.minor() < known) {
+        limits.retain(|limit| per_purchase_limit(limit).is_none());
         limits.push(Limit::PerPurchase(above));
     }
     let known_cooling = known.and_then(Term::cooling_days).unwrap_or(0);
     let term = Term::new(TermDraft {
         scope: Scope::Everything,
-        answer: Answer::Yes,
+        answer: TermAnswer::Yes,
         limits,
         hours: None,
         decides: known.map_or(Decider::Person, Term::decides),
@@ -85,7 +92,7 @@ fn together(
         review_on: Some(review_on),
         cooling_days: Some(cooling_days.max(known_cooling)).filter(|days| *days > 0),
     });
-    let term = term.map_err(|error| ActError::invalid("words", error.to_string()))?;
+    let term = term.map_err(|error| UseCaseError::invalid("words", error.to_string()))?;
     let only = List { partial: list.partial, terms: vec![term], pots: list.pots.clone() };
-    Ok(list.with(&only, &[everything()].into()))
+    Ok(list.with(&only, &[everything_key()].into()))
 }

@@ -2,26 +2,31 @@
 //! and another human being, a manager, confirms it; the person is told why, and how to have it
 //! looked at. It can loosen nothing.
 
-use super::{Desk, Next, Outcome, Proposing, Table, checked_session, written};
-use crate::domain::agreement::change::Direction;
-use crate::domain::agreement::proposal::{Kind, OPEN_FOR, Parts, Proposal, Side, State};
+use super::{
+    AdmittedBudget, ProposalProgress, ProposalRequest, ProposalStage, UseCaseContext,
+    checked_session, required_words,
+};
+use crate::domain::agreement::change::ChangeDirection;
+use crate::domain::agreement::proposal::{
+    ConsentGranularity, ConsentSide, PROPOSAL_LIFETIME, Proposal, ProposalKind, ProposalState,
+};
 use crate::domain::id::{PersonId, ProposalId};
 use crate::domain::people::recipient::Recipient;
-use crate::domain::people::role::{Act, Role};
-use crate::messages::words::{ListNews, Words};
-use crate::people::members::{ActError, Acting};
+use crate::domain::people::role::{Capability, Role};
+use crate::messages::words::{ListNotification, Words};
+use crate::people::members::{Principal, UseCaseError};
 use crate::store::Tx;
 
 /// Records what a law forces. It starts when somebody else of the staff has confirmed it.
-pub async fn force(
+pub async fn record_law(
     tx: &mut Tx,
-    desk: Desk<'_>,
-    acting: &Acting,
+    context: UseCaseContext<'_>,
+    principal: &Principal,
     person: &PersonId,
-    forcing: Proposing,
-) -> Result<Outcome, ActError> {
+    request: ProposalRequest,
+) -> Result<ProposalProgress, UseCaseError> {
     let act = |role: Role| match role {
-        Role::Manager => Act::AgreeAsManager,
+        Role::Manager => Capability::AgreeAsManager,
         Role::Person
         | Role::Helper
         | Role::Advocate
@@ -30,46 +35,49 @@ pub async fn force(
         | Role::Duty
         | Role::Finance
         | Role::Operator
-        | Role::Auditor => Act::AgreeAsWorker,
+        | Role::Auditor => Capability::AgreeAsWorker,
     };
-    let mut table = Table::open(tx, desk, acting, person, act).await?;
-    let side = table.side()?;
-    let words = written("words", &forcing.words)?;
+    let mut admitted = AdmittedBudget::open(tx, context, principal, person, act).await?;
+    let side = admitted.side()?;
+    let words = required_words("words", &request.words)?;
     if !Words::is_short_enough(&words) {
-        return Err(ActError::invalid("words", "say which law it is in at most 50 characters"));
+        return Err(UseCaseError::invalid("words", "say which law it is in at most 50 characters"));
     }
-    let session = checked_session(&forcing.session)?;
-    let changes = table.check_list(&forcing.list)?;
-    if changes.iter().any(|change| change.direction != Direction::Tighter) {
-        return Err(ActError::invalid("list", "a law can only make a list stricter"));
+    let session = checked_session(&request.session)?;
+    let changes = admitted.check_list(&request.list)?;
+    if changes.iter().any(|change| change.direction != ChangeDirection::Tighter) {
+        return Err(UseCaseError::invalid("list", "a law can only make a list stricter"));
     }
     let proposal = Proposal {
-        id: ProposalId::new(desk.ids.next(acting.at)),
-        budget: table.admitted.budget.clone(),
-        kind: Kind::Law,
-        base_version: table.in_force()?.version,
-        list: forcing.list,
+        id: ProposalId::new(context.ids.next(principal.at)),
+        budget: admitted.access.budget.clone(),
+        kind: ProposalKind::Law,
+        base_version: admitted.in_force()?.version,
+        list: request.list,
         words: words.clone(),
         answers: None,
-        parts: Parts::Whole,
-        state: State::Open,
-        proposed_by: acting.member.clone(),
-        proposed_at: acting.at,
-        not_before: acting.at,
-        open_until: acting.at.checked_add(OPEN_FOR).unwrap_or(acting.at),
+        parts: ConsentGranularity::Whole,
+        state: ProposalState::Open,
+        proposed_by: principal.member.clone(),
+        proposed_at: principal.at,
+        not_before: principal.at,
+        open_until: principal.at.checked_add(PROPOSAL_LIFETIME).unwrap_or(principal.at),
         ended_at: None,
         version: None,
     };
-    let consent = table.consent(side, session, None);
-    let programme = table.admitted.programme.clone();
+    let consent = admitted.consent(side, session, None);
+    let programme = admitted.access.programme.clone();
     tx.add_proposal(&programme, &proposal).await?;
     tx.add_consent(&programme, &proposal, &consent).await?;
     let (other, recipient) = match side {
-        Side::Manager => (Side::Worker, Recipient::Worker),
-        Side::Person | Side::Worker => (Side::Manager, Recipient::Manager),
+        ConsentSide::Manager => (ConsentSide::Worker, Recipient::Worker),
+        ConsentSide::Person | ConsentSide::Worker => (ConsentSide::Manager, Recipient::Manager),
     };
     let (subject, until) = (proposal.id.to_string(), Some(proposal.open_until));
-    table.tell(recipient, ListNews::WorkerListProposed, &subject, until, "");
-    table.close(tx, "law_recorded", &subject, &words).await?;
-    Ok(Outcome { proposal: proposal.id, next: Next::Waits([other].into()) })
+    admitted.notify(recipient, ListNotification::WorkerListProposed, &subject, until, "");
+    admitted.close(tx, "law_recorded", &subject, &words).await?;
+    Ok(ProposalProgress {
+        proposal: proposal.id,
+        next: ProposalStage::AwaitingConsent([other].into()),
+    })
 }

@@ -10,125 +10,135 @@ mod draft;
 mod guide;
 mod help;
 mod law;
+mod notifications;
 mod pause;
 mod propose;
 mod report;
 mod start;
-mod telling;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub use self::answer::{Answering, answer, confirm, run_out, withdraw, write_down};
-pub use self::draft::{Draft, draft, take_up};
-pub use self::guide::{Publication, publish_guide};
-pub use self::help::{Help, choose_help};
-pub use self::law::force;
-pub use self::pause::{Pausing, lift, pause};
-pub use self::propose::{Proposing, counter, propose};
-pub use self::report::{Controls, Difference, controls, difference, proposed};
-pub use self::start::{Next, Outcome};
+pub use self::answer::{
+    ProposalAnswerRequest, answer, confirm, expire, record_in_person_answer, withdraw,
+};
+pub use self::draft::{DraftRequest, adopt_draft, draft};
+pub use self::guide::{GuidePublication, publish_guide};
+pub use self::help::{HelpLevel, choose_help};
+pub use self::law::record_law;
+pub use self::pause::{PauseRequest, lift, pause};
+pub use self::propose::{ProposalRequest, counter_propose, propose};
+pub use self::report::{AgreementDiff, SpendingControls, controls, difference, proposed};
+pub use self::start::{ProposalProgress, ProposalStage};
 use crate::domain::agreement::Agreement;
-use crate::domain::agreement::change::{Change, Key, List, changes};
+use crate::domain::agreement::change::{List, TermChange, TermKey, changes};
 use crate::domain::agreement::proposal::{
-    Consent, MoveError, Proposal, Said, Session, Side, Standard,
+    Consent, ConsentAnswer, ConsentRequirements, ConsentSession, ConsentSide, Proposal,
+    ProposalError,
 };
 use crate::domain::id::{BudgetId, PersonId, ProgrammeId, ProposalId};
-use crate::domain::people::role::{Act, Role};
+use crate::domain::people::role::{Capability, Role};
 use crate::domain::time::period::Moment;
-use crate::people::members::{ActError, Acting, Admitted};
+use crate::people::members::{GrantedAccess, Principal, UseCaseError};
 use crate::platform::ids::NewIds;
 use crate::programme::directory::{Directory, Programme};
-use crate::store::{Additions, BookWanted, Books, OpenBook, StoreError, Tx};
+use crate::store::{BookRequest, Books, OpenBook, PendingWrites, StoreError, Tx};
 
 /// The most characters of what somebody writes.
-const WORDS_MOST: usize = 500;
+const WORDS_CHARS_MAX: usize = 500;
 /// The longest talk that somebody has: a day.
-const MINUTES_MOST: u32 = 1_440;
+const SESSION_MINUTES_MAX: u32 = 1_440;
 
 /// What every use case works with.
 #[derive(Debug, Clone, Copy)]
-pub struct Desk<'a> {
+pub struct UseCaseContext<'a> {
     pub directory: &'a Directory,
     pub ids: &'a NewIds,
 }
 
-impl From<MoveError> for ActError {
-    fn from(error: MoveError) -> Self {
+impl From<ProposalError> for UseCaseError {
+    fn from(error: ProposalError) -> Self {
         match error {
-            MoveError::SameHuman => Self::NotAllowed("answer for two sides"),
-            MoveError::NotYours => Self::NotAllowed("take back what another side proposed"),
-            MoveError::Whole
-            | MoveError::NothingLeft
-            | MoveError::NoSuchPart(_)
-            | MoveError::NotSaidThen(_)
-            | MoveError::NoInParts => Self::invalid("parts", error.to_string()),
-            MoveError::NotOpen(_)
-            | MoveError::TimeIsUp
-            | MoveError::Stale
-            | MoveError::Answered
-            | MoveError::NothingToConfirm
-            | MoveError::Cooling(_) => Self::Conflict(error.to_string()),
+            ProposalError::SameHuman => Self::NotAllowed("answer for two sides"),
+            ProposalError::NotYours => Self::NotAllowed("take back what another side proposed"),
+            ProposalError::Whole
+            | ProposalError::NothingLeft
+            | ProposalError::NoSuchPart(_)
+            | ProposalError::NotSaidThen(_)
+            | ProposalError::NoInParts => Self::invalid("parts", error.to_string()),
+            ProposalError::NotOpen(_)
+            | ProposalError::TimeIsUp
+            | ProposalError::Stale
+            | ProposalError::Answered
+            | ProposalError::NothingToConfirm
+            | ProposalError::Cooling(_) => Self::Conflict(error.to_string()),
         }
     }
 }
 
 /// A locked budget with whoever acts on it.
-struct Table<'d> {
-    desk: Desk<'d>,
-    admitted: Admitted,
+struct AdmittedBudget<'d> {
+    context: UseCaseContext<'d>,
+    access: GrantedAccess,
     books: Books,
     programme: Arc<Programme>,
     moment: Moment,
     /// What is told when it is written.
-    additions: Additions,
+    pending_writes: PendingWrites,
 }
 
-impl<'d> Table<'d> {
+impl<'d> AdmittedBudget<'d> {
     /// Locks the budget of `person` and admits the account to what `act` says of its role.
     async fn open(
         tx: &mut Tx,
-        desk: Desk<'d>,
-        acting: &Acting,
+        context: UseCaseContext<'d>,
+        principal: &Principal,
         person: &PersonId,
-        act: impl FnOnce(Role) -> Act + Send,
-    ) -> Result<Self, ActError> {
-        let books = lock(tx, desk, &acting.programme, &BudgetId::of(person)).await?;
-        let actor = tx.actor(&acting.programme, &acting.member, acting.at).await?;
-        let role = actor.ok_or(ActError::NotThere("person"))?.member.role;
-        let admitted = acting.admit(tx, act(role), person).await?;
-        let version = books.settings_version(&admitted.programme, &admitted.budget);
-        let version = version.ok_or(ActError::NotThere("person"))?;
-        let programme = desk.directory.version(&admitted.programme, version).await?;
-        let moment = Moment::new(acting.at, programme.zone());
-        Ok(Self { desk, admitted, books, programme, moment, additions: Additions::default() })
+        act: impl FnOnce(Role) -> Capability + Send,
+    ) -> Result<Self, UseCaseError> {
+        let books = lock_budget(tx, context, &principal.programme, &BudgetId::of(person)).await?;
+        let actor = tx.actor(&principal.programme, &principal.member, principal.at).await?;
+        let role = actor.ok_or(UseCaseError::NotFound("person"))?.member.role;
+        let access = principal.admit(tx, act(role), person).await?;
+        let version = books.settings_version(&access.programme, &access.budget);
+        let version = version.ok_or(UseCaseError::NotFound("person"))?;
+        let programme = context.directory.version(&access.programme, version).await?;
+        let moment = Moment::new(principal.at, programme.zone());
+        Ok(Self {
+            context,
+            access,
+            books,
+            programme,
+            moment,
+            pending_writes: PendingWrites::default(),
+        })
     }
 
-    fn open_book(&self) -> Result<&OpenBook, ActError> {
-        let open = self.books.get(&self.admitted.programme, &self.admitted.budget);
-        open.ok_or(ActError::NotThere("person"))
+    fn open_book(&self) -> Result<&OpenBook, UseCaseError> {
+        let open = self.books.get(&self.access.programme, &self.access.budget);
+        open.ok_or(UseCaseError::NotFound("person"))
     }
 
     /// The version of the list in force.
-    fn in_force(&self) -> Result<Arc<Agreement>, ActError> {
+    fn in_force(&self) -> Result<Arc<Agreement>, UseCaseError> {
         let owner = self.open_book()?.book.owner.as_ref();
-        Ok(Arc::clone(&owner.ok_or(ActError::NotThere("list"))?.agreement))
+        Ok(Arc::clone(&owner.ok_or(UseCaseError::NotFound("list"))?.agreement))
     }
 
     /// For whom the account answers. A helper, an advocate and a planner answer for nobody.
-    fn side(&self) -> Result<Side, ActError> {
-        self.admitted.decides()?;
-        match self.admitted.actor.member.role {
-            Role::Person => Ok(Side::Person),
-            Role::Worker => Ok(Side::Worker),
-            Role::Manager => Ok(Side::Manager),
+    fn side(&self) -> Result<ConsentSide, UseCaseError> {
+        self.access.check_no_conflict()?;
+        match self.access.actor.member.role {
+            Role::Person => Ok(ConsentSide::Person),
+            Role::Worker => Ok(ConsentSide::Worker),
+            Role::Manager => Ok(ConsentSide::Manager),
             Role::Helper
             | Role::Advocate
             | Role::Planner
             | Role::Duty
             | Role::Finance
             | Role::Operator
-            | Role::Auditor => Err(ActError::NotAllowed("answer for a side")),
+            | Role::Auditor => Err(UseCaseError::NotAllowed("answer for a side")),
         }
     }
 
@@ -137,50 +147,60 @@ impl<'d> Table<'d> {
         &self,
         tx: &mut Tx,
         id: ProposalId,
-    ) -> Result<(Proposal, Vec<Consent>), ActError> {
-        let (programme, budget) = (&self.admitted.programme, &self.admitted.budget);
+    ) -> Result<(Proposal, Vec<Consent>), UseCaseError> {
+        let (programme, budget) = (&self.access.programme, &self.access.budget);
         let found = tx.proposal(programme, budget, id, self.programme.settings.currency).await?;
-        found.ok_or(ActError::NotThere("proposal"))
+        found.ok_or(UseCaseError::NotFound("proposal"))
     }
 
     /// What is agreed with the worker: what the person made stricter alone is not in it.
-    async fn agreed(&self, tx: &mut Tx) -> Result<List, ActError> {
-        let (programme, budget) = (&self.admitted.programme, &self.admitted.budget);
+    async fn agreed_list(&self, tx: &mut Tx) -> Result<List, UseCaseError> {
+        let (programme, budget) = (&self.access.programme, &self.access.budget);
         let agreed = tx.agreed_list(programme, budget, self.programme.settings.currency).await?;
         agreed.map_or_else(|| Ok(self.in_force()?.list()), Ok)
     }
 
     /// Says no to a list that cannot be, or that is the same as now.
-    fn check_list(&self, list: &List) -> Result<Vec<Change>, ActError> {
+    fn check_list(&self, list: &List) -> Result<Vec<TermChange>, UseCaseError> {
         let now = self.in_force()?.list();
         let currency = self.programme.settings.currency;
-        list.check(&now, currency).map_err(|error| ActError::invalid("list", error.to_string()))?;
+        list.check(&now, currency)
+            .map_err(|error| UseCaseError::invalid("list", error.to_string()))?;
         let changes = changes(&now, list, &self.programme.rules);
         if changes.is_empty() {
-            return Err(ActError::invalid("list", "this is the same as now"));
+            return Err(UseCaseError::invalid("list", "this is the same as now"));
         }
         Ok(changes)
     }
 
     /// Whose yes it takes to get from the list in force to `next`.
-    async fn standard(&self, tx: &mut Tx, next: &List) -> Result<Standard, ActError> {
-        let (now, agreed) = (self.in_force()?.list(), self.agreed(tx).await?);
+    async fn requirements(
+        &self,
+        tx: &mut Tx,
+        next: &List,
+    ) -> Result<ConsentRequirements, UseCaseError> {
+        let (now, agreed) = (self.in_force()?.list(), self.agreed_list(tx).await?);
         let manager_above = self.programme.settings.manager_above;
-        Ok(Standard::of(&now, &agreed, next, &self.programme.rules, manager_above))
+        Ok(ConsentRequirements::of(&now, &agreed, next, &self.programme.rules, manager_above))
     }
 
     /// This account's answer, in its own words: nobody has to confirm it.
-    fn consent(&self, side: Side, session: Session, parts: Option<BTreeSet<Key>>) -> Consent {
+    fn consent(
+        &self,
+        side: ConsentSide,
+        session: ConsentSession,
+        parts: Option<BTreeSet<TermKey>>,
+    ) -> Consent {
         Consent {
             side,
-            member: self.admitted.actor.member.id.clone(),
-            human: self.admitted.actor.member.human.clone(),
-            said: Said::Yes,
+            member: self.access.actor.member.id.clone(),
+            human: self.access.actor.member.human.clone(),
+            said: ConsentAnswer::Yes,
             parts,
             session,
             words: String::new(),
-            confirmed_at: Some(self.admitted.at),
-            said_at: self.admitted.at,
+            confirmed_at: Some(self.access.at),
+            said_at: self.access.at,
         }
     }
 
@@ -191,53 +211,57 @@ impl<'d> Table<'d> {
         kind: &str,
         subject: &str,
         detail: &str,
-    ) -> Result<(), ActError> {
-        let act = self.admitted.act(self.desk.ids, kind, subject, detail);
-        tx.add_acts(&self.admitted.programme, &[act]).await?;
-        tx.close_books(&self.books.all(), &self.additions).await?;
+    ) -> Result<(), UseCaseError> {
+        let act = self.access.act_row(self.context.ids, kind, subject, detail);
+        tx.add_acts(&self.access.programme, &[act]).await?;
+        tx.close_books(&self.books.all(), &self.pending_writes).await?;
         Ok(())
     }
 }
 
-async fn lock(
+async fn lock_budget(
     tx: &mut Tx,
-    desk: Desk<'_>,
+    context: UseCaseContext<'_>,
     programme: &ProgrammeId,
     budget: &BudgetId,
 ) -> Result<Books, StoreError> {
-    let wanted = BookWanted {
+    let wanted = BookRequest {
         programme: programme.clone(),
         budget: budget.clone(),
         purchases: BTreeSet::new(),
     };
-    tx.open_books(&[wanted], desk.directory.agreements()).await
+    tx.open_books(&[wanted], context.directory.agreements()).await
 }
 
 /// Words that somebody has to write: not empty, and not a book.
-fn written(field: &'static str, words: &str) -> Result<String, ActError> {
+fn required_words(field: &'static str, words: &str) -> Result<String, UseCaseError> {
     let words = words.trim();
     if words.is_empty() {
-        Err(ActError::invalid(field, "write it in a few plain words"))
-    } else if words.chars().count() > WORDS_MOST {
-        Err(ActError::invalid(field, format!("use at most {WORDS_MOST} characters")))
+        Err(UseCaseError::invalid(field, "write it in a few plain words"))
+    } else if words.chars().count() > WORDS_CHARS_MAX {
+        Err(UseCaseError::invalid(field, format!("use at most {WORDS_CHARS_MAX} characters")))
     } else if words.contains('\0') {
-        Err(ActError::invalid(field, "it has a character that no page can show"))
+        Err(UseCaseError::invalid(field, "it has a character that no page can show"))
     } else {
         Ok(words.to_owned())
     }
 }
 
 /// How something was agreed: without it, nothing is.
-fn checked_session(session: &Session) -> Result<Session, ActError> {
-    if session.minutes > MINUTES_MOST {
-        let what = format!("nobody talks for more than {MINUTES_MOST} minutes");
-        return Err(ActError::invalid("minutes", what));
+fn checked_session(session: &ConsentSession) -> Result<ConsentSession, UseCaseError> {
+    if session.minutes > SESSION_MINUTES_MAX {
+        let what = format!("nobody talks for more than {SESSION_MINUTES_MAX} minutes");
+        return Err(UseCaseError::invalid("minutes", what));
     }
     let present = session.present.trim();
-    Ok(Session {
+    Ok(ConsentSession {
         how: session.how,
-        place: written("place", &session.place)?,
+        place: required_words("place", &session.place)?,
         minutes: session.minutes,
-        present: if present.is_empty() { String::new() } else { written("present", present)? },
+        present: if present.is_empty() {
+            String::new()
+        } else {
+            required_words("present", present)?
+        },
     })
 }

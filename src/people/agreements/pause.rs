@@ -3,19 +3,19 @@
 
 use jiff::Timestamp;
 
-use super::{Desk, Table, written};
+use super::{AdmittedBudget, UseCaseContext, required_words};
 use crate::domain::card::pause::{Pause, PauseError};
 use crate::domain::id::{PauseId, PersonId, TalkId};
 use crate::domain::people::recipient::Recipient;
-use crate::domain::people::role::Act;
-use crate::messages::words::{ListNews, Words};
-use crate::people::members::{ActError, Acting};
-use crate::programme::pausing::{begin_pause, lift_pause};
+use crate::domain::people::role::Capability;
+use crate::messages::words::{ListNotification, Words};
+use crate::people::members::{Principal, UseCaseError};
+use crate::programme::card_pause::{begin_pause, lift_pause};
 use crate::store::Tx;
 
 /// What somebody has to say before they can pause a card.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pausing {
+pub struct PauseRequest {
     /// Why, in a few words that the person reads in a text message.
     pub reason: String,
     /// The talk that was written down first, with anybody of the staff.
@@ -23,7 +23,7 @@ pub struct Pausing {
     pub until: Timestamp,
 }
 
-impl From<PauseError> for ActError {
+impl From<PauseError> for UseCaseError {
     fn from(error: PauseError) -> Self {
         match error {
             PauseError::EndsFirst | PauseError::TooLong => {
@@ -38,57 +38,60 @@ impl From<PauseError> for ActError {
 /// Stops the person's cards until a moment.
 pub async fn pause(
     tx: &mut Tx,
-    desk: Desk<'_>,
-    acting: &Acting,
+    context: UseCaseContext<'_>,
+    principal: &Principal,
     person: &PersonId,
-    pausing: Pausing,
-) -> Result<PauseId, ActError> {
-    let mut table = Table::open(tx, desk, acting, person, |_| Act::Pause).await?;
-    table.admitted.decides()?;
-    let reason = written("reason", &pausing.reason)?;
+    request: PauseRequest,
+) -> Result<PauseId, UseCaseError> {
+    let mut admitted =
+        AdmittedBudget::open(tx, context, principal, person, |_| Capability::Pause).await?;
+    admitted.access.check_no_conflict()?;
+    let reason = required_words("reason", &request.reason)?;
     if !Words::is_short_enough(&reason) {
-        return Err(ActError::invalid("reason", "say it in at most 50 characters"));
+        return Err(UseCaseError::invalid("reason", "say it in at most 50 characters"));
     }
-    let (programme, budget) = (table.admitted.programme.clone(), table.admitted.budget.clone());
-    let talk = tx.talk(&programme, &budget, pausing.talk).await?;
-    if !talk.is_some_and(|talk| talk.counts_for_a_pause(acting.at)) {
-        return Err(ActError::invalid("talk", "talk first, and write down what was said"));
+    let (programme, budget) = (admitted.access.programme.clone(), admitted.access.budget.clone());
+    let talk = tx.talk(&programme, &budget, request.talk).await?;
+    if !talk.is_some_and(|talk| talk.counts_for_a_pause(principal.at)) {
+        return Err(UseCaseError::invalid("talk", "talk first, and write down what was said"));
     }
     let pause = Pause {
-        id: PauseId::new(desk.ids.next(acting.at)),
-        member: acting.member.clone(),
-        human: table.admitted.actor.member.human.clone(),
+        id: PauseId::new(context.ids.next(principal.at)),
+        member: principal.member.clone(),
+        human: admitted.access.actor.member.human.clone(),
         reason,
-        talk: pausing.talk,
-        begins_at: acting.at,
-        ends_at: pausing.until,
+        talk: request.talk,
+        begins_at: principal.at,
+        ends_at: request.until,
         lifted_at: None,
     };
     pause.check(&tx.pauses_of(&programme, &budget).await?)?;
     begin_pause(tx, &programme, &budget, &pause).await?;
     let subject = pause.id.to_string();
     let (until, reason) = (Some(pause.ends_at), pause.reason.as_str());
-    table.tell(Recipient::Person, ListNews::PauseBegun, &subject, until, reason);
-    table.close(tx, "paused", &subject, reason).await?;
+    admitted.notify(Recipient::Person, ListNotification::PauseBegun, &subject, until, reason);
+    admitted.close(tx, "paused", &subject, reason).await?;
     Ok(pause.id)
 }
 
 /// Ends a pause before its time. The cards are as they were, and as the person has made them since.
 pub async fn lift(
     tx: &mut Tx,
-    desk: Desk<'_>,
-    acting: &Acting,
+    context: UseCaseContext<'_>,
+    principal: &Principal,
     person: &PersonId,
     id: PauseId,
-) -> Result<(), ActError> {
-    let mut table = Table::open(tx, desk, acting, person, |_| Act::Pause).await?;
-    table.admitted.decides()?;
-    let (programme, budget) = (table.admitted.programme.clone(), table.admitted.budget.clone());
+) -> Result<(), UseCaseError> {
+    let mut admitted =
+        AdmittedBudget::open(tx, context, principal, person, |_| Capability::Pause).await?;
+    admitted.access.check_no_conflict()?;
+    let (programme, budget) = (admitted.access.programme.clone(), admitted.access.budget.clone());
     let pauses = tx.pauses_of(&programme, &budget).await?;
-    let known = pauses.iter().find(|pause| pause.id == id).ok_or(ActError::NotThere("pause"))?;
-    known.lifted(acting.at)?;
-    lift_pause(tx, &programme, &budget, known, acting.at).await?;
+    let known =
+        pauses.iter().find(|pause| pause.id == id).ok_or(UseCaseError::NotFound("pause"))?;
+    known.lifted(principal.at)?;
+    lift_pause(tx, &programme, &budget, known, principal.at).await?;
     let subject = id.to_string();
-    table.tell(Recipient::Person, ListNews::PauseLifted, &subject, None, "");
-    table.close(tx, "pause_lifted", &subject, "").await
+    admitted.notify(Recipient::Person, ListNotification::PauseLifted, &subject, None, "");
+    admitted.close(tx, "pause_lifted", &subject, "").await
 }

@@ -6,161 +6,179 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Desk, Next, Outcome, Table, checked_session, written};
-use crate::domain::agreement::change::{Change, List};
-use crate::domain::agreement::proposal::{Kind, OPEN_FOR, Parts, Proposal, Session, Side, State};
+use super::{
+    AdmittedBudget, ProposalProgress, ProposalStage, UseCaseContext, checked_session,
+    required_words,
+};
+use crate::domain::agreement::change::{List, TermChange};
+use crate::domain::agreement::proposal::{
+    ConsentGranularity, ConsentSession, ConsentSide, PROPOSAL_LIFETIME, Proposal, ProposalKind,
+    ProposalState,
+};
 use crate::domain::id::{PersonId, ProposalId};
-use crate::domain::people::role::Act;
-use crate::people::members::{ActError, Acting};
-use crate::programme::proposing::{self, NotNow};
+use crate::domain::people::role::Capability;
+use crate::people::members::{Principal, UseCaseError};
+use crate::programme::proposal_conflicts::{self, ProposalConflict};
 use crate::store::Tx;
 
 /// A next list, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proposing {
+pub struct ProposalRequest {
     pub list: List,
     /// Why, in words that the person reads.
     pub words: String,
     /// Whether the other side may agree a part of it.
-    pub parts: Parts,
+    pub parts: ConsentGranularity,
     /// How the proposer's own yes was said.
-    pub session: Session,
+    pub session: ConsentSession,
 }
 
 /// Proposes a next list. What the person decides alone starts at once, or cools.
 pub async fn propose(
     tx: &mut Tx,
-    desk: Desk<'_>,
-    acting: &Acting,
+    context: UseCaseContext<'_>,
+    principal: &Principal,
     person: &PersonId,
-    proposing: Proposing,
-) -> Result<Outcome, ActError> {
-    let mut table = Table::open(tx, desk, acting, person, |_| Act::Propose).await?;
-    table.put_forward(tx, proposing, None).await
+    request: ProposalRequest,
+) -> Result<ProposalProgress, UseCaseError> {
+    let mut admitted =
+        AdmittedBudget::open(tx, context, principal, person, |_| Capability::Propose).await?;
+    admitted.create_proposal(tx, request, None).await
 }
 
 /// Answers a proposal with another one: the first one ends.
-pub async fn counter(
+pub async fn counter_propose(
     tx: &mut Tx,
-    desk: Desk<'_>,
-    acting: &Acting,
+    context: UseCaseContext<'_>,
+    principal: &Principal,
     person: &PersonId,
     id: ProposalId,
-    proposing: Proposing,
-) -> Result<Outcome, ActError> {
-    let mut table = Table::open(tx, desk, acting, person, |_| Act::Propose).await?;
-    let (mut first, consents) = table.proposal(tx, id).await?;
-    let side = table.side()?;
-    let human = &table.admitted.actor.member.human;
-    first.may_answer(&consents, side, human, acting.at)?;
-    if first.kind != Kind::Together {
-        return Err(ActError::NotAllowed("answer this with another proposal"));
+    request: ProposalRequest,
+) -> Result<ProposalProgress, UseCaseError> {
+    let mut admitted =
+        AdmittedBudget::open(tx, context, principal, person, |_| Capability::Propose).await?;
+    let (mut first, consents) = admitted.proposal(tx, id).await?;
+    let side = admitted.side()?;
+    let human = &admitted.access.actor.member.human;
+    first.may_answer(&consents, side, human, principal.at)?;
+    if first.kind != ProposalKind::Together {
+        return Err(UseCaseError::NotAllowed("answer this with another proposal"));
     }
-    first.state = State::Countered;
-    first.ended_at = Some(acting.at);
-    table.change(tx, &first, State::Open).await?;
-    table.put_forward(tx, proposing, Some(id)).await
+    first.state = ProposalState::Countered;
+    first.ended_at = Some(principal.at);
+    admitted.save_proposal(tx, &first, ProposalState::Open).await?;
+    admitted.create_proposal(tx, request, Some(id)).await
 }
 
-impl Table<'_> {
+impl AdmittedBudget<'_> {
     /// Makes `proposing` a proposal of this account's side, and its yes with it.
-    pub(super) async fn put_forward(
+    pub(super) async fn create_proposal(
         &mut self,
         tx: &mut Tx,
-        proposing: Proposing,
+        request: ProposalRequest,
         answers: Option<ProposalId>,
-    ) -> Result<Outcome, ActError> {
+    ) -> Result<ProposalProgress, UseCaseError> {
         let side = self.side()?;
-        let words = written("words", &proposing.words)?;
-        let session = checked_session(&proposing.session)?;
-        let changes = self.check_list(&proposing.list)?;
-        let standard = self.standard(tx, &proposing.list).await?;
-        let mut others = standard.sides(Kind::Together);
+        let words = required_words("words", &request.words)?;
+        let session = checked_session(&request.session)?;
+        let changes = self.check_list(&request.list)?;
+        let requirements = self.requirements(tx, &request.list).await?;
+        let mut others = requirements.required_sides(ProposalKind::Together);
         others.remove(&side);
-        let kind =
-            if side == Side::Person && others.is_empty() { Kind::Own } else { Kind::Together };
-        let at = self.admitted.at;
-        let not_before = at.checked_add(standard.cooling()).unwrap_or(Timestamp::MAX);
-        self.refuse_second(tx, kind, standard.cooling()).await?;
+        let kind = if side == ConsentSide::Person && others.is_empty() {
+            ProposalKind::Own
+        } else {
+            ProposalKind::Together
+        };
+        let at = self.access.at;
+        let not_before = at.checked_add(requirements.cooling()).unwrap_or(Timestamp::MAX);
+        self.check_no_other_waits(tx, kind, requirements.cooling()).await?;
         if !others.is_empty() {
-            self.refuse_again(tx, &changes).await?;
+            self.check_not_refused_recently(tx, &changes).await?;
         }
         let proposal = Proposal {
-            id: ProposalId::new(self.desk.ids.next(at)),
-            budget: self.admitted.budget.clone(),
+            id: ProposalId::new(self.context.ids.next(at)),
+            budget: self.access.budget.clone(),
             kind,
             base_version: self.in_force()?.version,
-            list: proposing.list,
+            list: request.list,
             words,
             answers,
-            parts: proposing.parts,
-            state: State::Open,
-            proposed_by: self.admitted.actor.member.id.clone(),
+            parts: request.parts,
+            state: ProposalState::Open,
+            proposed_by: self.access.actor.member.id.clone(),
             proposed_at: at,
             not_before,
-            open_until: not_before.checked_add(OPEN_FOR).unwrap_or(Timestamp::MAX),
+            open_until: not_before.checked_add(PROPOSAL_LIFETIME).unwrap_or(Timestamp::MAX),
             ended_at: None,
             version: None,
         };
-        self.open_proposal(tx, proposal, side, session).await
+        self.insert_proposal(tx, proposal, side, session).await
     }
 
-    async fn open_proposal(
+    async fn insert_proposal(
         &mut self,
         tx: &mut Tx,
         mut proposal: Proposal,
-        side: Side,
-        session: Session,
-    ) -> Result<Outcome, ActError> {
+        side: ConsentSide,
+        session: ConsentSession,
+    ) -> Result<ProposalProgress, UseCaseError> {
         let consent = self.consent(side, session, None);
-        let programme = self.admitted.programme.clone();
+        let programme = self.access.programme.clone();
         tx.add_proposal(&programme, &proposal).await?;
         tx.add_consent(&programme, &proposal, &consent).await?;
-        let next = self.settle(tx, &mut proposal, &[consent], State::Open).await?;
-        if let Next::Waits(sides) = &next {
+        let next =
+            self.advance_proposal(tx, &mut proposal, &[consent], ProposalState::Open).await?;
+        if let ProposalStage::AwaitingConsent(sides) = &next {
             let is_counter = proposal.answers.is_some();
-            self.ask_sides(&proposal, sides, is_counter);
+            self.notify_required_sides(&proposal, sides, is_counter);
         }
         let kind = match next {
-            Next::Started(_) => "list_started",
-            Next::Waits(_) | Next::Cools(_) | Next::Ended(_) => "list_proposed",
+            ProposalStage::Started(_) => "list_started",
+            ProposalStage::AwaitingConsent(_)
+            | ProposalStage::CoolingOff(_)
+            | ProposalStage::Ended(_) => "list_proposed",
         };
         let words = proposal.words.clone();
         self.close(tx, kind, &proposal.id.to_string(), &words).await?;
-        Ok(Outcome { proposal: proposal.id, next })
+        Ok(ProposalProgress { proposal: proposal.id, next })
     }
 
     /// One change at a time waits for the two, and one wish at a time cools for the person alone: else
     /// they could keep one that has cooled already, for whenever they feel like it. The older must
     /// end first. What starts at once is never in the way.
-    async fn refuse_second(
+    async fn check_no_other_waits(
         &self,
         tx: &mut Tx,
-        kind: Kind,
+        kind: ProposalKind,
         cooling: SignedDuration,
-    ) -> Result<(), ActError> {
-        if kind == Kind::Own && cooling.is_zero() {
+    ) -> Result<(), UseCaseError> {
+        if kind == ProposalKind::Own && cooling.is_zero() {
             return Ok(());
         }
         let in_force = self.in_force()?.version;
-        possible(self.proposing().waiting(tx, kind, in_force).await?)
+        conflict_if(self.proposal_slot().open_conflict(tx, kind, in_force).await?)
     }
 
-    async fn refuse_again(&self, tx: &mut Tx, proposed: &[Change]) -> Result<(), ActError> {
-        possible(self.proposing().refused_lately(tx, proposed).await?)
+    async fn check_not_refused_recently(
+        &self,
+        tx: &mut Tx,
+        proposed: &[TermChange],
+    ) -> Result<(), UseCaseError> {
+        conflict_if(self.proposal_slot().recent_refusal(tx, proposed).await?)
     }
 
-    fn proposing(&self) -> proposing::Proposing<'_> {
-        proposing::Proposing {
-            programme: &self.admitted.programme,
-            budget: &self.admitted.budget,
+    fn proposal_slot(&self) -> proposal_conflicts::ProposalSlot<'_> {
+        proposal_conflicts::ProposalSlot {
+            programme: &self.access.programme,
+            budget: &self.access.budget,
             currency: self.programme.settings.currency,
             rules: &self.programme.rules,
-            at: self.admitted.at,
+            at: self.access.at,
         }
     }
 }
 
-fn possible(not_now: Option<NotNow>) -> Result<(), ActError> {
-    not_now.map_or(Ok(()), |why| Err(ActError::Conflict(why.to_string())))
+fn conflict_if(conflict: Option<ProposalConflict>) -> Result<(), UseCaseError> {
+    conflict.map_or(Ok(()), |why| Err(UseCaseError::Conflict(why.to_string())))
 }

@@ -3,21 +3,21 @@
 
 use std::sync::Arc;
 
-use crate::domain::agreement::change::{Change, changes};
-use crate::domain::agreement::history::{Restriction, Version, restrictions};
+use crate::domain::agreement::change::{TermChange, changes};
+use crate::domain::agreement::history::{AgreementVersion, Restriction, restrictions};
 use crate::domain::agreement::proposal::Proposal;
 use crate::domain::agreement::{Agreement, Scope};
 use crate::domain::id::{PersonId, PotId};
-use crate::domain::people::role::Act;
+use crate::domain::people::role::Capability;
 use crate::domain::time::period::Moment;
-use crate::messages::words::{ChangeLine, Names, Words};
-use crate::people::members::{ActError, Acting, Admitted};
+use crate::messages::words::{ChangeLine, DisplayNames, Words};
+use crate::people::members::{GrantedAccess, Principal, UseCaseError};
 use crate::programme::directory::Programme;
 use crate::store::{StoreError, Tx, VersionRow};
 
 /// The restrictions of one person: the fewer, the better.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Controls {
+pub struct SpendingControls {
     /// The oldest first.
     pub restrictions: Vec<Restriction>,
     /// How many of them are due for a look. A late look switches nothing off.
@@ -26,8 +26,8 @@ pub struct Controls {
 
 /// What differs between two versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
-    pub changes: Vec<Change>,
+pub struct AgreementDiff {
+    pub changes: Vec<TermChange>,
     /// The same in plain words, line by line.
     pub lines: Vec<ChangeLine>,
 }
@@ -36,14 +36,14 @@ pub struct Difference {
 pub async fn controls(
     tx: &mut Tx,
     programme: &Programme,
-    acting: &Acting,
+    principal: &Principal,
     person: &PersonId,
-) -> Result<Controls, ActError> {
-    let history = history(tx, programme, acting, person).await?;
-    let today = programme.zone().to_datetime(acting.at).date();
+) -> Result<SpendingControls, UseCaseError> {
+    let history = history(tx, programme, principal, person).await?;
+    let today = programme.zone().to_datetime(principal.at).date();
     let restrictions = restrictions(&history, today);
     let overdue = restrictions.iter().filter(|restriction| restriction.is_overdue).count();
-    Ok(Controls { restrictions, overdue })
+    Ok(SpendingControls { restrictions, overdue })
 }
 
 /// Every version, for somebody who may see the budget. Locks nothing, and asks for nothing but `tx`: a
@@ -51,13 +51,13 @@ pub async fn controls(
 async fn history(
     tx: &mut Tx,
     programme: &Programme,
-    acting: &Acting,
+    principal: &Principal,
     person: &PersonId,
-) -> Result<Vec<Version>, ActError> {
-    let admitted = acting.see(tx, Act::SeeList, person).await?;
+) -> Result<Vec<AgreementVersion>, UseCaseError> {
+    let access = principal.admit_to_read(tx, Capability::SeeList, person).await?;
     let currency = programme.settings.currency;
-    let rows = tx.versions_of(&admitted.programme, &admitted.budget, currency).await?;
-    let version = |row: VersionRow| Version {
+    let rows = tx.versions_of(&access.programme, &access.budget, currency).await?;
+    let version = |row: VersionRow| AgreementVersion {
         started_on: Moment::new(row.started_at, programme.zone()).date,
         agreement: Arc::new(row.agreement),
     };
@@ -68,49 +68,53 @@ async fn history(
 pub async fn difference(
     tx: &mut Tx,
     programme: &Programme,
-    acting: &Acting,
+    principal: &Principal,
     person: &PersonId,
     before: u32,
     after: u32,
-) -> Result<Difference, ActError> {
-    let admitted = acting.see(tx, Act::SeeList, person).await?;
-    let before = version(tx, &admitted, programme, before).await?;
-    let after = version(tx, &admitted, programme, after).await?;
+) -> Result<AgreementDiff, UseCaseError> {
+    let access = principal.admit_to_read(tx, Capability::SeeList, person).await?;
+    let before = version(tx, &access, programme, before).await?;
+    let after = version(tx, &access, programme, after).await?;
     let changes = changes(&before.list(), &after.list(), &programme.rules);
-    Ok(in_words(changes, programme, &after))
+    Ok(describe_changes(changes, programme, &after))
 }
 
 /// What a proposal would change in the list that it was made for, in plain words.
 pub async fn proposed(
     tx: &mut Tx,
     programme: &Programme,
-    acting: &Acting,
+    principal: &Principal,
     person: &PersonId,
     proposal: &Proposal,
-) -> Result<Difference, ActError> {
-    let admitted = acting.see(tx, Act::SeeList, person).await?;
-    let base = version(tx, &admitted, programme, proposal.base_version).await?;
+) -> Result<AgreementDiff, UseCaseError> {
+    let access = principal.admit_to_read(tx, Capability::SeeList, person).await?;
+    let base = version(tx, &access, programme, proposal.base_version).await?;
     let changes = changes(&base.list(), &proposal.list, &programme.rules);
-    Ok(in_words(changes, programme, &base))
+    Ok(describe_changes(changes, programme, &base))
 }
 
 async fn version(
     tx: &mut Tx,
-    admitted: &Admitted,
+    access: &GrantedAccess,
     programme: &Programme,
     version: u32,
-) -> Result<Arc<Agreement>, ActError> {
+) -> Result<Arc<Agreement>, UseCaseError> {
     let currency = programme.settings.currency;
-    match tx.read_agreement(&admitted.programme, &admitted.budget, version, currency).await {
-        Err(StoreError::Contended(_)) => Err(ActError::NotThere("version")),
+    match tx.read_agreement(&access.programme, &access.budget, version, currency).await {
+        Err(StoreError::Contended(_)) => Err(UseCaseError::NotFound("version")),
         found => Ok(found?),
     }
 }
 
-fn in_words(changes: Vec<Change>, programme: &Programme, agreement: &Agreement) -> Difference {
+fn describe_changes(
+    changes: Vec<TermChange>,
+    programme: &Programme,
+    agreement: &Agreement,
+) -> AgreementDiff {
     let names = ProgrammeNames { programme, agreement };
     let lines = Words::english().change_lines(&changes, &names);
-    Difference { changes, lines }
+    AgreementDiff { changes, lines }
 }
 
 /// What a programme calls things.
@@ -119,7 +123,7 @@ struct ProgrammeNames<'a> {
     agreement: &'a Agreement,
 }
 
-impl Names for ProgrammeNames<'_> {
+impl DisplayNames for ProgrammeNames<'_> {
     fn scope(&self, scope: &Scope) -> Option<String> {
         match scope {
             Scope::Category(category) => Some(self.programme.category_name(category).to_owned()),

@@ -3,19 +3,22 @@
 use jiff::Timestamp;
 
 use super::ask::facts_of;
-use super::telling::{Telling, who};
-use super::{Desk, Room, said};
+use super::outbox::{OutboxWriter, who};
+use super::{LockedBudget, UseCaseContext, optional_words};
 use crate::domain::ask::permission::Permission;
 use crate::domain::ask::{
-    Ask, AskState, By, Given, Look, LookError, NoReason, Reply, ReplyError, Step, helps_from,
+    ActorIdentity, Ask, AskRefusalReason, AskReply, AskReplyError, AskReplySubmission, AskReview,
+    AskReviewError, AskState, EscalationStep, effective_from,
 };
 use crate::domain::id::{AskId, BudgetId, PermissionId, PersonId};
 use crate::domain::money::Money;
 use crate::domain::people::recipient::Recipient;
-use crate::domain::people::role::{Act, Role};
-use crate::ledger::record::particulars::Particulars;
-use crate::messages::words::{News, Particular};
-use crate::people::members::{ActError, Acting, Admitted, Barred, StandingAnswer};
+use crate::domain::people::role::{Capability, Role};
+use crate::ledger::record::message_parameters::MessageParameters;
+use crate::messages::words::{Notification, NotificationParameters};
+use crate::people::members::{
+    ExistingAnswer, GrantedAccess, Principal, SeparationOfDuties, UseCaseError,
+};
 use crate::store::Tx;
 
 /// What somebody does who looks at a yes.
@@ -23,52 +26,53 @@ const LOOKED: &str = "looked_at";
 
 /// An answer to an ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answering {
+pub struct AskAnswerRequest {
     pub ask: AskId,
-    pub reply: Reply,
+    pub reply: AskReply,
     /// What the person reads beside the answer.
     pub words: Option<String>,
 }
 
 /// An ask before somebody who may answer it.
-struct Before {
-    room: Room,
-    admitted: Admitted,
+struct LockedAsk {
+    locked: LockedBudget,
+    access: GrantedAccess,
     ask: Ask,
-    by: By,
+    by: ActorIdentity,
 }
 
-async fn before(
+async fn lock_ask(
     tx: &mut Tx,
-    desk: Desk<'_>,
-    acting: &Acting,
+    context: UseCaseContext<'_>,
+    principal: &Principal,
     person: &PersonId,
     id: AskId,
-) -> Result<Before, ActError> {
+) -> Result<LockedAsk, UseCaseError> {
     let budget = BudgetId::of(person);
-    let room = Room::enter(tx, desk, &acting.programme, &budget).await?;
-    let admitted = acting.admit(tx, Act::AnswerAsk, person).await?;
-    let ask = tx.ask(&room.programme_id, &room.budget, id).await?;
-    let ask = ask.ok_or(ActError::NotThere("ask"))?;
-    let member = &admitted.actor.member;
-    let by = By { member: member.id.clone(), human: member.human.clone() };
-    Ok(Before { room, admitted, ask, by })
+    let locked = LockedBudget::lock(tx, context, &principal.programme, &budget).await?;
+    let access = principal.admit(tx, Capability::AnswerAsk, person).await?;
+    let ask = tx.ask(&locked.programme_id, &locked.budget, id).await?;
+    let ask = ask.ok_or(UseCaseError::NotFound("ask"))?;
+    let member = &access.actor.member;
+    let by = ActorIdentity { member: member.id.clone(), human: member.human.clone() };
+    Ok(LockedAsk { locked, access, ask, by })
 }
 
 /// Somebody who may answer has opened it; the person can see that.
-pub async fn see(
+pub async fn mark_seen(
     tx: &mut Tx,
-    desk: Desk<'_>,
-    acting: &Acting,
+    context: UseCaseContext<'_>,
+    principal: &Principal,
     person: &PersonId,
     id: AskId,
-) -> Result<Ask, ActError> {
-    let Before { room, admitted, ask, .. } = before(tx, desk, acting, person, id).await?;
+) -> Result<Ask, UseCaseError> {
+    let LockedAsk { locked, access, ask, .. } =
+        lock_ask(tx, context, principal, person, id).await?;
     let Some(seen) = ask.seen() else { return Ok(ask) };
-    tx.move_ask(&room.programme_id, &ask, &seen).await?;
-    let mut telling = Telling::new(&room, desk, acting.at, id.to_string());
-    telling.act(&admitted, "saw", "");
-    telling.write(tx).await?;
+    tx.update_ask(&locked.programme_id, &ask, &seen).await?;
+    let mut outbox = OutboxWriter::new(&locked, context, principal.at, id.to_string());
+    outbox.record_act(&access, "saw", "");
+    outbox.write(tx).await?;
     Ok(seen)
 }
 
@@ -77,121 +81,129 @@ pub async fn see(
 ///
 /// # Errors
 ///
-/// [`ActError::Barred`] over the account's own limit, with a conflict of interest, or for the own
-/// ask; [`ActError::Answered`] with the answer that stands, when it is another one.
+/// [`UseCaseError::SeparationOfDuties`] over the account's own limit, with a conflict of interest, or for the own
+/// ask; [`UseCaseError::AlreadyAnswered`] with the answer that stands, when it is another one.
 pub async fn answer(
     tx: &mut Tx,
-    desk: Desk<'_>,
-    acting: &Acting,
+    context: UseCaseContext<'_>,
+    principal: &Principal,
     person: &PersonId,
-    answering: &Answering,
-) -> Result<Ask, ActError> {
-    let found = before(tx, desk, acting, person, answering.ask).await?;
-    let Before { room, admitted, ask, by } = &found;
-    let words = said(answering.words.as_deref())?;
-    let cooling_days = room.cooling_days(ask.wanted());
-    let is_out_of_hours = !room.working().is_open(acting.at);
-    let is_emergency = admitted.actor.member.role == Role::Duty || is_out_of_hours;
-    let given = Given {
+    request: &AskAnswerRequest,
+) -> Result<Ask, UseCaseError> {
+    let locked_ask = lock_ask(tx, context, principal, person, request.ask).await?;
+    let LockedAsk { locked, access, ask, by } = &locked_ask;
+    let words = optional_words(request.words.as_deref())?;
+    let cooling_days = locked.cooling_days(ask.wanted());
+    let is_out_of_hours = !locked.working().is_open(principal.at);
+    let is_emergency = access.actor.member.role == Role::Duty || is_out_of_hours;
+    let given = AskReplySubmission {
         by: by.clone(),
-        reply: &answering.reply,
+        reply: &request.reply,
         words,
-        at: acting.at,
-        permission: PermissionId::new(desk.ids.next(acting.at)),
+        at: principal.at,
+        permission: PermissionId::new(context.ids.next(principal.at)),
         cooling_days,
-        review_on: is_emergency.then(|| room.working().next_working_day(acting.at)),
+        review_on: is_emergency.then(|| locked.working().next_working_day(principal.at)),
     };
-    if ask.was_answered_so(&given) {
+    if ask.is_same_answer(&given) {
         return Ok(ask.clone());
     }
-    admitted.decides()?;
+    access.check_no_conflict()?;
     let answered = ask.answered(&given);
     let (after, permission) = match answered {
         Ok(answered) => answered,
-        Err(ReplyError::Decided) => return Err(was_first(tx, admitted, ask).await?),
-        Err(error) => return Err(refusal(error)),
+        Err(AskReplyError::Decided) => return Err(ask_already_answered(tx, access, ask).await?),
+        Err(error) => return Err(reply_error(error)),
     };
-    if answering.reply == Reply::NotThisTime(NoReason::Safety) {
-        check_talk(tx, room, acting.at).await?;
+    if request.reply == AskReply::NotThisTime(AskRefusalReason::Safety) {
+        require_talk(tx, locked, principal.at).await?;
     }
     if let Some(permission) = &permission {
-        check_yes(&found, permission)?;
-        room.give(tx, permission).await?;
+        check_yes(&locked_ask, permission)?;
+        locked.grant(tx, permission).await?;
     }
-    tx.move_ask(&room.programme_id, ask, &after).await?;
-    tell_answered(tx, desk, &found, &after, permission.as_ref(), cooling_days).await?;
+    tx.update_ask(&locked.programme_id, ask, &after).await?;
+    notify_answered(tx, context, &locked_ask, &after, permission.as_ref(), cooling_days).await?;
     Ok(after)
 }
 
-fn refusal(error: ReplyError) -> ActError {
+fn reply_error(error: AskReplyError) -> UseCaseError {
     match error {
-        ReplyError::OwnAsk => Barred::OwnQuestion.into(),
-        ReplyError::Decided => ActError::Conflict(error.to_string()),
-        ReplyError::NotUpTo => ActError::invalid("up_to", error.to_string()),
-        ReplyError::NoGroup => ActError::invalid("reach", error.to_string()),
-        ReplyError::Ends => ActError::invalid("ends_at", error.to_string()),
-        ReplyError::TalkTime => ActError::invalid("by", error.to_string()),
+        AskReplyError::OwnAsk => SeparationOfDuties::OwnQuestion.into(),
+        AskReplyError::Decided => UseCaseError::Conflict(error.to_string()),
+        AskReplyError::NotUpTo => UseCaseError::invalid("up_to", error.to_string()),
+        AskReplyError::NoGroup => UseCaseError::invalid("reach", error.to_string()),
+        AskReplyError::Ends => UseCaseError::invalid("ends_at", error.to_string()),
+        AskReplyError::TalkTime => UseCaseError::invalid("by", error.to_string()),
     }
 }
 
 /// Who was first, with what.
-async fn was_first(tx: &mut Tx, admitted: &Admitted, ask: &Ask) -> Result<ActError, ActError> {
+async fn ask_already_answered(
+    tx: &mut Tx,
+    access: &GrantedAccess,
+    ask: &Ask,
+) -> Result<UseCaseError, UseCaseError> {
     let (said, answer) = (ask.state.word(), ask.answer.as_ref());
     let by = answer.and_then(|answer| answer.by.as_ref()).map(|by| &by.member);
     let answer = match answer {
-        Some(answer) => StandingAnswer {
-            reason: answer.reason.map(NoReason::word),
+        Some(answer) => ExistingAnswer {
+            reason: answer.reason.map(AskRefusalReason::word),
             words: answer.words.clone(),
             up_to: answer.up_to,
             scope: answer.scope.as_ref().map(ToString::to_string),
             ends_at: answer.ends_at,
-            ..StandingAnswer::new(said, answer.at)
+            ..ExistingAnswer::new(said, answer.at)
         },
-        None => StandingAnswer::new(said, ask.asked_at),
+        None => ExistingAnswer::new(said, ask.asked_at),
     };
-    admitted.stands(tx, by, answer).await
+    access.already_answered(tx, by, answer).await
 }
 
 /// A no for safety rests on a talk that was written down.
-async fn check_talk(tx: &mut Tx, room: &Room, at: Timestamp) -> Result<(), ActError> {
-    let latest = tx.talks_of(&room.programme_id, &room.budget, None, 1).await?;
+async fn require_talk(
+    tx: &mut Tx,
+    locked: &LockedBudget,
+    at: Timestamp,
+) -> Result<(), UseCaseError> {
+    let latest = tx.talks_of(&locked.programme_id, &locked.budget, None, 1).await?;
     if latest.iter().any(|talk| talk.counts_for_a_no(at)) {
         return Ok(());
     }
-    Err(ActError::invalid("reason", "talk first, and write down what was said"))
+    Err(UseCaseError::invalid("reason", "talk first, and write down what was said"))
 }
 
 /// What a yes needs beside what the ask itself knows.
-fn check_yes(found: &Before, permission: &Permission) -> Result<(), ActError> {
-    let Before { room, admitted, ask, .. } = found;
-    let is_barred = |category| room.is_barred(category, admitted.at);
+fn check_yes(locked_ask: &LockedAsk, permission: &Permission) -> Result<(), UseCaseError> {
+    let LockedAsk { locked, access, ask, .. } = locked_ask;
+    let is_barred = |category| locked.is_barred(category, access.at);
     if ask.category.as_ref().is_some_and(is_barred) {
-        return Err(ActError::invalid(
+        return Err(UseCaseError::invalid(
             "reply",
             "no money of this person may ever buy this; the only answer is law_of_money",
         ));
     }
-    within_own_limit(room, admitted, permission)
+    within_own_limit(locked, access, permission)
 }
 
 /// Refuses an OK that is more than this account gives alone.
 pub(super) fn within_own_limit(
-    room: &Room,
-    admitted: &Admitted,
+    locked: &LockedBudget,
+    access: &GrantedAccess,
     permission: &Permission,
-) -> Result<(), ActError> {
-    let most = own_limit(room, admitted);
+) -> Result<(), UseCaseError> {
+    let most = own_limit(locked, access);
     if most.is_some_and(|most| permission.cap.minor() > most.minor()) {
-        return Err(Barred::OverYourLimit.into());
+        return Err(SeparationOfDuties::OverYourLimit.into());
     }
     Ok(())
 }
 
 /// The most that this account says yes to alone.
-fn own_limit(room: &Room, admitted: &Admitted) -> Option<Money> {
-    let member = &admitted.actor.member;
-    let own = member.answer_limit_minor.map(|minor| Money::from_minor(minor, room.currency()));
-    let rules = &room.programme.settings.asks;
+fn own_limit(locked: &LockedBudget, access: &GrantedAccess) -> Option<Money> {
+    let member = &access.actor.member;
+    let own = member.answer_limit_minor.map(|minor| Money::from_minor(minor, locked.currency()));
+    let rules = &locked.programme.settings.asks;
     own.or(match member.role {
         Role::Worker => rules.worker_up_to,
         Role::Duty => rules.duty_up_to,
@@ -206,75 +218,78 @@ fn own_limit(room: &Room, admitted: &Admitted) -> Option<Money> {
     })
 }
 
-async fn tell_answered(
+async fn notify_answered(
     tx: &mut Tx,
-    desk: Desk<'_>,
-    found: &Before,
+    context: UseCaseContext<'_>,
+    locked_ask: &LockedAsk,
     after: &Ask,
     permission: Option<&Permission>,
     cooling_days: Option<u32>,
-) -> Result<(), ActError> {
-    let Before { room, admitted, .. } = found;
-    let mut telling = Telling::new(room, desk, admitted.at, after.id.to_string());
+) -> Result<(), UseCaseError> {
+    let LockedAsk { locked, access, .. } = locked_ask;
+    let mut outbox = OutboxWriter::new(locked, context, access.at, after.id.to_string());
     let answer = after.answer.as_ref();
-    let particular = Particular {
-        name: Some(&admitted.actor.member.name),
+    let parameters = NotificationParameters {
+        name: Some(&access.actor.member.name),
         amount: permission.map(|permission| permission.cap),
         reason: answer.and_then(|answer| answer.reason),
         words: answer.and_then(|answer| answer.words.as_deref()),
-        ..telling.particular()
+        ..outbox.parameters()
     };
-    let (news, at) = match (after.state, permission) {
+    let (notification, at) = match (after.state, permission) {
         (AskState::Yes | AskState::YesLess, Some(_)) if cooling_days.is_some() => {
-            (News::AskYesLater, helps_from(admitted.at, cooling_days))
+            (Notification::AskYesLater, effective_from(access.at, cooling_days))
         }
-        (AskState::YesLess, Some(permission)) => (News::AskYesLess, permission.ends_at),
-        (AskState::Yes, Some(permission)) => (News::AskYes, permission.ends_at),
-        (AskState::TalkFirst, _) => (News::AskTalkFirst, after.answer_by),
-        (_, _) => (News::AskNotThisTime, after.answer_by),
+        (AskState::YesLess, Some(permission)) => (Notification::AskYesLess, permission.ends_at),
+        (AskState::Yes, Some(permission)) => (Notification::AskYes, permission.ends_at),
+        (AskState::TalkFirst, _) => (Notification::AskTalkFirst, after.answer_by),
+        (_, _) => (Notification::AskNotThisTime, after.answer_by),
     };
-    let detail = particular.reason.map_or(after.state.word(), |reason| reason.word());
-    telling.act(admitted, "answered", detail);
-    let particular = Particular { at: Some(at), ..particular };
-    telling.tell(Recipient::Person, news, &particular, facts_of(after));
+    let detail = parameters.reason.map_or(after.state.word(), |reason| reason.word());
+    outbox.record_act(access, "answered", detail);
+    let parameters = NotificationParameters { at: Some(at), ..parameters };
+    outbox.notify(Recipient::Person, notification, &parameters, facts_of(after));
     if let Some(on) = answer.and_then(|answer| answer.review_on) {
-        telling.own_act("to_be_looked_at", &on.to_string())?;
-        let review = Particular { on: Some(on), ..telling.particular() };
-        telling.tell(Recipient::Worker, News::WorkerReview, &review, facts_of(after));
+        outbox.record_system_act("to_be_looked_at", &on.to_string())?;
+        let review = NotificationParameters { on: Some(on), ..outbox.parameters() };
+        outbox.notify(Recipient::Worker, Notification::WorkerReview, &review, facts_of(after));
     }
-    Ok(telling.write(tx).await?)
+    Ok(outbox.write(tx).await?)
 }
 
 /// Somebody else looks at a yes that was given out of hours, or by the programme's own rule. Looked
 /// at twice by the same account in the same words, it was looked at once.
-pub async fn look_at(
+pub async fn review_answer(
     tx: &mut Tx,
-    desk: Desk<'_>,
-    acting: &Acting,
+    context: UseCaseContext<'_>,
+    principal: &Principal,
     person: &PersonId,
     id: AskId,
     words: Option<&str>,
-) -> Result<Ask, ActError> {
-    let Before { room, admitted, ask, by } = before(tx, desk, acting, person, id).await?;
-    let words = said(words)?;
-    let look = Look { by, at: acting.at, words };
-    if let Some(known) = ask.answer.as_ref().and_then(|answer| answer.looked.as_ref()) {
+) -> Result<Ask, UseCaseError> {
+    let LockedAsk { locked, access, ask, by } =
+        lock_ask(tx, context, principal, person, id).await?;
+    let words = optional_words(words)?;
+    let look = AskReview { by, at: principal.at, words };
+    if let Some(known) = ask.answer.as_ref().and_then(|answer| answer.review.as_ref()) {
         if known.by == look.by && known.words == look.words {
             return Ok(ask);
         }
         let answer =
-            StandingAnswer { words: known.words.clone(), ..StandingAnswer::new(LOOKED, known.at) };
-        return Err(admitted.stands(tx, Some(&known.by.member), answer).await?);
+            ExistingAnswer { words: known.words.clone(), ..ExistingAnswer::new(LOOKED, known.at) };
+        return Err(access.already_answered(tx, Some(&known.by.member), answer).await?);
     }
-    admitted.decides()?;
-    let after = ask.looked_at(look.clone()).map_err(|error| match error {
-        LookError::Nothing | LookError::Looked => ActError::Conflict(error.to_string()),
-        LookError::Own => Barred::OwnDecision.into(),
+    access.check_no_conflict()?;
+    let after = ask.with_review(look.clone()).map_err(|error| match error {
+        AskReviewError::Nothing | AskReviewError::Looked => {
+            UseCaseError::Conflict(error.to_string())
+        }
+        AskReviewError::Own => SeparationOfDuties::OwnDecision.into(),
     })?;
-    tx.keep_look(&room.programme_id, &ask, &look).await?;
-    let mut telling = Telling::new(&room, desk, acting.at, id.to_string());
-    telling.act(&admitted, LOOKED, look.words.as_deref().unwrap_or_default());
-    telling.write(tx).await?;
+    tx.record_look(&locked.programme_id, &ask, &look).await?;
+    let mut outbox = OutboxWriter::new(&locked, context, principal.at, id.to_string());
+    outbox.record_act(&access, LOOKED, look.words.as_deref().unwrap_or_default());
+    outbox.write(tx).await?;
     Ok(after)
 }
 
@@ -282,54 +297,60 @@ pub async fn look_at(
 /// the person was promised stays promised, and they are told.
 pub async fn pass_on(
     tx: &mut Tx,
-    desk: Desk<'_>,
-    acting: &Acting,
+    context: UseCaseContext<'_>,
+    principal: &Principal,
     person: &PersonId,
     id: AskId,
     words: Option<&str>,
-) -> Result<Ask, ActError> {
-    let Before { room, admitted, ask, .. } = before(tx, desk, acting, person, id).await?;
-    let words = said(words)?;
-    if ask.is_open() && ask.step == Step::Manager {
+) -> Result<Ask, UseCaseError> {
+    let LockedAsk { locked, access, ask, .. } =
+        lock_ask(tx, context, principal, person, id).await?;
+    let words = optional_words(words)?;
+    if ask.is_open() && ask.step == EscalationStep::Manager {
         return Ok(ask);
     }
-    let Some(after) = ask.passed_on() else {
-        return Err(was_first(tx, &admitted, &ask).await?);
+    let Some(after) = ask.escalated() else {
+        return Err(ask_already_answered(tx, &access, &ask).await?);
     };
-    tx.move_ask(&room.programme_id, &ask, &after).await?;
-    let mut telling = Telling::new(&room, desk, acting.at, id.to_string());
-    telling.act(&admitted, "passed_on", words.as_deref().unwrap_or_default());
-    let particular = Particular {
-        name: Some(&admitted.actor.member.name),
-        who: Some(who(&room, Step::Manager)),
+    tx.update_ask(&locked.programme_id, &ask, &after).await?;
+    let mut outbox = OutboxWriter::new(&locked, context, principal.at, id.to_string());
+    outbox.record_act(&access, "passed_on", words.as_deref().unwrap_or_default());
+    let parameters = NotificationParameters {
+        name: Some(&access.actor.member.name),
+        assignee: Some(who(&locked, EscalationStep::Manager)),
         at: Some(after.answer_by),
-        ..telling.particular()
+        ..outbox.parameters()
     };
-    telling.tell(Recipient::Person, News::AskPassedOn, &particular, facts_of(&after));
-    telling.tell(Recipient::Manager, News::WorkerWaiting, &particular, facts_of(&after));
-    telling.write(tx).await?;
+    outbox.notify(Recipient::Person, Notification::AskPassedOn, &parameters, facts_of(&after));
+    outbox.notify(Recipient::Manager, Notification::WorkerWaiting, &parameters, facts_of(&after));
+    outbox.write(tx).await?;
     Ok(after)
 }
 
 /// An idea of somebody's. It is a note: it answers nothing, stops nothing, and the clock runs on.
 pub async fn suggest(
     tx: &mut Tx,
-    desk: Desk<'_>,
-    acting: &Acting,
+    context: UseCaseContext<'_>,
+    principal: &Principal,
     person: &PersonId,
     id: AskId,
     words: &str,
-) -> Result<(), ActError> {
-    let Before { room, admitted, .. } = before(tx, desk, acting, person, id).await?;
-    let words = said(Some(words))?;
-    let words = words.ok_or_else(|| ActError::invalid("words", "say what the idea is"))?;
-    let mut telling = Telling::new(&room, desk, acting.at, id.to_string());
-    telling.act(&admitted, "suggested", &words);
-    let particular = Particular {
-        name: Some(&admitted.actor.member.name),
+) -> Result<(), UseCaseError> {
+    let LockedAsk { locked, access, .. } = lock_ask(tx, context, principal, person, id).await?;
+    let words = optional_words(Some(words))?;
+    let words = words.ok_or_else(|| UseCaseError::invalid("words", "say what the idea is"))?;
+    let mut outbox = OutboxWriter::new(&locked, context, principal.at, id.to_string());
+    outbox.record_act(&access, "suggested", &words);
+    let parameters = NotificationParameters {
+        name: Some(&access.actor.member.name),
         words: Some(&words),
-        ..telling.particular()
+        ..outbox.parameters()
     };
-    telling.tell(Recipient::Person, News::Suggestion, &particular, Particulars::default());
-    Ok(telling.write(tx).await?)
+    outbox.notify(
+        Recipient::Person,
+        Notification::Suggestion,
+        &parameters,
+        MessageParameters::default(),
+    );
+    Ok(outbox.write(tx).await?)
 }

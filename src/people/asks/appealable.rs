@@ -5,38 +5,38 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::Desk;
-use crate::domain::ask::appeal::{APPEALED_WITHIN, About, Appealable};
-use crate::domain::ask::{Answer, Ask, NoReason, askable};
+use super::UseCaseContext;
+use crate::domain::ask::appeal::{APPEAL_WINDOW, AppealSubject, Appealable};
+use crate::domain::ask::{Ask, AskAnswer, AskRefusalReason, askable};
 use crate::domain::card::CardState;
 use crate::domain::id::PersonId;
-use crate::domain::people::role::{Act, Role};
+use crate::domain::people::role::{Capability, Role};
 use crate::ledger::book::Card;
-use crate::ledger::record::decision::{Outcome, RecordedDecision};
-use crate::people::members::{ActError, Acting, Admitted};
+use crate::ledger::record::decision::{DecisionOutcome, RecordedDecision};
+use crate::people::members::{GrantedAccess, Principal, UseCaseError};
 use crate::store::{ChainLink, Tx};
 
 /// The most links of a chain that are read, and the most noes that are listed.
-const LINKS_MOST: u32 = 500;
-const NOES_MOST: u32 = 100;
+const CHAIN_LINKS_MAX: u32 = 500;
+const DECLINED_ASKS_MAX: u32 = 100;
 
 /// What may be appealed about a person and is not yet, the newest first.
 pub async fn appealable(
     tx: &mut Tx,
-    desk: Desk<'_>,
-    acting: &Acting,
+    context: UseCaseContext<'_>,
+    principal: &Principal,
     person: &PersonId,
-) -> Result<Vec<Appealable>, ActError> {
-    let admitted = acting.see(tx, Act::Appeal, person).await?;
-    let since = acting.at.checked_sub(APPEALED_WITHIN).unwrap_or(Timestamp::MIN);
-    let mut found = refusals(tx, &admitted, since).await?;
-    let (programme, budget) = (&admitted.programme, &admitted.budget);
-    let noes = tx.noes_since(programme, budget, since, NOES_MOST).await?;
-    found.extend(noes.into_iter().filter_map(no));
-    found.extend(holding(tx, desk, &admitted).await?);
-    let known = tx.appealed(programme, budget).await?;
+) -> Result<Vec<Appealable>, UseCaseError> {
+    let access = principal.admit_to_read(tx, Capability::Appeal, person).await?;
+    let since = principal.at.checked_sub(APPEAL_WINDOW).unwrap_or(Timestamp::MIN);
+    let mut found = appealable_refusals(tx, &access, since).await?;
+    let (programme, budget) = (&access.programme, &access.budget);
+    let noes = tx.noes_since(programme, budget, since, DECLINED_ASKS_MAX).await?;
+    found.extend(noes.into_iter().filter_map(appealable_no));
+    found.extend(appealable_restrictions(tx, context, &access).await?);
+    let known = tx.appealed_subjects(programme, budget).await?;
     found.retain(|item| !known.contains(&item.about.to_string()));
-    if admitted.actor.member.role != Role::Person {
+    if access.actor.member.role != Role::Person {
         for item in &mut found {
             item.place = None;
             item.amount = None;
@@ -47,26 +47,26 @@ pub async fn appealable(
 }
 
 /// What tills refused by the list since `since`, and nobody was asked about.
-async fn refusals(
+async fn appealable_refusals(
     tx: &mut Tx,
-    admitted: &Admitted,
+    access: &GrantedAccess,
     since: Timestamp,
-) -> Result<Vec<Appealable>, ActError> {
-    let (programme, budget) = (&admitted.programme, &admitted.budget);
-    let links = tx.links_since(programme, budget, since, LINKS_MOST).await?;
+) -> Result<Vec<Appealable>, UseCaseError> {
+    let (programme, budget) = (&access.programme, &access.budget);
+    let links = tx.links_since(programme, budget, since, CHAIN_LINKS_MAX).await?;
     let ids: Vec<_> = links.iter().filter_map(ChainLink::decision).collect();
-    let asked = tx.asked_about(programme, budget, since).await?;
-    let decisions = tx.decisions_with(programme, &ids).await?;
-    let is_left =
+    let asked = tx.decisions_asked_about(programme, budget, since).await?;
+    let decisions = tx.decisions_by_id(programme, &ids).await?;
+    let is_open_to_appeal =
         |decision: &&RecordedDecision| decision.decided_at > since && !asked.contains(&decision.id);
-    Ok(decisions.iter().filter(is_left).filter_map(refusal).collect())
+    Ok(decisions.iter().filter(is_open_to_appeal).filter_map(appealable_refusal).collect())
 }
 
-fn refusal(decision: &RecordedDecision) -> Option<Appealable> {
-    let Outcome::Declined(codes) = &decision.outcome else { return None };
+fn appealable_refusal(decision: &RecordedDecision) -> Option<Appealable> {
+    let DecisionOutcome::Declined(codes) = &decision.outcome else { return None };
     let lifted = askable(codes).ok()?;
     let request = decision.request()?;
-    let about = About::Refusal(decision.id);
+    let about = AppealSubject::Refusal(decision.id);
     Some(Appealable {
         until: about.until(decision.decided_at),
         about,
@@ -77,27 +77,27 @@ fn refusal(decision: &RecordedDecision) -> Option<Appealable> {
     })
 }
 
-fn no(ask: Ask) -> Option<Appealable> {
-    let Answer { at, by, reason, .. } = ask.answer?;
+fn appealable_no(ask: Ask) -> Option<Appealable> {
+    let AskAnswer { at, by, reason, .. } = ask.answer?;
     by?;
-    let about = About::Ask(ask.id);
+    let about = AppealSubject::Ask(ask.id);
     Some(Appealable {
         until: about.until(at),
         about,
         decided_at: at,
-        reason: reason.map(NoReason::word).map(str::to_owned),
+        reason: reason.map(AskRefusalReason::word).map(str::to_owned),
         place: ask.place,
         amount: Some(ask.amount),
     })
 }
 
 /// What holds now: a pause, a card that staff froze, and what a law forced.
-async fn holding(
+async fn appealable_restrictions(
     tx: &mut Tx,
-    desk: Desk<'_>,
-    admitted: &Admitted,
-) -> Result<Vec<Appealable>, ActError> {
-    let (programme, budget, at) = (&admitted.programme, &admitted.budget, admitted.at);
+    context: UseCaseContext<'_>,
+    access: &GrantedAccess,
+) -> Result<Vec<Appealable>, UseCaseError> {
+    let (programme, budget, at) = (&access.programme, &access.budget, access.at);
     let item = |about, decided_at, until, reason| Appealable {
         about,
         decided_at,
@@ -109,15 +109,15 @@ async fn holding(
     let pauses = tx.pauses_of(programme, budget).await?;
     let pauses = pauses.into_iter().filter(|pause| pause.over_at() > at);
     let mut found: Vec<_> = pauses
-        .map(|p| item(About::Pause(p.id), p.begins_at, Some(p.over_at()), Some(p.reason)))
+        .map(|p| item(AppealSubject::Pause(p.id), p.begins_at, Some(p.over_at()), Some(p.reason)))
         .collect();
     let cards = tx.cards_of(programme, budget).await?;
     let tokens: BTreeSet<_> = cards.into_iter().filter(is_frozen).map(|card| card.token).collect();
-    found.extend(tokens.into_iter().map(|token| item(About::Card(token), at, None, None)));
-    let currency = desk.directory.at_hand(programme).await?.settings.currency;
+    found.extend(tokens.into_iter().map(|token| item(AppealSubject::Card(token), at, None, None)));
+    let currency = context.directory.latest_or_load(programme).await?.settings.currency;
     for forced in tx.forced_proposals(programme, budget, currency).await? {
         let at = forced.ended_at.unwrap_or(forced.proposed_at);
-        found.push(item(About::Version(forced.id), at, None, Some(forced.words)));
+        found.push(item(AppealSubject::Version(forced.id), at, None, Some(forced.words)));
     }
     Ok(found)
 }

@@ -7,10 +7,10 @@ mod answer;
 mod appeal;
 mod appealable;
 mod ask;
-mod late;
+mod outbox;
+mod overdue;
 mod safety;
 mod signals;
-mod telling;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,37 +21,39 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::agreement::Agreement;
 use crate::domain::ask::clock::AskClock;
 use crate::domain::ask::permission::Permission;
-use crate::domain::ask::{Wanted, cooling_days};
+use crate::domain::ask::{AskSubject, cooling_days};
 use crate::domain::id::{BudgetId, ProgrammeId, WorkerId};
 use crate::domain::money::Currency;
-use crate::domain::shop::merchant::{Category, Kinds};
+use crate::domain::shop::merchant::{Category, ShopCategories};
 use crate::domain::time::working_time::WorkingTime;
-use crate::people::members::ActError;
+use crate::people::members::UseCaseError;
 use crate::platform::ids::NewIds;
 use crate::programme::directory::{Directory, Programme};
-use crate::store::{BookWanted, StoreError, Tx};
+use crate::store::{BookRequest, StoreError, Tx};
 
-pub use answer::{Answering, answer, look_at, pass_on, see, suggest};
-pub use appeal::{AppealAnswering, answer_appeal, appeal, appeal_late, take_back_appeal};
+pub use answer::{AskAnswerRequest, answer, mark_seen, pass_on, review_answer, suggest};
+pub use appeal::{
+    AppealAnswerRequest, answer_appeal, appeal, escalate_overdue_appeal, take_back_appeal,
+};
 pub use appealable::appealable;
-pub use ask::{About, Wish, ask, take_back};
-pub use late::step_up;
-pub use safety::{Talked, choose_quiet_word, hand_card, hear, talk};
-pub use signals::worth_a_talk;
+pub use ask::{AskRequest, AskTarget, ask, take_back};
+pub use overdue::escalate_overdue;
+pub use safety::{TalkNotes, choose_quiet_word, receive_text, record_custody, record_talk};
+pub use signals::safety_signals;
 
 /// The most characters that somebody can say with an ask or an answer.
-const WORDS_MOST: usize = 500;
+const WORDS_CHARS_MAX: usize = 500;
 
 /// What every use case needs beside the transaction.
 #[derive(Debug, Clone, Copy)]
-pub struct Desk<'a> {
+pub struct UseCaseContext<'a> {
     pub directory: &'a Directory,
     pub ids: &'a NewIds,
 }
 
 /// A budget that is locked, with what holds for it now.
 #[derive(Debug)]
-struct Room {
+struct LockedBudget {
     programme_id: ProgrammeId,
     budget: BudgetId,
     programme: Arc<Programme>,
@@ -61,29 +63,29 @@ struct Room {
     permissions: Vec<Permission>,
 }
 
-impl Room {
+impl LockedBudget {
     /// Locks the budget of `person` and looks around.
-    async fn enter(
+    async fn lock(
         tx: &mut Tx,
-        desk: Desk<'_>,
+        context: UseCaseContext<'_>,
         programme: &ProgrammeId,
         budget: &BudgetId,
-    ) -> Result<Self, ActError> {
-        let wanted = BookWanted {
+    ) -> Result<Self, UseCaseError> {
+        let wanted = BookRequest {
             programme: programme.clone(),
             budget: budget.clone(),
             purchases: BTreeSet::new(),
         };
-        let mut books = tx.open_books(&[wanted], desk.directory.agreements()).await?;
+        let mut books = tx.open_books(&[wanted], context.directory.agreements()).await?;
         let version =
-            books.settings_version(programme, budget).ok_or(ActError::NotThere("person"))?;
-        let open = books.get_mut(programme, budget).ok_or(ActError::NotThere("person"))?;
-        let owner = open.book.owner.take().ok_or(ActError::NotThere("person"))?;
-        let worker = owner.worker.parse().map_err(|_| ActError::NotThere("worker"))?;
+            books.settings_version(programme, budget).ok_or(UseCaseError::NotFound("person"))?;
+        let open = books.get_mut(programme, budget).ok_or(UseCaseError::NotFound("person"))?;
+        let owner = open.book.owner.take().ok_or(UseCaseError::NotFound("person"))?;
+        let worker = owner.worker.parse().map_err(|_| UseCaseError::NotFound("worker"))?;
         Ok(Self {
             programme_id: programme.clone(),
             budget: budget.clone(),
-            programme: desk.directory.version(programme, version).await?,
+            programme: context.directory.version(programme, version).await?,
             agreement: owner.agreement,
             worker,
             permissions: std::mem::take(&mut open.book.permissions),
@@ -91,10 +93,10 @@ impl Room {
     }
 
     /// Gives a permission, and forgets those that ended long before.
-    async fn give(&self, tx: &mut Tx, permission: &Permission) -> Result<(), StoreError> {
+    async fn grant(&self, tx: &mut Tx, permission: &Permission) -> Result<(), StoreError> {
         let (programme, budget) = (&self.programme_id, &self.budget);
         tx.add_permission(programme, budget, permission).await?;
-        tx.forget_permissions(programme, budget, permission.forgets()).await
+        tx.purge_permissions(programme, budget, permission.retention_cutoff()).await
     }
 
     fn currency(&self) -> Currency {
@@ -122,26 +124,27 @@ impl Room {
     }
 
     /// For how many days a block that the person set on themselves outlasts a yes to what is `wanted`.
-    fn cooling_days(&self, wanted: Wanted<'_>) -> Option<u32> {
+    fn cooling_days(&self, wanted: AskSubject<'_>) -> Option<u32> {
         cooling_days(&self.agreement, &self.programme.rules, wanted)
     }
 
     /// Whether no money of this person may ever buy such things.
     fn is_barred(&self, category: &Category, at: Timestamp) -> bool {
-        let (streams, kinds) = (&self.programme.settings.streams, Kinds::only(category));
+        let (streams, kinds) = (&self.programme.settings.streams, ShopCategories::only(category));
         self.agreement.barred(streams, kinds, self.today(at)).is_some()
     }
 }
 
 /// What somebody wants to say, if anything.
-fn said(words: Option<&str>) -> Result<Option<String>, ActError> {
+fn optional_words(words: Option<&str>) -> Result<Option<String>, UseCaseError> {
     let words = words.map(str::trim).filter(|words| !words.is_empty());
     match words {
-        Some(words) if words.chars().count() > WORDS_MOST => {
-            Err(ActError::invalid("words", format!("write {WORDS_MOST} characters or fewer")))
-        }
+        Some(words) if words.chars().count() > WORDS_CHARS_MAX => Err(UseCaseError::invalid(
+            "words",
+            format!("write {WORDS_CHARS_MAX} characters or fewer"),
+        )),
         Some(words) if words.chars().any(|c| c.is_control() && c != '\n') => {
-            Err(ActError::invalid("words", "take out what cannot be seen"))
+            Err(UseCaseError::invalid("words", "take out what cannot be seen"))
         }
         Some(_) | None => Ok(words.map(str::to_owned)),
     }

@@ -9,7 +9,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 
-use super::{Haste, IssueError, LEEWAY, LIFETIME, SHOWN_FOR};
+use super::{IssueError, LEEWAY, LIFETIME, PUBLISHED_BEFORE_USE, RotationUrgency};
 use crate::store::{Store, StoreError, TokenKeyRow};
 
 /// What stands before the 32 bytes of an Ed25519 key in its PKCS #8 form (RFC 8410, section 7).
@@ -75,24 +75,24 @@ impl TokenKey {
     pub fn is_live(&self, now: Timestamp) -> bool {
         match self.state {
             KeyState::Next | KeyState::Current => true,
-            KeyState::Retired => now < over_at(self.changed_at),
+            KeyState::Retired => now < last_token_expiry(self.changed_at),
         }
     }
 
     /// Whether it signed tokens at `made`: whoever stole a retired key makes no new ones.
-    pub(super) fn signed_at(&self, made: Timestamp) -> bool {
+    pub(super) fn could_sign_at(&self, made: Timestamp) -> bool {
         self.state != KeyState::Retired || made.duration_since(self.changed_at) <= LEEWAY
     }
 
     /// For making signatures.
-    pub(super) fn signing(&self) -> Result<EncodingKey, IssueError> {
+    pub(super) fn encoding_key(&self) -> Result<EncodingKey, IssueError> {
         let pem = self.private_pem.as_ref().ok_or(IssueError::Sealed)?;
         Ok(EncodingKey::from_ed_pem(pem.expose_secret().as_bytes())?)
     }
 
     /// Sixteen hexadecimal digits that nobody else could put behind `text`; none where the private
     /// half cannot be opened.
-    pub(super) fn mark(&self, text: &str) -> Option<String> {
+    pub(super) fn mac(&self, text: &str) -> Option<String> {
         let private = self.private_pem.as_ref()?.expose_secret();
         let mut mac = Hmac::<Sha256>::new_from_slice(private.as_bytes()).ok()?;
         mac.update(b"the name of a token: ");
@@ -102,22 +102,22 @@ impl TokenKey {
     }
 
     /// For checking signatures.
-    pub(super) fn checking(&self) -> Result<DecodingKey, jsonwebtoken::errors::Error> {
+    pub(super) fn decoding_key(&self) -> Result<DecodingKey, jsonwebtoken::errors::Error> {
         DecodingKey::from_ed_components(&self.public_x)
     }
 }
 
 /// When the last token of a key that was retired at `retired_at` is dead everywhere.
-fn over_at(retired_at: Timestamp) -> Timestamp {
+fn last_token_expiry(retired_at: Timestamp) -> Timestamp {
     let over = retired_at.checked_add(LIFETIME).and_then(|over| over.checked_add(LEEWAY));
     over.unwrap_or(Timestamp::MAX)
 }
 
 /// All keys of the database.
 #[derive(Debug, Default)]
-pub(super) struct Keys(Vec<TokenKey>);
+pub(super) struct TokenKeySet(Vec<TokenKey>);
 
-impl Keys {
+impl TokenKeySet {
     pub(super) fn read(rows: Vec<TokenKeyRow>) -> Self {
         let key = |row: TokenKeyRow| {
             let state = KeyState::from_word(&row.state)?;
@@ -147,7 +147,7 @@ impl Keys {
 }
 
 /// Makes the first two keys. Whoever does so at the same time agrees on one pair.
-pub(super) async fn make_first(store: &Store, now: Timestamp) -> Result<(), IssueError> {
+pub(super) async fn create_initial_keys(store: &Store, now: Timestamp) -> Result<(), IssueError> {
     let keys = [new_key(KeyState::Current, now)?, new_key(KeyState::Next, now)?];
     let mut tx = store.begin().await?;
     tx.add_token_keys(&keys).await?;
@@ -155,27 +155,33 @@ pub(super) async fn make_first(store: &Store, now: Timestamp) -> Result<(), Issu
     Ok(())
 }
 
-pub(super) async fn rotate(store: &Store, now: Timestamp, haste: Haste) -> Result<(), RotateError> {
-    let keys = Keys::read(store.token_keys().await?);
+pub(super) async fn rotate(
+    store: &Store,
+    now: Timestamp,
+    urgency: RotationUrgency,
+) -> Result<(), RotateError> {
+    let keys = TokenKeySet::read(store.token_keys().await?);
     let (current, next) = (keys.current(), keys.in_state(KeyState::Next));
     let Some((current, next)) = current.zip(next) else {
-        return Ok(make_first(store, now).await?);
+        return Ok(create_initial_keys(store, now).await?);
     };
-    let shown_until = next.changed_at.checked_add(SHOWN_FOR).unwrap_or(Timestamp::MAX);
-    if haste == Haste::None && now < shown_until {
+    let shown_until = next.changed_at.checked_add(PUBLISHED_BEFORE_USE).unwrap_or(Timestamp::MAX);
+    if urgency == RotationUrgency::None && now < shown_until {
         return Err(RotateError::TooSoon(shown_until));
     }
     let new = new_key(KeyState::Next, now)?;
     let mut tx = store.begin().await?;
     let (signs, shown) = (KeyState::Current.word(), KeyState::Next.word());
-    tx.move_token_key(&current.id, signs, KeyState::Retired.word(), now).await?;
-    tx.move_token_key(&next.id, shown, signs, now).await?;
+    tx.set_token_key_state(&current.id, signs, KeyState::Retired.word(), now).await?;
+    tx.set_token_key_state(&next.id, shown, signs, now).await?;
     tx.add_token_keys(&[new]).await?;
-    let dead = match haste {
-        Haste::Now => Ok(now),
-        Haste::None => now.checked_sub(LIFETIME).and_then(|dead| dead.checked_sub(LEEWAY)),
+    let cutoff = match urgency {
+        RotationUrgency::Now => Ok(now),
+        RotationUrgency::None => {
+            now.checked_sub(LIFETIME).and_then(|cutoff| cutoff.checked_sub(LEEWAY))
+        }
     };
-    tx.forget_token_keys(dead.unwrap_or(Timestamp::MIN)).await?;
+    tx.purge_token_keys(cutoff.unwrap_or(Timestamp::MIN)).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -213,13 +219,13 @@ mod tests {
     fn a_new_key_signs_and_its_public_half_checks() {
         let row = new_key(KeyState::Current, Timestamp::UNIX_EPOCH).unwrap();
         assert!(is_thumbprint(&row.id), "{}", row.id);
-        let keys = Keys::read(vec![row]);
+        let keys = TokenKeySet::read(vec![row]);
         let key = keys.current().unwrap();
         let signature =
-            jsonwebtoken::crypto::sign(b"words", &key.signing().unwrap(), Algorithm::EdDSA);
+            jsonwebtoken::crypto::sign(b"words", &key.encoding_key().unwrap(), Algorithm::EdDSA);
         let checks = |words: &[u8]| {
             let signature = signature.as_ref().unwrap();
-            let key = key.checking().unwrap();
+            let key = key.decoding_key().unwrap();
             jsonwebtoken::crypto::verify(signature, words, &key, Algorithm::EdDSA)
         };
         assert!(checks(b"words").unwrap());

@@ -5,7 +5,7 @@
 //! its signature was checked.
 
 mod keys;
-mod name;
+mod token_id;
 mod verify;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -21,11 +21,11 @@ use crate::domain::id::{MemberId, ProgrammeId};
 use crate::platform::ids::NewIds;
 use crate::store::{Store, StoreError};
 
-use keys::Keys;
+use keys::TokenKeySet;
 pub use keys::{KeyState, RotateError, TokenKey};
-pub use name::Recognised;
-use name::TokenName;
-pub use verify::RefusedToken;
+use token_id::TokenId;
+pub use token_id::TokenIdentity;
+pub use verify::TokenRejection;
 
 /// Who issues our tokens, where the settings name nobody else.
 pub const ISSUER: &str = "sayso";
@@ -34,13 +34,13 @@ pub const LIFETIME: SignedDuration = SignedDuration::from_mins(10);
 /// How far clocks may be apart.
 pub const LEEWAY: SignedDuration = SignedDuration::from_secs(30);
 /// A key is shown to others for this long before it signs.
-pub const SHOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
+pub const PUBLISHED_BEFORE_USE: SignedDuration = SignedDuration::from_hours(24);
 /// The kind of our tokens (RFC 9068): nothing else that is signed with these keys passes for one.
-const KIND: &str = "at+jwt";
+const TOKEN_TYPE: &str = "at+jwt";
 /// How old the keys in memory may be.
-const KEYS_FOR: Duration = Duration::from_secs(1);
+const KEY_CACHE_TTL: Duration = Duration::from_secs(1);
 /// Unknown keys are looked for no more often than this, whoever invents them.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const KEY_REFRESH_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What a token says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +58,7 @@ struct Claims {
 
 /// A token that was found good: which account calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bearer {
+pub struct VerifiedToken {
     pub programme: ProgrammeId,
     pub member: MemberId,
     /// The token's own name, for revoking it.
@@ -68,7 +68,7 @@ pub struct Bearer {
 
 /// A new token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Issued {
+pub struct IssuedToken {
     pub text: String,
     /// Its own name, for revoking it.
     pub token: String,
@@ -96,23 +96,23 @@ pub enum IssueError {
 
 /// Makes tokens and checks them, with the keys of the database. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Tokens {
+pub struct TokenService {
     store: Store,
     issuer: Arc<str>,
-    known: Arc<RwLock<Option<Known>>>,
-    reading: Arc<Mutex<()>>,
+    cached: Arc<RwLock<Option<CachedKeys>>>,
+    refresh_lock: Arc<Mutex<()>>,
 }
 
 #[derive(Debug, Clone)]
-struct Known {
-    keys: Arc<Keys>,
+struct CachedKeys {
+    keys: Arc<TokenKeySet>,
     read_at: Instant,
 }
 
-impl Tokens {
+impl TokenService {
     /// Tokens of `issuer`, with the keys of `store`.
     pub fn new(store: Store, issuer: &str) -> Self {
-        Self { store, issuer: issuer.into(), known: Arc::default(), reading: Arc::default() }
+        Self { store, issuer: issuer.into(), cached: Arc::default(), refresh_lock: Arc::default() }
     }
 
     /// Whom tokens are for: this issuer's API.
@@ -131,17 +131,17 @@ impl Tokens {
         programme: &ProgrammeId,
         member: &MemberId,
         now: Timestamp,
-    ) -> Result<Issued, IssueError> {
+    ) -> Result<IssuedToken, IssueError> {
         if self.store.may_sign_in(programme, member, "").await? != Some(true) {
             return Err(IssueError::NoSuchMember);
         }
-        let mut keys = self.keys_of_late().await?;
+        let mut keys = self.fresh_keys().await?;
         if keys.current().is_none() {
-            keys::make_first(&self.store, now).await?;
-            keys = self.keys_read_after(Instant::now()).await?;
+            keys::create_initial_keys(&self.store, now).await?;
+            keys = self.keys_read_since(Instant::now()).await?;
         }
         let key = keys.current().ok_or(StoreError::Contended("token_key"))?;
-        let token = TokenName::new(ids.next(now), key, programme).ok_or(IssueError::Sealed)?;
+        let token = TokenId::new(ids.next(now), key, programme).ok_or(IssueError::Sealed)?;
         let token = token.to_string();
         let seconds = now.as_second();
         let expires = seconds.saturating_add(LIFETIME.as_secs());
@@ -156,26 +156,26 @@ impl Tokens {
             exp: expires,
         };
         let mut header = Header::new(Algorithm::EdDSA);
-        header.typ = Some(KIND.to_owned());
+        header.typ = Some(TOKEN_TYPE.to_owned());
         header.kid = Some(key.id.clone());
-        let text = encode(&header, &claims, &key.signing()?)?;
+        let text = encode(&header, &claims, &key.encoding_key()?)?;
         let expires_at = Timestamp::from_second(expires).unwrap_or(now);
-        Ok(Issued { text, token, expires_at })
+        Ok(IssuedToken { text, token, expires_at })
     }
 
     /// Checks a token: the form, the key, the signature and the claims. Whether its account may
     /// still be used, and whether it was revoked, says the store.
-    pub async fn verify(&self, text: &str, now: Timestamp) -> Result<Bearer, VerifyError> {
-        let unchecked = verify::Unchecked::read(text)?;
-        let keys = self.keys_of_late().await?;
-        let known = keys.live(unchecked.key_id(), now);
-        let checked = if let Some(key) = known {
-            unchecked.check(key, &self.issuer, &self.audience(), now)
+    pub async fn verify(&self, text: &str, now: Timestamp) -> Result<VerifiedToken, VerifyError> {
+        let unverified = verify::UnverifiedToken::parse(text)?;
+        let keys = self.fresh_keys().await?;
+        let key = keys.live(unverified.key_id(), now);
+        let checked = if let Some(key) = key {
+            unverified.verify(key, &self.issuer, &self.audience(), now)
         } else {
             // Another process may have made a key since.
-            let keys = self.keys_read_after(Instant::now()).await?;
-            let key = keys.live(unchecked.key_id(), now).ok_or(RefusedToken::UnknownKey)?;
-            unchecked.check(key, &self.issuer, &self.audience(), now)
+            let keys = self.keys_read_since(Instant::now()).await?;
+            let key = keys.live(unverified.key_id(), now).ok_or(TokenRejection::UnknownKey)?;
+            unverified.verify(key, &self.issuer, &self.audience(), now)
         };
         Ok(checked?)
     }
@@ -186,25 +186,26 @@ impl Tokens {
         &self,
         programme: &ProgrammeId,
         text: &str,
-    ) -> Result<Option<Recognised>, StoreError> {
-        let keys = self.keys_of_late().await?;
+    ) -> Result<Option<TokenIdentity>, StoreError> {
+        let keys = self.fresh_keys().await?;
         let of_name = |name: &str| {
-            let name: TokenName = name.parse().ok()?;
-            keys.all().iter().any(|key| name.is_of(key, programme)).then(|| name.recognised())
+            let name: TokenId = name.parse().ok()?;
+            keys.all().iter().any(|key| name.is_of(key, programme)).then(|| name.identity())
         };
-        let Ok(unchecked) = verify::Unchecked::read(text) else { return Ok(of_name(text)) };
-        let key = keys.all().iter().find(|key| key.id == unchecked.key_id());
-        let claims = key.and_then(|key| unchecked.claims(key, &self.issuer, &self.audience()).ok());
+        let Ok(unverified) = verify::UnverifiedToken::parse(text) else { return Ok(of_name(text)) };
+        let key = keys.all().iter().find(|key| key.id == unverified.key_id());
+        let claims =
+            key.and_then(|key| unverified.claims(key, &self.issuer, &self.audience()).ok());
         let ours = claims.filter(|claims| claims.programme == programme.as_str());
         Ok(ours.and_then(|claims| {
             let expires_at = Timestamp::from_second(claims.exp).ok()?;
-            Some(Recognised { token: claims.jti, expires_at })
+            Some(TokenIdentity { token: claims.jti, expires_at })
         }))
     }
 
     /// Every key that a token may be signed with now, or will be soon.
     pub async fn keys(&self, now: Timestamp) -> Result<Vec<TokenKey>, StoreError> {
-        let keys = self.keys_of_late().await?;
+        let keys = self.fresh_keys().await?;
         Ok(keys.all().iter().filter(|key| key.is_live(now)).cloned().collect())
     }
 
@@ -213,45 +214,50 @@ impl Tokens {
     ///
     /// # Errors
     ///
-    /// [`RotateError::TooSoon`] when the next key has not been shown for a day, unless `haste` says
+    /// [`RotateError::TooSoon`] when the next key has not been shown for a day, unless `urgency` says
     /// that a key is not safe any more.
-    pub async fn rotate(&self, now: Timestamp, haste: Haste) -> Result<(), RotateError> {
-        keys::rotate(&self.store, now, haste).await?;
-        self.keys_read_after(Instant::now()).await?;
+    pub async fn rotate(
+        &self,
+        now: Timestamp,
+        urgency: RotationUrgency,
+    ) -> Result<(), RotateError> {
+        keys::rotate(&self.store, now, urgency).await?;
+        self.keys_read_since(Instant::now()).await?;
         Ok(())
     }
 
-    async fn keys_of_late(&self) -> Result<Arc<Keys>, StoreError> {
-        match self.in_memory() {
-            Some(known) if known.read_at.elapsed() < KEYS_FOR => Ok(known.keys),
-            Some(_) | None => self.keys_read_after(Instant::now()).await,
+    async fn fresh_keys(&self) -> Result<Arc<TokenKeySet>, StoreError> {
+        match self.cached_keys() {
+            Some(cached) if cached.read_at.elapsed() < KEY_CACHE_TTL => Ok(cached.keys),
+            Some(_) | None => self.keys_read_since(Instant::now()).await,
         }
     }
 
     /// The keys as they were at `moment` or later: whoever waits for the same reading shares it.
-    async fn keys_read_after(&self, moment: Instant) -> Result<Arc<Keys>, StoreError> {
-        let _reading = self.reading.lock().await;
-        if let Some(known) = self.in_memory() {
-            if known.read_at >= moment {
-                return Ok(known.keys);
+    async fn keys_read_since(&self, moment: Instant) -> Result<Arc<TokenKeySet>, StoreError> {
+        let _refresh = self.refresh_lock.lock().await;
+        if let Some(cached) = self.cached_keys() {
+            if cached.read_at >= moment {
+                return Ok(cached.keys);
             }
-            sleep_until(known.read_at.checked_add(LOOK_EVERY).unwrap_or(known.read_at)).await;
+            sleep_until(cached.read_at.checked_add(KEY_REFRESH_INTERVAL).unwrap_or(cached.read_at))
+                .await;
         }
         let read_at = Instant::now();
-        let keys = Arc::new(Keys::read(self.store.token_keys().await?));
-        let known = Known { keys: Arc::clone(&keys), read_at };
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(known);
+        let keys = Arc::new(TokenKeySet::read(self.store.token_keys().await?));
+        let cached = CachedKeys { keys: Arc::clone(&keys), read_at };
+        *self.cached.write().unwrap_or_else(PoisonError::into_inner) = Some(cached);
         Ok(keys)
     }
 
-    fn in_memory(&self) -> Option<Known> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn cached_keys(&self) -> Option<CachedKeys> {
+        self.cached.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// Whether a key must go at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Haste {
+pub enum RotationUrgency {
     /// Others have the time to read the next key first.
     None,
     /// The current key is not safe any more.
@@ -262,7 +268,7 @@ pub enum Haste {
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     #[error(transparent)]
-    Refused(#[from] RefusedToken),
+    Refused(#[from] TokenRejection),
     #[error(transparent)]
     Store(#[from] StoreError),
 }

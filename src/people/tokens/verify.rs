@@ -8,14 +8,14 @@ use jsonwebtoken::{Algorithm, Validation, decode};
 use serde::Deserialize;
 
 use super::keys::{TokenKey, is_thumbprint};
-use super::{Bearer, Claims, KIND, LEEWAY, LIFETIME};
+use super::{Claims, LEEWAY, LIFETIME, TOKEN_TYPE, VerifiedToken};
 
 /// The longest token that is read; ours have about 500 bytes.
 const BYTES_MAX: usize = 2048;
 
 /// Why a token is not ours, or counts no more. For the log: its sender is told none of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum RefusedToken {
+pub enum TokenRejection {
     #[error("it is not a token")]
     NoToken,
     /// Another algorithm or kind, or something in the header that we never write: a key, an
@@ -40,7 +40,7 @@ pub enum RefusedToken {
 /// Everything that a header of ours has, and nothing else: no address of a key, no key.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct HeaderText {
+struct JoseHeader {
     alg: String,
     typ: String,
     kid: String,
@@ -48,27 +48,27 @@ struct HeaderText {
 
 /// A token of which only the form was looked at.
 #[derive(Debug)]
-pub(super) struct Unchecked<'t> {
+pub(super) struct UnverifiedToken<'t> {
     text: &'t str,
     key_id: String,
 }
 
-impl<'t> Unchecked<'t> {
+impl<'t> UnverifiedToken<'t> {
     /// Reads the header.
-    pub(super) fn read(text: &'t str) -> Result<Self, RefusedToken> {
+    pub(super) fn parse(text: &'t str) -> Result<Self, TokenRejection> {
         let parts: Vec<&str> = text.split('.').collect();
-        let [header, _, _] = *parts.as_slice() else { return Err(RefusedToken::NoToken) };
+        let [header, _, _] = *parts.as_slice() else { return Err(TokenRejection::NoToken) };
         if text.len() > BYTES_MAX {
-            return Err(RefusedToken::NoToken);
+            return Err(TokenRejection::NoToken);
         }
-        let header = BASE64_URL_SAFE_NO_PAD.decode(header).map_err(|_| RefusedToken::NoToken)?;
-        let header: HeaderText =
-            serde_json::from_slice(&header).map_err(|_| RefusedToken::Header)?;
-        if header.alg != "EdDSA" || header.typ != KIND {
-            return Err(RefusedToken::Header);
+        let header = BASE64_URL_SAFE_NO_PAD.decode(header).map_err(|_| TokenRejection::NoToken)?;
+        let header: JoseHeader =
+            serde_json::from_slice(&header).map_err(|_| TokenRejection::Header)?;
+        if header.alg != "EdDSA" || header.typ != TOKEN_TYPE {
+            return Err(TokenRejection::Header);
         }
         if !is_thumbprint(&header.kid) {
-            return Err(RefusedToken::UnknownKey);
+            return Err(TokenRejection::UnknownKey);
         }
         Ok(Self { text, key_id: header.kid })
     }
@@ -84,53 +84,53 @@ impl<'t> Unchecked<'t> {
         key: &TokenKey,
         issuer: &str,
         audience: &str,
-    ) -> Result<Claims, RefusedToken> {
+    ) -> Result<Claims, TokenRejection> {
         let mut validation = Validation::new(Algorithm::EdDSA);
         // Our own clock says what time it is, and our own types what a claim looks like.
         (validation.validate_exp, validation.validate_nbf) = (false, false);
         validation.set_audience(&[audience]);
         validation.set_issuer(&[issuer]);
         validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
-        let signing = key.checking().map_err(|_| RefusedToken::UnknownKey)?;
-        let claims: Claims = decode(self.text, &signing, &validation)
+        let decoding_key = key.decoding_key().map_err(|_| TokenRejection::UnknownKey)?;
+        let claims: Claims = decode(self.text, &decoding_key, &validation)
             .map_err(|error| {
                 let is_forged = matches!(error.kind(), ErrorKind::InvalidSignature);
-                if is_forged { RefusedToken::Signature } else { RefusedToken::Claims }
+                if is_forged { TokenRejection::Signature } else { TokenRejection::Claims }
             })?
             .claims;
         if claims.iss != issuer || claims.aud != audience || claims.jti.is_empty() {
-            return Err(RefusedToken::Claims);
+            return Err(TokenRejection::Claims);
         }
         Ok(claims)
     }
 
     /// Checks everything else, with the key that it names.
-    pub(super) fn check(
+    pub(super) fn verify(
         &self,
         key: &TokenKey,
         issuer: &str,
         audience: &str,
         now: Timestamp,
-    ) -> Result<Bearer, RefusedToken> {
+    ) -> Result<VerifiedToken, TokenRejection> {
         let claims = self.claims(key, issuer, audience)?;
-        let instant = |second| Timestamp::from_second(second).map_err(|_| RefusedToken::Claims);
+        let instant = |second| Timestamp::from_second(second).map_err(|_| TokenRejection::Claims);
         let (made, from, until) =
             (instant(claims.iat)?, instant(claims.nbf)?, instant(claims.exp)?);
-        let lives = until.duration_since(made);
-        if !lives.is_positive() || lives > LIFETIME {
-            return Err(RefusedToken::Claims);
+        let lifetime = until.duration_since(made);
+        if !lifetime.is_positive() || lifetime > LIFETIME {
+            return Err(TokenRejection::Claims);
         }
-        if !key.signed_at(made) {
-            return Err(RefusedToken::Retired);
+        if !key.could_sign_at(made) {
+            return Err(TokenRejection::Retired);
         }
         let is_early = |moment: Timestamp| moment.duration_since(now) > LEEWAY;
         let is_late = now.duration_since(until) >= LEEWAY;
         if is_early(made) || is_early(from) || is_late {
-            return Err(RefusedToken::Time);
+            return Err(TokenRejection::Time);
         }
-        Ok(Bearer {
-            programme: claims.programme.parse().map_err(|_| RefusedToken::Claims)?,
-            member: claims.sub.parse().map_err(|_| RefusedToken::Claims)?,
+        Ok(VerifiedToken {
+            programme: claims.programme.parse().map_err(|_| TokenRejection::Claims)?,
+            member: claims.sub.parse().map_err(|_| TokenRejection::Claims)?,
             token: claims.jti,
             expires_at: until,
         })

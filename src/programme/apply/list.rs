@@ -6,26 +6,27 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::plan::ApplyPlan;
-use super::{ApplyError, Waiting};
+use super::{ApplyError, PendingProposal};
 use crate::domain::agreement::change::{List, ListError, changes};
 use crate::domain::agreement::proposal::{
-    Consent, How, Kind, OPEN_FOR, Parts, Proposal, Said, Session, Side, Standard, State,
+    Consent, ConsentAnswer, ConsentChannel, ConsentGranularity, ConsentRequirements,
+    ConsentSession, ConsentSide, PROPOSAL_LIFETIME, Proposal, ProposalKind, ProposalState,
 };
 use crate::domain::agreement::{Agreement, Decider, Term};
 use crate::domain::id::{ActId, BudgetId, MessageId, ProposalId};
 use crate::domain::people::recipient::Recipient;
 use crate::domain::people::role::{Member, MemberState, Role};
 use crate::domain::pot::PotPlan;
-use crate::ledger::record::particulars::Particulars;
-use crate::messages::words::{ListNews, ListParticular, Words};
+use crate::ledger::record::message_parameters::MessageParameters;
+use crate::messages::words::{ListNotification, ListParameters, Words};
 use crate::platform::ids::NewIds;
 use crate::programme::file::{AgreementDraft, Person};
-use crate::programme::listed::{agreement_of, as_named_in};
-use crate::programme::proposing::Proposing;
-use crate::store::{ActRow, Additions, NewMessage, StoreError, Tx};
+use crate::programme::filed_state::{agreement_of, with_shops_of};
+use crate::programme::proposal_conflicts::ProposalSlot;
+use crate::store::{ActRow, NewMessage, PendingWrites, StoreError, Tx};
 
 /// The most characters of what is kept of a file's own words.
-const WORDS_MOST: usize = 500;
+const FILE_WORDS_CHARS_MAX: usize = 500;
 
 /// What becomes of a list.
 #[derive(Default)]
@@ -54,8 +55,8 @@ pub(super) fn list_change(
     let today = plan.moment().date;
     let shops = plan.parsed.rules.shops();
     let next = agreement_of(person, plan.settings(), now, today, Some(shops));
-    one_term_for_each_shop(plan, &next)?;
-    nothing_for_the_worker_alone(&next, now)?;
+    refuse_duplicate_shops(plan, &next)?;
+    refuse_worker_only_terms(&next, now)?;
     let Some(now) = now else { return Ok(ListChange::start(next)) };
     if next.list().says_the_same_as(&now.list()) {
         return Ok(ListChange::default());
@@ -69,7 +70,7 @@ pub(super) fn list_change(
     if written.list().says_the_same_as(&last.list()) {
         return Ok(ListChange::default());
     }
-    let last = as_named_in(now, last, before.terms(&settings.start), shops);
+    let last = with_shops_of(now, last, before.terms(&settings.start), shops);
     let is_start = before.agreement.is_none() && person.agreement.is_none();
     if !last.list().says_the_same_as(&now.list()) {
         // While somebody's own list is in force, a new start list is not about them.
@@ -117,7 +118,7 @@ fn with_pots_of(mut now: List, next: &List) -> List {
 }
 
 /// Refuses a list with two terms about one shop, whose names may differ.
-fn one_term_for_each_shop(plan: &ApplyPlan<'_>, next: &Agreement) -> Result<(), String> {
+fn refuse_duplicate_shops(plan: &ApplyPlan<'_>, next: &Agreement) -> Result<(), String> {
     let mut seen = BTreeSet::new();
     let Some(term) = next.terms.iter().find(|term| !seen.insert(term.scope())) else {
         return Ok(());
@@ -129,7 +130,7 @@ fn one_term_for_each_shop(plan: &ApplyPlan<'_>, next: &Agreement) -> Result<(), 
 }
 
 /// Refuses what only the worker would decide: nothing of a list changes without its person.
-fn nothing_for_the_worker_alone(next: &Agreement, now: Option<&Agreement>) -> Result<(), String> {
+fn refuse_worker_only_terms(next: &Agreement, now: Option<&Agreement>) -> Result<(), String> {
     let is_new = |term: &&Term| now.is_none_or(|now| !now.terms.contains(term));
     let mut alone = next.terms.iter().filter(|term| term.decides() == Decider::Worker);
     match alone.find(is_new) {
@@ -189,65 +190,71 @@ pub(super) async fn parties_to<'a>(
         return Ok(Err(error.to_string()));
     }
     let (budget, rules) = (&BudgetId::of(&person.id), &plan.parsed.rules);
-    let proposing = Proposing { programme: &settings.id, budget, currency, rules, at: plan.now };
-    let mut not_now = proposing.waiting(tx, Kind::Together, now.version).await?;
-    if not_now.is_none() {
-        not_now = proposing.refused_lately(tx, &changes(&now_list, next, rules)).await?;
+    let proposal_slot =
+        ProposalSlot { programme: &settings.id, budget, currency, rules, at: plan.now };
+    let mut conflict = proposal_slot.open_conflict(tx, ProposalKind::Together, now.version).await?;
+    if conflict.is_none() {
+        conflict = proposal_slot.recent_refusal(tx, &changes(&now_list, next, rules)).await?;
     }
-    Ok(not_now.map_or(Ok(parties), |why| Err(why.to_string())))
+    Ok(conflict.map_or(Ok(parties), |why| Err(why.to_string())))
 }
 
 /// Proposes `next` for the worker, whose yes it is. Where the file tells of a talk, what the person
 /// said is written down too, and counts when they confirm it.
 pub(super) async fn propose(
     tx: &mut Tx,
-    filing: &Filing<'_>,
+    filed: &FiledProposal<'_>,
     now: &Agreement,
     next: List,
-    additions: &mut Additions,
-) -> Result<Waiting, StoreError> {
-    let Filing { plan, ids, person, .. } = filing;
-    let standard = filing.standard(tx, &now.list(), &next).await?;
-    let mut sides = standard.sides(Kind::Together);
+    pending_writes: &mut PendingWrites,
+) -> Result<PendingProposal, StoreError> {
+    let FiledProposal { plan, ids, person, .. } = filed;
+    let standard = filed.standard(tx, &now.list(), &next).await?;
+    let mut sides = standard.required_sides(ProposalKind::Together);
     let not_before = plan.now.checked_add(standard.cooling()).unwrap_or(Timestamp::MAX);
     let proposal = Proposal {
         id: ProposalId::new(ids.next(plan.now)),
         budget: BudgetId::of(&person.id),
-        kind: Kind::Together,
+        kind: ProposalKind::Together,
         base_version: now.version,
         list: next,
-        words: filing.words(),
+        words: filed.words(),
         answers: None,
-        parts: Parts::Parts,
-        state: State::Open,
-        proposed_by: filing.parties.worker.id.clone(),
+        parts: ConsentGranularity::Parts,
+        state: ProposalState::Open,
+        proposed_by: filed.parties.worker.id.clone(),
         proposed_at: plan.now,
         not_before,
-        open_until: not_before.checked_add(OPEN_FOR).unwrap_or(Timestamp::MAX),
+        open_until: not_before.checked_add(PROPOSAL_LIFETIME).unwrap_or(Timestamp::MAX),
         ended_at: None,
         version: None,
     };
-    sides.remove(&Side::Worker);
-    filing.write(tx, &proposal, &sides, additions).await?;
-    Ok(Waiting { person: person.id.clone(), proposal: proposal.id, sides })
+    sides.remove(&ConsentSide::Worker);
+    filed.write(tx, &proposal, &sides, pending_writes).await?;
+    Ok(PendingProposal { person: person.id.clone(), proposal: proposal.id, sides })
 }
 
 /// A change of a list that a file brings.
-pub(super) struct Filing<'a> {
+pub(super) struct FiledProposal<'a> {
     pub(super) plan: &'a ApplyPlan<'a>,
     pub(super) ids: &'a NewIds,
     pub(super) person: &'a Person,
     pub(super) parties: Parties<'a>,
 }
 
-impl Filing<'_> {
-    async fn standard(&self, tx: &mut Tx, now: &List, next: &List) -> Result<Standard, StoreError> {
+impl FiledProposal<'_> {
+    async fn standard(
+        &self,
+        tx: &mut Tx,
+        now: &List,
+        next: &List,
+    ) -> Result<ConsentRequirements, StoreError> {
         let settings = self.plan.settings();
         let budget = BudgetId::of(&self.person.id);
         let agreed = tx.agreed_list(&settings.id, &budget, settings.currency).await?;
         let agreed = agreed.as_ref().unwrap_or(now);
         let rules = &self.plan.parsed.rules;
-        Ok(Standard::of(now, agreed, next, rules, settings.manager_above))
+        Ok(ConsentRequirements::of(now, agreed, next, rules, settings.manager_above))
     }
 
     /// The file's own words about the talk, if it tells of one that it had not told of before.
@@ -267,17 +274,22 @@ impl Filing<'_> {
         shortened(how.filter(|how| !how.trim().is_empty()).unwrap_or("The programme's file."))
     }
 
-    fn consent(&self, side: Side, member: &Member, confirmed_at: Option<Timestamp>) -> Consent {
+    fn consent(
+        &self,
+        side: ConsentSide,
+        member: &Member,
+        confirmed_at: Option<Timestamp>,
+    ) -> Consent {
         let draft = self.person.agreement.as_ref();
         let place = draft.map_or_else(String::new, |draft| shortened(&draft.how));
         Consent {
             side,
             member: member.id.clone(),
             human: member.human.clone(),
-            said: Said::Yes,
+            said: ConsentAnswer::Yes,
             parts: None,
-            session: Session {
-                how: How::InPerson,
+            session: ConsentSession {
+                how: ConsentChannel::InPerson,
                 place: if place.trim().is_empty() {
                     "The programme's file.".to_owned()
                 } else {
@@ -296,16 +308,18 @@ impl Filing<'_> {
         &self,
         tx: &mut Tx,
         proposal: &Proposal,
-        sides: &BTreeSet<Side>,
-        additions: &mut Additions,
+        sides: &BTreeSet<ConsentSide>,
+        pending_writes: &mut PendingWrites,
     ) -> Result<(), StoreError> {
         let (programme, now) = (&self.plan.settings().id, self.plan.now);
         let Parties { person, worker } = &self.parties;
         tx.add_proposal(programme, proposal).await?;
-        tx.add_consent(programme, proposal, &self.consent(Side::Worker, worker, Some(now))).await?;
+        tx.add_consent(programme, proposal, &self.consent(ConsentSide::Worker, worker, Some(now)))
+            .await?;
         let is_written_down = self.talk().is_some();
         if is_written_down {
-            tx.add_consent(programme, proposal, &self.consent(Side::Person, person, None)).await?;
+            tx.add_consent(programme, proposal, &self.consent(ConsentSide::Person, person, None))
+                .await?;
         }
         let act = ActRow {
             budget: proposal.budget.clone(),
@@ -317,38 +331,49 @@ impl Filing<'_> {
             acted_at: now,
         };
         tx.add_acts(programme, &[act]).await?;
-        let to_person =
-            if is_written_down { ListNews::ListWrittenDown } else { ListNews::ListProposed };
-        additions.messages.push(self.message(proposal, Recipient::Person, to_person));
-        let filed = ListNews::WorkerListFiled;
-        additions.messages.push(self.message(proposal, Recipient::Worker, filed));
-        if sides.contains(&Side::Manager) {
-            let asked = ListNews::WorkerListProposed;
-            additions.messages.push(self.message(proposal, Recipient::Manager, asked));
+        let to_person = if is_written_down {
+            ListNotification::ListWrittenDown
+        } else {
+            ListNotification::ListProposed
+        };
+        pending_writes.messages.push(self.message(proposal, Recipient::Person, to_person));
+        let filed = ListNotification::WorkerListFiled;
+        pending_writes.messages.push(self.message(proposal, Recipient::Worker, filed));
+        if sides.contains(&ConsentSide::Manager) {
+            let asked = ListNotification::WorkerListProposed;
+            pending_writes.messages.push(self.message(proposal, Recipient::Manager, asked));
         }
         Ok(())
     }
 
-    fn message(&self, proposal: &Proposal, recipient: Recipient, news: ListNews) -> NewMessage {
+    fn message(
+        &self,
+        proposal: &Proposal,
+        recipient: Recipient,
+        notification: ListNotification,
+    ) -> NewMessage {
         let (settings, now) = (self.plan.settings(), self.plan.now);
         let (name, until) = (self.parties.worker.name.as_str(), proposal.open_until);
-        let particular = ListParticular { zone: &settings.zone, name, at: Some(until), words: "" };
+        let parameters = ListParameters { zone: &settings.zone, name, at: Some(until), words: "" };
         NewMessage {
             id: MessageId::new(self.ids.next(now)),
             programme: settings.id.clone(),
             budget: proposal.budget.clone(),
-            kind: news.kind(),
+            kind: notification.kind(),
             subject: proposal.id.to_string(),
-            body: Words::english().list_news(news, &particular),
+            body: Words::english().list_notification(notification, &parameters),
             created_at: now,
             recipient,
-            facts: Particulars::default().text("by", name).text("at", until.to_string()).to_text(),
+            facts: MessageParameters::default()
+                .text("by", name)
+                .text("at", until.to_string())
+                .to_text(),
             matter: None,
-            due_at: Some(until).filter(|_| news.runs_out()),
+            due_at: Some(until).filter(|_| notification.has_deadline()),
         }
     }
 }
 
 fn shortened(words: &str) -> String {
-    words.trim().chars().filter(|c| *c != '\0').take(WORDS_MOST).collect()
+    words.trim().chars().filter(|c| *c != '\0').take(FILE_WORDS_CHARS_MAX).collect()
 }

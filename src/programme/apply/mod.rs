@@ -19,7 +19,7 @@ use self::plan::ApplyPlan;
 use super::accounts;
 use super::file::{self, FileProblems, ProgrammeFile};
 use super::version::StartError;
-use crate::domain::agreement::proposal::Side;
+use crate::domain::agreement::proposal::ConsentSide;
 use crate::domain::id::{BudgetId, PersonId, ProgrammeId, ProposalId};
 use crate::domain::shop::merchant::{Category, MerchantRules};
 use crate::ledger::book::LedgerError;
@@ -57,7 +57,7 @@ impl From<StartError> for ApplyError {
 
 /// What applying a file changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Applied {
+pub struct ApplyReport {
     pub programme: ProgrammeId,
     /// The version of the settings in force.
     pub version: u32,
@@ -69,17 +69,17 @@ pub struct Applied {
     /// How many loads were posted; those that were posted before are not posted again.
     pub loads: usize,
     /// Changes of lists that wait for a yes.
-    pub waiting: Vec<Waiting>,
+    pub waiting: Vec<PendingProposal>,
     /// What could not be done because something else happened meanwhile: apply the file again.
     pub left: Vec<String>,
 }
 
 /// A change of a list that waits for a yes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
+pub struct PendingProposal {
     pub person: PersonId,
     pub proposal: ProposalId,
-    pub sides: BTreeSet<Side>,
+    pub sides: BTreeSet<ConsentSide>,
 }
 
 /// A file that was read, with the rules that it goes by.
@@ -122,25 +122,25 @@ pub async fn apply(
     now: Timestamp,
     text: &str,
     rules: impl Into<RulesTexts<'_>> + Send,
-) -> Result<Applied, ApplyError> {
+) -> Result<ApplyReport, ApplyError> {
     let parsed = ParsedFile::new(text, rules.into())?;
     let id = &parsed.file.settings.id;
-    finish_those_of(store, ids, now, |programme| programme == id).await?;
+    finish_matching(store, ids, now, |programme| programme == id).await?;
     let plan = ApplyPlan::of(store, &parsed, now).await?;
     let refusals = plan.refusals(store).await?;
     if !refusals.is_empty() {
         return Err(ApplyError::Refused(refusals));
     }
     let application = begin(store, ids, &plan).await?;
-    carry_out(store, ids, &plan, application.as_ref()).await
+    execute(store, ids, &plan, application.as_ref()).await
 }
 
 /// Finishes every application that broke off, of any programme.
 pub async fn finish(store: &Store, ids: &NewIds, now: Timestamp) -> Result<(), ApplyError> {
-    finish_those_of(store, ids, now, |_| true).await
+    finish_matching(store, ids, now, |_| true).await
 }
 
-async fn finish_those_of(
+async fn finish_matching(
     store: &Store,
     ids: &NewIds,
     now: Timestamp,
@@ -155,7 +155,7 @@ async fn finish_those_of(
         let texts = RulesTexts { categories: &row.rules, shops: row.shops.as_deref() };
         let parsed = ParsedFile::new(&application.file, texts)?;
         let plan = ApplyPlan::of(store, &parsed, now).await?;
-        carry_out(store, ids, &plan, Some(&application)).await?;
+        execute(store, ids, &plan, Some(&application)).await?;
         let programme = &application.programme;
         tracing::info!(%programme, "a file that broke off has been applied");
     }
@@ -205,14 +205,14 @@ async fn begin(
 }
 
 /// Changes everybody whom the file changes, and puts its settings in force.
-async fn carry_out(
+async fn execute(
     store: &Store,
     ids: &NewIds,
     plan: &ApplyPlan<'_>,
     application: Option<&ApplicationRow>,
-) -> Result<Applied, ApplyError> {
+) -> Result<ApplyReport, ApplyError> {
     let id = &plan.parsed.file.settings.id;
-    let mut applied = Applied {
+    let mut applied = ApplyReport {
         programme: id.clone(),
         version: plan.version,
         people: plan.parsed.file.people.len(),
@@ -231,7 +231,7 @@ async fn carry_out(
     }
     let mut tx = store.begin().await?;
     if tx.end_application(id, &application.id).await? {
-        tx.put_in_force(id, application.version).await?;
+        tx.activate_settings(id, application.version).await?;
         tx.commit().await?;
     }
     Ok(applied)

@@ -2,25 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::list::{Filing, ListChange, list_change, parties_to, propose};
+use super::list::{FiledProposal, ListChange, list_change, parties_to, propose};
 use super::plan::ApplyPlan;
-use super::{Applied, ApplyError, Waiting};
+use super::{ApplyError, ApplyReport, PendingProposal};
 use crate::domain::card::pause::Pause;
 use crate::domain::id::{BudgetId, PostingId, PotId, ProgrammeId};
 use crate::domain::money::Money;
-use crate::ledger::book::{Book, Cause, LedgerError, PotBalance};
+use crate::ledger::book::{Book, LedgerError, PostingCause, PotBalance};
 use crate::ledger::posting::PostingKind;
-use crate::ledger::postings::loaded;
+use crate::ledger::postings::load_transfers;
 use crate::ledger::record::own_pot::own_pot_text;
-use crate::ledger::record::row::{Digest, Value, shown};
+use crate::ledger::record::row::{Digest, Value, text_value};
 use crate::platform::ids::NewIds;
-use crate::programme::added::money_added;
 use crate::programme::file::{Card, Load, Person};
-use crate::programme::listed::{permission, person_row, standing_of};
+use crate::programme::filed_state::{permission, person_row, standing_of};
+use crate::programme::load_message::money_added;
 use crate::programme::version::start_version;
 use crate::store::{
-    Additions, Agreements, ApplicationRow, BookWanted, CardRow, LOAD, Store, StoreError, Tx,
-    pot_plan_digest,
+    AgreementCache, ApplicationRow, BookRequest, CardRow, LOAD, PendingWrites, Store, StoreError,
+    Tx, pot_plan_digest,
 };
 
 /// How often a person's transaction is tried when others are in its way.
@@ -31,7 +31,7 @@ const ATTEMPTS: usize = 5;
 struct BatchOutcome {
     agreements: usize,
     loads: usize,
-    waiting: Vec<Waiting>,
+    waiting: Vec<PendingProposal>,
     left: Vec<String>,
 }
 
@@ -42,22 +42,22 @@ pub(super) async fn change(
     plan: &ApplyPlan<'_>,
     application: &ApplicationRow,
     people: &[&Person],
-    applied: &mut Applied,
+    applied: &mut ApplyReport,
 ) -> Result<bool, ApplyError> {
     let mut attempt = 1_usize;
-    let done = loop {
+    let outcome = loop {
         match try_change(store, ids, plan, application, people).await {
             Err(ApplyError::Store(error)) if error.is_transient() && attempt < ATTEMPTS => {
                 attempt = attempt.saturating_add(1);
             }
-            done => break done?,
+            outcome => break outcome?,
         }
     };
-    let Some(done) = done else { return Ok(false) };
-    applied.agreements = applied.agreements.saturating_add(done.agreements);
-    applied.loads = applied.loads.saturating_add(done.loads);
-    applied.waiting.extend(done.waiting);
-    applied.left.extend(done.left);
+    let Some(outcome) = outcome else { return Ok(false) };
+    applied.agreements = applied.agreements.saturating_add(outcome.agreements);
+    applied.loads = applied.loads.saturating_add(outcome.loads);
+    applied.waiting.extend(outcome.waiting);
+    applied.left.extend(outcome.left);
     Ok(true)
 }
 
@@ -69,16 +69,16 @@ async fn try_change(
     people: &[&Person],
 ) -> Result<Option<BatchOutcome>, ApplyError> {
     let mut tx = store.begin().await?;
-    if !tx.hold_application(&application.programme, &application.id).await? {
+    if !tx.lock_application(&application.programme, &application.id).await? {
         return Ok(None);
     }
-    let mut done = BatchOutcome::default();
+    let mut outcome = BatchOutcome::default();
     for person in people {
         let change = PersonChange { ids, plan, person, budget: BudgetId::of(&person.id) };
-        change.write(&mut tx, application.version, &mut done).await?;
+        change.write(&mut tx, application.version, &mut outcome).await?;
     }
     tx.commit().await?;
-    Ok(Some(done))
+    Ok(Some(outcome))
 }
 
 /// One person's change.
@@ -98,7 +98,7 @@ impl PersonChange<'_> {
         &self,
         tx: &mut Tx,
         version: u32,
-        done: &mut BatchOutcome,
+        outcome: &mut BatchOutcome,
     ) -> Result<(), ApplyError> {
         let (programme, budget) = (self.programme(), &self.budget);
         let currency = self.plan.settings().currency;
@@ -109,31 +109,31 @@ impl PersonChange<'_> {
         }
         let before = tx.pots_of(programme, budget).await?;
         self.put_pots(tx, &before).await?;
-        let wanted = BookWanted {
+        let wanted = BookRequest {
             programme: programme.clone(),
             budget: budget.clone(),
             purchases: BTreeSet::new(),
         };
-        let mut books = tx.open_books(&[wanted], &Agreements::default()).await?;
+        let mut books = tx.open_books(&[wanted], &AgreementCache::default()).await?;
         let Some(open) = books.get_mut(programme, budget) else {
             return Err(StoreError::Contended("budget").into());
         };
         let book = &mut open.book;
         self.post_pots(book, &before)?;
-        let mut additions = Additions::default();
-        let is_whole = self.change_list(tx, book, &mut additions, done).await?;
-        let added = self.post_loads(tx, book, done).await?;
+        let mut pending_writes = PendingWrites::default();
+        let is_whole = self.change_list(tx, book, &mut pending_writes, outcome).await?;
+        let added = self.post_loads(tx, book, outcome).await?;
         // Somebody who is new here hears of their money from a person.
         if self.plan.is_known(budget) && added.is_positive() {
             let told = money_added(self.ids, self.plan.now, programme, budget, added);
-            additions.messages.push(told);
+            pending_writes.messages.push(told);
         }
         self.put_cards(tx).await?;
         tx.put_settings_version(programme, budget, version).await?;
         if is_whole {
             tx.put_people(programme, &[person_row(self.person)]).await?;
         }
-        tx.close_books(&books.all(), &additions).await?;
+        tx.close_books(&books.all(), &pending_writes).await?;
         Ok(())
     }
 
@@ -163,11 +163,11 @@ impl PersonChange<'_> {
         &self,
         tx: &mut Tx,
         book: &mut Book,
-        additions: &mut Additions,
-        done: &mut BatchOutcome,
+        pending_writes: &mut PendingWrites,
+        outcome: &mut BatchOutcome,
     ) -> Result<bool, ApplyError> {
         let mut leave = |why: String| {
-            done.left.push(format!("person {}: {why}", self.budget));
+            outcome.left.push(format!("person {}: {why}", self.budget));
             Ok(false)
         };
         let ListChange { start, propose: next } =
@@ -186,12 +186,12 @@ impl PersonChange<'_> {
         if let Some(agreement) = start {
             let (rules, moment) = (&self.plan.parsed.rules, self.plan.moment());
             start_version(tx, book, &agreement, None, rules, self.ids, moment).await?;
-            done.agreements = done.agreements.saturating_add(1);
+            outcome.agreements = outcome.agreements.saturating_add(1);
         }
         if let Some((now, next, parties)) = proposed {
             let Self { plan, ids, person, .. } = *self;
-            let filing = Filing { plan, ids, person, parties };
-            done.waiting.push(propose(tx, &filing, &now, next, additions).await?);
+            let filed = FiledProposal { plan, ids, person, parties };
+            outcome.waiting.push(propose(tx, &filed, &now, next, pending_writes).await?);
         }
         Ok(true)
     }
@@ -218,8 +218,8 @@ impl PersonChange<'_> {
         tx.put_cards(programme, &cards).await
     }
 
-    fn cause(&self, kind: PostingKind, subject: String, record: Digest) -> Cause {
-        Cause {
+    fn cause(&self, kind: PostingKind, subject: String, record: Digest) -> PostingCause {
+        PostingCause {
             posting: PostingId::new(self.ids.next(self.plan.now)),
             kind,
             subject,
@@ -253,7 +253,7 @@ impl PersonChange<'_> {
         &self,
         tx: &mut Tx,
         book: &mut Book,
-        done: &mut BatchOutcome,
+        outcome: &mut BatchOutcome,
     ) -> Result<Money, ApplyError> {
         let mut added = Money::zero(self.plan.settings().currency);
         for pot in &self.person.pots {
@@ -262,7 +262,7 @@ impl PersonChange<'_> {
                 let posted = tx.load_amount(&book.programme, &book.budget, id, &load.id).await?;
                 if posted.is_none() {
                     self.post_load(tx, book, id, load).await?;
-                    done.loads = done.loads.saturating_add(1);
+                    outcome.loads = outcome.loads.saturating_add(1);
                     added = added.checked_add(load.amount).map_err(LedgerError::from)?;
                 }
             }
@@ -278,10 +278,10 @@ impl PersonChange<'_> {
         load: &Load,
     ) -> Result<(), ApplyError> {
         let row: Vec<Value> = vec![
-            shown(&book.programme),
-            shown(&book.budget),
-            shown(pot),
-            shown(&load.id),
+            text_value(&book.programme),
+            text_value(&book.budget),
+            text_value(pot),
+            text_value(&load.id),
             load.amount.currency().code().into(),
             load.amount.into(),
             self.plan.now.into(),
@@ -290,7 +290,7 @@ impl PersonChange<'_> {
         let cause = self.cause(PostingKind::Load, format!("{pot}/{}", load.id), digest);
         let stream = book.pots.0.get(pot).map(|balance| balance.stream.clone());
         let stream = stream.ok_or_else(|| LedgerError::NoSuchPot(pot.clone()))?;
-        book.post(cause, loaded(&stream, pot, load.amount))?;
+        book.post(cause, load_transfers(&stream, pot, load.amount))?;
         tx.add_load(row).await?;
         Ok(())
     }

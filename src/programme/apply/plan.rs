@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::list::{ListChange, list_change, parties_to};
-use super::secrets::Secrets;
+use super::secrets::SecretChanges;
 use super::{ApplyError, ParsedFile, every};
 use crate::domain::card::CardState;
 use crate::domain::id::{BudgetId, CardToken, ConnectionId, PotId};
@@ -14,11 +14,11 @@ use crate::domain::time::period::Moment;
 use crate::ledger::book::{LedgerError, PotBalance};
 use crate::programme::accounts::Accounts;
 use crate::programme::file::{self, Person, ProgrammeFile, Settings};
-use crate::programme::listed::{shops_that_are_missed, told_state};
+use crate::programme::filed_state::{filed_state, unreachable_shops};
 use crate::store::{CardRow, PersonRow, ProgrammeRow, Store, Tx};
 
 /// How many people who are new are written at once: nobody waits for them.
-const NEW_AT_ONCE: usize = 100;
+const NEW_PEOPLE_PER_BATCH: usize = 100;
 
 /// What is there, beside what a file says.
 pub(super) struct ApplyPlan<'a> {
@@ -29,7 +29,7 @@ pub(super) struct ApplyPlan<'a> {
     pub(super) settings_before: Option<Settings>,
     /// The version of the settings that the file puts in force.
     pub(super) version: u32,
-    pub(super) secrets: Secrets,
+    pub(super) secrets: SecretChanges,
     pub(super) accounts: Accounts,
     /// The people whom the file changes.
     pub(super) changed: Vec<&'a Person>,
@@ -59,7 +59,7 @@ impl<'a> ApplyPlan<'a> {
             parsed,
             now,
             version: parsed.version_after(in_force.as_ref()),
-            secrets: Secrets::of(file, stored, settings_before.as_ref(), now),
+            secrets: SecretChanges::of(file, stored, settings_before.as_ref(), now),
             accounts: Accounts::read(store, id).await?,
             changed: Vec::new(),
             before: BTreeMap::new(),
@@ -112,7 +112,7 @@ impl<'a> ApplyPlan<'a> {
         let new: Vec<_> = self.changed.iter().filter(is_new).copied().collect();
         let known =
             self.changed.iter().filter(|person| !is_new(person)).map(|person| vec![*person]);
-        new.chunks(NEW_AT_ONCE).map(<[_]>::to_vec).chain(known).collect()
+        new.chunks(NEW_PEOPLE_PER_BATCH).map(<[_]>::to_vec).chain(known).collect()
     }
 
     /// Whether a file has spoken of this person before.
@@ -136,12 +136,12 @@ impl<'a> ApplyPlan<'a> {
     /// Everything of the file that does not fit what is there.
     pub(super) async fn refusals(&self, store: &Store) -> Result<Vec<String>, ApplyError> {
         let file = &self.parsed.file;
-        let mut refusals = shops_that_are_missed(self.parsed.rules.shops(), &file.settings.shops);
+        let mut refusals = unreachable_shops(self.parsed.rules.shops(), &file.settings.shops);
         refusals.extend(self.secrets.refusals.iter().cloned());
-        refusals.extend(self.other_currency());
-        refusals.extend(self.lost_people(file));
-        refusals.extend(self.lost_cards(file));
-        refusals.extend(self.cards_that_change());
+        refusals.extend(self.changed_currency());
+        refusals.extend(self.removed_people(file));
+        refusals.extend(self.removed_cards(file));
+        refusals.extend(self.refused_card_changes());
         refusals.extend(self.accounts.refusals(file));
         let mut tx = store.snapshot().await?;
         for person in &self.changed {
@@ -151,7 +151,7 @@ impl<'a> ApplyPlan<'a> {
         Ok(refusals)
     }
 
-    fn other_currency(&self) -> Option<String> {
+    fn changed_currency(&self) -> Option<String> {
         let before = self.settings_before.as_ref()?.currency;
         let is_other = before != self.settings().currency;
         is_other.then(|| {
@@ -164,7 +164,7 @@ impl<'a> ApplyPlan<'a> {
     }
 
     /// A person or a card that is no longer in the file would go on working unseen.
-    fn lost_people(&self, file: &ProgrammeFile) -> Vec<String> {
+    fn removed_people(&self, file: &ProgrammeFile) -> Vec<String> {
         let named: BTreeSet<_> =
             file.people.iter().map(|person| BudgetId::of(&person.id)).collect();
         let lost = self.people.difference(&named);
@@ -177,7 +177,7 @@ impl<'a> ApplyPlan<'a> {
         .collect()
     }
 
-    fn lost_cards(&self, file: &ProgrammeFile) -> Vec<String> {
+    fn removed_cards(&self, file: &ProgrammeFile) -> Vec<String> {
         let cards = file.people.iter().flat_map(|person| &person.cards);
         let named: BTreeSet<_> = cards.map(|card| (&card.connection, &card.token)).collect();
         let lost = self.cards.values().filter(|c| !named.contains(&(&c.connection, &c.token)));
@@ -192,7 +192,7 @@ impl<'a> ApplyPlan<'a> {
     }
 
     /// A card stays with its person, and so does what they or a pause have made of it.
-    fn cards_that_change(&self) -> Vec<String> {
+    fn refused_card_changes(&self) -> Vec<String> {
         let mut refusals = Vec::new();
         for person in &self.changed {
             let budget = BudgetId::of(&person.id);
@@ -205,7 +205,7 @@ impl<'a> ApplyPlan<'a> {
                     }
                     Some(known) => {
                         let now = known.standing.lasting_state();
-                        let is_told_anew = told_state(card, before) != Some(card.state);
+                        let is_told_anew = filed_state(card, before) != Some(card.state);
                         let why = refused_state(Some(now), card.state);
                         why.filter(|_| is_told_anew && now != card.state).map(str::to_owned)
                     }
@@ -226,14 +226,14 @@ impl<'a> ApplyPlan<'a> {
         let budget = BudgetId::of(&person.id);
         let pots = tx.pots_of(id, &budget).await?;
         let now = tx.agreement_in_force(id, &budget, self.settings().currency).await?;
-        let mut refusals = lost_pots(person, &pots);
-        refusals.extend(cut_pots(person, &pots));
+        let mut refusals = removed_pots(person, &pots);
+        refusals.extend(reduced_pots(person, &pots));
         for pot in &person.pots {
             let known = now.as_ref().and_then(|now| now.pots.iter().find(|p| p.id == pot.plan.id));
             let is_new = known.is_none_or(|plan| plan.release != pot.plan.release);
             let balance = pots.get(&pot.plan.id).filter(|_| is_new);
             if let Some(balance) = balance {
-                refusals.extend(self.stage_that_is_gone(person, pot, balance)?);
+                refusals.extend(self.release_behind_spending(person, pot, balance)?);
             }
             for load in &pot.loads {
                 let posted = tx.load_amount(id, &budget, &pot.plan.id, &load.id).await?;
@@ -261,14 +261,14 @@ impl<'a> ApplyPlan<'a> {
 
     /// Stages that are agreed for a pot in use let nothing out until they have caught up with what
     /// is gone: nobody means that.
-    fn stage_that_is_gone(
+    fn release_behind_spending(
         &self,
         person: &Person,
         pot: &file::Pot,
         balance: &PotBalance,
     ) -> Result<Option<String>, LedgerError> {
         let Some(release) = &pot.plan.release else { return Ok(None) };
-        let put_in = balance.put_in()?;
+        let put_in = balance.funded()?;
         let unreleased = release.unreleased(put_in, self.moment().date)?;
         if balance.left.minor() >= unreleased.minor() {
             return Ok(None);
@@ -302,7 +302,7 @@ const fn refused_state(now: Option<CardState>, new: CardState) -> Option<&'stati
     }
 }
 
-fn lost_pots(person: &Person, before: &BTreeMap<PotId, PotBalance>) -> Vec<String> {
+fn removed_pots(person: &Person, before: &BTreeMap<PotId, PotBalance>) -> Vec<String> {
     let mut refusals = Vec::new();
     for (id, balance) in before {
         // A pot of the person's own goes with the agreed one that it is part of.
@@ -327,7 +327,7 @@ fn lost_pots(person: &Person, before: &BTreeMap<PotId, PotBalance>) -> Vec<Strin
 }
 
 /// What was promised to somebody is theirs to give up.
-fn cut_pots(person: &Person, before: &BTreeMap<PotId, PotBalance>) -> Vec<String> {
+fn reduced_pots(person: &Person, before: &BTreeMap<PotId, PotBalance>) -> Vec<String> {
     let mut refusals = Vec::new();
     for pot in &person.pots {
         let known = before.get(&pot.plan.id);

@@ -9,13 +9,13 @@ use crate::programme::file::{Connection, KEPT, ProgrammeFile, Secret, SecretValu
 use crate::store::{SecretRow, StoreError, Tx};
 
 /// The secrets as they will be stored: given ones, and kept ones as they are.
-pub(super) struct Secrets {
+pub(super) struct SecretChanges {
     rows: Vec<SecretRow>,
     pub(super) refusals: Vec<String>,
     pub(super) is_changed: bool,
 }
 
-impl Secrets {
+impl SecretChanges {
     pub(super) fn of(
         file: &ProgrammeFile,
         mut stored: Vec<SecretRow>,

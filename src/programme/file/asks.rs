@@ -2,11 +2,11 @@
 
 use jiff::civil::Weekday;
 
-use crate::domain::ask::clock::ANSWER_HOURS_MOST;
+use crate::domain::ask::clock::MAX_ANSWER_HOURS;
 use crate::domain::money::{Currency, Money};
 use crate::domain::time::working_time::{WorkingHours, WorkingHoursError};
 
-use super::page::{Entry, NAME_CHARS_MAX, shortened};
+use super::reader::{FileEntry, NAME_CHARS_MAX, shortened};
 
 /// The words of the days, from Monday.
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -33,7 +33,7 @@ pub struct AskRules {
 impl Default for AskRules {
     fn default() -> Self {
         Self {
-            answer_hours: ANSWER_HOURS_MOST,
+            answer_hours: MAX_ANSWER_HOURS,
             silence_up_to: None,
             fuel_food_up_to: None,
             interim_up_to: None,
@@ -73,7 +73,7 @@ fn of_major(text: &str, currency: Currency) -> Money {
 }
 
 /// Reads `[hours]`.
-pub(super) fn hours(root: &Entry<'_>) -> Option<WorkingHours> {
+pub(super) fn hours(root: &FileEntry<'_>) -> Option<WorkingHours> {
     if !root.has("hours") {
         return Some(WorkingHours::default());
     }
@@ -96,7 +96,7 @@ pub(super) fn hours(root: &Entry<'_>) -> Option<WorkingHours> {
     read.inspect_err(problem).ok()
 }
 
-fn day(hours: &Entry<'_>, name: &str) -> Option<Weekday> {
+fn day(hours: &FileEntry<'_>, name: &str) -> Option<Weekday> {
     let known = DAYS.iter().position(|day| *day == name);
     let offset = known.and_then(|place| i8::try_from(place).ok());
     if offset.is_none() {
@@ -113,7 +113,7 @@ pub(super) fn day_word(day: Weekday) -> &'static str {
 }
 
 /// Reads `[asks]`.
-pub(super) fn rules(root: &Entry<'_>, currency: Option<Currency>) -> Option<AskRules> {
+pub(super) fn rules(root: &FileEntry<'_>, currency: Option<Currency>) -> Option<AskRules> {
     let usual = AskRules::default();
     if !root.has("asks") {
         return Some(usual);
@@ -130,9 +130,9 @@ pub(super) fn rules(root: &Entry<'_>, currency: Option<Currency>) -> Option<AskR
     let asks = root.table("asks", "asks", &fields)?;
     let answer_hours = if asks.has("answer_hours") {
         let hours = asks.number("answer_hours", 1..=u32::MAX);
-        if hours.is_some_and(|hours| hours > ANSWER_HOURS_MOST) {
+        if hours.is_some_and(|hours| hours > MAX_ANSWER_HOURS) {
             let text = format!(
-                "answer_hours is more than {ANSWER_HOURS_MOST}: a programme may promise less time, \
+                "answer_hours is more than {MAX_ANSWER_HOURS}: a programme may promise less time, \
                  never more"
             );
             asks.problem("answer_hours", text);

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use crate::domain::id::{HumanId, MemberId, PersonId, WorkerId};
 use crate::domain::money::Money;
-use crate::domain::people::role::{Member, MemberState, Role, Tick};
+use crate::domain::people::role::{Delegation, Member, MemberState, Role};
 
-use super::page::{Entry, NAME_CHARS_MAX};
-use super::settings::{Known, all};
+use super::reader::{FileEntry, NAME_CHARS_MAX};
+use super::settings::{FileReferences, all};
 
 const MEMBER: [&str; 10] = [
     "id",
@@ -37,28 +37,28 @@ pub struct Duty {
 }
 
 /// Reads every account.
-pub(super) fn members(root: &Entry<'_>, known: &Known<'_>) -> Option<Vec<Member>> {
+pub(super) fn members(root: &FileEntry<'_>, known: &FileReferences<'_>) -> Option<Vec<Member>> {
     let people = names(root, "person");
     let mut seen = BTreeMap::new();
     let entries = root.tables("member", "member", &MEMBER);
     all(entries.iter().map(|entry| {
         let id = entry.parsed::<MemberId>("id");
         if let Some(id) = &id {
-            entry.once("id", id.clone(), &mut seen);
+            entry.refuse_duplicate("id", id.clone(), &mut seen);
         }
         member(entry, id, known, &people)
     }))
 }
 
-fn names(root: &Entry<'_>, table: &str) -> BTreeSet<String> {
-    let texts = root.quiet_texts(table, "id");
+fn names(root: &FileEntry<'_>, table: &str) -> BTreeSet<String> {
+    let texts = root.peek_texts(table, "id");
     texts.into_iter().map(|text| text.trim_matches(' ').to_owned()).collect()
 }
 
 fn member(
-    entry: &Entry<'_>,
+    entry: &FileEntry<'_>,
     id: Option<MemberId>,
-    known: &Known<'_>,
+    known: &FileReferences<'_>,
     people: &BTreeSet<String>,
 ) -> Option<Member> {
     // Two people agree, not two accounts: so each account says whose it is.
@@ -66,7 +66,7 @@ fn member(
     let name = entry.text("name", NAME_CHARS_MAX);
     let role = entry.word("role", Role::ALL, Role::word, None);
     let person = optional(entry, "person", || entry.parsed::<PersonId>("person"));
-    Known::refer(entry, "person", "person", people);
+    FileReferences::refer(entry, "person", "person", people);
     let worker = optional(entry, "worker", || entry.parsed::<WorkerId>("worker"));
     known.refer_worker(entry);
     let sees = sees(entry);
@@ -74,7 +74,7 @@ fn member(
     let conflicts = conflicts(entry, people);
     let states = [MemberState::Active, MemberState::Ended];
     let state = entry.word("state", &states, MemberState::word, Some(MemberState::Active));
-    fits_role(entry, role?);
+    check_role_fields(entry, role?);
     Some(Member {
         id: id?,
         human: human?,
@@ -91,31 +91,32 @@ fn member(
 
 /// A field that may be left out: whether it was read, and its value if it is there.
 fn optional<T>(
-    entry: &Entry<'_>,
+    entry: &FileEntry<'_>,
     key: &str,
     read: impl FnOnce() -> Option<T>,
-) -> Result<Option<T>, Wrong> {
-    if entry.has(key) { read().map(Some).ok_or(Wrong) } else { Ok(None) }
+) -> Result<Option<T>, InvalidField> {
+    if entry.has(key) { read().map(Some).ok_or(InvalidField) } else { Ok(None) }
 }
 
 /// It is there, and wrong: the page says how.
-struct Wrong;
+struct InvalidField;
 
-fn sees(entry: &Entry<'_>) -> Option<Vec<Tick>> {
+fn sees(entry: &FileEntry<'_>) -> Option<Vec<Delegation>> {
     let read = |word: String| {
-        let tick = Tick::from_word(&word);
+        let tick = Delegation::from_word(&word);
         if tick.is_none() {
-            let all: Vec<_> = Tick::ALL.iter().map(|tick| format!("{:?}", tick.word())).collect();
+            let all: Vec<_> =
+                Delegation::ALL.iter().map(|tick| format!("{:?}", tick.word())).collect();
             entry.problem("sees", format!("sees has {word:?}: write {}", all.join(" or ")));
         }
         tick
     };
-    let ticks: Option<BTreeSet<Tick>> =
+    let ticks: Option<BTreeSet<Delegation>> =
         entry.texts("sees", NAME_CHARS_MAX).into_iter().map(read).collect();
     Some(ticks?.into_iter().collect())
 }
 
-fn conflicts(entry: &Entry<'_>, people: &BTreeSet<String>) -> Option<Vec<PersonId>> {
+fn conflicts(entry: &FileEntry<'_>, people: &BTreeSet<String>) -> Option<Vec<PersonId>> {
     let read = |name: String| {
         if !people.contains(&name) {
             entry.problem("conflicts", format!("there is no person {name:?} in this file"));
@@ -130,7 +131,7 @@ fn conflicts(entry: &Entry<'_>, people: &BTreeSet<String>) -> Option<Vec<PersonI
 }
 
 /// Refuses what a role cannot have, and wants what it must have.
-fn fits_role(entry: &Entry<'_>, role: Role) {
+fn check_role_fields(entry: &FileEntry<'_>, role: Role) {
     let word = role.word();
     let has_person = role.has_person();
     match (has_person, entry.has("person")) {
@@ -151,22 +152,22 @@ fn fits_role(entry: &Entry<'_>, role: Role) {
 }
 
 /// Reads every duty.
-pub(super) fn duties(root: &Entry<'_>) -> Option<Vec<Duty>> {
+pub(super) fn duties(root: &FileEntry<'_>) -> Option<Vec<Duty>> {
     let (members, workers) = (names(root, "member"), names(root, "worker"));
     let mut seen = BTreeMap::new();
     let entries = root.tables("duty", "duty", &DUTY);
     all(entries.iter().map(|entry| {
         let member = entry.parsed::<MemberId>("member");
-        Known::refer(entry, "member", "member", &members);
+        FileReferences::refer(entry, "member", "member", &members);
         let from = entry.instant("from");
         let to = entry.instant("to");
         let covers = optional(entry, "covers", || entry.parsed::<WorkerId>("covers"));
-        Known::refer(entry, "covers", "worker", &workers);
+        FileReferences::refer(entry, "covers", "worker", &workers);
         if from.zip(to).is_some_and(|(from, to)| to <= from) {
             entry.problem("to", "to is not after from");
         }
         if let (Some(member), Some(from)) = (&member, from) {
-            entry.once("from", (member.clone(), from), &mut seen);
+            entry.refuse_duplicate("from", (member.clone(), from), &mut seen);
         }
         Some(Duty { member: member?, from: from?, to: to?, covers: covers.ok()? })
     }))

@@ -6,9 +6,9 @@
 
 mod asks;
 mod members;
-mod page;
 mod people;
 mod problem;
+mod reader;
 mod settings;
 mod shops;
 mod terms;
@@ -36,15 +36,15 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::people::person::PersonState;
 use crate::domain::people::role::Member;
 use crate::domain::pot::PotPlan;
-use crate::domain::shop::home::Home;
+use crate::domain::shop::home::HomeCountries;
 use crate::domain::shop::merchant::{Category, MerchantRules};
 use crate::domain::shop::table::{Shop, ShopTable};
 use crate::domain::time::working_time::WorkingHours;
 
 pub use asks::AskRules;
 pub use members::Duty;
-use page::Page;
 pub use problem::{FileProblem, FileProblems};
+use reader::FileReader;
 pub use write::{write, write_person, write_settings};
 
 /// The issuers that a connection may name.
@@ -72,7 +72,7 @@ pub struct Settings {
     pub zone: TimeZone,
     pub currency: Currency,
     /// Where a purchase is not abroad: ISO 3166 alpha-2.
-    pub home: Home,
+    pub home: HomeCountries,
     /// What a purchase in another currency holds beyond what is asked.
     pub exchange_margin: MarginPercent,
     /// Above this sum a manager joins in a looser list; none when a manager never has to.
@@ -286,11 +286,11 @@ impl<F: Fn(&Category) -> bool> KnownCategories for F {
 ///
 /// Every problem at once, in the order of lines; for a text that is not TOML, only its syntax.
 pub fn parse(text: &str, rules: &dyn KnownCategories) -> Result<ProgrammeFile, FileProblems> {
-    let page = Page::new(text);
-    let table = page.table();
+    let reader = FileReader::new(text);
+    let table = reader.table();
     let file = table.as_ref().and_then(|table| {
         let fields = [settings::FIELDS.as_slice(), &["person", "member", "duty"]].concat();
-        let root = page.root(table, &fields);
+        let root = reader.root(table, &fields);
         let known = settings::known(&root, rules);
         let settings = settings::read(&root, &known);
         settings::refuse_without_secrets(&root);
@@ -304,7 +304,7 @@ pub fn parse(text: &str, rules: &dyn KnownCategories) -> Result<ProgrammeFile, F
             duties: duties?,
         })
     });
-    page.finish(file)
+    reader.finish(file)
 }
 
 /// Reads what [`write_settings`] wrote.
@@ -316,13 +316,13 @@ pub fn parse(text: &str, rules: &dyn KnownCategories) -> Result<ProgrammeFile, F
 ///
 /// As [`parse`].
 pub fn parse_settings(text: &str, rules: &dyn KnownCategories) -> Result<Settings, FileProblems> {
-    let page = Page::stored(text);
-    let table = page.table();
+    let reader = FileReader::stored(text);
+    let table = reader.table();
     let settings = table.as_ref().and_then(|table| {
-        let root = page.root(table, &settings::FIELDS);
+        let root = reader.root(table, &settings::FIELDS);
         settings::read(&root, &settings::known(&root, rules))
     });
-    page.finish(settings)
+    reader.finish(settings)
 }
 
 /// Reads what [`write_person`] wrote of a person of the programme with these `settings`.
@@ -335,10 +335,10 @@ pub fn parse_person(
     settings: &Settings,
     rules: &dyn KnownCategories,
 ) -> Result<Person, FileProblems> {
-    let page = Page::stored(text);
-    let table = page.table();
+    let reader = FileReader::stored(text);
+    let table = reader.table();
     let person = table.as_ref().and_then(|table| {
-        let root = page.root(table, &["person"]);
+        let root = reader.root(table, &["person"]);
         let people = people::read(&root, &settings::known_of(settings, rules))?;
         let mut people = people.into_iter();
         let person = people.next();
@@ -347,5 +347,5 @@ pub fn parse_person(
         }
         person
     });
-    page.finish(person)
+    reader.finish(person)
 }

@@ -7,10 +7,10 @@ use crate::domain::id::{CardToken, ConnectionId, LoadId, PermissionId, PersonId,
 use crate::domain::money::Money;
 use crate::domain::people::person::PersonState;
 use crate::domain::pot::PotPlan;
-use crate::domain::pot::release::{Every, Release};
+use crate::domain::pot::release::{ReleaseInterval, ReleaseSchedule};
 
-use super::page::{Entry, NAME_CHARS_MAX};
-use super::settings::{Known, all, phone};
+use super::reader::{FileEntry, NAME_CHARS_MAX};
+use super::settings::{FileReferences, all, phone};
 use super::{Card, Load, Person, Pot, terms};
 
 const PERSON: [&str; 9] =
@@ -21,30 +21,30 @@ const RELEASE: [&str; 4] = ["at_once", "amount", "every", "from"];
 
 /// The lines of what must differ from one person to the next.
 #[derive(Default)]
-struct Seen {
+struct DeclaredKeys {
     cards: BTreeMap<(ConnectionId, CardToken), usize>,
     permissions: BTreeMap<PermissionId, usize>,
 }
 
 /// Reads every person.
-pub(super) fn read(root: &Entry<'_>, known: &Known<'_>) -> Option<Vec<Person>> {
+pub(super) fn read(root: &FileEntry<'_>, known: &FileReferences<'_>) -> Option<Vec<Person>> {
     let mut seen = BTreeMap::new();
-    let mut seen_elsewhere = Seen::default();
+    let mut seen_elsewhere = DeclaredKeys::default();
     let entries = root.tables("person", "person", &PERSON);
     all(entries.into_iter().map(|entry| {
         let id = entry.parsed::<PersonId>("id");
         if let Some(id) = &id {
-            entry.once("id", id.clone(), &mut seen);
+            entry.refuse_duplicate("id", id.clone(), &mut seen);
         }
         person(&entry, id, known, &mut seen_elsewhere)
     }))
 }
 
 fn person(
-    entry: &Entry<'_>,
+    entry: &FileEntry<'_>,
     id: Option<PersonId>,
-    known: &Known<'_>,
-    seen: &mut Seen,
+    known: &FileReferences<'_>,
+    seen: &mut DeclaredKeys,
 ) -> Option<Person> {
     let name = entry.text("name", NAME_CHARS_MAX);
     let worker = entry.parsed("worker");
@@ -74,14 +74,18 @@ fn person(
     })
 }
 
-fn card(entry: &Entry<'_>, known: &Known<'_>, seen: &mut Seen) -> Option<Card> {
+fn card(
+    entry: &FileEntry<'_>,
+    known: &FileReferences<'_>,
+    seen: &mut DeclaredKeys,
+) -> Option<Card> {
     let connection = entry.parsed::<ConnectionId>("connection");
     if connection.is_some() {
         known.refer_connection(entry);
     }
     let token = entry.parsed::<CardToken>("token");
     if let (Some(connection), Some(token)) = (&connection, &token) {
-        entry.once("token", (connection.clone(), token.clone()), &mut seen.cards);
+        entry.refuse_duplicate("token", (connection.clone(), token.clone()), &mut seen.cards);
     }
     let last_four = entry.text("last_four", NAME_CHARS_MAX);
     let last_four = last_four.filter(|digits| {
@@ -96,10 +100,14 @@ fn card(entry: &Entry<'_>, known: &Known<'_>, seen: &mut Seen) -> Option<Card> {
     Some(Card { connection: connection?, token: token?, last_four: last_four?, state: state? })
 }
 
-fn pot(entry: &Entry<'_>, known: &Known<'_>, seen: &mut BTreeMap<PotId, usize>) -> Option<Pot> {
+fn pot(
+    entry: &FileEntry<'_>,
+    known: &FileReferences<'_>,
+    seen: &mut BTreeMap<PotId, usize>,
+) -> Option<Pot> {
     let id = entry.parsed::<PotId>("id");
     if let Some(id) = &id {
-        entry.once("id", id.clone(), seen);
+        entry.refuse_duplicate("id", id.clone(), seen);
     }
     let name = entry.text("name", NAME_CHARS_MAX);
     let stream = entry.parsed("stream");
@@ -139,7 +147,7 @@ fn pot(entry: &Entry<'_>, known: &Known<'_>, seen: &mut BTreeMap<PotId, usize>) 
 }
 
 /// How a pot lets its money out: `release = { amount = "60.00", every = "week", from = 2027-01-04 }`.
-fn release(pot: &Entry<'_>, known: &Known<'_>) -> Option<Release> {
+fn release(pot: &FileEntry<'_>, known: &FileReferences<'_>) -> Option<ReleaseSchedule> {
     let entry = pot.table("release", "release", &RELEASE)?;
     let at_once = if entry.has("at_once") {
         entry.money("at_once", known.currency)
@@ -150,17 +158,17 @@ fn release(pot: &Entry<'_>, known: &Known<'_>) -> Option<Release> {
     if amount.is_some_and(Money::is_zero) {
         entry.problem("amount", "amount is nothing: write how much comes each time");
     }
-    let every = entry.word("every", &Every::ALL, Every::word, None);
+    let every = entry.word("every", &ReleaseInterval::ALL, ReleaseInterval::word, None);
     let from = entry.date("from");
-    Release::new(at_once?, amount?, every?, from?)
+    ReleaseSchedule::new(at_once?, amount?, every?, from?)
 }
 
-fn loads(pot: &Entry<'_>, known: &Known<'_>) -> Option<Vec<Load>> {
+fn loads(pot: &FileEntry<'_>, known: &FileReferences<'_>) -> Option<Vec<Load>> {
     let mut seen = BTreeMap::new();
-    let load = |entry: Entry<'_>| {
+    let load = |entry: FileEntry<'_>| {
         let id = entry.parsed::<LoadId>("id");
         if let Some(id) = &id {
-            entry.once("id", id.clone(), &mut seen);
+            entry.refuse_duplicate("id", id.clone(), &mut seen);
         }
         let amount = entry.money("amount", known.currency);
         if amount.is_some_and(Money::is_zero) {

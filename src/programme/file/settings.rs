@@ -11,10 +11,10 @@ use crate::domain::id::{ConnectionId, StreamId, WorkerId};
 use crate::domain::money::Currency;
 use crate::domain::money::margin::MarginPercent;
 use crate::domain::money::stream::Stream;
-use crate::domain::shop::home::{Home, UnknownCountry};
+use crate::domain::shop::home::{HomeCountries, UnknownCountry};
 use crate::domain::shop::merchant::Category;
 
-use super::page::{Entry, NAME_CHARS_MAX, shortened};
+use super::reader::{FileEntry, NAME_CHARS_MAX, shortened};
 use super::{
     Connection, ISSUERS, KEPT, KnownCategories, ListedTerm, Secret, SecretValue, Settings, Worker,
     asks, shops, terms,
@@ -31,7 +31,7 @@ const CONNECTION_FIELDS: [&str; 6] =
 const SECRET_CHARS_MAX: usize = 500;
 
 /// What the rest of the file may refer to.
-pub(super) struct Known<'a> {
+pub(super) struct FileReferences<'a> {
     rules: &'a dyn KnownCategories,
     /// None when the file names none that is one.
     pub(super) currency: Option<Currency>,
@@ -40,9 +40,9 @@ pub(super) struct Known<'a> {
     streams: BTreeSet<String>,
 }
 
-impl Known<'_> {
+impl FileReferences<'_> {
     /// Refuses the text of `key` when it is none of `names`.
-    pub(super) fn refer(entry: &Entry<'_>, key: &str, what: &str, names: &BTreeSet<String>) {
+    pub(super) fn refer(entry: &FileEntry<'_>, key: &str, what: &str, names: &BTreeSet<String>) {
         if let Some(name) = entry.raw_text(key)
             && !names.contains(name.trim_matches(' '))
         {
@@ -55,22 +55,27 @@ impl Known<'_> {
     }
 
     /// Refuses a `worker` that is not one of the programme's.
-    pub(super) fn refer_worker(&self, entry: &Entry<'_>) {
+    pub(super) fn refer_worker(&self, entry: &FileEntry<'_>) {
         Self::refer(entry, "worker", "worker", &self.workers);
     }
 
     /// Refuses a `connection` that is not one of the programme's.
-    pub(super) fn refer_connection(&self, entry: &Entry<'_>) {
+    pub(super) fn refer_connection(&self, entry: &FileEntry<'_>) {
         Self::refer(entry, "connection", "connection", &self.connections);
     }
 
     /// Refuses a `stream` that is not one of the programme's.
-    pub(super) fn refer_stream(&self, entry: &Entry<'_>) {
+    pub(super) fn refer_stream(&self, entry: &FileEntry<'_>) {
         Self::refer(entry, "stream", "stream", &self.streams);
     }
 
     /// The category called `name`, which stands under `key`.
-    pub(super) fn category(&self, entry: &Entry<'_>, key: &str, name: &str) -> Option<Category> {
+    pub(super) fn category(
+        &self,
+        entry: &FileEntry<'_>,
+        key: &str,
+        name: &str,
+    ) -> Option<Category> {
         let category = Category::parse(name).ok().filter(|category| self.rules.has(category));
         if category.is_none() {
             let name = shortened(name);
@@ -84,7 +89,7 @@ impl Known<'_> {
     }
 
     /// The categories in the list under `key`.
-    pub(super) fn categories(&self, entry: &Entry<'_>, key: &str) -> BTreeSet<Category> {
+    pub(super) fn categories(&self, entry: &FileEntry<'_>, key: &str) -> BTreeSet<Category> {
         let names = entry.texts(key, NAME_CHARS_MAX);
         names.iter().filter_map(|name| self.category(entry, key, name)).collect()
     }
@@ -101,14 +106,17 @@ fn shortened_list(all: &str) -> String {
 
 /// What the file names, whether or not the rest of it is right, so that a mistake in a stream is
 /// not told again for each pot.
-pub(super) fn known<'a>(root: &Entry<'_>, rules: &'a dyn KnownCategories) -> Known<'a> {
+pub(super) fn known<'a>(
+    root: &FileEntry<'_>,
+    rules: &'a dyn KnownCategories,
+) -> FileReferences<'a> {
     let names = |key: &str, name: &str| {
-        let all = root.quiet_texts(key, name);
+        let all = root.peek_texts(key, name);
         all.into_iter().map(|text| text.trim_matches(' ').to_owned()).collect()
     };
-    Known {
+    FileReferences {
         rules,
-        currency: root.quiet_text("programme", "currency").and_then(|code| code.parse().ok()),
+        currency: root.peek_text("programme", "currency").and_then(|code| code.parse().ok()),
         workers: names("worker", "id"),
         connections: names("connection", "name"),
         streams: names("stream", "id"),
@@ -116,8 +124,11 @@ pub(super) fn known<'a>(root: &Entry<'_>, rules: &'a dyn KnownCategories) -> Kno
 }
 
 /// What a part of the file may refer to in `settings`.
-pub(super) fn known_of<'a>(settings: &Settings, rules: &'a dyn KnownCategories) -> Known<'a> {
-    Known {
+pub(super) fn known_of<'a>(
+    settings: &Settings,
+    rules: &'a dyn KnownCategories,
+) -> FileReferences<'a> {
+    FileReferences {
         rules,
         currency: Some(settings.currency),
         workers: settings.workers.iter().map(|worker| worker.id.to_string()).collect(),
@@ -127,7 +138,7 @@ pub(super) fn known_of<'a>(settings: &Settings, rules: &'a dyn KnownCategories) 
 }
 
 /// Reads the settings.
-pub(super) fn read(root: &Entry<'_>, known: &Known<'_>) -> Option<Settings> {
+pub(super) fn read(root: &FileEntry<'_>, known: &FileReferences<'_>) -> Option<Settings> {
     let hours = asks::hours(root);
     let rules = asks::rules(root, known.currency);
     let workers = workers(root);
@@ -183,7 +194,7 @@ pub(super) fn read(root: &Entry<'_>, known: &Known<'_>) -> Option<Settings> {
     })
 }
 
-fn zone(programme: &Entry<'_>) -> Option<(String, TimeZone)> {
+fn zone(programme: &FileEntry<'_>) -> Option<(String, TimeZone)> {
     let text = programme.text("time_zone", NAME_CHARS_MAX)?;
     let zone = TimeZone::get(&text).ok();
     // The name in its own spelling; a zone without one could not be stored by name.
@@ -199,7 +210,7 @@ fn zone(programme: &Entry<'_>) -> Option<(String, TimeZone)> {
 }
 
 /// The countries in which a purchase is not abroad.
-fn home(programme: &Entry<'_>) -> Option<Home> {
+fn home(programme: &FileEntry<'_>) -> Option<HomeCountries> {
     let text = programme.text("country", NAME_CHARS_MAX);
     let own = text.and_then(|text| country(programme, "country", text));
     let others = programme.texts("home_countries", NAME_CHARS_MAX);
@@ -210,10 +221,10 @@ fn home(programme: &Entry<'_>) -> Option<Home> {
         UnknownCountry::word,
         Some(UnknownCountry::Home),
     );
-    Some(Home { country: own?, others: others?, unknown: unknown? })
+    Some(HomeCountries { country: own?, others: others?, unknown: unknown? })
 }
 
-fn country(programme: &Entry<'_>, key: &str, text: String) -> Option<String> {
+fn country(programme: &FileEntry<'_>, key: &str, text: String) -> Option<String> {
     if text.len() == 2 && text.parse::<iso_currency::Country>().is_ok() {
         return Some(text);
     }
@@ -226,16 +237,16 @@ fn country(programme: &Entry<'_>, key: &str, text: String) -> Option<String> {
 }
 
 /// None for what is no margin; a margin that is left out is none at all.
-fn exchange_margin(programme: &Entry<'_>) -> Option<MarginPercent> {
+fn exchange_margin(programme: &FileEntry<'_>) -> Option<MarginPercent> {
     if !programme.has("exchange_margin_percent") {
         return Some(MarginPercent::NONE);
     }
-    let most = MarginPercent::MOST;
+    let most = MarginPercent::MAX;
     programme.number("exchange_margin_percent", 0..=most).and_then(MarginPercent::new)
 }
 
 /// A phone number as people write it.
-pub(super) fn phone(entry: &Entry<'_>) -> Option<String> {
+pub(super) fn phone(entry: &FileEntry<'_>) -> Option<String> {
     let text = entry.optional_text("phone", NAME_CHARS_MAX)?;
     let is_fair = |c: char| c.is_ascii_digit() || matches!(c, '+' | ' ' | '-' | '(' | ')');
     let digits = text.chars().filter(char::is_ascii_digit).count();
@@ -246,12 +257,12 @@ pub(super) fn phone(entry: &Entry<'_>) -> Option<String> {
     None
 }
 
-fn workers(root: &Entry<'_>) -> Option<Vec<Worker>> {
+fn workers(root: &FileEntry<'_>) -> Option<Vec<Worker>> {
     let mut seen = BTreeMap::new();
-    let worker = |entry: Entry<'_>| {
+    let worker = |entry: FileEntry<'_>| {
         let id = entry.parsed::<WorkerId>("id");
         if let Some(id) = &id {
-            entry.once("id", id.clone(), &mut seen);
+            entry.refuse_duplicate("id", id.clone(), &mut seen);
         }
         let name = entry.text("name", NAME_CHARS_MAX);
         let phone = phone(&entry);
@@ -267,12 +278,12 @@ pub(super) fn all<T>(values: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> 
     values.into_iter().collect()
 }
 
-fn connections(root: &Entry<'_>) -> Option<Vec<Connection>> {
+fn connections(root: &FileEntry<'_>) -> Option<Vec<Connection>> {
     let mut seen = BTreeMap::new();
-    let connection = |entry: Entry<'_>| {
+    let connection = |entry: FileEntry<'_>| {
         let id = entry.parsed::<ConnectionId>("name");
         if let Some(id) = &id {
-            entry.once("name", id.clone(), &mut seen);
+            entry.refuse_duplicate("name", id.clone(), &mut seen);
         }
         let issuer = entry.word("issuer", &ISSUERS, |issuer| issuer, None);
         let api_version = entry.optional_text("api_version", NAME_CHARS_MAX);
@@ -301,14 +312,14 @@ fn connections(root: &Entry<'_>) -> Option<Vec<Connection>> {
     all(entries.into_iter().map(connection))
 }
 
-fn secrets(connection: &Entry<'_>, issuer: Option<&str>) -> Option<Vec<Secret>> {
+fn secrets(connection: &FileEntry<'_>, issuer: Option<&str>) -> Option<Vec<Secret>> {
     let issuer = issuer.and_then(|name| name.parse().ok());
     let mut seen = BTreeMap::new();
-    let secret = |entry: Entry<'_>| {
+    let secret = |entry: FileEntry<'_>| {
         // A secret's name has the shape of an id.
         let name = entry.parsed::<ConnectionId>("name").map(|name| name.to_string());
         if let Some(name) = &name {
-            entry.once("name", name.clone(), &mut seen);
+            entry.refuse_duplicate("name", name.clone(), &mut seen);
         }
         let value = entry.text("value", SECRET_CHARS_MAX);
         let value = value.and_then(|value| secret_value(&entry, value.into(), issuer));
@@ -321,7 +332,7 @@ fn secrets(connection: &Entry<'_>, issuer: Option<&str>) -> Option<Vec<Secret>> 
 
 /// The problem never shows the secret: it ends up on screens and in logs.
 fn secret_value(
-    entry: &Entry<'_>,
+    entry: &FileEntry<'_>,
     value: SecretString,
     issuer: Option<Issuer>,
 ) -> Option<SecretValue> {
@@ -340,7 +351,7 @@ fn secret_value(
 
 /// Refuses a connection without any secret: no message of it could be proved. For a file; settings
 /// that are stored come without their secrets.
-pub(super) fn refuse_without_secrets(root: &Entry<'_>) {
+pub(super) fn refuse_without_secrets(root: &FileEntry<'_>) {
     for entry in root.tables("connection", "connection", &CONNECTION_FIELDS) {
         if !entry.has("secret") || entry.is_empty_list("secret") {
             let text = "it has no secret, so every message of it would be refused: give it a \
@@ -350,12 +361,12 @@ pub(super) fn refuse_without_secrets(root: &Entry<'_>) {
     }
 }
 
-fn streams(root: &Entry<'_>, known: &Known<'_>) -> Option<Vec<Stream>> {
+fn streams(root: &FileEntry<'_>, known: &FileReferences<'_>) -> Option<Vec<Stream>> {
     let mut seen = BTreeMap::new();
-    let stream = |entry: Entry<'_>| {
+    let stream = |entry: FileEntry<'_>| {
         let id = entry.parsed::<StreamId>("id");
         if let Some(id) = &id {
-            entry.once("id", id.clone(), &mut seen);
+            entry.refuse_duplicate("id", id.clone(), &mut seen);
         }
         let name = entry.text("name", NAME_CHARS_MAX);
         let funder = entry.text("funder", NAME_CHARS_MAX);
@@ -369,7 +380,7 @@ fn streams(root: &Entry<'_>, known: &Known<'_>) -> Option<Vec<Stream>> {
     all(entries.into_iter().map(stream))
 }
 
-fn start(root: &Entry<'_>, known: &Known<'_>) -> Option<Vec<ListedTerm>> {
+fn start(root: &FileEntry<'_>, known: &FileReferences<'_>) -> Option<Vec<ListedTerm>> {
     if !root.has("start") {
         return Some(Vec::new());
     }

@@ -4,21 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::shop::ShopKey;
 use crate::domain::shop::merchant::Mcc;
-use crate::domain::shop::table::{Print, Shop, ShopKind};
+use crate::domain::shop::table::{DescriptorPattern, Shop, ShopKind};
 
-use super::page::{Entry, NAME_CHARS_MAX, shortened};
+use super::reader::{FileEntry, NAME_CHARS_MAX, shortened};
 use super::settings::all;
 
 const FIELDS: [&str; 7] = ["name", "kind", "prints", "never", "codes", "not_codes", "network_ids"];
 
 /// Reads every `[[shop]]`. No two have one name or one print.
-pub(super) fn read(root: &Entry<'_>) -> Option<Vec<Shop>> {
+pub(super) fn read(root: &FileEntry<'_>) -> Option<Vec<Shop>> {
     let (mut names, mut seen) = (BTreeMap::new(), BTreeMap::new());
-    let shop = |entry: Entry<'_>| {
+    let shop = |entry: FileEntry<'_>| {
         let name = entry.text("name", NAME_CHARS_MAX);
         let key = name.as_deref().map(ShopKey::from_name);
         match key {
-            Some(Some(key)) => entry.once("name", key, &mut names),
+            Some(Some(key)) => entry.refuse_duplicate("name", key, &mut names),
             Some(None) => entry.problem("name", "name has neither letters nor digits"),
             None => {}
         }
@@ -28,7 +28,7 @@ pub(super) fn read(root: &Entry<'_>) -> Option<Vec<Shop>> {
         }
         let (own, never) = (prints(&entry, "prints"), prints(&entry, "never"));
         for print in own.iter().flatten() {
-            entry.once("prints", print.words().to_owned(), &mut seen);
+            entry.refuse_duplicate("prints", print.words().to_owned(), &mut seen);
         }
         let (codes, not_codes) = (codes(&entry, "codes"), codes(&entry, "not_codes"));
         let network_ids = entry.texts("network_ids", NAME_CHARS_MAX).into_iter().collect();
@@ -45,9 +45,9 @@ pub(super) fn read(root: &Entry<'_>) -> Option<Vec<Shop>> {
     all(root.tables("shop", "shop", &FIELDS).into_iter().map(shop))
 }
 
-fn prints(entry: &Entry<'_>, key: &str) -> Option<Vec<Print>> {
+fn prints(entry: &FileEntry<'_>, key: &str) -> Option<Vec<DescriptorPattern>> {
     let print = |text: String| {
-        let print = Print::parse(&text);
+        let print = DescriptorPattern::parse(&text);
         print
             .map_err(|error| {
                 let text = shortened(&text);
@@ -58,7 +58,7 @@ fn prints(entry: &Entry<'_>, key: &str) -> Option<Vec<Print>> {
     all(entry.texts(key, NAME_CHARS_MAX).into_iter().map(print))
 }
 
-fn codes(entry: &Entry<'_>, key: &str) -> Option<BTreeSet<Mcc>> {
+fn codes(entry: &FileEntry<'_>, key: &str) -> Option<BTreeSet<Mcc>> {
     let code = |text: String| {
         let code = Mcc::parse(&text);
         code.map_err(|error| entry.problem(key, format!("{key}: {error}"))).ok()

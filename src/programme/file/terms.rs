@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::agreement::change::TERMS_MOST;
-use crate::domain::agreement::{Answer, Decider, Gate, Hours, Scope, Term, TermDraft};
+use crate::domain::agreement::change::MAX_TERMS;
+use crate::domain::agreement::{Decider, Gate, Hours, Scope, Term, TermAnswer, TermDraft};
 use crate::domain::id::PermissionId;
 use crate::domain::money::Money;
-use crate::domain::money::limit::{Limit, said_twice};
+use crate::domain::money::limit::{Limit, find_duplicate_limit};
 use crate::domain::shop::ShopKey;
 use crate::domain::shop::merchant::Mcc;
 use crate::domain::time::period::Period;
 
-use super::page::{Entry, NAME_CHARS_MAX, TEXT_CHARS_MAX, shortened};
-use super::settings::{Known, all};
+use super::reader::{FileEntry, NAME_CHARS_MAX, TEXT_CHARS_MAX, shortened};
+use super::settings::{FileReferences, all};
 use super::{AgreementDraft, ListedTerm, PermissionDraft};
 
 /// What stands under `on` for whatever no more specific term is about.
@@ -27,7 +27,10 @@ const KEYS_CHARS_MAX: usize = 129;
 pub(super) const PER_PURCHASE: &str = "purchase";
 
 /// Reads a person's agreement, if they have one.
-pub(super) fn agreement(person: &Entry<'_>, known: &Known<'_>) -> Option<AgreementDraft> {
+pub(super) fn agreement(
+    person: &FileEntry<'_>,
+    known: &FileReferences<'_>,
+) -> Option<AgreementDraft> {
     let fields = ["agreed_on", "agreed_by", "how", "partial", "term"];
     let entry = person.table("agreement", "agreement", &fields)?;
     let agreed_on = entry.date("agreed_on");
@@ -44,34 +47,34 @@ pub(super) fn agreement(person: &Entry<'_>, known: &Known<'_>) -> Option<Agreeme
 }
 
 /// Reads the terms of one list. No two of them are about the same.
-pub(super) fn read(list: &Entry<'_>, known: &Known<'_>) -> Option<Vec<ListedTerm>> {
+pub(super) fn read(list: &FileEntry<'_>, known: &FileReferences<'_>) -> Option<Vec<ListedTerm>> {
     let fields = ["on", "hours", "answer", "limits", "decides", "own_block", "reason", "review_on"];
     let mut seen = BTreeMap::new();
-    let term = |entry: Entry<'_>| {
+    let term = |entry: FileEntry<'_>| {
         let scope = scope(&entry, known);
         if let Some((scope, _)) = &scope {
-            entry.once("on", scope.clone(), &mut seen);
+            entry.refuse_duplicate("on", scope.clone(), &mut seen);
         }
         term(&entry, scope, known)
     };
     let entries = list.tables("term", "term", &fields);
-    if entries.len() > TERMS_MOST && !list.is_stored() {
-        list.problem("term", format!("a list has at most {TERMS_MOST} terms: put some together"));
+    if entries.len() > MAX_TERMS && !list.is_stored() {
+        list.problem("term", format!("a list has at most {MAX_TERMS} terms: put some together"));
         return None;
     }
     all(entries.into_iter().map(term))
 }
 
 fn term(
-    entry: &Entry<'_>,
+    entry: &FileEntry<'_>,
     scope: Option<(Scope, Option<String>)>,
-    known: &Known<'_>,
+    known: &FileReferences<'_>,
 ) -> Option<ListedTerm> {
     // A term about everything carries limits only, so its answer goes without saying.
     let limits_only = entry.raw_text("on") == Some(EVERYTHING);
-    let default = limits_only.then_some(Answer::Yes);
-    let answers = [Answer::Yes, Answer::Ask, Answer::No];
-    let answer = entry.word("answer", &answers, Answer::word, default);
+    let default = limits_only.then_some(TermAnswer::Yes);
+    let answers = [TermAnswer::Yes, TermAnswer::Ask, TermAnswer::No];
+    let answer = entry.word("answer", &answers, TermAnswer::word, default);
     let who = [Decider::Person, Decider::Together, Decider::Worker];
     let decides = entry.word("decides", &who, Decider::word, Some(Decider::Together));
     let limits = limits(entry, known);
@@ -103,7 +106,7 @@ fn term(
 }
 
 /// What `on` says, with the shop's name as it is written there.
-fn scope(entry: &Entry<'_>, known: &Known<'_>) -> Option<(Scope, Option<String>)> {
+fn scope(entry: &FileEntry<'_>, known: &FileReferences<'_>) -> Option<(Scope, Option<String>)> {
     if !entry.has("on") {
         entry.missing("on", "\"everything_else\"");
         return None;
@@ -163,7 +166,7 @@ fn unknown_scope(word: &str) -> String {
     )
 }
 
-fn hours(term: &Entry<'_>) -> Option<Hours> {
+fn hours(term: &FileEntry<'_>) -> Option<Hours> {
     let entry = term.table("hours", "hours", &["from", "to"])?;
     let from = entry.time("from");
     let to = entry.time("to");
@@ -174,10 +177,10 @@ fn hours(term: &Entry<'_>) -> Option<Hours> {
     Some(hours)
 }
 
-fn limits(term: &Entry<'_>, known: &Known<'_>) -> Option<Vec<Limit>> {
+fn limits(term: &FileEntry<'_>, known: &FileReferences<'_>) -> Option<Vec<Limit>> {
     let entries = term.tables("limits", "limit", &["per", "amount", "count"]);
     let limits: Vec<Limit> = all(entries.iter().map(|entry| limit(entry, known)))?;
-    if said_twice(&limits).is_some() && !term.is_stored() {
+    if find_duplicate_limit(&limits).is_some() && !term.is_stored() {
         let text = "two limits are of the same kind for the same period: keep one";
         term.problem("limits", text);
         return None;
@@ -185,7 +188,7 @@ fn limits(term: &Entry<'_>, known: &Known<'_>) -> Option<Vec<Limit>> {
     Some(limits)
 }
 
-fn limit(entry: &Entry<'_>, known: &Known<'_>) -> Option<Limit> {
+fn limit(entry: &FileEntry<'_>, known: &FileReferences<'_>) -> Option<Limit> {
     let mut periods = vec![None];
     periods.extend(Period::ALL.map(Some));
     let word = |period: Option<Period>| period.map_or(PER_PURCHASE, Period::word);
@@ -209,14 +212,14 @@ fn limit(entry: &Entry<'_>, known: &Known<'_>) -> Option<Limit> {
 
 /// Reads a person's one-off permissions.
 pub(super) fn permissions(
-    person: &Entry<'_>,
-    known: &Known<'_>,
+    person: &FileEntry<'_>,
+    known: &FileReferences<'_>,
     seen: &mut BTreeMap<PermissionId, usize>,
 ) -> Option<Vec<PermissionDraft>> {
-    let permission = |entry: Entry<'_>| {
+    let permission = |entry: FileEntry<'_>| {
         let id = entry.has("id").then(|| entry.parsed("id")).flatten();
         if let Some(id) = id {
-            entry.once("id", id, seen);
+            entry.refuse_duplicate("id", id, seen);
         }
         let scope = scope(&entry, known);
         let up_to = entry.money("up_to", known.currency);

@@ -5,7 +5,7 @@ use std::fmt::{Display, Write as _};
 
 use jiff::civil::Time;
 
-use crate::domain::agreement::{Answer, Decider, Scope};
+use crate::domain::agreement::{Decider, Scope, TermAnswer};
 use crate::domain::decision::authorisation::ProgrammeState;
 use crate::domain::id::{PersonId, WorkerId};
 use crate::domain::money::limit::Limit;
@@ -14,10 +14,10 @@ use crate::domain::money::stream::Stream;
 use crate::domain::money::{Currency, Money};
 use crate::domain::people::person::PersonState;
 use crate::domain::people::role::{Member, MemberState};
-use crate::domain::pot::release::Release;
+use crate::domain::pot::release::ReleaseSchedule;
 use crate::domain::shop::home::UnknownCountry;
 use crate::domain::shop::merchant::{Category, Mcc};
-use crate::domain::shop::table::{Print, Shop, ShopKind};
+use crate::domain::shop::table::{DescriptorPattern, Shop, ShopKind};
 use crate::domain::time::period::Period;
 use crate::domain::time::working_time::WorkingHours;
 
@@ -29,12 +29,12 @@ use super::{
 };
 
 /// How wide a list may be on one line.
-const WIDTH: usize = 100;
+const LINE_WIDTH: usize = 100;
 
 /// Writes the whole file. A secret is written as [`KEPT`].
 pub fn write(file: &ProgrammeFile) -> String {
-    let mut text = Text::default();
-    text.settings(&file.settings, Secrets::Named);
+    let mut text = TomlWriter::default();
+    text.settings(&file.settings, SecretOutput::Named);
     for person in &file.people {
         text.rule(person.id.as_str());
         text.person(person);
@@ -53,30 +53,30 @@ pub fn write(file: &ProgrammeFile) -> String {
 
 /// Writes the programme without its people and without any secret, not even the names of these.
 pub fn write_settings(settings: &Settings) -> String {
-    let mut text = Text::default();
-    text.settings(settings, Secrets::LeftOut);
+    let mut text = TomlWriter::default();
+    text.settings(settings, SecretOutput::Omitted);
     text.0
 }
 
 /// Writes one person.
 pub fn write_person(person: &Person) -> String {
-    let mut text = Text::default();
+    let mut text = TomlWriter::default();
     text.person(person);
     text.0
 }
 
 /// What is said of a connection's secrets.
 #[derive(Clone, Copy)]
-enum Secrets {
+enum SecretOutput {
     Named,
-    LeftOut,
+    Omitted,
 }
 
 /// The text so far.
 #[derive(Default)]
-struct Text(String);
+struct TomlWriter(String);
 
-impl Text {
+impl TomlWriter {
     /// Adds a line.
     fn line(&mut self, line: impl Display) {
         // Writing to a `String` cannot fail.
@@ -94,7 +94,11 @@ impl Text {
     /// Sets a person apart from the one above.
     fn rule(&mut self, name: &str) {
         self.line("");
-        self.line(format!("# {name:->width$}", name = format!(" {name} --"), width = WIDTH - 2));
+        self.line(format!(
+            "# {name:->width$}",
+            name = format!(" {name} --"),
+            width = LINE_WIDTH - 2
+        ));
     }
 
     fn field(&mut self, key: &str, value: impl Display) {
@@ -114,7 +118,7 @@ impl Text {
     /// Writes a list on one line where it fits, else with one line for each item.
     fn list(&mut self, key: &str, items: &[String]) {
         let line = format!("{key} = [{}]", items.join(", "));
-        if line.chars().count() <= WIDTH {
+        if line.chars().count() <= LINE_WIDTH {
             self.line(line);
             return;
         }
@@ -130,7 +134,7 @@ impl Text {
         self.list(key, &names);
     }
 
-    fn settings(&mut self, settings: &Settings, secrets: Secrets) {
+    fn settings(&mut self, settings: &Settings, secrets: SecretOutput) {
         self.header("[programme]");
         self.text("id", settings.id.as_str());
         self.text("name", &settings.name);
@@ -208,7 +212,7 @@ impl Text {
         self.optional_text("phone", worker.phone.as_deref());
     }
 
-    fn connection(&mut self, connection: &Connection, secrets: Secrets) {
+    fn connection(&mut self, connection: &Connection, secrets: SecretOutput) {
         self.header("[[connection]]");
         self.text("name", connection.id.as_str());
         self.text("issuer", &connection.issuer);
@@ -216,8 +220,8 @@ impl Text {
         self.field("deadline_ms", connection.deadline_ms);
         self.field("answer_within_ms", connection.answer_within_ms);
         match secrets {
-            Secrets::Named => {}
-            Secrets::LeftOut => return,
+            SecretOutput::Named => {}
+            SecretOutput::Omitted => return,
         }
         for secret in &connection.secrets {
             self.header("[[connection.secret]]");
@@ -251,7 +255,7 @@ impl Text {
         if shop.kind != ShopKind::Shop {
             self.text("kind", shop.kind.word());
         }
-        let prints = |prints: &[Print]| -> Vec<String> {
+        let prints = |prints: &[DescriptorPattern]| -> Vec<String> {
             prints.iter().map(|print| quoted(&print.to_string())).collect()
         };
         self.list("prints", &prints(&shop.prints));
@@ -352,7 +356,7 @@ impl Text {
             self.list("limits", &limits);
         }
         // That a plain yes was decided together goes without saying.
-        if (term.answer(), term.decides()) != (Answer::Yes, Decider::Together) {
+        if (term.answer(), term.decides()) != (TermAnswer::Yes, Decider::Together) {
             self.text("decides", term.decides().word());
         }
         if let Some(days) = term.cooling_days() {
@@ -438,7 +442,7 @@ fn scope(scope: &Scope, shop_name: Option<&str>) -> String {
     }
 }
 
-fn release_table(release: &Release) -> String {
+fn release_table(release: &ReleaseSchedule) -> String {
     let at_once = if release.at_once().is_zero() {
         String::new()
     } else {

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use crate::domain::shop::merchant::{
-    BrandRange, Category, CategoryRule, Mcc, MerchantRules, Start,
+    BrandRange, Category, CategoryRule, DefaultAnswer, Mcc, MerchantRules,
 };
 
-use super::page::{Entry, Located, Page};
+use super::reader::{Located, RulesEntry, RulesReader};
 use super::shops::built_in_shops;
 use super::{CATEGORIES_FILE, RulesError, digest};
 
@@ -52,71 +52,75 @@ pub fn parse(text: &str) -> Result<MerchantRules, RulesError> {
 }
 
 pub(super) fn parse_file(file: &str, text: &str) -> Result<MerchantRules, RulesError> {
-    let mut page = Page::new(file, text);
-    let rules = page.table().and_then(|table| {
-        let root = page.entry("the file", 1, &table, &["category"]);
-        let mut seen = Seen::default();
-        let entries = page.tables(&root, "category", "a category", &CATEGORY_FIELDS);
-        let rules: Vec<CategoryRule> =
-            entries.iter().filter_map(|entry| category(&mut page, &mut seen, entry)).collect();
-        seen.missing(&mut page);
-        seen.overlaps(&mut page);
+    let mut reader = RulesReader::new(file, text);
+    let rules = reader.table().and_then(|table| {
+        let root = reader.entry("the file", 1, &table, &["category"]);
+        let mut declared = DeclaredCategories::default();
+        let entries = reader.tables(&root, "category", "a category", &CATEGORY_FIELDS);
+        let rules: Vec<CategoryRule> = entries
+            .iter()
+            .filter_map(|entry| category(&mut reader, &mut declared, entry))
+            .collect();
+        declared.missing(&mut reader);
+        declared.overlaps(&mut reader);
         MerchantRules::new(rules, digest(text))
             .map(|rules| rules.with_shops(Arc::clone(built_in_shops())))
             .inspect_err(|error| {
                 // What the domain refuses was found above with its line; this is for when not.
-                if page.is_clean() {
-                    page.problem(1, error.to_string());
+                if reader.is_clean() {
+                    reader.problem(1, error.to_string());
                 }
             })
             .ok()
     });
-    page.finish(rules)
+    reader.finish(rules)
 }
 
 /// What the categories read so far have used up, and on which line.
 #[derive(Debug, Default)]
-struct Seen {
+struct DeclaredCategories {
     slugs: BTreeMap<Category, usize>,
     names: BTreeMap<String, usize>,
     codes: BTreeMap<Mcc, usize>,
     ranges: Vec<Located<BrandRange>>,
 }
 
-impl Seen {
-    fn code(&mut self, page: &mut Page<'_>, mcc: Mcc, line: usize) -> bool {
+impl DeclaredCategories {
+    fn code(&mut self, reader: &mut RulesReader<'_>, mcc: Mcc, line: usize) -> bool {
         if let Some(first) = self.codes.get(&mcc) {
-            page.problem(line, format!("{mcc} is listed on line {first} and again here; keep one"));
+            reader
+                .problem(line, format!("{mcc} is listed on line {first} and again here; keep one"));
             return false;
         }
         self.codes.insert(mcc, line);
         true
     }
 
-    fn missing(&mut self, page: &mut Page<'_>) {
+    fn missing(&mut self, reader: &mut RulesReader<'_>) {
         let missing = KNOWN_CODES.iter().filter(|mcc| !self.codes.contains_key(mcc));
         let missing: Vec<String> = missing.map(Mcc::to_string).collect();
-        let end = page.last_line();
+        let end = reader.last_line();
         match missing.as_slice() {
             [] => {}
             [code] => {
-                page.problem(end, format!("{code} is in no category; add it to the codes of one"));
+                reader
+                    .problem(end, format!("{code} is in no category; add it to the codes of one"));
             }
             codes => {
                 let (count, codes) = (codes.len(), codes.join(", "));
                 let text = format!(
                     "{count} codes are in no category: {codes}; add each to the codes of one"
                 );
-                page.problem(end, text);
+                reader.problem(end, text);
             }
         }
         if !self.slugs.contains_key(&Category::unsorted()) {
             let text = "there is no category with slug = \"unsorted\"; codes nobody knows need it";
-            page.problem(end, text.to_owned());
+            reader.problem(end, text.to_owned());
         }
     }
 
-    fn overlaps(&mut self, page: &mut Page<'_>) {
+    fn overlaps(&mut self, reader: &mut RulesReader<'_>) {
         self.ranges.sort_by_key(|range| range.value.from);
         let mut widest: Option<&Located<BrandRange>> = None;
         for range in &self.ranges {
@@ -128,7 +132,7 @@ impl Seen {
                     "the brands {from} to {to} overlap {other_from} to {other_to} on line \
                      {other_line}; end one before the other starts"
                 );
-                page.problem(range.line.max(other_line), text);
+                reader.problem(range.line.max(other_line), text);
             }
             if widest.is_none_or(|widest| range.value.to > widest.value.to) {
                 widest = Some(range);
@@ -138,42 +142,42 @@ impl Seen {
 }
 
 fn category<'t>(
-    page: &mut Page<'t>,
-    seen: &mut Seen,
-    entry: &Entry<'_, 't>,
+    reader: &mut RulesReader<'t>,
+    declared: &mut DeclaredCategories,
+    entry: &RulesEntry<'_, 't>,
 ) -> Option<CategoryRule> {
-    let slug = page.text(entry, "slug").and_then(|slug| new_slug(page, seen, &slug));
-    let name = page.text(entry, "name").map(|name| {
-        if let Some(first) = seen.names.insert(name.value.clone(), name.line) {
+    let slug = reader.text(entry, "slug").and_then(|slug| new_slug(reader, declared, &slug));
+    let name = reader.text(entry, "name").map(|name| {
+        if let Some(first) = declared.names.insert(name.value.clone(), name.line) {
             let text = format!("{:?} is also the name on line {first}; change one", name.value);
-            page.problem(name.line, text);
+            reader.problem(name.line, text);
         }
         name.value
     });
-    let line = page.text(entry, "line");
-    let start = page.text(entry, "start").and_then(|start| match start.value.as_str() {
-        "yes" => Some(Start::Yes),
-        "talk" => Some(Start::Talk),
+    let line = reader.text(entry, "line");
+    let start = reader.text(entry, "start").and_then(|start| match start.value.as_str() {
+        "yes" => Some(DefaultAnswer::Yes),
+        "talk" => Some(DefaultAnswer::Talk),
         word => {
-            page.problem(start.line, format!("start is {word:?}; it can be \"yes\" or \"talk\""));
+            reader.problem(start.line, format!("start is {word:?}; it can be \"yes\" or \"talk\""));
             None
         }
     });
-    let is_sensitive = page.flag(entry, "sensitive");
-    let note = page.optional_text(entry, "note").map_or_else(String::new, |note| note.value);
+    let is_sensitive = reader.flag(entry, "sensitive");
+    let note = reader.optional_text(entry, "note").map_or_else(String::new, |note| note.value);
     let mut codes = BTreeMap::new();
-    for (_, mcc, name) in listed(page, seen, entry) {
+    for (_, mcc, name) in listed(reader, declared, entry) {
         codes.insert(mcc, name);
     }
     let mut ranges = Vec::new();
-    for brands in page.tables(entry, "brands", "a run of brands", &BRANDS_FIELDS) {
-        let range = brand_range(page, seen, &brands);
-        for (line, mcc, name) in listed(page, seen, &brands) {
+    for brands in reader.tables(entry, "brands", "a run of brands", &BRANDS_FIELDS) {
+        let range = brand_range(reader, declared, &brands);
+        for (line, mcc, name) in listed(reader, declared, &brands) {
             let Some(range) = &range else { continue };
             if !range.contains(mcc) {
                 let (from, to) = (range.from, range.to);
                 let text = format!("{mcc} is not one of {from} to {to}; put it where it belongs");
-                page.problem(line, text);
+                reader.problem(line, text);
             }
             codes.insert(mcc, format!("{}: {name}", range.what));
         }
@@ -186,7 +190,7 @@ fn category<'t>(
         note,
         start: start?,
         is_sensitive,
-        also: also(page, entry, &codes),
+        also: also(reader, entry, &codes),
         codes,
         ranges,
     })
@@ -194,24 +198,24 @@ fn category<'t>(
 
 /// The codes of other categories that are of this kind too.
 fn also<'t>(
-    page: &mut Page<'t>,
-    entry: &Entry<'_, 't>,
+    reader: &mut RulesReader<'t>,
+    entry: &RulesEntry<'_, 't>,
     codes: &BTreeMap<Mcc, String>,
 ) -> BTreeSet<Mcc> {
     let mut also = BTreeSet::new();
-    for Located { line, value } in page.texts(entry, "also") {
+    for Located { line, value } in reader.texts(entry, "also") {
         let code = value.split_whitespace().next().unwrap_or_default();
         match Mcc::parse(code).ok().filter(|mcc| KNOWN_CODES.contains(mcc)) {
             None => {
                 let text = format!("{value:?} does not start with a known code");
-                page.problem(line, text);
+                reader.problem(line, text);
             }
             Some(mcc) if codes.contains_key(&mcc) => {
                 let text = format!("{mcc} is of this category anyway; take it out of also");
-                page.problem(line, text);
+                reader.problem(line, text);
             }
             Some(mcc) if !also.insert(mcc) => {
-                page.problem(line, format!("{mcc} stands in also twice; keep one"));
+                reader.problem(line, format!("{mcc} stands in also twice; keep one"));
             }
             Some(_) => {}
         }
@@ -219,15 +223,19 @@ fn also<'t>(
     also
 }
 
-fn new_slug(page: &mut Page<'_>, seen: &mut Seen, slug: &Located<String>) -> Option<Category> {
+fn new_slug(
+    reader: &mut RulesReader<'_>,
+    declared: &mut DeclaredCategories,
+    slug: &Located<String>,
+) -> Option<Category> {
     let Ok(category) = Category::parse(&slug.value) else {
         let text = format!("{:?} cannot be a slug: use 1 to 24 of a-z, 0-9 and -", slug.value);
-        page.problem(slug.line, text);
+        reader.problem(slug.line, text);
         return None;
     };
-    if let Some(first) = seen.slugs.insert(category.clone(), slug.line) {
+    if let Some(first) = declared.slugs.insert(category.clone(), slug.line) {
         let text = format!("the slug {category} is taken on line {first}; choose another");
-        page.problem(slug.line, text);
+        reader.problem(slug.line, text);
     }
     Some(category)
 }
@@ -235,28 +243,28 @@ fn new_slug(page: &mut Page<'_>, seen: &mut Seen, slug: &Located<String>) -> Opt
 /// The lines of `codes`, such as `"5411 Supermarkets and grocers"`, that name a known code for the
 /// first time.
 fn listed<'t>(
-    page: &mut Page<'t>,
-    seen: &mut Seen,
-    entry: &Entry<'_, 't>,
+    reader: &mut RulesReader<'t>,
+    declared: &mut DeclaredCategories,
+    entry: &RulesEntry<'_, 't>,
 ) -> Vec<(usize, Mcc, String)> {
     let mut found = Vec::new();
-    for Located { line, value } in page.texts(entry, "codes") {
+    for Located { line, value } in reader.texts(entry, "codes") {
         let (code, name) = value.split_once(char::is_whitespace).unwrap_or((&value, ""));
         let Ok(mcc) = Mcc::parse(code) else {
             let text = format!(
                 "{value:?} does not start with a four-digit code; write it like \"5462 Bakers\""
             );
-            page.problem(line, text);
+            reader.problem(line, text);
             continue;
         };
         if name.trim().is_empty() {
             let text = format!("{mcc} has no name; write it like \"5462 Bakers\"");
-            page.problem(line, text);
+            reader.problem(line, text);
         }
         if !KNOWN_CODES.contains(&mcc) {
             let text = format!("{mcc} is not a known code; correct it or take the line out");
-            page.problem(line, text);
-        } else if seen.code(page, mcc, line) {
+            reader.problem(line, text);
+        } else if declared.code(reader, mcc, line) {
             found.push((line, mcc, name.trim().to_owned()));
         }
     }
@@ -264,30 +272,30 @@ fn listed<'t>(
 }
 
 fn brand_range<'t>(
-    page: &mut Page<'t>,
-    seen: &mut Seen,
-    entry: &Entry<'_, 't>,
+    reader: &mut RulesReader<'t>,
+    declared: &mut DeclaredCategories,
+    entry: &RulesEntry<'_, 't>,
 ) -> Option<BrandRange> {
     let mut end = |key| {
-        let text = page.text(entry, key)?;
+        let text = reader.text(entry, key)?;
         let mcc = Mcc::parse(&text.value).ok();
         // Networks keep the 3000s for brands; a range elsewhere would hide codes nobody has sorted.
         let mcc = mcc.filter(|mcc| mcc.to_string().starts_with('3'));
         if mcc.is_none() {
             let text = format!("{key} is {:?}; brands are codes from 3000 to 3999", text.value);
-            page.problem(entry.line(), text);
+            reader.problem(entry.line(), text);
         }
         mcc
     };
     let (from, to) = (end("from"), end("to"));
-    let what = page.text(entry, "what");
+    let what = reader.text(entry, "what");
     let range = BrandRange { from: from?, to: to?, what: what?.value };
     if range.to < range.from {
         let text = format!("{} to {} ends before it starts; swap them", range.from, range.to);
-        page.problem(entry.line(), text);
+        reader.problem(entry.line(), text);
         return None;
     }
-    seen.ranges.push(Located { line: entry.line(), value: range.clone() });
+    declared.ranges.push(Located { line: entry.line(), value: range.clone() });
     Some(range)
 }
 

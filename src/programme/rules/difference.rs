@@ -7,43 +7,45 @@ use crate::domain::shop::merchant::{BrandRange, Category, CategoryRule, Mcc, Mer
 /// Says in words what `new` changes, so that people can check a change without reading two files:
 /// moved codes first, then categories and their words. Empty when nothing does.
 pub fn compare(old: &MerchantRules, new: &MerchantRules) -> Vec<String> {
-    let mut words = Vec::new();
-    codes(old, new, &mut words);
-    also(old, new, &mut words);
-    ranges(old, new, &mut words);
+    let mut sentences = Vec::new();
+    codes(old, new, &mut sentences);
+    also(old, new, &mut sentences);
+    ranges(old, new, &mut sentences);
     for rule in new {
         match old.get(&rule.category) {
-            Some(before) => category(before, rule, &mut words),
-            None => words.push(format!("the category {} ({}) is new", rule.name, rule.category)),
+            Some(before) => category(before, rule, &mut sentences),
+            None => {
+                sentences.push(format!("the category {} ({}) is new", rule.name, rule.category));
+            }
         }
     }
     for rule in old.iter().filter(|rule| new.get(&rule.category).is_none()) {
-        words.push(format!("the category {} ({}) is gone", rule.name, rule.category));
+        sentences.push(format!("the category {} ({}) is gone", rule.name, rule.category));
     }
     if order(old, new) != order(new, old) {
-        words.push("the categories stand in another order".to_owned());
+        sentences.push("the categories stand in another order".to_owned());
     }
-    words
+    sentences
 }
 
-fn codes(old: &MerchantRules, new: &MerchantRules, words: &mut Vec<String>) {
+fn codes(old: &MerchantRules, new: &MerchantRules, sentences: &mut Vec<String>) {
     let all: BTreeSet<Mcc> =
         old.iter().chain(new).flat_map(|rule| rule.codes.keys().copied()).collect();
     for mcc in all {
-        let [from, to] = [old, new].map(|rules| shown(rules, rules.category_of(Some(mcc))));
+        let [from, to] = [old, new].map(|rules| display_name(rules, rules.category_of(Some(mcc))));
         // A category under a new slug or name is told once below, not for each of its codes.
         if from != to && old.category_of(Some(mcc)) != new.category_of(Some(mcc)) {
-            words.push(format!("{mcc} moves from {from} to {to}"));
+            sentences.push(format!("{mcc} moves from {from} to {to}"));
         }
         let [before, after] = [old, new].map(|rules| rules.code_name(mcc).unwrap_or_default());
         if before != after {
-            words.push(format!("{mcc} is called {after:?} instead of {before:?}"));
+            sentences.push(format!("{mcc} is called {after:?} instead of {before:?}"));
         }
     }
 }
 
 /// Which codes became of a second kind, or are no longer.
-fn also(old: &MerchantRules, new: &MerchantRules, words: &mut Vec<String>) {
+fn also(old: &MerchantRules, new: &MerchantRules, sentences: &mut Vec<String>) {
     let all = |rules: &MerchantRules| -> BTreeSet<(Mcc, Category)> {
         let of = |rule: &CategoryRule| {
             let category = rule.category.clone();
@@ -53,14 +55,14 @@ fn also(old: &MerchantRules, new: &MerchantRules, words: &mut Vec<String>) {
     };
     let (before, after) = (all(old), all(new));
     for (mcc, category) in after.difference(&before) {
-        words.push(format!("{mcc} counts as {} too", shown(new, category)));
+        sentences.push(format!("{mcc} counts as {} too", display_name(new, category)));
     }
     for (mcc, category) in before.difference(&after) {
-        words.push(format!("{mcc} no longer counts as {} too", shown(old, category)));
+        sentences.push(format!("{mcc} no longer counts as {} too", display_name(old, category)));
     }
 }
 
-fn ranges(old: &MerchantRules, new: &MerchantRules, words: &mut Vec<String>) {
+fn ranges(old: &MerchantRules, new: &MerchantRules, sentences: &mut Vec<String>) {
     let all = |rules: &MerchantRules| -> Vec<(Category, BrandRange)> {
         let each = |rule: &CategoryRule| {
             let category = rule.category.clone();
@@ -70,33 +72,36 @@ fn ranges(old: &MerchantRules, new: &MerchantRules, words: &mut Vec<String>) {
     };
     let (before, after) = (all(old), all(new));
     for (category, BrandRange { from, to, what }) in before.iter().filter(|r| !after.contains(r)) {
-        let name = shown(old, category);
-        words.push(format!("{from} to {to}, where not listed, no longer means {what} in {name}"));
+        let name = display_name(old, category);
+        sentences
+            .push(format!("{from} to {to}, where not listed, no longer means {what} in {name}"));
     }
     for (category, BrandRange { from, to, what }) in after.iter().filter(|r| !before.contains(r)) {
-        let name = shown(new, category);
-        words.push(format!("{from} to {to}, where not listed, means {what} in {name}"));
+        let name = display_name(new, category);
+        sentences.push(format!("{from} to {to}, where not listed, means {what} in {name}"));
     }
 }
 
-fn category(before: &CategoryRule, after: &CategoryRule, words: &mut Vec<String>) {
+fn category(before: &CategoryRule, after: &CategoryRule, sentences: &mut Vec<String>) {
     let name = &after.name;
     if before.name != *name {
-        words.push(format!("the category {} is called {name}", before.name));
+        sentences.push(format!("the category {} is called {name}", before.name));
     }
     if before.line != after.line {
-        words.push(format!("the line of {name} is {:?} instead of {:?}", after.line, before.line));
+        sentences
+            .push(format!("the line of {name} is {:?} instead of {:?}", after.line, before.line));
     }
     if before.note != after.note {
-        words.push(format!("the note of {name} is {:?} instead of {:?}", after.note, before.note));
+        sentences
+            .push(format!("the note of {name} is {:?} instead of {:?}", after.note, before.note));
     }
     if before.start != after.start {
         let (to, from) = (after.start.as_str(), before.start.as_str());
-        words.push(format!("{name} starts as {to:?} instead of {from:?}"));
+        sentences.push(format!("{name} starts as {to:?} instead of {from:?}"));
     }
     match (before.is_sensitive, after.is_sensitive) {
-        (false, true) => words.push(format!("{name} becomes sensitive: texts mask it")),
-        (true, false) => words.push(format!("{name} is no longer sensitive: texts name it")),
+        (false, true) => sentences.push(format!("{name} becomes sensitive: texts mask it")),
+        (true, false) => sentences.push(format!("{name} is no longer sensitive: texts name it")),
         (true, true) | (false, false) => {}
     }
 }
@@ -106,7 +111,7 @@ fn order<'r>(one: &'r MerchantRules, other: &MerchantRules) -> Vec<&'r Category>
     one.iter().map(|rule| &rule.category).filter(|c| other.get(c).is_some()).collect()
 }
 
-fn shown<'r>(rules: &'r MerchantRules, category: &'r Category) -> &'r str {
+fn display_name<'r>(rules: &'r MerchantRules, category: &'r Category) -> &'r str {
     rules.name(category).unwrap_or(category.as_str())
 }
 
@@ -127,10 +132,10 @@ mod tests {
         let text = changed(TEXT, petrol, "");
         let text = changed(&text, "  \"5462 Bakers\",\n", &format!("  \"5462 Bakers\",\n{petrol}"));
         let moved = parse(&text).unwrap();
-        let words = compare(built_in(), &moved);
-        assert_eq!(words, ["5541 moves from Driving and vehicles to Food and corner shops"]);
-        let words = compare(&moved, built_in());
-        assert_eq!(words, ["5541 moves from Food and corner shops to Driving and vehicles"]);
+        let sentences = compare(built_in(), &moved);
+        assert_eq!(sentences, ["5541 moves from Driving and vehicles to Food and corner shops"]);
+        let sentences = compare(&moved, built_in());
+        assert_eq!(sentences, ["5541 moves from Food and corner shops to Driving and vehicles"]);
     }
 
     #[test]
@@ -191,9 +196,12 @@ mod tests {
         ];
         for (from, to, expected) in cases {
             let new = parse(&changed(TEXT, from, to)).unwrap_or_else(|error| panic!("{error}"));
-            let words = compare(built_in(), &new);
+            let sentences = compare(built_in(), &new);
             for sentence in expected {
-                assert!(words.iter().any(|w| w == sentence), "{sentence} is not in {words:#?}");
+                assert!(
+                    sentences.iter().any(|w| w == sentence),
+                    "{sentence} is not in {sentences:#?}"
+                );
             }
             assert_eq!(compare(built_in(), &new).is_empty(), compare(&new, built_in()).is_empty());
         }

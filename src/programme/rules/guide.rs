@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use crate::domain::shop::merchant::{Category, MerchantRules};
 
-use super::page::{Entry, Located, Page};
+use super::reader::{Located, RulesEntry, RulesReader};
 use super::{GUIDE_FILE, RulesError, digest};
 
 /// The starter guide that comes with Sayso.
@@ -81,19 +81,20 @@ pub(super) fn parse_file(
     text: &str,
     rules: Option<&MerchantRules>,
 ) -> Result<Guide, RulesError> {
-    let mut page = Page::new(file, text);
-    let guide = page.table().and_then(|table| {
+    let mut reader = RulesReader::new(file, text);
+    let guide = reader.table().and_then(|table| {
         let fields = ["version", "title", "authors", "review_on", "paragraph"];
-        let root = page.entry("the guide", 1, &table, &fields);
-        let version = page.number(&root, "version");
-        let title = page.text(&root, "title");
-        let authors = page.texts(&root, "authors").into_iter().map(|author| author.value).collect();
-        let review_on = page.date(&root, "review_on");
+        let root = reader.entry("the guide", 1, &table, &fields);
+        let version = reader.number(&root, "version");
+        let title = reader.text(&root, "title");
+        let authors =
+            reader.texts(&root, "authors").into_iter().map(|author| author.value).collect();
+        let review_on = reader.date(&root, "review_on");
         let fields = ["id", "text", "categories"];
-        let entries = page.tables(&root, "paragraph", "a paragraph", &fields);
+        let entries = reader.tables(&root, "paragraph", "a paragraph", &fields);
         if !root.has("paragraph") {
-            let end = page.last_line();
-            page.problem(
+            let end = reader.last_line();
+            reader.problem(
                 end,
                 "the guide has no paragraph; begin one with [[paragraph]]".to_owned(),
             );
@@ -101,39 +102,40 @@ pub(super) fn parse_file(
         let mut ids = BTreeMap::new();
         let paragraphs = entries
             .iter()
-            .filter_map(|entry| paragraph(&mut page, &mut ids, rules, entry))
+            .filter_map(|entry| paragraph(&mut reader, &mut ids, rules, entry))
             .collect();
         let (version, title) = (version?, title?.value);
         Some(Guide { version, title, authors, review_on, paragraphs, digest: digest(text) })
     });
-    page.finish(guide)
+    reader.finish(guide)
 }
 
 fn paragraph<'t>(
-    page: &mut Page<'t>,
+    reader: &mut RulesReader<'t>,
     ids: &mut BTreeMap<String, usize>,
     rules: Option<&MerchantRules>,
-    entry: &Entry<'_, 't>,
+    entry: &RulesEntry<'_, 't>,
 ) -> Option<Paragraph> {
-    let id = page.text(entry, "id");
+    let id = reader.text(entry, "id");
     if let Some(Located { line, value }) = &id {
         if Category::parse(value).is_err() {
             let text = format!("{value:?} cannot be an id: use 1 to 24 of a-z, 0-9 and -");
-            page.problem(*line, text);
+            reader.problem(*line, text);
         }
         if let Some(first) = ids.insert(value.clone(), *line) {
-            page.problem(*line, format!("the id {value} is taken on line {first}; choose another"));
+            reader
+                .problem(*line, format!("the id {value} is taken on line {first}; choose another"));
         }
     }
-    let text = page.text(entry, "text");
+    let text = reader.text(entry, "text");
     let mut categories = Vec::new();
-    for Located { line, value } in page.texts(entry, "categories") {
+    for Located { line, value } in reader.texts(entry, "categories") {
         let known = Category::parse(&value)
             .ok()
             .filter(|category| rules.is_none_or(|rules| rules.get(category).is_some()));
         match known {
             Some(category) if categories.contains(&category) => {
-                page.problem(line, format!("{value:?} is in this paragraph twice; keep one"));
+                reader.problem(line, format!("{value:?} is in this paragraph twice; keep one"));
             }
             Some(category) => categories.push(category),
             None => {
@@ -141,7 +143,7 @@ fn paragraph<'t>(
                     "there is no category {value:?}; use a slug of {}",
                     super::CATEGORIES_FILE
                 );
-                page.problem(line, text);
+                reader.problem(line, text);
             }
         }
     }

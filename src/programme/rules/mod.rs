@@ -7,7 +7,7 @@
 mod categories;
 mod difference;
 mod guide;
-mod page;
+mod reader;
 mod shops;
 
 use std::fmt;
@@ -63,14 +63,14 @@ pub fn read(texts: RulesTexts<'_>, own: &[Shop]) -> Result<MerchantRules, RulesE
 
 /// One thing that is wrong in a file: where, what, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Problem {
+pub struct RulesProblem {
     pub file: String,
     /// Counted from 1.
     pub line: usize,
     pub text: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for RulesProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: {}", self.file, self.line, self.text)
     }
@@ -80,7 +80,7 @@ impl fmt::Display for Problem {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RulesError {
     /// At least one, by file and line.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<RulesProblem>,
 }
 
 impl fmt::Display for RulesError {
@@ -97,14 +97,14 @@ impl std::error::Error for RulesError {}
 
 /// What `sayso rules check` found to be in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Summary {
+pub struct RulesSummary {
     /// One sentence for each file.
     pub files: Vec<String>,
     /// How the categories differ from those that come with Sayso, in words.
     pub differences: Vec<String>,
 }
 
-impl fmt::Display for Summary {
+impl fmt::Display for RulesSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines = self.files.iter().chain(&self.differences).map(String::as_str);
         f.write_str(&lines.collect::<Vec<_>>().join("\n"))
@@ -121,8 +121,8 @@ impl fmt::Display for Summary {
 ///
 /// The problems of all files at once. A folder without any rules file is a problem too: it is
 /// mostly a wrong path.
-pub fn check(files: &[(&str, &str)]) -> Result<Summary, RulesError> {
-    let mut summary = Summary::default();
+pub fn check(files: &[(&str, &str)]) -> Result<RulesSummary, RulesError> {
+    let mut summary = RulesSummary::default();
     let mut problems = Vec::new();
     let own = files.iter().find(|(name, _)| base_name(name) == CATEGORIES_FILE);
     let own = own.map(|(name, text)| categories::parse_file(name, text));
@@ -156,7 +156,7 @@ pub fn check(files: &[(&str, &str)]) -> Result<Summary, RulesError> {
             "nothing to check here: there is no {CATEGORIES_FILE}, {SHOPS_FILE} or \
              {GUIDE_FILE}"
         );
-        problems.push(Problem { file: CATEGORIES_FILE.to_owned(), line: 1, text });
+        problems.push(RulesProblem { file: CATEGORIES_FILE.to_owned(), line: 1, text });
     }
     if problems.is_empty() { Ok(summary) } else { Err(RulesError { problems }) }
 }
@@ -196,8 +196,8 @@ fn guide_sentence(name: &str, guide: &Guide) -> String {
 
 /// Tells a programme file by its `[programme]` table; any other file is in the wrong place.
 fn programme_sentence(name: &str, text: &str) -> Result<String, RulesError> {
-    let mut page = page::Page::new(name, text);
-    let sentence = page.table().and_then(|table| {
+    let mut reader = reader::RulesReader::new(name, text);
+    let sentence = reader.table().and_then(|table| {
         if table.get("programme").is_some_and(|value| value.get_ref().is_table()) {
             return Some(format!("{name}: a programme file, checked by `sayso programme apply`"));
         }
@@ -205,10 +205,10 @@ fn programme_sentence(name: &str, text: &str) -> Result<String, RulesError> {
             "this is neither {CATEGORIES_FILE} nor {SHOPS_FILE} nor {GUIDE_FILE} nor a programme \
              file; give it the right name, a [programme] table, or take it away"
         );
-        page.problem(1, text);
+        reader.problem(1, text);
         None
     });
-    page.finish(sentence)
+    reader.finish(sentence)
 }
 
 /// Hex SHA-256 of a text.

@@ -5,10 +5,12 @@ use std::sync::{Arc, LazyLock};
 
 use crate::domain::shop::ShopKey;
 use crate::domain::shop::merchant::{Mcc, Merchant};
-use crate::domain::shop::table::{Facilitator, Print, Shop, ShopKind, ShopList, ShopTable};
+use crate::domain::shop::table::{
+    DescriptorPattern, Facilitator, Shop, ShopKind, ShopList, ShopTable,
+};
 
 use super::categories::known_codes;
-use super::page::{Entry, Located, Page};
+use super::reader::{Located, RulesEntry, RulesReader};
 use super::{RulesError, SHOPS_FILE, digest};
 
 /// The table of shops that comes with Sayso.
@@ -58,117 +60,125 @@ fn version(text: &str) -> String {
 }
 
 pub(super) fn parse_file(file: &str, text: &str) -> Result<ShopTable, RulesError> {
-    let mut page = Page::new(file, text);
-    let table = page.table().map(|table| {
+    let mut reader = RulesReader::new(file, text);
+    let table = reader.table().map(|table| {
         let fields = ["ignore", "facilitator", "shop"];
-        let root = page.entry("the file", 1, &table, &fields);
-        let mut seen = Seen::default();
-        let ignore = page.texts(&root, "ignore");
-        let ignore = ignore.iter().filter_map(|word| one_word(&mut page, word)).collect();
-        let entries = page.tables(&root, "facilitator", "a facilitator", &FACILITATOR_FIELDS);
-        let facilitators =
-            entries.iter().filter_map(|entry| facilitator(&mut page, &mut seen, entry)).collect();
-        let entries = page.tables(&root, "shop", "a shop", &SHOP_FIELDS);
+        let root = reader.entry("the file", 1, &table, &fields);
+        let mut declared = DeclaredShops::default();
+        let ignore = reader.texts(&root, "ignore");
+        let ignore =
+            ignore.iter().filter_map(|word| parse_single_word(&mut reader, word)).collect();
+        let entries = reader.tables(&root, "facilitator", "a facilitator", &FACILITATOR_FIELDS);
+        let facilitators = entries
+            .iter()
+            .filter_map(|entry| facilitator(&mut reader, &mut declared, entry))
+            .collect();
+        let entries = reader.tables(&root, "shop", "a shop", &SHOP_FIELDS);
         let shops: Vec<_> =
-            entries.iter().filter_map(|entry| shop(&mut page, &mut seen, entry)).collect();
+            entries.iter().filter_map(|entry| shop(&mut reader, &mut declared, entry)).collect();
         let list = ShopList { ignore, facilitators, shops };
         let table = ShopTable::new(list, version(text));
-        seen.each_reaches_its_shop(&mut page, &table);
+        declared.check_reachability(&mut reader, &table);
         table
     });
-    page.finish(table)
+    reader.finish(table)
 }
 
 /// A beginning of lines, with its line in the file and the shop that it belongs to.
 #[derive(Debug)]
-struct Listed {
+struct DeclaredPrint {
     line: usize,
     shop: String,
-    print: Print,
+    print: DescriptorPattern,
 }
 
 /// What the file has said so far, and on which line.
 #[derive(Debug, Default)]
-struct Seen {
+struct DeclaredShops {
     names: BTreeMap<ShopKey, usize>,
-    prints: Vec<Listed>,
-    never: Vec<Listed>,
-    facilitators: Vec<Listed>,
+    prints: Vec<DeclaredPrint>,
+    never: Vec<DeclaredPrint>,
+    facilitators: Vec<DeclaredPrint>,
     network_ids: BTreeMap<String, usize>,
 }
 
-fn one_word(page: &mut Page<'_>, word: &Located<String>) -> Option<String> {
-    let print = Print::parse(&word.value).ok();
+fn parse_single_word(reader: &mut RulesReader<'_>, word: &Located<String>) -> Option<String> {
+    let print = DescriptorPattern::parse(&word.value).ok();
     let plain = print.filter(|print| !print.is_open() && !print.words().contains(' '));
     if plain.is_none() {
         let text = format!("{:?} is not one plain word; write each word on its own", word.value);
-        page.problem(word.line, text);
+        reader.problem(word.line, text);
     }
     plain.map(|print| print.words().to_owned())
 }
 
 fn facilitator<'t>(
-    page: &mut Page<'t>,
-    seen: &mut Seen,
-    entry: &Entry<'_, 't>,
+    reader: &mut RulesReader<'t>,
+    declared: &mut DeclaredShops,
+    entry: &RulesEntry<'_, 't>,
 ) -> Option<Facilitator> {
-    let name = page.text(entry, "name");
-    let star = page.flag(entry, "star");
-    let prints = prints(page, entry, "prints");
-    needs_prints(page, entry, "a facilitator");
+    let name = reader.text(entry, "name");
+    let star = reader.flag(entry, "star");
+    let prints = prints(reader, entry, "prints");
+    needs_prints(reader, entry, "a facilitator");
     for Located { line, value } in &prints {
         if value.is_open() {
             let text = format!("the seller follows {value} anyway; take the star out");
-            page.problem(*line, text);
+            reader.problem(*line, text);
         }
-        let known = seen.facilitators.iter().find(|listed| listed.print.words() == value.words());
+        let known =
+            declared.facilitators.iter().find(|listed| listed.print.words() == value.words());
         if let Some(known) = known {
             let text =
                 format!("\"{value}\" is listed on line {} and again here; keep one", known.line);
-            page.problem(*line, text);
+            reader.problem(*line, text);
         }
         let shop = name.as_ref().map(|name| name.value.clone()).unwrap_or_default();
-        seen.facilitators.push(Listed { line: *line, shop, print: value.clone() });
+        declared.facilitators.push(DeclaredPrint { line: *line, shop, print: value.clone() });
     }
     let prints = prints.into_iter().map(|print| print.value).collect();
     Some(Facilitator { name: name?.value, prints, star })
 }
 
-fn shop<'t>(page: &mut Page<'t>, seen: &mut Seen, entry: &Entry<'_, 't>) -> Option<Shop> {
-    let name = page.text(entry, "name");
+fn shop<'t>(
+    reader: &mut RulesReader<'t>,
+    declared: &mut DeclaredShops,
+    entry: &RulesEntry<'_, 't>,
+) -> Option<Shop> {
+    let name = reader.text(entry, "name");
     if let Some(name) = &name {
         let key = ShopKey::from_name(&name.value);
         if key.is_none() {
-            page.problem(name.line, format!("{:?} has neither letters nor digits", name.value));
+            reader.problem(name.line, format!("{:?} has neither letters nor digits", name.value));
         }
-        if let Some(first) = key.and_then(|key| seen.names.insert(key, name.line)) {
+        if let Some(first) = key.and_then(|key| declared.names.insert(key, name.line)) {
             let text = format!("{:?} is the shop of line {first} too; keep one", name.value);
-            page.problem(name.line, text);
+            reader.problem(name.line, text);
         }
     }
-    let kind = page.optional_text(entry, "kind").map(|kind| {
+    let kind = reader.optional_text(entry, "kind").map(|kind| {
         let known = ShopKind::from_word(&kind.value);
         if known.is_none() {
             let words: Vec<_> = ShopKind::ALL.iter().map(|kind| kind.word()).collect();
             let text = format!("kind is {:?}; it can be {}", kind.value, words.join(", "));
-            page.problem(kind.line, text);
+            reader.problem(kind.line, text);
         }
         known.unwrap_or(ShopKind::Shop)
     });
-    let own = prints(page, entry, "prints");
-    let never = prints(page, entry, "never");
-    needs_prints(page, entry, "a shop");
-    let codes = codes(page, entry, "codes");
-    let not_codes = codes_of(page, entry, "not_codes", &codes);
-    let network_ids = network_ids(page, seen, entry);
+    let own = prints(reader, entry, "prints");
+    let never = prints(reader, entry, "never");
+    needs_prints(reader, entry, "a shop");
+    let codes = codes(reader, entry, "codes");
+    let not_codes = codes_of(reader, entry, "not_codes", &codes);
+    let network_ids = network_ids(reader, declared, entry);
     let name = name?.value;
-    seen.add(page, &name, &own);
-    let listed = |print: &Located<Print>| Listed {
+    declared.add(reader, &name, &own);
+    let listed = |print: &Located<DescriptorPattern>| DeclaredPrint {
         line: print.line,
         shop: name.clone(),
         print: print.value.clone(),
     };
-    seen.never.extend(never.iter().map(listed));
+    declared.never.extend(never.iter().map(listed));
     Some(Shop {
         kind: kind.unwrap_or(ShopKind::Shop),
         prints: own.into_iter().map(|print| print.value).collect(),
@@ -180,43 +190,47 @@ fn shop<'t>(page: &mut Page<'t>, seen: &mut Seen, entry: &Entry<'_, 't>) -> Opti
     })
 }
 
-fn needs_prints(page: &mut Page<'_>, entry: &Entry<'_, '_>, what: &str) {
+fn needs_prints(reader: &mut RulesReader<'_>, entry: &RulesEntry<'_, '_>, what: &str) {
     if !entry.has("prints") {
         let text = format!("{what} needs prints: write prints = [\"…\"] here");
-        page.problem(entry.line(), text);
+        reader.problem(entry.line(), text);
     }
 }
 
 /// The beginnings of lines under `key`.
-fn prints<'t>(page: &mut Page<'t>, entry: &Entry<'_, 't>, key: &str) -> Vec<Located<Print>> {
+fn prints<'t>(
+    reader: &mut RulesReader<'t>,
+    entry: &RulesEntry<'_, 't>,
+    key: &str,
+) -> Vec<Located<DescriptorPattern>> {
     let mut prints = Vec::new();
-    for Located { line, value } in page.texts(entry, key) {
-        match Print::parse(&value) {
+    for Located { line, value } in reader.texts(entry, key) {
+        match DescriptorPattern::parse(&value) {
             Ok(print) => prints.push(Located { line, value: print }),
-            Err(error) => page.problem(line, format!("{value:?} is no printed line: {error}")),
+            Err(error) => reader.problem(line, format!("{value:?} is no printed line: {error}")),
         }
     }
     prints
 }
 
-fn codes<'t>(page: &mut Page<'t>, entry: &Entry<'_, 't>, key: &str) -> BTreeSet<Mcc> {
-    codes_of(page, entry, key, &BTreeSet::new())
+fn codes<'t>(reader: &mut RulesReader<'t>, entry: &RulesEntry<'_, 't>, key: &str) -> BTreeSet<Mcc> {
+    codes_of(reader, entry, key, &BTreeSet::new())
 }
 
 /// The codes under `key`; none of them is one of `others`.
 fn codes_of<'t>(
-    page: &mut Page<'t>,
-    entry: &Entry<'_, 't>,
+    reader: &mut RulesReader<'t>,
+    entry: &RulesEntry<'_, 't>,
     key: &str,
     others: &BTreeSet<Mcc>,
 ) -> BTreeSet<Mcc> {
     let mut codes = BTreeSet::new();
-    for Located { line, value } in page.texts(entry, key) {
+    for Located { line, value } in reader.texts(entry, key) {
         let known = Mcc::parse(&value).ok().filter(|mcc| known_codes().contains(mcc));
         match known {
-            None => page.problem(line, format!("{value:?} is not a known code")),
+            None => reader.problem(line, format!("{value:?} is not a known code")),
             Some(mcc) if others.contains(&mcc) => {
-                page.problem(line, format!("{mcc} is one of codes and of not_codes; keep one"));
+                reader.problem(line, format!("{mcc} is one of codes and of not_codes; keep one"));
             }
             Some(mcc) => drop(codes.insert(mcc)),
         }
@@ -225,25 +239,30 @@ fn codes_of<'t>(
 }
 
 fn network_ids<'t>(
-    page: &mut Page<'t>,
-    seen: &mut Seen,
-    entry: &Entry<'_, 't>,
+    reader: &mut RulesReader<'t>,
+    declared: &mut DeclaredShops,
+    entry: &RulesEntry<'_, 't>,
 ) -> BTreeSet<String> {
     let mut ids = BTreeSet::new();
-    for Located { line, value } in page.texts(entry, "network_ids") {
+    for Located { line, value } in reader.texts(entry, "network_ids") {
         if ShopKey::of_network(&value, None).is_none() {
-            page.problem(line, format!("{value:?} is no number of a network"));
-        } else if let Some(first) = seen.network_ids.insert(value.clone(), line) {
+            reader.problem(line, format!("{value:?} is no number of a network"));
+        } else if let Some(first) = declared.network_ids.insert(value.clone(), line) {
             let text = format!("{value} is listed on line {first} and again here; keep one");
-            page.problem(line, text);
+            reader.problem(line, text);
         }
         ids.insert(value);
     }
     ids
 }
 
-impl Seen {
-    fn add(&mut self, page: &mut Page<'_>, shop: &str, prints: &[Located<Print>]) {
+impl DeclaredShops {
+    fn add(
+        &mut self,
+        reader: &mut RulesReader<'_>,
+        shop: &str,
+        prints: &[Located<DescriptorPattern>],
+    ) {
         for Located { line, value } in prints {
             let known = self.prints.iter().find(|listed| listed.print.words() == value.words());
             if let Some(known) = known {
@@ -251,43 +270,43 @@ impl Seen {
                     "\"{value}\" is a line of {} on line {}; keep one",
                     known.shop, known.line
                 );
-                page.problem(*line, text);
+                reader.problem(*line, text);
                 continue;
             }
             let words = value.words();
             if value.is_open() && !words.contains(' ') && words.chars().count() < OPEN_CHARS_MIN {
                 let text = format!("\"{value}\" takes too many lines; write more of it");
-                page.problem(*line, text);
+                reader.problem(*line, text);
             }
-            let listed = Listed { line: *line, shop: shop.to_owned(), print: value.clone() };
+            let listed = DeclaredPrint { line: *line, shop: shop.to_owned(), print: value.clone() };
             self.prints.push(listed);
         }
     }
 
     /// Tells of each line that does not reach its shop, or that its shop never needs.
-    fn each_reaches_its_shop(&self, page: &mut Page<'_>, table: &ShopTable) {
+    fn check_reachability(&self, reader: &mut RulesReader<'_>, table: &ShopTable) {
         for listed in &self.prints {
-            if let Some(text) = self.missed(listed, table) {
-                page.problem(listed.line, text);
+            if let Some(text) = self.unreachable_reason(listed, table) {
+                reader.problem(listed.line, text);
             }
         }
         for listed in &self.never {
             let is_met = self.prints.iter().any(|print| {
                 print.shop == listed.shop && begins_with(listed.print.words(), &print.print)
-            }) || Print::parse(&listed.shop)
+            }) || DescriptorPattern::parse(&listed.shop)
                 .is_ok_and(|name| begins_with(listed.print.words(), &name));
             if !is_met {
                 let text = format!(
                     "\"{}\" is no line that {} would take; take it out",
                     listed.print, listed.shop
                 );
-                page.problem(listed.line, text);
+                reader.problem(listed.line, text);
             }
         }
     }
 
-    fn missed(&self, listed: &Listed, table: &ShopTable) -> Option<String> {
-        let Listed { shop, print, .. } = listed;
+    fn unreachable_reason(&self, listed: &DeclaredPrint, table: &ShopTable) -> Option<String> {
+        let DeclaredPrint { shop, print, .. } = listed;
         let line = Merchant::new(None, print.words());
         let wider = self.prints.iter().find(|other| {
             other.shop == *shop
@@ -296,7 +315,7 @@ impl Seen {
                 && begins_with(print.words(), &other.print)
         });
         // A shorter line of the same shop takes these, unless another shop's stands between both.
-        let between = |wider: &&Listed| {
+        let between = |wider: &&DeclaredPrint| {
             !self.prints.iter().any(|other| {
                 other.shop != *shop
                     && begins_with(print.words(), &other.print)
@@ -331,7 +350,7 @@ impl Seen {
 }
 
 /// Whether a line of these words begins as `print` says.
-fn begins_with(words: &str, print: &Print) -> bool {
+fn begins_with(words: &str, print: &DescriptorPattern) -> bool {
     let rest = words.strip_prefix(print.words());
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
 }
@@ -487,7 +506,7 @@ not_codes = [\"5411\"]
         let own = Shop {
             name: "tesco".to_owned(),
             kind: ShopKind::Shop,
-            prints: vec![Print::parse("boots uk *").unwrap()],
+            prints: vec![DescriptorPattern::parse("boots uk *").unwrap()],
             never: Vec::new(),
             codes: BTreeSet::new(),
             not_codes: BTreeSet::new(),

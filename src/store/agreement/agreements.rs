@@ -7,7 +7,7 @@ use crate::domain::agreement::Agreement;
 use crate::domain::id::{BudgetId, ProgrammeId};
 use crate::domain::money::Currency;
 use crate::ledger::record::agreement::{AGREEMENT, TERM, read_agreement};
-use crate::ledger::record::row::{Reader, Table, Value, columns, shown};
+use crate::ledger::record::row::{RowReader, Table, Value, columns, text_value};
 use crate::store::sql::batch::{Rows, read_row};
 use crate::store::{StoreError, Tx};
 
@@ -17,10 +17,10 @@ pub(in crate::store) type AgreementKey = (ProgrammeId, BudgetId, u32);
 /// Agreements in memory. They never change, so they are never stale; they all go when
 /// there are too many.
 #[derive(Debug, Default)]
-pub struct Agreements(Mutex<BTreeMap<AgreementKey, Arc<Agreement>>>);
+pub struct AgreementCache(Mutex<BTreeMap<AgreementKey, Arc<Agreement>>>);
 
-impl Agreements {
-    const MOST: usize = 50_000;
+impl AgreementCache {
+    const CAPACITY: usize = 50_000;
 
     pub(in crate::store) fn get(&self, key: &AgreementKey) -> Option<Arc<Agreement>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -35,9 +35,9 @@ impl Agreements {
         known.range(of(0)..=of(u32::MAX)).next_back().map(|(_, agreement)| Arc::clone(agreement))
     }
 
-    pub(in crate::store) fn keep(&self, key: AgreementKey, agreement: Arc<Agreement>) {
+    pub(in crate::store) fn insert(&self, key: AgreementKey, agreement: Arc<Agreement>) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= Self::MOST {
+        if known.len() >= Self::CAPACITY {
             known.clear();
         }
         known.insert(key, agreement);
@@ -74,7 +74,7 @@ impl Tx {
         let row = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
         let Some(row) = row.fetch_optional(self.connection()).await? else { return Ok(None) };
         let row = read_row(&row, columns![Number "agreement_version"])?;
-        match Reader::new(&AGREEMENT, &row).optional(Reader::small)? {
+        match RowReader::new(&AGREEMENT, &row).optional(RowReader::integer)? {
             Some(version) => {
                 self.read_agreement(programme, budget, version, currency).await.map(Some)
             }
@@ -88,7 +88,7 @@ impl Tx {
         wanted: &BTreeMap<AgreementKey, Currency>,
     ) -> Result<BTreeMap<AgreementKey, Arc<Agreement>>, StoreError> {
         let row = |(programme, budget, version): &AgreementKey| {
-            vec![shown(programme), shown(budget), (*version).into()]
+            vec![text_value(programme), text_value(budget), (*version).into()]
         };
         let keys: Vec<_> = wanted.keys().map(row).collect();
         let statements = Arc::clone(&self.statements);
@@ -116,6 +116,6 @@ impl Tx {
 
 /// Both tables begin with programme, budget and version.
 fn key_of(table: &'static Table, row: &[Value]) -> Result<AgreementKey, StoreError> {
-    let mut reader = Reader::new(table, row);
-    Ok((reader.parsed()?, reader.parsed()?, reader.small()?))
+    let mut reader = RowReader::new(table, row);
+    Ok((reader.parsed()?, reader.parsed()?, reader.integer()?))
 }

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use crate::domain::id::{MemberId, ProgrammeId};
-use crate::ledger::record::row::{CorruptRow, Reader, Table, columns, shown};
+use crate::ledger::record::row::{CorruptRow, RowReader, Table, columns, text_value};
 use crate::programme::rules::{Guide, published_guide};
-use crate::store::sql::batch::{Batch, read_row};
+use crate::store::sql::batch::{BatchStatement, read_row};
 use crate::store::{StoreError, Tx};
 
 static GUIDE: Table = Table {
@@ -60,10 +60,10 @@ impl Tx {
             .await?;
         let Some(row) = row else { return Ok(None) };
         let row = read_row(&row, GUIDE.columns)?;
-        let mut reader = Reader::new(&GUIDE, &row);
+        let mut reader = RowReader::new(&GUIDE, &row);
         reader.skip(); // the programme
         Ok(Some(GuideRow {
-            version: reader.small()?,
+            version: reader.integer()?,
             content: reader.text()?.to_owned(),
             written_with: reader.text()?.to_owned(),
             published_at: reader.instant()?,
@@ -78,14 +78,14 @@ impl Tx {
         guide: &GuideRow,
     ) -> Result<(), StoreError> {
         let row = vec![
-            shown(programme),
+            text_value(programme),
             guide.version.into(),
             guide.content.as_str().into(),
             guide.written_with.as_str().into(),
             guide.published_at.into(),
-            shown(&guide.published_by),
+            text_value(&guide.published_by),
         ];
-        let insert = Batch::insert(self.statements.dialect, &GUIDE);
+        let insert = BatchStatement::insert(self.statements.dialect, &GUIDE);
         insert.execute(self.connection(), &[row]).await?;
         Ok(())
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
 use crate::domain::agreement::change::List;
-use crate::domain::agreement::proposal::{Consent, Proposal, State};
+use crate::domain::agreement::proposal::{Consent, Proposal, ProposalState};
 use crate::domain::id::{BudgetId, MemberId, ProgrammeId, ProposalId};
 use crate::domain::money::Currency;
 use crate::ledger::record::agreement::{AGREEMENT, TERM, read_agreement};
@@ -14,9 +14,9 @@ use crate::ledger::record::proposal::{
     CONSENT, PROPOSAL, consent_row, list_from_text, list_text, proposal_row, read_consent,
     read_proposal,
 };
-use crate::ledger::record::row::{Reader, Table, Value, columns, shown};
-use crate::store::programme::programmes::OnKnown;
-use crate::store::sql::batch::{Batch, names, read_row};
+use crate::ledger::record::row::{RowReader, Table, Value, columns, text_value};
+use crate::store::programme::programmes::OnConflict;
+use crate::store::sql::batch::{BatchStatement, names, read_row};
 use crate::store::{Store, StoreError, Tx};
 
 /// One version of an agreement, and when it started.
@@ -53,7 +53,7 @@ impl Tx {
         proposal: &Proposal,
     ) -> Result<(), StoreError> {
         let row = proposal_row(programme, proposal);
-        let insert = Batch::insert(self.statements.dialect, &PROPOSAL);
+        let insert = BatchStatement::insert(self.statements.dialect, &PROPOSAL);
         insert.execute(self.connection(), &[row]).await?;
         Ok(())
     }
@@ -67,7 +67,7 @@ impl Tx {
         &mut self,
         programme: &ProgrammeId,
         proposal: &Proposal,
-        before: State,
+        before: ProposalState,
     ) -> Result<(), StoreError> {
         let sql = "UPDATE proposal SET state = $5, proposed_at = $6, not_before = $7, \
                    open_until = $8, ended_at = $9, version = $10, base_version = $11, list = $12, \
@@ -101,7 +101,7 @@ impl Tx {
         consent: &Consent,
     ) -> Result<(), StoreError> {
         let row = consent_row(programme, proposal, consent);
-        let insert = Batch::insert(self.statements.dialect, &CONSENT);
+        let insert = BatchStatement::insert(self.statements.dialect, &CONSENT);
         insert.execute(self.connection(), &[row]).await?;
         Ok(())
     }
@@ -177,7 +177,7 @@ impl Tx {
         currency: Currency,
     ) -> Result<Vec<Proposal>, StoreError> {
         let condition = "AND state = $3 ORDER BY proposal_id";
-        let open = State::Open.word();
+        let open = ProposalState::Open.word();
         self.proposals_where(programme, budget, condition, open, currency).await
     }
 
@@ -189,7 +189,7 @@ impl Tx {
         currency: Currency,
     ) -> Result<Vec<Proposal>, StoreError> {
         let condition = "AND state = $3 AND kind = 'law' ORDER BY proposal_id";
-        let agreed = State::Agreed.word();
+        let agreed = ProposalState::Agreed.word();
         self.proposals_where(programme, budget, condition, agreed, currency).await
     }
 
@@ -203,7 +203,7 @@ impl Tx {
     ) -> Result<Vec<Proposal>, StoreError> {
         let since = since.as_microsecond();
         let condition = format!("AND state = $3 AND ended_at > {since} ORDER BY proposal_id");
-        let refused = State::Refused.word();
+        let refused = ProposalState::Refused.word();
         self.proposals_where(programme, budget, &condition, refused, currency).await
     }
 
@@ -358,7 +358,7 @@ impl Tx {
             .await?;
         let Some(row) = row else { return Ok(None) };
         let row = read_row(&row, AGREED.columns)?;
-        let mut reader = Reader::new(&AGREED, &row);
+        let mut reader = RowReader::new(&AGREED, &row);
         reader.skip();
         reader.skip();
         Ok(Some(reader.word(|text| list_from_text(text, currency))?))
@@ -371,8 +371,8 @@ impl Tx {
         budget: &BudgetId,
         list: &List,
     ) -> Result<(), StoreError> {
-        let row = vec![shown(programme), shown(budget), list_text(list).into()];
-        self.put(&AGREED, &[row], OnKnown::Replace).await?;
+        let row = vec![text_value(programme), text_value(budget), list_text(list).into()];
+        self.put(&AGREED, &[row], OnConflict::Replace).await?;
         Ok(())
     }
 }
@@ -380,7 +380,7 @@ impl Tx {
 impl Store {
     /// Proposals and drafts of `programme` whose time ran out at `now` or before, those that ran out
     /// first in front; after `after`.
-    pub async fn proposals_due(
+    pub async fn due_proposals(
         &self,
         programme: &ProgrammeId,
         now: Timestamp,
@@ -401,7 +401,7 @@ impl Store {
             .await?;
         let read = |row| {
             let row = read_row(row, DUE.columns)?;
-            let mut reader = Reader::new(&DUE, &row);
+            let mut reader = RowReader::new(&DUE, &row);
             Ok(DueProposal {
                 budget: reader.parsed()?,
                 id: reader.parsed()?,
@@ -428,7 +428,7 @@ impl Tx {
         let row = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
         let Some(row) = row.fetch_optional(self.connection()).await? else { return Ok(None) };
         let row = read_row(&row, OWN.columns)?;
-        let mut reader = Reader::new(&OWN, &row);
+        let mut reader = RowReader::new(&OWN, &row);
         Ok(Some((reader.parsed()?, reader.parsed()?)))
     }
 }

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
-use crate::domain::ask::By;
-use crate::domain::ask::appeal::{Appeal, AppealState, Interim, Outcome};
+use crate::domain::ask::ActorIdentity;
+use crate::domain::ask::appeal::{Appeal, AppealOutcome, AppealState, InterimMeasure};
 use crate::domain::id::{AppealId, BudgetId, HumanId, MemberId, PauseId, ProgrammeId, WorkerId};
-use crate::ledger::record::row::{CorruptRow, Reader, Table, Value, columns, shown};
-use crate::store::sql::batch::{Batch, names, read_row};
+use crate::ledger::record::row::{CorruptRow, RowReader, Table, Value, columns, text_value};
+use crate::store::sql::batch::{BatchStatement, names, read_row};
 use crate::store::{Store, StoreError, Tx};
 
 pub(in crate::store) static APPEAL: Table = Table {
@@ -34,7 +34,7 @@ static DECIDER: Table =
 
 /// An appeal whose time runs out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WaitingAppeal {
+pub struct DueAppeal {
     pub budget: BudgetId,
     pub id: AppealId,
     pub answer_by: Timestamp,
@@ -48,7 +48,9 @@ impl Tx {
         appeal: &Appeal,
     ) -> Result<(), StoreError> {
         let rows = [appeal_row(programme, appeal)];
-        Batch::insert(self.statements.dialect, &APPEAL).execute(self.connection(), &rows).await?;
+        BatchStatement::insert(self.statements.dialect, &APPEAL)
+            .execute(self.connection(), &rows)
+            .await?;
         Ok(())
     }
 
@@ -57,7 +59,7 @@ impl Tx {
     /// # Errors
     ///
     /// [`StoreError::Contended`] when it is not what it was any more.
-    pub async fn move_appeal(
+    pub async fn update_appeal(
         &mut self,
         programme: &ProgrammeId,
         before: &Appeal,
@@ -165,7 +167,7 @@ impl Tx {
 
     /// Everything of a budget that an appeal is or was about, as far as asking again would be the
     /// same appeal.
-    pub async fn appealed(
+    pub async fn appealed_subjects(
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
@@ -179,7 +181,7 @@ impl Tx {
             .await?;
         let read = |row: &AnyRow| {
             let row = read_row(row, ABOUT.columns)?;
-            Ok(Reader::new(&ABOUT, &row).text()?.to_owned())
+            Ok(RowReader::new(&ABOUT, &row).text()?.to_owned())
         };
         rows.iter().map(read).collect()
     }
@@ -244,7 +246,7 @@ impl Tx {
             .await?;
         let Some(row) = row else { return Ok(None) };
         let row = read_row(&row, DECIDER.columns)?;
-        Ok(Some(Reader::new(&DECIDER, &row).parsed()?))
+        Ok(Some(RowReader::new(&DECIDER, &row).parsed()?))
     }
 }
 
@@ -274,13 +276,13 @@ impl Store {
 
     /// The appeals of a programme that wait for an answer by `until` or before, those that run out
     /// first in front; after `after`.
-    pub async fn appeals_waiting(
+    pub async fn due_appeals(
         &self,
         programme: &ProgrammeId,
         until: Timestamp,
-        after: Option<&WaitingAppeal>,
+        after: Option<&DueAppeal>,
         most: u32,
-    ) -> Result<Vec<WaitingAppeal>, StoreError> {
+    ) -> Result<Vec<DueAppeal>, StoreError> {
         let sql = "SELECT budget_id, appeal_id, answer_by FROM appeal \
                    WHERE programme_id = $1 AND answer_by <= $2 AND state = 'open' \
                    AND (answer_by, appeal_id) > ($3, $4) ORDER BY answer_by, appeal_id LIMIT $5";
@@ -294,9 +296,9 @@ impl Store {
             .await?;
         let read = |row: &AnyRow| {
             let row = read_row(row, WAITING.columns)?;
-            let mut reader = Reader::new(&WAITING, &row);
+            let mut reader = RowReader::new(&WAITING, &row);
             let (budget, id) = (reader.parsed()?, reader.parsed()?);
-            Ok(WaitingAppeal { budget, id, answer_by: reader.instant()? })
+            Ok(DueAppeal { budget, id, answer_by: reader.instant()? })
         };
         rows.iter().map(read).collect()
     }
@@ -305,14 +307,14 @@ impl Store {
 fn appeal_row(programme: &ProgrammeId, appeal: &Appeal) -> Vec<Value> {
     let outcome = appeal.outcome.as_ref();
     vec![
-        shown(programme),
-        shown(&appeal.budget),
-        shown(appeal.id),
-        shown(&appeal.about),
+        text_value(programme),
+        text_value(&appeal.budget),
+        text_value(appeal.id),
+        text_value(&appeal.about),
         appeal.decided_by.iter().map(HumanId::as_str).collect::<Vec<_>>().join(" ").into(),
         appeal.words.clone().into(),
-        shown(&appeal.opened.member),
-        shown(&appeal.opened.human),
+        text_value(&appeal.opened.member),
+        text_value(&appeal.opened.human),
         appeal.opened_at.into(),
         appeal.interim.word().into(),
         appeal.permission.map(|id| id.to_string()).into(),
@@ -329,7 +331,7 @@ fn appeal_row(programme: &ProgrammeId, appeal: &Appeal) -> Vec<Value> {
 
 fn human_of(row: &AnyRow) -> Result<HumanId, StoreError> {
     let row = read_row(row, HUMAN.columns)?;
-    Ok(Reader::new(&HUMAN, &row).parsed()?)
+    Ok(RowReader::new(&HUMAN, &row).parsed()?)
 }
 
 fn appeal_of(row: &AnyRow) -> Result<Appeal, StoreError> {
@@ -341,7 +343,7 @@ fn humans(text: &str) -> Option<BTreeSet<HumanId>> {
 }
 
 pub(in crate::store) fn read_appeal(row: &[Value]) -> Result<Appeal, CorruptRow> {
-    let mut reader = Reader::new(&APPEAL, row);
+    let mut reader = RowReader::new(&APPEAL, row);
     reader.skip(); // the programme, which was asked for
     let budget = reader.parsed()?;
     let mut appeal = Appeal {
@@ -349,24 +351,24 @@ pub(in crate::store) fn read_appeal(row: &[Value]) -> Result<Appeal, CorruptRow>
         budget,
         about: reader.parsed()?,
         decided_by: reader.word(humans)?,
-        words: reader.optional(Reader::text)?.map(str::to_owned),
-        opened: By { member: reader.parsed()?, human: reader.parsed()? },
+        words: reader.optional(RowReader::text)?.map(str::to_owned),
+        opened: ActorIdentity { member: reader.parsed()?, human: reader.parsed()? },
         opened_at: reader.instant()?,
-        interim: reader.word(Interim::from_word)?,
-        permission: reader.optional(Reader::parsed)?,
+        interim: reader.word(InterimMeasure::from_word)?,
+        permission: reader.optional(RowReader::parsed)?,
         answer_by: reader.instant()?,
         state: reader.word(AppealState::from_word)?,
         outcome: None,
     };
-    let member: Option<MemberId> = reader.optional(Reader::parsed)?;
-    let human: Option<HumanId> = reader.optional(Reader::parsed)?;
-    let at = reader.optional(Reader::instant)?;
-    let words = reader.optional(Reader::text)?.map(str::to_owned);
-    let next_step = reader.optional(Reader::text)?.map(str::to_owned);
-    let permission = reader.optional(Reader::parsed)?;
+    let member: Option<MemberId> = reader.optional(RowReader::parsed)?;
+    let human: Option<HumanId> = reader.optional(RowReader::parsed)?;
+    let at = reader.optional(RowReader::instant)?;
+    let words = reader.optional(RowReader::text)?.map(str::to_owned);
+    let next_step = reader.optional(RowReader::text)?.map(str::to_owned);
+    let permission = reader.optional(RowReader::parsed)?;
     if let (Some(member), Some(human), Some(at), Some(words)) = (member, human, at, words) {
-        let by = By { member, human };
-        appeal.outcome = Some(Outcome { by, at, words, next_step, permission });
+        let by = ActorIdentity { member, human };
+        appeal.outcome = Some(AppealOutcome { by, at, words, next_step, permission });
     }
     Ok(appeal)
 }

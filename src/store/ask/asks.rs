@@ -7,17 +7,20 @@ use jiff::civil::Date;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
-use crate::domain::ask::clock::Cover;
-use crate::domain::ask::{Answer, Ask, AskKind, AskState, By, Look, NoReason, Step, Urgency};
+use crate::domain::ask::clock::StaffAvailability;
+use crate::domain::ask::{
+    ActorIdentity, Ask, AskAnswer, AskKind, AskRefusalReason, AskReview, AskState, EscalationStep,
+    Urgency,
+};
 use crate::domain::decision::reason_code::ReasonCode;
 use crate::domain::id::{
     AskId, BudgetId, DecisionId, HumanId, MemberId, MessageId, PermissionId, ProgrammeId, WorkerId,
 };
 use crate::domain::money::Currency;
 use crate::domain::people::recipient::Recipient;
-use crate::ledger::record::row::{CorruptRow, Reader, Table, Value, columns, shown};
+use crate::ledger::record::row::{CorruptRow, RowReader, Table, Value, columns, text_value};
 use crate::store::report::reports::read_message;
-use crate::store::sql::batch::{Batch, names, read_row};
+use crate::store::sql::batch::{BatchStatement, names, read_row};
 use crate::store::sql::statements::MESSAGE;
 use crate::store::{MessageRow, NewMessage, Store, StoreError, Tx};
 
@@ -41,7 +44,7 @@ static COVER: Table = Table { name: "duty", columns: columns![Number "away", Num
 
 /// An ask whose step runs out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WaitingAsk {
+pub struct DueAsk {
     pub budget: BudgetId,
     pub id: AskId,
     pub answer_by: Timestamp,
@@ -51,7 +54,9 @@ impl Tx {
     /// Adds an ask.
     pub async fn add_ask(&mut self, programme: &ProgrammeId, ask: &Ask) -> Result<(), StoreError> {
         let rows = [ask_row(programme, ask)];
-        Batch::insert(self.statements.dialect, &ASK).execute(self.connection(), &rows).await?;
+        BatchStatement::insert(self.statements.dialect, &ASK)
+            .execute(self.connection(), &rows)
+            .await?;
         Ok(())
     }
 
@@ -60,7 +65,7 @@ impl Tx {
     /// # Errors
     ///
     /// [`StoreError::Contended`] when it is not what it was any more.
-    pub async fn move_ask(
+    pub async fn update_ask(
         &mut self,
         programme: &ProgrammeId,
         before: &Ask,
@@ -84,7 +89,7 @@ impl Tx {
             .bind(by.map(|by| by.member.to_string()))
             .bind(by.map(|by| by.human.to_string()))
             .bind(answer.map(|answer| answer.at.as_microsecond()))
-            .bind(answer.and_then(|answer| answer.reason).map(NoReason::word))
+            .bind(answer.and_then(|answer| answer.reason).map(AskRefusalReason::word))
             .bind(answer.and_then(|answer| answer.words.clone()))
             .bind(answer.and_then(|answer| answer.up_to).map(crate::domain::money::Money::minor))
             .bind(answer.and_then(|answer| answer.permission).map(|id| id.to_string()))
@@ -104,11 +109,11 @@ impl Tx {
     /// # Errors
     ///
     /// [`StoreError::Contended`] when somebody was first.
-    pub async fn keep_look(
+    pub async fn record_look(
         &mut self,
         programme: &ProgrammeId,
         ask: &Ask,
-        look: &Look,
+        look: &AskReview,
     ) -> Result<(), StoreError> {
         let sql = "UPDATE ask SET looked_by = $4, looked_human = $5, looked_at = $6, \
                    looked_words = $7 \
@@ -193,7 +198,7 @@ impl Tx {
 
     /// The refusals of a budget about which somebody was asked after `since`, and did not take that
     /// back.
-    pub async fn asked_about(
+    pub async fn decisions_asked_about(
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
@@ -209,14 +214,14 @@ impl Tx {
             .await?;
         let read = |row: &AnyRow| {
             let row = read_row(row, ABOUT.columns)?;
-            Ok(Reader::new(&ABOUT, &row).parsed()?)
+            Ok(RowReader::new(&ABOUT, &row).parsed()?)
         };
         rows.iter().map(read).collect()
     }
 
     /// Whether since `since` the programme's own rule has answered an ask about a shop in the wrong
     /// group, and the day on which two look at it has not come.
-    pub async fn is_ruled(
+    pub async fn was_answered_by_rule(
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
@@ -244,7 +249,7 @@ impl Tx {
         programme: &ProgrammeId,
         worker: &WorkerId,
         now: Timestamp,
-    ) -> Result<Cover, StoreError> {
+    ) -> Result<StaffAvailability, StoreError> {
         let sql = "SELECT \
                    CAST(COUNT(CASE WHEN d.covers = $2 THEN 1 END) AS BIGINT), \
                    CAST(COUNT(CASE WHEN d.covers IS NULL THEN 1 END) AS BIGINT) \
@@ -259,10 +264,10 @@ impl Tx {
             .fetch_one(self.connection())
             .await?;
         let row = read_row(&row, COVER.columns)?;
-        let mut reader = Reader::new(&COVER, &row);
-        Ok(Cover {
+        let mut reader = RowReader::new(&COVER, &row);
+        Ok(StaffAvailability {
             worker_is_away: reader.number()? > 0,
-            somebody_is_on_duty: reader.number()? > 0,
+            has_duty_cover: reader.number()? > 0,
         })
     }
 
@@ -270,7 +275,9 @@ impl Tx {
     pub async fn add_messages(&mut self, messages: &[NewMessage]) -> Result<(), StoreError> {
         let rows: Vec<_> =
             messages.iter().map(crate::store::purchase::close::message_row).collect();
-        Batch::insert(self.statements.dialect, &MESSAGE).execute(self.connection(), &rows).await?;
+        BatchStatement::insert(self.statements.dialect, &MESSAGE)
+            .execute(self.connection(), &rows)
+            .await?;
         Ok(())
     }
 
@@ -340,13 +347,13 @@ impl Store {
 
     /// The asks of a programme that wait for an answer by `until` or before, those that run out
     /// first in front; after `after`.
-    pub async fn asks_waiting(
+    pub async fn due_asks(
         &self,
         programme: &ProgrammeId,
         until: Timestamp,
-        after: Option<&WaitingAsk>,
+        after: Option<&DueAsk>,
         most: u32,
-    ) -> Result<Vec<WaitingAsk>, StoreError> {
+    ) -> Result<Vec<DueAsk>, StoreError> {
         let sql = "SELECT budget_id, ask_id, answer_by FROM ask \
                    WHERE programme_id = $1 AND answer_by <= $2 \
                    AND state IN ('sent', 'seen', 'talk_first') \
@@ -361,8 +368,8 @@ impl Store {
             .await?;
         let read = |row: &AnyRow| {
             let row = read_row(row, WAITING.columns)?;
-            let mut reader = Reader::new(&WAITING, &row);
-            Ok(WaitingAsk {
+            let mut reader = RowReader::new(&WAITING, &row);
+            Ok(DueAsk {
                 budget: reader.parsed()?,
                 id: reader.parsed()?,
                 answer_by: reader.instant()?,
@@ -402,13 +409,13 @@ impl Store {
 fn ask_row(programme: &ProgrammeId, ask: &Ask) -> Vec<Value> {
     let answer = ask.answer.as_ref();
     let by = answer.and_then(|answer| answer.by.as_ref());
-    let looked = answer.and_then(|answer| answer.looked.as_ref());
+    let looked = answer.and_then(|answer| answer.review.as_ref());
     vec![
-        shown(programme),
-        shown(&ask.budget),
-        shown(ask.id),
+        text_value(programme),
+        text_value(&ask.budget),
+        text_value(ask.id),
         ask.kind.word().into(),
-        shown(&ask.scope),
+        text_value(&ask.scope),
         ask.amount.currency().code().into(),
         ask.amount.into(),
         ask.decision.map(|id| id.to_string()).into(),
@@ -417,8 +424,8 @@ fn ask_row(programme: &ProgrammeId, ask: &Ask) -> Vec<Value> {
         ask.place.clone().into(),
         ask.words.clone().into(),
         ask.urgency.word().into(),
-        shown(&ask.asked.member),
-        shown(&ask.asked.human),
+        text_value(&ask.asked.member),
+        text_value(&ask.asked.human),
         ask.asked_at.into(),
         ask.state.word().into(),
         ask.step.word().into(),
@@ -446,7 +453,7 @@ fn ask_of(row: &AnyRow) -> Result<Ask, StoreError> {
 }
 
 pub(in crate::store) fn read_ask(row: &[Value]) -> Result<Ask, CorruptRow> {
-    let mut reader = Reader::new(&ASK, row);
+    let mut reader = RowReader::new(&ASK, row);
     reader.skip(); // the programme, which was asked for
     let budget = reader.parsed()?;
     let id = reader.parsed()?;
@@ -459,38 +466,38 @@ pub(in crate::store) fn read_ask(row: &[Value]) -> Result<Ask, CorruptRow> {
         kind,
         scope,
         amount: reader.money(currency)?,
-        decision: reader.optional(Reader::parsed)?,
+        decision: reader.optional(RowReader::parsed)?,
         refused_for: reader.optional(|r| r.word(ReasonCode::from_code))?,
-        category: reader.optional(Reader::parsed)?,
-        place: reader.optional(Reader::text)?.map(str::to_owned),
-        words: reader.optional(Reader::text)?.map(str::to_owned),
+        category: reader.optional(RowReader::parsed)?,
+        place: reader.optional(RowReader::text)?.map(str::to_owned),
+        words: reader.optional(RowReader::text)?.map(str::to_owned),
         urgency: reader.word(Urgency::from_word)?,
-        asked: By { member: reader.parsed()?, human: reader.parsed()? },
+        asked: ActorIdentity { member: reader.parsed()?, human: reader.parsed()? },
         asked_at: reader.instant()?,
         state: reader.word(AskState::from_word)?,
-        step: reader.word(Step::from_word)?,
+        step: reader.word(EscalationStep::from_word)?,
         answer_by: reader.instant()?,
         decide_by: reader.instant()?,
         answer: None,
     };
-    let member: Option<MemberId> = reader.optional(Reader::parsed)?;
-    let human: Option<HumanId> = reader.optional(Reader::parsed)?;
-    let at = reader.optional(Reader::instant)?;
-    let reason = reader.optional(|r| r.word(NoReason::from_word))?;
-    let words = reader.optional(Reader::text)?.map(str::to_owned);
+    let member: Option<MemberId> = reader.optional(RowReader::parsed)?;
+    let human: Option<HumanId> = reader.optional(RowReader::parsed)?;
+    let at = reader.optional(RowReader::instant)?;
+    let reason = reader.optional(|r| r.word(AskRefusalReason::from_word))?;
+    let words = reader.optional(RowReader::text)?.map(str::to_owned);
     let up_to = reader.optional(|r| r.money(currency))?;
-    let permission = reader.optional(Reader::parsed)?;
-    let review_on = reader.optional(Reader::date)?;
-    let by = member.zip(human).map(|(member, human)| By { member, human });
-    let member: Option<MemberId> = reader.optional(Reader::parsed)?;
-    let human: Option<HumanId> = reader.optional(Reader::parsed)?;
-    let who = member.zip(human).map(|(member, human)| By { member, human });
-    let look = who.zip(reader.optional(Reader::instant)?);
-    let scope = reader.optional(Reader::parsed)?;
-    let ends_at = reader.optional(Reader::instant)?;
-    let looked_words = reader.optional(Reader::text)?.map(str::to_owned);
-    let looked = look.map(|(by, at)| Look { by, at, words: looked_words });
-    ask.answer = at.map(|at| Answer {
+    let permission = reader.optional(RowReader::parsed)?;
+    let review_on = reader.optional(RowReader::date)?;
+    let by = member.zip(human).map(|(member, human)| ActorIdentity { member, human });
+    let member: Option<MemberId> = reader.optional(RowReader::parsed)?;
+    let human: Option<HumanId> = reader.optional(RowReader::parsed)?;
+    let who = member.zip(human).map(|(member, human)| ActorIdentity { member, human });
+    let look = who.zip(reader.optional(RowReader::instant)?);
+    let scope = reader.optional(RowReader::parsed)?;
+    let ends_at = reader.optional(RowReader::instant)?;
+    let looked_words = reader.optional(RowReader::text)?.map(str::to_owned);
+    let looked = look.map(|(by, at)| AskReview { by, at, words: looked_words });
+    ask.answer = at.map(|at| AskAnswer {
         by,
         at,
         reason,
@@ -500,7 +507,7 @@ pub(in crate::store) fn read_ask(row: &[Value]) -> Result<Ask, CorruptRow> {
         ends_at,
         permission,
         review_on,
-        looked,
+        review: looked,
     });
     Ok(ask)
 }

@@ -14,10 +14,10 @@ pub type CardKey = (ProgrammeId, ConnectionId, CardToken);
 /// Cards and their budgets. Only cards that somebody has are kept, so nothing here is ever stale;
 /// they all go when there are too many.
 #[derive(Debug, Default)]
-pub struct CardOwners(Mutex<BTreeMap<CardKey, BudgetId>>);
+pub struct CardOwnerCache(Mutex<BTreeMap<CardKey, BudgetId>>);
 
-impl CardOwners {
-    const MOST: usize = 50_000;
+impl CardOwnerCache {
+    const CAPACITY: usize = 50_000;
 
     /// The budgets of `cards` as far as they are known, and the cards that are not.
     pub(in crate::store) fn get(
@@ -36,9 +36,9 @@ impl CardOwners {
         (known, missing)
     }
 
-    pub(in crate::store) fn keep(&self, found: &[(CardKey, BudgetId)]) {
+    pub(in crate::store) fn insert(&self, found: &[(CardKey, BudgetId)]) {
         let mut owners = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if owners.len().saturating_add(found.len()) > Self::MOST {
+        if owners.len().saturating_add(found.len()) > Self::CAPACITY {
             owners.clear();
         }
         owners.extend(found.iter().cloned());
@@ -62,7 +62,7 @@ impl Tx {
     pub async fn owners(
         &mut self,
         cards: &BTreeSet<CardKey>,
-        owners: &CardOwners,
+        owners: &CardOwnerCache,
     ) -> Result<BTreeMap<CardKey, BudgetId>, StoreError> {
         let (mut known, missing) = owners.get(cards);
         if missing.is_empty() {
@@ -71,7 +71,7 @@ impl Tx {
         let found = self.card_budgets(&missing).await?;
         let found: Vec<_> =
             found.into_iter().map(|c| ((c.programme, c.connection, c.token), c.budget)).collect();
-        owners.keep(&found);
+        owners.insert(&found);
         known.extend(found);
         Ok(known)
     }

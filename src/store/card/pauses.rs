@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::domain::card::pause::Pause;
 use crate::domain::id::{BudgetId, PauseId, ProgrammeId};
-use crate::ledger::record::row::{CorruptRow, Reader, Table, Value, columns, shown};
-use crate::store::sql::batch::{Batch, read_row};
+use crate::ledger::record::row::{CorruptRow, RowReader, Table, Value, columns, text_value};
+use crate::store::sql::batch::{BatchStatement, read_row};
 use crate::store::{CardRow, StoreError, Tx};
 
 static PAUSE: Table = Table {
@@ -25,18 +25,18 @@ impl Tx {
         pause: &Pause,
     ) -> Result<(), StoreError> {
         let row = vec![
-            shown(programme),
-            shown(budget),
-            shown(pause.id),
-            shown(&pause.member),
-            shown(&pause.human),
+            text_value(programme),
+            text_value(budget),
+            text_value(pause.id),
+            text_value(&pause.member),
+            text_value(&pause.human),
             pause.reason.as_str().into(),
-            shown(pause.talk),
+            text_value(pause.talk),
             pause.begins_at.into(),
             pause.ends_at.into(),
             pause.lifted_at.into(),
         ];
-        let insert = Batch::insert(self.statements.dialect, &PAUSE);
+        let insert = BatchStatement::insert(self.statements.dialect, &PAUSE);
         insert.execute(self.connection(), &[row]).await?;
         Ok(())
     }
@@ -81,7 +81,7 @@ impl Tx {
     }
 
     /// Changes how cards of a budget stand.
-    pub async fn stand_cards(
+    pub async fn set_card_states(
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
@@ -100,7 +100,7 @@ impl Tx {
 }
 
 fn read_pause(row: &[Value]) -> Result<Pause, CorruptRow> {
-    let mut reader = Reader::new(&PAUSE, row);
+    let mut reader = RowReader::new(&PAUSE, row);
     reader.skip(); // the programme
     reader.skip(); // the budget
     Ok(Pause {
@@ -111,6 +111,6 @@ fn read_pause(row: &[Value]) -> Result<Pause, CorruptRow> {
         talk: reader.parsed()?,
         begins_at: reader.instant()?,
         ends_at: reader.instant()?,
-        lifted_at: reader.optional(Reader::instant)?,
+        lifted_at: reader.optional(RowReader::instant)?,
     })
 }

@@ -3,11 +3,11 @@
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
-use crate::domain::card::safety::{Custody, Holder, Talk};
+use crate::domain::card::safety::{CardCustodian, Custody, Talk};
 use crate::domain::id::{BudgetId, ProgrammeId, TalkId};
-use crate::ledger::record::row::{Digest, Reader, Table, columns, shown};
-use crate::store::programme::programmes::OnKnown;
-use crate::store::sql::batch::{Batch, names, read_row};
+use crate::ledger::record::row::{Digest, RowReader, Table, columns, text_value};
+use crate::store::programme::programmes::OnConflict;
+use crate::store::sql::batch::{BatchStatement, names, read_row};
 use crate::store::{StoreError, Tx};
 
 static CUSTODY: Table = Table {
@@ -38,15 +38,17 @@ impl Tx {
         custody: &Custody,
     ) -> Result<(), StoreError> {
         let rows = [vec![
-            shown(programme),
-            shown(budget),
-            shown(custody.id),
+            text_value(programme),
+            text_value(budget),
+            text_value(custody.id),
             custody.holder.word().into(),
             custody.name.as_str().into(),
             custody.since.into(),
             custody.review_on.map(|date| date.to_string()).into(),
         ]];
-        Batch::insert(self.statements.dialect, &CUSTODY).execute(self.connection(), &rows).await?;
+        BatchStatement::insert(self.statements.dialect, &CUSTODY)
+            .execute(self.connection(), &rows)
+            .await?;
         Ok(())
     }
 
@@ -58,10 +60,10 @@ impl Tx {
         talk: &Talk,
     ) -> Result<(), StoreError> {
         let rows = [vec![
-            shown(programme),
-            shown(budget),
-            shown(talk.id),
-            shown(&talk.by),
+            text_value(programme),
+            text_value(budget),
+            text_value(talk.id),
+            text_value(&talk.by),
             talk.concern.as_str().into(),
             talk.wants.as_str().into(),
             talk.consent.as_str().into(),
@@ -69,7 +71,9 @@ impl Tx {
             talk.next_step.as_str().into(),
             talk.at.into(),
         ]];
-        Batch::insert(self.statements.dialect, &TALK).execute(self.connection(), &rows).await?;
+        BatchStatement::insert(self.statements.dialect, &TALK)
+            .execute(self.connection(), &rows)
+            .await?;
         Ok(())
     }
 
@@ -123,8 +127,8 @@ impl Tx {
         budget: &BudgetId,
         digest: Digest,
     ) -> Result<(), StoreError> {
-        let rows = [vec![shown(programme), shown(budget), digest.into()]];
-        self.put(&QUIET_WORD, &rows, OnKnown::Replace).await?;
+        let rows = [vec![text_value(programme), text_value(budget), digest.into()]];
+        self.put(&QUIET_WORD, &rows, OnConflict::Replace).await?;
         Ok(())
     }
 
@@ -143,7 +147,7 @@ impl Tx {
             .await?;
         let Some(row) = row else { return Ok(None) };
         let row = read_row(&row, QUIET_WORD.columns)?;
-        let mut reader = Reader::new(&QUIET_WORD, &row);
+        let mut reader = RowReader::new(&QUIET_WORD, &row);
         reader.skip(); // the programme, which was asked for
         reader.skip(); // the budget, too
         Ok(Some(reader.parsed()?))
@@ -167,22 +171,22 @@ impl Tx {
             .await?;
         let Some(row) = row else { return Ok(None) };
         let row = read_row(&row, CUSTODY.columns)?;
-        let mut reader = Reader::new(&CUSTODY, &row);
+        let mut reader = RowReader::new(&CUSTODY, &row);
         reader.skip(); // the programme, which was asked for
         reader.skip(); // the budget, too
         Ok(Some(Custody {
             id: reader.parsed()?,
-            holder: reader.word(Holder::from_word)?,
+            holder: reader.word(CardCustodian::from_word)?,
             name: reader.text()?.to_owned(),
             since: reader.instant()?,
-            review_on: reader.optional(Reader::date)?,
+            review_on: reader.optional(RowReader::date)?,
         }))
     }
 }
 
 fn talk_of(row: &AnyRow) -> Result<Talk, StoreError> {
     let row = read_row(row, TALK.columns)?;
-    let mut reader = Reader::new(&TALK, &row);
+    let mut reader = RowReader::new(&TALK, &row);
     reader.skip(); // the programme, which was asked for
     reader.skip(); // the budget, too
     Ok(Talk {

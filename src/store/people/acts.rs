@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use crate::domain::id::{ActId, BudgetId, LookId, MemberId, ProgrammeId};
-use crate::ledger::record::row::{CorruptRow, Reader, Table, Value, columns, shown};
-use crate::store::sql::batch::{Batch, read_row};
+use crate::ledger::record::row::{CorruptRow, RowReader, Table, Value, columns, text_value};
+use crate::store::sql::batch::{BatchStatement, read_row};
 use crate::store::{Store, StoreError, Tx};
 
 static ACT: Table = Table {
@@ -56,7 +56,9 @@ impl Tx {
         acts: &[ActRow],
     ) -> Result<(), StoreError> {
         let rows: Vec<_> = acts.iter().map(|act| act_row(programme, act)).collect();
-        Batch::insert(self.statements.dialect, &ACT).execute(self.connection(), &rows).await?;
+        BatchStatement::insert(self.statements.dialect, &ACT)
+            .execute(self.connection(), &rows)
+            .await?;
         Ok(())
     }
 
@@ -67,17 +69,19 @@ impl Tx {
         looks: &[LookRow],
     ) -> Result<(), StoreError> {
         let rows: Vec<_> = looks.iter().map(|look| look_row(programme, look)).collect();
-        Batch::insert(self.statements.dialect, &LOOK).execute(self.connection(), &rows).await?;
+        BatchStatement::insert(self.statements.dialect, &LOOK)
+            .execute(self.connection(), &rows)
+            .await?;
         Ok(())
     }
 }
 
 /// Who reads what was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ActsReader {
+pub enum ActAudience {
     Person,
     /// They read nothing of what the person does with their own pots.
-    SomebodyElse,
+    OtherMember,
 }
 
 impl Store {
@@ -86,7 +90,7 @@ impl Store {
         &self,
         programme: &ProgrammeId,
         budget: &BudgetId,
-        reader: ActsReader,
+        reader: ActAudience,
         before: Option<ActId>,
         most: u32,
     ) -> Result<Vec<ActRow>, StoreError> {
@@ -96,8 +100,8 @@ impl Store {
                    AND ($5 = 'person' OR kind NOT IN ('held_back', 'took_back')) \
                    ORDER BY act_id DESC LIMIT $4";
         let reader = match reader {
-            ActsReader::Person => "person",
-            ActsReader::SomebodyElse => "",
+            ActAudience::Person => "person",
+            ActAudience::OtherMember => "",
         };
         let rows = sqlx::query(sql)
             .bind(programme.to_string())
@@ -134,10 +138,10 @@ impl Store {
 
 fn act_row(programme: &ProgrammeId, act: &ActRow) -> Vec<Value> {
     vec![
-        shown(programme),
-        shown(&act.budget),
-        shown(act.id),
-        shown(&act.member),
+        text_value(programme),
+        text_value(&act.budget),
+        text_value(act.id),
+        text_value(&act.member),
         act.kind.as_str().into(),
         act.subject.as_str().into(),
         act.detail.as_str().into(),
@@ -147,10 +151,10 @@ fn act_row(programme: &ProgrammeId, act: &ActRow) -> Vec<Value> {
 
 fn look_row(programme: &ProgrammeId, look: &LookRow) -> Vec<Value> {
     vec![
-        shown(programme),
-        shown(&look.budget),
-        shown(look.id),
-        shown(&look.member),
+        text_value(programme),
+        text_value(&look.budget),
+        text_value(look.id),
+        text_value(&look.member),
         look.what.as_str().into(),
         look.reason.as_str().into(),
         look.looked_at.into(),
@@ -158,7 +162,7 @@ fn look_row(programme: &ProgrammeId, look: &LookRow) -> Vec<Value> {
 }
 
 fn read_act(row: &[Value]) -> Result<ActRow, CorruptRow> {
-    let mut reader = Reader::new(&ACT, row);
+    let mut reader = RowReader::new(&ACT, row);
     let _programme: ProgrammeId = reader.parsed()?;
     Ok(ActRow {
         budget: reader.parsed()?,
@@ -172,7 +176,7 @@ fn read_act(row: &[Value]) -> Result<ActRow, CorruptRow> {
 }
 
 fn read_look(row: &[Value]) -> Result<LookRow, CorruptRow> {
-    let mut reader = Reader::new(&LOOK, row);
+    let mut reader = RowReader::new(&LOOK, row);
     let _programme: ProgrammeId = reader.parsed()?;
     Ok(LookRow {
         budget: reader.parsed()?,

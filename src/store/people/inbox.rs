@@ -5,18 +5,18 @@ use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
 use crate::domain::id::{BudgetId, MemberId, MessageId, PersonId, ProgrammeId};
-use crate::domain::people::recipient::Mailbox;
+use crate::domain::people::recipient::InboxFilter;
 use crate::domain::people::role::Actor;
-use crate::ledger::record::row::{Column, Reader, Table, columns, shown};
-use crate::store::programme::programmes::OnKnown;
-use crate::store::report::activity::first_made_at;
+use crate::ledger::record::row::{Column, RowReader, Table, columns, text_value};
+use crate::store::programme::programmes::OnConflict;
+use crate::store::report::activity::first_id_at;
 use crate::store::report::reports::message_of;
 use crate::store::sql::batch::{names, read_row};
 use crate::store::sql::statements::MESSAGE;
 use crate::store::{MessageRow, StoreError, Tx};
 
 /// Whom a message is about, when what it asks for runs out, and when it was read.
-static WHOM: Table =
+static RECIPIENT_VIEW: Table =
     Table { name: "message", columns: columns![Text "person_id", Text "name", Number "read_at"] };
 static READ: Table = Table {
     name: "read_message",
@@ -42,7 +42,7 @@ pub struct InboxRow {
 
 /// Where a message stands in the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InboxPlace {
+pub struct InboxCursor {
     pub is_read: bool,
     /// In microseconds; the greatest number for what never runs out.
     pub due: i64,
@@ -51,11 +51,11 @@ pub struct InboxPlace {
 
 /// Which part of an inbox is wanted.
 #[derive(Debug, Clone, Copy)]
-pub struct InboxWanted {
+pub struct InboxQuery {
     /// From when on.
     pub since: Timestamp,
     /// Behind this one.
-    pub after: Option<InboxPlace>,
+    pub after: Option<InboxCursor>,
     /// That one alone.
     pub only: Option<MessageId>,
     pub most: u32,
@@ -63,8 +63,8 @@ pub struct InboxWanted {
 
 impl InboxRow {
     /// Where it stands in the line.
-    pub fn place(&self) -> InboxPlace {
-        InboxPlace {
+    pub fn cursor(&self) -> InboxCursor {
+        InboxCursor {
             is_read: self.read_at.is_some(),
             due: self.message.due_at.map_or(NEVER, Timestamp::as_microsecond),
             id: self.message.id,
@@ -74,14 +74,14 @@ impl InboxRow {
 
 /// The parts of an inbox, as statements in which `$1` is the programme and `$2` the first identifier
 /// that is read; and their own values, which come behind all others.
-fn parts(mailbox: &Mailbox) -> (Vec<String>, Vec<String>) {
-    let (mut parts, mut values) = (Vec::new(), Vec::new());
+fn subqueries(mailbox: &InboxFilter) -> (Vec<String>, Vec<String>) {
+    let (mut subqueries, mut values) = (Vec::new(), Vec::new());
     let mut value = |text: String| {
         values.push(text);
         format!("${}", values.len().saturating_add(VALUES))
     };
     // Identifiers alone, which the indexes hold.
-    let told = |condition: &str| {
+    let messages_where = |condition: &str| {
         format!(
             "SELECT m.message_id FROM message m WHERE m.programme_id = $1 AND {condition} \
              AND m.message_id >= $2"
@@ -89,28 +89,28 @@ fn parts(mailbox: &Mailbox) -> (Vec<String>, Vec<String>) {
     };
     if let Some(person) = &mailbox.own {
         let budget = value(BudgetId::of(person).to_string());
-        parts.push(told(&format!("m.budget_id = {budget}")));
+        subqueries.push(messages_where(&format!("m.budget_id = {budget}")));
     }
     for worker in &mailbox.workers {
         let worker = value(worker.to_string());
         // A cross join keeps SQLite from looking at the messages of everybody first.
-        parts.push(format!(
+        subqueries.push(format!(
             "SELECT m.message_id FROM person p CROSS JOIN message m WHERE p.worker_id = {worker} \
              AND p.programme_id = $1 AND m.programme_id = $1 AND m.budget_id = p.person_id \
              AND m.recipient = 'worker' AND m.message_id >= $2"
         ));
     }
     if mailbox.is_on_duty {
-        parts.push(told("m.recipient = 'duty'"));
+        subqueries.push(messages_where("m.recipient = 'duty'"));
     }
     if mailbox.is_manager {
-        parts.push(told("m.recipient = 'manager'"));
+        subqueries.push(messages_where("m.recipient = 'manager'"));
     }
-    (parts, values)
+    (subqueries, values)
 }
 
 /// The statement that reads an inbox of such parts.
-fn statement(mailbox: &Mailbox, parts: &[String]) -> String {
+fn statement(mailbox: &InboxFilter, subqueries: &[String]) -> String {
     let to = if mailbox.own.is_some() { "= 'person'" } else { "<> 'person'" };
     let read = "CASE WHEN r.read_at IS NULL THEN 0 ELSE 1 END";
     let due = format!("COALESCE(m.due_at, {NEVER})");
@@ -126,23 +126,24 @@ fn statement(mailbox: &Mailbox, parts: &[String]) -> String {
          AND ({due} > $7 OR ({due} = $7 AND m.message_id < $8)))) \
          ORDER BY {read}, {due}, m.message_id DESC LIMIT $9",
         names(MESSAGE.columns, "m."),
-        parts.join(" UNION ALL "),
+        subqueries.join(" UNION ALL "),
     )
 }
 
 /// Every part of any inbox, to see how it is looked up.
-pub(in crate::store) fn looking() -> [(&'static str, String, &'static [&'static str]); 2] {
-    let staff = Mailbox {
+pub(in crate::store) fn lookup_statements() -> [(&'static str, String, &'static [&'static str]); 2]
+{
+    let staff = InboxFilter {
         own: None,
         workers: "worker".parse().into_iter().collect(),
         is_on_duty: true,
         is_manager: true,
     };
-    let person = Mailbox { own: "person".parse().ok(), ..Mailbox::default() };
+    let person = InboxFilter { own: "person".parse().ok(), ..InboxFilter::default() };
     let values = &["''", "''", "''", "''", "''", "0", "0", "''", "1", "''"];
     [
-        ("inbox_of_staff", statement(&staff, &parts(&staff).0), values),
-        ("inbox_of_person", statement(&person, &parts(&person).0), values),
+        ("inbox_of_staff", statement(&staff, &subqueries(&staff).0), values),
+        ("inbox_of_person", statement(&person, &subqueries(&person).0), values),
     ]
 }
 
@@ -154,20 +155,20 @@ impl Tx {
         &mut self,
         programme: &ProgrammeId,
         actor: &Actor,
-        wanted: InboxWanted,
+        wanted: InboxQuery,
     ) -> Result<Vec<InboxRow>, StoreError> {
         let mailbox = actor.mailbox();
-        let (parts, values) = parts(&mailbox);
-        if parts.is_empty() {
+        let (subqueries, values) = subqueries(&mailbox);
+        if subqueries.is_empty() {
             return Ok(Vec::new());
         }
-        let sql = statement(&mailbox, &parts);
-        let InboxWanted { since, after, only, most } = wanted;
+        let sql = statement(&mailbox, &subqueries);
+        let InboxQuery { since, after, only, most } = wanted;
         let query = sqlx::query(AssertSqlSafe(sql))
             .bind(programme.to_string())
-            .bind(first_made_at(since).to_string())
+            .bind(first_id_at(since).to_string())
             .bind(actor.member.id.to_string())
-            .bind(spaced(&actor.member.conflicts))
+            .bind(space_delimited(&actor.member.conflicts))
             .bind(only.map(|id| id.to_string()))
             .bind(after.map_or(-1, |place| i64::from(place.is_read)))
             .bind(after.map_or(i64::MIN, |place| place.due))
@@ -178,33 +179,33 @@ impl Tx {
     }
 
     /// Notes that `member` has read a message. Read again, it was read the first time.
-    pub async fn keep_read(
+    pub async fn mark_message_read(
         &mut self,
         programme: &ProgrammeId,
         member: &MemberId,
         message: MessageId,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        let row = vec![shown(programme), shown(member), shown(message), at.into()];
-        self.put(&READ, &[row], OnKnown::Keep).await?;
+        let row = vec![text_value(programme), text_value(member), text_value(message), at.into()];
+        self.put(&READ, &[row], OnConflict::Keep).await?;
         Ok(())
     }
 }
 
 fn inbox_row(row: &AnyRow) -> Result<InboxRow, StoreError> {
-    let columns: Vec<Column> = [WHOM.columns, MESSAGE.columns].concat();
+    let columns: Vec<Column> = [RECIPIENT_VIEW.columns, MESSAGE.columns].concat();
     let row = read_row(row, &columns)?;
-    let (whom, message) = row.split_at(WHOM.columns.len().min(row.len()));
-    let mut reader = Reader::new(&WHOM, whom);
+    let (whom, message) = row.split_at(RECIPIENT_VIEW.columns.len().min(row.len()));
+    let mut reader = RowReader::new(&RECIPIENT_VIEW, whom);
     Ok(InboxRow {
         person: reader.parsed()?,
         name: reader.text()?.to_owned(),
-        read_at: reader.optional(Reader::instant)?,
+        read_at: reader.optional(RowReader::instant)?,
         message: message_of(message)?,
     })
 }
 
 /// Words with a blank before and behind each, so that one is found whole.
-fn spaced(people: &[PersonId]) -> String {
+fn space_delimited(people: &[PersonId]) -> String {
     format!(" {} ", people.iter().map(PersonId::as_str).collect::<Vec<_>>().join(" "))
 }

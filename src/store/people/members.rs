@@ -3,10 +3,12 @@
 use jiff::Timestamp;
 
 use crate::domain::id::{BudgetId, MemberId, PersonId, ProgrammeId, WorkerId};
-use crate::domain::people::role::{Actor, Member, MemberState, Role, Subject, Tick};
-use crate::ledger::record::row::{Column, CorruptRow, Reader, Table, Value, columns, shown};
-use crate::store::programme::programmes::OnKnown;
-use crate::store::sql::batch::{Batch, read_row};
+use crate::domain::people::role::{AccessTarget, Actor, Delegation, Member, MemberState, Role};
+use crate::ledger::record::row::{
+    Column, CorruptRow, RowReader, Table, Value, columns, text_value,
+};
+use crate::store::programme::programmes::OnConflict;
+use crate::store::sql::batch::{BatchStatement, read_row};
 use crate::store::{Dialect, Store, StoreError, Tx};
 
 static MEMBER: Table = Table {
@@ -59,11 +61,11 @@ impl Store {
 
 impl Tx {
     /// Every account of a programme, in order. None of them changes until this transaction ends.
-    pub async fn every_member(
+    pub async fn lock_members(
         &mut self,
         programme: &ProgrammeId,
     ) -> Result<Vec<Member>, StoreError> {
-        let lock = self.lock_words(" FOR UPDATE");
+        let lock = self.lock_clause(" FOR UPDATE");
         let sql = sqlx::AssertSqlSafe(format!(
             "{MEMBERS} WHERE programme_id = $1 ORDER BY member_id{lock}"
         ));
@@ -73,7 +75,7 @@ impl Tx {
     }
 
     /// Those who help a person, in order of their ids, whether or not they still do.
-    pub async fn members_about(
+    pub async fn helpers_of(
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
@@ -94,12 +96,12 @@ impl Tx {
         member: &MemberId,
         now: Timestamp,
     ) -> Result<Option<Actor>, StoreError> {
-        let lock = self.lock_words(" FOR SHARE");
+        let lock = self.lock_clause(" FOR SHARE");
         self.read_actor(programme, member, now, lock).await
     }
 
     /// As [`Tx::actor`], for a transaction that only reads.
-    pub async fn reading_actor(
+    pub async fn actor_without_lock(
         &mut self,
         programme: &ProgrammeId,
         member: &MemberId,
@@ -132,7 +134,7 @@ impl Tx {
     }
 
     /// How rows are locked while they are read. SQLite has locked the whole file by then.
-    fn lock_words(&self, words: &'static str) -> &'static str {
+    fn lock_clause(&self, words: &'static str) -> &'static str {
         if self.statements.dialect == Dialect::Postgres { words } else { "" }
     }
 
@@ -159,7 +161,7 @@ impl Tx {
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
-    ) -> Result<Option<Subject>, StoreError> {
+    ) -> Result<Option<AccessTarget>, StoreError> {
         let sql = "SELECT person_id, worker_id FROM person \
                    WHERE programme_id = $1 AND person_id = $2";
         let row = sqlx::query(sql)
@@ -169,8 +171,8 @@ impl Tx {
             .await?;
         let Some(row) = row else { return Ok(None) };
         let row = read_row(&row, SUBJECT.columns)?;
-        let mut reader = Reader::new(&SUBJECT, &row);
-        Ok(Some(Subject { person: reader.parsed()?, worker: reader.parsed()? }))
+        let mut reader = RowReader::new(&SUBJECT, &row);
+        Ok(Some(AccessTarget { person: reader.parsed()?, worker: reader.parsed()? }))
     }
 
     /// Adds accounts, or changes what is known of them.
@@ -180,7 +182,7 @@ impl Tx {
         members: &[Member],
     ) -> Result<(), StoreError> {
         let rows: Vec<_> = members.iter().map(|member| member_row(programme, member)).collect();
-        self.put(&MEMBER, &rows, OnKnown::Replace).await?;
+        self.put(&MEMBER, &rows, OnConflict::Replace).await?;
         Ok(())
     }
 
@@ -199,15 +201,15 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let row = |duty: &DutyRow| {
             vec![
-                shown(programme),
-                shown(&duty.member),
+                text_value(programme),
+                text_value(&duty.member),
                 duty.begins_at.into(),
                 duty.ends_at.into(),
                 duty.covers.as_ref().map(ToString::to_string).into(),
             ]
         };
         let rows: Vec<_> = duties.iter().map(row).collect();
-        let add = Batch::insert(self.statements.dialect, &DUTY);
+        let add = BatchStatement::insert(self.statements.dialect, &DUTY);
         add.execute(self.connection(), &rows).await?;
         Ok(())
     }
@@ -215,36 +217,36 @@ impl Tx {
 
 fn member_row(programme: &ProgrammeId, member: &Member) -> Vec<Value> {
     vec![
-        shown(programme),
-        shown(&member.id),
-        shown(&member.human),
+        text_value(programme),
+        text_value(&member.id),
+        text_value(&member.human),
         member.name.as_str().into(),
         member.role.word().into(),
         member.person.as_ref().map(ToString::to_string).into(),
-        spaced(member.sees.iter().map(|tick| tick.word())).into(),
+        space_delimited(member.sees.iter().map(|tick| tick.word())).into(),
         member.worker.as_ref().map(ToString::to_string).into(),
         member.answer_limit_minor.into(),
-        spaced(member.conflicts.iter().map(PersonId::as_str)).into(),
+        space_delimited(member.conflicts.iter().map(PersonId::as_str)).into(),
         member.state.word().into(),
     ]
 }
 
-fn spaced<'a, W: Iterator<Item = &'a str>>(words: W) -> String {
+fn space_delimited<'a, W: Iterator<Item = &'a str>>(words: W) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
 fn read_member(row: &[Value]) -> Result<Member, CorruptRow> {
-    let mut reader = Reader::new(&MEMBER, row);
+    let mut reader = RowReader::new(&MEMBER, row);
     let _programme: ProgrammeId = reader.parsed()?;
     Ok(Member {
         id: reader.parsed()?,
         human: reader.parsed()?,
         name: reader.text()?.to_owned(),
         role: reader.word(Role::from_word)?,
-        person: reader.optional(Reader::parsed)?,
-        sees: reader.word(|words| words.split_whitespace().map(Tick::from_word).collect())?,
-        worker: reader.optional(Reader::parsed)?,
-        answer_limit_minor: reader.optional(Reader::number)?,
+        person: reader.optional(RowReader::parsed)?,
+        sees: reader.word(|words| words.split_whitespace().map(Delegation::from_word).collect())?,
+        worker: reader.optional(RowReader::parsed)?,
+        answer_limit_minor: reader.optional(RowReader::number)?,
         conflicts: reader
             .word(|words| words.split_whitespace().map(|id| id.parse().ok()).collect())?,
         state: reader.word(MemberState::from_word)?,
@@ -252,12 +254,12 @@ fn read_member(row: &[Value]) -> Result<Member, CorruptRow> {
 }
 
 fn read_duty(row: &[Value]) -> Result<DutyRow, CorruptRow> {
-    let mut reader = Reader::new(&DUTY, row);
+    let mut reader = RowReader::new(&DUTY, row);
     let _programme: ProgrammeId = reader.parsed()?;
     Ok(DutyRow {
         member: reader.parsed()?,
         begins_at: reader.instant()?,
         ends_at: reader.instant()?,
-        covers: reader.optional(Reader::parsed)?,
+        covers: reader.optional(RowReader::parsed)?,
     })
 }

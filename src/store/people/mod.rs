@@ -1,9 +1,9 @@
 //! Rows of people and accounts: members, tokens, acts, inbox, queues, request keys.
 
 pub(super) mod acts;
+pub(super) mod idempotency;
 pub(super) mod inbox;
 pub(super) mod members;
 pub(super) mod persons;
 pub(super) mod queues;
-pub(super) mod requests;
 pub(super) mod tokens;

@@ -1,11 +1,13 @@
 //! People, their budgets and their cards: written when a programme's file is applied.
 
-use crate::domain::card::{CardStanding, CardState};
+use crate::domain::card::{CardState, CardStatus};
 use crate::domain::id::{BudgetId, CardToken, ConnectionId, ProgrammeId};
 use crate::domain::money::Currency;
 use crate::domain::people::person::PersonState;
-use crate::ledger::record::row::{CorruptRow, Digest, Reader, Table, Value, columns, shown};
-use crate::store::programme::programmes::{BUDGET, OnKnown};
+use crate::ledger::record::row::{
+    CorruptRow, Digest, RowReader, Table, Value, columns, text_value,
+};
+use crate::store::programme::programmes::{BUDGET, OnConflict};
 use crate::store::sql::batch::read_row;
 use crate::store::{StoreError, Tx};
 
@@ -44,14 +46,14 @@ pub struct CardRow {
     pub token: CardToken,
     pub budget: BudgetId,
     pub last_four: String,
-    pub standing: CardStanding,
+    pub standing: CardStatus,
 }
 
 fn read_person(row: &sqlx::any::AnyRow) -> Result<PersonRow, StoreError> {
     let columns =
         columns![Key "person_id", Text "name", Text "worker_id", Text "state", Text "plan"];
     let row = read_row(row, columns)?;
-    let mut reader = Reader::new(&PERSON, &row);
+    let mut reader = RowReader::new(&PERSON, &row);
     Ok(PersonRow {
         budget: reader.parsed()?,
         name: reader.text()?.to_owned(),
@@ -62,11 +64,13 @@ fn read_person(row: &sqlx::any::AnyRow) -> Result<PersonRow, StoreError> {
 }
 
 /// Reads a state, and until when it holds.
-pub(in crate::store) fn read_standing(reader: &mut Reader<'_>) -> Result<CardStanding, CorruptRow> {
+pub(in crate::store) fn read_card_standing(
+    reader: &mut RowReader<'_>,
+) -> Result<CardStatus, CorruptRow> {
     let state = reader.word(CardState::from_word)?;
-    let until = reader.optional(Reader::instant)?;
+    let until = reader.optional(RowReader::instant)?;
     let after = reader.optional(|reader| reader.word(CardState::from_word))?;
-    Ok(CardStanding { state, then: until.zip(after) })
+    Ok(CardStatus { state, then: until.zip(after) })
 }
 
 impl Tx {
@@ -97,8 +101,8 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let row = |budget: &BudgetId| {
             vec![
-                shown(programme),
-                shown(budget),
+                text_value(programme),
+                text_value(budget),
                 currency.code().into(),
                 Value::Null,
                 0_i64.into(),
@@ -107,7 +111,7 @@ impl Tx {
             ]
         };
         let rows: Vec<_> = budgets.iter().map(row).collect();
-        self.put(&BUDGET, &rows, OnKnown::Keep).await?;
+        self.put(&BUDGET, &rows, OnConflict::Keep).await?;
         Ok(())
     }
 
@@ -119,8 +123,8 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let row = |person: &PersonRow| {
             vec![
-                shown(programme),
-                shown(&person.budget),
+                text_value(programme),
+                text_value(&person.budget),
                 person.name.as_str().into(),
                 person.worker.as_str().into(),
                 person.state.word().into(),
@@ -128,7 +132,7 @@ impl Tx {
             ]
         };
         let rows: Vec<_> = people.iter().map(row).collect();
-        self.put(&PERSON, &rows, OnKnown::Replace).await?;
+        self.put(&PERSON, &rows, OnConflict::Replace).await?;
         Ok(())
     }
 
@@ -141,10 +145,10 @@ impl Tx {
         let row = |card: &CardRow| {
             let (until, after) = card.standing.then.unzip();
             vec![
-                shown(programme),
-                shown(&card.connection),
-                shown(&card.token),
-                shown(&card.budget),
+                text_value(programme),
+                text_value(&card.connection),
+                text_value(&card.token),
+                text_value(&card.budget),
                 card.last_four.as_str().into(),
                 card.standing.state.word().into(),
                 until.into(),
@@ -152,19 +156,19 @@ impl Tx {
             ]
         };
         let rows: Vec<_> = cards.iter().map(row).collect();
-        self.put(&CARD, &rows, OnKnown::Replace).await?;
+        self.put(&CARD, &rows, OnConflict::Replace).await?;
         Ok(())
     }
 }
 
 fn read_card(row: &[Value]) -> Result<CardRow, CorruptRow> {
-    let mut reader = Reader::new(&CARD, row);
+    let mut reader = RowReader::new(&CARD, row);
     let _programme: ProgrammeId = reader.parsed()?;
     Ok(CardRow {
         connection: reader.parsed()?,
         token: reader.parsed()?,
         budget: reader.parsed()?,
         last_four: reader.text()?.to_owned(),
-        standing: read_standing(&mut reader)?,
+        standing: read_card_standing(&mut reader)?,
     })
 }

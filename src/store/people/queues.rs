@@ -8,18 +8,19 @@ use sqlx::AssertSqlSafe;
 use crate::domain::ask::Ask;
 use crate::domain::ask::appeal::Appeal;
 use crate::domain::id::{AppealId, AskId, PersonId, ProgrammeId, WorkerId};
-use crate::domain::people::role::{Act, Actor, Whose};
-use crate::ledger::record::row::{Column, Reader, Table, Value, columns};
+use crate::domain::people::role::{Actor, BudgetFilter, Capability};
+use crate::ledger::record::row::{Column, RowReader, Table, Value, columns};
 use crate::store::ask::appeals::{APPEAL, read_appeal};
 use crate::store::ask::asks::{ASK, read_ask};
 use crate::store::sql::batch::{names, read_row};
 use crate::store::{StoreError, Tx};
 
-static WHO: Table = Table { name: "person", columns: columns![Text "name", Text "worker_id"] };
+static PERSON_VIEW: Table =
+    Table { name: "person", columns: columns![Text "name", Text "worker_id"] };
 
 /// Something that waits, with whom it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InLine<T> {
+pub struct QueueItem<T> {
     /// What the person is called.
     pub name: String,
     /// Over whose caseload it is.
@@ -29,20 +30,20 @@ pub struct InLine<T> {
 
 /// The last thing of the page before: by what the line is ordered, and which it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct After<K, I> {
+pub struct QueueCursor<K, I> {
     pub key: K,
     pub id: I,
 }
 
 /// A line, and from where it is read on.
-struct Line<'a> {
+struct QueueQuery<'a> {
     table: &'static Table,
     /// The column by which it is ordered, and the one of its identifier.
     key: &'static str,
     id: &'static str,
     /// What is in it; `$6` is the human being who asks.
     condition: &'static str,
-    act: Act,
+    act: Capability,
     after: (Value, String),
     actor: &'a Actor,
     most: u32,
@@ -54,46 +55,54 @@ impl Tx {
         &mut self,
         programme: &ProgrammeId,
         actor: &Actor,
-        after: Option<After<Timestamp, AskId>>,
+        after: Option<QueueCursor<Timestamp, AskId>>,
         most: u32,
-    ) -> Result<Vec<InLine<Ask>>, StoreError> {
-        let line = Line {
+    ) -> Result<Vec<QueueItem<Ask>>, StoreError> {
+        let queue = QueueQuery {
             table: &ASK,
             key: "answer_by",
             id: "ask_id",
             condition: "w.state IN ('sent', 'seen', 'talk_first') AND w.asked_human <> $6",
-            act: Act::AnswerAsk,
-            after: from_moment(after),
+            act: Capability::AnswerAsk,
+            after: cursor_values(after),
             actor,
             most,
         };
-        self.line(programme, line).await?.into_iter().map(|row| in_line(&row, read_ask)).collect()
+        self.queue(programme, queue)
+            .await?
+            .into_iter()
+            .map(|row| read_queue_item(&row, read_ask))
+            .collect()
     }
 
     /// The yeses that nobody has looked at, though the programme said that somebody does, and that
     /// `actor` may look at.
-    pub async fn asks_to_look_at(
+    pub async fn asks_to_review(
         &mut self,
         programme: &ProgrammeId,
         actor: &Actor,
-        after: Option<After<Date, AskId>>,
+        after: Option<QueueCursor<Date, AskId>>,
         most: u32,
-    ) -> Result<Vec<InLine<Ask>>, StoreError> {
-        let line = Line {
+    ) -> Result<Vec<QueueItem<Ask>>, StoreError> {
+        let queue = QueueQuery {
             table: &ASK,
             key: "review_on",
             id: "ask_id",
             condition: "w.review_on IS NOT NULL AND w.looked_at IS NULL \
                         AND w.asked_human <> $6 AND COALESCE(w.answered_human, '') <> $6",
-            act: Act::AnswerAsk,
+            act: Capability::AnswerAsk,
             after: match after {
-                Some(After { key, id }) => (key.to_string().into(), id.to_string()),
+                Some(QueueCursor { key, id }) => (key.to_string().into(), id.to_string()),
                 None => ("".into(), String::new()),
             },
             actor,
             most,
         };
-        self.line(programme, line).await?.into_iter().map(|row| in_line(&row, read_ask)).collect()
+        self.queue(programme, queue)
+            .await?
+            .into_iter()
+            .map(|row| read_queue_item(&row, read_ask))
+            .collect()
     }
 
     /// The appeals that wait for an answer and that `actor` may answer.
@@ -101,34 +110,36 @@ impl Tx {
         &mut self,
         programme: &ProgrammeId,
         actor: &Actor,
-        after: Option<After<Timestamp, AppealId>>,
+        after: Option<QueueCursor<Timestamp, AppealId>>,
         most: u32,
-    ) -> Result<Vec<InLine<Appeal>>, StoreError> {
-        let line = Line {
+    ) -> Result<Vec<QueueItem<Appeal>>, StoreError> {
+        let queue = QueueQuery {
             table: &APPEAL,
             key: "answer_by",
             id: "appeal_id",
             condition: "w.state = 'open' AND w.opened_human <> $6 \
                         AND ' ' || w.decided_by || ' ' NOT LIKE '% ' || $6 || ' %'",
-            act: Act::AnswerAppeal,
-            after: from_moment(after),
+            act: Capability::AnswerAppeal,
+            after: cursor_values(after),
             actor,
             most,
         };
-        let rows = self.line(programme, line).await?;
-        rows.into_iter().map(|row| in_line(&row, read_appeal)).collect()
+        let rows = self.queue(programme, queue).await?;
+        rows.into_iter().map(|row| read_queue_item(&row, read_appeal)).collect()
     }
 
-    async fn line(
+    async fn queue(
         &mut self,
         programme: &ProgrammeId,
-        line: Line<'_>,
+        queue: QueueQuery<'_>,
     ) -> Result<Vec<Vec<Value>>, StoreError> {
-        let Line { table, key, id, condition, act, after, actor, most } = line;
+        let QueueQuery { table, key, id, condition, act, after, actor, most } = queue;
         let workers = match actor.whose(act) {
-            Whose::Nobodys | Whose::OnePersons(_) => return Ok(Vec::new()),
-            Whose::OfWorkers(workers) => Some(spaced(workers.iter().map(WorkerId::as_str))),
-            Whose::Everybodys => None,
+            BudgetFilter::NoBudgets | BudgetFilter::OnePerson(_) => return Ok(Vec::new()),
+            BudgetFilter::Caseloads(workers) => {
+                Some(space_delimited(workers.iter().map(WorkerId::as_str)))
+            }
+            BudgetFilter::AllBudgets => None,
         };
         let sql = format!(
             "SELECT p.name, p.worker_id, {} FROM {} w \
@@ -149,34 +160,34 @@ impl Tx {
         let rows = query
             .bind(after.1)
             .bind(workers)
-            .bind(spaced(actor.member.conflicts.iter().map(PersonId::as_str)))
+            .bind(space_delimited(actor.member.conflicts.iter().map(PersonId::as_str)))
             .bind(actor.member.human.to_string())
             .bind(i64::from(most))
             .fetch_all(self.connection())
             .await?;
-        let columns: Vec<Column> = [WHO.columns, table.columns].concat();
+        let columns: Vec<Column> = [PERSON_VIEW.columns, table.columns].concat();
         rows.iter().map(|row| read_row(row, &columns)).collect()
     }
 }
 
-fn from_moment<I: ToString>(after: Option<After<Timestamp, I>>) -> (Value, String) {
+fn cursor_values<I: ToString>(after: Option<QueueCursor<Timestamp, I>>) -> (Value, String) {
     match after {
-        Some(After { key, id }) => (key.into(), id.to_string()),
+        Some(QueueCursor { key, id }) => (key.into(), id.to_string()),
         None => (i64::MIN.into(), String::new()),
     }
 }
 
-fn in_line<T>(
+fn read_queue_item<T>(
     row: &[Value],
     read: fn(&[Value]) -> Result<T, crate::ledger::record::row::CorruptRow>,
-) -> Result<InLine<T>, StoreError> {
-    let (who, what) = row.split_at(WHO.columns.len().min(row.len()));
-    let mut reader = Reader::new(&WHO, who);
+) -> Result<QueueItem<T>, StoreError> {
+    let (who, what) = row.split_at(PERSON_VIEW.columns.len().min(row.len()));
+    let mut reader = RowReader::new(&PERSON_VIEW, who);
     let (name, worker) = (reader.text()?.to_owned(), reader.parsed()?);
-    Ok(InLine { name, worker, what: read(what)? })
+    Ok(QueueItem { name, worker, what: read(what)? })
 }
 
 /// Words with a blank before and behind each, so that one is found whole.
-fn spaced<'a, W: Iterator<Item = &'a str>>(words: W) -> String {
+fn space_delimited<'a, W: Iterator<Item = &'a str>>(words: W) -> String {
     format!(" {} ", words.collect::<Vec<_>>().join(" "))
 }

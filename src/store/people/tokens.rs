@@ -5,10 +5,10 @@ use secrecy::SecretString;
 
 use crate::domain::id::{MemberId, ProgrammeId};
 use crate::domain::people::role::MemberState;
-use crate::ledger::record::row::{Reader, Table, Value, columns, shown};
+use crate::ledger::record::row::{RowReader, Table, Value, columns, text_value};
 use crate::platform::encryption::SealingKey;
 use crate::store::secret::sealing::token_key;
-use crate::store::sql::batch::{Batch, read_row};
+use crate::store::sql::batch::{BatchStatement, read_row};
 use crate::store::{KeyError, Store, StoreError, Tx};
 
 static TOKEN_KEY: Table = Table {
@@ -21,7 +21,7 @@ static REVOKED: Table = Table {
     name: "revoked_token",
     columns: columns![Key "programme_id", Key "token_id", Number "expires_at"],
 };
-static STANDING: Table =
+static TOKEN_STATUS: Table =
     Table { name: "member", columns: columns![Text "state", Number "is_revoked"] };
 
 /// A key that tokens are signed with.
@@ -74,8 +74,8 @@ impl Store {
             .fetch_optional(&self.readers())
             .await?;
         let Some(row) = row else { return Ok(None) };
-        let row = read_row(&row, STANDING.columns)?;
-        let mut reader = Reader::new(&STANDING, &row);
+        let row = read_row(&row, TOKEN_STATUS.columns)?;
+        let mut reader = RowReader::new(&TOKEN_STATUS, &row);
         let state = reader.word(MemberState::from_word)?;
         Ok(Some(state == MemberState::Active && reader.number()? == 0))
     }
@@ -89,7 +89,7 @@ impl Tx {
         for key in keys {
             rows.extend(key_row(key, &sealing)?);
         }
-        let add = Batch::insert_missing(self.statements.dialect, &TOKEN_KEY);
+        let add = BatchStatement::insert_missing(self.statements.dialect, &TOKEN_KEY);
         add.execute(self.connection(), &rows).await?;
         Ok(())
     }
@@ -99,7 +99,7 @@ impl Tx {
     /// # Errors
     ///
     /// [`StoreError::Contended`] when it is not in that state any more.
-    pub async fn move_token_key(
+    pub async fn set_token_key_state(
         &mut self,
         id: &str,
         from: &str,
@@ -119,7 +119,7 @@ impl Tx {
     }
 
     /// Forgets keys that were retired at `by` or before.
-    pub async fn forget_token_keys(&mut self, by: Timestamp) -> Result<(), StoreError> {
+    pub async fn purge_token_keys(&mut self, by: Timestamp) -> Result<(), StoreError> {
         let sql = "DELETE FROM token_key WHERE state = 'retired' AND changed_at <= $1";
         sqlx::query(sql).bind(by.as_microsecond()).execute(self.connection()).await?;
         Ok(())
@@ -133,14 +133,14 @@ impl Tx {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let row = vec![shown(programme), token.into(), expires_at.into()];
-        let add = Batch::insert_missing(self.statements.dialect, &REVOKED);
+        let row = vec![text_value(programme), token.into(), expires_at.into()];
+        let add = BatchStatement::insert_missing(self.statements.dialect, &REVOKED);
         add.execute(self.connection(), &[row]).await?;
-        self.forget_revoked_tokens(now).await
+        self.purge_revoked_tokens(now).await
     }
 
     /// Forgets tokens that would have run out by `now` anyway.
-    pub async fn forget_revoked_tokens(&mut self, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn purge_revoked_tokens(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let sql = "DELETE FROM revoked_token WHERE expires_at < $1";
         sqlx::query(sql).bind(now.as_microsecond()).execute(self.connection()).await?;
         Ok(())
@@ -148,7 +148,7 @@ impl Tx {
 }
 
 fn read_key(row: &[Value], sealing: Option<&SealingKey>) -> Result<TokenKeyRow, StoreError> {
-    let mut reader = Reader::new(&TOKEN_KEY, row);
+    let mut reader = RowReader::new(&TOKEN_KEY, row);
     let (id, sealed) = (reader.text()?.to_owned(), reader.text()?);
     let private_pem = sealing.and_then(|key| key.open(sealed, token_key(&[&id])).ok());
     Ok(TokenKeyRow {

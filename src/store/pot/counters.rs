@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use sqlx::AssertSqlSafe;
 
 use crate::domain::id::{BudgetId, ProgrammeId};
-use crate::domain::money::limit::{Committed, CounterKey};
+use crate::domain::money::limit::{CounterKey, LimitUsage};
 use crate::domain::money::{Currency, Money};
 use crate::domain::time::period::Period;
-use crate::ledger::record::row::{Reader, Value, shown};
-use crate::store::programme::programmes::OnKnown;
+use crate::ledger::record::row::{RowReader, Value, text_value};
+use crate::store::programme::programmes::OnConflict;
 use crate::store::sql::batch::{names, read_row};
 use crate::store::sql::statements::COUNTER;
 use crate::store::{StoreError, Tx};
@@ -20,7 +20,7 @@ impl Tx {
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
-        counters: &BTreeMap<CounterKey, Committed>,
+        counters: &BTreeMap<CounterKey, LimitUsage>,
     ) -> Result<(), StoreError> {
         let sql = "DELETE FROM counter WHERE programme_id = $1 AND budget_id = $2";
         sqlx::query(sql)
@@ -30,7 +30,7 @@ impl Tx {
             .await?;
         let row = |(key, used)| counter_row(programme, budget, key, used);
         let rows: Vec<_> = counters.iter().map(row).collect();
-        self.put(&COUNTER, &rows, OnKnown::Keep).await?;
+        self.put(&COUNTER, &rows, OnConflict::Keep).await?;
         Ok(())
     }
 
@@ -40,7 +40,7 @@ impl Tx {
         programme: &ProgrammeId,
         budget: &BudgetId,
         currency: Currency,
-    ) -> Result<BTreeMap<CounterKey, Committed>, StoreError> {
+    ) -> Result<BTreeMap<CounterKey, LimitUsage>, StoreError> {
         let sql = format!(
             "SELECT {} FROM counter WHERE programme_id = $1 AND budget_id = $2",
             names(COUNTER.columns, "")
@@ -64,14 +64,14 @@ pub(in crate::store) fn counter_row(
     programme: &ProgrammeId,
     budget: &BudgetId,
     key: &CounterKey,
-    used: &Committed,
+    used: &LimitUsage,
 ) -> Vec<Value> {
     vec![
-        shown(programme),
-        shown(budget),
-        shown(&key.scope),
+        text_value(programme),
+        text_value(budget),
+        text_value(&key.scope),
         key.period.word().into(),
-        shown(key.first_day),
+        text_value(key.first_day),
         used.amount.into(),
         used.purchases.into(),
     ]
@@ -79,29 +79,29 @@ pub(in crate::store) fn counter_row(
 
 /// A counter's row.
 pub(in crate::store) struct CounterRow {
-    pub(in crate::store) place: (ProgrammeId, BudgetId),
+    pub(in crate::store) budget: (ProgrammeId, BudgetId),
     pub(in crate::store) key: CounterKey,
     minor: i64,
     purchases: u32,
 }
 
 impl CounterRow {
-    pub(in crate::store) const fn used(&self, currency: Currency) -> Committed {
-        Committed { amount: Money::from_minor(self.minor, currency), purchases: self.purchases }
+    pub(in crate::store) const fn used(&self, currency: Currency) -> LimitUsage {
+        LimitUsage { amount: Money::from_minor(self.minor, currency), purchases: self.purchases }
     }
 }
 
 /// Reads a counter's row.
 pub(in crate::store) fn read_counter(row: &[Value]) -> Result<CounterRow, StoreError> {
-    let mut reader = Reader::new(&COUNTER, row);
+    let mut reader = RowReader::new(&COUNTER, row);
     Ok(CounterRow {
-        place: (reader.parsed()?, reader.parsed()?),
+        budget: (reader.parsed()?, reader.parsed()?),
         key: CounterKey {
             scope: reader.parsed()?,
             period: reader.word(Period::from_word)?,
             first_day: reader.date()?,
         },
         minor: reader.number()?,
-        purchases: reader.small()?,
+        purchases: reader.integer()?,
     })
 }

@@ -2,10 +2,10 @@
 
 use crate::domain::id::{BudgetId, PotId, ProgrammeId};
 use crate::domain::money::Currency;
-use crate::domain::pot::own::OwnPot;
+use crate::domain::pot::personal::PersonalPotSettings;
 use crate::ledger::book::PotBalance;
 use crate::ledger::record::own_pot::{own_pot_text, read_own_pot};
-use crate::ledger::record::row::{Reader, Value, shown};
+use crate::ledger::record::row::{RowReader, Value, text_value};
 use crate::store::sql::statements::POT;
 use crate::store::{StoreError, Tx};
 
@@ -20,7 +20,7 @@ impl Tx {
         programme: &ProgrammeId,
         budget: &BudgetId,
         pot: &PotId,
-        own: &OwnPot,
+        own: &PersonalPotSettings,
     ) -> Result<(), StoreError> {
         let sql = "UPDATE pot SET own = $4 \
                    WHERE programme_id = $1 AND budget_id = $2 AND pot_id = $3";
@@ -38,7 +38,7 @@ impl Tx {
 pub(in crate::store) fn read_pot(
     row: &[Value],
 ) -> Result<((ProgrammeId, BudgetId), PotId, PotBalance), StoreError> {
-    let mut reader = Reader::new(&POT, row);
+    let mut reader = RowReader::new(&POT, row);
     let key = (reader.parsed()?, reader.parsed()?);
     let pot = reader.parsed()?;
     let stream = reader.parsed()?;
@@ -66,10 +66,10 @@ pub(in crate::store) fn pot_row(
     balance: &PotBalance,
 ) -> Vec<Value> {
     vec![
-        shown(programme),
-        shown(budget),
-        shown(pot),
-        shown(&balance.stream),
+        text_value(programme),
+        text_value(budget),
+        text_value(pot),
+        text_value(&balance.stream),
         balance.allocated.currency().code().into(),
         balance.allocated.into(),
         balance.loaded.into(),
@@ -82,16 +82,16 @@ pub(in crate::store) fn pot_row(
 }
 
 /// What of a pot's row postings change.
-pub(in crate::store) fn pot_move(
+pub(in crate::store) fn pot_update_row(
     programme: &ProgrammeId,
     budget: &BudgetId,
     pot: &PotId,
     balance: &PotBalance,
 ) -> Vec<Value> {
     vec![
-        shown(programme),
-        shown(budget),
-        shown(pot),
+        text_value(programme),
+        text_value(budget),
+        text_value(pot),
         balance.loaded.into(),
         balance.held.into(),
         balance.spent.into(),

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
 use crate::domain::id::{BudgetId, ProgrammeId};
-use crate::ledger::record::row::{Reader, Table, columns, shown};
-use crate::store::programme::programmes::OnKnown;
+use crate::ledger::record::row::{RowReader, Table, columns, text_value};
+use crate::store::programme::programmes::OnConflict;
 use crate::store::sql::batch::read_row;
 use crate::store::{Dialect, Store, StoreError, Tx};
 
@@ -36,11 +36,11 @@ impl Store {
                    ORDER BY programme_id";
         let read = |row: &sqlx::any::AnyRow| {
             let row = read_row(row, APPLICATION.columns)?;
-            let mut reader = Reader::new(&APPLICATION, &row);
+            let mut reader = RowReader::new(&APPLICATION, &row);
             Ok(ApplicationRow {
                 programme: reader.parsed()?,
                 id: reader.text()?.to_owned(),
-                version: reader.small()?,
+                version: reader.integer()?,
                 file: reader.text()?.to_owned(),
                 begun_at: reader.instant()?,
             })
@@ -54,18 +54,18 @@ impl Tx {
     /// programme is being applied.
     pub async fn begin_application(&mut self, row: &ApplicationRow) -> Result<bool, StoreError> {
         let row = vec![
-            shown(&row.programme),
+            text_value(&row.programme),
             row.id.as_str().into(),
             row.version.into(),
             row.file.as_str().into(),
             row.begun_at.into(),
         ];
-        Ok(self.put(&APPLICATION, &[row], OnKnown::Keep).await? == 1)
+        Ok(self.put(&APPLICATION, &[row], OnConflict::Keep).await? == 1)
     }
 
     /// Whether `id` is still what is being applied. Nobody else can end it before this transaction
     /// ends.
-    pub async fn hold_application(
+    pub async fn lock_application(
         &mut self,
         programme: &ProgrammeId,
         id: &str,

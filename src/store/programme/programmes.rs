@@ -12,12 +12,12 @@ use crate::domain::id::{BudgetId, ConnectionId, LoadId, PotId, ProgrammeId};
 use crate::domain::money::Money;
 use crate::ledger::book::PotBalance;
 use crate::ledger::record::agreement::{AGREEMENT, TERM, agreement_rows};
-use crate::ledger::record::row::{Digest, Reader, Table, Value, columns, shown};
+use crate::ledger::record::row::{Digest, RowReader, Table, Value, columns, text_value};
 use crate::platform::encryption::SealingKey;
 use crate::store::pot::pots::{pot_row, read_pot};
 use crate::store::purchase::close::permission_row;
 use crate::store::secret::sealing::connection_secret;
-use crate::store::sql::batch::{Batch, read_row};
+use crate::store::sql::batch::{BatchStatement, read_row};
 use crate::store::sql::statements::{PERMISSION, POT};
 use crate::store::{KeyError, Store, StoreError, Tx};
 
@@ -138,9 +138,9 @@ impl Store {
         let query = sqlx::query(sql).bind(programme.to_string()).bind(connection.to_string());
         let read = |row: &sqlx::any::AnyRow| {
             let row = read_row(row, SECRET_NAME.columns)?;
-            let mut reader = Reader::new(&SECRET_NAME, &row);
+            let mut reader = RowReader::new(&SECRET_NAME, &row);
             let name = reader.text()?.to_owned();
-            Ok(SecretName { name, live_until: reader.optional(Reader::instant)? })
+            Ok(SecretName { name, live_until: reader.optional(RowReader::instant)? })
         };
         query.fetch_all(&self.readers()).await?.iter().map(read).collect()
     }
@@ -151,8 +151,8 @@ impl Store {
         let rows = sqlx::query(sql).fetch_all(&self.readers()).await?;
         let read = |row: &sqlx::any::AnyRow| {
             let row = read_row(row, PROGRAMME.columns)?;
-            let mut reader = Reader::new(&PROGRAMME, &row);
-            Ok((reader.parsed()?, reader.small()?))
+            let mut reader = RowReader::new(&PROGRAMME, &row);
+            Ok((reader.parsed()?, reader.integer()?))
         };
         rows.iter().map(read).collect()
     }
@@ -175,12 +175,12 @@ impl Store {
             .await?;
         let Some(row) = row else { return Ok(None) };
         let row = read_row(&row, PROGRAMME_VIEW.columns)?;
-        let mut reader = Reader::new(&PROGRAMME_VIEW, &row);
+        let mut reader = RowReader::new(&PROGRAMME_VIEW, &row);
         Ok(Some(ProgrammeRow {
-            version: reader.small()?,
+            version: reader.integer()?,
             settings: reader.text()?.to_owned(),
             rules: reader.text()?.to_owned(),
-            shops: reader.optional(Reader::text)?.map(str::to_owned),
+            shops: reader.optional(RowReader::text)?.map(str::to_owned),
         }))
     }
 }
@@ -190,18 +190,18 @@ impl Tx {
         &mut self,
         table: &'static Table,
         rows: &[Vec<Value>],
-        known: OnKnown,
+        on_conflict: OnConflict,
     ) -> Result<u64, StoreError> {
         let dialect = self.statements.dialect;
-        let batch = match known {
-            OnKnown::Keep => Batch::insert_missing(dialect, table),
-            OnKnown::Replace => Batch::upsert(dialect, table),
+        let batch = match on_conflict {
+            OnConflict::Keep => BatchStatement::insert_missing(dialect, table),
+            OnConflict::Replace => BatchStatement::upsert(dialect, table),
         };
         batch.execute(self.connection(), rows).await
     }
 
     /// Puts a version of a programme's settings in force, for every budget of it.
-    pub async fn put_in_force(
+    pub async fn activate_settings(
         &mut self,
         programme: &ProgrammeId,
         version: u32,
@@ -226,18 +226,18 @@ impl Tx {
         let mut rules = vec![vec![digest.into(), row.rules.as_str().into()]];
         let shops = row.shops.as_deref().map(|text| (Digest::of_text(text), text));
         rules.extend(shops.map(|(digest, text)| vec![digest.into(), text.into()]));
-        self.put(&RULES, &rules, OnKnown::Keep).await?;
-        let head = vec![vec![shown(programme), row.version.into()]];
-        self.put(&PROGRAMME, &head, OnKnown::Keep).await?;
+        self.put(&RULES, &rules, OnConflict::Keep).await?;
+        let head = vec![vec![text_value(programme), row.version.into()]];
+        self.put(&PROGRAMME, &head, OnConflict::Keep).await?;
         let version = vec![vec![
-            shown(programme),
+            text_value(programme),
             row.version.into(),
             row.settings.as_str().into(),
             digest.into(),
             at.into(),
             shops.map(|(digest, _)| digest).map_or(Value::Null, Into::into),
         ]];
-        let written = self.put(&PROGRAMME_VERSION, &version, OnKnown::Keep).await?;
+        let written = self.put(&PROGRAMME_VERSION, &version, OnConflict::Keep).await?;
         if written == 1 { Ok(()) } else { Err(StoreError::Contended("programme_version")) }
     }
 
@@ -263,9 +263,9 @@ impl Tx {
         }
         let rows: Vec<_> = connections
             .iter()
-            .map(|(id, issuer)| vec![shown(programme), shown(id), issuer.as_str().into()])
+            .map(|(id, issuer)| vec![text_value(programme), text_value(id), issuer.as_str().into()])
             .collect();
-        self.put(&CONNECTION, &rows, OnKnown::Replace).await?;
+        self.put(&CONNECTION, &rows, OnConflict::Replace).await?;
         let sql = "DELETE FROM connection_secret WHERE programme_id = $1";
         sqlx::query(sql).bind(programme.to_string()).execute(self.connection()).await?;
         let key = self.sealing_key().await?;
@@ -273,7 +273,7 @@ impl Tx {
         for secret in secrets {
             rows.extend(sealed_row(programme, secret, &key)?);
         }
-        self.put(&SECRET, &rows, OnKnown::Keep).await?;
+        self.put(&SECRET, &rows, OnConflict::Keep).await?;
         Ok(true)
     }
 
@@ -285,11 +285,11 @@ impl Tx {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         let (row, terms) = agreement_rows(programme, agreement, at);
-        let written = self.put(&AGREEMENT, &[row], OnKnown::Keep).await?;
+        let written = self.put(&AGREEMENT, &[row], OnConflict::Keep).await?;
         if written != 1 {
             return Err(StoreError::Contended("agreement"));
         }
-        self.put(&TERM, &terms, OnKnown::Keep).await?;
+        self.put(&TERM, &terms, OnConflict::Keep).await?;
         let sql = "UPDATE budget SET agreement_version = $3 \
                    WHERE programme_id = $1 AND budget_id = $2";
         sqlx::query(sql)
@@ -310,7 +310,7 @@ impl Tx {
         empty: &PotBalance,
     ) -> Result<(), StoreError> {
         let row = pot_row(programme, budget, pot, empty);
-        self.put(&POT, &[row], OnKnown::Keep).await?;
+        self.put(&POT, &[row], OnConflict::Keep).await?;
         let sql = "UPDATE pot SET allocated_minor = $4 \
                    WHERE programme_id = $1 AND budget_id = $2 AND pot_id = $3";
         sqlx::query(sql)
@@ -325,7 +325,7 @@ impl Tx {
 
     /// Adds a load that was not posted before.
     pub async fn add_load(&mut self, row: Vec<Value>) -> Result<(), StoreError> {
-        let written = self.put(&LOAD, &[row], OnKnown::Keep).await?;
+        let written = self.put(&LOAD, &[row], OnConflict::Keep).await?;
         if written == 1 { Ok(()) } else { Err(StoreError::Contended("load")) }
     }
 
@@ -348,7 +348,7 @@ impl Tx {
             .await?;
         let Some(row) = row else { return Ok(None) };
         let row = read_row(&row, columns![Number "amount_minor"])?;
-        Ok(Some(Reader::new(&LOAD, &row).number()?))
+        Ok(Some(RowReader::new(&LOAD, &row).number()?))
     }
 
     /// Adds a permission that is not there yet.
@@ -359,13 +359,13 @@ impl Tx {
         permission: &Permission,
     ) -> Result<(), StoreError> {
         let row = permission_row(programme, budget, permission);
-        self.put(&PERMISSION, &[row], OnKnown::Keep).await?;
+        self.put(&PERMISSION, &[row], OnConflict::Keep).await?;
         Ok(())
     }
 
     /// Forgets the permissions of a locked budget that ended then or before: a decision reads all
     /// that a budget has.
-    pub async fn forget_permissions(
+    pub async fn purge_permissions(
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
@@ -389,19 +389,19 @@ impl Tx {
         budget: &BudgetId,
     ) -> Result<BTreeMap<PotId, PotBalance>, StoreError> {
         let statements = Arc::clone(&self.statements);
-        let key = vec![vec![shown(programme), shown(budget)]];
+        let key = vec![vec![text_value(programme), text_value(budget)]];
         let rows = statements.pots.fetch(self.connection(), &key, POT.columns).await?;
         rows.iter().map(|row| read_pot(row).map(|(_, pot, balance)| (pot, balance))).collect()
     }
 }
 
 fn read_secret(row: &[Value], key: &SealingKey) -> Result<SecretRow, StoreError> {
-    let mut reader = Reader::new(&SECRET_VIEW, row);
+    let mut reader = RowReader::new(&SECRET_VIEW, row);
     let (programme, connection): (ProgrammeId, ConnectionId) = (reader.parsed()?, reader.parsed()?);
     let (issuer, name) = (reader.text()?.to_owned(), reader.text()?.to_owned());
     let place = [programme.as_str(), connection.as_str(), name.as_str()];
     let secret = key.open(reader.text()?, connection_secret(&place)).ok();
-    let live_until = reader.optional(Reader::instant)?;
+    let live_until = reader.optional(RowReader::instant)?;
     Ok(SecretRow { programme, connection, issuer, name, secret, live_until })
 }
 
@@ -415,8 +415,8 @@ fn sealed_row(
     let place = [programme.as_str(), row.connection.as_str(), row.name.as_str()];
     let sealed = key.seal(secret, connection_secret(&place)).map_err(KeyError::Random)?;
     Ok(Some(vec![
-        shown(programme),
-        shown(&row.connection),
+        text_value(programme),
+        text_value(&row.connection),
         row.name.as_str().into(),
         sealed.into(),
         row.live_until.into(),
@@ -433,9 +433,9 @@ pub fn pot_plan_digest(
     own: Option<String>,
 ) -> Digest {
     let row = vec![
-        shown(programme),
-        shown(budget),
-        shown(pot),
+        text_value(programme),
+        text_value(budget),
+        text_value(pot),
         stream.into(),
         allocated.currency().code().into(),
         allocated.into(),
@@ -446,7 +446,7 @@ pub fn pot_plan_digest(
 
 /// What becomes of a row whose key is known already.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::store) enum OnKnown {
+pub(in crate::store) enum OnConflict {
     Keep,
     Replace,
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::agreement::Agreement;
-use crate::domain::ask::permission::{Giver, Permission, Uses};
+use crate::domain::ask::permission::{Grantor, Permission, PermissionUsage};
 use crate::domain::id::{
     BudgetId, CardToken, ConnectionId, IssuerReference, ProgrammeId, PurchaseReference,
 };
@@ -12,19 +12,19 @@ use crate::domain::money::Currency;
 use crate::domain::money::limit::CounterKey;
 use crate::domain::people::person::PersonState;
 use crate::domain::purchase::Purchase;
-use crate::ledger::book::{Book, Card, Owner, PurchaseKey};
-use crate::ledger::posting::Head;
+use crate::ledger::book::{Book, BudgetOwner, Card, PurchaseKey};
+use crate::ledger::posting::ChainHead;
 use crate::ledger::record::decision::{DECISION, RecordedDecision, read_decision};
 use crate::ledger::record::event::{ISSUER_EVENT, PRESENTMENT};
 use crate::ledger::record::purchase::{HOLD, PURCHASE, read_hold, read_purchase};
-use crate::ledger::record::row::{Digest, Reader, Table, Value, columns, shown};
+use crate::ledger::record::row::{Digest, RowReader, Table, Value, columns, text_value};
 use crate::ledger::record::uses::open_at_from_text;
 use crate::platform::crash;
-use crate::store::agreement::agreements::{AgreementKey, Agreements};
-use crate::store::people::persons::read_standing;
+use crate::store::agreement::agreements::{AgreementCache, AgreementKey};
+use crate::store::people::persons::read_card_standing;
 use crate::store::pot::counters::read_counter;
 use crate::store::pot::pots::read_pot;
-use crate::store::sql::batch::{Batch, Rows};
+use crate::store::sql::batch::{BatchStatement, Rows};
 use crate::store::sql::statements::{
     BUDGET_VIEW, CARD_BUDGET, CARD_VIEW, COUNTER, PERMISSION, PROGRAMME_VIEW, WITHDRAWAL,
 };
@@ -54,7 +54,7 @@ pub struct CardBudget {
 
 /// A budget to open, with the purchases that will be needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BookWanted {
+pub struct BookRequest {
     pub programme: ProgrammeId,
     pub budget: BudgetId,
     pub purchases: BTreeSet<(ConnectionId, PurchaseReference)>,
@@ -62,7 +62,7 @@ pub struct BookWanted {
 
 /// What will be needed beside the books: read with them, which spares statements of their own.
 #[derive(Debug, Default)]
-pub struct Expected {
+pub struct PrefetchKeys {
     /// Questions that may have been answered before.
     pub questions: Vec<(ProgrammeId, ConnectionId, IssuerReference)>,
     /// Counters that will be asked for, unless the agreement has changed meanwhile.
@@ -76,13 +76,13 @@ pub struct OpenBook {
     /// The version of the programme's settings by which this budget is decided, if it has one.
     pub settings_version: Option<u32>,
     /// Counters that were looked for, whether they exist or not.
-    sought: BTreeSet<CounterKey>,
-    pub(in crate::store) stored: Stored,
+    fetched_counters: BTreeSet<CounterKey>,
+    pub(in crate::store) existing: ExistingRows,
 }
 
 /// Which rows of a book exist: they are updated, all others are inserted.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Stored {
+pub(in crate::store) struct ExistingRows {
     /// With the number of their holds. A hold is never taken away, and new ones come last.
     pub(in crate::store) purchases: BTreeMap<PurchaseKey, usize>,
     pub(in crate::store) counters: BTreeSet<CounterKey>,
@@ -131,31 +131,31 @@ impl Books {
         }
     }
 
-    fn note_sought(&mut self, counters: &[(ProgrammeId, BudgetId, CounterKey)]) {
+    fn mark_counters_fetched(&mut self, counters: &[(ProgrammeId, BudgetId, CounterKey)]) {
         for (programme, budget, key) in counters {
             if let Some(open) = self.open.get_mut(&(programme.clone(), budget.clone())) {
-                open.sought.insert(key.clone());
+                open.fetched_counters.insert(key.clone());
             }
         }
     }
 
     fn add_counter(&mut self, row: &[Value]) -> Result<(), StoreError> {
         let counter = read_counter(row)?;
-        let Some(open) = self.open.get_mut(&counter.place) else { return Ok(()) };
+        let Some(open) = self.open.get_mut(&counter.budget) else { return Ok(()) };
         let used = counter.used(open.book.currency);
-        open.stored.counters.insert(counter.key.clone());
+        open.existing.counters.insert(counter.key.clone());
         open.book.counters.insert(counter.key, used);
         Ok(())
     }
 
     fn add_card(&mut self, row: &[Value]) -> Result<(), StoreError> {
-        let mut reader = Reader::new(&CARD_TABLE, row);
+        let mut reader = RowReader::new(&CARD_TABLE, row);
         let key = (reader.parsed()?, reader.parsed()?);
         let card = Card {
             connection: reader.parsed()?,
             token: reader.parsed()?,
             last_four: reader.text()?.to_owned(),
-            standing: read_standing(&mut reader)?,
+            standing: read_card_standing(&mut reader)?,
         };
         let owner = self.open.get_mut(&key).and_then(|open| open.book.owner.as_mut());
         if let Some(owner) = owner {
@@ -173,7 +173,7 @@ impl Books {
     }
 
     fn add_permission(&mut self, row: &[Value]) -> Result<(), StoreError> {
-        let mut reader = Reader::new(&PERMISSION, row);
+        let mut reader = RowReader::new(&PERMISSION, row);
         let key = (reader.parsed()?, reader.parsed()?);
         let id = reader.parsed()?;
         let scope = reader.parsed()?;
@@ -182,10 +182,10 @@ impl Books {
             id,
             scope,
             cap: reader.money(currency)?,
-            uses_left: reader.small()?,
+            uses_left: reader.integer()?,
             given_at: reader.instant()?,
             ends_at: reader.instant()?,
-            giver: reader.word(Giver::from_word)?,
+            giver: reader.word(Grantor::from_word)?,
             uses: read_uses(&mut reader, currency)?,
         };
         if let Some(open) = self.open.get_mut(&key) {
@@ -197,12 +197,17 @@ impl Books {
 }
 
 /// What is made of a permission; none where it was given before that was kept.
-fn read_uses(reader: &mut Reader<'_>, currency: Currency) -> Result<Option<Uses>, StoreError> {
+fn read_uses(
+    reader: &mut RowReader<'_>,
+    currency: Currency,
+) -> Result<Option<PermissionUsage>, StoreError> {
     let open = reader.optional(|r| r.money(currency))?;
-    let captured = reader.optional(Reader::small)?;
+    let captured = reader.optional(RowReader::integer)?;
     let open_at = reader.optional(|r| r.word(open_at_from_text))?;
     Ok(match (open, captured, open_at) {
-        (Some(open), Some(captured), Some(open_at)) => Some(Uses { open, open_at, captured }),
+        (Some(open), Some(captured), Some(open_at)) => {
+            Some(PermissionUsage { open, open_at, captured })
+        }
         (_, _, _) => None,
     })
 }
@@ -210,7 +215,13 @@ fn read_uses(reader: &mut Reader<'_>, currency: Currency) -> Result<Option<Uses>
 fn counter_keys(keys: &[(ProgrammeId, BudgetId, CounterKey)]) -> Rows {
     let row = |(programme, budget, key): &(ProgrammeId, BudgetId, CounterKey)| {
         let period = key.period.word().into();
-        vec![shown(programme), shown(budget), shown(&key.scope), period, shown(key.first_day)]
+        vec![
+            text_value(programme),
+            text_value(budget),
+            text_value(&key.scope),
+            period,
+            text_value(key.first_day),
+        ]
     };
     let mut rows: Vec<_> = keys.iter().collect();
     rows.sort();
@@ -221,7 +232,7 @@ fn counter_keys(keys: &[(ProgrammeId, BudgetId, CounterKey)]) -> Rows {
 pub(in crate::store) fn reference_keys<R: std::fmt::Display>(
     keys: &[(ProgrammeId, ConnectionId, R)],
 ) -> Rows {
-    keys.iter().map(|(p, c, r)| vec![shown(p), shown(c), shown(r)]).collect()
+    keys.iter().map(|(p, c, r)| vec![text_value(p), text_value(c), text_value(r)]).collect()
 }
 
 /// A budget's row, with its person's.
@@ -230,7 +241,7 @@ struct BudgetRow {
     programme: ProgrammeId,
     budget: BudgetId,
     currency: Currency,
-    head: Head,
+    head: ChainHead,
     /// The settings that a file has put in force for this budget before the rest of its programme.
     settings_version: Option<u32>,
     /// Name, worker, state, and the version of the agreement in force. None for the house.
@@ -239,19 +250,19 @@ struct BudgetRow {
 
 impl BudgetRow {
     fn read(row: &[Value]) -> Result<Self, StoreError> {
-        let mut reader = Reader::new(&BUDGET_TABLE, row);
+        let mut reader = RowReader::new(&BUDGET_TABLE, row);
         let programme = reader.parsed()?;
         let budget = reader.parsed()?;
         let currency = reader.parsed()?;
-        let agreement: Option<u32> = reader.optional(Reader::small)?;
-        let head = Head {
+        let agreement: Option<u32> = reader.optional(RowReader::integer)?;
+        let head = ChainHead {
             seq: reader.number()?,
-            posting: reader.optional(Reader::parsed)?,
+            posting: reader.optional(RowReader::parsed)?,
             hash: reader.parsed::<Digest>()?,
         };
-        let settings_version = reader.optional(Reader::small)?;
-        let name = reader.optional(Reader::text)?.map(str::to_owned);
-        let worker = reader.optional(Reader::text)?.map(str::to_owned);
+        let settings_version = reader.optional(RowReader::integer)?;
+        let name = reader.optional(RowReader::text)?.map(str::to_owned);
+        let worker = reader.optional(RowReader::text)?.map(str::to_owned);
         let state = reader.optional(|r| r.word(PersonState::from_word))?;
         let owner = match (name, worker, state, agreement) {
             (Some(name), Some(worker), Some(state), Some(version)) => {
@@ -270,15 +281,16 @@ impl BudgetRow {
     fn open(self, agreements: &BTreeMap<AgreementKey, Arc<Agreement>>) -> OpenBook {
         let agreement = self.agreement().and_then(|key| agreements.get(&key).map(Arc::clone));
         let mut book = Book::new(self.programme, self.budget, self.currency, self.head);
-        book.owner = self.owner.zip(agreement).map(|((name, worker, state, _), agreement)| Owner {
-            name,
-            worker,
-            state,
-            agreement,
-            cards: Vec::new(),
+        book.owner = self.owner.zip(agreement).map(|((name, worker, state, _), agreement)| {
+            BudgetOwner { name, worker, state, agreement, cards: Vec::new() }
         });
         let settings_version = self.settings_version;
-        OpenBook { book, settings_version, sought: BTreeSet::new(), stored: Stored::default() }
+        OpenBook {
+            book,
+            settings_version,
+            fetched_counters: BTreeSet::new(),
+            existing: ExistingRows::default(),
+        }
     }
 }
 
@@ -288,53 +300,56 @@ impl Tx {
     /// A budget that does not exist is missing from the answer.
     pub async fn open_books(
         &mut self,
-        wanted: &[BookWanted],
-        agreements: &Agreements,
+        wanted: &[BookRequest],
+        agreements: &AgreementCache,
     ) -> Result<Books, StoreError> {
-        self.open_books_expecting(wanted, &Expected::default(), agreements).await
+        self.open_books_prefetching(wanted, &PrefetchKeys::default(), agreements).await
     }
 
-    /// As [`Tx::open_books`], with everything else that is `expected` to be needed.
-    pub async fn open_books_expecting(
+    /// As [`Tx::open_books`], with everything that `prefetch` names.
+    pub async fn open_books_prefetching(
         &mut self,
-        wanted: &[BookWanted],
-        expected: &Expected,
-        agreements: &Agreements,
+        wanted: &[BookRequest],
+        prefetch: &PrefetchKeys,
+        agreements: &AgreementCache,
     ) -> Result<Books, StoreError> {
         let mut keys: Vec<_> = wanted.iter().map(|w| (&w.programme, &w.budget)).collect();
         keys.sort();
         keys.dedup();
-        let keys: Vec<_> = keys.into_iter().map(|(p, b)| vec![shown(p), shown(b)]).collect();
+        let keys: Vec<_> =
+            keys.into_iter().map(|(p, b)| vec![text_value(p), text_value(b)]).collect();
         self.lock_budgets(&keys).await?;
         // A purchase that two budgets ask for is read once, or its holds would count twice.
         let purchases: BTreeSet<_> = wanted
             .iter()
             .flat_map(|w| w.purchases.iter().map(move |(c, r)| (&w.programme, c, r)))
             .collect();
-        let purchases: Vec<_> =
-            purchases.into_iter().map(|(p, c, r)| vec![shown(p), shown(c), shown(r)]).collect();
-        let questions = reference_keys(&expected.questions);
+        let purchases: Vec<_> = purchases
+            .into_iter()
+            .map(|(p, c, r)| vec![text_value(p), text_value(c), text_value(r)])
+            .collect();
+        let questions = reference_keys(&prefetch.questions);
         let programmes: BTreeSet<_> = wanted.iter().map(|w| &w.programme).collect();
-        let programmes: Vec<_> = programmes.into_iter().map(|p| vec![shown(p)]).collect();
+        let programmes: Vec<_> = programmes.into_iter().map(|p| vec![text_value(p)]).collect();
         let statements = Arc::clone(&self.statements);
-        let counters = counter_keys(&expected.counters);
+        let counters = counter_keys(&prefetch.counters);
         let sets: [&[_]; 5] = [&keys, &questions, &purchases, &counters, &programmes];
         let found = statements.books.fetch(self.connection(), &sets).await?;
         let [budgets, cards, pots, permissions, answered, purchases, counters, programmes] =
             <[Rows; 8]>::try_from(found).map_err(|_| StoreError::Contended("books"))?;
 
         let mut books = self.books_of(&budgets, agreements).await?;
-        books.note_sought(&expected.counters);
+        books.mark_counters_fetched(&prefetch.counters);
         cards.iter().try_for_each(|row| books.add_card(row))?;
         pots.iter().try_for_each(|row| books.add_pot(row))?;
         permissions.iter().try_for_each(|row| books.add_permission(row))?;
         counters.iter().try_for_each(|row| books.add_counter(row))?;
         for row in &programmes {
-            let mut reader = Reader::new(&PROGRAMME_TABLE, row);
-            books.put_settings_in_force(&reader.parsed()?, reader.small()?);
+            let mut reader = RowReader::new(&PROGRAMME_TABLE, row);
+            books.put_settings_in_force(&reader.parsed()?, reader.integer()?);
         }
         for row in &answered {
-            let mut reader = Reader::new(&DECISION, row);
+            let mut reader = RowReader::new(&DECISION, row);
             books.answered.push((reader.parsed()?, reader.parsed()?, reader.parsed()?));
         }
         self.read_purchases(&purchases, &mut books).await?;
@@ -347,7 +362,7 @@ impl Tx {
         programme: &ProgrammeId,
         budget: &BudgetId,
     ) -> Result<(), StoreError> {
-        self.lock_budgets(&[vec![shown(programme), shown(budget)]]).await
+        self.lock_budgets(&[vec![text_value(programme), text_value(budget)]]).await
     }
 
     /// Locks first, in one order everywhere, in a statement of its own: PostgreSQL returns the rows
@@ -359,14 +374,14 @@ impl Tx {
             let columns = columns![Key "budget_id"];
             statements.lock_budgets.fetch(self.connection(), keys, columns).await?;
         }
-        crash::reach("locked");
+        crash::failpoint("locked");
         Ok(())
     }
 
     async fn books_of(
         &mut self,
         rows: &[Vec<Value>],
-        agreements: &Agreements,
+        agreements: &AgreementCache,
     ) -> Result<Books, StoreError> {
         let rows = rows.iter().map(|row| BudgetRow::read(row)).collect::<Result<Vec<_>, _>>()?;
         let in_force = self.agreements_in_force(&rows, agreements).await?;
@@ -386,7 +401,7 @@ impl Tx {
     async fn agreements_in_force(
         &mut self,
         budgets: &[BudgetRow],
-        agreements: &Agreements,
+        agreements: &AgreementCache,
     ) -> Result<BTreeMap<AgreementKey, Arc<Agreement>>, StoreError> {
         let mut in_force = BTreeMap::new();
         let mut missing = BTreeMap::new();
@@ -398,7 +413,7 @@ impl Tx {
             }
         }
         for (key, agreement) in self.read_agreements(&missing).await? {
-            agreements.keep(key.clone(), Arc::clone(&agreement));
+            agreements.insert(key.clone(), Arc::clone(&agreement));
             missing.remove(&key);
             in_force.insert(key, agreement);
         }
@@ -413,29 +428,29 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let statements = Arc::clone(&self.statements);
         let rows = statements.purchases.fetch(self.connection(), keys, PURCHASE.columns).await?;
-        let mut places = BTreeMap::new();
+        let mut purchase_keys = BTreeMap::new();
         let mut hold_keys = Vec::new();
         for row in &rows {
             let purchase = read_purchase(row)?;
-            let programme: ProgrammeId = Reader::new(&PURCHASE, row).parsed()?;
+            let programme: ProgrammeId = RowReader::new(&PURCHASE, row).parsed()?;
             let key = (programme.clone(), purchase.budget.clone());
             let own = (purchase.connection.clone(), purchase.reference.clone());
-            hold_keys.push(vec![shown(&programme), shown(purchase.id)]);
-            places.insert(purchase.id, (key.clone(), own.clone()));
+            hold_keys.push(vec![text_value(&programme), text_value(purchase.id)]);
+            purchase_keys.insert(purchase.id, (key.clone(), own.clone()));
             let place = (programme, own.0.clone(), own.1.clone());
             books.owners.insert(place, purchase.budget.clone());
             if let Some(open) = books.open.get_mut(&key) {
-                open.stored.purchases.insert(own.clone(), 0);
+                open.existing.purchases.insert(own.clone(), 0);
                 open.book.purchases.insert(own, purchase);
             }
         }
         let rows = statements.holds.fetch(self.connection(), &hold_keys, HOLD.columns).await?;
         for row in &rows {
             let (id, hold) = read_hold(row)?;
-            let Some((key, own)) = places.get(&id) else { continue };
+            let Some((key, own)) = purchase_keys.get(&id) else { continue };
             let Some(open) = books.open.get_mut(key) else { continue };
             let purchase = open.book.purchases.get_mut(own);
-            if let Some((purchase, holds)) = purchase.zip(open.stored.purchases.get_mut(own)) {
+            if let Some((purchase, holds)) = purchase.zip(open.existing.purchases.get_mut(own)) {
                 purchase.holds.push(hold);
                 *holds = purchase.holds.len();
             }
@@ -452,13 +467,13 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let is_new = |(programme, budget, key): &&(ProgrammeId, BudgetId, CounterKey)| {
             let open = books.open.get(&(programme.clone(), budget.clone()));
-            open.is_some_and(|open| !open.sought.contains(key))
+            open.is_some_and(|open| !open.fetched_counters.contains(key))
         };
         let keys: Vec<_> = keys.iter().filter(is_new).cloned().collect();
         let statements = Arc::clone(&self.statements);
         let rows = counter_keys(&keys);
         let found = statements.counters.fetch(self.connection(), &rows, COUNTER.columns).await?;
-        books.note_sought(&keys);
+        books.mark_counters_fetched(&keys);
         found.iter().try_for_each(|row| books.add_counter(row))
     }
 
@@ -476,7 +491,7 @@ impl Tx {
         &mut self,
         keys: &[(ProgrammeId, ConnectionId, IssuerReference)],
     ) -> Result<BTreeSet<ReferenceKey>, StoreError> {
-        self.known_references(|s| &s.withdrawals, keys, &WITHDRAWAL).await
+        self.existing_references(|s| &s.withdrawals, keys, &WITHDRAWAL).await
     }
 
     /// The texts of those of `keys` that are messages stored before; none of what was erased.
@@ -486,7 +501,7 @@ impl Tx {
     ) -> Result<BTreeMap<ReferenceKey, Option<String>>, StoreError> {
         let rows = self.rows_by_reference(|s| &s.events, keys, &ISSUER_EVENT).await?;
         let read = |row: &Vec<Value>| {
-            let mut reader = Reader::new(&ISSUER_EVENT, row);
+            let mut reader = RowReader::new(&ISSUER_EVENT, row);
             let key = (reader.parsed()?, reader.parsed()?, reader.text()?.to_owned());
             let text = match ISSUER_EVENT.value(row, "body") {
                 Some(Value::Text(text)) => Some(text.clone()),
@@ -505,7 +520,7 @@ impl Tx {
         let rows = self.rows_by_reference(|s| &s.presentments, keys, &PRESENTMENT).await?;
         let mut events = Vec::new();
         for row in &rows {
-            let mut reader = Reader::new(&PRESENTMENT, row);
+            let mut reader = RowReader::new(&PRESENTMENT, row);
             let place = (reader.parsed()?, reader.parsed()?);
             reader.skip(); // the claim's own identifier
             events.push((place.0, place.1, reader.parsed()?));
@@ -513,13 +528,13 @@ impl Tx {
         let texts = self.stored_events(&events).await?;
         let mut stored = BTreeMap::new();
         for (row, (programme, connection, event)) in rows.iter().zip(events) {
-            let told_by = (programme.clone(), connection.clone(), event.to_string());
+            let event_key = (programme.clone(), connection.clone(), event.to_string());
             let reference = PRESENTMENT.text(row, "reference").to_owned();
             let known = StoredPresentment {
                 direction: PRESENTMENT.text(row, "direction").to_owned(),
                 currency: PRESENTMENT.text(row, "currency").to_owned(),
                 amount_minor: PRESENTMENT.number(row, "amount_minor"),
-                text: texts.get(&told_by).cloned().flatten(),
+                text: texts.get(&event_key).cloned().flatten(),
             };
             stored.insert((programme, connection, reference), known);
         }
@@ -536,7 +551,7 @@ impl Tx {
     > {
         let rows = self.rows_by_reference(|s| &s.presentments, keys, &PRESENTMENT).await?;
         let read = |row: &Vec<Value>| {
-            let mut reader = Reader::new(&PRESENTMENT, row);
+            let mut reader = RowReader::new(&PRESENTMENT, row);
             let claim = (reader.parsed()?, reader.parsed()?, reader.parsed()?);
             reader.skip(); // the message
             let budget = reader.parsed()?;
@@ -554,7 +569,7 @@ impl Tx {
     ) -> Result<BTreeMap<ReferenceKey, Purchase>, StoreError> {
         let rows = self.rows_by_reference(|s| &s.purchases, keys, &PURCHASE).await?;
         let read = |row: &Vec<Value>| {
-            let programme: ProgrammeId = Reader::new(&PURCHASE, row).parsed()?;
+            let programme: ProgrammeId = RowReader::new(&PURCHASE, row).parsed()?;
             let purchase = read_purchase(row)?;
             let reference = purchase.reference.to_string();
             Ok(((programme, purchase.connection.clone(), reference), purchase))
@@ -562,15 +577,15 @@ impl Tx {
         rows.iter().map(read).collect()
     }
 
-    async fn known_references<R: std::fmt::Display>(
+    async fn existing_references<R: std::fmt::Display>(
         &mut self,
-        batch: impl for<'s> Fn(&'s crate::store::Statements) -> &'s Batch,
+        batch: impl for<'s> Fn(&'s crate::store::Statements) -> &'s BatchStatement,
         keys: &[(ProgrammeId, ConnectionId, R)],
         table: &'static Table,
     ) -> Result<BTreeSet<ReferenceKey>, StoreError> {
         let rows = self.rows_by_reference(batch, keys, table).await?;
         let read = |row: &Vec<Value>| {
-            let mut reader = Reader::new(table, row);
+            let mut reader = RowReader::new(table, row);
             Ok((reader.parsed()?, reader.parsed()?, reader.text()?.to_owned()))
         };
         rows.iter().map(read).collect()
@@ -578,7 +593,7 @@ impl Tx {
 
     async fn rows_by_reference<R: std::fmt::Display>(
         &mut self,
-        batch: impl for<'s> Fn(&'s crate::store::Statements) -> &'s Batch,
+        batch: impl for<'s> Fn(&'s crate::store::Statements) -> &'s BatchStatement,
         keys: &[(ProgrammeId, ConnectionId, R)],
         table: &Table,
     ) -> Result<Vec<Vec<Value>>, StoreError> {
@@ -590,7 +605,7 @@ impl Tx {
 
 /// Reads whose card it is.
 pub(in crate::store) fn read_card_budget(row: &[Value]) -> Result<CardBudget, StoreError> {
-    let mut reader = Reader::new(&CARD_BUDGET_TABLE, row);
+    let mut reader = RowReader::new(&CARD_BUDGET_TABLE, row);
     Ok(CardBudget {
         programme: reader.parsed()?,
         connection: reader.parsed()?,

@@ -10,35 +10,35 @@ use crate::domain::id::{
     BudgetId, ConnectionId, ExceptionId, IssuerReference, MessageId, ProgrammeId,
 };
 use crate::domain::people::recipient::Recipient;
-use crate::ledger::record::row::{Canonical, Digest, Value, shown};
+use crate::ledger::record::row::{CanonicalHasher, Digest, Value, text_value};
 use crate::ledger::record::uses::open_at_text;
 use crate::platform::crash;
 use crate::store::pot::counters::counter_row;
-use crate::store::pot::pots::pot_move;
+use crate::store::pot::pots::pot_update_row;
 use crate::store::purchase::books::OpenBook;
 use crate::store::sql::batch::Row;
-use crate::store::sql::writing::Write;
-use crate::store::{Marked, StoreError, Tx};
+use crate::store::sql::combined_writes::TableWrite;
+use crate::store::{MarkedPosting, StoreError, Tx};
 
 /// Rows of what happened, written beside the books that they changed.
 #[derive(Debug, Default)]
-pub struct Additions {
+pub struct PendingWrites {
     pub decisions: Vec<Vec<Value>>,
     pub withdrawals: Vec<Vec<Value>>,
     pub events: Vec<Vec<Value>>,
     pub presentments: Vec<Vec<Value>>,
     pub messages: Vec<NewMessage>,
-    pub notes: Vec<Note>,
+    pub new_exceptions: Vec<NewException>,
     /// Exceptions that later messages explain.
-    pub settled: Vec<Settled>,
-    pub parked: Vec<Parked>,
+    pub resolved_exceptions: Vec<ResolvedException>,
+    pub parked: Vec<ParkedEvent>,
     /// Parked before, and booked now.
-    pub unparked: Vec<Parked>,
+    pub unparked: Vec<ParkedEvent>,
 }
 
 /// A message that waits for the claim that it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parked {
+pub struct ParkedEvent {
     pub programme: ProgrammeId,
     pub connection: ConnectionId,
     pub event: IssuerReference,
@@ -65,14 +65,14 @@ pub struct NewMessage {
     /// What the words were made from: JSON.
     pub facts: String,
     /// Several messages of one matter within a while are one.
-    pub matter: Option<Matter>,
+    pub matter: Option<MessageThread>,
     /// When what it asks for, or tells of, runs out.
     pub due_at: Option<Timestamp>,
 }
 
 /// What a message is about, so that one of the same matter need not be sent again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Matter {
+pub struct MessageThread {
     /// Says nothing of what it was made from.
     pub digest: Digest,
     /// Since when an earlier message about it will do.
@@ -81,7 +81,7 @@ pub struct Matter {
 
 /// Something that somebody has to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note {
+pub struct NewException {
     pub id: ExceptionId,
     pub programme: ProgrammeId,
     pub budget: BudgetId,
@@ -96,7 +96,7 @@ pub struct Note {
 
 /// An exception that was explained. One that was never noted, or is settled already, stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settled {
+pub struct ResolvedException {
     pub id: ExceptionId,
     pub programme: ProgrammeId,
     /// The message that explains it.
@@ -107,23 +107,23 @@ pub struct Settled {
 /// The identifier of the one exception of this kind about this purchase or message: noting it again
 /// changes nothing, in whatever transaction.
 pub fn exception_id(programme: &ProgrammeId, kind: &str, about: &str) -> ExceptionId {
-    let mut canonical = Canonical::new("exception");
+    let mut canonical = CanonicalHasher::new("exception");
     for text in [programme.as_str(), kind, about] {
         canonical.text(text);
     }
     ExceptionId::new(canonical.finish().uuid())
 }
 
-impl Additions {
+impl PendingWrites {
     /// Notes an exception; one that was settled a moment ago is open again.
-    pub fn note(&mut self, note: Note) {
-        self.settled.retain(|settled| settled.id != note.id);
-        self.notes.push(note);
+    pub fn add_exception(&mut self, note: NewException) {
+        self.resolved_exceptions.retain(|settled| settled.id != note.id);
+        self.new_exceptions.push(note);
     }
 }
 
 impl Tx {
-    /// Writes everything that changed in `books`, and the rows of `additions`.
+    /// Writes everything that changed in `books`, and the rows of `pending_writes`.
     ///
     /// # Errors
     ///
@@ -132,88 +132,93 @@ impl Tx {
     pub async fn close_books(
         &mut self,
         books: &[&OpenBook],
-        additions: &Additions,
+        pending_writes: &PendingWrites,
     ) -> Result<(), StoreError> {
         let statements = Arc::clone(&self.statements);
         let s = &*statements;
-        let changes = Changed::of(books);
-        let messages: Vec<_> = additions.messages.iter().map(message_row).collect();
+        let changes = ChangedRows::of(books);
+        let messages: Vec<_> = pending_writes.messages.iter().map(message_row).collect();
         // The latest of those about the same: one statement cannot write one row twice.
-        let notes: BTreeMap<_, _> = additions.notes.iter().map(|n| (n.id, note_row(n))).collect();
+        let notes: BTreeMap<_, _> =
+            pending_writes.new_exceptions.iter().map(|n| (n.id, exception_row(n))).collect();
         let notes: Vec<_> = notes.into_values().collect();
         let settled: BTreeMap<_, _> =
-            additions.settled.iter().map(|s| (s.id, settled_row(s))).collect();
+            pending_writes.resolved_exceptions.iter().map(|s| (s.id, resolution_row(s))).collect();
         let settled: Vec<_> = settled.into_values().collect();
         self.newest = changes.newest.clone().or(self.newest.take());
-        crash::reach("decided");
-        let write = |batch, rows, table| Write { batch, rows, table };
+        crash::failpoint("decided");
+        let write = |batch, rows, table| TableWrite { batch, rows, table };
         self.write_all(&[
-            write(&s.insert_decisions, &borrowed(&additions.decisions), "decision"),
-            write(&s.insert_events, &borrowed(&additions.events), "issuer_event"),
-            write(&s.insert_presentments, &borrowed(&additions.presentments), "presentment"),
-            write(&s.move_heads, &changes.heads, "budget"),
+            write(&s.insert_decisions, &borrow_rows(&pending_writes.decisions), "decision"),
+            write(&s.insert_events, &borrow_rows(&pending_writes.events), "issuer_event"),
+            write(
+                &s.insert_presentments,
+                &borrow_rows(&pending_writes.presentments),
+                "presentment",
+            ),
+            write(&s.update_heads, &changes.heads, "budget"),
             write(&s.insert_postings, &changes.postings, "posting"),
             write(&s.insert_journal, &changes.journal, "journal"),
-            write(&s.insert_purchases, &changes.purchases.new, "purchase"),
-            write(&s.update_purchases, &changes.purchases.known, "purchase"),
-            write(&s.insert_holds, &changes.holds.new, "hold"),
-            write(&s.update_holds, &changes.holds.known, "hold"),
+            write(&s.insert_purchases, &changes.purchases.inserts, "purchase"),
+            write(&s.update_purchases, &changes.purchases.updates, "purchase"),
+            write(&s.insert_holds, &changes.holds.inserts, "hold"),
+            write(&s.update_holds, &changes.holds.updates, "hold"),
             write(&s.update_pots, &changes.pots, "pot"),
-            write(&s.insert_counters, &changes.counters.new, "counter"),
-            write(&s.update_counters, &changes.counters.known, "counter"),
+            write(&s.insert_counters, &changes.counters.inserts, "counter"),
+            write(&s.update_counters, &changes.counters.updates, "counter"),
         ])
         .await?;
-        self.write(&s.insert_withdrawals, &additions.withdrawals, "withdrawal").await?;
+        self.write(&s.insert_withdrawals, &pending_writes.withdrawals, "withdrawal").await?;
         self.write(&s.update_permissions, &changes.permissions, "permission").await?;
         self.write(&s.insert_messages, &messages, "message").await?;
         s.insert_exceptions.execute(self.connection(), &notes).await?;
         if !notes.is_empty() {
-            crash::reach("exception");
+            crash::failpoint("exception");
         }
-        s.settle_exceptions.execute(self.connection(), &settled).await?;
-        let parked: Vec<_> = additions.parked.iter().map(parked_row).collect();
+        s.resolve_exceptions.execute(self.connection(), &settled).await?;
+        let parked: Vec<_> = pending_writes.parked.iter().map(parked_row).collect();
         self.write(&s.insert_parked, &parked, "parked").await?;
-        let unparked: Vec<_> = additions.unparked.iter().map(parked_row).collect();
+        let unparked: Vec<_> = pending_writes.unparked.iter().map(parked_row).collect();
         self.write(&s.delete_parked, &unparked, "parked").await?;
-        let settled: Vec<_> = additions.unparked.iter().map(noted_key).collect();
+        let settled: Vec<_> = pending_writes.unparked.iter().map(exception_key).collect();
         // Somebody may have dealt with the note already.
         s.delete_exceptions.execute(self.connection(), &settled).await?;
         Ok(())
     }
 }
 
-fn borrowed(rows: &[Vec<Value>]) -> Vec<Row<'_>> {
+fn borrow_rows(rows: &[Vec<Value>]) -> Vec<Row<'_>> {
     rows.iter().map(|row| row.as_slice().into()).collect()
 }
 
 /// The rows of all changes of all books.
 #[derive(Debug, Default)]
-struct Changed<'a> {
+struct ChangedRows<'a> {
     heads: Vec<Row<'a>>,
     postings: Vec<Row<'a>>,
     journal: Vec<Row<'a>>,
-    purchases: Kept<'a>,
-    holds: Kept<'a>,
+    purchases: InsertsAndUpdates<'a>,
+    holds: InsertsAndUpdates<'a>,
     pots: Vec<Row<'a>>,
-    counters: Kept<'a>,
+    counters: InsertsAndUpdates<'a>,
     permissions: Vec<Row<'a>>,
-    newest: Option<Marked>,
+    newest: Option<MarkedPosting>,
 }
 
 /// Rows of one table: those that are inserted, and those that are there already.
 #[derive(Debug, Default)]
-struct Kept<'a> {
-    new: Vec<Row<'a>>,
-    known: Vec<Row<'a>>,
+struct InsertsAndUpdates<'a> {
+    inserts: Vec<Row<'a>>,
+    updates: Vec<Row<'a>>,
 }
 
-impl<'a> Kept<'a> {
+impl<'a> InsertsAndUpdates<'a> {
     fn push(&mut self, is_known: bool, row: impl Into<Row<'a>>) {
-        if is_known { self.known.push(row.into()) } else { self.new.push(row.into()) }
+        if is_known { self.updates.push(row.into()) } else { self.inserts.push(row.into()) }
     }
 }
 
-impl<'a> Changed<'a> {
+impl<'a> ChangedRows<'a> {
     fn of(books: &[&'a OpenBook]) -> Self {
         let mut changed = Self::default();
         for open in books {
@@ -223,7 +228,7 @@ impl<'a> Changed<'a> {
     }
 
     fn add(&mut self, open: &'a OpenBook) {
-        let (book, stored) = (&open.book, &open.stored);
+        let (book, existing) = (&open.book, &open.existing);
         let (programme, budget, changes) = (&book.programme, &book.budget, book.changes());
         if changes.postings.is_empty() {
             return;
@@ -231,11 +236,11 @@ impl<'a> Changed<'a> {
         let head = book.head();
         self.newest = head.posting.map(|posting| {
             let programme = programme.clone();
-            Marked { programme, posting, hash: head.hash }
+            MarkedPosting { programme, posting, hash: head.hash }
         });
         self.heads.push(Row::Owned(vec![
-            shown(programme),
-            shown(budget),
+            text_value(programme),
+            text_value(budget),
             book.stored_head().seq.into(),
             head.seq.into(),
             head.posting.map(|id| id.to_string()).into(),
@@ -243,10 +248,10 @@ impl<'a> Changed<'a> {
         ]));
         for rows in &changes.posting_rows {
             self.postings.push(rows.posting.as_slice().into());
-            self.journal.extend(borrowed(&rows.journal));
+            self.journal.extend(borrow_rows(&rows.journal));
         }
         for (key, rows) in &changes.purchases {
-            let holds = stored.purchases.get(key).copied();
+            let holds = existing.purchases.get(key).copied();
             self.purchases.push(holds.is_some(), rows.purchase.as_slice());
             for (number, row) in rows.holds.iter().enumerate() {
                 self.holds.push(number < holds.unwrap_or(0), row.as_slice());
@@ -254,13 +259,13 @@ impl<'a> Changed<'a> {
         }
         for pot in &changes.pots {
             if let Some(balance) = book.pots.0.get(pot) {
-                self.pots.push(pot_move(programme, budget, pot, balance).into());
+                self.pots.push(pot_update_row(programme, budget, pot, balance).into());
             }
         }
         for key in &changes.counters {
             if let Some(used) = book.counters.get(key) {
                 let row = counter_row(programme, budget, key, used);
-                self.counters.push(stored.counters.contains(key), row);
+                self.counters.push(existing.counters.contains(key), row);
             }
         }
         for permission in book.permissions.iter().filter(|p| changes.permissions.contains(&p.id)) {
@@ -276,10 +281,10 @@ pub(in crate::store) fn permission_row(
     permission: &Permission,
 ) -> Vec<Value> {
     vec![
-        shown(programme),
-        shown(budget),
-        shown(permission.id),
-        shown(&permission.scope),
+        text_value(programme),
+        text_value(budget),
+        text_value(permission.id),
+        text_value(&permission.scope),
         permission.cap.currency().code().into(),
         permission.cap.into(),
         permission.uses_left.into(),
@@ -294,9 +299,9 @@ pub(in crate::store) fn permission_row(
 
 pub(in crate::store) fn message_row(message: &NewMessage) -> Vec<Value> {
     vec![
-        shown(&message.programme),
-        shown(message.id),
-        shown(&message.budget),
+        text_value(&message.programme),
+        text_value(message.id),
+        text_value(&message.budget),
         message.kind.into(),
         message.subject.as_str().into(),
         message.body.as_str().into(),
@@ -308,25 +313,25 @@ pub(in crate::store) fn message_row(message: &NewMessage) -> Vec<Value> {
     ]
 }
 
-fn parked_row(parked: &Parked) -> Vec<Value> {
+fn parked_row(parked: &ParkedEvent) -> Vec<Value> {
     vec![
-        shown(&parked.programme),
-        shown(&parked.connection),
-        shown(&parked.event),
-        shown(&parked.claim),
-        shown(parked.exception),
+        text_value(&parked.programme),
+        text_value(&parked.connection),
+        text_value(&parked.event),
+        text_value(&parked.claim),
+        text_value(parked.exception),
     ]
 }
 
-fn noted_key(parked: &Parked) -> Vec<Value> {
-    vec![shown(&parked.programme), shown(parked.exception)]
+fn exception_key(parked: &ParkedEvent) -> Vec<Value> {
+    vec![text_value(&parked.programme), text_value(parked.exception)]
 }
 
-fn note_row(note: &Note) -> Vec<Value> {
+fn exception_row(note: &NewException) -> Vec<Value> {
     vec![
-        shown(&note.programme),
-        shown(note.id),
-        shown(&note.budget),
+        text_value(&note.programme),
+        text_value(note.id),
+        text_value(&note.budget),
         note.kind.into(),
         note.subject.as_str().into(),
         note.detail.as_str().into(),
@@ -337,10 +342,10 @@ fn note_row(note: &Note) -> Vec<Value> {
     ]
 }
 
-fn settled_row(settled: &Settled) -> Vec<Value> {
+fn resolution_row(settled: &ResolvedException) -> Vec<Value> {
     vec![
-        shown(&settled.programme),
-        shown(settled.id),
+        text_value(&settled.programme),
+        text_value(settled.id),
         settled.at.into(),
         settled.by.as_str().into(),
     ]

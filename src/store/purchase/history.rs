@@ -13,13 +13,13 @@ use crate::domain::id::{
     PurchaseId, PurchaseReference, WorkerId,
 };
 use crate::domain::people::person::PersonState;
-use crate::domain::people::role::Whose;
+use crate::domain::people::role::BudgetFilter;
 use crate::domain::purchase::Purchase;
 use crate::ledger::posting::{JOURNAL, PostingKind, Transfer, read_transfer};
 use crate::ledger::record::decision::{DECISION, RecordedDecision, read_decision};
 use crate::ledger::record::event::ISSUER_EVENT;
 use crate::ledger::record::purchase::{HOLD, PURCHASE, read_hold, read_purchase};
-use crate::ledger::record::row::{Reader, Table, Value, columns, shown};
+use crate::ledger::record::row::{RowReader, Table, Value, columns, text_value};
 use crate::store::report::reports;
 use crate::store::sql::batch::{names, read_row};
 use crate::store::{PersonRow, ReferenceKey, StoreError, Tx};
@@ -36,10 +36,10 @@ static PERSON: Table = Table {
 };
 
 /// A purchase by the issuer's own identifier.
-pub type PurchaseName = (ProgrammeId, ConnectionId, PurchaseReference);
+pub type PurchaseReferenceKey = (ProgrammeId, ConnectionId, PurchaseReference);
 
 /// Where walking begins: behind a link that was seen, or at the head of the chain.
-const BEGIN: &str = "WITH RECURSIVE link AS ( \
+const CHAIN_CTE: &str = "WITH RECURSIVE link AS ( \
        SELECT p.programme_id, p.posting_id, p.previous_id, p.kind, p.subject, p.purchase_id, \
        p.posted_at FROM posting p WHERE p.programme_id = $1 AND p.posting_id = COALESCE( \
          (SELECT c.previous_id FROM posting c WHERE c.programme_id = $1 AND c.budget_id = $2 \
@@ -79,7 +79,7 @@ impl Tx {
         before: Option<PostingId>,
         most: u32,
     ) -> Result<Vec<ChainLink>, StoreError> {
-        self.walk(programme, budget, before, Timestamp::MIN, most).await
+        self.walk_chain(programme, budget, before, Timestamp::MIN, most).await
     }
 
     /// The links of a budget's chain back to `since`, of every kind, the newest first; and the one
@@ -91,10 +91,10 @@ impl Tx {
         since: Timestamp,
         most: u32,
     ) -> Result<Vec<ChainLink>, StoreError> {
-        self.walk(programme, budget, None, since, most).await
+        self.walk_chain(programme, budget, None, since, most).await
     }
 
-    async fn walk(
+    async fn walk_chain(
         &mut self,
         programme: &ProgrammeId,
         budget: &BudgetId,
@@ -102,7 +102,7 @@ impl Tx {
         since: Timestamp,
         most: u32,
     ) -> Result<Vec<ChainLink>, StoreError> {
-        let rows = sqlx::query(AssertSqlSafe(walk()))
+        let rows = sqlx::query(AssertSqlSafe(walk_chain()))
             .bind(programme.to_string())
             .bind(budget.to_string())
             .bind(before.map(|id| id.to_string()))
@@ -119,11 +119,12 @@ impl Tx {
         programme: &ProgrammeId,
         postings: &[PostingId],
     ) -> Result<BTreeSet<PostingId>, StoreError> {
-        let keys: Vec<_> = postings.iter().map(|id| vec![shown(programme), shown(id)]).collect();
+        let keys: Vec<_> =
+            postings.iter().map(|id| vec![text_value(programme), text_value(id)]).collect();
         let statements = Arc::clone(&self.statements);
         let rows =
             statements.first_links.fetch(self.connection(), &keys, FIRST_LINK.columns).await?;
-        rows.iter().map(|row| Ok(Reader::new(&FIRST_LINK, row).parsed()?)).collect()
+        rows.iter().map(|row| Ok(RowReader::new(&FIRST_LINK, row).parsed()?)).collect()
     }
 
     /// The transfers of each of `postings`, in their order.
@@ -132,7 +133,8 @@ impl Tx {
         programme: &ProgrammeId,
         postings: &[PostingId],
     ) -> Result<BTreeMap<PostingId, Vec<Transfer>>, StoreError> {
-        let keys: Vec<_> = postings.iter().map(|id| vec![shown(programme), shown(id)]).collect();
+        let keys: Vec<_> =
+            postings.iter().map(|id| vec![text_value(programme), text_value(id)]).collect();
         let statements = Arc::clone(&self.statements);
         let rows = statements.transfers.fetch(self.connection(), &keys, JOURNAL.columns).await?;
         let mut found: BTreeMap<PostingId, Vec<_>> = BTreeMap::new();
@@ -146,17 +148,20 @@ impl Tx {
     }
 
     /// Our answers to all questions about these purchases, whoever's they were; the oldest first.
-    pub async fn answers_of(
+    pub async fn decisions_of_purchases(
         &mut self,
-        purchases: &[PurchaseName],
+        purchases: &[PurchaseReferenceKey],
     ) -> Result<Vec<RecordedDecision>, StoreError> {
-        let key = |(programme, connection, purchase): &PurchaseName| {
+        let key = |(programme, connection, purchase): &PurchaseReferenceKey| {
             let (first, end) = purchase.questions();
-            vec![shown(programme), shown(connection), first.into(), end.into()]
+            vec![text_value(programme), text_value(connection), first.into(), end.into()]
         };
         let keys: Vec<_> = purchases.iter().map(key).collect();
         let statements = Arc::clone(&self.statements);
-        let rows = statements.questions.fetch(self.connection(), &keys, DECISION.columns).await?;
+        let rows = statements
+            .decisions_of_purchases
+            .fetch(self.connection(), &keys, DECISION.columns)
+            .await?;
         let mut answers = Vec::new();
         for row in &rows {
             let answer = read_decision(row)?;
@@ -172,13 +177,13 @@ impl Tx {
     }
 
     /// The purchases with the issuers' own identifiers, as far as they are known, with their holds.
-    pub async fn purchases_named(
+    pub async fn purchases_by_reference(
         &mut self,
         programme: &ProgrammeId,
-        names: &[PurchaseName],
+        names: &[PurchaseReferenceKey],
     ) -> Result<Vec<Purchase>, StoreError> {
-        let key = |(programme, connection, reference): &PurchaseName| {
-            vec![shown(programme), shown(connection), shown(reference)]
+        let key = |(programme, connection, reference): &PurchaseReferenceKey| {
+            vec![text_value(programme), text_value(connection), text_value(reference)]
         };
         let keys: Vec<_> = names.iter().map(key).collect();
         let statements = Arc::clone(&self.statements);
@@ -195,14 +200,14 @@ impl Tx {
         keys: &[(ProgrammeId, ConnectionId, IssuerReference)],
     ) -> Result<BTreeMap<ReferenceKey, String>, StoreError> {
         let key = |(programme, connection, reference): &(_, _, _)| {
-            vec![shown(programme), shown(connection), shown(reference)]
+            vec![text_value(programme), text_value(connection), text_value(reference)]
         };
         let keys: Vec<_> = keys.iter().map(key).collect();
         let statements = Arc::clone(&self.statements);
         let rows = statements.events.fetch(self.connection(), &keys, ISSUER_EVENT.columns).await?;
         let mut texts = BTreeMap::new();
         for row in &rows {
-            let mut reader = Reader::new(&ISSUER_EVENT, row);
+            let mut reader = RowReader::new(&ISSUER_EVENT, row);
             let key: ReferenceKey = (reader.parsed()?, reader.parsed()?, reader.text()?.to_owned());
             if let Some(Value::Text(text)) = ISSUER_EVENT.value(row, "body") {
                 texts.insert(key, text.clone());
@@ -212,11 +217,11 @@ impl Tx {
     }
 
     /// The purchases that `id` names: by our identifier, or by the issuer's.
-    pub async fn purchases_called(
+    pub async fn find_purchases(
         &mut self,
         id: &str,
     ) -> Result<Vec<(ProgrammeId, Purchase)>, StoreError> {
-        let query = sqlx::query(AssertSqlSafe(purchase_called())).bind(id.to_owned());
+        let query = sqlx::query(AssertSqlSafe(purchase_by_id_sql())).bind(id.to_owned());
         let mut rows = Vec::new();
         for row in &query.fetch_all(self.connection()).await? {
             rows.push(read_row(row, PURCHASE.columns)?);
@@ -224,7 +229,7 @@ impl Tx {
         if let Ok(reference) = id.parse::<PurchaseReference>() {
             let keys: Vec<_> = self.connections().await?;
             let key = |(programme, connection): &(ProgrammeId, ConnectionId)| {
-                vec![shown(programme), shown(connection), shown(&reference)]
+                vec![text_value(programme), text_value(connection), text_value(&reference)]
             };
             let keys: Vec<_> = keys.iter().map(key).collect();
             let statements = Arc::clone(&self.statements);
@@ -233,7 +238,7 @@ impl Tx {
         }
         let mut found = Vec::new();
         for row in &rows {
-            let programme: ProgrammeId = Reader::new(&PURCHASE, row).parsed()?;
+            let programme: ProgrammeId = RowReader::new(&PURCHASE, row).parsed()?;
             let mut purchases = vec![read_purchase(row)?];
             self.add_holds(&programme, &mut purchases).await?;
             found.extend(purchases.into_iter().map(|purchase| (programme.clone(), purchase)));
@@ -259,20 +264,20 @@ impl Tx {
         let mut ids = Vec::new();
         for row in &rows {
             let row = read_row(row, columns![Key "purchase_id"])?;
-            ids.push(Reader::new(&PURCHASE, &row).parsed()?);
+            ids.push(RowReader::new(&PURCHASE, &row).parsed()?);
         }
-        self.purchases_with(programme, &ids).await
+        self.purchases_by_id(programme, &ids).await
     }
 
     /// The purchases with these identifiers, with their holds.
-    pub async fn purchases_with(
+    pub async fn purchases_by_id(
         &mut self,
         programme: &ProgrammeId,
         ids: &[PurchaseId],
     ) -> Result<Vec<Purchase>, StoreError> {
         let mut purchases = Vec::new();
-        for part in ids.chunks(IDS_MOST) {
-            let rows = self.rows_with(programme, &PURCHASE, "purchase_id", part).await?;
+        for part in ids.chunks(MAX_IDS) {
+            let rows = self.rows_by_id(programme, &PURCHASE, "purchase_id", part).await?;
             for row in &rows {
                 purchases.push(read_purchase(row)?);
             }
@@ -282,21 +287,21 @@ impl Tx {
     }
 
     /// The decisions with these identifiers.
-    pub async fn decisions_with(
+    pub async fn decisions_by_id(
         &mut self,
         programme: &ProgrammeId,
         ids: &[DecisionId],
     ) -> Result<Vec<RecordedDecision>, StoreError> {
         let mut decisions = Vec::new();
-        for part in ids.chunks(IDS_MOST) {
-            for row in self.rows_with(programme, &DECISION, "decision_id", part).await? {
+        for part in ids.chunks(MAX_IDS) {
+            for row in self.rows_by_id(programme, &DECISION, "decision_id", part).await? {
                 decisions.push(read_decision(&row)?);
             }
         }
         Ok(decisions)
     }
 
-    async fn rows_with<I: std::fmt::Display>(
+    async fn rows_by_id<I: std::fmt::Display>(
         &mut self,
         programme: &ProgrammeId,
         table: &Table,
@@ -306,7 +311,7 @@ impl Tx {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let sql = with_ids(table, column, ids.len());
+        let sql = select_by_ids_sql(table, column, ids.len());
         let mut query = sqlx::query(AssertSqlSafe(sql)).bind(programme.to_string());
         for id in ids {
             query = query.bind(id.to_string());
@@ -320,7 +325,8 @@ impl Tx {
         programme: &ProgrammeId,
         purchases: &mut [Purchase],
     ) -> Result<(), StoreError> {
-        let keys: Vec<_> = purchases.iter().map(|p| vec![shown(programme), shown(p.id)]).collect();
+        let keys: Vec<_> =
+            purchases.iter().map(|p| vec![text_value(programme), text_value(p.id)]).collect();
         let statements = Arc::clone(&self.statements);
         let mut holds: BTreeMap<PurchaseId, Vec<_>> = BTreeMap::new();
         for row in statements.holds.fetch(self.connection(), &keys, HOLD.columns).await? {
@@ -347,27 +353,29 @@ impl Tx {
             .await?;
         let Some(row) = row else { return Ok(None) };
         let row = read_row(&row, VERSION.columns)?;
-        Ok(Reader::new(&VERSION, &row).optional(Reader::small)?)
+        Ok(RowReader::new(&VERSION, &row).optional(RowReader::integer)?)
     }
 
     /// People of a programme, in order, after `after`: those whose budgets are `whose`.
     pub async fn people_after(
         &mut self,
         programme: &ProgrammeId,
-        whose: &Whose,
+        whose: &BudgetFilter,
         after: Option<&PersonId>,
         most: u32,
     ) -> Result<Vec<PersonRow>, StoreError> {
         let (condition, names) = match whose {
-            Whose::Nobodys => return Ok(Vec::new()),
-            Whose::OnePersons(person) => (" AND person_id = $4".to_owned(), vec![person.as_str()]),
-            Whose::OfWorkers(workers) if workers.is_empty() => return Ok(Vec::new()),
-            Whose::OfWorkers(workers) => {
+            BudgetFilter::NoBudgets => return Ok(Vec::new()),
+            BudgetFilter::OnePerson(person) => {
+                (" AND person_id = $4".to_owned(), vec![person.as_str()])
+            }
+            BudgetFilter::Caseloads(workers) if workers.is_empty() => return Ok(Vec::new()),
+            BudgetFilter::Caseloads(workers) => {
                 let places: Vec<_> = (4..).take(workers.len()).map(|n| format!("${n}")).collect();
                 let names = workers.iter().map(WorkerId::as_str).collect();
                 (format!(" AND worker_id IN ({})", places.join(", ")), names)
             }
-            Whose::Everybodys => (String::new(), Vec::new()),
+            BudgetFilter::AllBudgets => (String::new(), Vec::new()),
         };
         let sql = format!(
             "SELECT person_id, name, worker_id, state FROM person \
@@ -383,7 +391,7 @@ impl Tx {
         let rows = query.fetch_all(self.connection()).await?;
         let read = |row: &AnyRow| {
             let row = read_row(row, PERSON.columns)?;
-            let mut reader = Reader::new(&PERSON, &row);
+            let mut reader = RowReader::new(&PERSON, &row);
             Ok(PersonRow {
                 budget: reader.parsed()?,
                 name: reader.text()?.to_owned(),
@@ -397,20 +405,22 @@ impl Tx {
 }
 
 /// Links of a chain, the newest first.
-fn walk() -> String {
-    format!("{BEGIN} SELECT posting_id, kind, subject, purchase_id, posted_at FROM link LIMIT $5")
+fn walk_chain() -> String {
+    format!(
+        "{CHAIN_CTE} SELECT posting_id, kind, subject, purchase_id, posted_at FROM link LIMIT $5"
+    )
 }
 
 /// The purchases that something was said about since an instant.
 fn changed_since() -> String {
     format!(
-        "{BEGIN} SELECT DISTINCT purchase_id FROM link \
+        "{CHAIN_CTE} SELECT DISTINCT purchase_id FROM link \
          WHERE purchase_id IS NOT NULL AND posted_at >= $4"
     )
 }
 
 /// No index serves `programme_id || ''`: so that only the one by identifier can be taken.
-fn with_ids(table: &Table, column: &str, many: usize) -> String {
+fn select_by_ids_sql(table: &Table, column: &str, many: usize) -> String {
     let places: Vec<_> = (2..).take(many).map(|place| format!("${place}")).collect();
     format!(
         "SELECT {} FROM {} WHERE programme_id || '' = $1 AND {column} IN ({})",
@@ -421,34 +431,35 @@ fn with_ids(table: &Table, column: &str, many: usize) -> String {
 }
 
 /// By our identifier, in whichever programme.
-fn purchase_called() -> String {
+fn purchase_by_id_sql() -> String {
     format!("SELECT {} FROM purchase WHERE purchase_id = $1", names(PURCHASE.columns, ""))
 }
 
 /// The statements of lists and explanations, each with values to plan it with.
-pub(in crate::store) fn looking() -> Vec<(&'static str, String, &'static [&'static str])> {
+pub(in crate::store) fn lookup_statements() -> Vec<(&'static str, String, &'static [&'static str])>
+{
     vec![
-        ("links", walk(), &["''", "''", "''", "0", "1"]),
+        ("links", walk_chain(), &["''", "''", "''", "0", "1"]),
         ("changed_since", changed_since(), &["''", "''", "''", "0"]),
-        ("decisions_with", with_ids(&DECISION, "decision_id", 1), &["''", "''"]),
-        ("purchases_with", with_ids(&PURCHASE, "purchase_id", 1), &["''", "''"]),
-        ("decision_called", reports::decision_called(), &["''"]),
-        ("purchase_called", purchase_called(), &["''"]),
+        ("decisions_with", select_by_ids_sql(&DECISION, "decision_id", 1), &["''", "''"]),
+        ("purchases_with", select_by_ids_sql(&PURCHASE, "purchase_id", 1), &["''", "''"]),
+        ("decision_called", reports::decision_by_id_sql(), &["''"]),
+        ("purchase_called", purchase_by_id_sql(), &["''"]),
         ("messages_about", reports::messages_about(), &["''", "''", "''", "''", "''"]),
     ]
 }
 
 fn read_link(row: &AnyRow) -> Result<ChainLink, StoreError> {
     let row = read_row(row, LINK.columns)?;
-    let mut reader = Reader::new(&LINK, &row);
+    let mut reader = RowReader::new(&LINK, &row);
     Ok(ChainLink {
         posting: reader.parsed()?,
         kind: reader.word(PostingKind::from_word)?,
         subject: reader.text()?.to_owned(),
-        purchase: reader.optional(Reader::parsed)?,
+        purchase: reader.optional(RowReader::parsed)?,
         posted_at: reader.instant()?,
     })
 }
 
 /// The most identifiers of one statement.
-const IDS_MOST: usize = 200;
+const MAX_IDS: usize = 200;

@@ -3,5 +3,5 @@
 pub(super) mod books;
 pub(super) mod close;
 pub(super) mod history;
-pub(super) mod matters;
+pub(super) mod message_threads;
 pub(super) mod upkeep;

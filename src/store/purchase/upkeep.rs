@@ -13,10 +13,10 @@ use crate::domain::purchase::Purchase;
 use crate::ledger::book::PurchaseKey;
 use crate::ledger::record::event::ISSUER_EVENT;
 use crate::ledger::record::purchase::{PURCHASE, read_purchase};
-use crate::ledger::record::row::{Reader, Table, Value, columns, key_of, shown};
+use crate::ledger::record::row::{RowReader, Table, Value, columns, key_of, text_value};
 use crate::store::sql::batch::{names, read_row};
 use crate::store::sql::statements::PARKED;
-use crate::store::{Parked, Store, StoreError, Tx};
+use crate::store::{ParkedEvent, Store, StoreError, Tx};
 
 /// A purchase that holds money.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Store {
             .bind(i64::from(most));
         let read = |row: &AnyRow| {
             let row = read_row(row, OPEN.columns)?;
-            let mut reader = Reader::new(&OPEN, &row);
+            let mut reader = RowReader::new(&OPEN, &row);
             let budget = reader.parsed()?;
             let key = (reader.parsed()?, reader.parsed()?);
             let expires_at = reader.instant()?;
@@ -93,11 +93,11 @@ impl Store {
     }
 
     /// Messages whose claim has come, in the order in which they were parked, after `after`.
-    pub async fn ready_after(
+    pub async fn ready_parked_events(
         &self,
-        after: Option<&Parked>,
+        after: Option<&ParkedEvent>,
         most: u32,
-    ) -> Result<Vec<Parked>, StoreError> {
+    ) -> Result<Vec<ParkedEvent>, StoreError> {
         let sql = format!(
             "SELECT {} FROM parked p JOIN presentment c ON c.programme_id = p.programme_id \
              AND c.connection_id = p.connection_id AND c.reference = p.claim \
@@ -114,15 +114,15 @@ impl Store {
 impl Tx {
     /// Those of `parked` that still wait, with their texts, and when each came. The rows are
     /// locked: what waits is booked once, whoever else is at it.
-    pub async fn texts_of_parked(
+    pub async fn parked_event_bodies(
         &mut self,
-        parked: &[Parked],
-    ) -> Result<Vec<(Parked, String, Timestamp)>, StoreError> {
+        parked: &[ParkedEvent],
+    ) -> Result<Vec<(ParkedEvent, String, Timestamp)>, StoreError> {
         let keys: Vec<_> = parked
             .iter()
             .map(|waiting| {
-                let Parked { programme, connection, event, .. } = waiting;
-                vec![shown(programme), shown(connection), shown(event)]
+                let ParkedEvent { programme, connection, event, .. } = waiting;
+                vec![text_value(programme), text_value(connection), text_value(event)]
             })
             .collect();
         let statements = Arc::clone(&self.statements);
@@ -143,9 +143,9 @@ impl Tx {
     }
 }
 
-fn read_parked(row: &[Value]) -> Result<Parked, StoreError> {
-    let mut reader = Reader::new(&PARKED, row);
-    Ok(Parked {
+fn read_parked(row: &[Value]) -> Result<ParkedEvent, StoreError> {
+    let mut reader = RowReader::new(&PARKED, row);
+    Ok(ParkedEvent {
         programme: reader.parsed()?,
         connection: reader.parsed()?,
         event: reader.parsed()?,

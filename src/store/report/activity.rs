@@ -6,23 +6,23 @@ use sqlx::AssertSqlSafe;
 
 use crate::domain::id::{BudgetId, MessageId, PotId, ProgrammeId};
 use crate::domain::money::{Currency, Money};
-use crate::ledger::record::row::{Reader, Table, columns};
+use crate::ledger::record::row::{RowReader, Table, columns};
 use crate::store::report::reports::read_message;
 use crate::store::sql::batch::{names, read_row};
 use crate::store::sql::statements::MESSAGE;
 use crate::store::{MessageRow, StoreError, Tx};
 
 /// The most loads of one budget that are read.
-const LOADS_MOST: i64 = 5_000;
+const MAX_LOADS: i64 = 5_000;
 
-static LOADED: Table = Table {
+static LOAD_VIEW: Table = Table {
     name: "load",
     columns: columns![Key "pot_id", Number "amount_minor", Number "loaded_at"],
 };
 
 /// Money that was put into a pot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoadedRow {
+pub struct LoadRow {
     pub pot: PotId,
     pub amount: Money,
     pub at: Timestamp,
@@ -35,17 +35,17 @@ impl Tx {
         programme: &ProgrammeId,
         budget: &BudgetId,
         currency: Currency,
-    ) -> Result<Vec<LoadedRow>, StoreError> {
+    ) -> Result<Vec<LoadRow>, StoreError> {
         let sql = "SELECT pot_id, amount_minor, loaded_at FROM load \
                    WHERE programme_id = $1 AND budget_id = $2 ORDER BY loaded_at, pot_id LIMIT $3";
         let query =
-            sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string()).bind(LOADS_MOST);
+            sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string()).bind(MAX_LOADS);
         let mut loads = Vec::new();
         for row in query.fetch_all(self.connection()).await? {
-            let row = read_row(&row, LOADED.columns)?;
-            let mut reader = Reader::new(&LOADED, &row);
+            let row = read_row(&row, LOAD_VIEW.columns)?;
+            let mut reader = RowReader::new(&LOAD_VIEW, &row);
             let (pot, amount, at) = (reader.parsed()?, reader.money(currency)?, reader.instant()?);
-            loads.push(LoadedRow { pot, amount, at });
+            loads.push(LoadRow { pot, amount, at });
         }
         Ok(loads)
     }
@@ -70,8 +70,8 @@ impl Tx {
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(programme.to_string())
             .bind(budget.to_string())
-            .bind(first_made_at(from).to_string())
-            .bind(last_made_at(before).to_string())
+            .bind(first_id_at(from).to_string())
+            .bind(last_id_at(before).to_string())
             .bind(i64::from(most))
             .fetch_all(self.connection())
             .await?;
@@ -80,19 +80,19 @@ impl Tx {
 }
 
 /// Identifiers begin with the milliseconds in which they were made: none is below this one.
-pub(in crate::store) fn first_made_at(at: Timestamp) -> MessageId {
+pub(in crate::store) fn first_id_at(at: Timestamp) -> MessageId {
     let milliseconds = u128::try_from(at.as_millisecond()).unwrap_or_default();
     MessageId::new(uuid::Uuid::from_u128(milliseconds << 80))
 }
 
 /// The millisecond in which an identifier was made.
-pub(in crate::store) fn made_at(id: uuid::Uuid) -> Timestamp {
+pub(in crate::store) fn id_timestamp(id: uuid::Uuid) -> Timestamp {
     let milliseconds = i64::try_from(id.as_u128() >> 80).ok();
     let made = milliseconds.and_then(|made| Timestamp::from_millisecond(made).ok());
     made.unwrap_or_default()
 }
 
-pub(in crate::store) fn last_made_at(at: Timestamp) -> MessageId {
-    let first = first_made_at(at).uuid().as_u128();
+pub(in crate::store) fn last_id_at(at: Timestamp) -> MessageId {
+    let first = first_id_at(at).uuid().as_u128();
     MessageId::new(uuid::Uuid::from_u128(first | ((1 << 80) - 1)))
 }

@@ -17,7 +17,7 @@ use crate::ledger::record::agreement::{AGREEMENT, TERM};
 use crate::ledger::record::decision::DECISION;
 use crate::ledger::record::event::{ISSUER_EVENT, PRESENTMENT};
 use crate::ledger::record::purchase::{HOLD, PURCHASE};
-use crate::ledger::record::row::{Reader, Table, Value, columns};
+use crate::ledger::record::row::{RowReader, Table, Value, columns};
 use crate::ledger::seal::{SEAL, Seal};
 use crate::store::programme::programmes::{BUDGET, LOAD};
 use crate::store::sql::batch::{names, read_row};
@@ -25,10 +25,10 @@ use crate::store::sql::statements::{COUNTER, PERMISSION_USES, POT, WITHDRAWAL};
 use crate::store::{Dialect, StoreError, Tx};
 
 /// How many rows of a table are read at once.
-const PAGE: usize = 2_000;
+const PAGE_SIZE: usize = 2_000;
 
 /// Every table that is read by budget, and how its rows are ordered within one.
-static ORDERED: [(&Table, &str); 14] = [
+static PROVED_TABLES: [(&Table, &str); 14] = [
     (&BUDGET, "programme_id"),
     (&POSTING, "seq, posting_id"),
     (&JOURNAL, "posting_id, line"),
@@ -47,13 +47,13 @@ static ORDERED: [(&Table, &str); 14] = [
 
 /// Every row that one budget has in the tables that are proved.
 #[derive(Debug, Default)]
-pub struct Evidence {
+pub struct LedgerRows {
     /// As the rows spell it. There may be no such budget.
     pub budget: String,
     rows: BTreeMap<&'static str, Vec<Vec<Value>>>,
 }
 
-impl Evidence {
+impl LedgerRows {
     /// The rows of `table`: postings, terms and holds in their own order.
     pub fn of(&self, table: &Table) -> &[Vec<Value>] {
         self.rows.get(table.name).map(Vec::as_slice).unwrap_or_default()
@@ -61,52 +61,52 @@ impl Evidence {
 
     /// Every table that has rows here, with its rows.
     pub fn tables(&self) -> impl Iterator<Item = (&'static Table, &[Vec<Value>])> {
-        ORDERED.iter().map(|(table, _)| (*table, self.of(table)))
+        PROVED_TABLES.iter().map(|(table, _)| (*table, self.of(table)))
     }
 }
 
 /// All tables of a programme side by side, in the order of their budgets.
 #[derive(Debug)]
-pub struct EvidenceScan {
-    sorted: Vec<Sorted>,
+pub struct LedgerScan {
+    cursors: Vec<TableCursor>,
 }
 
 /// One table, sorted by budget.
 #[derive(Debug)]
-struct Sorted {
+struct TableCursor {
     table: &'static Table,
     /// How many rows were read so far.
     read: i64,
-    waiting: VecDeque<Vec<Value>>,
+    buffered: VecDeque<Vec<Value>>,
     has_more: bool,
 }
 
-impl Sorted {
+impl TableCursor {
     fn next_budget(&self) -> Option<&str> {
-        self.waiting.front().map(|row| self.table.text(row, "budget_id"))
+        self.buffered.front().map(|row| self.table.text(row, "budget_id"))
     }
 }
 
 /// How a database sorts, and how what it sorted is read.
-struct Sorting {
+struct CursorSql {
     /// A proof reads everything, and PostgreSQL would end statements after seconds.
-    take_time: Option<&'static str>,
+    disable_statement_timeout: Option<&'static str>,
     sort: &'static str,
     page: &'static str,
 }
 
-impl Sorting {
+impl CursorSql {
     const fn of(dialect: Dialect) -> Self {
         match dialect {
             // By bytes, like SQLite and Rust, so that all agree on which budget comes next.
             Dialect::Postgres => Self {
-                take_time: Some("SET LOCAL statement_timeout = 0"),
+                disable_statement_timeout: Some("SET LOCAL statement_timeout = 0"),
                 sort: "DECLARE proof_{table} NO SCROLL CURSOR FOR SELECT {columns} FROM {table} \
                        WHERE programme_id = $1 ORDER BY budget_id COLLATE \"C\", {order}",
                 page: "FETCH {most} FROM proof_{table}",
             },
             Dialect::Sqlite => Self {
-                take_time: None,
+                disable_statement_timeout: None,
                 sort: "CREATE TEMP TABLE proof_{table} AS SELECT {columns} FROM {table} \
                        WHERE programme_id = $1 ORDER BY budget_id, {order}",
                 page: "SELECT {columns} FROM proof_{table} WHERE rowid > {read} \
@@ -116,16 +116,16 @@ impl Sorting {
     }
 }
 
-/// Fills in what both texts of a [`Sorting`] say about `table`.
-fn about(text: &str, table: &Table) -> String {
+/// Fills in what both texts of a [`CursorSql`] say about `table`.
+fn fill_template(text: &str, table: &Table) -> String {
     text.replace("{columns}", &names(table.columns, "")).replace("{table}", table.name)
 }
 
 impl Tx {
     /// Every programme that any proved row belongs to, whether or not it exists, in order.
     pub async fn programmes_with_rows(&mut self) -> Result<Vec<String>, StoreError> {
-        self.take_time().await?;
-        let tables = ORDERED.iter().map(|(table, _)| table.name);
+        self.disable_statement_timeout().await?;
+        let tables = PROVED_TABLES.iter().map(|(table, _)| table.name);
         let tables = tables.chain([ISSUER_EVENT.name, SEAL.name]);
         let others: String = tables
             .map(|table| format!(" UNION SELECT programme_id FROM {table}"))
@@ -137,74 +137,74 @@ impl Tx {
         let mut programmes = Vec::new();
         for row in &rows {
             let row = read_row(row, columns)?;
-            programmes.push(Reader::new(&BUDGET, &row).text()?.to_owned());
+            programmes.push(RowReader::new(&BUDGET, &row).text()?.to_owned());
         }
         Ok(programmes)
     }
 
     /// Sorts every proved table of `programme` by budget, in this snapshot.
-    pub async fn scan_evidence(&mut self, programme: &str) -> Result<EvidenceScan, StoreError> {
-        self.take_time().await?;
-        let sorting = Sorting::of(self.statements.dialect);
-        let mut sorted = Vec::new();
-        for (table, order) in &ORDERED {
-            let sql = about(sorting.sort, table).replace("{order}", order);
+    pub async fn scan_ledger(&mut self, programme: &str) -> Result<LedgerScan, StoreError> {
+        self.disable_statement_timeout().await?;
+        let cursor_sql = CursorSql::of(self.statements.dialect);
+        let mut cursors = Vec::new();
+        for (table, order) in &PROVED_TABLES {
+            let sql = fill_template(cursor_sql.sort, table).replace("{order}", order);
             let query = sqlx::query(AssertSqlSafe(sql)).persistent(false).bind(programme);
             query.execute(self.connection()).await?;
-            sorted.push(Sorted { table, read: 0, waiting: VecDeque::new(), has_more: true });
+            cursors.push(TableCursor { table, read: 0, buffered: VecDeque::new(), has_more: true });
         }
-        Ok(EvidenceScan { sorted })
+        Ok(LedgerScan { cursors })
     }
 
     /// The rows of the next budget; none after the last.
-    pub async fn next_evidence(
+    pub async fn next_ledger_rows(
         &mut self,
-        scan: &mut EvidenceScan,
-    ) -> Result<Option<Evidence>, StoreError> {
-        for sorted in &mut scan.sorted {
-            self.fill(sorted).await?;
+        scan: &mut LedgerScan,
+    ) -> Result<Option<LedgerRows>, StoreError> {
+        for cursor in &mut scan.cursors {
+            self.read_page(cursor).await?;
         }
-        let Some(budget) = scan.sorted.iter().filter_map(Sorted::next_budget).min() else {
+        let Some(budget) = scan.cursors.iter().filter_map(TableCursor::next_budget).min() else {
             return Ok(None);
         };
-        let mut evidence = Evidence { budget: budget.to_owned(), rows: BTreeMap::new() };
-        for sorted in &mut scan.sorted {
-            let rows = evidence.rows.entry(sorted.table.name).or_default();
-            while sorted.next_budget() == Some(&evidence.budget) {
-                rows.extend(sorted.waiting.pop_front());
-                self.fill(sorted).await?;
+        let mut ledger_rows = LedgerRows { budget: budget.to_owned(), rows: BTreeMap::new() };
+        for cursor in &mut scan.cursors {
+            let rows = ledger_rows.rows.entry(cursor.table.name).or_default();
+            while cursor.next_budget() == Some(&ledger_rows.budget) {
+                rows.extend(cursor.buffered.pop_front());
+                self.read_page(cursor).await?;
             }
         }
-        Ok(Some(evidence))
+        Ok(Some(ledger_rows))
     }
 
-    async fn fill(&mut self, sorted: &mut Sorted) -> Result<(), StoreError> {
-        if !sorted.waiting.is_empty() || !sorted.has_more {
+    async fn read_page(&mut self, cursor: &mut TableCursor) -> Result<(), StoreError> {
+        if !cursor.buffered.is_empty() || !cursor.has_more {
             return Ok(());
         }
-        let page = Sorting::of(self.statements.dialect).page;
-        let sql = about(page, sorted.table)
-            .replace("{read}", &sorted.read.to_string())
-            .replace("{most}", &PAGE.to_string());
+        let page = CursorSql::of(self.statements.dialect).page;
+        let sql = fill_template(page, cursor.table)
+            .replace("{read}", &cursor.read.to_string())
+            .replace("{most}", &PAGE_SIZE.to_string());
         let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
         let rows = query.fetch_all(self.connection()).await?;
-        sorted.has_more = rows.len() == PAGE;
-        sorted.read = sorted.read.saturating_add(i64::try_from(rows.len()).unwrap_or(i64::MAX));
+        cursor.has_more = rows.len() == PAGE_SIZE;
+        cursor.read = cursor.read.saturating_add(i64::try_from(rows.len()).unwrap_or(i64::MAX));
         for row in &rows {
-            sorted.waiting.push_back(read_row(row, sorted.table.columns)?);
+            cursor.buffered.push_back(read_row(row, cursor.table.columns)?);
         }
         Ok(())
     }
 
     /// The issuers' messages with these connections and references, as far as they exist.
-    pub async fn events_with(
+    pub async fn events_by_reference(
         &mut self,
         programme: &str,
         keys: &[(&str, &str)],
     ) -> Result<Vec<Vec<Value>>, StoreError> {
         let statements = Arc::clone(&self.statements);
         let mut events = Vec::new();
-        for page in keys.chunks(PAGE) {
+        for page in keys.chunks(PAGE_SIZE) {
             let keys: Vec<_> = page
                 .iter()
                 .map(|(connection, reference)| {
@@ -236,22 +236,25 @@ impl Tx {
         let mut found = Vec::new();
         for row in &rows {
             let row = read_row(row, columns![Key "reference"])?;
-            found.push(Reader::new(&ISSUER_EVENT, &row).text()?.to_owned());
+            found.push(RowReader::new(&ISSUER_EVENT, &row).text()?.to_owned());
         }
         let sql = "SELECT COUNT(*) FROM issuer_event WHERE programme_id = $1";
         let row = sqlx::query(sql).bind(programme).fetch_one(self.connection()).await?;
         let row = read_row(&row, columns![Number "count"])?;
-        Ok((found, Reader::new(&ISSUER_EVENT, &row).number()?))
+        Ok((found, RowReader::new(&ISSUER_EVENT, &row).number()?))
     }
 
     /// The currency that most budgets of a programme have; a programme has only one.
-    pub async fn usual_currency(&mut self, programme: &str) -> Result<Option<String>, StoreError> {
+    pub async fn most_used_currency(
+        &mut self,
+        programme: &str,
+    ) -> Result<Option<String>, StoreError> {
         let sql = "SELECT currency FROM budget WHERE programme_id = $1 \
                    GROUP BY currency ORDER BY COUNT(*) DESC, currency LIMIT 1";
         let row = sqlx::query(sql).bind(programme).fetch_optional(self.connection()).await?;
         let Some(row) = row else { return Ok(None) };
         let row = read_row(&row, columns![Text "currency"])?;
-        Ok(Some(Reader::new(&BUDGET, &row).text()?.to_owned()))
+        Ok(Some(RowReader::new(&BUDGET, &row).text()?.to_owned()))
     }
 
     /// Up to a page of seals of `programme` numbered above `number`, as rows, in order.
@@ -278,7 +281,7 @@ impl Tx {
     ) -> Result<Vec<Vec<Value>>, StoreError> {
         let sql = format!(
             "SELECT {} FROM budget WHERE programme_id = $1 AND budget_id > $2 \
-             ORDER BY budget_id LIMIT {PAGE}",
+             ORDER BY budget_id LIMIT {PAGE_SIZE}",
             names(BUDGET.columns, "")
         );
         let query = sqlx::query(AssertSqlSafe(sql)).bind(programme.to_string()).bind(budget);
@@ -298,7 +301,7 @@ impl Tx {
             sum("left_minor")
         );
         let four = columns![Number "loaded", Number "held", Number "spent", Number "left"];
-        let pots = self.numbers(sql, programme, four).await?;
+        let pots = self.sum_row(sql, programme, four).await?;
         let sql = format!(
             "SELECT {}, {}, {} FROM purchase WHERE programme_id = $1",
             sum("exposure_minor"),
@@ -306,9 +309,9 @@ impl Tx {
             sum("disputed_minor")
         );
         let three = columns![Number "exposure", Number "suspense", Number "disputed"];
-        let purchases = self.numbers(sql, programme, three).await?;
+        let purchases = self.sum_row(sql, programme, three).await?;
         let (mut pots, mut purchases) =
-            (Reader::new(&POT, &pots), Reader::new(&PURCHASE, &purchases));
+            (RowReader::new(&POT, &pots), RowReader::new(&PURCHASE, &purchases));
         Ok([
             pots.number()?,
             pots.number()?,
@@ -320,7 +323,7 @@ impl Tx {
         ])
     }
 
-    async fn numbers(
+    async fn sum_row(
         &mut self,
         sql: String,
         programme: &ProgrammeId,
@@ -331,7 +334,7 @@ impl Tx {
     }
 
     /// When `programme` was sealed last; else, when it was applied first.
-    pub async fn sealed_last(
+    pub async fn last_sealed_at(
         &mut self,
         programme: &ProgrammeId,
     ) -> Result<Option<Timestamp>, StoreError> {
@@ -342,7 +345,7 @@ impl Tx {
                     ORDER BY version LIMIT 1))";
         let row = sqlx::query(sql).bind(programme.to_string()).fetch_one(self.connection());
         let row = read_row(&row.await?, columns![Number "sealed_at"])?;
-        Ok(Reader::new(&SEAL, &row).optional(Reader::instant)?)
+        Ok(RowReader::new(&SEAL, &row).optional(RowReader::instant)?)
     }
 
     /// Adds a seal.
@@ -366,8 +369,8 @@ impl Tx {
     }
 
     /// Lets the statements of this transaction take as long as they need.
-    pub async fn take_time(&mut self) -> Result<(), StoreError> {
-        if let Some(sql) = Sorting::of(self.statements.dialect).take_time {
+    pub async fn disable_statement_timeout(&mut self) -> Result<(), StoreError> {
+        if let Some(sql) = CursorSql::of(self.statements.dialect).disable_statement_timeout {
             sqlx::query(sql).execute(self.connection()).await?;
         }
         Ok(())

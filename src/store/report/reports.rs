@@ -17,16 +17,16 @@ use crate::domain::people::recipient::Recipient;
 use crate::ledger::book::{Card, PotBalance};
 use crate::ledger::record::agreement::{AGREEMENT, read_agreement};
 use crate::ledger::record::decision::{DECISION, RecordedDecision, read_decision};
-use crate::ledger::record::row::{CorruptRow, Reader, Table, Value, columns, shown};
-use crate::store::people::persons::read_standing;
+use crate::ledger::record::row::{CorruptRow, RowReader, Table, Value, columns, text_value};
+use crate::store::people::persons::read_card_standing;
 use crate::store::pot::pots::read_pot;
-use crate::store::report::activity::{first_made_at, last_made_at, made_at};
+use crate::store::report::activity::{first_id_at, id_timestamp, last_id_at};
 use crate::store::sql::batch::{names, read_row};
 use crate::store::sql::statements::{EXCEPTION, MESSAGE, POT, WITHDRAWAL};
 use crate::store::{PersonRow, Store, StoreError, Tx};
 
 /// The most decisions that one identifier can find.
-pub const DECISIONS_FOUND_MOST: usize = 200;
+pub const MAX_DECISIONS_FOUND: usize = 200;
 
 /// What a programme owes and keeps besides its pots, summed from the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,7 +140,7 @@ impl Tx {
             FROM journal WHERE programme_id = $1";
         let row = sqlx::query(sql).bind(programme.to_string()).fetch_one(self.connection());
         let row = read_row(&row.await?, SUMS.columns)?;
-        let mut reader = Reader::new(&SUMS, &row);
+        let mut reader = RowReader::new(&SUMS, &row);
         Ok(ProgrammeSums {
             exposure: reader.money(currency)?,
             suspense: reader.money(currency)?,
@@ -150,9 +150,9 @@ impl Tx {
 
     /// The decisions that `id` names: by their own id, by the issuer's reference of the question,
     /// or by that of the purchase. Oldest first.
-    pub async fn decisions_named(&mut self, id: &str) -> Result<Vec<RecordedDecision>, StoreError> {
+    pub async fn find_decisions(&mut self, id: &str) -> Result<Vec<RecordedDecision>, StoreError> {
         let mut found = BTreeMap::new();
-        let sql = AssertSqlSafe(decision_called());
+        let sql = AssertSqlSafe(decision_by_id_sql());
         let own = sqlx::query(sql).bind(id.to_owned()).fetch_all(self.connection()).await?;
         for row in &own {
             let decision = read_decision(&read_row(row, DECISION.columns)?)?;
@@ -161,7 +161,7 @@ impl Tx {
         let connections = self.connections().await?;
         if let Ok(reference) = id.parse::<IssuerReference>() {
             let key = |(programme, connection): &(ProgrammeId, ConnectionId)| {
-                vec![shown(programme), shown(connection), shown(&reference)]
+                vec![text_value(programme), text_value(connection), text_value(&reference)]
             };
             let keys: Vec<_> = connections.iter().map(key).collect();
             let statements = Arc::clone(&self.statements);
@@ -174,12 +174,12 @@ impl Tx {
         if let Ok(purchase) = id.parse::<PurchaseReference>() {
             let name = |(programme, connection)| (programme, connection, purchase.clone());
             let names: Vec<_> = connections.into_iter().map(name).collect();
-            let answers = self.answers_of(&names).await?;
+            let answers = self.decisions_of_purchases(&names).await?;
             found.extend(answers.into_iter().map(|decision| (decision.id, decision)));
         }
         let mut found: Vec<_> = found.into_values().collect();
         found.sort_by_key(|decision| (decision.decided_at, decision.id));
-        found.truncate(DECISIONS_FOUND_MOST);
+        found.truncate(MAX_DECISIONS_FOUND);
         Ok(found)
     }
 
@@ -192,7 +192,7 @@ impl Tx {
         let rows = sqlx::query(sql).fetch_all(self.connection()).await?;
         let read = |row: &AnyRow| {
             let row = read_row(row, CONNECTION.columns)?;
-            let mut reader = Reader::new(&CONNECTION, &row);
+            let mut reader = RowReader::new(&CONNECTION, &row);
             Ok((reader.parsed()?, reader.parsed()?))
         };
         rows.iter().map(read).collect()
@@ -209,7 +209,7 @@ impl Tx {
         let row = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
         let Some(row) = row.fetch_optional(self.connection()).await? else { return Ok(None) };
         let row = read_row(&row, PERSON.columns)?;
-        let mut reader = Reader::new(&PERSON, &row);
+        let mut reader = RowReader::new(&PERSON, &row);
         Ok(Some(PersonRow {
             budget: reader.parsed()?,
             name: reader.text()?.to_owned(),
@@ -230,12 +230,12 @@ impl Tx {
         let rows = sqlx::query(sql).bind(programme.to_string()).bind(budget.to_string());
         let read = |row: &AnyRow| {
             let row = read_row(row, CARD.columns)?;
-            let mut reader = Reader::new(&CARD, &row);
+            let mut reader = RowReader::new(&CARD, &row);
             Ok(Card {
                 connection: reader.parsed()?,
                 token: reader.parsed()?,
                 last_four: reader.text()?.to_owned(),
-                standing: read_standing(&mut reader)?,
+                standing: read_card_standing(&mut reader)?,
             })
         };
         rows.fetch_all(self.connection()).await?.iter().map(read).collect()
@@ -249,12 +249,12 @@ impl Tx {
         withdrawn_at: Option<Timestamp>,
     ) -> Result<Vec<MessageRow>, StoreError> {
         let from = decision.decided_at;
-        let last = withdrawn_at.unwrap_or(from).max(made_at(decision.id.uuid()));
+        let last = withdrawn_at.unwrap_or(from).max(id_timestamp(decision.id.uuid()));
         let rows = sqlx::query(AssertSqlSafe(messages_about()))
             .bind(decision.programme.to_string())
             .bind(decision.budget.to_string())
-            .bind(first_made_at(from).to_string())
-            .bind(last_made_at(last.saturating_add(MADE_WITHIN).unwrap_or(last)).to_string())
+            .bind(first_id_at(from).to_string())
+            .bind(last_id_at(last.saturating_add(MESSAGE_DELAY_MAX).unwrap_or(last)).to_string())
             .bind(decision.id.to_string())
             .fetch_all(self.connection())
             .await?;
@@ -276,15 +276,15 @@ impl Tx {
             .await?;
         let Some(row) = row else { return Ok(None) };
         let row = read_row(&row, columns![Number "withdrawn_at"])?;
-        Ok(Some(Reader::new(&WITHDRAWAL, &row).instant()?))
+        Ok(Some(RowReader::new(&WITHDRAWAL, &row).instant()?))
     }
 }
 
 /// Within which time what is told with a decision is made, on the slowest machine.
-const MADE_WITHIN: SignedDuration = SignedDuration::from_mins(1);
+const MESSAGE_DELAY_MAX: SignedDuration = SignedDuration::from_mins(1);
 
 /// By its own id, in whichever programme.
-pub(in crate::store) fn decision_called() -> String {
+pub(in crate::store) fn decision_by_id_sql() -> String {
     format!("SELECT {} FROM decision WHERE decision_id = $1", names(DECISION.columns, ""))
 }
 
@@ -306,7 +306,7 @@ impl Store {
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(i64::from(most));
         let read = |row: &AnyRow| {
             let row = read_row(row, EXCEPTION.columns)?;
-            let mut reader = Reader::new(&EXCEPTION, &row);
+            let mut reader = RowReader::new(&EXCEPTION, &row);
             let programme = reader.parsed()?;
             Ok(ExceptionRow {
                 id: reader.parsed()?,
@@ -329,7 +329,7 @@ pub(in crate::store) fn read_message(row: &AnyRow) -> Result<MessageRow, StoreEr
 
 /// A message from the values of its row.
 pub(in crate::store) fn message_of(row: &[Value]) -> Result<MessageRow, CorruptRow> {
-    let mut reader = Reader::new(&MESSAGE, row);
+    let mut reader = RowReader::new(&MESSAGE, row);
     reader.skip(); // the programme, which was asked for
     let id = reader.parsed()?;
     reader.skip(); // the budget
@@ -343,7 +343,7 @@ pub(in crate::store) fn message_of(row: &[Value]) -> Result<MessageRow, CorruptR
         facts: reader.text()?.to_owned(),
         due_at: {
             reader.skip(); // the matter
-            reader.optional(Reader::instant)?
+            reader.optional(RowReader::instant)?
         },
     })
 }

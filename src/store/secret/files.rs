@@ -17,7 +17,7 @@ use tempfile::NamedTempFile;
 const FILE_MODE: u32 = 0o600;
 const FOLDER_MODE: u32 = 0o700;
 /// Whatever others than the user may do.
-const OTHERS: u32 = 0o077;
+const GROUP_AND_OTHERS: u32 = 0o077;
 
 /// Opens a file for reading and writing; makes it, for its user only, if it is not there.
 pub(in crate::store) fn open_private(path: &Path) -> io::Result<File> {
@@ -66,7 +66,7 @@ pub fn create_private_folder(path: &Path) -> io::Result<()> {
 
 /// A file or a folder that others than its user can get at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenToOthers {
+pub struct ExposedPath {
     pub path: PathBuf,
     pub mode: u32,
     /// What it should be.
@@ -74,23 +74,23 @@ pub struct OpenToOthers {
 }
 
 /// Those of `paths` that are there and that others than their user can get at.
-pub fn open_to_others(paths: impl IntoIterator<Item = PathBuf>) -> Vec<OpenToOthers> {
-    let look = |path: PathBuf| {
+pub fn exposed_paths(paths: impl IntoIterator<Item = PathBuf>) -> Vec<ExposedPath> {
+    let check = |path: PathBuf| {
         let about = fs::metadata(&path).ok()?;
         let mode = about.mode() & 0o777;
         let wanted = if about.is_dir() { FOLDER_MODE } else { FILE_MODE };
-        (mode & OTHERS != 0).then_some(OpenToOthers { path, mode, wanted })
+        (mode & GROUP_AND_OTHERS != 0).then_some(ExposedPath { path, mode, wanted })
     };
-    paths.into_iter().filter_map(look).collect()
+    paths.into_iter().filter_map(check).collect()
 }
 
 /// The files that belong to the SQLite database in `file`.
-pub fn files_of(file: &Path) -> Vec<PathBuf> {
-    ["", "-wal", "-shm", ".mark"].map(|ending| beside(file, ending)).into()
+pub fn database_files(file: &Path) -> Vec<PathBuf> {
+    ["", "-wal", "-shm", ".mark"].map(|ending| with_suffix(file, ending)).into()
 }
 
 /// `file` with `ending` behind its name.
-pub(in crate::store) fn beside(file: &Path, ending: &str) -> PathBuf {
+pub(in crate::store) fn with_suffix(file: &Path, ending: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(ending);
     name.into()

@@ -10,9 +10,9 @@ use std::{fs, io};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::platform::config::KeyPlace;
-use crate::platform::encryption::{BadKey, KeyId, SealingKey};
-use crate::store::secret::files::{beside, private_file_in, sync_folder_of};
+use crate::platform::config::KeySource;
+use crate::platform::encryption::{KeyId, SealingKey, SealingKeyError};
+use crate::store::secret::files::{private_file_in, sync_folder_of, with_suffix};
 
 /// Why a database's secrets cannot be read or written. Says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -22,55 +22,55 @@ pub enum KeyError {
          to a file outside of the database that all gateways of it can read (it is made the first \
          time), or SAYSO_KEY to the key itself"
     )]
-    Nowhere,
+    NotConfigured,
     #[error(
         "the secrets of this database are sealed with the key {wanted}, and {from} is not there: \
          put it back, or set SAYSO_KEY_FILE to where it is. If it is lost for ever, \
          `sayso keys reseal --lost` begins with a new one"
     )]
-    FileIsGone { from: String, wanted: KeyId },
+    FileMissing { from: String, wanted: KeyId },
     #[error("the key file {} cannot be used", .0.display())]
     File(PathBuf, #[source] io::Error),
     #[error("the key in {from} cannot be used: {error}")]
-    Bad { from: String, error: BadKey },
+    InvalidKey { from: String, error: SealingKeyError },
     #[error(
         "the secrets of this database are sealed with the key {wanted}, and {from} has the key \
          {found}: give the right one. If it is lost for ever, `sayso keys reseal --lost` begins \
          with a new one"
     )]
-    Wrong { wanted: KeyId, found: KeyId, from: String },
+    KeyMismatch { wanted: KeyId, found: KeyId, from: String },
     #[error("the secrets of this database have not been sealed yet: start `sayso serve` first")]
-    NotYet,
+    NotSealed,
     #[error("{0} cannot be opened: {1}; write it anew before the key is changed")]
     Row(String, String),
     #[error(
         "SAYSO_KEY gives the key, so its file cannot be replaced: name the new one with \
          --new-key-file, and give that from then on"
     )]
-    NoFile,
+    NoKeyFile,
     #[error("that is the key already")]
     SameKey,
     #[error("no random numbers could be had")]
-    Random(#[from] BadKey),
+    Random(#[from] SealingKeyError),
 }
 
 /// The key in `place`; none if its file is not there. A database that goes by `wanted` finishes a
 /// change of keys that was cut short.
 pub(in crate::store) fn load(
-    place: &KeyPlace,
+    place: &KeySource,
     wanted: Option<&KeyId>,
 ) -> Result<Option<SealingKey>, KeyError> {
     let file = match place {
-        KeyPlace::Nowhere => return Err(KeyError::Nowhere),
-        KeyPlace::Given(text) => return parse(place, text).map(Some),
-        KeyPlace::File(file) => file,
+        KeySource::Nowhere => return Err(KeyError::NotConfigured),
+        KeySource::Given(text) => return parse(place, text).map(Some),
+        KeySource::File(file) => file,
     };
     let found = read(file)?;
     let is_wanted = |key: &SealingKey| wanted == Some(key.id());
     if wanted.is_some() && !found.as_ref().is_some_and(is_wanted) {
-        let next = next_to(file);
+        let next = replacement_path(file);
         if read(&next)?.as_ref().is_some_and(is_wanted) {
-            put_in_place(&next, file)?;
+            install_replacement(&next, file)?;
             return read(file);
         }
     }
@@ -79,43 +79,43 @@ pub(in crate::store) fn load(
 
 /// The key in `place`, which is made if its file is not there. Whoever makes one at the same time
 /// agrees on one.
-pub(in crate::store) fn load_or_make(place: &KeyPlace) -> Result<SealingKey, KeyError> {
+pub(in crate::store) fn load_or_create(place: &KeySource) -> Result<SealingKey, KeyError> {
     if let Some(key) = load(place, None)? {
         return Ok(key);
     }
-    let KeyPlace::File(file) = place else { return Err(KeyError::Nowhere) };
+    let KeySource::File(file) = place else { return Err(KeyError::NotConfigured) };
     let key = SealingKey::generate()?;
-    let cannot = |error| KeyError::File(file.clone(), error);
-    let made = write_beside(file, &key).map_err(cannot)?;
+    let file_error = |error| KeyError::File(file.clone(), error);
+    let made = write_beside(file, &key).map_err(file_error)?;
     match made.persist_noclobber(file) {
         Ok(_) => {}
         Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(cannot(error.error)),
+        Err(error) => return Err(file_error(error.error)),
     }
-    sync_folder_of(file).map_err(cannot)?;
-    read(file)?.ok_or_else(|| cannot(ErrorKind::NotFound.into()))
+    sync_folder_of(file).map_err(file_error)?;
+    read(file)?.ok_or_else(|| file_error(ErrorKind::NotFound.into()))
 }
 
 /// Writes `key` beside `file`, to take its place.
-pub(in crate::store) fn write_next(file: &Path, key: &SealingKey) -> Result<(), KeyError> {
-    let next = next_to(file);
-    let cannot = |error| KeyError::File(next.clone(), error);
-    write_beside(file, key).map_err(cannot)?.persist(&next).map_err(|e| cannot(e.error))?;
-    sync_folder_of(file).map_err(cannot)
+pub(in crate::store) fn write_replacement(file: &Path, key: &SealingKey) -> Result<(), KeyError> {
+    let next = replacement_path(file);
+    let file_error = |error| KeyError::File(next.clone(), error);
+    write_beside(file, key).map_err(file_error)?.persist(&next).map_err(|e| file_error(e.error))?;
+    sync_folder_of(file).map_err(file_error)
 }
 
 /// Puts the key that was written beside `file` in its place.
-pub(in crate::store) fn finish_change(file: &Path) -> Result<(), KeyError> {
-    put_in_place(&next_to(file), file)
+pub(in crate::store) fn finish_rotation(file: &Path) -> Result<(), KeyError> {
+    install_replacement(&replacement_path(file), file)
 }
 
-fn put_in_place(next: &Path, file: &Path) -> Result<(), KeyError> {
+fn install_replacement(next: &Path, file: &Path) -> Result<(), KeyError> {
     let moved = fs::rename(next, file).and_then(|()| sync_folder_of(file));
     moved.map_err(|error| KeyError::File(file.to_owned(), error))
 }
 
-fn next_to(file: &Path) -> PathBuf {
-    beside(file, ".next")
+fn replacement_path(file: &Path) -> PathBuf {
+    with_suffix(file, ".next")
 }
 
 /// A file in the folder of `file` with `key` in it, on the disk, which has no name yet.
@@ -128,21 +128,22 @@ fn write_beside(file: &Path, key: &SealingKey) -> io::Result<tempfile::NamedTemp
 
 fn read(file: &Path) -> Result<Option<SealingKey>, KeyError> {
     match fs::read_to_string(file) {
-        Ok(text) => parse(&KeyPlace::File(file.to_owned()), &text.into()).map(Some),
+        Ok(text) => parse(&KeySource::File(file.to_owned()), &text.into()).map(Some),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(KeyError::File(file.to_owned(), error)),
     }
 }
 
-fn parse(place: &KeyPlace, text: &SecretString) -> Result<SealingKey, KeyError> {
-    SealingKey::parse(text).map_err(|error| KeyError::Bad { from: told(place), error })
+fn parse(place: &KeySource, text: &SecretString) -> Result<SealingKey, KeyError> {
+    SealingKey::parse(text)
+        .map_err(|error| KeyError::InvalidKey { from: describe_place(place), error })
 }
 
 /// What an operator calls the place.
-pub(in crate::store) fn told(place: &KeyPlace) -> String {
+pub(in crate::store) fn describe_place(place: &KeySource) -> String {
     match place {
-        KeyPlace::Given(_) => "SAYSO_KEY".to_owned(),
-        KeyPlace::File(file) => format!("the file {}", file.display()),
-        KeyPlace::Nowhere => "no place".to_owned(),
+        KeySource::Given(_) => "SAYSO_KEY".to_owned(),
+        KeySource::File(file) => format!("the file {}", file.display()),
+        KeySource::Nowhere => "no place".to_owned(),
     }
 }

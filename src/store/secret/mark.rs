@@ -17,7 +17,7 @@ use std::{fmt, io};
 use sqlx::any::AnyRow;
 
 use crate::domain::id::{PostingId, ProgrammeId};
-use crate::ledger::record::row::{Digest, Reader, Table, columns};
+use crate::ledger::record::row::{Digest, RowReader, Table, columns};
 use crate::store::secret::files::open_private;
 use crate::store::sql::batch::read_row;
 use crate::store::{Store, StoreError};
@@ -29,7 +29,7 @@ const SIZE: usize = 512;
 
 /// The last posting of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Marked {
+pub struct MarkedPosting {
     pub programme: ProgrammeId,
     pub posting: PostingId,
     pub hash: Digest,
@@ -37,25 +37,25 @@ pub struct Marked {
 
 /// What the mark says about the database beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum MarkStatus {
     /// PostgreSQL, and a database in memory, have none.
     NotKept,
     /// Nothing was committed since it is kept.
-    Fresh,
+    Empty,
     /// The posting is there.
-    Level(Marked),
+    InSync(MarkedPosting),
     /// The posting is missing, or is another one.
-    Behind(Marked),
+    Behind(MarkedPosting),
     /// It says nothing that could be understood.
     Unreadable(String),
 }
 
-impl Standing {
+impl MarkStatus {
     /// Whether nothing may be approved.
-    pub const fn has_lost(&self) -> bool {
+    pub const fn has_lost_rows(&self) -> bool {
         match self {
             Self::Behind(_) | Self::Unreadable(_) => true,
-            Self::NotKept | Self::Fresh | Self::Level(_) => false,
+            Self::NotKept | Self::Empty | Self::InSync(_) => false,
         }
     }
 }
@@ -66,15 +66,15 @@ pub(in crate::store) struct Mark {
     path: PathBuf,
     file: File,
     /// From now on it is only read: what it remembers must not be forgotten.
-    has_lost: AtomicBool,
+    has_lost_rows: AtomicBool,
     /// What is yet to be written, and whether somebody is about to.
-    pending: Mutex<Option<Marked>>,
-    is_on_disk: AtomicBool,
+    pending: Mutex<Option<MarkedPosting>>,
+    is_synced: AtomicBool,
 }
 
 impl Mark {
     /// The mark of the database at `url`; none for one in memory.
-    pub(in crate::store) fn beside(url: &str) -> io::Result<Option<Self>> {
+    pub(in crate::store) fn open(url: &str) -> io::Result<Option<Self>> {
         let file = url.strip_prefix("sqlite:").unwrap_or(url);
         let file = file.strip_prefix("//").unwrap_or(file);
         let file = file.split('?').next().unwrap_or_default();
@@ -83,9 +83,9 @@ impl Mark {
         }
         let path = PathBuf::from(format!("{file}.mark"));
         let file = open_private(&path)?;
-        let (has_lost, is_on_disk) = (AtomicBool::new(false), AtomicBool::new(true));
+        let (has_lost_rows, is_synced) = (AtomicBool::new(false), AtomicBool::new(true));
         let pending = Mutex::new(None);
-        Ok(Some(Self { path, file, has_lost, pending, is_on_disk }))
+        Ok(Some(Self { path, file, has_lost_rows, pending, is_synced }))
     }
 
     pub(in crate::store) fn path(&self) -> &Path {
@@ -93,25 +93,25 @@ impl Mark {
     }
 
     /// What is remembered; none if nothing was ever written.
-    pub(in crate::store) fn read(&self) -> io::Result<Result<Option<Marked>, String>> {
+    pub(in crate::store) fn read(&self) -> io::Result<Result<Option<MarkedPosting>, String>> {
         // Opened anew: whoever tidies up may have put another file there. Damage may be no text.
         let bytes = std::fs::read(&self.path)?;
         let text = String::from_utf8_lossy(&bytes);
         Ok(if text.is_empty() { Ok(None) } else { parse(&text).map(Some) })
     }
 
-    pub(in crate::store) fn has_lost(&self) -> bool {
-        self.has_lost.load(Ordering::SeqCst)
+    pub(in crate::store) fn has_lost_rows(&self) -> bool {
+        self.has_lost_rows.load(Ordering::SeqCst)
     }
 
-    pub(in crate::store) fn set_lost(&self, has_lost: bool) {
-        self.has_lost.store(has_lost, Ordering::SeqCst);
+    pub(in crate::store) fn set_lost_rows(&self, has_lost_rows: bool) {
+        self.has_lost_rows.store(has_lost_rows, Ordering::SeqCst);
     }
 
     /// Remembers `marked`, which has been committed: at once, but in the background, because a busy
     /// disk may take its time and nobody at a till should wait for it.
-    pub(in crate::store) fn write(self: &Arc<Self>, marked: Marked) {
-        if self.has_lost() {
+    pub(in crate::store) fn write(self: &Arc<Self>, marked: MarkedPosting) {
+        if self.has_lost_rows() {
             return;
         }
         let before = self.pending().replace(marked);
@@ -121,7 +121,7 @@ impl Mark {
         }
     }
 
-    fn pending(&self) -> MutexGuard<'_, Option<Marked>> {
+    fn pending(&self) -> MutexGuard<'_, Option<MarkedPosting>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -132,24 +132,24 @@ impl Mark {
             metrics::counter!("sayso_mark_failures_total").increment(1);
             tracing::error!(%error, "the mark of the database cannot be written");
         }
-        self.is_on_disk.store(false, Ordering::SeqCst);
+        self.is_synced.store(false, Ordering::SeqCst);
     }
 
     /// Replaces what is remembered, whatever it was.
-    pub(in crate::store) fn replace(&self, marked: Option<&Marked>) -> io::Result<()> {
+    pub(in crate::store) fn replace(&self, marked: Option<&MarkedPosting>) -> io::Result<()> {
         match marked {
             Some(marked) => self.file.write_all_at(&bytes(marked), 0)?,
             None => self.file.set_len(0)?,
         }
         self.file.sync_all()?;
-        self.set_lost(false);
+        self.set_lost_rows(false);
         Ok(())
     }
 
     /// Brings it to the disk, if it has changed. Blocks for as long as the disk takes.
     pub(in crate::store) fn sync(&self) {
         self.flush();
-        if !self.is_on_disk.swap(true, Ordering::SeqCst)
+        if !self.is_synced.swap(true, Ordering::SeqCst)
             && let Err(error) = self.file.sync_data()
         {
             tracing::error!(%error, "the mark of the database is not on the disk");
@@ -165,7 +165,7 @@ impl Store {
     /// The hash of the posting that `marked` names, if it is there.
     pub(in crate::store) async fn link_hash(
         &self,
-        marked: &Marked,
+        marked: &MarkedPosting,
     ) -> Result<Option<Digest>, StoreError> {
         let sql = "SELECT programme_id, posting_id, hash FROM posting \
                    WHERE programme_id = $1 AND posting_id = $2";
@@ -178,7 +178,7 @@ impl Store {
     }
 
     /// The newest link of all chains, by the order of identifiers.
-    pub(in crate::store) async fn newest_link(&self) -> Result<Option<Marked>, StoreError> {
+    pub(in crate::store) async fn newest_link(&self) -> Result<Option<MarkedPosting>, StoreError> {
         let sql = "SELECT programme_id, head_posting, head_hash FROM budget \
                    WHERE head_posting IS NOT NULL ORDER BY head_posting DESC LIMIT 1";
         let row = sqlx::query(sql).fetch_optional(&self.readers()).await?;
@@ -186,24 +186,24 @@ impl Store {
     }
 }
 
-fn read_link(row: &AnyRow) -> Result<Marked, StoreError> {
+fn read_link(row: &AnyRow) -> Result<MarkedPosting, StoreError> {
     let row = read_row(row, LINK.columns)?;
-    let mut reader = Reader::new(&LINK, &row);
-    Ok(Marked {
+    let mut reader = RowReader::new(&LINK, &row);
+    Ok(MarkedPosting {
         programme: reader.parsed()?,
         posting: reader.parsed()?,
         hash: reader.parsed::<Digest>()?,
     })
 }
 
-impl fmt::Display for Marked {
+impl fmt::Display for MarkedPosting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { programme, posting, hash } = self;
         write!(f, "{TITLE}\nprogramme {programme}\nposting {posting}\nhash {hash}\n")
     }
 }
 
-fn bytes(marked: &Marked) -> Vec<u8> {
+fn bytes(marked: &MarkedPosting) -> Vec<u8> {
     let text = marked.to_string();
     let check = Digest::of_text(&text);
     let mut bytes = format!("{text}check {check}\n").into_bytes();
@@ -212,19 +212,19 @@ fn bytes(marked: &Marked) -> Vec<u8> {
     bytes
 }
 
-fn parse(text: &str) -> Result<Marked, String> {
+fn parse(text: &str) -> Result<MarkedPosting, String> {
     let broken = || "its content is damaged".to_owned();
-    let (told, check) = text.split_once("check ").ok_or_else(broken)?;
-    if check.trim() != Digest::of_text(told).to_string() {
+    let (content, check) = text.split_once("check ").ok_or_else(broken)?;
+    if check.trim() != Digest::of_text(content).to_string() {
         return Err(broken());
     }
-    let mut lines = told.lines();
+    let mut lines = content.lines();
     if lines.next() != Some(TITLE) {
         return Err("it was written by another version".to_owned());
     }
     let mut next = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
     let marked = (|| {
-        Some(Marked {
+        Some(MarkedPosting {
             programme: next("programme")?.parse().ok()?,
             posting: next("posting")?.parse().ok()?,
             hash: next("hash")?.parse().ok()?,
@@ -237,8 +237,8 @@ fn parse(text: &str) -> Result<Marked, String> {
 mod tests {
     use super::*;
 
-    fn marked() -> Marked {
-        Marked {
+    fn marked() -> MarkedPosting {
+        MarkedPosting {
             programme: "riverside".parse().unwrap(),
             posting: PostingId::new(uuid::Uuid::from_u128(7)),
             hash: Digest::of_text("a link"),

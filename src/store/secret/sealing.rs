@@ -11,43 +11,43 @@ use std::sync::{Arc, PoisonError, RwLock};
 use secrecy::SecretString;
 use sqlx::{AssertSqlSafe, Executor as _};
 
-use crate::ledger::record::row::{Column, Reader, Table, columns};
-use crate::platform::config::KeyPlace;
+use crate::ledger::record::row::{Column, RowReader, Table, columns};
+use crate::platform::config::KeySource;
 use crate::platform::crash;
-use crate::platform::encryption::{CannotOpen, KeyId, Place, SealingKey, sealed_with};
+use crate::platform::encryption::{AssociatedData, KeyId, SealingKey, UnsealError, sealing_key_id};
 use crate::store::secret::key_file;
-use crate::store::secret::key_file::{KeyError, told};
-use crate::store::sql::batch::{Batch, read_row};
+use crate::store::secret::key_file::{KeyError, describe_place};
+use crate::store::sql::batch::{BatchStatement, read_row};
 use crate::store::{Store, StoreError, Tx};
 
 /// Whether a database has its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeyStanding {
+pub enum SealingKeyStatus {
     /// Nothing was sealed yet.
-    NotYet,
+    NotSealed,
     /// It goes by this key, which is in use here from now on.
-    InUse { key: KeyId, remains: bool },
+    Active { key: KeyId, has_plaintext_remains: bool },
 }
 
 /// The key as far as this process has it.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Sealing(RwLock<Option<InUse>>);
+pub(in crate::store) struct SealingState(RwLock<Option<ActiveKey>>);
 
 #[derive(Debug, Clone)]
-struct InUse {
-    place: KeyPlace,
+struct ActiveKey {
+    place: KeySource,
     key: Arc<SealingKey>,
 }
 
-impl Sealing {
-    fn in_use(&self) -> Result<InUse, KeyError> {
-        let in_use = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
-        in_use.ok_or(KeyError::Nowhere)
+impl SealingState {
+    fn active_key(&self) -> Result<ActiveKey, KeyError> {
+        let active_key = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        active_key.ok_or(KeyError::NotConfigured)
     }
 
-    fn use_from_now(&self, place: &KeyPlace, key: SealingKey) {
-        let in_use = InUse { place: place.clone(), key: Arc::new(key) };
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(in_use);
+    fn activate(&self, place: &KeySource, key: SealingKey) {
+        let active_key = ActiveKey { place: place.clone(), key: Arc::new(key) };
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(active_key);
     }
 }
 
@@ -55,7 +55,7 @@ const KEY_ID: &[Column] = columns![Key "key_id"];
 static SEALING_KEY: Table =
     Table { name: "sealing_key", columns: columns![Key "key_id", Text "remains"] };
 /// The tables that keep secrets, with the columns of their keys; the secret is called `sealed`.
-static KEEPING: [Table; 2] = [
+static SECRET_TABLES: [Table; 2] = [
     Table {
         name: "connection_secret",
         columns: columns![
@@ -66,13 +66,13 @@ static KEEPING: [Table; 2] = [
 ];
 
 /// The place of a connection's secret.
-pub(in crate::store) const fn connection_secret<'a>(key: &'a [&'a str; 3]) -> Place<'a> {
-    Place { table: "connection_secret", key }
+pub(in crate::store) const fn connection_secret<'a>(key: &'a [&'a str; 3]) -> AssociatedData<'a> {
+    AssociatedData { table: "connection_secret", key }
 }
 
 /// The place of a private key that tokens are signed with.
-pub(in crate::store) const fn token_key<'a>(key: &'a [&'a str; 1]) -> Place<'a> {
-    Place { table: "token_key", key }
+pub(in crate::store) const fn token_key<'a>(key: &'a [&'a str; 1]) -> AssociatedData<'a> {
+    AssociatedData { table: "token_key", key }
 }
 
 impl Store {
@@ -82,19 +82,19 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Key`] when it is not the key that the database goes by.
-    pub async fn use_key(&self, place: &KeyPlace) -> Result<(), StoreError> {
+    pub async fn use_key(&self, place: &KeySource) -> Result<(), StoreError> {
         let mut standing = self.find_key(place).await?;
-        if standing == KeyStanding::NotYet {
-            let key = key_file::load_or_make(place)?;
-            crash::reach("key_made");
+        if standing == SealingKeyStatus::NotSealed {
+            let key = key_file::load_or_create(place)?;
+            crash::failpoint("key_made");
             self.seal_all(&key).await?;
             standing = self.find_key(place).await?;
         }
         match standing {
-            KeyStanding::NotYet => Err(StoreError::Contended("sealing_key")),
-            KeyStanding::InUse { remains: false, .. } => Ok(()),
-            KeyStanding::InUse { remains: true, .. } => {
-                self.remove_remains().await;
+            SealingKeyStatus::NotSealed => Err(StoreError::Contended("sealing_key")),
+            SealingKeyStatus::Active { has_plaintext_remains: false, .. } => Ok(()),
+            SealingKeyStatus::Active { has_plaintext_remains: true, .. } => {
+                self.remove_plaintext_remains().await;
                 Ok(())
             }
         }
@@ -106,35 +106,37 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Key`] when it is not in `place`.
-    pub async fn find_key(&self, place: &KeyPlace) -> Result<KeyStanding, StoreError> {
+    pub async fn find_key(&self, place: &KeySource) -> Result<SealingKeyStatus, StoreError> {
         let sql = "SELECT key_id, remains FROM sealing_key";
         let Some(row) = sqlx::query(sql).fetch_optional(&self.readers()).await? else {
-            return Ok(KeyStanding::NotYet);
+            return Ok(SealingKeyStatus::NotSealed);
         };
         let row = read_row(&row, SEALING_KEY.columns)?;
-        let mut reader = Reader::new(&SEALING_KEY, &row);
+        let mut reader = RowReader::new(&SEALING_KEY, &row);
         let wanted = KeyId::stored(reader.text()?);
-        let remains = reader.text()? == "some";
+        let has_plaintext_remains = reader.text()? == "some";
         let key = key_file::load(place, Some(&wanted))?;
-        let key =
-            key.ok_or_else(|| KeyError::FileIsGone { from: told(place), wanted: wanted.clone() })?;
+        let key = key.ok_or_else(|| KeyError::FileMissing {
+            from: describe_place(place),
+            wanted: wanted.clone(),
+        })?;
         if *key.id() != wanted {
-            let (found, from) = (key.id().clone(), told(place));
-            return Err(KeyError::Wrong { wanted, found, from }.into());
+            let (found, from) = (key.id().clone(), describe_place(place));
+            return Err(KeyError::KeyMismatch { wanted, found, from }.into());
         }
-        self.sealing.use_from_now(place, key);
-        Ok(KeyStanding::InUse { key: wanted, remains })
+        self.sealing.activate(place, key);
+        Ok(SealingKeyStatus::Active { key: wanted, has_plaintext_remains })
     }
 
     /// Seals everything that is there as it is, unless somebody else was first.
     async fn seal_all(&self, key: &SealingKey) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        let rows = tx.kept_secrets().await?;
+        let rows = tx.sealed_secrets().await?;
         let is_new = rows.is_empty() && tx.has_no_programme().await?;
         let sql = "INSERT INTO sealing_key (place, key_id, remains) VALUES ('in use', $1, $2) \
                    ON CONFLICT DO NOTHING";
-        let remains = if is_new { "none" } else { "some" };
-        let query = sqlx::query(sql).bind(key.id().as_str().to_owned()).bind(remains);
+        let has_plaintext_remains = if is_new { "none" } else { "some" };
+        let query = sqlx::query(sql).bind(key.id().as_str().to_owned()).bind(has_plaintext_remains);
         if query.execute(tx.connection()).await?.rows_affected() == 0 {
             return Ok(());
         }
@@ -148,35 +150,37 @@ impl Store {
     /// Seals everything with another key: the one in `to`, made if its file is not there, or a new
     /// one in the file that the key is in now. Says which.
     pub async fn reseal(&self, to: Option<&Path>) -> Result<KeyId, StoreError> {
-        let InUse { place, key: old } = self.sealing.in_use()?;
+        let ActiveKey { place, key: old } = self.sealing.active_key()?;
         let (new, new_place) = match (to, &place) {
             (Some(to), _) => {
-                let place = KeyPlace::File(to.to_owned());
-                (key_file::load_or_make(&place)?, place)
+                let place = KeySource::File(to.to_owned());
+                (key_file::load_or_create(&place)?, place)
             }
-            (None, KeyPlace::File(file)) => {
+            (None, KeySource::File(file)) => {
                 let key = SealingKey::generate().map_err(KeyError::Random)?;
-                key_file::write_next(file, &key)?;
+                key_file::write_replacement(file, &key)?;
                 (key, place.clone())
             }
-            (None, KeyPlace::Given(_) | KeyPlace::Nowhere) => return Err(KeyError::NoFile.into()),
+            (None, KeySource::Given(_) | KeySource::Nowhere) => {
+                return Err(KeyError::NoKeyFile.into());
+            }
         };
         if new.id() == old.id() {
             return Err(KeyError::SameKey.into());
         }
-        crash::reach("key_written");
-        self.change_key(&old, &new).await?;
-        crash::reach("resealed");
-        if let (None, KeyPlace::File(file)) = (to, &place) {
-            key_file::finish_change(file)?;
+        crash::failpoint("key_written");
+        self.rotate_key(&old, &new).await?;
+        crash::failpoint("resealed");
+        if let (None, KeySource::File(file)) = (to, &place) {
+            key_file::finish_rotation(file)?;
         }
         let id = new.id().clone();
-        self.sealing.use_from_now(&new_place, new);
-        self.remove_remains().await;
+        self.sealing.activate(&new_place, new);
+        self.remove_plaintext_remains().await;
         Ok(id)
     }
 
-    async fn change_key(&self, old: &SealingKey, new: &SealingKey) -> Result<(), StoreError> {
+    async fn rotate_key(&self, old: &SealingKey, new: &SealingKey) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let sql = "UPDATE sealing_key SET key_id = $2, remains = 'some' WHERE key_id = $1";
         let [from, to] = [old, new].map(|key| key.id().as_str().to_owned());
@@ -184,7 +188,7 @@ impl Store {
         if moved.rows_affected() != 1 {
             return Err(StoreError::Contended("sealing_key"));
         }
-        for row in &tx.kept_secrets().await? {
+        for row in &tx.sealed_secrets().await? {
             let plain = row.open(old);
             let plain = plain.map_err(|error| KeyError::Row(row.name(), error.to_string()))?;
             tx.write_secret(row, &plain, new).await?;
@@ -193,9 +197,9 @@ impl Store {
     }
 
     /// Forgets everything that was sealed, and the key: it is lost.
-    pub async fn forget_sealed(&self) -> Result<(), StoreError> {
+    pub async fn purge_sealed_secrets(&self) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        for table in KEEPING.iter().map(|table| table.name).chain([SEALING_KEY.name]) {
+        for table in SECRET_TABLES.iter().map(|table| table.name).chain([SEALING_KEY.name]) {
             let sql = AssertSqlSafe(format!("DELETE FROM {table}"));
             sqlx::query(sql).execute(tx.connection()).await?;
         }
@@ -204,8 +208,8 @@ impl Store {
 
     /// Takes what was there before it was sealed out of the database's files. What cannot be done now
     /// is tried again at the next start.
-    async fn remove_remains(&self) {
-        if let Err(error) = self.try_remove_remains().await {
+    async fn remove_plaintext_remains(&self) {
+        if let Err(error) = self.try_remove_plaintext_remains().await {
             let cause: &dyn std::error::Error = &error;
             tracing::error!(
                 cause,
@@ -214,8 +218,8 @@ impl Store {
         }
     }
 
-    async fn try_remove_remains(&self) -> Result<(), StoreError> {
-        self.pools.rewrite().await?;
+    async fn try_remove_plaintext_remains(&self) -> Result<(), StoreError> {
+        self.pools.vacuum().await?;
         let mut tx = self.begin().await?;
         tx.connection().execute("UPDATE sealing_key SET remains = 'none'").await?;
         tx.commit().await
@@ -227,30 +231,30 @@ impl Store {
         &self,
         sealed: impl Iterator<Item = &str> + Send,
     ) -> Result<Arc<SealingKey>, StoreError> {
-        let InUse { place, key } = self.sealing.in_use()?;
-        if sealed.filter_map(sealed_with).all(|id| id == *key.id()) {
+        let ActiveKey { place, key } = self.sealing.active_key()?;
+        if sealed.filter_map(sealing_key_id).all(|id| id == *key.id()) {
             return Ok(key);
         }
         self.find_key(&place).await?;
-        Ok(self.sealing.in_use()?.key)
+        Ok(self.sealing.active_key()?.key)
     }
 }
 
 /// A secret where it is kept.
-struct Kept {
+struct SealedSecret {
     table: &'static Table,
     key: Vec<String>,
     text: String,
 }
 
-impl Kept {
-    fn place<'a>(&self, key: &'a [&'a str]) -> Place<'a> {
-        Place { table: self.table.name, key }
+impl SealedSecret {
+    fn associated_data<'a>(&self, key: &'a [&'a str]) -> AssociatedData<'a> {
+        AssociatedData { table: self.table.name, key }
     }
 
-    fn open(&self, key: &SealingKey) -> Result<SecretString, CannotOpen> {
+    fn open(&self, key: &SealingKey) -> Result<SecretString, UnsealError> {
         let parts: Vec<_> = self.key.iter().map(String::as_str).collect();
-        key.open(&self.text, self.place(&parts))
+        key.open(&self.text, self.associated_data(&parts))
     }
 
     fn name(&self) -> String {
@@ -260,9 +264,9 @@ impl Kept {
 
 impl Tx {
     /// Every secret in the database.
-    async fn kept_secrets(&mut self) -> Result<Vec<Kept>, StoreError> {
-        let mut kept = Vec::new();
-        for table in &KEEPING {
+    async fn sealed_secrets(&mut self) -> Result<Vec<SealedSecret>, StoreError> {
+        let mut secrets = Vec::new();
+        for table in &SECRET_TABLES {
             let names: Vec<_> = table.columns.iter().map(|column| column.name).collect();
             let sql = format!("SELECT {} FROM {}", names.join(", "), table.name);
             let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(self.connection()).await?;
@@ -271,27 +275,27 @@ impl Tx {
                 let text = |column: &Column| table.text(&row, column.name).to_owned();
                 let mut key: Vec<_> = table.columns.iter().map(text).collect();
                 let text = key.pop().unwrap_or_default();
-                kept.push(Kept { table, key, text });
+                secrets.push(SealedSecret { table, key, text });
             }
         }
-        Ok(kept)
+        Ok(secrets)
     }
 
     async fn write_secret(
         &mut self,
-        row: &Kept,
+        row: &SealedSecret,
         plain: &SecretString,
         key: &SealingKey,
     ) -> Result<(), StoreError> {
         let parts: Vec<_> = row.key.iter().map(String::as_str).collect();
-        let sealed = key.seal(plain, row.place(&parts)).map_err(KeyError::Random)?;
-        let named = row.table.columns.iter().zip(2..);
-        let named: Vec<_> = named
+        let sealed = key.seal(plain, row.associated_data(&parts)).map_err(KeyError::Random)?;
+        let conditions = row.table.columns.iter().zip(2..);
+        let conditions: Vec<_> = conditions
             .take(row.key.len())
             .map(|(column, place)| format!("{} = ${place}", column.name))
             .collect();
-        let (table, named) = (row.table.name, named.join(" AND "));
-        let sql = format!("UPDATE {table} SET sealed = $1 WHERE {named}");
+        let (table, conditions) = (row.table.name, conditions.join(" AND "));
+        let sql = format!("UPDATE {table} SET sealed = $1 WHERE {conditions}");
         let mut query = sqlx::query(AssertSqlSafe(sql)).bind(sealed);
         for part in &row.key {
             query = query.bind(part.clone());
@@ -307,12 +311,12 @@ impl Tx {
 
     /// The key to seal with. Until this transaction ends, nobody changes it.
     pub(in crate::store) async fn sealing_key(&mut self) -> Result<Arc<SealingKey>, StoreError> {
-        let key = self.sealing.in_use()?.key;
+        let key = self.sealing.active_key()?.key;
         let template =
             "SELECT b.key_id FROM {rows} JOIN sealing_key b ON b.key_id = r.key_id{share}";
-        let asked = Batch::new(self.statements.dialect, KEY_ID, template);
+        let statement = BatchStatement::new(self.statements.dialect, KEY_ID, template);
         let id = [vec![key.id().as_str().into()]];
-        match asked.fetch(self.connection(), &id, KEY_ID).await?.first() {
+        match statement.fetch(self.connection(), &id, KEY_ID).await?.first() {
             Some(_) => Ok(key),
             None => Err(StoreError::Contended("sealing_key")),
         }

@@ -14,7 +14,7 @@ use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AssertSqlSafe};
 
-use crate::ledger::record::row::{Column, Kind, Table, Value};
+use crate::ledger::record::row::{Column, ColumnKind, Table, Value};
 use crate::store::{Dialect, StoreError};
 
 /// Rows as they come from a statement.
@@ -25,7 +25,7 @@ pub(in crate::store) type Row<'a> = Cow<'a, [Value]>;
 
 /// A statement over rows, spelled for one database.
 #[derive(Debug)]
-pub(in crate::store) struct Batch {
+pub(in crate::store) struct BatchStatement {
     /// With `{rows}` in it: where its arguments begin is not known before it is run.
     template: String,
     sql: Arc<str>,
@@ -33,7 +33,7 @@ pub(in crate::store) struct Batch {
     dialect: Dialect,
 }
 
-impl Batch {
+impl BatchStatement {
     /// Spells `template` for `dialect`; `columns` are those of the rows that are passed.
     ///
     /// `{rows}` becomes the rows under the name `r`, `{lock}` locks what is read where the
@@ -46,8 +46,8 @@ impl Batch {
         columns: &'static [Column],
         template: &str,
     ) -> Self {
-        let template = spell(dialect, template);
-        let sql = template.replace("{rows}", &spell_rows(dialect, columns, 1)).into();
+        let template = render(dialect, template);
+        let sql = template.replace("{rows}", &render_rows(dialect, columns, 1)).into();
         Self { template, sql, columns, dialect }
     }
 
@@ -65,7 +65,7 @@ impl Batch {
     /// `UPDATE` of rows of `table`, found by their keys.
     pub(in crate::store) fn update(dialect: Dialect, table: &'static Table) -> Self {
         let (keys, others): (Vec<&Column>, Vec<&Column>) =
-            table.columns.iter().partition(|column| column.kind == Kind::Key);
+            table.columns.iter().partition(|column| column.kind == ColumnKind::Key);
         let sets: Vec<_> =
             others.iter().map(|column| format!("{0} = r.{0}", column.name)).collect();
         let keys: Vec<_> =
@@ -93,7 +93,7 @@ impl Batch {
 
     /// `INSERT` of whole rows of `table`; a row whose key exists already takes the new values.
     pub(in crate::store) fn upsert(dialect: Dialect, table: &'static Table) -> Self {
-        let is_key = |column: &&Column| column.kind == Kind::Key;
+        let is_key = |column: &&Column| column.kind == ColumnKind::Key;
         let keys: Vec<_> = table.columns.iter().filter(is_key).map(|c| c.name).collect();
         let sets: Vec<_> = table
             .columns
@@ -151,7 +151,7 @@ impl Batch {
     /// The statement's text, for a statement that has arguments before those of this one.
     pub(in crate::store) fn sql_after(&self, arguments: usize) -> String {
         let first = arguments.saturating_add(1);
-        self.template.replace("{rows}", &spell_rows(self.dialect, self.columns, first))
+        self.template.replace("{rows}", &render_rows(self.dialect, self.columns, first))
     }
 
     /// The columns of the rows that are passed.
@@ -192,17 +192,17 @@ pub(in crate::store) const fn arguments(dialect: Dialect, columns: &[Column]) ->
 }
 
 /// Spells everything in `template` but `{rows}`.
-pub(in crate::store) fn spell(dialect: Dialect, template: &str) -> String {
-    let (lock, share, find, from): (_, _, Find, Find) = match dialect {
-        Dialect::Postgres => (" FOR UPDATE OF b", " FOR SHARE OF b", ask_for_each, update_each),
-        Dialect::Sqlite => ("", "", join, update_joined),
+pub(in crate::store) fn render(dialect: Dialect, template: &str) -> String {
+    let (lock, share, find, from): (_, _, RenderPlaceholder, RenderPlaceholder) = match dialect {
+        Dialect::Postgres => (" FOR UPDATE OF b", " FOR SHARE OF b", join_lateral, update_lateral),
+        Dialect::Sqlite => ("", "", join, update_from),
     };
-    let found = spell_finds(template, "{find ", find);
-    spell_finds(&found, "{from ", from).replace("{lock}", lock).replace("{share}", share)
+    let found = render_placeholders(template, "{find ", find);
+    render_placeholders(&found, "{from ", from).replace("{lock}", lock).replace("{share}", share)
 }
 
 /// Spells rows of `columns` under the name `r`, of which the first argument has number `first`.
-pub(in crate::store) fn spell_rows(dialect: Dialect, columns: &[Column], first: usize) -> String {
+pub(in crate::store) fn render_rows(dialect: Dialect, columns: &[Column], first: usize) -> String {
     match dialect {
         Dialect::Postgres => unnest(columns, first),
         Dialect::Sqlite => json_each(columns, first),
@@ -215,8 +215,8 @@ pub(in crate::store) fn read_row(
     columns: &[Column],
 ) -> Result<Vec<Value>, StoreError> {
     let value = |(index, column): (usize, &Column)| match column.kind {
-        Kind::Number => Ok(row.try_get::<Option<i64>, _>(index)?.into()),
-        Kind::Key | Kind::Text | Kind::Erasable | Kind::Added => {
+        ColumnKind::Number => Ok(row.try_get::<Option<i64>, _>(index)?.into()),
+        ColumnKind::Key | ColumnKind::Text | ColumnKind::Erasable | ColumnKind::Added => {
             Ok(row.try_get::<Option<String>, _>(index)?.into())
         }
     };
@@ -236,8 +236,10 @@ fn unnest(columns: &[Column], first: usize) -> String {
     let arrays: Vec<_> = (first..)
         .zip(columns)
         .map(|(number, column)| match column.kind {
-            Kind::Number => format!("${number}::bigint[]"),
-            Kind::Key | Kind::Text | Kind::Erasable | Kind::Added => format!("${number}::text[]"),
+            ColumnKind::Number => format!("${number}::bigint[]"),
+            ColumnKind::Key | ColumnKind::Text | ColumnKind::Erasable | ColumnKind::Added => {
+                format!("${number}::text[]")
+            }
         })
         .collect();
     format!("UNNEST({}) AS r({})", arrays.join(", "), names_of(columns, ""))
@@ -254,7 +256,7 @@ fn json_each(columns: &[Column], number: usize) -> String {
 }
 
 /// Spells one `{find TABLE NAME: CONDITION}` or `{from …}` from its two halves.
-type Find = fn(&str, &str) -> String;
+type RenderPlaceholder = fn(&str, &str) -> String;
 
 fn join(table: &str, condition: &str) -> String {
     format!("JOIN {table} ON {condition}")
@@ -262,17 +264,17 @@ fn join(table: &str, condition: &str) -> String {
 
 /// Asks the table once for each row that is passed, whatever PostgreSQL's planner thinks: of a
 /// table that was empty when it last counted, it would keep a plan that reads all of it.
-fn ask_for_each(table: &str, condition: &str) -> String {
+fn join_lateral(table: &str, condition: &str) -> String {
     let name = table.rsplit(' ').next().unwrap_or(table);
     format!("CROSS JOIN LATERAL (SELECT * FROM {table} WHERE {condition} OFFSET 0) AS {name}")
 }
 
-fn update_joined(_table: &str, condition: &str) -> String {
+fn update_from(_table: &str, condition: &str) -> String {
     format!("FROM {{rows}} WHERE {condition}")
 }
 
-/// Finds the place of each row first, for the reason that [`ask_for_each`] has.
-fn update_each(table: &str, condition: &str) -> String {
+/// Finds the place of each row first, for the reason that [`join_lateral`] has.
+fn update_lateral(table: &str, condition: &str) -> String {
     format!(
         "FROM (SELECT found.ctid AS found_at, r.* FROM {{rows}} CROSS JOIN LATERAL \
          (SELECT {table}.ctid FROM {table} WHERE {condition} OFFSET 0) AS found) AS r \
@@ -280,10 +282,10 @@ fn update_each(table: &str, condition: &str) -> String {
     )
 }
 
-fn spell_finds(template: &str, mark: &str, find: Find) -> String {
+fn render_placeholders(template: &str, opening: &str, find: RenderPlaceholder) -> String {
     let mut sql = String::new();
     let mut rest = template;
-    while let Some((before, (inside, after))) = split_find(rest, mark) {
+    while let Some((before, (inside, after))) = split_placeholder(rest, opening) {
         let (table, condition) = inside.split_once(": ").unwrap_or((inside, "true"));
         sql.push_str(before);
         sql.push_str(&find(table, condition));
@@ -294,15 +296,15 @@ fn spell_finds(template: &str, mark: &str, find: Find) -> String {
 }
 
 /// What stands before the first `{find …}` or `{from …}`, inside of it, and after it.
-fn split_find<'t>(text: &'t str, mark: &str) -> Option<(&'t str, (&'t str, &'t str))> {
-    let (before, rest) = text.split_once(mark)?;
+fn split_placeholder<'t>(text: &'t str, opening: &str) -> Option<(&'t str, (&'t str, &'t str))> {
+    let (before, rest) = text.split_once(opening)?;
     Some((before, rest.split_once('}')?))
 }
 
 /// `rows` as a JSON array of arrays.
 fn json_array(rows: &[impl AsRef<[Value]>]) -> String {
     let values = rows.iter().flat_map(AsRef::as_ref);
-    let mut json = Vec::with_capacity(values.map(room).sum::<usize>().saturating_add(2));
+    let mut json = Vec::with_capacity(values.map(encoded_len).sum::<usize>().saturating_add(2));
     json.push(b'[');
     for (index, row) in rows.iter().enumerate() {
         if index > 0 {
@@ -318,7 +320,7 @@ fn json_array(rows: &[impl AsRef<[Value]>]) -> String {
 /// One column of `rows` as a PostgreSQL array literal.
 fn array_literal(rows: &[impl AsRef<[Value]>], column: usize) -> String {
     let values = rows.iter().map(|row| row.as_ref().get(column));
-    let most = values.clone().flatten().map(room).sum::<usize>().saturating_add(2);
+    let most = values.clone().flatten().map(encoded_len).sum::<usize>().saturating_add(2);
     let mut literal = String::with_capacity(most);
     literal.push('{');
     for (index, value) in values.enumerate() {
@@ -339,7 +341,7 @@ fn array_literal(rows: &[impl AsRef<[Value]>], column: usize) -> String {
 
 /// How many bytes a value takes, mostly: a text that grows while it is written is copied again and
 /// again.
-const fn room(value: &Value) -> usize {
+const fn encoded_len(value: &Value) -> usize {
     match value {
         // Quotes, a comma, and something to be escaped now and then.
         Value::Text(text) => text.len().saturating_add(5),
@@ -371,7 +373,7 @@ mod tests {
         let template =
             "SELECT 1 FROM r {find card c: c.a = r.a} {find pot p: p.b = r.b} ORDER BY 1";
         assert_eq!(
-            spell_finds(template, "{find ", join),
+            render_placeholders(template, "{find ", join),
             "SELECT 1 FROM r JOIN card c ON c.a = r.a JOIN pot p ON p.b = r.b ORDER BY 1"
         );
     }

@@ -1,8 +1,8 @@
 //! SQL for two databases: connections, statements, batches of rows.
 
 pub(super) mod batch;
-pub(super) mod inquiry;
-pub(super) mod plans;
+pub(super) mod combined_query;
+pub(super) mod combined_writes;
 pub(super) mod pools;
+pub(super) mod query_plans;
 pub(super) mod statements;
-pub(super) mod writing;

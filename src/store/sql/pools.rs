@@ -9,42 +9,42 @@ use sqlx::{AnyConnection, AnyPool, Connection as _, Executor as _, Row as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::store::{Connections, Dialect, StoreError};
+use crate::store::{Dialect, PoolSizes, StoreError};
 
 /// How long a connection may take to be had.
-const HAD_WITHIN: Duration = Duration::from_secs(2);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The pools of one database, to be replaced when their connections do not answer any more.
 #[derive(Debug)]
 pub(in crate::store) struct Pools {
-    writers: Maker,
-    readers: Maker,
-    writers_of_people: Maker,
-    open: RwLock<Open>,
+    writers: PoolFactory,
+    readers: PoolFactory,
+    api_writer_pool: PoolFactory,
+    open: RwLock<OpenPools>,
     /// On SQLite the writer has a queue: people have one place in it at a time, so that a till waits
     /// for one of their transactions at most.
-    turn_of_people: Option<Arc<Semaphore>>,
+    api_write_semaphore: Option<Arc<Semaphore>>,
 }
 
 /// Who uses a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) enum User {
+pub(in crate::store) enum Workload {
     /// Decisions and events, and what keeps them going.
     Gateway,
     /// Whoever calls the API. On PostgreSQL they have connections of their own: a connection that is
     /// taken, or whose answer nobody fetches in time, is never one that a decision needs.
-    People,
+    Api,
 }
 
 #[derive(Debug, Clone)]
-struct Open {
-    gateway: Pair,
+struct OpenPools {
+    gateway: PoolPair,
     /// The same as the gateway's on SQLite, which has one writer, and readers with threads of their own.
-    people: Pair,
+    people: PoolPair,
 }
 
 #[derive(Debug, Clone)]
-struct Pair {
+struct PoolPair {
     /// One connection on SQLite, which has one writer.
     writers: AnyPool,
     /// Everything that only reads.
@@ -53,11 +53,11 @@ struct Pair {
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy)]
-enum Role {
+enum ConnectionRole {
     Writer,
     Reader,
     /// Writing files anew, so that nothing is left of what was changed in them.
-    Rewriter,
+    Vacuum,
 }
 
 /// Where a database is; may hold a password.
@@ -72,79 +72,89 @@ impl fmt::Debug for Address {
 
 /// What a pool is made from.
 #[derive(Debug)]
-struct Maker {
+struct PoolFactory {
     dialect: Dialect,
-    role: Role,
+    role: ConnectionRole,
     size: u32,
     address: Address,
 }
 
 impl Pools {
-    /// `of_people` is how many transactions of theirs may write at once: none where they share the one
+    /// `api_writers` is how many transactions of theirs may write at once: none where they share the one
     /// writer that there is.
     pub(in crate::store) async fn open(
         dialect: Dialect,
-        connections: Connections,
-        of_people: u32,
+        connections: PoolSizes,
+        api_writers: u32,
         address: &Address,
     ) -> Result<Self, StoreError> {
-        let maker = |role, size| Maker { dialect, role, size, address: address.clone() };
-        let writers = maker(Role::Writer, connections.writers);
-        let readers = maker(Role::Reader, connections.readers);
-        let writers_of_people = maker(Role::Writer, of_people);
-        let gateway = Pair {
+        let factory = |role, size| PoolFactory { dialect, role, size, address: address.clone() };
+        let writers = factory(ConnectionRole::Writer, connections.writers);
+        let readers = factory(ConnectionRole::Reader, connections.readers);
+        let api_writer_pool = factory(ConnectionRole::Writer, api_writers);
+        let gateway = PoolPair {
             writers: writers.options().connect_with(address.0.clone()).await?,
             readers: readers.options().connect_with(address.0.clone()).await?,
         };
-        let (people, turn_of_people) = if writers_of_people.size == 0 {
+        let (people, api_write_semaphore) = if api_writer_pool.size == 0 {
             (gateway.clone(), Some(Arc::new(Semaphore::new(1))))
         } else {
-            (Pair { writers: writers_of_people.lazy(), readers: readers.lazy() }, None)
+            (
+                PoolPair {
+                    writers: api_writer_pool.connect_lazy(),
+                    readers: readers.connect_lazy(),
+                },
+                None,
+            )
         };
-        let open = RwLock::new(Open { gateway, people });
-        Ok(Self { writers, readers, writers_of_people, open, turn_of_people })
+        let open = RwLock::new(OpenPools { gateway, people });
+        Ok(Self { writers, readers, api_writer_pool, open, api_write_semaphore })
     }
 
-    pub(in crate::store) fn writers(&self, user: User) -> AnyPool {
-        self.pair(user).writers
+    pub(in crate::store) fn writers(&self, workload: Workload) -> AnyPool {
+        self.pools_of(workload).writers
     }
 
-    pub(in crate::store) fn readers(&self, user: User) -> AnyPool {
-        self.pair(user).readers
+    pub(in crate::store) fn readers(&self, workload: Workload) -> AnyPool {
+        self.pools_of(workload).readers
     }
 
     /// Waits for its turn to write, where there are turns; no longer than for a connection.
-    pub(in crate::store) async fn turn(
+    pub(in crate::store) async fn acquire_write_permit(
         &self,
-        user: User,
+        workload: Workload,
     ) -> sqlx::Result<Option<OwnedSemaphorePermit>> {
-        let turn = self.turn_of_people.clone().filter(|_| user == User::People);
-        let Some(turn) = turn else { return Ok(None) };
-        match timeout(HAD_WITHIN, turn.acquire_owned()).await {
-            Ok(Ok(turn)) => Ok(Some(turn)),
+        let permit = self.api_write_semaphore.clone().filter(|_| workload == Workload::Api);
+        let Some(permit) = permit else { return Ok(None) };
+        match timeout(ACQUIRE_TIMEOUT, permit.acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Some(permit)),
             Ok(Err(_)) | Err(_) => Err(sqlx::Error::PoolTimedOut),
         }
     }
 
-    fn pair(&self, user: User) -> Pair {
+    fn pools_of(&self, workload: Workload) -> PoolPair {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        match user {
-            User::Gateway => open.gateway.clone(),
-            User::People => open.people.clone(),
+        match workload {
+            Workload::Gateway => open.gateway.clone(),
+            Workload::Api => open.people.clone(),
         }
     }
 
     /// Replaces every connection. What works on an old one keeps it to its end.
     pub(in crate::store) fn renew(&self) {
-        let gateway = Pair { writers: self.writers.lazy(), readers: self.readers.lazy() };
-        let people = if self.turn_of_people.is_some() {
+        let gateway =
+            PoolPair { writers: self.writers.connect_lazy(), readers: self.readers.connect_lazy() };
+        let people = if self.api_write_semaphore.is_some() {
             gateway.clone()
         } else {
-            Pair { writers: self.writers_of_people.lazy(), readers: self.readers.lazy() }
+            PoolPair {
+                writers: self.api_writer_pool.connect_lazy(),
+                readers: self.readers.connect_lazy(),
+            }
         };
-        let fresh = Open { gateway, people };
+        let fresh = OpenPools { gateway, people };
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        let Open { gateway, people } = std::mem::replace(&mut *open, fresh);
+        let OpenPools { gateway, people } = std::mem::replace(&mut *open, fresh);
         drop(open);
         // Closing waits for what is still at work, perhaps for as long as the network does.
         for pool in [gateway.writers, gateway.readers, people.writers, people.readers] {
@@ -154,15 +164,15 @@ impl Pools {
 
     /// Writes the files that hold secrets anew. On a connection of its own: what it waits for may take
     /// longer than others wait.
-    pub(in crate::store) async fn rewrite(&self) -> Result<(), StoreError> {
-        let Maker { dialect, address, .. } = &self.writers;
+    pub(in crate::store) async fn vacuum(&self) -> Result<(), StoreError> {
+        let PoolFactory { dialect, address, .. } = &self.writers;
         let mut connection = AnyConnection::connect_with(&address.0).await?;
-        let mut said = Vec::new();
-        for statement in settings(*dialect, Role::Rewriter) {
-            said = connection.fetch_all(*statement).await?;
+        let mut result_rows = Vec::new();
+        for statement in settings(*dialect, ConnectionRole::Vacuum) {
+            result_rows = connection.fetch_all(*statement).await?;
         }
         connection.close().await?;
-        for row in &said {
+        for row in &result_rows {
             if row.try_get::<i32, _>(0)? != 0 {
                 return Err(StoreError::Contended("the write-ahead log"));
             }
@@ -171,19 +181,19 @@ impl Pools {
     }
 
     pub(in crate::store) async fn close(&self) {
-        for user in [User::People, User::Gateway] {
-            self.writers(user).close().await;
-            self.readers(user).close().await;
+        for workload in [Workload::Api, Workload::Gateway] {
+            self.writers(workload).close().await;
+            self.readers(workload).close().await;
         }
     }
 }
 
-impl Maker {
+impl PoolFactory {
     fn options(&self) -> AnyPoolOptions {
         let (dialect, role) = (self.dialect, self.role);
         AnyPoolOptions::new()
             .max_connections(self.size)
-            .acquire_timeout(HAD_WITHIN)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(dialect == Dialect::Postgres)
             .after_connect(move |connection, _| {
                 Box::pin(async move {
@@ -194,19 +204,19 @@ impl Maker {
                 })
             })
             .after_release(move |connection, _| {
-                Box::pin(async move { is_clean(dialect, connection).await })
+                Box::pin(async move { is_reusable(dialect, connection).await })
             })
     }
 
     /// A pool that connects when it is first needed.
-    fn lazy(&self) -> AnyPool {
+    fn connect_lazy(&self) -> AnyPool {
         self.options().connect_lazy_with(self.address.0.clone())
     }
 }
 
 /// Whether a connection may be used again. SQLite ends a transaction by itself when the disk is full
 /// or fails; sqlx goes on counting it, and could begin no other one on that connection.
-async fn is_clean(dialect: Dialect, connection: &mut AnyConnection) -> sqlx::Result<bool> {
+async fn is_reusable(dialect: Dialect, connection: &mut AnyConnection) -> sqlx::Result<bool> {
     if dialect == Dialect::Postgres {
         return Ok(true);
     }
@@ -221,9 +231,9 @@ async fn is_clean(dialect: Dialect, connection: &mut AnyConnection) -> sqlx::Res
 /// Writers look rows up by their keys, few at a time. PostgreSQL keeps the plan of a statement, and
 /// one that was made while a table was small would read the whole table, however much it has grown:
 /// so everything but looking up is switched off.
-const fn settings(dialect: Dialect, role: Role) -> &'static [&'static str] {
+const fn settings(dialect: Dialect, role: ConnectionRole) -> &'static [&'static str] {
     match (dialect, role) {
-        (Dialect::Sqlite, Role::Writer) => &[
+        (Dialect::Sqlite, ConnectionRole::Writer) => &[
             "PRAGMA journal_mode = WAL",
             "PRAGMA synchronous = FULL",
             "PRAGMA wal_autocheckpoint = 16000",
@@ -232,7 +242,7 @@ const fn settings(dialect: Dialect, role: Role) -> &'static [&'static str] {
             "PRAGMA busy_timeout = 250",
         ],
         // What they read, they read once: the writer needs the memory more.
-        (Dialect::Sqlite, Role::Reader) => &[
+        (Dialect::Sqlite, ConnectionRole::Reader) => &[
             "PRAGMA journal_mode = WAL",
             "PRAGMA synchronous = FULL",
             "PRAGMA cache_size = -4000",
@@ -240,17 +250,17 @@ const fn settings(dialect: Dialect, role: Role) -> &'static [&'static str] {
             "PRAGMA busy_timeout = 250",
         ],
         // The last says whether somebody kept the log from being emptied.
-        (Dialect::Sqlite, Role::Rewriter) => &["VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"],
-        (Dialect::Postgres, Role::Rewriter) => {
+        (Dialect::Sqlite, ConnectionRole::Vacuum) => &["VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"],
+        (Dialect::Postgres, ConnectionRole::Vacuum) => {
             &["SET lock_timeout = '5s'", "VACUUM FULL connection_secret", "VACUUM FULL token_key"]
         }
-        (Dialect::Postgres, Role::Reader) => &[
+        (Dialect::Postgres, ConnectionRole::Reader) => &[
             "SET lock_timeout = '250ms'",
             "SET statement_timeout = '10s'",
             "SET idle_in_transaction_session_timeout = '10min'",
             "SET jit = off",
         ],
-        (Dialect::Postgres, Role::Writer) => &[
+        (Dialect::Postgres, ConnectionRole::Writer) => &[
             "SET lock_timeout = '250ms'",
             "SET statement_timeout = '10s'",
             // A gateway whose machine vanished must not keep budgets locked.
@@ -278,14 +288,14 @@ mod tests {
     use sqlx::Executor as _;
     use tokio::time::sleep;
 
-    use crate::store::{Connections, Store};
+    use crate::store::{PoolSizes, Store};
 
     #[tokio::test]
     async fn a_decision_waits_for_one_transaction_of_people_and_not_for_all_of_them() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("sayso.db").display());
-        let store = Store::open(&url, Connections::default()).await.unwrap();
-        let people = store.for_people();
+        let store = Store::open(&url, PoolSizes::default()).await.unwrap();
+        let people = store.for_api();
         let first = people.begin().await.unwrap();
         let crowd: Vec<_> = (0..20)
             .map(|_| {
@@ -314,7 +324,7 @@ mod tests {
     async fn a_transaction_that_sqlite_ended_itself_does_not_stop_the_next_one() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("sayso.db").display());
-        let store = Store::open(&url, Connections::default()).await.unwrap();
+        let store = Store::open(&url, PoolSizes::default()).await.unwrap();
         let mut tx = store.begin().await.unwrap();
         tx.connection().execute("ROLLBACK").await.unwrap();
         assert!(tx.commit().await.is_err());

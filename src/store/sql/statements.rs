@@ -7,9 +7,9 @@ use crate::ledger::record::event::{ISSUER_EVENT, PRESENTMENT};
 use crate::ledger::record::purchase::{HOLD, PURCHASE};
 use crate::ledger::record::row::{Column, Table, columns};
 use crate::store::Dialect;
-use crate::store::sql::batch::{Batch, names};
-use crate::store::sql::inquiry::{Ask, Inquiry};
-use crate::store::sql::writing::Writings;
+use crate::store::sql::batch::{BatchStatement, names};
+use crate::store::sql::combined_query::{CombinedQuery, SubQuery};
+use crate::store::sql::combined_writes::CombinedWrites;
 
 /// What a budget's row and its neighbours say, as one row.
 pub(in crate::store) const BUDGET_VIEW: &[Column] = columns![
@@ -34,7 +34,7 @@ pub const POT: Table = Table {
         Number "spent_minor", Number "left_minor", Number "moved_minor", Added "own",
     ],
 };
-const POT_MOVE: &[Column] = columns![
+const POT_UPDATE: &[Column] = columns![
     Key "programme_id", Key "budget_id", Key "pot_id", Number "loaded_minor", Number "held_minor",
     Number "spent_minor", Number "left_minor", Number "moved_minor",
 ];
@@ -103,7 +103,7 @@ const AGREEMENT_KEY: &[Column] = columns![Key "programme_id", Key "budget_id", N
 const PURCHASE_KEY: &[Column] = columns![Key "programme_id", Key "purchase_id"];
 const POSTING_KEY: &[Column] = columns![Key "programme_id", Key "posting_id"];
 /// The questions of one purchase: between two references.
-const QUESTIONS_KEY: &[Column] = columns![
+const PURCHASE_DECISIONS_KEY: &[Column] = columns![
     Key "programme_id", Key "connection_id", Text "first_reference", Text "end_reference",
 ];
 const MATTER_KEY: &[Column] = columns![
@@ -114,11 +114,11 @@ pub(in crate::store) const MATTER: Table =
 const COUNTER_KEY: &[Column] = columns![
     Key "programme_id", Key "budget_id", Key "scope", Key "period", Key "first_day",
 ];
-const SETTLING: &[Column] = columns![
+const EXCEPTION_RESOLUTION: &[Column] = columns![
     Key "programme_id", Key "exception_id", Number "settled_at", Text "settled_by",
 ];
 const EXCEPTION_KEY: &[Column] = columns![Key "programme_id", Key "exception_id"];
-const HEAD_MOVE: &[Column] = columns![
+const HEAD_UPDATE: &[Column] = columns![
     Key "programme_id", Key "budget_id", Number "old_seq", Number "head_seq",
     Text "head_posting", Text "head_hash",
 ];
@@ -127,70 +127,73 @@ const HEAD_MOVE: &[Column] = columns![
 #[derive(Debug)]
 pub(in crate::store) struct Statements {
     pub(in crate::store) dialect: Dialect,
-    pub(in crate::store) writings: Writings,
-    pub(in crate::store) card_budgets: Batch,
-    pub(in crate::store) lock_budgets: Batch,
+    pub(in crate::store) combined_writes: CombinedWrites,
+    pub(in crate::store) card_budgets: BatchStatement,
+    pub(in crate::store) lock_budgets: BatchStatement,
     /// Budgets, cards, pots, permissions, answered questions, known purchases, counters, programmes.
-    pub(in crate::store) books: Inquiry,
-    pub(in crate::store) pots: Batch,
+    pub(in crate::store) books: CombinedQuery,
+    pub(in crate::store) pots: BatchStatement,
     /// Agreements, and their terms.
-    pub(in crate::store) agreements: Inquiry,
-    pub(in crate::store) decisions: Batch,
+    pub(in crate::store) agreements: CombinedQuery,
+    pub(in crate::store) decisions: BatchStatement,
     /// All questions of a purchase.
-    pub(in crate::store) questions: Batch,
-    pub(in crate::store) first_links: Batch,
-    pub(in crate::store) transfers: Batch,
-    pub(in crate::store) matters: Batch,
-    pub(in crate::store) withdrawals: Batch,
-    pub(in crate::store) purchases: Batch,
-    pub(in crate::store) holds: Batch,
-    pub(in crate::store) counters: Batch,
-    pub(in crate::store) events: Batch,
-    pub(in crate::store) presentments: Batch,
-    pub(in crate::store) insert_decisions: Batch,
-    pub(in crate::store) insert_withdrawals: Batch,
-    pub(in crate::store) insert_events: Batch,
-    pub(in crate::store) insert_presentments: Batch,
-    pub(in crate::store) insert_postings: Batch,
-    pub(in crate::store) insert_journal: Batch,
-    pub(in crate::store) insert_messages: Batch,
-    pub(in crate::store) insert_exceptions: Batch,
-    pub(in crate::store) delete_exceptions: Batch,
-    pub(in crate::store) settle_exceptions: Batch,
-    pub(in crate::store) insert_parked: Batch,
-    pub(in crate::store) delete_parked: Batch,
-    pub(in crate::store) parked: Batch,
-    pub(in crate::store) insert_purchases: Batch,
-    pub(in crate::store) insert_holds: Batch,
-    pub(in crate::store) insert_counters: Batch,
-    pub(in crate::store) update_purchases: Batch,
-    pub(in crate::store) update_holds: Batch,
-    pub(in crate::store) update_counters: Batch,
-    pub(in crate::store) update_pots: Batch,
-    pub(in crate::store) update_permissions: Batch,
-    pub(in crate::store) move_heads: Batch,
+    pub(in crate::store) decisions_of_purchases: BatchStatement,
+    pub(in crate::store) first_links: BatchStatement,
+    pub(in crate::store) transfers: BatchStatement,
+    pub(in crate::store) matters: BatchStatement,
+    pub(in crate::store) withdrawals: BatchStatement,
+    pub(in crate::store) purchases: BatchStatement,
+    pub(in crate::store) holds: BatchStatement,
+    pub(in crate::store) counters: BatchStatement,
+    pub(in crate::store) events: BatchStatement,
+    pub(in crate::store) presentments: BatchStatement,
+    pub(in crate::store) insert_decisions: BatchStatement,
+    pub(in crate::store) insert_withdrawals: BatchStatement,
+    pub(in crate::store) insert_events: BatchStatement,
+    pub(in crate::store) insert_presentments: BatchStatement,
+    pub(in crate::store) insert_postings: BatchStatement,
+    pub(in crate::store) insert_journal: BatchStatement,
+    pub(in crate::store) insert_messages: BatchStatement,
+    pub(in crate::store) insert_exceptions: BatchStatement,
+    pub(in crate::store) delete_exceptions: BatchStatement,
+    pub(in crate::store) resolve_exceptions: BatchStatement,
+    pub(in crate::store) insert_parked: BatchStatement,
+    pub(in crate::store) delete_parked: BatchStatement,
+    pub(in crate::store) parked: BatchStatement,
+    pub(in crate::store) insert_purchases: BatchStatement,
+    pub(in crate::store) insert_holds: BatchStatement,
+    pub(in crate::store) insert_counters: BatchStatement,
+    pub(in crate::store) update_purchases: BatchStatement,
+    pub(in crate::store) update_holds: BatchStatement,
+    pub(in crate::store) update_counters: BatchStatement,
+    pub(in crate::store) update_pots: BatchStatement,
+    pub(in crate::store) update_permissions: BatchStatement,
+    pub(in crate::store) update_heads: BatchStatement,
 }
 
 /// A statement that looks rows up: its name, its text, and the columns that are passed.
-type Looking<'a> = (&'static str, &'a str, Vec<&'static [Column]>);
+type LookupStatement<'a> = (&'static str, &'a str, Vec<&'static [Column]>);
 
 impl Statements {
     /// The statements of the hot path that look rows up.
-    pub(in crate::store) fn looking(&self) -> Vec<Looking<'_>> {
-        fn batch<'s>(name: &'static str, batch: &'s Batch) -> Looking<'s> {
+    pub(in crate::store) fn lookup_statements(&self) -> Vec<LookupStatement<'_>> {
+        fn batch<'s>(name: &'static str, batch: &'s BatchStatement) -> LookupStatement<'s> {
             (name, batch.sql(), vec![batch.columns()])
         }
-        fn inquiry<'s>(name: &'static str, inquiry: &'s Inquiry) -> Looking<'s> {
-            (name, inquiry.sql(), inquiry.sets().to_vec())
+        fn combined_query<'s>(
+            name: &'static str,
+            combined_query: &'s CombinedQuery,
+        ) -> LookupStatement<'s> {
+            (name, combined_query.sql(), combined_query.key_sets().to_vec())
         }
         vec![
             batch("card_budgets", &self.card_budgets),
             batch("lock_budgets", &self.lock_budgets),
-            inquiry("books", &self.books),
-            inquiry("agreements", &self.agreements),
+            combined_query("books", &self.books),
+            combined_query("agreements", &self.agreements),
             batch("pots", &self.pots),
             batch("decisions", &self.decisions),
-            batch("questions", &self.questions),
+            batch("questions", &self.decisions_of_purchases),
             batch("first_links", &self.first_links),
             batch("transfers", &self.transfers),
             batch("matters", &self.matters),
@@ -205,24 +208,24 @@ impl Statements {
             batch("update_counters", &self.update_counters),
             batch("update_pots", &self.update_pots),
             batch("update_permissions", &self.update_permissions),
-            batch("move_heads", &self.move_heads),
+            batch("move_heads", &self.update_heads),
         ]
     }
 
     pub(in crate::store) fn new(dialect: Dialect) -> Self {
-        let batch = |columns, template: &str| Batch::new(dialect, columns, template);
+        let batch = |columns, template: &str| BatchStatement::new(dialect, columns, template);
         let by_reference =
             |table: &'static Table| batch(REFERENCE_KEY, &by_reference(table.name, table.columns));
         Self {
             dialect,
-            writings: Writings::default(),
+            combined_writes: CombinedWrites::default(),
             card_budgets: batch(REFERENCE_KEY, CARD_BUDGETS),
             lock_budgets: batch(BUDGET_KEY, LOCK_BUDGETS),
-            books: Inquiry::new(dialect, BOOK_KEYS, books()),
+            books: CombinedQuery::new(dialect, BOOK_KEYS, books()),
             pots: batch(BUDGET_KEY, &of_budget(&POT)),
-            agreements: Inquiry::new(dialect, &[AGREEMENT_KEY], agreements()),
+            agreements: CombinedQuery::new(dialect, &[AGREEMENT_KEY], agreements()),
             decisions: by_reference(&DECISION),
-            questions: batch(QUESTIONS_KEY, &questions()),
+            decisions_of_purchases: batch(PURCHASE_DECISIONS_KEY, &decisions_of_purchases()),
             first_links: batch(POSTING_KEY, FIRST_LINKS),
             transfers: batch(POSTING_KEY, &transfers()),
             matters: batch(MATTER_KEY, MATTERS),
@@ -232,28 +235,28 @@ impl Statements {
             counters: batch(COUNTER_KEY, &counters()),
             events: by_reference(&ISSUER_EVENT),
             presentments: by_reference(&PRESENTMENT),
-            insert_decisions: Batch::insert(dialect, &DECISION),
-            insert_withdrawals: Batch::insert(dialect, &WITHDRAWAL),
-            insert_events: Batch::insert(dialect, &ISSUER_EVENT),
-            insert_presentments: Batch::insert(dialect, &PRESENTMENT),
-            insert_postings: Batch::insert(dialect, &POSTING),
-            insert_journal: Batch::insert(dialect, &JOURNAL),
-            insert_messages: Batch::insert(dialect, &MESSAGE),
-            insert_exceptions: batch(EXCEPTION.columns, &note_exceptions()),
-            settle_exceptions: batch(SETTLING, SETTLE_EXCEPTIONS),
+            insert_decisions: BatchStatement::insert(dialect, &DECISION),
+            insert_withdrawals: BatchStatement::insert(dialect, &WITHDRAWAL),
+            insert_events: BatchStatement::insert(dialect, &ISSUER_EVENT),
+            insert_presentments: BatchStatement::insert(dialect, &PRESENTMENT),
+            insert_postings: BatchStatement::insert(dialect, &POSTING),
+            insert_journal: BatchStatement::insert(dialect, &JOURNAL),
+            insert_messages: BatchStatement::insert(dialect, &MESSAGE),
+            insert_exceptions: batch(EXCEPTION.columns, &upsert_exceptions()),
+            resolve_exceptions: batch(EXCEPTION_RESOLUTION, RESOLVE_EXCEPTIONS),
             delete_exceptions: batch(EXCEPTION_KEY, DELETE_EXCEPTIONS),
-            insert_parked: Batch::insert(dialect, &PARKED),
+            insert_parked: BatchStatement::insert(dialect, &PARKED),
             delete_parked: batch(PARKED.columns, DELETE_PARKED),
             parked: batch(REFERENCE_KEY, LOCK_PARKED),
-            insert_purchases: Batch::insert(dialect, &PURCHASE),
-            insert_holds: Batch::insert(dialect, &HOLD),
-            insert_counters: Batch::insert(dialect, &COUNTER),
-            update_purchases: Batch::update(dialect, &PURCHASE),
-            update_holds: Batch::update(dialect, &HOLD),
-            update_counters: Batch::update(dialect, &COUNTER),
-            update_pots: batch(POT_MOVE, UPDATE_POTS),
+            insert_purchases: BatchStatement::insert(dialect, &PURCHASE),
+            insert_holds: BatchStatement::insert(dialect, &HOLD),
+            insert_counters: BatchStatement::insert(dialect, &COUNTER),
+            update_purchases: BatchStatement::update(dialect, &PURCHASE),
+            update_holds: BatchStatement::update(dialect, &HOLD),
+            update_counters: BatchStatement::update(dialect, &COUNTER),
+            update_pots: batch(POT_UPDATE, UPDATE_POTS),
             update_permissions: batch(PERMISSION.columns, UPDATE_PERMISSIONS),
-            move_heads: batch(HEAD_MOVE, MOVE_HEADS),
+            update_heads: batch(HEAD_UPDATE, UPDATE_HEADS),
         }
     }
 }
@@ -264,27 +267,27 @@ const BOOK_KEYS: &[&[Column]] =
 
 /// Of decisions and purchases only the keys: nearly all questions are new, and rows of one width
 /// are as wide as the widest.
-fn books() -> Vec<Ask> {
-    let ask = |about, columns, template: String| Ask { about, columns, template };
+fn books() -> Vec<SubQuery> {
+    let subquery = |key_set, columns, template: String| SubQuery { key_set, columns, template };
     vec![
-        ask(0, BUDGET_VIEW, BUDGETS.to_owned()),
-        ask(0, CARD_VIEW, CARDS.to_owned()),
-        ask(0, POT.columns, of_budget(&POT)),
-        ask(0, PERMISSION.columns, of_budget(&PERMISSION)),
-        ask(1, REFERENCE_KEY, by_reference("decision", REFERENCE_KEY)),
-        ask(2, REFERENCE_KEY, by_reference("purchase", REFERENCE_KEY)),
-        ask(3, COUNTER.columns, counters()),
-        ask(4, PROGRAMME_VIEW, PROGRAMMES.to_owned()),
+        subquery(0, BUDGET_VIEW, BUDGETS.to_owned()),
+        subquery(0, CARD_VIEW, CARDS.to_owned()),
+        subquery(0, POT.columns, of_budget(&POT)),
+        subquery(0, PERMISSION.columns, of_budget(&PERMISSION)),
+        subquery(1, REFERENCE_KEY, by_reference("decision", REFERENCE_KEY)),
+        subquery(2, REFERENCE_KEY, by_reference("purchase", REFERENCE_KEY)),
+        subquery(3, COUNTER.columns, counters()),
+        subquery(4, PROGRAMME_VIEW, PROGRAMMES.to_owned()),
     ]
 }
 
-fn agreements() -> Vec<Ask> {
-    let ask = |table: &'static Table| Ask {
-        about: 0,
+fn agreements() -> Vec<SubQuery> {
+    let subquery = |table: &'static Table| SubQuery {
+        key_set: 0,
         columns: table.columns,
         template: of_version(table),
     };
-    vec![ask(&AGREEMENT), ask(&TERM)]
+    vec![subquery(&AGREEMENT), subquery(&TERM)]
 }
 
 const CARD_BUDGETS: &str = "\
@@ -329,7 +332,7 @@ const DELETE_EXCEPTIONS: &str = "\
     DELETE FROM exception WHERE (programme_id, exception_id) IN \
     (SELECT r.programme_id, r.exception_id FROM {rows})";
 
-const SETTLE_EXCEPTIONS: &str = "\
+const RESOLVE_EXCEPTIONS: &str = "\
     UPDATE exception SET settled_at = r.settled_at, settled_by = r.settled_by \
     {from exception: exception.programme_id = r.programme_id \
     AND exception.exception_id = r.exception_id AND exception.settled_at IS NULL}";
@@ -345,7 +348,7 @@ const DELETE_PARKED: &str = "\
     (SELECT r.programme_id, r.connection_id, r.reference FROM {rows})";
 
 /// The chain grows from the head that was read, or not at all.
-const MOVE_HEADS: &str = "\
+const UPDATE_HEADS: &str = "\
     UPDATE budget SET head_seq = r.head_seq, head_posting = r.head_posting, \
     head_hash = r.head_hash \
     {from budget: budget.programme_id = r.programme_id AND budget.budget_id = r.budget_id \
@@ -361,7 +364,7 @@ const MATTERS: &str = "\
     AND t.matter = r.matter AND t.created_at > r.since}";
 
 /// A question is named by its purchase and its number, so those of one purchase lie together.
-fn questions() -> String {
+fn decisions_of_purchases() -> String {
     format!(
         "SELECT {} FROM {{rows}} {{find decision t: t.programme_id = r.programme_id \
          AND t.connection_id = r.connection_id AND t.reference >= r.first_reference \
@@ -413,7 +416,7 @@ fn holds() -> String {
 }
 
 /// An exception that is open already stays as it is; one that was settled opens again.
-fn note_exceptions() -> String {
+fn upsert_exceptions() -> String {
     format!(
         "INSERT INTO exception ({}) SELECT {} FROM {{rows}} WHERE true \
          ON CONFLICT (programme_id, exception_id) DO UPDATE SET subject = excluded.subject, \

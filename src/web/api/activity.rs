@@ -9,17 +9,17 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::asked::{Asked, Place, named};
 use super::document::Problems;
-use super::shown::{MoneyBody, Page, PageQuery};
-use crate::domain::people::role::{Act, Role};
-use crate::operations::activity::{Activity, ActivityCursor, Seen, page};
-use crate::operations::purchases::Whose;
-use crate::people::members::Acting;
-use crate::web::Edge;
+use super::extract::{ApiPath, ApiQuery, parse_id};
+use super::representation::{MoneyBody, Page, PageQuery};
+use crate::domain::people::role::{Capability, Role};
+use crate::operations::activity::{Activity, ActivityCursor, ActivityView, page};
+use crate::operations::purchases::BudgetRef;
+use crate::people::members::Principal;
+use crate::web::AppState;
 use crate::web::problem::ApiError;
 
-pub(super) fn router() -> OpenApiRouter<Edge> {
+pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default().routes(routes!(activity))
 }
 
@@ -51,18 +51,19 @@ struct ActivityLine {
 )]
 async fn activity(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    Asked(asked): Asked<PageQuery>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    ApiQuery(query): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<ActivityLine>>, ApiError> {
-    let most = usize::try_from(asked.wanted()?).unwrap_or(usize::MAX);
+    let most = usize::try_from(query.page_size()?).unwrap_or(usize::MAX);
     let now = acting.at.checked_add(SignedDuration::from_micros(1)).unwrap_or(Timestamp::MAX);
     let start = ActivityCursor { link: None, before: now };
-    let cursor = asked.after()?.unwrap_or(start);
+    let cursor = query.parse_cursor()?.unwrap_or(start);
     let programme = api.programme(&acting.programme).await?;
     let mut tx = api.store.snapshot().await?;
-    let admitted = acting.see(&mut tx, Act::SeeBudget, &named(&person, "person")?).await?;
-    let (id, budget) = (&admitted.programme, &admitted.budget);
+    let access =
+        acting.admit_to_read(&mut tx, Capability::SeeBudget, &parse_id(&person, "person")?).await?;
+    let (id, budget) = (&access.programme, &access.budget);
     let plans = match tx.version_in_force(id, budget).await? {
         Some(version) => {
             let currency = programme.settings.currency;
@@ -70,15 +71,15 @@ async fn activity(
         }
         None => Vec::new(),
     };
-    let seen = Seen {
-        whose: Whose { programme: &programme, budget },
+    let view = ActivityView {
+        budget_ref: BudgetRef { programme: &programme, budget },
         plans: &plans,
-        is_persons: admitted.actor.member.role == Role::Person,
+        is_own_view: access.actor.member.role == Role::Person,
     };
-    let page = page(&mut tx, seen, cursor, most).await?;
+    let page = page(&mut tx, view, cursor, most).await?;
     tx.commit().await?;
     let lines = page.activities.into_iter().map(ActivityLine::from).collect();
-    Ok(Json(Page::behind(lines, page.next.map(|cursor| cursor.to_string()))))
+    Ok(Json(Page::with_next(lines, page.next.map(|cursor| cursor.to_string()))))
 }
 
 impl From<Activity> for ActivityLine {

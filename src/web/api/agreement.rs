@@ -8,22 +8,22 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::asked::{Asked, Place, named};
 use super::document::Problems;
-use super::guide::guide_now;
-use super::queries::Which;
-use super::shown::MoneyBody;
+use super::extract::{ApiPath, ApiQuery, parse_id};
+use super::guide::current_guide;
+use super::queries::VersionQuery;
+use super::representation::MoneyBody;
 use crate::domain::agreement::{Agreement, Scope, Term};
 use crate::domain::money::limit::Limit;
-use crate::domain::people::role::Act;
-use crate::people::members::Acting;
+use crate::domain::people::role::Capability;
+use crate::people::members::Principal;
 use crate::programme::directory::Programme;
 use crate::programme::rules::Guide;
 use crate::store::StoreError;
-use crate::web::Edge;
+use crate::web::AppState;
 use crate::web::problem::ApiError;
 
-pub(super) fn router() -> OpenApiRouter<Edge> {
+pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default().routes(routes!(agreement))
 }
 
@@ -43,7 +43,7 @@ pub(super) struct AgreementBody {
     partial: bool,
     terms: Vec<TermBody>,
     /// The pots in the order in which they are used.
-    pots: Vec<PlannedPot>,
+    pots: Vec<PotPlanBody>,
 }
 
 /// One line of the list.
@@ -97,7 +97,8 @@ pub(super) struct HoursBody {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct PlannedPot {
+#[schema(as = PlannedPot)]
+pub(super) struct PotPlanBody {
     pot: String,
     name: String,
     stream: String,
@@ -128,34 +129,35 @@ pub(super) struct ReleaseBody {
 /// The agreed list
 #[utoipa::path(
     get, path = "/people/{person}/agreement", tag = "agreement",
-    params(("person" = String, Path), Which),
+    params(("person" = String, Path), VersionQuery),
     responses((status = 200, body = AgreementBody), Problems)
 )]
 async fn agreement(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    Asked(which): Asked<Which>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    ApiQuery(query): ApiQuery<VersionQuery>,
 ) -> Result<Json<AgreementBody>, ApiError> {
     let programme = api.programme(&acting.programme).await?;
     let mut tx = api.store.snapshot().await?;
-    let admitted = acting.see(&mut tx, Act::SeeList, &named(&person, "person")?).await?;
-    let (id, budget) = (&admitted.programme, &admitted.budget);
+    let access =
+        acting.admit_to_read(&mut tx, Capability::SeeList, &parse_id(&person, "person")?).await?;
+    let (id, budget) = (&access.programme, &access.budget);
     let in_force = tx.version_in_force(id, budget).await?;
-    let version = which.version.or(in_force).ok_or(ApiError::NotFound("agreement"))?;
+    let version = query.version.or(in_force).ok_or(ApiError::NotFound("agreement"))?;
     let currency = programme.settings.currency;
     let found = match tx.read_agreement(id, budget, version, currency).await {
         Err(StoreError::Contended(_)) => return Err(ApiError::NotFound("version")),
         found => found?,
     };
-    let guide = guide_now(&mut tx, id).await?;
+    let guide = current_guide(&mut tx, id).await?;
     tx.commit().await?;
     Ok(Json(AgreementBody::of(&found, in_force == Some(version), &programme, &guide)))
 }
 
 impl AgreementBody {
     fn of(agreement: &Agreement, in_force: bool, programme: &Programme, guide: &Guide) -> Self {
-        let pot = |pot: &crate::domain::pot::PotPlan| PlannedPot {
+        let pot = |pot: &crate::domain::pot::PotPlan| PotPlanBody {
             pot: pot.id.to_string(),
             name: pot.name.clone(),
             stream: pot.stream.to_string(),

@@ -9,21 +9,23 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::asked::{Asked, Nothing, Place, Sent, named, words};
-use super::asks::{Plain, desk, seen, some_words};
-use super::deed::{Deed, Done, act};
-use super::document::{KeyHeader, Problems};
-use super::shown::{MoneyBody, Page, PageQuery};
-use crate::domain::ask::appeal::{About, Appeal, Appealable};
+use super::action::{ApiAction, ApiResponse, perform};
+use super::asks::{EmptyRequest, context, optional_words, visible_budget};
+use super::document::{IdempotencyKeyHeader, Problems};
+use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
+use super::representation::{MoneyBody, Page, PageQuery};
+use crate::domain::ask::appeal::{Appeal, AppealSubject, Appealable};
 use crate::domain::id::{AppealId, PersonId};
-use crate::domain::people::role::Act;
-use crate::people::asks::{AppealAnswering, answer_appeal, appeal, appealable, take_back_appeal};
-use crate::people::members::{ActError, Acting};
+use crate::domain::people::role::Capability;
+use crate::people::asks::{
+    AppealAnswerRequest, answer_appeal, appeal, appealable, take_back_appeal,
+};
+use crate::people::members::{Principal, UseCaseError};
 use crate::store::Tx;
-use crate::web::Edge;
+use crate::web::AppState;
 use crate::web::problem::{ApiError, FieldProblem};
 
-pub(super) fn router() -> OpenApiRouter<Edge> {
+pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .routes(routes!(list_appeals, open_appeal))
         .routes(routes!(list_appealable))
@@ -103,37 +105,43 @@ impl From<Appeal> for AppealBody {
 
 struct OpenAppeal {
     person: PersonId,
-    about: About,
+    about: AppealSubject,
     words: Option<String>,
 }
 
-impl Deed for OpenAppeal {
-    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
+impl ApiAction for OpenAppeal {
+    async fn run(
+        &self,
+        tx: &mut Tx,
+        api: &Api,
+        acting: &Principal,
+    ) -> Result<ApiResponse, UseCaseError> {
         let Self { person, about, words } = self;
-        let appeal = appeal(tx, desk(api), acting, person, about.clone(), words.as_deref()).await?;
-        Ok(Done::created(&AppealBody::from(appeal)))
+        let appeal =
+            appeal(tx, context(api), acting, person, about.clone(), words.as_deref()).await?;
+        Ok(ApiResponse::created(&AppealBody::from(appeal)))
     }
 }
 
 /// Ask that somebody else looks
 #[utoipa::path(
     post, path = "/people/{person}/appeals", tag = "appeals",
-    params(("person" = String, Path), KeyHeader),
+    params(("person" = String, Path), IdempotencyKeyHeader),
     request_body = NewAppeal, responses((status = 201, body = AppealBody), Problems)
 )]
 async fn open_appeal(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<NewAppeal>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<NewAppeal>,
 ) -> Result<Response, ApiError> {
-    let person = named(&person, "person")?;
+    let person = parse_id(&person, "person")?;
     let about = body.about.parse();
     let what = "name a no, such as \"ask:ask_…\"";
     let about = about.map_err(|_| ApiError::Invalid(vec![FieldProblem::of("about", what)]))?;
-    let words = some_words(body.words.as_deref())?;
-    act(&api, acting, key, OpenAppeal { person, about, words }).await
+    let words = optional_words(body.words.as_deref())?;
+    perform(&api, acting, key, OpenAppeal { person, about, words }).await
 }
 
 /// The appeals of a person, the newest first
@@ -144,25 +152,25 @@ async fn open_appeal(
 )]
 async fn list_appeals(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    Asked(query): Asked<PageQuery>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    ApiQuery(query): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<AppealBody>>, ApiError> {
-    let person = named(&person, "person")?;
-    let wanted = query.wanted()?;
-    let before = query.after()?;
-    let budget = match seen(&api, &acting, &person).await {
+    let person = parse_id(&person, "person")?;
+    let page_size = query.page_size()?;
+    let before = query.parse_cursor()?;
+    let budget = match visible_budget(&api, &acting, &person).await {
         Err(ApiError::NotAllowed(_)) => {
             let mut tx = api.store.snapshot().await?;
-            let admitted = acting.see(&mut tx, Act::Appeal, &person).await?;
+            let access = acting.admit_to_read(&mut tx, Capability::Appeal, &person).await?;
             tx.commit().await?;
-            admitted.budget
+            access.budget
         }
-        seen => seen?,
+        budget => budget?,
     };
-    let most = wanted.saturating_add(1);
-    let appeals = api.store.appeals_of(&acting.programme, &budget, before, most).await?;
-    Ok(Json(Page::of(appeals, wanted, |appeal| appeal.id.to_string(), AppealBody::from)))
+    let limit = page_size.saturating_add(1);
+    let appeals = api.store.appeals_of(&acting.programme, &budget, before, limit).await?;
+    Ok(Json(Page::from_rows(appeals, page_size, |appeal| appeal.id.to_string(), AppealBody::from)))
 }
 
 /// Something that can be appealed.
@@ -222,14 +230,14 @@ struct AppealableList {
 )]
 async fn list_appealable(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    _: Asked<Nothing>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
 ) -> Result<Json<AppealableList>, ApiError> {
-    let person = named(&person, "person")?;
+    let person = parse_id(&person, "person")?;
     api.programme(&acting.programme).await?;
     let mut tx = api.store.snapshot().await?;
-    let found = appealable(&mut tx, desk(&api), &acting, &person).await?;
+    let found = appealable(&mut tx, context(&api), &acting, &person).await?;
     tx.commit().await?;
     Ok(Json(AppealableList { data: found.into_iter().map(AppealableBody::from).collect() }))
 }
@@ -252,26 +260,31 @@ enum NewOutcome {
 }
 
 impl NewOutcome {
-    fn answering(self, appeal: AppealId) -> Result<AppealAnswering, ApiError> {
+    fn answering(self, appeal: AppealId) -> Result<AppealAnswerRequest, ApiError> {
         let (said, next_step) = match self {
             Self::Changed { words } => (words, None),
             Self::Kept { words, next_step } => (words, Some(next_step)),
         };
-        let next_step = next_step.map(|text| words("next_step", &text)).transpose()?;
-        Ok(AppealAnswering { appeal, next_step, words: words("words", &said)? })
+        let next_step = next_step.map(|text| check_words("next_step", &text)).transpose()?;
+        Ok(AppealAnswerRequest { appeal, next_step, words: check_words("words", &said)? })
     }
 }
 
 struct CloseAppeal {
     person: PersonId,
-    answering: AppealAnswering,
+    answering: AppealAnswerRequest,
 }
 
-impl Deed for CloseAppeal {
-    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
+impl ApiAction for CloseAppeal {
+    async fn run(
+        &self,
+        tx: &mut Tx,
+        api: &Api,
+        acting: &Principal,
+    ) -> Result<ApiResponse, UseCaseError> {
         let Self { person, answering } = self;
-        let appeal = answer_appeal(tx, desk(api), acting, person, answering).await?;
-        Ok(Done::ok(&AppealBody::from(appeal)))
+        let appeal = answer_appeal(tx, context(api), acting, person, answering).await?;
+        Ok(ApiResponse::ok(&AppealBody::from(appeal)))
     }
 }
 
@@ -280,46 +293,51 @@ impl Deed for CloseAppeal {
 /// By another human being than the one who decided.
 #[utoipa::path(
     post, path = "/people/{person}/appeals/{appeal}/outcome", tag = "appeals",
-    params(("person" = String, Path), ("appeal" = String, Path), KeyHeader),
+    params(("person" = String, Path), ("appeal" = String, Path), IdempotencyKeyHeader),
     request_body = NewOutcome, responses((status = 200, body = AppealBody), Problems)
 )]
 async fn close_appeal(
     State(api): State<Api>,
-    acting: Acting,
-    Place((person, appeal)): Place<(String, String)>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<NewOutcome>,
+    acting: Principal,
+    ApiPath((person, appeal)): ApiPath<(String, String)>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<NewOutcome>,
 ) -> Result<Response, ApiError> {
-    let (person, appeal) = (named(&person, "person")?, named(&appeal, "appeal")?);
+    let (person, appeal) = (parse_id(&person, "person")?, parse_id(&appeal, "appeal")?);
     let answering = body.answering(appeal)?;
-    act(&api, acting, key, CloseAppeal { person, answering }).await
+    perform(&api, acting, key, CloseAppeal { person, answering }).await
 }
 
-struct DropAppeal {
+struct WithdrawAppeal {
     person: PersonId,
     appeal: AppealId,
 }
 
-impl Deed for DropAppeal {
-    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
-        let appeal = take_back_appeal(tx, desk(api), acting, &self.person, self.appeal).await?;
-        Ok(Done::ok(&AppealBody::from(appeal)))
+impl ApiAction for WithdrawAppeal {
+    async fn run(
+        &self,
+        tx: &mut Tx,
+        api: &Api,
+        acting: &Principal,
+    ) -> Result<ApiResponse, UseCaseError> {
+        let appeal = take_back_appeal(tx, context(api), acting, &self.person, self.appeal).await?;
+        Ok(ApiResponse::ok(&AppealBody::from(appeal)))
     }
 }
 
 /// Take an appeal back
 #[utoipa::path(
     post, path = "/people/{person}/appeals/{appeal}/taken-back", tag = "appeals",
-    params(("person" = String, Path), ("appeal" = String, Path), KeyHeader),
-    request_body = Plain, responses((status = 200, body = AppealBody), Problems)
+    params(("person" = String, Path), ("appeal" = String, Path), IdempotencyKeyHeader),
+    request_body = EmptyRequest, responses((status = 200, body = AppealBody), Problems)
 )]
 async fn drop_appeal(
     State(api): State<Api>,
-    acting: Acting,
-    Place((person, appeal)): Place<(String, String)>,
-    _: Asked<Nothing>,
-    Sent { key, body: Plain {} }: Sent<Plain>,
+    acting: Principal,
+    ApiPath((person, appeal)): ApiPath<(String, String)>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body: EmptyRequest {} }: ApiJson<EmptyRequest>,
 ) -> Result<Response, ApiError> {
-    let (person, appeal) = (named(&person, "person")?, named(&appeal, "appeal")?);
-    act(&api, acting, key, DropAppeal { person, appeal }).await
+    let (person, appeal) = (parse_id(&person, "person")?, parse_id(&appeal, "appeal")?);
+    perform(&api, acting, key, WithdrawAppeal { person, appeal }).await
 }

@@ -10,23 +10,23 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::asked::{Asked, Nothing, Place, Sent, named, words};
-use super::deed::{Deed, Done, act, act_again};
-use super::document::{KeyHeader, Problems};
-use super::shown::{MoneyBody, Page, PageQuery};
-use crate::domain::ask::{Answer, Ask, AskKind, NoReason, Reach, Reply};
+use super::action::{ApiAction, ApiResponse, perform, perform_idempotent};
+use super::document::{IdempotencyKeyHeader, Problems};
+use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
+use super::representation::{MoneyBody, Page, PageQuery};
+use crate::domain::ask::{Ask, AskAnswer, AskKind, AskRefusalReason, AskReply, GrantScope};
 use crate::domain::id::{AskId, BudgetId, PersonId};
 use crate::domain::money::{Currency, Money};
-use crate::domain::people::role::Act;
+use crate::domain::people::role::Capability;
 use crate::domain::shop::merchant::Category;
 use crate::people::asks;
-use crate::people::asks::{About, Answering, Desk, Wish};
-use crate::people::members::{ActError, Acting};
+use crate::people::asks::{AskAnswerRequest, AskRequest, AskTarget, UseCaseContext};
+use crate::people::members::{Principal, UseCaseError};
 use crate::store::Tx;
-use crate::web::Edge;
+use crate::web::AppState;
 use crate::web::problem::{ApiError, FieldProblem};
 
-pub(super) fn router() -> OpenApiRouter<Edge> {
+pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .routes(routes!(list_asks, ask))
         .routes(routes!(one_ask))
@@ -37,8 +37,8 @@ pub(super) fn router() -> OpenApiRouter<Edge> {
         .routes(routes!(take_ask_back))
 }
 
-pub(super) fn desk(api: &Api) -> Desk<'_> {
-    Desk { directory: &api.directory, ids: &api.ids }
+pub(super) fn context(api: &Api) -> UseCaseContext<'_> {
+    UseCaseContext { directory: &api.directory, ids: &api.ids }
 }
 
 /// What is asked for: a purchase that was not paid, a shop, or a group.
@@ -65,7 +65,7 @@ struct NewAsk {
     wrong_group: bool,
     /// Up to how much; left out, it is the sum that was not paid.
     #[schema(nullable = false)]
-    up_to: Option<Sum>,
+    up_to: Option<RequestedAmount>,
     /// Nobody has to say anything.
     #[schema(nullable = false, min_length = 1, max_length = 500)]
     words: Option<String>,
@@ -74,7 +74,8 @@ struct NewAsk {
 /// An amount that is sent.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Sum {
+#[schema(as = Sum)]
+struct RequestedAmount {
     /// In minor units: pence of a pound.
     #[schema(minimum = 1)]
     amount: i64,
@@ -83,54 +84,56 @@ struct Sum {
     currency: String,
 }
 
-impl Sum {
+impl RequestedAmount {
     fn money(&self) -> Result<Money, ApiError> {
         let currency = self.currency.parse::<Currency>();
-        let currency = currency.map_err(|_| invalid("up_to/currency", "use a code of ISO 4217"))?;
+        let currency =
+            currency.map_err(|_| invalid_field("up_to/currency", "use a code of ISO 4217"))?;
         Ok(Money::from_minor(self.amount, currency))
     }
 }
 
-fn invalid(field: &str, what: &str) -> ApiError {
+fn invalid_field(field: &str, what: &str) -> ApiError {
     ApiError::Invalid(vec![FieldProblem::of(field, what)])
 }
 
 /// What somebody wants to say, if anything.
-pub(super) fn some_words(text: Option<&str>) -> Result<Option<String>, ApiError> {
-    text.map(|text| words("words", text)).transpose()
+pub(super) fn optional_words(text: Option<&str>) -> Result<Option<String>, ApiError> {
+    text.map(|text| check_words("words", text)).transpose()
 }
 
 impl NewAsk {
-    fn wish(&self) -> Result<Wish, ApiError> {
-        let reach = if self.whole_group { Reach::Group } else { Reach::Place };
+    fn wish(&self) -> Result<AskRequest, ApiError> {
+        let reach = if self.whole_group { GrantScope::Group } else { GrantScope::Place };
         let about = match (&self.purchase, &self.shop, &self.bought, &self.group) {
             (Some(purchase), None, None, None) => {
                 let decision = match purchase.as_str() {
                     "latest" => None,
-                    named => Some(named.parse().map_err(|_| ApiError::NotFound("purchase"))?),
+                    id => Some(id.parse().map_err(|_| ApiError::NotFound("purchase"))?),
                 };
-                About::Refusal { decision, reach }
+                AskTarget::Refusal { decision, reach }
             }
             (None, None, Some(bought), None) => {
                 let purchase = bought.parse().map_err(|_| ApiError::NotFound("purchase"))?;
-                About::Bought { purchase }
+                AskTarget::Bought { purchase }
             }
-            (None, Some(shop), None, None) => About::Shop { name: words("shop", shop)? },
+            (None, Some(shop), None, None) => AskTarget::Shop { name: check_words("shop", shop)? },
             (None, None, None, Some(group)) => {
                 let category = Category::parse(group);
-                let category = category.map_err(|_| invalid("group", "there is no such group"))?;
-                About::Group { category }
+                let category =
+                    category.map_err(|_| invalid_field("group", "there is no such group"))?;
+                AskTarget::Group { category }
             }
             (_, _, _, _) => {
                 let what = "name one of: a purchase, a shop, something bought, a group";
-                return Err(invalid("purchase", what));
+                return Err(invalid_field("purchase", what));
             }
         };
-        Ok(Wish {
+        Ok(AskRequest {
             kind: if self.wrong_group { AskKind::WrongGroup } else { AskKind::OneTime },
             about,
-            up_to: self.up_to.as_ref().map(Sum::money).transpose()?,
-            words: some_words(self.words.as_deref())?,
+            up_to: self.up_to.as_ref().map(RequestedAmount::money).transpose()?,
+            words: optional_words(self.words.as_deref())?,
         })
     }
 }
@@ -247,63 +250,75 @@ impl From<Ask> for AskBody {
     }
 }
 
-impl From<Answer> for AnswerBody {
-    fn from(answer: Answer) -> Self {
+impl From<AskAnswer> for AnswerBody {
+    fn from(answer: AskAnswer) -> Self {
         Self {
             by: answer.by.map(|by| by.member.to_string()),
             at: answer.at.to_string(),
-            reason: answer.reason.map(NoReason::word),
+            reason: answer.reason.map(AskRefusalReason::word),
             words: answer.words,
             up_to: answer.up_to.map(MoneyBody::from),
             scope: answer.scope.map(|scope| scope.to_string()),
             ends_at: answer.ends_at.map(|at| at.to_string()),
             permission: answer.permission.map(|id| id.to_string()),
             review_on: answer.review_on.map(|date| date.to_string()),
-            looked_by: answer.looked.as_ref().map(|look| look.by.member.to_string()),
-            looked_words: answer.looked.and_then(|look| look.words),
+            looked_by: answer.review.as_ref().map(|look| look.by.member.to_string()),
+            looked_words: answer.review.and_then(|look| look.words),
         }
     }
 }
 
 /// What is done to an ask.
-enum Move {
+enum AskCommand {
     See,
-    Answer(Answering),
+    Answer(AskAnswerRequest),
     PassOn(Option<String>),
     TakeBack,
 }
 
-struct MoveAsk {
+struct AskAction {
     person: PersonId,
     ask: AskId,
-    to: Move,
+    command: AskCommand,
 }
 
-impl Deed for MoveAsk {
-    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
-        let Self { person, ask, to } = self;
-        let desk = desk(api);
-        let ask = match to {
-            Move::See => asks::see(tx, desk, acting, person, *ask).await?,
-            Move::Answer(answering) => asks::answer(tx, desk, acting, person, answering).await?,
-            Move::PassOn(words) => {
-                asks::pass_on(tx, desk, acting, person, *ask, words.as_deref()).await?
+impl ApiAction for AskAction {
+    async fn run(
+        &self,
+        tx: &mut Tx,
+        api: &Api,
+        acting: &Principal,
+    ) -> Result<ApiResponse, UseCaseError> {
+        let Self { person, ask, command } = self;
+        let context = context(api);
+        let ask = match command {
+            AskCommand::See => asks::mark_seen(tx, context, acting, person, *ask).await?,
+            AskCommand::Answer(answering) => {
+                asks::answer(tx, context, acting, person, answering).await?
             }
-            Move::TakeBack => asks::take_back(tx, desk, acting, person, *ask).await?,
+            AskCommand::PassOn(words) => {
+                asks::pass_on(tx, context, acting, person, *ask, words.as_deref()).await?
+            }
+            AskCommand::TakeBack => asks::take_back(tx, context, acting, person, *ask).await?,
         };
-        Ok(Done::ok(&AskBody::from(ask)))
+        Ok(ApiResponse::ok(&AskBody::from(ask)))
     }
 }
 
 struct MakeAsk {
     person: PersonId,
-    wish: Wish,
+    wish: AskRequest,
 }
 
-impl Deed for MakeAsk {
-    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
-        let ask = asks::ask(tx, desk(api), acting, &self.person, &self.wish).await?;
-        Ok(Done::created(&AskBody::from(ask)))
+impl ApiAction for MakeAsk {
+    async fn run(
+        &self,
+        tx: &mut Tx,
+        api: &Api,
+        acting: &Principal,
+    ) -> Result<ApiResponse, UseCaseError> {
+        let ask = asks::ask(tx, context(api), acting, &self.person, &self.wish).await?;
+        Ok(ApiResponse::created(&AskBody::from(ask)))
     }
 }
 
@@ -313,11 +328,16 @@ struct Suggest {
     words: String,
 }
 
-impl Deed for Suggest {
-    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
+impl ApiAction for Suggest {
+    async fn run(
+        &self,
+        tx: &mut Tx,
+        api: &Api,
+        acting: &Principal,
+    ) -> Result<ApiResponse, UseCaseError> {
         let Self { person, ask, words } = self;
-        asks::suggest(tx, desk(api), acting, person, *ask, words).await?;
-        Ok(Done::created(&Suggested { words: words.clone() }))
+        asks::suggest(tx, context(api), acting, person, *ask, words).await?;
+        Ok(ApiResponse::created(&SuggestionBody { words: words.clone() }))
     }
 }
 
@@ -325,19 +345,19 @@ impl Deed for Suggest {
 ///
 /// Asked twice, it is one ask with one deadline.
 #[utoipa::path(
-    post, path = "/people/{person}/asks", tag = "asks", params(("person" = String, Path), KeyHeader),
+    post, path = "/people/{person}/asks", tag = "asks", params(("person" = String, Path), IdempotencyKeyHeader),
     request_body = NewAsk, responses((status = 201, body = AskBody), Problems)
 )]
 async fn ask(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<NewAsk>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<NewAsk>,
 ) -> Result<Response, ApiError> {
-    let person = named(&person, "person")?;
+    let person = parse_id(&person, "person")?;
     let wish = body.wish()?;
-    act(&api, acting, key, MakeAsk { person, wish }).await
+    perform(&api, acting, key, MakeAsk { person, wish }).await
 }
 
 /// The asks of a person, the newest first
@@ -348,29 +368,29 @@ async fn ask(
 )]
 async fn list_asks(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    Asked(query): Asked<PageQuery>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    ApiQuery(query): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<AskBody>>, ApiError> {
-    let person = named(&person, "person")?;
-    let wanted = query.wanted()?;
-    let before = query.after()?;
-    let budget = seen(&api, &acting, &person).await?;
-    let most = wanted.saturating_add(1);
-    let asks = api.store.asks_of(&acting.programme, &budget, before, most).await?;
-    Ok(Json(Page::of(asks, wanted, |ask| ask.id.to_string(), AskBody::from)))
+    let person = parse_id(&person, "person")?;
+    let page_size = query.page_size()?;
+    let before = query.parse_cursor()?;
+    let budget = visible_budget(&api, &acting, &person).await?;
+    let limit = page_size.saturating_add(1);
+    let asks = api.store.asks_of(&acting.programme, &budget, before, limit).await?;
+    Ok(Json(Page::from_rows(asks, page_size, |ask| ask.id.to_string(), AskBody::from)))
 }
 
 /// Whoever sees what was done sees what was asked.
-pub(super) async fn seen(
+pub(super) async fn visible_budget(
     api: &Api,
-    acting: &Acting,
+    acting: &Principal,
     person: &PersonId,
 ) -> Result<BudgetId, ApiError> {
     let mut tx = api.store.snapshot().await?;
-    let admitted = acting.see(&mut tx, Act::SeeTimeline, person).await?;
+    let access = acting.admit_to_read(&mut tx, Capability::SeeTimeline, person).await?;
     tx.commit().await?;
-    Ok(admitted.budget)
+    Ok(access.budget)
 }
 
 /// One ask
@@ -381,28 +401,28 @@ pub(super) async fn seen(
 )]
 async fn one_ask(
     State(api): State<Api>,
-    acting: Acting,
-    Place((person, ask)): Place<(String, String)>,
-    _: Asked<Nothing>,
+    acting: Principal,
+    ApiPath((person, ask)): ApiPath<(String, String)>,
+    _: ApiQuery<NoParameters>,
 ) -> Result<Json<AskBody>, ApiError> {
-    let (person, id) = (named(&person, "person")?, named(&ask, "ask")?);
-    let budget = seen(&api, &acting, &person).await?;
+    let (person, id) = (parse_id(&person, "person")?, parse_id(&ask, "ask")?);
+    let budget = visible_budget(&api, &acting, &person).await?;
     let mut tx = api.store.snapshot().await?;
     let ask = tx.ask(&acting.programme, &budget, id).await?;
     tx.commit().await?;
     Ok(Json(ask.ok_or(ApiError::NotFound("ask"))?.into()))
 }
 
-async fn move_ask(
+async fn perform_command(
     api: &Api,
-    acting: Acting,
+    acting: Principal,
     place: (String, String),
-    key: super::asked::Key,
-    to: impl FnOnce(AskId) -> Result<Move, ApiError>,
+    key: super::extract::RequestFingerprint,
+    command: impl FnOnce(AskId) -> Result<AskCommand, ApiError>,
 ) -> Result<Response, ApiError> {
-    let (person, ask) = (named(&place.0, "person")?, named(&place.1, "ask")?);
-    let to = to(ask)?;
-    act(api, acting, key, MoveAsk { person, ask, to }).await
+    let (person, ask) = (parse_id(&place.0, "person")?, parse_id(&place.1, "ask")?);
+    let command = command(ask)?;
+    perform(api, acting, key, AskAction { person, ask, command }).await
 }
 
 /// Somebody who may answer has opened it
@@ -413,18 +433,19 @@ async fn move_ask(
 )]
 async fn see_ask(
     State(api): State<Api>,
-    acting: Acting,
-    Place((person, ask)): Place<(String, String)>,
-    _: Asked<Nothing>,
+    acting: Principal,
+    ApiPath((person, ask)): ApiPath<(String, String)>,
+    _: ApiQuery<NoParameters>,
 ) -> Result<Response, ApiError> {
-    let (person, ask) = (named(&person, "person")?, named(&ask, "ask")?);
-    act_again(&api, acting, MoveAsk { person, ask, to: Move::See }).await
+    let (person, ask) = (parse_id(&person, "person")?, parse_id(&ask, "ask")?);
+    perform_idempotent(&api, acting, AskAction { person, ask, command: AskCommand::See }).await
 }
 
 /// Nothing has to be said.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Plain {}
+#[schema(as = Plain)]
+pub(super) struct EmptyRequest {}
 
 /// An answer.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -434,7 +455,7 @@ enum NewAnswer {
     Yes {
         /// Less than was asked.
         #[schema(nullable = false)]
-        up_to: Option<Sum>,
+        up_to: Option<RequestedAmount>,
         #[serde(default)]
         whole_group: bool,
         #[schema(nullable = false, value_type = Option<String>, format = "date-time")]
@@ -462,22 +483,23 @@ enum NewAnswer {
 }
 
 impl NewAnswer {
-    fn answering(self, ask: AskId) -> Result<Answering, ApiError> {
+    fn answering(self, ask: AskId) -> Result<AskAnswerRequest, ApiError> {
         let (reply, words) = match self {
             Self::Yes { up_to, whole_group, ends_at, words } => {
-                let up_to = up_to.as_ref().map(Sum::money).transpose()?;
-                let reach = if whole_group { Reach::Group } else { Reach::Place };
-                (Reply::Yes { up_to, reach, ends_at }, words)
+                let up_to = up_to.as_ref().map(RequestedAmount::money).transpose()?;
+                let reach = if whole_group { GrantScope::Group } else { GrantScope::Place };
+                (AskReply::Yes { up_to, reach, ends_at }, words)
             }
             Self::NotThisTime { reason, words } => {
-                let known = NoReason::from_word(&reason);
-                let all: Vec<_> = NoReason::ALL.iter().map(|reason| reason.word()).collect();
+                let known = AskRefusalReason::from_word(&reason);
+                let all: Vec<_> =
+                    AskRefusalReason::ALL.iter().map(|reason| reason.word()).collect();
                 let what = format!("use one of: {}", all.join(", "));
-                (Reply::NotThisTime(known.ok_or_else(|| invalid("reason", &what))?), words)
+                (AskReply::NotThisTime(known.ok_or_else(|| invalid_field("reason", &what))?), words)
             }
-            Self::TalkFirst { by, words } => (Reply::TalkFirst { by }, words),
+            Self::TalkFirst { by, words } => (AskReply::TalkFirst { by }, words),
         };
-        Ok(Answering { ask, reply, words: some_words(words.as_deref())? })
+        Ok(AskAnswerRequest { ask, reply, words: optional_words(words.as_deref())? })
     }
 }
 
@@ -487,23 +509,25 @@ impl NewAnswer {
 /// answer sent twice is one answer; another one gets 409, with the answer that stands.
 #[utoipa::path(
     post, path = "/people/{person}/asks/{ask}/answer", tag = "asks",
-    params(("person" = String, Path), ("ask" = String, Path), KeyHeader),
+    params(("person" = String, Path), ("ask" = String, Path), IdempotencyKeyHeader),
     request_body = NewAnswer, responses((status = 200, body = AskBody), Problems)
 )]
 async fn answer_ask(
     State(api): State<Api>,
-    acting: Acting,
-    Place(place): Place<(String, String)>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<NewAnswer>,
+    acting: Principal,
+    ApiPath(place): ApiPath<(String, String)>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<NewAnswer>,
 ) -> Result<Response, ApiError> {
-    move_ask(&api, acting, place, key, |ask| Ok(Move::Answer(body.answering(ask)?))).await
+    perform_command(&api, acting, place, key, |ask| Ok(AskCommand::Answer(body.answering(ask)?)))
+        .await
 }
 
 /// Words that may be left out.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SomeWords {
+#[schema(as = SomeWords)]
+pub(super) struct OptionalWordsBody {
     #[schema(nullable = false, min_length = 1, max_length = 500)]
     pub(super) words: Option<String>,
 }
@@ -513,24 +537,25 @@ pub(super) struct SomeWords {
 /// Over the own limit, or because of a link to the person. The person's clock runs on.
 #[utoipa::path(
     post, path = "/people/{person}/asks/{ask}/pass-on", tag = "asks",
-    params(("person" = String, Path), ("ask" = String, Path), KeyHeader),
-    request_body = SomeWords, responses((status = 200, body = AskBody), Problems)
+    params(("person" = String, Path), ("ask" = String, Path), IdempotencyKeyHeader),
+    request_body = OptionalWordsBody, responses((status = 200, body = AskBody), Problems)
 )]
 async fn pass_ask_on(
     State(api): State<Api>,
-    acting: Acting,
-    Place(place): Place<(String, String)>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<SomeWords>,
+    acting: Principal,
+    ApiPath(place): ApiPath<(String, String)>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<OptionalWordsBody>,
 ) -> Result<Response, ApiError> {
-    let to = |_| Ok(Move::PassOn(some_words(body.words.as_deref())?));
-    move_ask(&api, acting, place, key, to).await
+    let command = |_| Ok(AskCommand::PassOn(optional_words(body.words.as_deref())?));
+    perform_command(&api, acting, place, key, command).await
 }
 
 /// An idea.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Suggested {
+#[schema(as = Suggested)]
+struct SuggestionBody {
     #[schema(min_length = 1, max_length = 500)]
     words: String,
 }
@@ -540,33 +565,33 @@ struct Suggested {
 /// It is a note: it answers nothing and stops nothing.
 #[utoipa::path(
     post, path = "/people/{person}/asks/{ask}/suggestions", tag = "asks",
-    params(("person" = String, Path), ("ask" = String, Path), KeyHeader),
-    request_body = Suggested, responses((status = 201, body = Suggested), Problems)
+    params(("person" = String, Path), ("ask" = String, Path), IdempotencyKeyHeader),
+    request_body = SuggestionBody, responses((status = 201, body = SuggestionBody), Problems)
 )]
 async fn suggest(
     State(api): State<Api>,
-    acting: Acting,
-    Place((person, ask)): Place<(String, String)>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<Suggested>,
+    acting: Principal,
+    ApiPath((person, ask)): ApiPath<(String, String)>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<SuggestionBody>,
 ) -> Result<Response, ApiError> {
-    let (person, ask) = (named(&person, "person")?, named(&ask, "ask")?);
-    let words = words("words", &body.words)?;
-    act(&api, acting, key, Suggest { person, ask, words }).await
+    let (person, ask) = (parse_id(&person, "person")?, parse_id(&ask, "ask")?);
+    let words = check_words("words", &body.words)?;
+    perform(&api, acting, key, Suggest { person, ask, words }).await
 }
 
 /// Take an ask back
 #[utoipa::path(
     post, path = "/people/{person}/asks/{ask}/taken-back", tag = "asks",
-    params(("person" = String, Path), ("ask" = String, Path), KeyHeader),
-    request_body = Plain, responses((status = 200, body = AskBody), Problems)
+    params(("person" = String, Path), ("ask" = String, Path), IdempotencyKeyHeader),
+    request_body = EmptyRequest, responses((status = 200, body = AskBody), Problems)
 )]
 async fn take_ask_back(
     State(api): State<Api>,
-    acting: Acting,
-    Place(place): Place<(String, String)>,
-    _: Asked<Nothing>,
-    Sent { key, body: Plain {} }: Sent<Plain>,
+    acting: Principal,
+    ApiPath(place): ApiPath<(String, String)>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body: EmptyRequest {} }: ApiJson<EmptyRequest>,
 ) -> Result<Response, ApiError> {
-    move_ask(&api, acting, place, key, |_| Ok(Move::TakeBack)).await
+    perform_command(&api, acting, place, key, |_| Ok(AskCommand::TakeBack)).await
 }

@@ -9,18 +9,18 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::asked::{Asked, Nothing, Place, Sent, named};
-use super::deed::{Deed, Done, act};
-use super::document::{KeyHeader, Problems};
+use super::action::{ApiAction, ApiResponse, perform};
+use super::document::{IdempotencyKeyHeader, Problems};
+use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, parse_id};
 use crate::domain::id::{CardToken, PersonId};
 use crate::ledger::book::Card;
-use crate::people::cards::{Change, change};
-use crate::people::members::{ActError, Acting};
+use crate::people::cards::{CardChange, change};
+use crate::people::members::{Principal, UseCaseError};
 use crate::store::Tx;
-use crate::web::Edge;
+use crate::web::AppState;
 use crate::web::problem::{ApiError, FieldProblem};
 
-pub(super) fn router() -> OpenApiRouter<Edge> {
+pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .routes(routes!(freeze))
         .routes(routes!(unfreeze))
@@ -64,15 +64,20 @@ struct Cards {
 struct ChangeCard {
     person: PersonId,
     card: Option<CardToken>,
-    change: Change,
+    change: CardChange,
 }
 
-impl Deed for ChangeCard {
-    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
+impl ApiAction for ChangeCard {
+    async fn run(
+        &self,
+        tx: &mut Tx,
+        api: &Api,
+        acting: &Principal,
+    ) -> Result<ApiResponse, UseCaseError> {
         let Self { person, card, change: to } = self;
-        let desk = (&api.directory, &api.ids);
-        let cards = change(tx, desk, acting, person, card.as_ref(), *to).await?;
-        Ok(Done::ok(&Cards {
+        let context = (&api.directory, &api.ids);
+        let cards = change(tx, context, acting, person, card.as_ref(), *to).await?;
+        Ok(ApiResponse::ok(&Cards {
             cards: cards.into_iter().map(|card| CardBody::at(card, acting.at)).collect(),
         }))
     }
@@ -80,16 +85,16 @@ impl Deed for ChangeCard {
 
 async fn change_card(
     api: &Api,
-    acting: Acting,
+    acting: Principal,
     person: &str,
-    sent: Sent<WhichCard>,
-    change: Change,
+    sent: ApiJson<WhichCard>,
+    change: CardChange,
 ) -> Result<Response, ApiError> {
-    let person = named(person, "person")?;
+    let person = parse_id(person, "person")?;
     let card = sent.body.card.map(|card| card.parse::<CardToken>()).transpose();
     let card =
         card.map_err(|error| ApiError::Invalid(vec![FieldProblem::of("card", error.to_string())]))?;
-    act(api, acting, sent.key, ChangeCard { person, card, change }).await
+    perform(api, acting, sent.key, ChangeCard { person, card, change }).await
 }
 
 /// Freeze a card, or all of them
@@ -97,47 +102,47 @@ async fn change_card(
 /// The person's own act, at once. A helper may do it when the person has ticked it.
 #[utoipa::path(
     post, path = "/people/{person}/freeze", tag = "cards",
-    params(("person" = String, Path), KeyHeader), request_body = WhichCard,
+    params(("person" = String, Path), IdempotencyKeyHeader), request_body = WhichCard,
     responses((status = 200, body = Cards), Problems)
 )]
 async fn freeze(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    _: Asked<Nothing>,
-    sent: Sent<WhichCard>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
+    sent: ApiJson<WhichCard>,
 ) -> Result<Response, ApiError> {
-    change_card(&api, acting, &person, sent, Change::Freeze).await
+    change_card(&api, acting, &person, sent, CardChange::Freeze).await
 }
 
 /// Unfreeze a card that the person froze, or all of them
 #[utoipa::path(
     post, path = "/people/{person}/unfreeze", tag = "cards",
-    params(("person" = String, Path), KeyHeader), request_body = WhichCard,
+    params(("person" = String, Path), IdempotencyKeyHeader), request_body = WhichCard,
     responses((status = 200, body = Cards), Problems)
 )]
 async fn unfreeze(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    _: Asked<Nothing>,
-    sent: Sent<WhichCard>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
+    sent: ApiJson<WhichCard>,
 ) -> Result<Response, ApiError> {
-    change_card(&api, acting, &person, sent, Change::Unfreeze).await
+    change_card(&api, acting, &person, sent, CardChange::Unfreeze).await
 }
 
 /// Say that a card is lost or stolen: it never works again
 #[utoipa::path(
     post, path = "/people/{person}/card-lost", tag = "cards",
-    params(("person" = String, Path), KeyHeader), request_body = WhichCard,
+    params(("person" = String, Path), IdempotencyKeyHeader), request_body = WhichCard,
     responses((status = 200, body = Cards), Problems)
 )]
 async fn card_lost(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    _: Asked<Nothing>,
-    sent: Sent<WhichCard>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
+    sent: ApiJson<WhichCard>,
 ) -> Result<Response, ApiError> {
-    change_card(&api, acting, &person, sent, Change::Lose).await
+    change_card(&api, acting, &person, sent, CardChange::Lose).await
 }

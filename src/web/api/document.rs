@@ -14,7 +14,7 @@ use crate::web::problem::Problem;
 const BEARER: &str = "token";
 
 /// The API as a whole.
-pub(super) fn about() -> OpenApi {
+pub(super) fn base_document() -> OpenApi {
     let info = InfoBuilder::new()
         .title("Sayso")
         .version(env!("CARGO_PKG_VERSION"))
@@ -46,14 +46,14 @@ pub(super) fn about() -> OpenApi {
 pub fn document() -> OpenApi {
     let mut document = super::router().into_openapi();
     if let Some(components) = &mut document.components {
-        components.schemas.values_mut().for_each(seal);
+        components.schemas.values_mut().for_each(deny_other_fields);
     }
     document
 }
 
 /// Says that a choice between forms takes no other fields than theirs, as it does: utoipa says so of
 /// structs only.
-fn seal(schema: &mut RefOr<Schema>) {
+fn deny_other_fields(schema: &mut RefOr<Schema>) {
     let RefOr::T(Schema::OneOf(choice)) = schema else { return };
     for form in &mut choice.items {
         if let RefOr::T(Schema::Object(form)) = form {
@@ -83,26 +83,26 @@ pub(super) enum Problems {
     Conflict(#[to_schema] Problem),
     /// The body is not JSON.
     #[response(status = 415, content_type = "application/problem+json")]
-    WrongMedia(#[to_schema] Problem),
+    UnsupportedMediaType(#[to_schema] Problem),
     /// What was sent cannot be done: `errors` says which fields.
     #[response(status = 422, content_type = "application/problem+json")]
     Invalid(#[to_schema] Problem),
     /// The account has done all that one account does in a day.
     #[response(status = 429, content_type = "application/problem+json")]
-    Enough(#[to_schema] Problem),
+    DailyLimitReached(#[to_schema] Problem),
     /// Something here broke.
     #[response(status = 500, content_type = "application/problem+json")]
-    Broken(#[to_schema] Problem),
+    Internal(#[to_schema] Problem),
     /// Not just now: send it again.
     #[response(status = 503, content_type = "application/problem+json")]
-    TryLater(#[to_schema] Problem),
+    Unavailable(#[to_schema] Problem),
 }
 
 /// The header that every POST needs.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "its attributes document the header")]
-pub(super) struct KeyHeader {
+pub(super) struct IdempotencyKeyHeader {
     /// A key of the request's own, 1 to 200 characters. For seven days the same key gets the
     /// same answer, and what it asks for is done once.
     #[param(

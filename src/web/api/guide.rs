@@ -9,21 +9,21 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::asked::{Asked, Nothing, Sent};
-use super::deed::{Deed, Done, act};
-use super::document::{KeyHeader, Problems};
-use super::proposals::desk;
-use super::queries::Which;
+use super::action::{ApiAction, ApiResponse, perform};
+use super::document::{IdempotencyKeyHeader, Problems};
+use super::extract::{ApiJson, ApiQuery, NoParameters};
+use super::proposals::context;
+use super::queries::VersionQuery;
 use crate::domain::id::ProgrammeId;
-use crate::people::agreements::{Publication, publish_guide};
-use crate::people::members::{ActError, Acting};
-use crate::people::tokens::RefusedToken;
+use crate::people::agreements::{GuidePublication, publish_guide};
+use crate::people::members::{Principal, UseCaseError};
+use crate::people::tokens::TokenRejection;
 use crate::programme::rules::{Guide, Paragraph, built_in_guide};
 use crate::store::{GuideRow, StoreError, Tx};
-use crate::web::Edge;
+use crate::web::AppState;
 use crate::web::problem::ApiError;
 
-pub(super) fn router() -> OpenApiRouter<Edge> {
+pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default().routes(routes!(guide, publish))
 }
 
@@ -80,7 +80,10 @@ impl GuideBody {
 }
 
 /// The guide that a programme goes by now.
-pub(super) async fn guide_now(tx: &mut Tx, programme: &ProgrammeId) -> Result<Guide, ActError> {
+pub(super) async fn current_guide(
+    tx: &mut Tx,
+    programme: &ProgrammeId,
+) -> Result<Guide, UseCaseError> {
     let published = tx.guide(programme, None).await?;
     let guide = published.map(|row| row.guide()).transpose().map_err(StoreError::from)?;
     Ok(guide.unwrap_or_else(|| built_in_guide().clone()))
@@ -88,20 +91,20 @@ pub(super) async fn guide_now(tx: &mut Tx, programme: &ProgrammeId) -> Result<Gu
 
 /// The spending guide
 #[utoipa::path(
-    get, path = "/guide", tag = "guide", params(Which),
+    get, path = "/guide", tag = "guide", params(VersionQuery),
     responses((status = 200, body = GuideBody), Problems)
 )]
 async fn guide(
     State(api): State<Api>,
-    acting: Acting,
-    Asked(which): Asked<Which>,
+    acting: Principal,
+    ApiQuery(query): ApiQuery<VersionQuery>,
 ) -> Result<Json<GuideBody>, ApiError> {
     let mut tx = api.store.snapshot().await?;
-    let actor = tx.reading_actor(&acting.programme, &acting.member, acting.at).await?;
-    let published = tx.guide(&acting.programme, which.version).await?;
+    let actor = tx.actor_without_lock(&acting.programme, &acting.member, acting.at).await?;
+    let published = tx.guide(&acting.programme, query.version).await?;
     tx.commit().await?;
-    actor.ok_or(ApiError::BadToken(RefusedToken::Ended))?;
-    match (published, which.version) {
+    actor.ok_or(ApiError::InvalidToken(TokenRejection::Ended))?;
+    match (published, query.version) {
         (Some(row), _) => {
             let guide = row.guide().map_err(StoreError::from)?;
             Ok(Json(GuideBody::of(&guide, Some(&row))))
@@ -129,12 +132,17 @@ struct PublishedGuide {
     version: u32,
 }
 
-struct Publish(Publication);
+struct Publish(GuidePublication);
 
-impl Deed for Publish {
-    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
-        let version = publish_guide(tx, desk(api), acting, &self.0).await?;
-        Ok(Done::created(&PublishedGuide { version }))
+impl ApiAction for Publish {
+    async fn run(
+        &self,
+        tx: &mut Tx,
+        api: &Api,
+        acting: &Principal,
+    ) -> Result<ApiResponse, UseCaseError> {
+        let version = publish_guide(tx, context(api), acting, &self.0).await?;
+        Ok(ApiResponse::created(&PublishedGuide { version }))
     }
 }
 
@@ -142,15 +150,15 @@ impl Deed for Publish {
 ///
 /// It must name an author who has a budget: a guide that none of them wrote with is not theirs.
 #[utoipa::path(
-    post, path = "/guide", tag = "guide", params(KeyHeader), request_body = NewGuide,
+    post, path = "/guide", tag = "guide", params(IdempotencyKeyHeader), request_body = NewGuide,
     responses((status = 201, body = PublishedGuide), Problems)
 )]
 async fn publish(
     State(api): State<Api>,
-    acting: Acting,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<NewGuide>,
+    acting: Principal,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<NewGuide>,
 ) -> Result<Response, ApiError> {
     let NewGuide { content, written_with } = body;
-    act(&api, acting, key, Publish(Publication { text: content, written_with })).await
+    perform(&api, acting, key, Publish(GuidePublication { text: content, written_with })).await
 }

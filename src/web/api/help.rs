@@ -9,21 +9,21 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::asked::{Asked, Nothing, Place, Sent, named, words};
-use super::deed::{Deed, Done, act};
-use super::document::{KeyHeader, Problems};
-use super::proposals::{ChangeOutcome, desk};
-use super::proposed::{NewSession, wrong};
-use crate::domain::agreement::proposal::Session;
+use super::action::{ApiAction, ApiResponse, perform};
+use super::change_request::{NewSession, invalid_field};
+use super::document::{IdempotencyKeyHeader, Problems};
+use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
+use super::proposals::{ChangeOutcome, context};
+use crate::domain::agreement::proposal::ConsentSession;
 use crate::domain::id::PersonId;
 use crate::domain::money::Money;
-use crate::people::agreements::{Help, choose_help};
-use crate::people::members::{ActError, Acting};
+use crate::people::agreements::{HelpLevel, choose_help};
+use crate::people::members::{Principal, UseCaseError};
 use crate::store::Tx;
-use crate::web::Edge;
+use crate::web::AppState;
 use crate::web::problem::ApiError;
 
-pub(super) fn router() -> OpenApiRouter<Edge> {
+pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default().routes(routes!(choose))
 }
 
@@ -55,21 +55,26 @@ enum NewHelp {
 }
 
 /// The most days that a choice outlasts a wish to take it back.
-const COOLING_DAYS_MOST: u32 = 365;
+const COOLING_DAYS_MAX: u32 = 365;
 
 struct ChooseHelp {
     person: PersonId,
-    help: Help,
+    help: HelpLevel,
     words: String,
-    session: Session,
+    session: ConsentSession,
 }
 
-impl Deed for ChooseHelp {
-    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
+impl ApiAction for ChooseHelp {
+    async fn run(
+        &self,
+        tx: &mut Tx,
+        api: &Api,
+        acting: &Principal,
+    ) -> Result<ApiResponse, UseCaseError> {
         let (words, session) = (self.words.clone(), self.session.clone());
         let chosen =
-            choose_help(tx, desk(api), acting, &self.person, self.help, words, session).await?;
-        Ok(Done::ok(&ChangeOutcome::from(chosen)))
+            choose_help(tx, context(api), acting, &self.person, self.help, words, session).await?;
+        Ok(ApiResponse::ok(&ChangeOutcome::from(chosen)))
     }
 }
 
@@ -78,31 +83,31 @@ impl Deed for ChooseHelp {
 /// More help starts at once, less after the time that the person chose themselves.
 #[utoipa::path(
     post, path = "/people/{person}/help", tag = "agreement",
-    params(("person" = String, Path), KeyHeader), request_body = NewHelp,
+    params(("person" = String, Path), IdempotencyKeyHeader), request_body = NewHelp,
     responses((status = 200, body = ChangeOutcome), Problems)
 )]
 async fn choose(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<NewHelp>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<NewHelp>,
 ) -> Result<Response, ApiError> {
-    let person = named(&person, "person")?;
+    let person = parse_id(&person, "person")?;
     let currency = api.programme(&acting.programme).await?.settings.currency;
     let (help, said, session) = match body {
-        NewHelp::Alone { words, session } => (Help::Alone, words, session),
+        NewHelp::Alone { words, session } => (HelpLevel::Alone, words, session),
         NewHelp::Together { above, cooling_days, review_on, words, session } => {
             if above < 1 {
-                return Err(wrong("above", "choose a sum"));
+                return Err(invalid_field("above", "choose a sum"));
             }
-            if cooling_days > COOLING_DAYS_MOST {
-                return Err(wrong("cooling_days", "choose a year at most"));
+            if cooling_days > COOLING_DAYS_MAX {
+                return Err(invalid_field("cooling_days", "choose a year at most"));
             }
             let above = Money::from_minor(above, currency);
-            (Help::Together { above, cooling_days, review_on }, words, session)
+            (HelpLevel::Together { above, cooling_days, review_on }, words, session)
         }
     };
-    let (words, session) = (words("words", &said)?, session.read()?);
-    act(&api, acting, key, ChooseHelp { person, help, words, session }).await
+    let (words, session) = (check_words("words", &said)?, session.read()?);
+    perform(&api, acting, key, ChooseHelp { person, help, words, session }).await
 }

@@ -13,24 +13,24 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::asked::{Asked, Nothing, Place, Sent, named};
-use super::asks::Plain;
-use super::deed::{Deed, Done, act};
-use super::document::{KeyHeader, Problems};
-use super::shown::{Page, PageQuery};
+use super::action::{ApiAction, ApiResponse, perform};
+use super::asks::EmptyRequest;
+use super::document::{IdempotencyKeyHeader, Problems};
+use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, parse_id};
+use super::representation::{Page, PageQuery};
 use crate::domain::id::MessageId;
 use crate::domain::people::recipient::AT_ONCE;
-use crate::domain::people::role::Tick;
-use crate::people::members::{ActError, Acting};
-use crate::people::tokens::RefusedToken;
-use crate::store::{InboxPlace, InboxRow, InboxWanted, Tx};
-use crate::web::Edge;
+use crate::domain::people::role::Delegation;
+use crate::people::members::{Principal, UseCaseError};
+use crate::people::tokens::TokenRejection;
+use crate::store::{InboxCursor, InboxQuery, InboxRow, Tx};
+use crate::web::AppState;
 use crate::web::problem::ApiError;
 
 /// How long a message is in an inbox. It stays on the page of the person whom it is about.
-const KEPT_FOR: SignedDuration = SignedDuration::from_hours(62 * 24);
+const INBOX_RETENTION: SignedDuration = SignedDuration::from_hours(62 * 24);
 
-pub(super) fn router() -> OpenApiRouter<Edge> {
+pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default().routes(routes!(me)).routes(routes!(inbox)).routes(routes!(read))
 }
 
@@ -58,13 +58,13 @@ struct Me {
 #[utoipa::path(get, path = "/me", tag = "me", responses((status = 200, body = Me), Problems))]
 async fn me(
     State(api): State<Api>,
-    acting: Acting,
-    _: Asked<Nothing>,
+    acting: Principal,
+    _: ApiQuery<NoParameters>,
 ) -> Result<Json<Me>, ApiError> {
     let mut tx = api.store.snapshot().await?;
-    let actor = tx.reading_actor(&acting.programme, &acting.member, acting.at).await?;
+    let actor = tx.actor_without_lock(&acting.programme, &acting.member, acting.at).await?;
     tx.commit().await?;
-    let actor = actor.ok_or(ApiError::BadToken(RefusedToken::Ended))?;
+    let actor = actor.ok_or(ApiError::InvalidToken(TokenRejection::Ended))?;
     let member = actor.member;
     Ok(Json(Me {
         programme: acting.programme.to_string(),
@@ -72,7 +72,7 @@ async fn me(
         name: member.name,
         role: member.role.word().to_owned(),
         person: member.person.map(|person| person.to_string()),
-        sees: member.sees.into_iter().map(Tick::word).collect(),
+        sees: member.sees.into_iter().map(Delegation::word).collect(),
         on_duty: actor.is_on_duty,
         covers: actor.covers.iter().map(ToString::to_string).collect(),
     }))
@@ -123,16 +123,16 @@ impl From<InboxRow> for InboxItem {
 }
 
 /// Where a page of an inbox begins: `read/due/id`.
-struct Begin(InboxPlace);
+struct PageStart(InboxCursor);
 
-impl fmt::Display for Begin {
+impl fmt::Display for PageStart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let InboxPlace { is_read, due, id } = self.0;
+        let InboxCursor { is_read, due, id } = self.0;
         write!(f, "{is_read}/{due}/{id}")
     }
 }
 
-impl FromStr for Begin {
+impl FromStr for PageStart {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
@@ -140,13 +140,13 @@ impl FromStr for Begin {
         let (due, id) = rest.split_once('/').ok_or(())?;
         let is_read = is_read.parse().map_err(|_| ())?;
         let due = due.parse().map_err(|_| ())?;
-        Ok(Self(InboxPlace { is_read, due, id: id.parse().map_err(|_| ())? }))
+        Ok(Self(InboxCursor { is_read, due, id: id.parse().map_err(|_| ())? }))
     }
 }
 
-fn wanted(at: Timestamp, most: u32) -> InboxWanted {
-    let since = at.checked_sub(KEPT_FOR).unwrap_or(Timestamp::MIN);
-    InboxWanted { since, after: None, only: None, most }
+fn inbox_query(at: Timestamp, most: u32) -> InboxQuery {
+    let since = at.checked_sub(INBOX_RETENTION).unwrap_or(Timestamp::MIN);
+    InboxQuery { since, after: None, only: None, most }
 }
 
 /// What I was told, over all the people whom I am told about
@@ -158,36 +158,47 @@ fn wanted(at: Timestamp, most: u32) -> InboxWanted {
 )]
 async fn inbox(
     State(api): State<Api>,
-    acting: Acting,
-    Asked(page): Asked<PageQuery>,
+    acting: Principal,
+    ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<InboxItem>>, ApiError> {
-    let (most, after) = (page.wanted()?, page.after()?.map(|Begin(place)| place));
-    let wanted = InboxWanted { after, ..wanted(acting.at, most.saturating_add(1)) };
+    let (most, after) = (page.page_size()?, page.parse_cursor()?.map(|PageStart(place)| place));
+    let inbox_query = InboxQuery { after, ..inbox_query(acting.at, most.saturating_add(1)) };
     let mut tx = api.store.snapshot().await?;
-    let actor = tx.reading_actor(&acting.programme, &acting.member, acting.at).await?;
-    let actor = actor.ok_or(ApiError::BadToken(RefusedToken::Ended))?;
-    let rows = tx.inbox(&acting.programme, &actor, wanted).await?;
+    let actor = tx.actor_without_lock(&acting.programme, &acting.member, acting.at).await?;
+    let actor = actor.ok_or(ApiError::InvalidToken(TokenRejection::Ended))?;
+    let rows = tx.inbox(&acting.programme, &actor, inbox_query).await?;
     tx.commit().await?;
-    Ok(Json(Page::of(rows, most, |row| Begin(row.place()).to_string(), InboxItem::from)))
+    Ok(Json(Page::from_rows(
+        rows,
+        most,
+        |row| PageStart(row.cursor()).to_string(),
+        InboxItem::from,
+    )))
 }
 
 struct ReadMessage {
     message: MessageId,
 }
 
-impl Deed for ReadMessage {
-    async fn run(&self, tx: &mut Tx, _: &Api, acting: &Acting) -> Result<Done, ActError> {
-        let not_there = || ActError::NotThere("message");
+impl ApiAction for ReadMessage {
+    async fn run(
+        &self,
+        tx: &mut Tx,
+        _: &Api,
+        acting: &Principal,
+    ) -> Result<ApiResponse, UseCaseError> {
+        let not_there = || UseCaseError::NotFound("message");
         let actor = tx.actor(&acting.programme, &acting.member, acting.at).await?;
         let actor = actor.ok_or_else(not_there)?;
-        let only = InboxWanted { only: Some(self.message), ..wanted(acting.at, 1) };
+        let only = InboxQuery { only: Some(self.message), ..inbox_query(acting.at, 1) };
         let found = tx.inbox(&acting.programme, &actor, only).await?.pop();
         let mut found = found.ok_or_else(not_there)?;
         if found.read_at.is_none() {
-            tx.keep_read(&acting.programme, &acting.member, self.message, acting.at).await?;
+            tx.mark_message_read(&acting.programme, &acting.member, self.message, acting.at)
+                .await?;
             found.read_at = Some(acting.at);
         }
-        Ok(Done::ok(&InboxItem::from(found)))
+        Ok(ApiResponse::ok(&InboxItem::from(found)))
     }
 }
 
@@ -196,16 +207,16 @@ impl Deed for ReadMessage {
 /// For this account alone. Read again, it was read the first time.
 #[utoipa::path(
     post, path = "/me/inbox/{message}/read", tag = "me",
-    params(("message" = String, Path), KeyHeader),
-    request_body = Plain, responses((status = 200, body = InboxItem), Problems)
+    params(("message" = String, Path), IdempotencyKeyHeader),
+    request_body = EmptyRequest, responses((status = 200, body = InboxItem), Problems)
 )]
 async fn read(
     State(api): State<Api>,
-    acting: Acting,
-    Place(message): Place<String>,
-    _: Asked<Nothing>,
-    Sent { key, body: Plain {} }: Sent<Plain>,
+    acting: Principal,
+    ApiPath(message): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body: EmptyRequest {} }: ApiJson<EmptyRequest>,
 ) -> Result<Response, ApiError> {
-    let message = named(&message, "message")?;
-    act(&api, acting, key, ReadMessage { message }).await
+    let message = parse_id(&message, "message")?;
+    perform(&api, acting, key, ReadMessage { message }).await
 }

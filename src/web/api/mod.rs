@@ -1,36 +1,36 @@
 //! The JSON API. One file for each resource; every address is documented where it is routed.
 //!
-//! A handler takes, in this order: `State(api)`, [`Acting`](crate::people::members::Acting) (401 before anything else), the
-//! [`Place`](asked::Place), the query ([`Asked`](asked::Asked)), the body ([`Sent`](asked::Sent),
+//! A handler takes, in this order: `State(api)`, [`Principal`](crate::people::members::Principal) (401 before anything else), the
+//! [`ApiPath`](extract::ApiPath), the query ([`ApiQuery`](extract::ApiQuery)), the body ([`ApiJson`](extract::ApiJson),
 //! with the key of the request). What reads does so in a snapshot of
-//! the store; what writes is a [`Deed`](deed::Deed).
+//! the store; what writes is an [`ApiAction`](action::ApiAction).
 
-mod acting;
+mod action;
 mod activity;
 mod agreement;
 mod appeals;
-mod asked;
 mod asks;
+mod authentication;
 mod cards;
-mod deed;
+mod change_request;
+mod delegation;
 mod document;
+mod extract;
 mod guide;
 mod help;
-mod helping;
-mod looking;
 mod me;
 mod pauses;
 mod people;
 mod pots;
 mod proposals;
-mod proposed;
 mod purchases;
 mod queries;
 mod queues;
+mod recorded_read;
+mod representation;
 mod safety;
 mod shops;
-mod shown;
-mod told;
+mod timeline;
 mod totals;
 
 use std::sync::Arc;
@@ -39,11 +39,11 @@ use axum::extract::FromRef;
 use tokio::runtime::Handle;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::Edge;
+use super::AppState;
 use super::problem::ApiError;
 use crate::domain::id::ProgrammeId;
-use crate::people::members::ActError;
-use crate::people::tokens::Tokens;
+use crate::people::members::UseCaseError;
+use crate::people::tokens::TokenService;
 use crate::platform::clock::Clock;
 use crate::platform::ids::NewIds;
 use crate::programme::directory::{Directory, Programme};
@@ -58,19 +58,19 @@ pub(super) struct Api {
     pub(super) directory: Directory,
     pub(super) clock: Clock,
     pub(super) ids: NewIds,
-    pub(super) tokens: Tokens,
-    writing: Handle,
+    pub(super) tokens: TokenService,
+    write_handle: Handle,
 }
 
-impl FromRef<Edge> for Api {
-    fn from_ref(edge: &Edge) -> Self {
+impl FromRef<AppState> for Api {
+    fn from_ref(state: &AppState) -> Self {
         Self {
-            store: edge.store.for_people(),
-            directory: edge.directory.for_people(),
-            clock: edge.clock.clone(),
-            ids: edge.ids.clone(),
-            tokens: edge.tokens.clone(),
-            writing: edge.apart.writing().clone(),
+            store: state.store.for_api(),
+            directory: state.directory.for_api(),
+            clock: state.clock.clone(),
+            ids: state.ids.clone(),
+            tokens: state.tokens.clone(),
+            write_handle: state.api_runtime.write_handle().clone(),
         }
     }
 }
@@ -80,19 +80,19 @@ impl Api {
     /// others read much.
     async fn write<T: Send + 'static>(
         &self,
-        writing: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+        transaction: impl Future<Output = Result<T, ApiError>> + Send + 'static,
     ) -> Result<T, ApiError> {
-        self.writing.spawn(writing).await.map_err(|_| ApiError::Panicked)?
+        self.write_handle.spawn(transaction).await.map_err(|_| ApiError::Panicked)?
     }
 
     /// The settings of a programme, as they were a moment ago.
     async fn programme(&self, id: &ProgrammeId) -> Result<Arc<Programme>, ApiError> {
-        Ok(self.directory.at_hand(id).await.map_err(ActError::from)?)
+        Ok(self.directory.latest_or_load(id).await.map_err(UseCaseError::from)?)
     }
 }
 
 /// Every address of the API, with what is documented of it.
-pub(super) fn router() -> OpenApiRouter<Edge> {
+pub(super) fn router() -> OpenApiRouter<AppState> {
     let v1 = OpenApiRouter::default()
         .merge(me::router())
         .merge(asks::router())
@@ -106,12 +106,12 @@ pub(super) fn router() -> OpenApiRouter<Edge> {
         .merge(guide::router())
         .merge(help::router())
         .merge(cards::router())
-        .merge(helping::router())
+        .merge(delegation::router())
         .merge(purchases::router())
         .merge(totals::router())
         .merge(shops::router())
-        .merge(told::router())
+        .merge(timeline::router())
         .merge(proposals::router())
         .merge(pauses::router());
-    OpenApiRouter::with_openapi(document::about()).nest("/v1", v1)
+    OpenApiRouter::with_openapi(document::base_document()).nest("/v1", v1)
 }

@@ -10,22 +10,22 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::asked::{Asked, Nothing, Place, Sent, named, words};
-use super::asks::Plain;
-use super::deed::{Deed, Done, act};
-use super::document::{KeyHeader, Problems};
-use super::proposals::{LineBody, desk};
+use super::action::{ApiAction, ApiResponse, perform};
+use super::asks::EmptyRequest;
+use super::document::{IdempotencyKeyHeader, Problems};
+use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
+use super::proposals::{ChangeLineBody, context};
 use crate::domain::card::pause::Pause;
 use crate::domain::id::{PauseId, PersonId};
-use crate::domain::people::role::Act;
+use crate::domain::people::role::Capability;
 use crate::people::agreements;
-use crate::people::agreements::Pausing;
-use crate::people::members::{ActError, Acting};
+use crate::people::agreements::PauseRequest;
+use crate::people::members::{Principal, UseCaseError};
 use crate::store::Tx;
-use crate::web::Edge;
+use crate::web::AppState;
 use crate::web::problem::{ApiError, FieldProblem};
 
-pub(super) fn router() -> OpenApiRouter<Edge> {
+pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .routes(routes!(list_pauses, pause))
         .routes(routes!(lift))
@@ -79,34 +79,40 @@ impl From<Pause> for PauseBody {
 
 /// What was done to a pause.
 #[derive(Debug, Serialize, ToSchema)]
-struct PauseDone {
+#[schema(as = PauseDone)]
+struct PauseResultBody {
     pause: String,
     /// `paused` or `lifted`.
     done: &'static str,
 }
 
-enum Move {
-    Pause(Pausing),
+enum PauseCommand {
+    Pause(PauseRequest),
     Lift(PauseId),
 }
 
-struct MovePause {
+struct PauseAction {
     person: PersonId,
-    to: Move,
+    command: PauseCommand,
 }
 
-impl Deed for MovePause {
-    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
-        let Self { person, to } = self;
-        match to {
-            Move::Pause(pausing) => {
+impl ApiAction for PauseAction {
+    async fn run(
+        &self,
+        tx: &mut Tx,
+        api: &Api,
+        acting: &Principal,
+    ) -> Result<ApiResponse, UseCaseError> {
+        let Self { person, command } = self;
+        match command {
+            PauseCommand::Pause(pausing) => {
                 let pausing = pausing.clone();
-                let id = agreements::pause(tx, desk(api), acting, person, pausing).await?;
-                Ok(Done::created(&PauseDone { pause: id.to_string(), done: "paused" }))
+                let id = agreements::pause(tx, context(api), acting, person, pausing).await?;
+                Ok(ApiResponse::created(&PauseResultBody { pause: id.to_string(), done: "paused" }))
             }
-            Move::Lift(id) => {
-                agreements::lift(tx, desk(api), acting, person, *id).await?;
-                Ok(Done::ok(&PauseDone { pause: id.to_string(), done: "lifted" }))
+            PauseCommand::Lift(id) => {
+                agreements::lift(tx, context(api), acting, person, *id).await?;
+                Ok(ApiResponse::ok(&PauseResultBody { pause: id.to_string(), done: "lifted" }))
             }
         }
     }
@@ -124,24 +130,24 @@ struct Pauses {
 /// With a reason, a talk first and an end. The person is told at once.
 #[utoipa::path(
     post, path = "/people/{person}/pauses", tag = "cards",
-    params(("person" = String, Path), KeyHeader), request_body = NewPause,
-    responses((status = 201, body = PauseDone), Problems)
+    params(("person" = String, Path), IdempotencyKeyHeader), request_body = NewPause,
+    responses((status = 201, body = PauseResultBody), Problems)
 )]
 async fn pause(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<NewPause>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<NewPause>,
 ) -> Result<Response, ApiError> {
-    let person = named(&person, "person")?;
+    let person = parse_id(&person, "person")?;
     let NewPause { reason, talk, until } = body;
-    let reason = words("reason", &reason)?;
+    let reason = check_words("reason", &reason)?;
     let what = "talk first, and write down what was said";
     let talk = talk.parse();
     let talk = talk.map_err(|_| ApiError::Invalid(vec![FieldProblem::of("talk", what)]))?;
-    let to = Move::Pause(Pausing { reason, talk, until });
-    act(&api, acting, key, MovePause { person, to }).await
+    let command = PauseCommand::Pause(PauseRequest { reason, talk, until });
+    perform(&api, acting, key, PauseAction { person, command }).await
 }
 
 /// The pauses of a person
@@ -151,13 +157,15 @@ async fn pause(
 )]
 async fn list_pauses(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    _: Asked<Nothing>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
 ) -> Result<Json<Pauses>, ApiError> {
     let mut tx = api.store.snapshot().await?;
-    let admitted = acting.see(&mut tx, Act::SeeTimeline, &named(&person, "person")?).await?;
-    let pauses = tx.pauses_of(&admitted.programme, &admitted.budget).await?;
+    let access = acting
+        .admit_to_read(&mut tx, Capability::SeeTimeline, &parse_id(&person, "person")?)
+        .await?;
+    let pauses = tx.pauses_of(&access.programme, &access.budget).await?;
     tx.commit().await?;
     Ok(Json(Pauses { pauses: pauses.into_iter().map(PauseBody::from).collect() }))
 }
@@ -165,19 +173,19 @@ async fn list_pauses(
 /// End a pause before its time
 #[utoipa::path(
     post, path = "/people/{person}/pauses/{pause}/lift", tag = "cards",
-    params(("person" = String, Path), ("pause" = String, Path), KeyHeader),
-    request_body = Plain, responses((status = 200, body = PauseDone), Problems)
+    params(("person" = String, Path), ("pause" = String, Path), IdempotencyKeyHeader),
+    request_body = EmptyRequest, responses((status = 200, body = PauseResultBody), Problems)
 )]
 async fn lift(
     State(api): State<Api>,
-    acting: Acting,
-    Place((person, pause)): Place<(String, String)>,
-    _: Asked<Nothing>,
-    Sent { key, body: Plain {} }: Sent<Plain>,
+    acting: Principal,
+    ApiPath((person, pause)): ApiPath<(String, String)>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body: EmptyRequest {} }: ApiJson<EmptyRequest>,
 ) -> Result<Response, ApiError> {
-    let person = named(&person, "person")?;
-    let to = Move::Lift(named(&pause, "pause")?);
-    act(&api, acting, key, MovePause { person, to }).await
+    let person = parse_id(&person, "person")?;
+    let command = PauseCommand::Lift(parse_id(&pause, "pause")?);
+    perform(&api, acting, key, PauseAction { person, command }).await
 }
 
 /// The restrictions of one person: the fewer, the better.
@@ -215,11 +223,11 @@ struct RestrictionBody {
 )]
 async fn restrictions(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    _: Asked<Nothing>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
 ) -> Result<Json<ControlsBody>, ApiError> {
-    let person = named(&person, "person")?;
+    let person = parse_id(&person, "person")?;
     let programme = api.programme(&acting.programme).await?;
     let mut tx = api.store.snapshot().await?;
     let controls = agreements::controls(&mut tx, &programme, &acting, &person).await?;
@@ -245,7 +253,7 @@ async fn restrictions(
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct Versions {
+struct VersionRangeQuery {
     /// Left out, it is the one before.
     #[param(minimum = 1)]
     from: Option<u32>,
@@ -256,30 +264,33 @@ struct Versions {
 
 /// What changed between two versions.
 #[derive(Debug, Serialize, ToSchema)]
-struct WhatChanged {
-    lines: Vec<LineBody>,
+#[schema(as = WhatChanged)]
+struct AgreementChangesBody {
+    lines: Vec<ChangeLineBody>,
 }
 
 /// What changed between two versions of the list, in plain words
 #[utoipa::path(
     get, path = "/people/{person}/agreement/changes", tag = "agreement",
-    params(("person" = String, Path), Versions),
-    responses((status = 200, body = WhatChanged), Problems)
+    params(("person" = String, Path), VersionRangeQuery),
+    responses((status = 200, body = AgreementChangesBody), Problems)
 )]
 async fn what_changed(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    Asked(Versions { from, to }): Asked<Versions>,
-) -> Result<Json<WhatChanged>, ApiError> {
-    let person = named(&person, "person")?;
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    ApiQuery(VersionRangeQuery { from, to }): ApiQuery<VersionRangeQuery>,
+) -> Result<Json<AgreementChangesBody>, ApiError> {
+    let person = parse_id(&person, "person")?;
     let programme = api.programme(&acting.programme).await?;
     let mut tx = api.store.snapshot().await?;
-    let admitted = acting.see(&mut tx, Act::SeeList, &person).await?;
-    let in_force = tx.version_in_force(&admitted.programme, &admitted.budget).await?;
+    let access = acting.admit_to_read(&mut tx, Capability::SeeList, &person).await?;
+    let in_force = tx.version_in_force(&access.programme, &access.budget).await?;
     let to = to.or(in_force).ok_or(ApiError::NotFound("version"))?;
     let from = from.unwrap_or(to.saturating_sub(1));
     let found = agreements::difference(&mut tx, &programme, &acting, &person, from, to).await?;
     tx.commit().await?;
-    Ok(Json(WhatChanged { lines: found.lines.into_iter().map(LineBody::from).collect() }))
+    Ok(Json(AgreementChangesBody {
+        lines: found.lines.into_iter().map(ChangeLineBody::from).collect(),
+    }))
 }

@@ -9,24 +9,24 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::asked::{Asked, Nothing, Place, named};
 use super::cards::CardBody;
 use super::document::Problems;
-use super::pots::{GoalBody, HeldBackBody, Seen};
-use super::shown::{MoneyBody, Page, PageQuery};
+use super::extract::{ApiPath, ApiQuery, NoParameters, parse_id};
+use super::pots::{GoalBody, HeldBackBody, PotView};
+use super::representation::{MoneyBody, Page, PageQuery};
 use crate::domain::id::PotId;
 use crate::domain::money::{Currency, Money, MoneyError};
-use crate::domain::people::role::{Act, Role};
+use crate::domain::people::role::{Capability, Role};
 use crate::domain::pot::PotPlan;
 use crate::domain::time::period::Moment;
 use crate::ledger::book::PotBalance;
-use crate::people::members::{ActError, Acting};
-use crate::people::tokens::RefusedToken;
+use crate::people::members::{Principal, UseCaseError};
+use crate::people::tokens::TokenRejection;
 use crate::store::PersonRow;
-use crate::web::Edge;
+use crate::web::AppState;
 use crate::web::problem::ApiError;
 
-pub(super) fn router() -> OpenApiRouter<Edge> {
+pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default().routes(routes!(people)).routes(routes!(person))
 }
 
@@ -84,7 +84,7 @@ pub(super) struct PotBody {
     /// What comes next by itself. Left out when all of it is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    next: Option<ComingBody>,
+    next: Option<NextReleaseBody>,
     /// What the person holds back; only they see it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -97,7 +97,8 @@ pub(super) struct PotBody {
 
 /// Money that comes by itself, at local midnight.
 #[derive(Debug, Serialize, ToSchema)]
-struct ComingBody {
+#[schema(as = ComingBody)]
+struct NextReleaseBody {
     #[schema(format = Date)]
     on: String,
     amount: MoneyBody,
@@ -112,16 +113,16 @@ struct ComingBody {
 )]
 async fn people(
     State(api): State<Api>,
-    acting: Acting,
-    Asked(page): Asked<PageQuery>,
+    acting: Principal,
+    ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<PersonLine>>, ApiError> {
-    let (wanted, after) = (page.wanted()?, page.after()?);
+    let (page_size, after) = (page.page_size()?, page.parse_cursor()?);
     let mut tx = api.store.snapshot().await?;
-    let actor = tx.reading_actor(&acting.programme, &acting.member, acting.at).await?;
-    let actor = actor.ok_or(ApiError::BadToken(RefusedToken::Ended))?;
-    let whose = actor.whose(Act::SeeBudget);
-    let more = wanted.saturating_add(1);
-    let people = tx.people_after(&acting.programme, &whose, after.as_ref(), more).await?;
+    let actor = tx.actor_without_lock(&acting.programme, &acting.member, acting.at).await?;
+    let actor = actor.ok_or(ApiError::InvalidToken(TokenRejection::Ended))?;
+    let whose = actor.whose(Capability::SeeBudget);
+    let limit = page_size.saturating_add(1);
+    let people = tx.people_after(&acting.programme, &whose, after.as_ref(), limit).await?;
     tx.commit().await?;
     let sees_names = actor.member.role.sees_names();
     let line = |row: PersonRow| PersonLine {
@@ -130,7 +131,7 @@ async fn people(
         worker: row.worker,
         state: row.state.word(),
     };
-    Ok(Json(Page::of(people, wanted, |row| row.budget.to_string(), line)))
+    Ok(Json(Page::from_rows(people, page_size, |row| row.budget.to_string(), line)))
 }
 
 /// What a person has: each pot, and the one number that is left
@@ -140,15 +141,16 @@ async fn people(
 )]
 async fn person(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    _: Asked<Nothing>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
 ) -> Result<Json<PersonBody>, ApiError> {
     let programme = api.programme(&acting.programme).await?;
     let mut tx = api.store.snapshot().await?;
-    let admitted = acting.see(&mut tx, Act::SeeBudget, &named(&person, "person")?).await?;
-    let (id, budget) = (&admitted.programme, &admitted.budget);
-    let row = tx.person(id, budget).await?.ok_or(ActError::NotThere("person"))?;
+    let access =
+        acting.admit_to_read(&mut tx, Capability::SeeBudget, &parse_id(&person, "person")?).await?;
+    let (id, budget) = (&access.programme, &access.budget);
+    let row = tx.person(id, budget).await?.ok_or(UseCaseError::NotFound("person"))?;
     let cards = tx.cards_of(id, budget).await?;
     let balances = tx.pots_of(id, budget).await?;
     let plans = match tx.version_in_force(id, budget).await? {
@@ -161,19 +163,19 @@ async fn person(
     tx.commit().await?;
     let place = |pot: &str| plans.iter().position(|plan| plan.id.as_str() == pot);
     let today = Moment::new(acting.at, programme.zone()).date;
-    let is_own = admitted.actor.member.role == Role::Person;
+    let is_own = access.actor.member.role == Role::Person;
     let body = |(pot, balance): (PotId, PotBalance)| {
         let of = balance.own.goal.as_ref().map_or(&pot, |goal| &goal.of);
         let plan = plans.iter().find(|plan| plan.id == *of);
         PotBody::of(&pot, plan, &balance, today, is_own)
     };
     let pots: Result<Vec<_>, _> = balances.into_iter().map(body).collect();
-    let mut pots = pots.map_err(|error| ActError::Ledger(error.into()))?;
+    let mut pots = pots.map_err(|error| UseCaseError::Ledger(error.into()))?;
     pots.sort_by_key(|pot| place(&pot.pot).unwrap_or(usize::MAX));
     let currency = programme.settings.currency;
     let left = total(currency, &pots, |pot| pot.left);
     let spendable = total(currency, &pots, |pot| pot.spendable);
-    let sees_names = admitted.actor.member.role.sees_names();
+    let sees_names = access.actor.member.role.sees_names();
     Ok(Json(PersonBody {
         person: budget.to_string(),
         name: sees_names.then_some(row.name),
@@ -196,10 +198,12 @@ impl PotBody {
         today: Date,
         is_own: bool,
     ) -> Result<Self, MoneyError> {
-        let Seen { name, spendable, next, held_back, goal } =
-            Seen::of(plan, balance, today, is_own)?;
-        let next = next
-            .map(|coming| ComingBody { on: coming.on.to_string(), amount: coming.amount.into() });
+        let PotView { name, spendable, next, held_back, goal } =
+            PotView::of(plan, balance, today, is_own)?;
+        let next = next.map(|coming| NextReleaseBody {
+            on: coming.on.to_string(),
+            amount: coming.amount.into(),
+        });
         Ok(Self {
             pot: pot.to_string(),
             name,

@@ -9,24 +9,24 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::asked::{Asked, Nothing, Place, Sent, named, words};
-use super::deed::{Deed, Done, act};
-use super::document::{KeyHeader, Problems};
+use super::action::{ApiAction, ApiResponse, perform};
+use super::document::{IdempotencyKeyHeader, Problems};
+use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
 use super::people::PotBody;
-use super::shown::MoneyBody;
+use super::representation::MoneyBody;
 use crate::domain::id::{PersonId, PotId};
 use crate::domain::money::{Money, MoneyError};
 use crate::domain::pot::PotPlan;
-use crate::domain::pot::release::Coming;
+use crate::domain::pot::release::NextRelease;
 use crate::ledger::book::PotBalance;
-use crate::people::members::{ActError, Acting};
+use crate::people::members::{Principal, UseCaseError};
 use crate::people::pots;
-use crate::people::pots::{NewGoal, Shown, Wish};
+use crate::people::pots::{HoldBackRequest, NewGoal, PotSnapshot};
 use crate::store::Tx;
-use crate::web::Edge;
+use crate::web::AppState;
 use crate::web::problem::{ApiError, FieldProblem};
 
-pub(super) fn router() -> OpenApiRouter<Edge> {
+pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .routes(routes!(hold_back))
         .routes(routes!(take_back))
@@ -68,19 +68,22 @@ struct NewPot {
 /// Whether a pot pays.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Pays {
+#[schema(as = Pays)]
+struct LetPayRequest {
     pays: bool,
 }
 
 /// Nothing but the wish itself.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct JustSo {}
+#[schema(as = JustSo)]
+struct EmptyPotRequest {}
 
 /// Money from one pot into another one.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewMove {
+#[schema(as = NewMove)]
+struct NewPotTransfer {
     #[schema(pattern = "^[a-z0-9][a-z0-9-]{0,59}$")]
     from: String,
     #[schema(pattern = "^[a-z0-9][a-z0-9-]{0,59}$")]
@@ -92,7 +95,8 @@ struct NewMove {
 
 /// The pots between which money moved, as they are now.
 #[derive(Debug, Serialize, ToSchema)]
-struct Moved {
+#[schema(as = Moved)]
+struct PotTransferBody {
     from: PotBody,
     to: PotBody,
 }
@@ -127,15 +131,15 @@ pub(super) struct GoalBody {
 }
 
 /// A pot as somebody sees it: what the person makes of it only they see.
-pub(super) struct Seen {
+pub(super) struct PotView {
     pub(super) name: Option<String>,
     pub(super) spendable: Money,
-    pub(super) next: Option<Coming>,
+    pub(super) next: Option<NextRelease>,
     pub(super) held_back: Option<HeldBackBody>,
     pub(super) goal: Option<GoalBody>,
 }
 
-impl Seen {
+impl PotView {
     pub(super) fn of(
         plan: Option<&PotPlan>,
         balance: &PotBalance,
@@ -157,7 +161,7 @@ impl Seen {
             Some(goal) => is_own.then(|| goal.name.clone()),
             None => plan.map(|plan| plan.name.clone()),
         };
-        let held = balance.own.held_back.as_ref().filter(|held| is_own && held.holds_on(today));
+        let held = balance.own.held_back.as_ref().filter(|held| is_own && held.is_active_on(today));
         let held_back = held.map(|held| HeldBackBody {
             amount: held.amount.into(),
             until: held.until.map(|until| until.to_string()),
@@ -175,8 +179,8 @@ impl Seen {
 }
 
 /// What is done to a pot, or to two.
-enum Steering {
-    HoldBack(PotId, Wish),
+enum PotCommand {
+    HoldBack(PotId, HoldBackRequest),
     TakeBack(PotId),
     Open(NewGoal),
     LetPay(PotId, bool),
@@ -184,41 +188,49 @@ enum Steering {
     Move(PotId, PotId, i64),
 }
 
-struct Steer {
+struct PotAction {
     person: PersonId,
-    steering: Steering,
+    command: PotCommand,
 }
 
-impl Deed for Steer {
-    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
-        let (desk, person) = ((&api.directory, &api.ids), &self.person);
-        let shown = match &self.steering {
-            Steering::HoldBack(pot, wish) => {
-                pots::hold_back(tx, desk, acting, person, pot, *wish).await?
+impl ApiAction for PotAction {
+    async fn run(
+        &self,
+        tx: &mut Tx,
+        api: &Api,
+        acting: &Principal,
+    ) -> Result<ApiResponse, UseCaseError> {
+        let (context, person) = ((&api.directory, &api.ids), &self.person);
+        let shown = match &self.command {
+            PotCommand::HoldBack(pot, wish) => {
+                pots::hold_back(tx, context, acting, person, pot, *wish).await?
             }
-            Steering::TakeBack(pot) => pots::take_back(tx, desk, acting, person, pot).await?,
-            Steering::LetPay(pot, pays) => {
-                pots::let_pay(tx, desk, acting, person, pot, *pays).await?
+            PotCommand::TakeBack(pot) => pots::take_back(tx, context, acting, person, pot).await?,
+            PotCommand::LetPay(pot, pays) => {
+                pots::set_paying(tx, context, acting, person, pot, *pays).await?
             }
-            Steering::Close(pot) => pots::close_goal(tx, desk, acting, person, pot).await?,
-            Steering::Open(wanted) => {
-                let shown = pots::open_goal(tx, desk, acting, person, wanted).await?;
-                return Ok(Done::created(&body(&shown)?));
+            PotCommand::Close(pot) => pots::close_goal(tx, context, acting, person, pot).await?,
+            PotCommand::Open(wanted) => {
+                let shown = pots::open_goal(tx, context, acting, person, wanted).await?;
+                return Ok(ApiResponse::created(&body(&shown)?));
             }
-            Steering::Move(from, to, amount) => {
-                let moved = pots::move_money(tx, desk, acting, person, (from, to), *amount);
+            PotCommand::Move(from, to, amount) => {
+                let moved = pots::move_money(tx, context, acting, person, (from, to), *amount);
                 let [from, to] = moved.await?;
-                return Ok(Done::ok(&Moved { from: body(&from)?, to: body(&to)? }));
+                return Ok(ApiResponse::ok(&PotTransferBody {
+                    from: body(&from)?,
+                    to: body(&to)?,
+                }));
             }
         };
-        Ok(Done::ok(&body(&shown)?))
+        Ok(ApiResponse::ok(&body(&shown)?))
     }
 }
 
-fn body(shown: &Shown) -> Result<PotBody, ActError> {
-    let Shown { pot, plan, balance, today } = shown;
+fn body(shown: &PotSnapshot) -> Result<PotBody, UseCaseError> {
+    let PotSnapshot { pot, plan, balance, today } = shown;
     PotBody::of(pot, Some(plan), balance, *today, true)
-        .map_err(|error| ActError::Ledger(error.into()))
+        .map_err(|error| UseCaseError::Ledger(error.into()))
 }
 
 /// Hold some of a pot's money back
@@ -227,23 +239,23 @@ fn body(shown: &Shown) -> Result<PotBody, ActError> {
 /// back; nobody else can, and nobody else sees it.
 #[utoipa::path(
     post, path = "/people/{person}/pots/{pot}/held-back", tag = "pots",
-    params(("person" = String, Path), ("pot" = String, Path), KeyHeader),
+    params(("person" = String, Path), ("pot" = String, Path), IdempotencyKeyHeader),
     request_body = NewHeldBack, responses((status = 200, body = PotBody), Problems)
 )]
 async fn hold_back(
     State(api): State<Api>,
-    acting: Acting,
-    Place((person, pot)): Place<(String, String)>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<NewHeldBack>,
+    acting: Principal,
+    ApiPath((person, pot)): ApiPath<(String, String)>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<NewHeldBack>,
 ) -> Result<Response, ApiError> {
-    let (person, pot) = (named(&person, "person")?, named(&pot, "pot")?);
+    let (person, pot) = (parse_id(&person, "person")?, parse_id(&pot, "pot")?);
     let until = body.until.as_deref().map(str::parse::<Date>).transpose();
     let what = |_| FieldProblem::of("until", "write a day like 2027-05-31".to_owned());
     let until = until.map_err(|error| ApiError::Invalid(vec![what(error)]))?;
     let cooling_days = body.cooling_days.unwrap_or(0);
-    let wish = Wish { amount: body.amount, until, cooling_days };
-    act(&api, acting, key, Steer { person, steering: Steering::HoldBack(pot, wish) }).await
+    let wish = HoldBackRequest { amount: body.amount, until, cooling_days };
+    perform(&api, acting, key, PotAction { person, command: PotCommand::HoldBack(pot, wish) }).await
 }
 
 /// Take held money back
@@ -251,18 +263,18 @@ async fn hold_back(
 /// At once, unless the person chose to wait; then they say it again when their time has passed.
 #[utoipa::path(
     post, path = "/people/{person}/pots/{pot}/take-back", tag = "pots",
-    params(("person" = String, Path), ("pot" = String, Path), KeyHeader),
-    request_body = JustSo, responses((status = 200, body = PotBody), Problems)
+    params(("person" = String, Path), ("pot" = String, Path), IdempotencyKeyHeader),
+    request_body = EmptyPotRequest, responses((status = 200, body = PotBody), Problems)
 )]
 async fn take_back(
     State(api): State<Api>,
-    acting: Acting,
-    Place((person, pot)): Place<(String, String)>,
-    _: Asked<Nothing>,
-    Sent { key, body: JustSo {} }: Sent<JustSo>,
+    acting: Principal,
+    ApiPath((person, pot)): ApiPath<(String, String)>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body: EmptyPotRequest {} }: ApiJson<EmptyPotRequest>,
 ) -> Result<Response, ApiError> {
-    let (person, pot) = (named(&person, "person")?, named(&pot, "pot")?);
-    act(&api, acting, key, Steer { person, steering: Steering::TakeBack(pot) }).await
+    let (person, pot) = (parse_id(&person, "person")?, parse_id(&pot, "pot")?);
+    perform(&api, acting, key, PotAction { person, command: PotCommand::TakeBack(pot) }).await
 }
 
 /// Open a pot in one's own words
@@ -270,75 +282,82 @@ async fn take_back(
 /// It is part of an agreed pot, and pays nothing until the person says so.
 #[utoipa::path(
     post, path = "/people/{person}/pots", tag = "pots",
-    params(("person" = String, Path), KeyHeader),
+    params(("person" = String, Path), IdempotencyKeyHeader),
     request_body = NewPot, responses((status = 201, body = PotBody), Problems)
 )]
 async fn open_pot(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<NewPot>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<NewPot>,
 ) -> Result<Response, ApiError> {
-    let person = named(&person, "person")?;
-    let of = pot_in("of", &body.of)?;
-    let wanted = NewGoal { of, name: words("name", &body.name)?, sum: body.sum };
-    act(&api, acting, key, Steer { person, steering: Steering::Open(wanted) }).await
+    let person = parse_id(&person, "person")?;
+    let of = parse_pot_id("of", &body.of)?;
+    let wanted = NewGoal { of, name: check_words("name", &body.name)?, sum: body.sum };
+    perform(&api, acting, key, PotAction { person, command: PotCommand::Open(wanted) }).await
 }
 
 /// Say whether a pot of one's own pays
 #[utoipa::path(
     post, path = "/people/{person}/pots/{pot}/pays", tag = "pots",
-    params(("person" = String, Path), ("pot" = String, Path), KeyHeader),
-    request_body = Pays, responses((status = 200, body = PotBody), Problems)
+    params(("person" = String, Path), ("pot" = String, Path), IdempotencyKeyHeader),
+    request_body = LetPayRequest, responses((status = 200, body = PotBody), Problems)
 )]
 async fn let_pay(
     State(api): State<Api>,
-    acting: Acting,
-    Place((person, pot)): Place<(String, String)>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<Pays>,
+    acting: Principal,
+    ApiPath((person, pot)): ApiPath<(String, String)>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<LetPayRequest>,
 ) -> Result<Response, ApiError> {
-    let (person, pot) = (named(&person, "person")?, named(&pot, "pot")?);
-    act(&api, acting, key, Steer { person, steering: Steering::LetPay(pot, body.pays) }).await
+    let (person, pot) = (parse_id(&person, "person")?, parse_id(&pot, "pot")?);
+    perform(&api, acting, key, PotAction { person, command: PotCommand::LetPay(pot, body.pays) })
+        .await
 }
 
 /// Close a pot of one's own: its money goes back to the pot that it is part of
 #[utoipa::path(
     post, path = "/people/{person}/pots/{pot}/close", tag = "pots",
-    params(("person" = String, Path), ("pot" = String, Path), KeyHeader),
-    request_body = JustSo, responses((status = 200, body = PotBody), Problems)
+    params(("person" = String, Path), ("pot" = String, Path), IdempotencyKeyHeader),
+    request_body = EmptyPotRequest, responses((status = 200, body = PotBody), Problems)
 )]
 async fn close_pot(
     State(api): State<Api>,
-    acting: Acting,
-    Place((person, pot)): Place<(String, String)>,
-    _: Asked<Nothing>,
-    Sent { key, body: JustSo {} }: Sent<JustSo>,
+    acting: Principal,
+    ApiPath((person, pot)): ApiPath<(String, String)>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body: EmptyPotRequest {} }: ApiJson<EmptyPotRequest>,
 ) -> Result<Response, ApiError> {
-    let (person, pot) = (named(&person, "person")?, named(&pot, "pot")?);
-    act(&api, acting, key, Steer { person, steering: Steering::Close(pot) }).await
+    let (person, pot) = (parse_id(&person, "person")?, parse_id(&pot, "pot")?);
+    perform(&api, acting, key, PotAction { person, command: PotCommand::Close(pot) }).await
 }
 
 /// Move money between two pots of one stream that pay for the same things
 #[utoipa::path(
     post, path = "/people/{person}/moves", tag = "pots",
-    params(("person" = String, Path), KeyHeader),
-    request_body = NewMove, responses((status = 200, body = Moved), Problems)
+    params(("person" = String, Path), IdempotencyKeyHeader),
+    request_body = NewPotTransfer, responses((status = 200, body = PotTransferBody), Problems)
 )]
 async fn move_money(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<NewMove>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<NewPotTransfer>,
 ) -> Result<Response, ApiError> {
-    let person = named(&person, "person")?;
-    let (from, to) = (pot_in("from", &body.from)?, pot_in("to", &body.to)?);
-    act(&api, acting, key, Steer { person, steering: Steering::Move(from, to, body.amount) }).await
+    let person = parse_id(&person, "person")?;
+    let (from, to) = (parse_pot_id("from", &body.from)?, parse_pot_id("to", &body.to)?);
+    perform(
+        &api,
+        acting,
+        key,
+        PotAction { person, command: PotCommand::Move(from, to, body.amount) },
+    )
+    .await
 }
 
-fn pot_in(field: &'static str, text: &str) -> Result<PotId, ApiError> {
+fn parse_pot_id(field: &'static str, text: &str) -> Result<PotId, ApiError> {
     let what =
         |_| ApiError::Invalid(vec![FieldProblem::of(field, "no pot is called so".to_owned())]);
     text.parse().map_err(what)

@@ -9,28 +9,32 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
+use super::action::{ApiAction, ApiResponse, perform};
 use super::agreement::TermBody;
-use super::asked::{Asked, Nothing, Place, Sent, named};
-use super::asks::{Plain, some_words};
-use super::deed::{Deed, Done, act};
-use super::document::{KeyHeader, Problems};
-use super::guide::guide_now;
-use super::proposed::{ChangeWanted, NewChange, NewSession, keys, wrong};
-use super::shops::shops_of;
-use super::shown::{Page, PageQuery};
+use super::asks::{EmptyRequest, optional_words};
+use super::change_request::{NewChange, NewSession, ParsedChange, invalid_field, term_keys};
+use super::document::{IdempotencyKeyHeader, Problems};
+use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, parse_id};
+use super::guide::current_guide;
+use super::representation::{Page, PageQuery};
+use super::shops::shop_scopes;
 use crate::domain::agreement::change::List;
-use crate::domain::agreement::proposal::{Consent, Parts, Proposal, Said, Session, Side};
+use crate::domain::agreement::proposal::{
+    Consent, ConsentAnswer, ConsentGranularity, ConsentSession, ConsentSide, Proposal,
+};
 use crate::domain::id::{BudgetId, PersonId, ProposalId};
-use crate::domain::people::role::Act;
+use crate::domain::people::role::Capability;
 use crate::messages::words::ChangeLine;
 use crate::people::agreements;
-use crate::people::agreements::{Answering, Desk, Draft, Next, Outcome};
-use crate::people::members::{ActError, Acting};
+use crate::people::agreements::{
+    DraftRequest, ProposalAnswerRequest, ProposalProgress, ProposalStage, UseCaseContext,
+};
+use crate::people::members::{Principal, UseCaseError};
 use crate::store::Tx;
-use crate::web::Edge;
+use crate::web::AppState;
 use crate::web::problem::ApiError;
 
-pub(super) fn router() -> OpenApiRouter<Edge> {
+pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .routes(routes!(list_proposals, propose))
         .routes(routes!(one_proposal))
@@ -44,8 +48,8 @@ pub(super) fn router() -> OpenApiRouter<Edge> {
         .routes(routes!(force))
 }
 
-pub(super) fn desk(api: &Api) -> Desk<'_> {
-    Desk { directory: &api.directory, ids: &api.ids }
+pub(super) fn context(api: &Api) -> UseCaseContext<'_> {
+    UseCaseContext { directory: &api.directory, ids: &api.ids }
 }
 
 /// What came of a move.
@@ -66,8 +70,8 @@ pub(super) struct ChangeOutcome {
     version: Option<u32>,
 }
 
-impl From<Outcome> for ChangeOutcome {
-    fn from(outcome: Outcome) -> Self {
+impl From<ProposalProgress> for ChangeOutcome {
+    fn from(outcome: ProposalProgress) -> Self {
         let body = |next| Self {
             proposal: outcome.proposal.to_string(),
             next,
@@ -76,13 +80,15 @@ impl From<Outcome> for ChangeOutcome {
             version: None,
         };
         match outcome.next {
-            Next::Waits(sides) => {
-                let waits_for = sides.into_iter().map(Side::word).collect();
+            ProposalStage::AwaitingConsent(sides) => {
+                let waits_for = sides.into_iter().map(ConsentSide::word).collect();
                 Self { waits_for, ..body("waits") }
             }
-            Next::Cools(from) => Self { from: Some(from.to_string()), ..body("cools") },
-            Next::Started(version) => Self { version: Some(version), ..body("started") },
-            Next::Ended(_) => body("ended"),
+            ProposalStage::CoolingOff(from) => {
+                Self { from: Some(from.to_string()), ..body("cools") }
+            }
+            ProposalStage::Started(version) => Self { version: Some(version), ..body("started") },
+            ProposalStage::Ended(_) => body("ended"),
         }
     }
 }
@@ -164,14 +170,14 @@ impl From<Consent> for ConsentBody {
 }
 
 impl ProposalBody {
-    fn of((proposal, consents): (Proposal, Vec<Consent>), acting: &Acting) -> Self {
+    fn of((proposal, consents): (Proposal, Vec<Consent>), acting: &Principal) -> Self {
         Self {
             proposal: proposal.id.to_string(),
             kind: proposal.kind.word(),
             changes_version: proposal.base_version,
             state: proposal.state_at(acting.at).word(),
             words: proposal.words,
-            in_parts: proposal.parts == Parts::Parts,
+            in_parts: proposal.parts == ConsentGranularity::Parts,
             proposed_by: proposal.proposed_by.to_string(),
             proposed_at: proposal.proposed_at.to_string(),
             not_before: proposal.not_before.to_string(),
@@ -191,13 +197,14 @@ struct ProposalInFull {
     /// What a side said before it said something else.
     said_before: Vec<ConsentBody>,
     /// What would change, in plain words.
-    lines: Vec<LineBody>,
+    lines: Vec<ChangeLineBody>,
     terms: Vec<TermBody>,
 }
 
 /// One line of what changes.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct LineBody {
+#[schema(as = LineBody)]
+pub(super) struct ChangeLineBody {
     /// The part of the list, as answers name it.
     part: String,
     about: String,
@@ -208,7 +215,7 @@ pub(super) struct LineBody {
     way_words: String,
 }
 
-impl From<ChangeLine> for LineBody {
+impl From<ChangeLine> for ChangeLineBody {
     fn from(line: ChangeLine) -> Self {
         let ChangeLine { key, about, now, new, way, way_text } = line;
         Self { part: key.to_string(), about, now, new, way, way_words: way_text }
@@ -216,118 +223,137 @@ impl From<ChangeLine> for LineBody {
 }
 
 /// What is done with a next list.
-enum Move {
-    Propose(ChangeWanted),
-    Counter(ProposalId, ChangeWanted),
-    Draft(ChangeWanted),
-    Force(ChangeWanted),
-    TakeUp(ProposalId, Session),
-    Answer(ProposalId, Answering),
-    WriteDown(ProposalId, Answering),
+enum ProposalCommand {
+    Propose(ParsedChange),
+    Counter(ProposalId, ParsedChange),
+    Draft(ParsedChange),
+    Force(ParsedChange),
+    TakeUp(ProposalId, ConsentSession),
+    Answer(ProposalId, ProposalAnswerRequest),
+    WriteDown(ProposalId, ProposalAnswerRequest),
     Confirm(ProposalId),
     Withdraw(ProposalId),
 }
 
-struct MoveList {
+struct ProposalAction {
     person: PersonId,
-    to: Move,
+    command: ProposalCommand,
 }
 
-impl Deed for MoveList {
-    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
-        let Self { person, to } = self;
-        let desk = desk(api);
-        let outcome = match to {
-            Move::Propose(wanted) => {
-                let new =
-                    wanted.proposing(changed(tx, api, acting, person, wanted, Act::Propose).await?);
-                agreements::propose(tx, desk, acting, person, new).await?
+impl ApiAction for ProposalAction {
+    async fn run(
+        &self,
+        tx: &mut Tx,
+        api: &Api,
+        acting: &Principal,
+    ) -> Result<ApiResponse, UseCaseError> {
+        let Self { person, command } = self;
+        let context = context(api);
+        let outcome = match command {
+            ProposalCommand::Propose(change) => {
+                let new = change.proposing(
+                    changed_list(tx, api, acting, person, change, Capability::Propose).await?,
+                );
+                agreements::propose(tx, context, acting, person, new).await?
             }
-            Move::Counter(id, wanted) => {
-                let new =
-                    wanted.proposing(changed(tx, api, acting, person, wanted, Act::Propose).await?);
-                agreements::counter(tx, desk, acting, person, *id, new).await?
+            ProposalCommand::Counter(id, change) => {
+                let new = change.proposing(
+                    changed_list(tx, api, acting, person, change, Capability::Propose).await?,
+                );
+                agreements::counter_propose(tx, context, acting, person, *id, new).await?
             }
-            Move::Force(wanted) => {
-                let new =
-                    wanted.proposing(changed(tx, api, acting, person, wanted, Act::SeeList).await?);
-                agreements::force(tx, desk, acting, person, new).await?
+            ProposalCommand::Force(change) => {
+                let new = change.proposing(
+                    changed_list(tx, api, acting, person, change, Capability::SeeList).await?,
+                );
+                agreements::record_law(tx, context, acting, person, new).await?
             }
-            Move::Draft(wanted) => {
-                let list = changed(tx, api, acting, person, wanted, Act::Draft).await?;
-                let draft = Draft { list, words: wanted.words.clone() };
-                let proposal = agreements::draft(tx, desk, acting, person, draft).await?;
-                return Ok(Done::created(&Drafted { proposal: proposal.to_string() }));
+            ProposalCommand::Draft(change) => {
+                let list = changed_list(tx, api, acting, person, change, Capability::Draft).await?;
+                let draft = DraftRequest { list, words: change.words.clone() };
+                let proposal = agreements::draft(tx, context, acting, person, draft).await?;
+                return Ok(ApiResponse::created(&DraftBody { proposal: proposal.to_string() }));
             }
-            Move::TakeUp(id, session) => {
-                let (parts, session) = (Parts::Whole, session.clone());
-                agreements::take_up(tx, desk, acting, person, *id, parts, session).await?
+            ProposalCommand::TakeUp(id, session) => {
+                let (parts, session) = (ConsentGranularity::Whole, session.clone());
+                agreements::adopt_draft(tx, context, acting, person, *id, parts, session).await?
             }
-            Move::Answer(id, answering) => {
-                agreements::answer(tx, desk, acting, person, *id, answering.clone()).await?
+            ProposalCommand::Answer(id, answering) => {
+                agreements::answer(tx, context, acting, person, *id, answering.clone()).await?
             }
-            Move::WriteDown(id, Answering { parts, session, .. }) => {
+            ProposalCommand::WriteDown(id, ProposalAnswerRequest { parts, session, .. }) => {
                 let (parts, session) = (parts.clone(), session.clone());
-                agreements::write_down(tx, desk, acting, person, *id, parts, session).await?
+                agreements::record_in_person_answer(
+                    tx, context, acting, person, *id, parts, session,
+                )
+                .await?
             }
-            Move::Confirm(id) => agreements::confirm(tx, desk, acting, person, *id).await?,
-            Move::Withdraw(id) => agreements::withdraw(tx, desk, acting, person, *id).await?,
+            ProposalCommand::Confirm(id) => {
+                agreements::confirm(tx, context, acting, person, *id).await?
+            }
+            ProposalCommand::Withdraw(id) => {
+                agreements::withdraw(tx, context, acting, person, *id).await?
+            }
         };
         let body = ChangeOutcome::from(outcome);
-        let is_new = matches!(to, Move::Propose(_) | Move::Counter(..) | Move::Force(_));
-        Ok(if is_new { Done::created(&body) } else { Done::ok(&body) })
+        let is_new = matches!(
+            command,
+            ProposalCommand::Propose(_) | ProposalCommand::Counter(..) | ProposalCommand::Force(_)
+        );
+        Ok(if is_new { ApiResponse::created(&body) } else { ApiResponse::ok(&body) })
     }
 }
 
 /// The list that is wanted, made from the list in force: under the lock, so that it is still that.
-async fn changed(
+async fn changed_list(
     tx: &mut Tx,
     api: &Api,
-    acting: &Acting,
+    acting: &Principal,
     person: &PersonId,
-    wanted: &ChangeWanted,
-    act: Act,
-) -> Result<List, ActError> {
+    change: &ParsedChange,
+    act: Capability,
+) -> Result<List, UseCaseError> {
     let budget = BudgetId::of(person);
     tx.lock_budget(&acting.programme, &budget).await?;
     // Whoever may not do it does not learn which version is in force.
     acting.admit(tx, act, person).await?;
-    let currency = api.directory.at_hand(&acting.programme).await?.settings.currency;
+    let currency = api.directory.latest_or_load(&acting.programme).await?.settings.currency;
     let now = tx.agreement_in_force(&acting.programme, &budget, currency).await?;
-    let now = now.ok_or(ActError::NotThere("list"))?;
-    if now.version == wanted.version {
-        wanted.of(&now.list())
+    let now = now.ok_or(UseCaseError::NotFound("list"))?;
+    if now.version == change.version {
+        change.apply_to(&now.list())
     } else {
-        Err(ActError::Conflict(format!("version {} is in force by now", now.version)))
+        Err(UseCaseError::Conflict(format!("version {} is in force by now", now.version)))
     }
 }
 
-async fn move_list(
+async fn perform_command(
     api: &Api,
-    acting: Acting,
+    acting: Principal,
     person: &str,
-    key: super::asked::Key,
-    to: Move,
+    key: super::extract::RequestFingerprint,
+    command: ProposalCommand,
 ) -> Result<Response, ApiError> {
-    let person = named(person, "person")?;
-    act(api, acting, key, MoveList { person, to }).await
+    let person = parse_id(person, "person")?;
+    perform(api, acting, key, ProposalAction { person, command }).await
 }
 
-async fn wanted(
+async fn read_change(
     api: &Api,
-    acting: &Acting,
+    acting: &Principal,
     person: &str,
     change: &NewChange,
-) -> Result<ChangeWanted, ApiError> {
-    change.is_bounded()?;
+) -> Result<ParsedChange, ApiError> {
+    change.check_bounds()?;
     let programme = api.programme(&acting.programme).await?;
-    let bought = shops_of(api, acting, person, change.bought()).await?;
+    let bought = shop_scopes(api, acting, person, change.bought()).await?;
     change.read(programme.settings.currency, programme.rules.shops(), &bought)
 }
 
 /// A draft that was kept.
 #[derive(Debug, Serialize, ToSchema)]
-struct Drafted {
+#[schema(as = Drafted)]
+struct DraftBody {
     proposal: String,
 }
 
@@ -336,18 +362,18 @@ struct Drafted {
 /// What is the person's own starts at once, or when their own time to wait has passed.
 #[utoipa::path(
     post, path = "/people/{person}/proposals", tag = "agreement",
-    params(("person" = String, Path), KeyHeader), request_body = NewChange,
+    params(("person" = String, Path), IdempotencyKeyHeader), request_body = NewChange,
     responses((status = 201, body = ChangeOutcome), Problems)
 )]
 async fn propose(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<NewChange>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<NewChange>,
 ) -> Result<Response, ApiError> {
-    let wanted = wanted(&api, &acting, &person, &body).await?;
-    move_list(&api, acting, &person, key, Move::Propose(wanted)).await
+    let change = read_change(&api, &acting, &person, &body).await?;
+    perform_command(&api, acting, &person, key, ProposalCommand::Propose(change)).await
 }
 
 /// Proposals and drafts, the newest first
@@ -358,20 +384,21 @@ async fn propose(
 )]
 async fn list_proposals(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    Asked(query): Asked<PageQuery>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    ApiQuery(query): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<ProposalBody>>, ApiError> {
-    let (wanted, before) = (query.wanted()?, query.after()?);
+    let (page_size, before) = (query.page_size()?, query.parse_cursor()?);
     let currency = api.programme(&acting.programme).await?.settings.currency;
     let mut tx = api.store.snapshot().await?;
-    let admitted = acting.see(&mut tx, Act::SeeList, &named(&person, "person")?).await?;
-    let (id, budget) = (&admitted.programme, &admitted.budget);
-    let most = wanted.saturating_add(1);
-    let found = tx.proposals_before(id, budget, before, most, currency).await?;
+    let access =
+        acting.admit_to_read(&mut tx, Capability::SeeList, &parse_id(&person, "person")?).await?;
+    let (id, budget) = (&access.programme, &access.budget);
+    let limit = page_size.saturating_add(1);
+    let found = tx.proposals_before(id, budget, before, limit, currency).await?;
     tx.commit().await?;
     let key = |(proposal, _): &(Proposal, Vec<Consent>)| proposal.id.to_string();
-    Ok(Json(Page::of(found, wanted, key, |found| ProposalBody::of(found, &acting))))
+    Ok(Json(Page::from_rows(found, page_size, key, |found| ProposalBody::of(found, &acting))))
 }
 
 /// One proposal: what would change, in plain words
@@ -382,27 +409,27 @@ async fn list_proposals(
 )]
 async fn one_proposal(
     State(api): State<Api>,
-    acting: Acting,
-    Place((person, proposal)): Place<(String, String)>,
-    _: Asked<Nothing>,
+    acting: Principal,
+    ApiPath((person, proposal)): ApiPath<(String, String)>,
+    _: ApiQuery<NoParameters>,
 ) -> Result<Json<ProposalInFull>, ApiError> {
-    let (person, id) = (named(&person, "person")?, named(&proposal, "proposal")?);
+    let (person, id) = (parse_id(&person, "person")?, parse_id(&proposal, "proposal")?);
     let programme = api.programme(&acting.programme).await?;
     let mut tx = api.store.snapshot().await?;
-    let admitted = acting.see(&mut tx, Act::SeeList, &person).await?;
-    let (currency, budget) = (programme.settings.currency, &admitted.budget);
-    let found = tx.proposal(&admitted.programme, budget, id, currency).await?;
+    let access = acting.admit_to_read(&mut tx, Capability::SeeList, &person).await?;
+    let (currency, budget) = (programme.settings.currency, &access.budget);
+    let found = tx.proposal(&access.programme, budget, id, currency).await?;
     let found = found.ok_or(ApiError::NotFound("proposal"))?;
     let difference = agreements::proposed(&mut tx, &programme, &acting, &person, &found.0).await?;
-    let before = tx.replaced_consents(&admitted.programme, budget, id).await?;
-    let guide = guide_now(&mut tx, &admitted.programme).await?;
+    let before = tx.replaced_consents(&access.programme, budget, id).await?;
+    let guide = current_guide(&mut tx, &access.programme).await?;
     tx.commit().await?;
     let term = |term| TermBody::of(term, &programme, &guide);
     let terms = found.0.list.terms.iter().map(term).collect();
     Ok(Json(ProposalInFull {
         proposal: ProposalBody::of(found, &acting),
         said_before: before.into_iter().map(ConsentBody::from).collect(),
-        lines: difference.lines.into_iter().map(LineBody::from).collect(),
+        lines: difference.lines.into_iter().map(ChangeLineBody::from).collect(),
         terms,
     }))
 }
@@ -425,13 +452,13 @@ struct NewAnswerToChange {
 }
 
 impl NewAnswerToChange {
-    fn read(&self) -> Result<Answering, ApiError> {
-        let said = Said::from_word(&self.say);
-        Ok(Answering {
-            said: said.ok_or_else(|| wrong("say", "say yes or no"))?,
-            parts: keys(self.parts.as_ref())?,
+    fn read(&self) -> Result<ProposalAnswerRequest, ApiError> {
+        let said = ConsentAnswer::from_word(&self.say);
+        Ok(ProposalAnswerRequest {
+            said: said.ok_or_else(|| invalid_field("say", "say yes or no"))?,
+            parts: term_keys(self.parts.as_ref())?,
             session: self.session.read()?,
-            words: some_words(self.words.as_deref())?.unwrap_or_default(),
+            words: optional_words(self.words.as_deref())?.unwrap_or_default(),
         })
     }
 }
@@ -442,42 +469,43 @@ impl NewAnswerToChange {
 /// gets 409, with the answer that stands.
 #[utoipa::path(
     post, path = "/people/{person}/proposals/{proposal}/answer", tag = "agreement",
-    params(("person" = String, Path), ("proposal" = String, Path), KeyHeader),
+    params(("person" = String, Path), ("proposal" = String, Path), IdempotencyKeyHeader),
     request_body = NewAnswerToChange, responses((status = 200, body = ChangeOutcome), Problems)
 )]
 async fn answer(
     State(api): State<Api>,
-    acting: Acting,
-    Place((person, proposal)): Place<(String, String)>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<NewAnswerToChange>,
+    acting: Principal,
+    ApiPath((person, proposal)): ApiPath<(String, String)>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<NewAnswerToChange>,
 ) -> Result<Response, ApiError> {
-    let to = Move::Answer(named(&proposal, "proposal")?, body.read()?);
-    move_list(&api, acting, &person, key, to).await
+    let command = ProposalCommand::Answer(parse_id(&proposal, "proposal")?, body.read()?);
+    perform_command(&api, acting, &person, key, command).await
 }
 
 /// Answer a proposal with another one
 #[utoipa::path(
     post, path = "/people/{person}/proposals/{proposal}/counter", tag = "agreement",
-    params(("person" = String, Path), ("proposal" = String, Path), KeyHeader),
+    params(("person" = String, Path), ("proposal" = String, Path), IdempotencyKeyHeader),
     request_body = NewChange, responses((status = 201, body = ChangeOutcome), Problems)
 )]
 async fn counter(
     State(api): State<Api>,
-    acting: Acting,
-    Place((person, proposal)): Place<(String, String)>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<NewChange>,
+    acting: Principal,
+    ApiPath((person, proposal)): ApiPath<(String, String)>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<NewChange>,
 ) -> Result<Response, ApiError> {
-    let id = named(&proposal, "proposal")?;
-    let wanted = wanted(&api, &acting, &person, &body).await?;
-    move_list(&api, acting, &person, key, Move::Counter(id, wanted)).await
+    let id = parse_id(&proposal, "proposal")?;
+    let change = read_change(&api, &acting, &person, &body).await?;
+    perform_command(&api, acting, &person, key, ProposalCommand::Counter(id, change)).await
 }
 
 /// What the person said when they were together.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct WrittenDown {
+#[schema(as = WrittenDown)]
+struct NewWrittenConsent {
     #[schema(nullable = false)]
     parts: Option<Vec<String>>,
     session: NewSession,
@@ -486,99 +514,100 @@ struct WrittenDown {
 /// Write down the person's yes, for them to confirm
 #[utoipa::path(
     post, path = "/people/{person}/proposals/{proposal}/written-down", tag = "agreement",
-    params(("person" = String, Path), ("proposal" = String, Path), KeyHeader),
-    request_body = WrittenDown, responses((status = 200, body = ChangeOutcome), Problems)
+    params(("person" = String, Path), ("proposal" = String, Path), IdempotencyKeyHeader),
+    request_body = NewWrittenConsent, responses((status = 200, body = ChangeOutcome), Problems)
 )]
 async fn write_down(
     State(api): State<Api>,
-    acting: Acting,
-    Place((person, proposal)): Place<(String, String)>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<WrittenDown>,
+    acting: Principal,
+    ApiPath((person, proposal)): ApiPath<(String, String)>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<NewWrittenConsent>,
 ) -> Result<Response, ApiError> {
-    let answering = Answering {
-        said: Said::Yes,
-        parts: keys(body.parts.as_ref())?,
+    let answering = ProposalAnswerRequest {
+        said: ConsentAnswer::Yes,
+        parts: term_keys(body.parts.as_ref())?,
         session: body.session.read()?,
         words: String::new(),
     };
-    let to = Move::WriteDown(named(&proposal, "proposal")?, answering);
-    move_list(&api, acting, &person, key, to).await
+    let command = ProposalCommand::WriteDown(parse_id(&proposal, "proposal")?, answering);
+    perform_command(&api, acting, &person, key, command).await
 }
 
 /// Confirm what was written down for me
 #[utoipa::path(
     post, path = "/people/{person}/proposals/{proposal}/confirm", tag = "agreement",
-    params(("person" = String, Path), ("proposal" = String, Path), KeyHeader),
-    request_body = Plain, responses((status = 200, body = ChangeOutcome), Problems)
+    params(("person" = String, Path), ("proposal" = String, Path), IdempotencyKeyHeader),
+    request_body = EmptyRequest, responses((status = 200, body = ChangeOutcome), Problems)
 )]
 async fn confirm(
     State(api): State<Api>,
-    acting: Acting,
-    Place((person, proposal)): Place<(String, String)>,
-    _: Asked<Nothing>,
-    Sent { key, body: Plain {} }: Sent<Plain>,
+    acting: Principal,
+    ApiPath((person, proposal)): ApiPath<(String, String)>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body: EmptyRequest {} }: ApiJson<EmptyRequest>,
 ) -> Result<Response, ApiError> {
-    let to = Move::Confirm(named(&proposal, "proposal")?);
-    move_list(&api, acting, &person, key, to).await
+    let command = ProposalCommand::Confirm(parse_id(&proposal, "proposal")?);
+    perform_command(&api, acting, &person, key, command).await
 }
 
 /// Take back what one's own side proposed, or one's own draft
 #[utoipa::path(
     post, path = "/people/{person}/proposals/{proposal}/withdraw", tag = "agreement",
-    params(("person" = String, Path), ("proposal" = String, Path), KeyHeader),
-    request_body = Plain, responses((status = 200, body = ChangeOutcome), Problems)
+    params(("person" = String, Path), ("proposal" = String, Path), IdempotencyKeyHeader),
+    request_body = EmptyRequest, responses((status = 200, body = ChangeOutcome), Problems)
 )]
 async fn withdraw(
     State(api): State<Api>,
-    acting: Acting,
-    Place((person, proposal)): Place<(String, String)>,
-    _: Asked<Nothing>,
-    Sent { key, body: Plain {} }: Sent<Plain>,
+    acting: Principal,
+    ApiPath((person, proposal)): ApiPath<(String, String)>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body: EmptyRequest {} }: ApiJson<EmptyRequest>,
 ) -> Result<Response, ApiError> {
-    let to = Move::Withdraw(named(&proposal, "proposal")?);
-    move_list(&api, acting, &person, key, to).await
+    let command = ProposalCommand::Withdraw(parse_id(&proposal, "proposal")?);
+    perform_command(&api, acting, &person, key, command).await
 }
 
 /// Keep a draft that nobody is asked about
 #[utoipa::path(
     post, path = "/people/{person}/drafts", tag = "agreement",
-    params(("person" = String, Path), KeyHeader), request_body = NewChange,
-    responses((status = 201, body = Drafted), Problems)
+    params(("person" = String, Path), IdempotencyKeyHeader), request_body = NewChange,
+    responses((status = 201, body = DraftBody), Problems)
 )]
 async fn draft(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<NewChange>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<NewChange>,
 ) -> Result<Response, ApiError> {
-    let wanted = wanted(&api, &acting, &person, &body).await?;
-    move_list(&api, acting, &person, key, Move::Draft(wanted)).await
+    let change = read_change(&api, &acting, &person, &body).await?;
+    perform_command(&api, acting, &person, key, ProposalCommand::Draft(change)).await
 }
 
 /// How a draft is made one's own.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct TakenUp {
+#[schema(as = TakenUp)]
+struct NewDraftAdoption {
     session: NewSession,
 }
 
 /// Make a draft a proposal of one's own
 #[utoipa::path(
     post, path = "/people/{person}/proposals/{proposal}/take-up", tag = "agreement",
-    params(("person" = String, Path), ("proposal" = String, Path), KeyHeader),
-    request_body = TakenUp, responses((status = 200, body = ChangeOutcome), Problems)
+    params(("person" = String, Path), ("proposal" = String, Path), IdempotencyKeyHeader),
+    request_body = NewDraftAdoption, responses((status = 200, body = ChangeOutcome), Problems)
 )]
 async fn take_up(
     State(api): State<Api>,
-    acting: Acting,
-    Place((person, proposal)): Place<(String, String)>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<TakenUp>,
+    acting: Principal,
+    ApiPath((person, proposal)): ApiPath<(String, String)>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<NewDraftAdoption>,
 ) -> Result<Response, ApiError> {
-    let to = Move::TakeUp(named(&proposal, "proposal")?, body.session.read()?);
-    move_list(&api, acting, &person, key, to).await
+    let command = ProposalCommand::TakeUp(parse_id(&proposal, "proposal")?, body.session.read()?);
+    perform_command(&api, acting, &person, key, command).await
 }
 
 /// Record what a law forces
@@ -586,16 +615,16 @@ async fn take_up(
 /// It starts when another human being, a manager, has said yes to it. It can only make a list stricter.
 #[utoipa::path(
     post, path = "/people/{person}/forced-changes", tag = "agreement",
-    params(("person" = String, Path), KeyHeader), request_body = NewChange,
+    params(("person" = String, Path), IdempotencyKeyHeader), request_body = NewChange,
     responses((status = 201, body = ChangeOutcome), Problems)
 )]
 async fn force(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<NewChange>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<NewChange>,
 ) -> Result<Response, ApiError> {
-    let wanted = wanted(&api, &acting, &person, &body).await?;
-    move_list(&api, acting, &person, key, Move::Force(wanted)).await
+    let change = read_change(&api, &acting, &person, &body).await?;
+    perform_command(&api, acting, &person, key, ProposalCommand::Force(change)).await
 }

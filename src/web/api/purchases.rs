@@ -8,26 +8,28 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::asked::{Asked, Place, named};
 use super::document::Problems;
-use super::looking::look;
-use super::queries::{LookingAtOne, LookingFor};
-use super::shown::{MoneyBody, Page, after, day_if_any, wanted};
+use super::extract::{ApiPath, ApiQuery, parse_id};
+use super::queries::{LookReasonQuery, PurchasesQuery};
+use super::recorded_read::begin_recorded_read;
+use super::representation::{MoneyBody, Page, page_size, parse_cursor, parse_day};
 use crate::domain::id::{DecisionId, PurchaseId};
 use crate::domain::money::Money;
 use crate::domain::people::role::Role;
 use crate::domain::purchase::Purchase;
 use crate::domain::purchase::state::{PurchaseOutcome, PurchaseState};
 use crate::domain::shop::merchant::Category;
-use crate::operations::purchases::{ListError, PurchaseStory, Wanted, Whose, page, story};
-use crate::operations::story::words_of;
-use crate::people::members::{ActError, Acting, Admitted};
+use crate::operations::purchase_texts::texts_of;
+use crate::operations::purchases::{
+    BudgetRef, PurchaseFilter, PurchaseListError, PurchaseSummary, page, summary,
+};
+use crate::people::members::{GrantedAccess, Principal, UseCaseError};
 use crate::programme::directory::Programme;
-use crate::store::{PurchaseName, Tx};
-use crate::web::Edge;
+use crate::store::{PurchaseReferenceKey, Tx};
+use crate::web::AppState;
 use crate::web::problem::ApiError;
 
-pub(super) fn router() -> OpenApiRouter<Edge> {
+pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default().routes(routes!(purchases)).routes(routes!(purchase))
 }
 
@@ -102,31 +104,34 @@ struct PartBody {
 /// it. Whom the person has let see their purchases need not say why; it is kept too.
 #[utoipa::path(
     get, path = "/people/{person}/purchases", tag = "purchases",
-    params(("person" = String, Path), LookingFor),
+    params(("person" = String, Path), PurchasesQuery),
     responses((status = 200, body = Page<PurchaseLine>), Problems)
 )]
 async fn purchases(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    Asked(asked): Asked<LookingFor>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    ApiQuery(query): ApiQuery<PurchasesQuery>,
 ) -> Result<Json<Page<PurchaseLine>>, ApiError> {
-    let most = usize::try_from(wanted(asked.limit)?).unwrap_or(usize::MAX);
-    let before = after(asked.cursor.as_deref())?;
-    let person = named(&person, "person")?;
+    let most = usize::try_from(page_size(query.limit)?).unwrap_or(usize::MAX);
+    let before = parse_cursor(query.cursor.as_deref())?;
+    let person = parse_id(&person, "person")?;
     let programme = api.programme(&acting.programme).await?;
-    let wanted = wanted_of(&asked, &programme)?;
-    let reason = asked.reason.as_deref();
-    let (mut tx, admitted) = look(&api, &acting, &person, "purchases", reason).await?;
-    let whose = Whose { programme: &programme, budget: &admitted.budget };
-    let page = page(&mut tx, whose, &wanted, before, most).await?;
+    let filter = purchase_filter(&query, &programme)?;
+    let reason = query.reason.as_deref();
+    let (mut tx, access) = begin_recorded_read(&api, &acting, &person, "purchases", reason).await?;
+    let budget_ref = BudgetRef { programme: &programme, budget: &access.budget };
+    let page = page(&mut tx, budget_ref, &filter, before, most).await?;
     tx.commit().await?;
-    let lines = page.stories.iter().map(|story| line(story, &programme));
+    let lines = page.summaries.iter().map(|summary| line(summary, &programme));
     let lines = lines.collect::<Result<_, _>>()?;
-    Ok(Json(Page::behind(lines, page.next.map(|link| link.to_string()))))
+    Ok(Json(Page::with_next(lines, page.next.map(|link| link.to_string()))))
 }
 
-fn wanted_of(asked: &LookingFor, programme: &Programme) -> Result<Wanted, ApiError> {
+fn purchase_filter(
+    query: &PurchasesQuery,
+    programme: &Programme,
+) -> Result<PurchaseFilter, ApiError> {
     let (states, outcomes) = (PurchaseState::ALL, PurchaseOutcome::ALL);
     let state = |word: &str| {
         let outcome = outcomes.iter().find(|outcome| outcome.word() == word);
@@ -144,11 +149,11 @@ fn wanted_of(asked: &LookingFor, programme: &Programme) -> Result<Wanted, ApiErr
         let what = || "there is no such kind of shop".to_owned();
         known.ok_or_else(|| ApiError::Malformed { field: "category", what: what() })
     };
-    Ok(Wanted {
-        states: asked.state.as_deref().map(state).transpose()?,
-        category: asked.category.as_deref().map(category).transpose()?,
-        from: day_if_any("from", asked.from.as_deref())?,
-        to: day_if_any("to", asked.to.as_deref())?,
+    Ok(PurchaseFilter {
+        states: query.state.as_deref().map(state).transpose()?,
+        category: query.category.as_deref().map(category).transpose()?,
+        from: parse_day("from", query.from.as_deref())?,
+        to: parse_day("to", query.to.as_deref())?,
     })
 }
 
@@ -158,33 +163,34 @@ fn wanted_of(asked: &LookingFor, programme: &Programme) -> Result<Wanted, ApiErr
 /// words.
 #[utoipa::path(
     get, path = "/people/{person}/purchases/{purchase}", tag = "purchases",
-    params(("person" = String, Path), ("purchase" = String, Path), LookingAtOne),
+    params(("person" = String, Path), ("purchase" = String, Path), LookReasonQuery),
     responses((status = 200, body = PurchaseBody), Problems)
 )]
 async fn purchase(
     State(api): State<Api>,
-    acting: Acting,
-    Place((person, id)): Place<(String, String)>,
-    Asked(asked): Asked<LookingAtOne>,
+    acting: Principal,
+    ApiPath((person, id)): ApiPath<(String, String)>,
+    ApiQuery(query): ApiQuery<LookReasonQuery>,
 ) -> Result<Json<PurchaseBody>, ApiError> {
-    let person = named(&person, "person")?;
+    let person = parse_id(&person, "person")?;
     let programme = api.programme(&acting.programme).await?;
-    let reason = asked.reason.as_deref();
+    let reason = query.reason.as_deref();
     let what = id.chars().take(80).collect::<String>();
-    let (mut tx, admitted) = look(&api, &acting, &person, &what, reason).await?;
-    let whose = Whose { programme: &programme, budget: &admitted.budget };
-    let name = find(&mut tx, &admitted, &id).await?;
-    let story = story(&mut tx, whose, name).await?.ok_or(ApiError::NotFound("purchase"))?;
-    let words = words_of(&mut tx, &api.directory, &programme, &story).await?;
+    let (mut tx, access) = begin_recorded_read(&api, &acting, &person, &what, reason).await?;
+    let budget_ref = BudgetRef { programme: &programme, budget: &access.budget };
+    let name = find_purchase(&mut tx, &access, &id).await?;
+    let summary =
+        summary(&mut tx, budget_ref, name).await?.ok_or(ApiError::NotFound("purchase"))?;
+    let words = texts_of(&mut tx, &api.directory, &programme, &summary).await?;
     tx.commit().await?;
     // What the person holds back is nobody else's.
-    let is_persons = admitted.actor.member.role == Role::Person;
+    let is_persons = access.actor.member.role == Role::Person;
     let part = |part: &crate::domain::pot::PotPart| PartBody {
         pot: part.pot.to_string(),
         amount: part.amount.into(),
     };
     Ok(Json(PurchaseBody {
-        line: line(&story, &programme)?,
+        line: line(&summary, &programme)?,
         words: if is_persons { words.person } else { words.worker },
         next: words.next.filter(|_| is_persons),
         parts: words.parts.iter().map(part).collect(),
@@ -192,19 +198,19 @@ async fn purchase(
 }
 
 /// The purchase of this budget that `id` names.
-pub(super) async fn find(
+pub(super) async fn find_purchase(
     tx: &mut Tx,
-    admitted: &Admitted,
+    access: &GrantedAccess,
     id: &str,
-) -> Result<PurchaseName, ApiError> {
-    let (programme, budget) = (&admitted.programme, &admitted.budget);
+) -> Result<PurchaseReferenceKey, ApiError> {
+    let (programme, budget) = (&access.programme, &access.budget);
     let found = if let Ok(id) = id.parse::<DecisionId>() {
-        let found = tx.decisions_with(programme, &[id]).await?.pop();
+        let found = tx.decisions_by_id(programme, &[id]).await?.pop();
         let found = found.filter(|decision| decision.budget == *budget);
         found.map(|decision| (decision.connection, decision.purchase))
     } else {
-        let id = named::<PurchaseId>(id, "purchase")?;
-        let found = tx.purchases_with(programme, &[id]).await?.pop();
+        let id = parse_id::<PurchaseId>(id, "purchase")?;
+        let found = tx.purchases_by_id(programme, &[id]).await?.pop();
         let found = found.filter(|purchase| purchase.budget == *budget);
         found.map(|purchase| (purchase.connection, purchase.reference))
     };
@@ -212,23 +218,26 @@ pub(super) async fn find(
     Ok((programme.clone(), connection, purchase))
 }
 
-fn line(story: &PurchaseStory, programme: &Programme) -> Result<PurchaseLine, ListError> {
+fn line(
+    summary: &PurchaseSummary,
+    programme: &Programme,
+) -> Result<PurchaseLine, PurchaseListError> {
     let nothing = Money::zero(programme.settings.currency);
-    let figure = |figure: fn(&Purchase) -> Money| story.purchase.as_ref().map_or(nothing, figure);
-    let held = story.purchase.as_ref().map(Purchase::held).transpose()?;
+    let figure = |figure: fn(&Purchase) -> Money| summary.purchase.as_ref().map_or(nothing, figure);
+    let held = summary.purchase.as_ref().map(Purchase::held).transpose()?;
     let recovered = figure(|purchase| purchase.recovered);
     let refunded = figure(|purchase| purchase.refunded).checked_add(recovered)?;
     let aside = figure(|purchase| purchase.suspense);
     Ok(PurchaseLine {
-        id: story.id(),
-        at: story.at.to_string(),
-        on: story.on.to_string(),
-        place: story.place(),
-        category: story.category(programme).map(|category| category.to_string()),
-        outcome: story.state.outcome().word(),
-        state: story.state.word(),
-        asked: story.asked(programme).into(),
-        reasons: story.reasons(),
+        id: summary.id(),
+        at: summary.at.to_string(),
+        on: summary.on.to_string(),
+        place: summary.place(),
+        category: summary.category(programme).map(|category| category.to_string()),
+        outcome: summary.state.outcome().word(),
+        state: summary.state.word(),
+        asked: summary.asked(programme).into(),
+        reasons: summary.reasons(),
         held: held.unwrap_or(nothing).into(),
         spent: figure(|purchase| purchase.captured).into(),
         refunded: refunded.into(),
@@ -236,12 +245,12 @@ fn line(story: &PurchaseStory, programme: &Programme) -> Result<PurchaseLine, Li
     })
 }
 
-impl From<ListError> for ApiError {
-    fn from(error: ListError) -> Self {
+impl From<PurchaseListError> for ApiError {
+    fn from(error: PurchaseListError) -> Self {
         match error {
-            ListError::Store(error) => error.into(),
-            ListError::Money(error) => ActError::from(error).into(),
-            ListError::Explain(error) => Self::Unreadable(error),
+            PurchaseListError::Store(error) => error.into(),
+            PurchaseListError::Money(error) => UseCaseError::from(error).into(),
+            PurchaseListError::Explain(error) => Self::ExplainFailed(error),
         }
     }
 }

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct LookingFor {
+pub(super) struct PurchasesQuery {
     /// How many items at most.
     #[param(minimum = 1, maximum = 100)]
     pub(super) limit: Option<u32>,
@@ -31,7 +31,7 @@ pub(super) struct LookingFor {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct LookingAtOne {
+pub(super) struct LookReasonQuery {
     /// Why somebody else than the person looks. The person can read it.
     #[param(min_length = 1, max_length = 500)]
     pub(super) reason: Option<String>,
@@ -41,7 +41,7 @@ pub(super) struct LookingAtOne {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Meeting {
+pub(super) struct TermScopeQuery {
     /// `category:food`, `code:5541`, `gate:cash`, `everything_else`, `shop:` and a key.
     #[param(min_length = 1, max_length = 200)]
     pub(super) on: Option<String>,
@@ -59,7 +59,7 @@ pub(super) struct Meeting {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Days {
+pub(super) struct DateRangeQuery {
     /// The first day; left out, it is the first of this month.
     #[param(format = Date)]
     pub(super) from: Option<String>,
@@ -71,7 +71,7 @@ pub(super) struct Days {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Which {
+pub(super) struct VersionQuery {
     /// Which version; left out, it is the one in force.
     #[param(minimum = 1)]
     pub(super) version: Option<u32>,
@@ -81,11 +81,11 @@ pub(super) struct Which {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct WhichLine {
+pub(super) struct QueueQuery {
     /// `waiting` for an answer, which it is when left out; or `to_look_at`: yeses that were given out
     /// of hours, or by the programme's own rule, and that nobody has looked at.
     #[param(inline)]
-    pub(super) list: Option<List>,
+    pub(super) list: Option<AskQueue>,
     /// How many items at most.
     #[param(minimum = 1, maximum = 100)]
     pub(super) limit: Option<u32>,
@@ -95,7 +95,8 @@ pub(super) struct WhichLine {
 
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum List {
+#[schema(as = List)]
+pub(super) enum AskQueue {
     Waiting,
     ToLookAt,
 }

@@ -13,25 +13,25 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
+use super::action::{ApiAction, ApiResponse, perform};
 use super::appeals::AppealBody;
-use super::asked::{Asked, Nothing, Place, Sent, named};
-use super::asks::{AskBody, SomeWords, desk, some_words};
-use super::deed::{Deed, Done, act};
-use super::document::{KeyHeader, Problems};
-use super::queries::{List, WhichLine};
-use super::shown::{Page, PageQuery, after, wanted};
+use super::asks::{AskBody, OptionalWordsBody, context, optional_words};
+use super::document::{IdempotencyKeyHeader, Problems};
+use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, parse_id};
+use super::queries::{AskQueue, QueueQuery};
+use super::representation::{Page, PageQuery, page_size, parse_cursor};
 use crate::domain::ask::Ask;
 use crate::domain::ask::appeal::Appeal;
 use crate::domain::id::{AskId, PersonId, WorkerId};
-use crate::domain::people::role::{Act, Actor, Reach};
+use crate::domain::people::role::{AccessScope, Actor, Capability};
 use crate::people::asks;
-use crate::people::members::{ActError, Acting};
-use crate::people::tokens::RefusedToken;
-use crate::store::{After, InLine, Tx};
-use crate::web::Edge;
+use crate::people::members::{Principal, UseCaseError};
+use crate::people::tokens::TokenRejection;
+use crate::store::{QueueCursor, QueueItem, Tx};
+use crate::web::AppState;
 use crate::web::problem::ApiError;
 
-pub(super) fn router() -> OpenApiRouter<Edge> {
+pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .routes(routes!(asks_in_line))
         .routes(routes!(appeals_in_line))
@@ -40,7 +40,8 @@ pub(super) fn router() -> OpenApiRouter<Edge> {
 
 /// Whom something is about.
 #[derive(Debug, Serialize, ToSchema)]
-struct Whom {
+#[schema(as = Whom)]
+struct QueueSubject {
     person: String,
     /// Left out for those who see people without their names.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,7 +60,7 @@ struct Whom {
 #[derive(Debug, Serialize, ToSchema)]
 struct AskInLine {
     #[serde(flatten)]
-    whom: Whom,
+    whom: QueueSubject,
     ask: AskBody,
 }
 
@@ -67,44 +68,44 @@ struct AskInLine {
 #[derive(Debug, Serialize, ToSchema)]
 struct AppealInLine {
     #[serde(flatten)]
-    whom: Whom,
+    whom: QueueSubject,
     appeal: AppealBody,
 }
 
 /// Where a page begins: `key/id`.
-struct Begin<K, I>(After<K, I>);
+struct PageStart<K, I>(QueueCursor<K, I>);
 
-impl<K: FromStr, I: FromStr> FromStr for Begin<K, I> {
+impl<K: FromStr, I: FromStr> FromStr for PageStart<K, I> {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let (key, id) = text.split_once('/').ok_or(())?;
         let key = key.parse().map_err(|_| ())?;
-        Ok(Self(After { key, id: id.parse().map_err(|_| ())? }))
+        Ok(Self(QueueCursor { key, id: id.parse().map_err(|_| ())? }))
     }
 }
 
-fn place(key: impl fmt::Display, id: impl fmt::Display) -> String {
+fn cursor_of(key: impl fmt::Display, id: impl fmt::Display) -> String {
     format!("{key}/{id}")
 }
 
 /// Whoever calls, if their role ever does `act`.
-async fn actor(tx: &mut Tx, acting: &Acting, act: Act) -> Result<Actor, ApiError> {
-    let actor = tx.reading_actor(&acting.programme, &acting.member, acting.at).await?;
-    let actor = actor.ok_or(ApiError::BadToken(RefusedToken::Ended))?;
-    if actor.member.role.reach(act) == Reach::Never {
+async fn actor(tx: &mut Tx, acting: &Principal, act: Capability) -> Result<Actor, ApiError> {
+    let actor = tx.actor_without_lock(&acting.programme, &acting.member, acting.at).await?;
+    let actor = actor.ok_or(ApiError::InvalidToken(TokenRejection::Ended))?;
+    if actor.member.role.access_scope(act) == AccessScope::Never {
         return Err(ApiError::NotAllowed(act.word()));
     }
     Ok(actor)
 }
 
-fn whom(
+fn queue_subject(
     actor: &Actor,
     person: String,
     name: String,
     worker: &WorkerId,
     seconds_left: Option<i64>,
-) -> Whom {
+) -> QueueSubject {
     let caseload = if actor.member.worker.as_ref() == Some(worker) {
         "own"
     } else if actor.covers.contains(worker) {
@@ -113,7 +114,7 @@ fn whom(
         "programme"
     };
     let name = actor.member.role.sees_names().then_some(name);
-    Whom { person, name, worker: worker.to_string(), caseload, seconds_left }
+    QueueSubject { person, name, worker: worker.to_string(), caseload, seconds_left }
 }
 
 fn seconds_left(until: Timestamp, now: Timestamp) -> i64 {
@@ -124,40 +125,40 @@ fn seconds_left(until: Timestamp, now: Timestamp) -> i64 {
 ///
 /// Over my own caseload, those whom I cover for, or the whole programme: by what runs out first.
 #[utoipa::path(
-    get, path = "/asks", tag = "asks", params(WhichLine),
+    get, path = "/asks", tag = "asks", params(QueueQuery),
     responses((status = 200, body = Page<AskInLine>), Problems)
 )]
 async fn asks_in_line(
     State(api): State<Api>,
-    acting: Acting,
-    Asked(WhichLine { list, limit, cursor }): Asked<WhichLine>,
+    acting: Principal,
+    ApiQuery(QueueQuery { list, limit, cursor }): ApiQuery<QueueQuery>,
 ) -> Result<Json<Page<AskInLine>>, ApiError> {
-    let wanted = wanted(limit)?;
-    let (cursor, most) = (cursor.as_deref(), wanted.saturating_add(1));
+    let page_size = page_size(limit)?;
+    let (cursor, limit) = (cursor.as_deref(), page_size.saturating_add(1));
     let (programme, now) = (&acting.programme, acting.at);
     let mut tx = api.store.snapshot().await?;
-    let actor = actor(&mut tx, &acting, Act::AnswerAsk).await?;
-    let asks = match list.unwrap_or(List::Waiting) {
-        List::Waiting => {
-            let after = after(cursor)?.map(|Begin(after)| after);
-            tx.asks_to_answer(programme, &actor, after, most).await?
+    let actor = actor(&mut tx, &acting, Capability::AnswerAsk).await?;
+    let asks = match list.unwrap_or(AskQueue::Waiting) {
+        AskQueue::Waiting => {
+            let after = parse_cursor(cursor)?.map(|PageStart(after)| after);
+            tx.asks_to_answer(programme, &actor, after, limit).await?
         }
-        List::ToLookAt => {
-            let after = after(cursor)?.map(|Begin(after)| after);
-            tx.asks_to_look_at(programme, &actor, after, most).await?
+        AskQueue::ToLookAt => {
+            let after = parse_cursor(cursor)?.map(|PageStart(after)| after);
+            tx.asks_to_review(programme, &actor, after, limit).await?
         }
     };
     tx.commit().await?;
-    let key = |line: &InLine<Ask>| match review_on(&line.what) {
-        Some(on) => place(on, line.what.id),
-        None => place(line.what.answer_by, line.what.id),
+    let key = |line: &QueueItem<Ask>| match review_on(&line.what) {
+        Some(on) => cursor_of(on, line.what.id),
+        None => cursor_of(line.what.answer_by, line.what.id),
     };
-    let show = |InLine { name, worker, what }: InLine<Ask>| {
+    let show = |QueueItem { name, worker, what }: QueueItem<Ask>| {
         let left = what.is_open().then(|| seconds_left(what.answer_by, now));
-        let whom = whom(&actor, what.budget.to_string(), name, &worker, left);
+        let whom = queue_subject(&actor, what.budget.to_string(), name, &worker, left);
         AskInLine { whom, ask: what.into() }
     };
-    Ok(Json(Page::of(asks, wanted, key, show)))
+    Ok(Json(Page::from_rows(asks, page_size, key, show)))
 }
 
 fn review_on(ask: &Ask) -> Option<jiff::civil::Date> {
@@ -173,36 +174,42 @@ fn review_on(ask: &Ask) -> Option<jiff::civil::Date> {
 )]
 async fn appeals_in_line(
     State(api): State<Api>,
-    acting: Acting,
-    Asked(page): Asked<PageQuery>,
+    acting: Principal,
+    ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<AppealInLine>>, ApiError> {
-    let wanted = page.wanted()?;
-    let after = page.after()?.map(|Begin(after)| after);
-    let more = wanted.saturating_add(1);
+    let page_size = page.page_size()?;
+    let after = page.parse_cursor()?.map(|PageStart(after)| after);
+    let limit = page_size.saturating_add(1);
     let mut tx = api.store.snapshot().await?;
-    let actor = actor(&mut tx, &acting, Act::AnswerAppeal).await?;
-    let appeals = tx.appeals_to_answer(&acting.programme, &actor, after, more).await?;
+    let actor = actor(&mut tx, &acting, Capability::AnswerAppeal).await?;
+    let appeals = tx.appeals_to_answer(&acting.programme, &actor, after, limit).await?;
     tx.commit().await?;
-    let key = |line: &InLine<Appeal>| place(line.what.answer_by, line.what.id);
-    let show = |InLine { name, worker, what }: InLine<Appeal>| {
+    let key = |line: &QueueItem<Appeal>| cursor_of(line.what.answer_by, line.what.id);
+    let show = |QueueItem { name, worker, what }: QueueItem<Appeal>| {
         let left = Some(seconds_left(what.answer_by, acting.at));
-        let whom = whom(&actor, what.budget.to_string(), name, &worker, left);
+        let whom = queue_subject(&actor, what.budget.to_string(), name, &worker, left);
         AppealInLine { whom, appeal: what.into() }
     };
-    Ok(Json(Page::of(appeals, wanted, key, show)))
+    Ok(Json(Page::from_rows(appeals, page_size, key, show)))
 }
 
-struct LookAt {
+struct ReviewAnswer {
     person: PersonId,
     ask: AskId,
     words: Option<String>,
 }
 
-impl Deed for LookAt {
-    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
+impl ApiAction for ReviewAnswer {
+    async fn run(
+        &self,
+        tx: &mut Tx,
+        api: &Api,
+        acting: &Principal,
+    ) -> Result<ApiResponse, UseCaseError> {
         let Self { person, ask, words } = self;
-        let ask = asks::look_at(tx, desk(api), acting, person, *ask, words.as_deref()).await?;
-        Ok(Done::ok(&AskBody::from(ask)))
+        let ask =
+            asks::review_answer(tx, context(api), acting, person, *ask, words.as_deref()).await?;
+        Ok(ApiResponse::ok(&AskBody::from(ask)))
     }
 }
 
@@ -211,17 +218,17 @@ impl Deed for LookAt {
 /// By somebody else than whoever said it. It changes nothing about the yes, however late it comes.
 #[utoipa::path(
     post, path = "/people/{person}/asks/{ask}/looked-at", tag = "asks",
-    params(("person" = String, Path), ("ask" = String, Path), KeyHeader),
-    request_body = SomeWords, responses((status = 200, body = AskBody), Problems)
+    params(("person" = String, Path), ("ask" = String, Path), IdempotencyKeyHeader),
+    request_body = OptionalWordsBody, responses((status = 200, body = AskBody), Problems)
 )]
 async fn look_at(
     State(api): State<Api>,
-    acting: Acting,
-    Place((person, ask)): Place<(String, String)>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<SomeWords>,
+    acting: Principal,
+    ApiPath((person, ask)): ApiPath<(String, String)>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<OptionalWordsBody>,
 ) -> Result<Response, ApiError> {
-    let (person, ask) = (named(&person, "person")?, named(&ask, "ask")?);
-    let words = some_words(body.words.as_deref())?;
-    act(&api, acting, key, LookAt { person, ask, words }).await
+    let (person, ask) = (parse_id(&person, "person")?, parse_id(&ask, "ask")?);
+    let words = optional_words(body.words.as_deref())?;
+    perform(&api, acting, key, ReviewAnswer { person, ask, words }).await
 }

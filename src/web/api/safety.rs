@@ -9,24 +9,24 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::asked::{Asked, Nothing, Place, Sent, named, words};
-use super::asks::{desk, some_words};
-use super::deed::{Deed, Done, act};
-use super::document::{KeyHeader, Problems};
-use super::shown::{Page, PageQuery};
-use crate::domain::card::safety::{Custody, Holder, Talk};
+use super::action::{ApiAction, ApiResponse, perform};
+use super::asks::{context, optional_words};
+use super::document::{IdempotencyKeyHeader, Problems};
+use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
+use super::representation::{Page, PageQuery};
+use crate::domain::card::safety::{CardCustodian, Custody, Talk};
 use crate::domain::id::PersonId;
-use crate::domain::people::role::Act;
+use crate::domain::people::role::Capability;
 use crate::domain::people::signal::Signal;
 use crate::messages::words::Words;
 use crate::people::asks;
-use crate::people::asks::Talked;
-use crate::people::members::{ActError, Acting};
+use crate::people::asks::TalkNotes;
+use crate::people::members::{Principal, UseCaseError};
 use crate::store::Tx;
-use crate::web::Edge;
+use crate::web::AppState;
 use crate::web::problem::{ApiError, FieldProblem};
 
-pub(super) fn router() -> OpenApiRouter<Edge> {
+pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .routes(routes!(custody, hand_card))
         .routes(routes!(talks, talk))
@@ -74,14 +74,16 @@ impl From<Custody> for CustodyBody {
 )]
 async fn custody(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    _: Asked<Nothing>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
 ) -> Result<Json<CustodyBody>, ApiError> {
     let programme = api.programme(&acting.programme).await?;
     let mut tx = api.store.snapshot().await?;
-    let admitted = acting.see(&mut tx, Act::SeeTimeline, &named(&person, "person")?).await?;
-    let custody = tx.custody(&admitted.programme, &admitted.budget).await?;
+    let access = acting
+        .admit_to_read(&mut tx, Capability::SeeTimeline, &parse_id(&person, "person")?)
+        .await?;
+    let custody = tx.custody(&access.programme, &access.budget).await?;
     tx.commit().await?;
     let today = programme.zone().to_datetime(acting.at).date();
     Ok(Json(match custody {
@@ -90,7 +92,7 @@ async fn custody(
             CustodyBody { due, ..custody.into() }
         }
         None => CustodyBody {
-            holder: Holder::Person.word(),
+            holder: CardCustodian::Person.word(),
             name: None,
             since: None,
             review_on: None,
@@ -110,18 +112,24 @@ struct NewCustody {
     name: Option<String>,
 }
 
-struct HandCard {
+struct ChangeCustody {
     person: PersonId,
-    holder: Holder,
+    holder: CardCustodian,
     name: Option<String>,
 }
 
-impl Deed for HandCard {
-    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
+impl ApiAction for ChangeCustody {
+    async fn run(
+        &self,
+        tx: &mut Tx,
+        api: &Api,
+        acting: &Principal,
+    ) -> Result<ApiResponse, UseCaseError> {
         let Self { person, holder, name } = self;
-        let desk = desk(api);
-        let custody = asks::hand_card(tx, desk, acting, person, *holder, name.as_deref()).await?;
-        Ok(Done::created(&CustodyBody::from(custody)))
+        let context = context(api);
+        let custody =
+            asks::record_custody(tx, context, acting, person, *holder, name.as_deref()).await?;
+        Ok(ApiResponse::created(&CustodyBody::from(custody)))
     }
 }
 
@@ -130,22 +138,22 @@ impl Deed for HandCard {
 /// Only the person does. It comes back when they say so: whoever keeps it safe is told.
 #[utoipa::path(
     post, path = "/people/{person}/custody", tag = "safety",
-    params(("person" = String, Path), KeyHeader), request_body = NewCustody,
+    params(("person" = String, Path), IdempotencyKeyHeader), request_body = NewCustody,
     responses((status = 201, body = CustodyBody), Problems)
 )]
 async fn hand_card(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<NewCustody>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<NewCustody>,
 ) -> Result<Response, ApiError> {
-    let person = named(&person, "person")?;
+    let person = parse_id(&person, "person")?;
     let what = "use one of: person, helper, kept_safe";
-    let holder = Holder::from_word(&body.holder);
+    let holder = CardCustodian::from_word(&body.holder);
     let holder = holder.ok_or_else(|| ApiError::Invalid(vec![FieldProblem::of("holder", what)]))?;
-    let name = body.name.as_deref().map(|name| words("name", name)).transpose()?;
-    act(&api, acting, key, HandCard { person, holder, name }).await
+    let name = body.name.as_deref().map(|name| check_words("name", name)).transpose()?;
+    perform(&api, acting, key, ChangeCustody { person, holder, name }).await
 }
 
 /// A talk about safety.
@@ -189,15 +197,20 @@ struct NewTalk {
     next_step: String,
 }
 
-struct WriteTalk {
+struct RecordTalk {
     person: PersonId,
-    talked: Talked,
+    talked: TalkNotes,
 }
 
-impl Deed for WriteTalk {
-    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
-        let talk = asks::talk(tx, desk(api), acting, &self.person, &self.talked).await?;
-        Ok(Done::created(&TalkBody::from(talk)))
+impl ApiAction for RecordTalk {
+    async fn run(
+        &self,
+        tx: &mut Tx,
+        api: &Api,
+        acting: &Principal,
+    ) -> Result<ApiResponse, UseCaseError> {
+        let talk = asks::record_talk(tx, context(api), acting, &self.person, &self.talked).await?;
+        Ok(ApiResponse::created(&TalkBody::from(talk)))
     }
 }
 
@@ -206,25 +219,25 @@ impl Deed for WriteTalk {
 /// It comes before a pause, and before a no for safety. The person can read it.
 #[utoipa::path(
     post, path = "/people/{person}/talks", tag = "safety",
-    params(("person" = String, Path), KeyHeader), request_body = NewTalk,
+    params(("person" = String, Path), IdempotencyKeyHeader), request_body = NewTalk,
     responses((status = 201, body = TalkBody), Problems)
 )]
 async fn talk(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<NewTalk>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<NewTalk>,
 ) -> Result<Response, ApiError> {
-    let person = named(&person, "person")?;
-    let talked = Talked {
-        concern: words("concern", &body.concern)?,
-        wants: words("wants", &body.wants)?,
-        consent: words("consent", &body.consent)?,
-        options: words("options", &body.options)?,
-        next_step: words("next_step", &body.next_step)?,
+    let person = parse_id(&person, "person")?;
+    let talked = TalkNotes {
+        concern: check_words("concern", &body.concern)?,
+        wants: check_words("wants", &body.wants)?,
+        consent: check_words("consent", &body.consent)?,
+        options: check_words("options", &body.options)?,
+        next_step: check_words("next_step", &body.next_step)?,
     };
-    act(&api, acting, key, WriteTalk { person, talked }).await
+    perform(&api, acting, key, RecordTalk { person, talked }).await
 }
 
 /// The talks about a person's safety, the newest first
@@ -235,17 +248,19 @@ async fn talk(
 )]
 async fn talks(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    Asked(page): Asked<PageQuery>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<TalkBody>>, ApiError> {
-    let (wanted, before) = (page.wanted()?, page.after()?);
+    let (page_size, before) = (page.page_size()?, page.parse_cursor()?);
     let mut tx = api.store.snapshot().await?;
-    let admitted = acting.see(&mut tx, Act::SeeTimeline, &named(&person, "person")?).await?;
-    let more = wanted.saturating_add(1);
-    let talks = tx.talks_of(&admitted.programme, &admitted.budget, before, more).await?;
+    let access = acting
+        .admit_to_read(&mut tx, Capability::SeeTimeline, &parse_id(&person, "person")?)
+        .await?;
+    let limit = page_size.saturating_add(1);
+    let talks = tx.talks_of(&access.programme, &access.budget, before, limit).await?;
     tx.commit().await?;
-    Ok(Json(Page::of(talks, wanted, |talk| talk.id.to_string(), TalkBody::from)))
+    Ok(Json(Page::from_rows(talks, page_size, |talk| talk.id.to_string(), TalkBody::from)))
 }
 
 /// A word that the person could text to anybody.
@@ -259,7 +274,8 @@ struct NewQuietWord {
 
 /// That it was done, and nothing more.
 #[derive(Debug, Serialize, ToSchema)]
-struct Kept {
+#[schema(as = Kept)]
+struct QuietWordBody {
     kept: bool,
 }
 
@@ -268,29 +284,34 @@ struct ChooseQuietWord {
     word: String,
 }
 
-impl Deed for ChooseQuietWord {
-    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
-        asks::choose_quiet_word(tx, desk(api), acting, &self.person, &self.word).await?;
-        Ok(Done::ok(&Kept { kept: true }))
+impl ApiAction for ChooseQuietWord {
+    async fn run(
+        &self,
+        tx: &mut Tx,
+        api: &Api,
+        acting: &Principal,
+    ) -> Result<ApiResponse, UseCaseError> {
+        asks::choose_quiet_word(tx, context(api), acting, &self.person, &self.word).await?;
+        Ok(ApiResponse::ok(&QuietWordBody { kept: true }))
     }
 }
 
 /// Choose a quiet word for help
 #[utoipa::path(
     post, path = "/people/{person}/quiet-word", tag = "safety",
-    params(("person" = String, Path), KeyHeader), request_body = NewQuietWord,
-    responses((status = 200, body = Kept), Problems)
+    params(("person" = String, Path), IdempotencyKeyHeader), request_body = NewQuietWord,
+    responses((status = 200, body = QuietWordBody), Problems)
 )]
 async fn choose_quiet_word(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<NewQuietWord>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<NewQuietWord>,
 ) -> Result<Response, ApiError> {
-    let person = named(&person, "person")?;
-    let word = words("word", &body.word)?;
-    act(&api, acting, key, ChooseQuietWord { person, word }).await
+    let person = parse_id(&person, "person")?;
+    let word = check_words("word", &body.word)?;
+    perform(&api, acting, key, ChooseQuietWord { person, word }).await
 }
 
 /// Something that a person texts.
@@ -303,19 +324,25 @@ struct NewText {
 
 /// What it is answered with.
 #[derive(Debug, Serialize, ToSchema)]
-struct Reply {
+#[schema(as = Reply)]
+struct TextReplyBody {
     reply: String,
 }
 
-struct Hear {
+struct SendText {
     person: PersonId,
     text: String,
 }
 
-impl Deed for Hear {
-    async fn run(&self, tx: &mut Tx, api: &Api, acting: &Acting) -> Result<Done, ActError> {
-        let reply = asks::hear(tx, desk(api), acting, &self.person, &self.text).await?;
-        Ok(Done::ok(&Reply { reply }))
+impl ApiAction for SendText {
+    async fn run(
+        &self,
+        tx: &mut Tx,
+        api: &Api,
+        acting: &Principal,
+    ) -> Result<ApiResponse, UseCaseError> {
+        let reply = asks::receive_text(tx, context(api), acting, &self.person, &self.text).await?;
+        Ok(ApiResponse::ok(&TextReplyBody { reply }))
     }
 }
 
@@ -324,20 +351,21 @@ impl Deed for Hear {
 /// The answer is always the same.
 #[utoipa::path(
     post, path = "/people/{person}/texts", tag = "safety",
-    params(("person" = String, Path), KeyHeader), request_body = NewText,
-    responses((status = 200, body = Reply), Problems)
+    params(("person" = String, Path), IdempotencyKeyHeader), request_body = NewText,
+    responses((status = 200, body = TextReplyBody), Problems)
 )]
 async fn text(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    _: Asked<Nothing>,
-    Sent { key, body }: Sent<NewText>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
+    ApiJson { key, body }: ApiJson<NewText>,
 ) -> Result<Response, ApiError> {
-    let person = named(&person, "person")?;
-    let text =
-        some_words(Some(&body.text).filter(|text| !text.trim().is_empty()).map(String::as_str))?;
-    act(&api, acting, key, Hear { person, text: text.unwrap_or_default() }).await
+    let person = parse_id(&person, "person")?;
+    let text = optional_words(
+        Some(&body.text).filter(|text| !text.trim().is_empty()).map(String::as_str),
+    )?;
+    perform(&api, acting, key, SendText { person, text: text.unwrap_or_default() }).await
 }
 
 /// What may be worth a talk. Nothing was stopped by it.
@@ -363,14 +391,14 @@ struct SignalBody {
 )]
 async fn signals(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    _: Asked<Nothing>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
 ) -> Result<Json<Signals>, ApiError> {
-    let person = named(&person, "person")?;
+    let person = parse_id(&person, "person")?;
     let programme = api.programme(&acting.programme).await?;
     let mut tx = api.store.snapshot().await?;
-    let found = asks::worth_a_talk(&mut tx, desk(&api), &acting, &person).await?;
+    let found = asks::safety_signals(&mut tx, context(&api), &acting, &person).await?;
     tx.commit().await?;
     let body = |signal: Signal| SignalBody {
         kind: signal.kind().word(),

@@ -11,41 +11,42 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::asked::{Asked, Place, named, words};
+use super::change_request::invalid_field;
 use super::document::Problems;
-use super::looking::look;
-use super::proposed::wrong;
-use super::purchases::find;
-use super::queries::{LookingAtOne, Meeting};
-use super::shown::MoneyBody;
-use super::totals::broken;
+use super::extract::{ApiPath, ApiQuery, check_words, parse_id};
+use super::purchases::find_purchase;
+use super::queries::{LookReasonQuery, TermScopeQuery};
+use super::recorded_read::begin_recorded_read;
+use super::representation::MoneyBody;
+use super::totals::money_error;
 use crate::domain::agreement::Scope;
 use crate::domain::id::PurchaseId;
 use crate::domain::money::Money;
-use crate::domain::money::limit::Counted;
-use crate::domain::people::role::Act;
+use crate::domain::money::limit::CountingAttributes;
+use crate::domain::people::role::Capability;
 use crate::domain::purchase::Purchase;
 use crate::domain::purchase::state::cost;
 use crate::domain::shop::ShopIdentity;
 use crate::domain::shop::table::ShopTable;
-use crate::people::members::{Acting, Admitted};
+use crate::people::members::{GrantedAccess, Principal};
 use crate::programme::directory::Programme;
 use crate::store::Tx;
-use crate::web::Edge;
+use crate::web::AppState;
 use crate::web::problem::ApiError;
 
 /// How far back it is looked: so many links of the chain.
-const LOOKED_AT_MOST: u32 = 600;
+const LINKS_MAX: u32 = 600;
 /// How many purchases of one change may name shops.
-const NAMED_MOST: usize = 20;
+const NAMED_PURCHASES_MAX: usize = 20;
 
-pub(super) fn router() -> OpenApiRouter<Edge> {
+pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default().routes(routes!(shops)).routes(routes!(would_meet))
 }
 
 /// Where a person bought lately.
 #[derive(Debug, Serialize, ToSchema)]
-struct BoughtAt {
+#[schema(as = BoughtAt)]
+struct ShopsBody {
     person: String,
     /// How many purchases were looked at, the newest first.
     looked_at: usize,
@@ -73,7 +74,8 @@ struct ShopLine {
 
 /// The purchases of late that a term would have been about.
 #[derive(Debug, Serialize, ToSchema)]
-struct WouldMeet {
+#[schema(as = WouldMeet)]
+struct TermMatchesBody {
     person: String,
     /// What the term is about.
     on: String,
@@ -85,11 +87,12 @@ struct WouldMeet {
     looked_at: usize,
     /// Held and spent together, without what came back.
     sum: MoneyBody,
-    purchases: Vec<MetLine>,
+    purchases: Vec<TermMatchLine>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-struct MetLine {
+#[schema(as = MetLine)]
+struct TermMatchLine {
     purchase: String,
     /// The day on which it counts.
     #[schema(format = Date)]
@@ -106,19 +109,20 @@ struct MetLine {
 /// Somebody else than the person says why they look (`reason`), as for single purchases.
 #[utoipa::path(
     get, path = "/people/{person}/shops", tag = "purchases",
-    params(("person" = String, Path), LookingAtOne),
-    responses((status = 200, body = BoughtAt), Problems)
+    params(("person" = String, Path), LookReasonQuery),
+    responses((status = 200, body = ShopsBody), Problems)
 )]
 async fn shops(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    Asked(asked): Asked<LookingAtOne>,
-) -> Result<Json<BoughtAt>, ApiError> {
-    let person = named(&person, "person")?;
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    ApiQuery(query): ApiQuery<LookReasonQuery>,
+) -> Result<Json<ShopsBody>, ApiError> {
+    let person = parse_id(&person, "person")?;
     let programme = api.programme(&acting.programme).await?;
-    let (mut tx, admitted) = look(&api, &acting, &person, "shops", asked.reason.as_deref()).await?;
-    let purchases = bought(&mut tx, &admitted).await?;
+    let (mut tx, access) =
+        begin_recorded_read(&api, &acting, &person, "shops", query.reason.as_deref()).await?;
+    let purchases = recent_purchases(&mut tx, &access).await?;
     tx.commit().await?;
     let table = programme.rules.shops();
     let mut known: Vec<(ShopIdentity, Vec<&Purchase>)> = Vec::new();
@@ -130,8 +134,8 @@ async fn shops(
         }
     }
     let lines = known.iter().filter_map(|(_, purchases)| line(&programme, purchases).transpose());
-    Ok(Json(BoughtAt {
-        person: admitted.budget.to_string(),
+    Ok(Json(ShopsBody {
+        person: access.budget.to_string(),
         looked_at: purchases.len(),
         shops: lines.collect::<Result<_, _>>()?,
     }))
@@ -158,30 +162,30 @@ fn line(programme: &Programme, purchases: &[&Purchase]) -> Result<Option<ShopLin
 /// about: to be seen before it is agreed. Somebody else than the person says why they look (`reason`).
 #[utoipa::path(
     get, path = "/people/{person}/would-meet", tag = "purchases",
-    params(("person" = String, Path), Meeting),
-    responses((status = 200, body = WouldMeet), Problems)
+    params(("person" = String, Path), TermScopeQuery),
+    responses((status = 200, body = TermMatchesBody), Problems)
 )]
 async fn would_meet(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    Asked(asked): Asked<Meeting>,
-) -> Result<Json<WouldMeet>, ApiError> {
-    let person = named(&person, "person")?;
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    ApiQuery(query): ApiQuery<TermScopeQuery>,
+) -> Result<Json<TermMatchesBody>, ApiError> {
+    let person = parse_id(&person, "person")?;
     let programme = api.programme(&acting.programme).await?;
-    let (mut tx, admitted) =
-        look(&api, &acting, &person, "would-meet", asked.reason.as_deref()).await?;
-    let scope = meant(&mut tx, &admitted, &programme, &asked).await?;
-    let purchases = bought(&mut tx, &admitted).await?;
+    let (mut tx, access) =
+        begin_recorded_read(&api, &acting, &person, "would-meet", query.reason.as_deref()).await?;
+    let scope = term_scope(&mut tx, &access, &programme, &query).await?;
+    let purchases = recent_purchases(&mut tx, &access).await?;
     tx.commit().await?;
     let table = programme.rules.shops();
     let is_met = |purchase: &&Purchase| {
         let shop = identity(table, purchase);
-        Counted { shop, ..purchase.counted.clone() }.is_within(&scope)
+        CountingAttributes { shop, ..purchase.counted.clone() }.is_within(&scope)
     };
     let met: Vec<&Purchase> = purchases.iter().filter(is_met).collect();
-    let line = |purchase: &&Purchase| -> Result<MetLine, ApiError> {
-        Ok(MetLine {
+    let line = |purchase: &&Purchase| -> Result<TermMatchLine, ApiError> {
+        Ok(TermMatchLine {
             purchase: purchase.id.to_string(),
             on: purchase.counted.on.to_string(),
             place: purchase.place.name.clone().unwrap_or_default(),
@@ -189,8 +193,8 @@ async fn would_meet(
             sum: sum(&programme, &[*purchase])?.into(),
         })
     };
-    Ok(Json(WouldMeet {
-        person: admitted.budget.to_string(),
+    Ok(Json(TermMatchesBody {
+        person: access.budget.to_string(),
         name: name_of(&programme, &scope),
         on: scope.to_string(),
         looked_at: purchases.len(),
@@ -200,20 +204,20 @@ async fn would_meet(
 }
 
 /// What the term would be about.
-async fn meant(
+async fn term_scope(
     tx: &mut Tx,
-    admitted: &Admitted,
+    access: &GrantedAccess,
     programme: &Programme,
-    asked: &Meeting,
+    query: &TermScopeQuery,
 ) -> Result<Scope, ApiError> {
     let malformed = |field| ApiError::Malformed { field, what: "name what it is about".to_owned() };
-    match (&asked.on, &asked.shop, &asked.bought) {
+    match (&query.on, &query.shop, &query.bought) {
         (Some(on), None, None) => on.parse().map_err(|_| malformed("on")),
         (None, Some(name), None) => {
-            let key = programme.rules.shops().key_of(&words("shop", name)?);
+            let key = programme.rules.shops().key_of(&check_words("shop", name)?);
             key.map(Scope::Shop).ok_or_else(|| malformed("shop"))
         }
-        (None, None, Some(id)) => shop_of(tx, admitted, programme, id).await,
+        (None, None, Some(id)) => shop_scope(tx, access, programme, id).await,
         (_, _, _) => {
             let what = "name one of: on, shop, bought".to_owned();
             Err(ApiError::Malformed { field: "on", what })
@@ -222,9 +226,9 @@ async fn meant(
 }
 
 /// The shops of the purchases that `ids` name, for whoever may see these.
-pub(super) async fn shops_of(
+pub(super) async fn shop_scopes(
     api: &Api,
-    acting: &Acting,
+    acting: &Principal,
     person: &str,
     ids: impl Iterator<Item = &str>,
 ) -> Result<BTreeMap<String, Scope>, ApiError> {
@@ -233,36 +237,41 @@ pub(super) async fn shops_of(
     if ids.is_empty() {
         return Ok(scopes);
     }
-    if ids.len() > NAMED_MOST {
-        return Err(wrong("set/bought", format!("name {NAMED_MOST} purchases or fewer")));
+    if ids.len() > NAMED_PURCHASES_MAX {
+        return Err(invalid_field(
+            "set/bought",
+            format!("name {NAMED_PURCHASES_MAX} purchases or fewer"),
+        ));
     }
     let programme = api.programme(&acting.programme).await?;
     let mut tx = api.store.snapshot().await?;
-    let admitted = acting.see(&mut tx, Act::SeePurchase, &named(person, "person")?).await?;
+    let access = acting
+        .admit_to_read(&mut tx, Capability::SeePurchase, &parse_id(person, "person")?)
+        .await?;
     for id in ids {
-        scopes.insert(id.to_owned(), shop_of(&mut tx, &admitted, &programme, id).await?);
+        scopes.insert(id.to_owned(), shop_scope(&mut tx, &access, &programme, id).await?);
     }
     tx.commit().await?;
     Ok(scopes)
 }
 
 /// The shop of the purchase that `id` names.
-async fn shop_of(
+async fn shop_scope(
     tx: &mut Tx,
-    admitted: &Admitted,
+    access: &GrantedAccess,
     programme: &Programme,
     id: &str,
 ) -> Result<Scope, ApiError> {
     let table = programme.rules.shops();
-    let name = find(tx, admitted, id).await?;
-    let is_theirs = |purchase: &Purchase| purchase.budget == admitted.budget;
-    let purchases = tx.purchases_named(&name.0, std::slice::from_ref(&name)).await?;
+    let name = find_purchase(tx, access, id).await?;
+    let is_theirs = |purchase: &Purchase| purchase.budget == access.budget;
+    let purchases = tx.purchases_by_reference(&name.0, std::slice::from_ref(&name)).await?;
     let scope = if let Some(purchase) = purchases.into_iter().find(is_theirs) {
         scope_of(table, &purchase)
     } else {
-        let answers = tx.answers_of(std::slice::from_ref(&name)).await?;
-        let answer = answers.into_iter().find(|answer| answer.budget == admitted.budget);
-        let merchant = answer.and_then(|answer| answer.request()).map(|asked| asked.merchant);
+        let answers = tx.decisions_of_purchases(std::slice::from_ref(&name)).await?;
+        let answer = answers.into_iter().find(|answer| answer.budget == access.budget);
+        let merchant = answer.and_then(|answer| answer.request()).map(|request| request.merchant);
         merchant.and_then(|merchant| table.scope_of(&merchant))
     };
     scope.ok_or(ApiError::NotFound("shop"))
@@ -270,12 +279,12 @@ async fn shop_of(
 
 fn scope_of(table: &ShopTable, purchase: &Purchase) -> Option<Scope> {
     let counted = &purchase.counted;
-    table.scope_of_bought(&counted.shop, counted.mcc, purchase.place.name.as_deref())
+    table.scope_of_purchase(&counted.shop, counted.mcc, purchase.place.name.as_deref())
 }
 
 fn identity(table: &ShopTable, purchase: &Purchase) -> ShopIdentity {
     let counted = &purchase.counted;
-    table.identify_bought(&counted.shop, counted.mcc, purchase.place.name.as_deref())
+    table.identify_purchase(&counted.shop, counted.mcc, purchase.place.name.as_deref())
 }
 
 /// What the table calls a shop.
@@ -285,16 +294,16 @@ fn name_of(programme: &Programme, scope: &Scope) -> Option<String> {
 }
 
 /// The purchases of late, the newest first.
-async fn bought(tx: &mut Tx, admitted: &Admitted) -> Result<Vec<Purchase>, ApiError> {
-    let (programme, budget) = (&admitted.programme, &admitted.budget);
-    let links = tx.links_before(programme, budget, None, LOOKED_AT_MOST).await?;
+async fn recent_purchases(tx: &mut Tx, access: &GrantedAccess) -> Result<Vec<Purchase>, ApiError> {
+    let (programme, budget) = (&access.programme, &access.budget);
+    let links = tx.links_before(programme, budget, None, LINKS_MAX).await?;
     let mut ids: Vec<PurchaseId> = Vec::new();
     for id in links.iter().filter_map(|link| link.purchase) {
         if !ids.contains(&id) {
             ids.push(id);
         }
     }
-    let mut purchases = tx.purchases_with(programme, &ids).await?;
+    let mut purchases = tx.purchases_by_id(programme, &ids).await?;
     purchases.sort_by_key(|purchase| ids.iter().position(|id| *id == purchase.id));
     Ok(purchases)
 }
@@ -302,8 +311,8 @@ async fn bought(tx: &mut Tx, admitted: &Admitted) -> Result<Vec<Purchase>, ApiEr
 fn sum(programme: &Programme, purchases: &[&Purchase]) -> Result<Money, ApiError> {
     let mut sum = Money::zero(programme.settings.currency);
     for purchase in purchases.iter().filter(|purchase| !purchase.is_untouched()) {
-        let amount = cost(purchase).map_err(broken)?;
-        sum = sum.checked_add(amount).map_err(broken)?;
+        let amount = cost(purchase).map_err(money_error)?;
+        sum = sum.checked_add(amount).map_err(money_error)?;
     }
     Ok(sum)
 }

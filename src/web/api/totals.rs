@@ -11,25 +11,25 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Api;
-use super::asked::{Asked, Place, named};
 use super::document::Problems;
-use super::queries::Days;
-use super::shown::{MoneyBody, day};
+use super::extract::{ApiPath, ApiQuery, parse_id};
+use super::queries::DateRangeQuery;
+use super::representation::{MoneyBody, parse_day_or};
 use crate::domain::money::{Currency, Money, MoneyError};
-use crate::domain::people::role::{Act, Member, Role, Tick};
+use crate::domain::people::role::{Capability, Delegation, Member, Role};
 use crate::domain::purchase::Purchase;
 use crate::domain::purchase::state::cost;
 use crate::domain::shop::merchant::Category;
 use crate::ledger::book::LedgerError;
-use crate::people::members::{ActError, Acting};
+use crate::people::members::{Principal, UseCaseError};
 use crate::programme::directory::Programme;
-use crate::web::Edge;
+use crate::web::AppState;
 use crate::web::problem::ApiError;
 
 /// The longest stretch of days that is summed up at once.
-const DAYS_MOST: i32 = 366;
+const DAYS_MAX: i32 = 366;
 
-pub(super) fn router() -> OpenApiRouter<Edge> {
+pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::default().routes(routes!(totals))
 }
 
@@ -61,37 +61,38 @@ struct CategoryTotal {
 /// What was spent on each kind of shop
 #[utoipa::path(
     get, path = "/people/{person}/totals", tag = "purchases",
-    params(("person" = String, Path), Days),
+    params(("person" = String, Path), DateRangeQuery),
     responses((status = 200, body = Totals), Problems)
 )]
 async fn totals(
     State(api): State<Api>,
-    acting: Acting,
-    Place(person): Place<String>,
-    Asked(days): Asked<Days>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    ApiQuery(days): ApiQuery<DateRangeQuery>,
 ) -> Result<Json<Totals>, ApiError> {
     let programme = api.programme(&acting.programme).await?;
     let today = programme.zone().to_datetime(acting.at).date();
-    let from = day("from", days.from.as_deref(), today.first_of_month())?;
-    let to = day("to", days.to.as_deref(), today)?;
+    let from = parse_day_or("from", days.from.as_deref(), today.first_of_month())?;
+    let to = parse_day_or("to", days.to.as_deref(), today)?;
     let length = to.since(from).map_or(i32::MAX, |span| span.get_days());
-    if !(0..DAYS_MOST).contains(&length) {
-        let what = format!("from must not be after to, and {DAYS_MOST} days are the most");
+    if !(0..DAYS_MAX).contains(&length) {
+        let what = format!("from must not be after to, and {DAYS_MAX} days are the most");
         return Err(ApiError::Malformed { field: "from", what });
     }
     // Something may still be said of what was bought on the first day; nothing was said before it.
     let since = from.yesterday().unwrap_or(from).to_zoned(programme.zone().clone());
     let since = since.map_or(Timestamp::MIN, |zoned| zoned.timestamp());
     let mut tx = api.store.snapshot().await?;
-    let admitted = acting.see(&mut tx, Act::SeeTotals, &named(&person, "person")?).await?;
-    let sees_single = sees_single(&admitted.actor.member);
+    let access =
+        acting.admit_to_read(&mut tx, Capability::SeeTotals, &parse_id(&person, "person")?).await?;
+    let sees_single = sees_single(&access.actor.member);
     let is_whole = from.day() == 1 && (to == to.last_of_month() || to == today);
     if !sees_single && !is_whole {
         let what =
             "from the first of a month to the last of one: a day of its own is a single purchase";
         return Err(ApiError::Malformed { field: "from", what: what.to_owned() });
     }
-    let purchases = tx.purchases_since(&admitted.programme, &admitted.budget, since).await?;
+    let purchases = tx.purchases_since(&access.programme, &access.budget, since).await?;
     tx.commit().await?;
     let within = |purchase: &&Purchase| (from..=to).contains(&purchase.counted.on);
     let purchases: Vec<_> = purchases.iter().filter(within).collect();
@@ -103,7 +104,7 @@ async fn totals(
         }
     }
     Ok(Json(Totals {
-        person: admitted.budget.to_string(),
+        person: access.budget.to_string(),
         from: from.to_string(),
         to: to.to_string(),
         total: total.into(),
@@ -115,7 +116,7 @@ async fn totals(
 /// nothing else.
 fn sees_single(member: &Member) -> bool {
     member.role == Role::Person
-        || (member.role.is_chosen() && member.sees.contains(&Tick::Purchases))
+        || (member.role.is_chosen() && member.sees.contains(&Delegation::Purchases))
 }
 
 fn sums(
@@ -125,10 +126,10 @@ fn sums(
 ) -> Result<(Money, Vec<CategoryTotal>), ApiError> {
     let mut categories: BTreeMap<&Category, (Money, u32)> = BTreeMap::new();
     let mut total = Money::zero(currency);
-    let add = |sum: Money, amount: Money| sum.checked_add(amount).map_err(broken);
+    let add = |sum: Money, amount: Money| sum.checked_add(amount).map_err(money_error);
     for purchase in purchases {
-        let amount = cost(purchase).map_err(broken)?;
-        if !purchase.committed().map_err(broken)?.is_positive() && amount.is_zero() {
+        let amount = cost(purchase).map_err(money_error)?;
+        if !purchase.committed().map_err(money_error)?.is_positive() && amount.is_zero() {
             continue;
         }
         let entry =
@@ -145,6 +146,6 @@ fn sums(
     Ok((total, categories.into_iter().map(shown).collect()))
 }
 
-pub(super) fn broken(error: MoneyError) -> ApiError {
-    ActError::from(LedgerError::from(error)).into()
+pub(super) fn money_error(error: MoneyError) -> ApiError {
+    UseCaseError::from(LedgerError::from(error)).into()
 }

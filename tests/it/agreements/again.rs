@@ -4,9 +4,9 @@
 use jiff::ToSpan as _;
 use serde_json::{Value, json};
 
-use super::village::Village;
+use super::fixture::AgreementFixture;
 use crate::support::TestDatabase;
-use crate::world::Answer;
+use crate::world::TestResponse;
 
 on_both_databases!(
     a_yes_said_again_keeps_what_was_agreed_both_times,
@@ -51,24 +51,29 @@ fn more_cash(sum: i64) -> Value {
     json!({"version": 1, "set": [cash(sum)], "words": "It is not enough.", "session": session(20)})
 }
 
-async fn proposed(village: &Village, who: &str, change: Value) -> String {
-    let proposed = village.post(who, "/proposals", change).await;
+async fn proposed(fixture: &AgreementFixture, who: &str, change: Value) -> String {
+    let proposed = fixture.post(who, "/proposals", change).await;
     assert_eq!(proposed.status, 201, "{proposed:?}");
     format!("/proposals/{}", proposed.json()["proposal"].as_str().unwrap())
 }
 
-async fn answered(village: &Village, who: &str, proposal: &str, body: Value) -> Answer {
-    village.post(who, &format!("{proposal}/answer"), body).await
+async fn answered(
+    fixture: &AgreementFixture,
+    who: &str,
+    proposal: &str,
+    body: Value,
+) -> TestResponse {
+    fixture.post(who, &format!("{proposal}/answer"), body).await
 }
 
-fn next(answer: &Answer) -> Value {
+fn next(answer: &TestResponse) -> Value {
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json()["next"].clone()
 }
 
 /// What the terms of the list in force are about.
-async fn on_list(village: &Village) -> Vec<(String, String)> {
-    let list = village.get("dee", "/agreement").await;
+async fn on_list(fixture: &AgreementFixture) -> Vec<(String, String)> {
+    let list = fixture.get("dee", "/agreement").await;
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let terms = list["terms"].as_array().unwrap();
     terms.iter().map(|term| (text(&term["on"]), text(&term["answer"]))).collect()
@@ -79,122 +84,122 @@ fn has(list: &[(String, String)], on: &str, answer: &str) -> bool {
 }
 
 async fn a_yes_said_again_keeps_what_was_agreed_both_times(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let proposal = proposed(&village, "amina", three_parts()).await;
+    let fixture = AgreementFixture::open(database).await;
+    let proposal = proposed(&fixture, "amina", three_parts()).await;
     let first = yes_to(&["category:alcohol", "category:phone"]);
-    assert_eq!(next(&answered(&village, "dee", &proposal, first.clone()).await), "cools");
+    assert_eq!(next(&answered(&fixture, "dee", &proposal, first.clone()).await), "cools");
     // Before it has cooled, there is nothing to say again.
-    village.world.pass((7 * 24 - 1).hours());
-    assert_eq!(next(&answered(&village, "dee", &proposal, first.clone()).await), "cools");
-    let early = answered(&village, "dee", &proposal, yes_to(&["category:alcohol"])).await;
+    fixture.world.advance_clock((7 * 24 - 1).hours());
+    assert_eq!(next(&answered(&fixture, "dee", &proposal, first.clone()).await), "cools");
+    let early = answered(&fixture, "dee", &proposal, yes_to(&["category:alcohol"])).await;
     assert_eq!((early.status, &early.json()["stands"]["parts"]), (409, &first["parts"]));
-    village.world.pass(1.hours());
+    fixture.world.advance_clock(1.hours());
     let again = yes_to(&["category:alcohol"]);
-    assert_eq!(next(&answered(&village, "dee", &proposal, again).await), "started");
-    let list = on_list(&village).await;
+    assert_eq!(next(&answered(&fixture, "dee", &proposal, again).await), "started");
+    let list = on_list(&fixture).await;
     assert!(!list.iter().any(|(on, _)| on == "category:alcohol"), "{list:?}");
     assert!(has(&list, "category:phone", "ask"), "said yes to once: {list:?}");
-    let cash = village.get("dee", "/agreement").await["terms"].to_string();
+    let cash = fixture.get("dee", "/agreement").await["terms"].to_string();
     assert!(!cash.contains("6000"), "never said yes to: {cash}");
     // What was said first can still be read, and not be changed.
-    let kept = village.get("dee", &proposal).await;
+    let kept = fixture.get("dee", &proposal).await;
     assert_eq!(kept["said_before"][0]["parts"], json!(["category:alcohol", "category:phone"]));
     let own = kept["said"].as_array().unwrap().iter().find(|said| said["side"] == "person");
     assert_eq!(own.unwrap()["parts"], json!(["category:alcohol"]));
-    let mut connection = village.world.database.connect().await;
+    let mut connection = fixture.world.database.connect().await;
     for sql in ["UPDATE replaced_consent SET answer = 'no'", "DELETE FROM replaced_consent"] {
         assert!(sqlx::query(sql).execute(&mut connection).await.is_err(), "{sql}");
     }
-    village.world.check().await;
+    fixture.world.check().await;
 }
 
 async fn a_yes_said_again_is_never_to_more(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let proposal = proposed(&village, "amina", three_parts()).await;
+    let fixture = AgreementFixture::open(database).await;
+    let proposal = proposed(&fixture, "amina", three_parts()).await;
     let first = yes_to(&["category:alcohol"]);
-    assert_eq!(next(&answered(&village, "dee", &proposal, first).await), "cools");
-    village.world.pass((7 * 24).hours());
+    assert_eq!(next(&answered(&fixture, "dee", &proposal, first).await), "cools");
+    fixture.world.advance_clock((7 * 24).hours());
     let more =
-        answered(&village, "dee", &proposal, yes_to(&["category:alcohol", "gate:cash"])).await;
+        answered(&fixture, "dee", &proposal, yes_to(&["category:alcohol", "gate:cash"])).await;
     assert_eq!((more.status, &more.json()["errors"][0]["pointer"]), (422, &json!("/parts")));
     assert!(more.body.contains("gate:cash"), "{more:?}");
     // Left out, it is what it was.
-    assert_eq!(next(&answered(&village, "dee", &proposal, yes()).await), "started");
-    let list = on_list(&village).await;
+    assert_eq!(next(&answered(&fixture, "dee", &proposal, yes()).await), "started");
+    let list = on_list(&fixture).await;
     assert!(!list.iter().any(|(on, _)| on == "category:alcohol"), "{list:?}");
     assert!(has(&list, "category:phone", "ask"), "{list:?}");
-    let cash = village.get("dee", "/agreement").await["terms"].to_string();
+    let cash = fixture.get("dee", "/agreement").await["terms"].to_string();
     assert!(!cash.contains("6000"), "{cash}");
-    village.world.check().await;
+    fixture.world.check().await;
 }
 
 async fn a_yes_can_become_a_no_until_it_starts(database: TestDatabase) {
-    let village = Village::open(database).await;
+    let fixture = AgreementFixture::open(database).await;
     // It waits for the other side: whoever proposed it does not want it any more.
     for (own, other, sum) in [("dee", "amina", 60_00), ("amina", "dee", 70_00)] {
-        let proposal = proposed(&village, own, more_cash(sum)).await;
-        assert_eq!(next(&answered(&village, own, &proposal, no()).await), "ended", "{own}");
-        let late = answered(&village, other, &proposal, yes()).await;
+        let proposal = proposed(&fixture, own, more_cash(sum)).await;
+        assert_eq!(next(&answered(&fixture, own, &proposal, no()).await), "ended", "{own}");
+        let late = answered(&fixture, other, &proposal, yes()).await;
         assert_eq!(late.status, 409, "{late:?}");
     }
-    assert_eq!(village.told("dee", "worker").await.last().unwrap().0, "worker-list-taken-back");
-    assert_eq!(village.told("dee", "person").await.last().unwrap().0, "list-taken-back");
-    let again = proposed(&village, "dee", more_cash(60_00)).await;
-    assert_eq!(next(&answered(&village, "dee", &again, no()).await), "ended", "it was no no");
+    assert_eq!(fixture.told("dee", "worker").await.last().unwrap().0, "worker-list-taken-back");
+    assert_eq!(fixture.told("dee", "person").await.last().unwrap().0, "list-taken-back");
+    let again = proposed(&fixture, "dee", more_cash(60_00)).await;
+    assert_eq!(next(&answered(&fixture, "dee", &again, no()).await), "ended", "it was no no");
     // It cools: the yes was theirs, and so is the no. It is no part of a list to say no to.
-    let proposal = proposed(&village, "amina", three_parts()).await;
-    assert_eq!(next(&answered(&village, "dee", &proposal, yes()).await), "cools");
+    let proposal = proposed(&fixture, "amina", three_parts()).await;
+    assert_eq!(next(&answered(&fixture, "dee", &proposal, yes()).await), "cools");
     let part = json!({"say": "no", "parts": ["gate:cash"], "session": session(5)});
-    assert_eq!(answered(&village, "dee", &proposal, part).await.status, 422);
-    assert_eq!(next(&answered(&village, "dee", &proposal, no()).await), "ended");
-    assert_eq!(village.told("dee", "worker").await.last().unwrap().0, "worker-list-refused");
-    let kept = village.get("dee", &proposal).await;
+    assert_eq!(answered(&fixture, "dee", &proposal, part).await.status, 422);
+    assert_eq!(next(&answered(&fixture, "dee", &proposal, no()).await), "ended");
+    assert_eq!(fixture.told("dee", "worker").await.last().unwrap().0, "worker-list-refused");
+    let kept = fixture.get("dee", &proposal).await;
     assert_eq!(kept["state"], "refused");
     assert_eq!(
         (&kept["said_before"][0]["said"], &kept["said"][0]["said"]),
         (&json!("yes"), &json!("no"))
     );
-    village.world.pass((7 * 24).hours());
-    assert_eq!(answered(&village, "dee", &proposal, yes()).await.status, 409);
+    fixture.world.advance_clock((7 * 24).hours());
+    assert_eq!(answered(&fixture, "dee", &proposal, yes()).await.status, 409);
     // The worker, too, until the person has said it again.
     let wish = json!({"version": 1, "remove": ["category:alcohol"], "set": [cash(80_00)],
         "words": "I want it.", "session": session(5)});
-    let proposal = proposed(&village, "dee", wish).await;
-    assert_eq!(next(&answered(&village, "amina", &proposal, yes()).await), "cools");
-    assert_eq!(next(&answered(&village, "amina", &proposal, no()).await), "ended");
-    assert_eq!(village.in_force("dee").await.version, 1, "nothing has changed");
+    let proposal = proposed(&fixture, "dee", wish).await;
+    assert_eq!(next(&answered(&fixture, "amina", &proposal, yes()).await), "cools");
+    assert_eq!(next(&answered(&fixture, "amina", &proposal, no()).await), "ended");
+    assert_eq!(fixture.in_force("dee").await.version, 1, "nothing has changed");
     // What is the person's own, too.
     let wish = json!({"version": 1, "remove": ["category:alcohol"], "words": "I want it.",
         "session": session(5)});
-    let proposal = proposed(&village, "dee", wish).await;
-    assert_eq!(next(&answered(&village, "dee", &proposal, no()).await), "ended");
-    village.world.check().await;
+    let proposal = proposed(&fixture, "dee", wish).await;
+    assert_eq!(next(&answered(&fixture, "dee", &proposal, no()).await), "ended");
+    fixture.world.check().await;
 }
 
 async fn whoever_said_yes_can_answer_with_something_else_until_it_starts(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let first = proposed(&village, "dee", more_cash(60_00)).await;
-    let less = village.post("dee", &format!("{first}/counter"), more_cash(40_00)).await;
+    let fixture = AgreementFixture::open(database).await;
+    let first = proposed(&fixture, "dee", more_cash(60_00)).await;
+    let less = fixture.post("dee", &format!("{first}/counter"), more_cash(40_00)).await;
     assert_eq!((less.status, &less.json()["waits_for"]), (201, &json!(["worker"])), "{less:?}");
-    assert_eq!(village.get("dee", &first).await["state"], "countered");
+    assert_eq!(fixture.get("dee", &first).await["state"], "countered");
     let less = format!("/proposals/{}", less.json()["proposal"].as_str().unwrap());
-    assert_eq!(next(&answered(&village, "amina", &less, yes()).await), "started");
+    assert_eq!(next(&answered(&fixture, "amina", &less, yes()).await), "started");
     // While it cools, as well.
     let wish = json!({"version": 2, "remove": ["category:alcohol"], "set": [cash(50_00)],
         "words": "I want it.", "session": session(5)});
-    let cooling = proposed(&village, "dee", wish).await;
-    assert_eq!(next(&answered(&village, "amina", &cooling, yes()).await), "cools");
+    let cooling = proposed(&fixture, "dee", wish).await;
+    assert_eq!(next(&answered(&fixture, "amina", &cooling, yes()).await), "cools");
     let other =
         json!({"version": 2, "set": [cash(45_00)], "words": "Less.", "session": session(5)});
-    assert_eq!(village.post("amina", &format!("{cooling}/counter"), other).await.status, 201);
-    village.world.pass((7 * 24).hours());
-    assert_eq!(answered(&village, "dee", &cooling, yes()).await.status, 409);
-    assert_eq!(village.in_force("dee").await.version, 2);
-    village.world.check().await;
+    assert_eq!(fixture.post("amina", &format!("{cooling}/counter"), other).await.status, 201);
+    fixture.world.advance_clock((7 * 24).hours());
+    assert_eq!(answered(&fixture, "dee", &cooling, yes()).await.status, 409);
+    assert_eq!(fixture.in_force("dee").await.version, 2);
+    fixture.world.check().await;
 }
 
 async fn another_answer_hears_the_one_that_stands(database: TestDatabase) {
-    let village = Village::open_with(
+    let fixture = AgreementFixture::open_with(
         database,
         &crate::world::patient(crate::world::DEMO)
             .replace("country = \"GB\"", "country = \"GB\"\nmanager_above = \"10.00\""),
@@ -202,17 +207,17 @@ async fn another_answer_hears_the_one_that_stands(database: TestDatabase) {
     .await;
     let mut two_parts = three_parts();
     two_parts["remove"] = json!([]);
-    let proposal = proposed(&village, "amina", two_parts).await;
+    let proposal = proposed(&fixture, "amina", two_parts).await;
     let first = json!({"say": "yes", "parts": ["category:phone", "gate:cash"], "words": "Thank you.",
         "session": session(5)});
-    let waits = answered(&village, "dee", &proposal, first.clone()).await;
+    let waits = answered(&fixture, "dee", &proposal, first.clone()).await;
     assert_eq!((next(&waits), &waits.json()["waits_for"]), (json!("waits"), &json!(["manager"])));
     for (field, value) in
         [("parts", json!(["category:phone"])), ("words", json!("Thanks.")), ("session", session(6))]
     {
         let mut other = first.clone();
         other[field] = value;
-        let told = answered(&village, "dee", &proposal, other).await;
+        let told = answered(&fixture, "dee", &proposal, other).await;
         assert_eq!(told.status, 409, "{field}: {told:?}");
         let told = told.json();
         assert_eq!(told["type"], "/problems/answered", "{field}");
@@ -221,35 +226,35 @@ async fn another_answer_hears_the_one_that_stands(database: TestDatabase) {
         assert_eq!(stands["parts"], json!(["category:phone", "gate:cash"]));
         assert_eq!(stands["words"], "Thank you.");
     }
-    assert_eq!(next(&answered(&village, "ruth", &proposal, yes()).await), "started");
-    let late = answered(&village, "ruth", &proposal, no()).await;
+    assert_eq!(next(&answered(&fixture, "ruth", &proposal, yes()).await), "started");
+    let late = answered(&fixture, "ruth", &proposal, no()).await;
     assert_eq!((late.status, &late.json()["stands"]["said"]), (409, &json!("yes")), "{late:?}");
-    let other = answered(&village, "amina-manages", &proposal, yes()).await;
+    let other = answered(&fixture, "amina-manages", &proposal, yes()).await;
     assert!(matches!(other.status, 403 | 409), "{other:?}");
-    village.world.check().await;
+    fixture.world.check().await;
 }
 
 async fn the_same_answer_sent_again_is_one_answer(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let proposal = proposed(&village, "amina", more_cash(60_00)).await;
+    let fixture = AgreementFixture::open(database).await;
+    let proposal = proposed(&fixture, "amina", more_cash(60_00)).await;
     for _ in 0..2 {
-        let started = answered(&village, "dee", &proposal, yes()).await;
+        let started = answered(&fixture, "dee", &proposal, yes()).await;
         assert_eq!((next(&started), &started.json()["version"]), (json!("started"), &json!(2)));
     }
-    assert_eq!(village.in_force("dee").await.version, 2);
+    assert_eq!(fixture.in_force("dee").await.version, 2);
     let change =
         json!({"version": 2, "set": [cash(90_00)], "words": "More.", "session": session(5)});
-    let proposal = proposed(&village, "amina", change).await;
+    let proposal = proposed(&fixture, "amina", change).await;
     for _ in 0..2 {
-        assert_eq!(next(&answered(&village, "dee", &proposal, no()).await), "ended");
+        assert_eq!(next(&answered(&fixture, "dee", &proposal, no()).await), "ended");
     }
-    let acts = village.acts("dee").await;
+    let acts = fixture.acts("dee").await;
     assert_eq!(acts.iter().filter(|(_, what)| what == "list_refused").count(), 1, "{acts:?}");
-    assert_eq!(village.world.count("replaced_consent", "1 = 1").await, 0);
+    assert_eq!(fixture.world.count("replaced_consent", "1 = 1").await, 0);
     // Whoever proposed it said yes by that; it is no answer.
     let change =
         json!({"version": 2, "set": [cash(85_00)], "words": "More.", "session": session(5)});
-    let proposal = proposed(&village, "dee", change).await;
-    assert_eq!(answered(&village, "dee", &proposal, yes()).await.status, 409);
-    village.world.check().await;
+    let proposal = proposed(&fixture, "dee", change).await;
+    assert_eq!(answered(&fixture, "dee", &proposal, yes()).await.status, 409);
+    fixture.world.check().await;
 }

@@ -5,26 +5,29 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use sayso::domain::agreement::change::{List, changes};
-use sayso::domain::agreement::proposal::{Consent, Kind, Parts, Proposal, Said, Side, State};
-use sayso::domain::agreement::{Agreement, Answer, Decider, Scope, Term, TermDraft};
+use sayso::domain::agreement::proposal::{
+    Consent, ConsentAnswer, ConsentGranularity, ConsentSide, Proposal, ProposalKind, ProposalState,
+};
+use sayso::domain::agreement::{Agreement, Decider, Scope, Term, TermAnswer, TermDraft};
 use sayso::domain::card::CardState;
-use sayso::domain::card::pause::{PAUSE_MOST, Pause};
+use sayso::domain::card::pause::{MAX_PAUSE, Pause};
 use sayso::domain::id::{PauseId, ProposalId};
 use sayso::domain::money::limit::Limit;
 use sayso::domain::time::period::Period;
 use sayso::people::agreements::{
-    Answering, Draft, Next, Outcome, Pausing, answer, confirm, counter, draft, force, lift, pause,
-    propose, take_up, withdraw, write_down,
+    DraftRequest, PauseRequest, ProposalAnswerRequest, ProposalProgress, ProposalStage,
+    adopt_draft, answer, confirm, counter_propose, draft, lift, pause, propose,
+    record_in_person_answer, record_law, withdraw,
 };
-use sayso::people::members::ActError;
+use sayso::people::members::UseCaseError;
 use sayso::programme::rules::built_in;
 use sayso::store::VersionRow;
 
-use super::probes::Probe;
-use super::village::{
-    CURRENCY, Village, a_session, answering, budget, cash, category, draft_of, gbp, id, proposing,
-    riverside, with, without,
+use super::fixture::{
+    AgreementFixture, CURRENCY, a_session, answering, budget, cash, category, draft_of, gbp, id,
+    proposing, riverside, with, without,
 };
+use super::probes::PurchaseProbe;
 use crate::support::TestDatabase;
 use crate::world::{DEMO, patient, purchase};
 
@@ -39,9 +42,9 @@ const SEEDS: u64 = 3;
 const MOVES: usize = 170;
 
 /// A small generator of numbers (splitmix64): the same seed plays the same story.
-struct Dice(u64);
+struct SeededRandom(u64);
 
-impl Dice {
+impl SeededRandom {
     fn roll(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -73,8 +76,9 @@ impl Dice {
         if self.roll(5) == 0 {
             return Err(scope);
         }
-        let answer = self.pick(&[Answer::Yes, Answer::Yes, Answer::Ask, Answer::No]);
-        let answer = if scope == Scope::Everything { Answer::Yes } else { answer };
+        let answer =
+            self.pick(&[TermAnswer::Yes, TermAnswer::Yes, TermAnswer::Ask, TermAnswer::No]);
+        let answer = if scope == Scope::Everything { TermAnswer::Yes } else { answer };
         let sum = gbp(i64::try_from(self.roll(8)).unwrap() * 10_00);
         let limits = match self.roll(4) {
             0 => vec![Limit::PerPurchase(sum)],
@@ -85,7 +89,7 @@ impl Dice {
             0 => Decider::Person,
             _ => now.term(&scope).map_or(Decider::Together, Term::decides),
         };
-        let restricts = answer != Answer::Yes || !limits.is_empty();
+        let restricts = answer != TermAnswer::Yes || !limits.is_empty();
         let cooling = [None, None, None, None, Some(1), Some(3)];
         let cooling_days = self.pick(&cooling).filter(|_| restricts);
         let draft = TermDraft { limits, decides, cooling_days, ..draft_of(scope, answer) };
@@ -115,19 +119,23 @@ impl Dice {
         let scope = category(self.pick(&["alcohol", "phone", "fun", "pubs", "gambling"]));
         let decides = now.term(&scope).map_or(Decider::Together, Term::decides);
         let cooling_days = now.term(&scope).and_then(Term::cooling_days);
-        let no = TermDraft { decides, cooling_days, ..draft_of(scope, Answer::No) };
+        let no = TermDraft { decides, cooling_days, ..draft_of(scope, TermAnswer::No) };
         with(now, Term::new(no).unwrap())
     }
 
     /// What is done about a proposal by whom: most of the time by whoever's turn it is.
-    fn reply(&mut self, proposal: &Proposal, consents: &[Consent]) -> (&'static str, Reply) {
+    fn reply(
+        &mut self,
+        proposal: &Proposal,
+        consents: &[Consent],
+    ) -> (&'static str, ProposalReply) {
         let reply = match self.roll(14) {
-            0 => Reply::No,
-            1 => Reply::Counter,
-            2 => Reply::WriteDown,
-            3 => Reply::Confirm,
-            4 => Reply::Withdraw,
-            _ => Reply::Yes,
+            0 => ProposalReply::No,
+            1 => ProposalReply::Counter,
+            2 => ProposalReply::WriteDown,
+            3 => ProposalReply::Confirm,
+            4 => ProposalReply::Withdraw,
+            _ => ProposalReply::Yes,
         };
         if self.roll(8) == 0 {
             return (self.pick(&PEOPLE), reply);
@@ -135,23 +143,39 @@ impl Dice {
         // Somebody who has said yes thinks better of it.
         if let Some(known) = consents.first().filter(|known| known.is_yes() && self.roll(9) == 0) {
             let who = PEOPLE.into_iter().find(|who| known.member.as_str() == *who).unwrap();
-            return (who, self.pick(&[Reply::No, Reply::No, Reply::Counter, Reply::Withdraw]));
+            return (
+                who,
+                self.pick(&[
+                    ProposalReply::No,
+                    ProposalReply::No,
+                    ProposalReply::Counter,
+                    ProposalReply::Withdraw,
+                ]),
+            );
         }
         let is_missing = |side| consents.iter().all(|c| c.side != side || !c.is_yes());
         if consents.iter().any(|consent| consent.confirmed_at.is_none()) {
-            return ("dee", self.pick(&[Reply::Confirm, Reply::Confirm, Reply::Yes, Reply::No]));
+            return (
+                "dee",
+                self.pick(&[
+                    ProposalReply::Confirm,
+                    ProposalReply::Confirm,
+                    ProposalReply::Yes,
+                    ProposalReply::No,
+                ]),
+            );
         }
-        if proposal.kind != Kind::Law && is_missing(Side::Person) {
-            let by_amina = matches!(reply, Reply::WriteDown | Reply::Withdraw);
+        if proposal.kind != ProposalKind::Law && is_missing(ConsentSide::Person) {
+            let by_amina = matches!(reply, ProposalReply::WriteDown | ProposalReply::Withdraw);
             return (if by_amina { "amina" } else { "dee" }, reply);
         }
         let cools = proposal.not_before > proposal.proposed_at;
-        if proposal.kind == Kind::Own || (cools && self.roll(2) == 0) {
+        if proposal.kind == ProposalKind::Own || (cools && self.roll(2) == 0) {
             return ("dee", reply);
         }
         let worker = self.pick(&["amina", "amina", "amina", "amina", "dee-works", "ben"]);
         let manager = self.pick(&["ruth", "ruth", "ruth", "amina-manages"]);
-        match (is_missing(Side::Worker), is_missing(Side::Manager)) {
+        match (is_missing(ConsentSide::Worker), is_missing(ConsentSide::Manager)) {
             (true, true) => (self.pick(&[worker, worker, manager]), reply),
             (true, false) => (worker, reply),
             (false, _) => (manager, reply),
@@ -161,7 +185,7 @@ impl Dice {
 
 /// What somebody does about a proposal.
 #[derive(Debug, Clone, Copy)]
-enum Reply {
+enum ProposalReply {
     Yes,
     No,
     Counter,
@@ -170,7 +194,7 @@ enum Reply {
     Withdraw,
 }
 
-impl Reply {
+impl ProposalReply {
     const fn word(self) -> &'static str {
         match self {
             Self::Yes => "says yes",
@@ -184,16 +208,16 @@ impl Reply {
 }
 
 /// How everything stands.
-struct Scene {
+struct BudgetSituation {
     versions: Vec<VersionRow>,
     /// What each version came from, by its number.
-    kinds: BTreeMap<u32, Kind>,
+    kinds: BTreeMap<u32, ProposalKind>,
     waiting: Vec<(Proposal, Vec<Consent>)>,
     pauses: Vec<Pause>,
     cards: Vec<CardState>,
 }
 
-impl Scene {
+impl BudgetSituation {
     fn now(&self) -> &Agreement {
         &self.versions.last().unwrap().agreement
     }
@@ -203,7 +227,7 @@ impl Scene {
         let mut agreed = self.versions[0].agreement.list();
         for pair in self.versions.windows(2) {
             let (before, after) = (pair[0].agreement.list(), pair[1].agreement.list());
-            if self.kinds.get(&pair[1].agreement.version) == Some(&Kind::Own) {
+            if self.kinds.get(&pair[1].agreement.version) == Some(&ProposalKind::Own) {
                 continue;
             }
             let scopes = before.terms.iter().chain(&after.terms).map(Term::scope);
@@ -224,40 +248,42 @@ impl Scene {
 async fn whatever_people_do_two_agree(database: TestDatabase) {
     let file =
         patient(DEMO).replace("country = \"GB\"", "country = \"GB\"\nmanager_above = \"50.00\"");
-    let village = Village::open_with(database, &file).await;
+    let fixture = AgreementFixture::open_with(database, &file).await;
     let mut started = BTreeMap::new();
-    let mut before = village.scene().await;
+    let mut before = fixture.situation().await;
     for seed in 1..=SEEDS {
-        let mut dice = Dice(seed);
+        let mut random = SeededRandom(seed);
         for step in 0..MOVES {
-            let (who, what, done) = village.any_move(&mut dice, &before).await;
-            let after = village.scene().await;
+            let (who, what, done) = fixture.any_move(&mut random, &before).await;
+            let after = fixture.situation().await;
             let place = format!("seed {seed}, step {step}, {who} {what}: {done:?}");
             let known = before.versions.len();
             assert_eq!(after.versions[..known], before.versions, "they stay readable: {place}");
             let start = match &done {
-                Some(Ok(Outcome { proposal, next: Next::Started(_) })) => Some(*proposal),
+                Some(Ok(ProposalProgress { proposal, next: ProposalStage::Started(_) })) => {
+                    Some(*proposal)
+                }
                 _ => None,
             };
             assert_eq!(after.versions.len(), known + usize::from(start.is_some()), "{place}");
             if let Some(proposal) = start {
-                let kind = village.check_start(&after, proposal, who, &place).await;
+                let kind = fixture.check_start(&after, proposal, who, &place).await;
                 *started.entry(kind.word()).or_insert(0) += 1;
             }
-            village.check_pauses(&after, step, &format!("{seed}x{step}"), &place).await;
+            fixture.check_pauses(&after, step, &format!("{seed}x{step}"), &place).await;
             before = after;
         }
     }
     let all = started.values().sum::<usize>();
     assert!(all >= 30 && started.len() == 3, "the story is too dull: {started:?}");
-    village.check_ends(&started).await;
-    village.world.check().await;
+    fixture.check_ends(&started).await;
+    fixture.world.check().await;
 }
 
-type Moved = (&'static str, &'static str, Option<Result<Outcome, ActError>>);
+type MoveResult = (&'static str, &'static str, Option<Result<ProposalProgress, UseCaseError>>);
 
-impl Village {
-    async fn scene(&self) -> Scene {
+impl AgreementFixture {
+    async fn situation(&self) -> BudgetSituation {
         let mut tx = self.store().snapshot().await.unwrap();
         let (programme, budget, currency) = (riverside(), budget("dee"), CURRENCY.parse().unwrap());
         let versions = tx.versions_of(&programme, &budget, currency).await.unwrap();
@@ -269,133 +295,159 @@ impl Village {
         let cards = cards.iter().map(|card| card.standing.at(self.now())).collect();
         let kind = |(proposal, _): &(Proposal, _)| Some((proposal.version?, proposal.kind));
         let kinds = every.iter().filter_map(kind).collect();
-        let is_waiting = |proposal: &Proposal| matches!(proposal.state, State::Draft | State::Open);
+        let is_waiting = |proposal: &Proposal| {
+            matches!(proposal.state, ProposalState::Draft | ProposalState::Open)
+        };
         let waiting =
             every.into_iter().rev().filter(|(proposal, _)| is_waiting(proposal)).collect();
-        Scene { versions, kinds, waiting, pauses, cards }
+        BudgetSituation { versions, kinds, waiting, pauses, cards }
     }
 
     /// One move of one member, about what waits if anything does. No outcome when nothing was asked
     /// of a list.
-    async fn any_move(&self, dice: &mut Dice, scene: &Scene) -> Moved {
-        let of = if scene.waiting.is_empty() { 9 } else { 24 };
-        let cools = scene.waiting.iter().any(|(proposal, _)| proposal.not_before > self.now());
-        match dice.roll(of) {
-            9..=15 if cools => (dice.pick(&PEOPLE), "rests", self.rest(dice, scene).await),
-            0 | 1 => (dice.pick(&PEOPLE), "rests", self.rest(dice, scene).await),
-            2 => self.any_pause(dice, scene).await,
-            3 => self.any_start(dice, scene.now(), None).await,
+    async fn any_move(&self, random: &mut SeededRandom, situation: &BudgetSituation) -> MoveResult {
+        let of = if situation.waiting.is_empty() { 9 } else { 24 };
+        let cools = situation.waiting.iter().any(|(proposal, _)| proposal.not_before > self.now());
+        match random.roll(of) {
+            9..=15 if cools => (random.pick(&PEOPLE), "rests", self.rest(random, situation).await),
+            0 | 1 => (random.pick(&PEOPLE), "rests", self.rest(random, situation).await),
+            2 => self.any_pause(random, situation).await,
+            3 => self.any_start(random, situation.now(), None).await,
             4..=8 => {
-                let (who, list) = (dice.anybody(), dice.list(&scene.now().list()));
-                let new = proposing(list, dice.pick(&[Parts::Whole, Parts::Parts]));
+                let (who, list) = (random.anybody(), random.list(&situation.now().list()));
+                let new = proposing(
+                    list,
+                    random.pick(&[ConsentGranularity::Whole, ConsentGranularity::Parts]),
+                );
                 let (acting, dee) = (self.as_(who), id("dee"));
-                let done = self.run(async |tx| propose(tx, self.desk(), &acting, &dee, new).await);
+                let done =
+                    self.run(async |tx| propose(tx, self.context(), &acting, &dee, new).await);
                 (who, "proposes", Some(done.await))
             }
             _ => {
-                let open =
-                    scene.waiting.iter().rfind(|(proposal, _)| proposal.state == State::Open);
+                let open = situation
+                    .waiting
+                    .iter()
+                    .rfind(|(proposal, _)| proposal.state == ProposalState::Open);
                 let (proposal, consents) = match open {
-                    Some(open) if dice.roll(6) > 0 => open.clone(),
-                    Some(_) | None => dice.pick(&scene.waiting),
+                    Some(open) if random.roll(6) > 0 => open.clone(),
+                    Some(_) | None => random.pick(&situation.waiting),
                 };
-                if proposal.state == State::Draft {
-                    return self.any_start(dice, scene.now(), Some(proposal.id)).await;
+                if proposal.state == ProposalState::Draft {
+                    return self.any_start(random, situation.now(), Some(proposal.id)).await;
                 }
-                self.any_reply(dice, scene.now(), &proposal, &consents).await
+                self.any_reply(random, situation.now(), &proposal, &consents).await
             }
         }
     }
 
     /// Time passes, to where something may start if only silence were a yes.
-    async fn rest(&self, dice: &mut Dice, scene: &Scene) -> Option<Result<Outcome, ActError>> {
-        let cools = scene.waiting.iter().map(|(proposal, _)| proposal.not_before);
-        let cools = cools.filter(|at| *at > self.now()).min().filter(|_| dice.roll(4) > 0);
+    async fn rest(
+        &self,
+        random: &mut SeededRandom,
+        situation: &BudgetSituation,
+    ) -> Option<Result<ProposalProgress, UseCaseError>> {
+        let cools = situation.waiting.iter().map(|(proposal, _)| proposal.not_before);
+        let cools = cools.filter(|at| *at > self.now()).min().filter(|_| random.roll(4) > 0);
         match cools {
             Some(until) => self.world.set_time(&until.to_string()),
-            None => self.world.pass((dice.pick(&[1, 26, 80, 200])).hours()),
+            None => self.world.advance_clock((random.pick(&[1, 26, 80, 200])).hours()),
         }
         self.world.upkeep().await;
         None
     }
 
-    async fn any_pause(&self, dice: &mut Dice, scene: &Scene) -> Moved {
-        let who = dice.pick(&["amina", "ruth", "ruth", "dee", "dora", "ben", "amina-manages"]);
+    async fn any_pause(
+        &self,
+        random: &mut SeededRandom,
+        situation: &BudgetSituation,
+    ) -> MoveResult {
+        let who = random.pick(&["amina", "ruth", "ruth", "dee", "dora", "ben", "amina-manages"]);
         let (acting, dee) = (self.as_(who), id("dee"));
         let is_on = |pause: &&Pause| pause.over_at() > self.now();
-        if let Some(on) = scene.pauses.iter().find(is_on)
-            && dice.roll(2) == 0
+        if let Some(on) = situation.pauses.iter().find(is_on)
+            && random.roll(2) == 0
         {
             let id: PauseId = on.id;
-            let done = self.run(async |tx| lift(tx, self.desk(), &acting, &dee, id).await).await;
+            let done = self.run(async |tx| lift(tx, self.context(), &acting, &dee, id).await).await;
             return (who, if done.is_ok() { "lifts" } else { "may not lift" }, None);
         }
-        let hours = dice.pick(&[0, 1, 30, 168, 169]);
-        let pausing = Pausing {
+        let hours = random.pick(&[0, 1, 30, 168, 169]);
+        let pausing = PauseRequest {
             reason: "Someone has your PIN.".to_owned(),
             talk: self.talk("dee").await,
             until: self.now().checked_add(hours.hours()).unwrap(),
         };
-        let done = self.run(async |tx| pause(tx, self.desk(), &acting, &dee, pausing).await).await;
+        let done =
+            self.run(async |tx| pause(tx, self.context(), &acting, &dee, pausing).await).await;
         (who, if done.is_ok() { "pauses" } else { "may not pause" }, None)
     }
 
     /// A draft, one that is taken up, or what a law forces.
     async fn any_start(
         &self,
-        dice: &mut Dice,
+        random: &mut SeededRandom,
         now: &Agreement,
         known: Option<ProposalId>,
-    ) -> Moved {
-        let who = dice.anybody();
+    ) -> MoveResult {
+        let who = random.anybody();
         let (acting, dee) = (self.as_(who), id("dee"));
         if let Some(known) = known {
-            let (parts, session) = (Parts::Whole, a_session());
+            let (parts, session) = (ConsentGranularity::Whole, a_session());
             let done = self.run(async |tx| {
-                take_up(tx, self.desk(), &acting, &dee, known, parts, session).await
+                adopt_draft(tx, self.context(), &acting, &dee, known, parts, session).await
             });
             return (who, "takes up", Some(done.await));
         }
-        if dice.roll(4) == 0 {
-            let list = dice.list(&now.list());
-            let new = Draft { list, words: "An idea.".to_owned() };
-            let done = self.run(async |tx| draft(tx, self.desk(), &acting, &dee, new).await).await;
+        if random.roll(4) == 0 {
+            let list = random.list(&now.list());
+            let new = DraftRequest { list, words: "An idea.".to_owned() };
+            let done =
+                self.run(async |tx| draft(tx, self.context(), &acting, &dee, new).await).await;
             return (who, if done.is_ok() { "drafts" } else { "may not draft" }, None);
         }
-        let list =
-            if dice.roll(4) > 0 { dice.stricter(&now.list()) } else { dice.list(&now.list()) };
-        let new = proposing(list, Parts::Whole);
-        let done = self.run(async |tx| force(tx, self.desk(), &acting, &dee, new).await).await;
+        let list = if random.roll(4) > 0 {
+            random.stricter(&now.list())
+        } else {
+            random.list(&now.list())
+        };
+        let new = proposing(list, ConsentGranularity::Whole);
+        let done =
+            self.run(async |tx| record_law(tx, self.context(), &acting, &dee, new).await).await;
         (who, "forces", Some(done))
     }
 
     async fn any_reply(
         &self,
-        dice: &mut Dice,
+        random: &mut SeededRandom,
         now: &Agreement,
         proposal: &Proposal,
         consents: &[Consent],
-    ) -> Moved {
-        let (who, reply) = dice.reply(proposal, consents);
+    ) -> MoveResult {
+        let (who, reply) = random.reply(proposal, consents);
         let (acting, dee, id) = (self.as_(who), id("dee"), proposal.id);
         let keys = changes(&now.list(), &proposal.list, built_in()).into_iter().map(|c| c.key);
-        let some = proposal.parts == Parts::Parts && dice.roll(2) == 0;
-        let parts = some.then(|| keys.filter(|_| dice.roll(3) > 0).collect());
-        let (desk, session) = (self.desk(), a_session());
-        let list = dice.list(&now.list());
+        let some = proposal.parts == ConsentGranularity::Parts && random.roll(2) == 0;
+        let parts = some.then(|| keys.filter(|_| random.roll(3) > 0).collect());
+        let (context, session) = (self.context(), a_session());
+        let list = random.list(&now.list());
         let done = self.run(async |tx| match reply {
-            Reply::Yes => {
-                let answering = Answering { parts, ..answering(Said::Yes) };
-                answer(tx, desk, &acting, &dee, id, answering).await
+            ProposalReply::Yes => {
+                let answering = ProposalAnswerRequest { parts, ..answering(ConsentAnswer::Yes) };
+                answer(tx, context, &acting, &dee, id, answering).await
             }
-            Reply::No => answer(tx, desk, &acting, &dee, id, answering(Said::No)).await,
-            Reply::Counter => {
-                let new = proposing(list, Parts::Whole);
-                counter(tx, desk, &acting, &dee, id, new).await
+            ProposalReply::No => {
+                answer(tx, context, &acting, &dee, id, answering(ConsentAnswer::No)).await
             }
-            Reply::WriteDown => write_down(tx, desk, &acting, &dee, id, parts, session).await,
-            Reply::Confirm => confirm(tx, desk, &acting, &dee, id).await,
-            Reply::Withdraw => withdraw(tx, desk, &acting, &dee, id).await,
+            ProposalReply::Counter => {
+                let new = proposing(list, ConsentGranularity::Whole);
+                counter_propose(tx, context, &acting, &dee, id, new).await
+            }
+            ProposalReply::WriteDown => {
+                record_in_person_answer(tx, context, &acting, &dee, id, parts, session).await
+            }
+            ProposalReply::Confirm => confirm(tx, context, &acting, &dee, id).await,
+            ProposalReply::Withdraw => withdraw(tx, context, &acting, &dee, id).await,
         });
         (who, reply.word(), Some(done.await))
     }
@@ -403,15 +455,18 @@ impl Village {
     /// Looks at a version that has just started with eyes of its own.
     async fn check_start(
         &self,
-        scene: &Scene,
+        situation: &BudgetSituation,
         proposal: ProposalId,
         who: &str,
         place: &str,
-    ) -> Kind {
-        let [.., before, after] = scene.versions.as_slice() else { panic!("{place}") };
+    ) -> ProposalKind {
+        let [.., before, after] = situation.versions.as_slice() else { panic!("{place}") };
         let (before, after) = (before.agreement.list(), &after.agreement);
         let (proposal, consents) = self.read(proposal).await;
-        assert!(consents.iter().all(|c| c.said == Said::Yes), "over somebody's no: {place}");
+        assert!(
+            consents.iter().all(|c| c.said == ConsentAnswer::Yes),
+            "over somebody's no: {place}"
+        );
         let earlier = self.said_before(proposal.id).await;
         let every = consents.iter().chain(&earlier).filter(|c| c.is_yes());
         for parts in every.filter_map(|consent| consent.parts.as_ref()) {
@@ -420,7 +475,7 @@ impl Village {
             assert!(more.is_empty(), "somebody never said yes to {more:?}: {place}");
         }
         assert_eq!(proposal.version, Some(after.version), "{place}");
-        let is_yes = |c: &&Consent| c.said == Said::Yes && c.confirmed_at.is_some();
+        let is_yes = |c: &&Consent| c.said == ConsentAnswer::Yes && c.confirmed_at.is_some();
         let mut yes: Vec<&Consent> = consents.iter().filter(is_yes).collect();
         yes.sort_by_key(|consent| consent.side);
         let sides: Vec<_> = yes.iter().map(|consent| consent.side).collect();
@@ -432,15 +487,17 @@ impl Village {
         assert!(!after.how.is_empty() && !after.agreed_by.is_empty(), "{place}");
         let list = after.list();
         assert_ne!(list, before, "{place}");
-        let loosened: Vec<_> =
-            Probe::all().into_iter().filter(|p| p.is_paid(&list) && !p.is_paid(&before)).collect();
-        if proposal.kind == Kind::Law {
+        let loosened: Vec<_> = PurchaseProbe::all()
+            .into_iter()
+            .filter(|p| p.is_paid(&list) && !p.is_paid(&before))
+            .collect();
+        if proposal.kind == ProposalKind::Law {
             assert!(loosened.is_empty(), "a law loosened {loosened:?}: {place}");
-            assert_eq!(sides, [Side::Worker, Side::Manager], "{place}");
+            assert_eq!(sides, [ConsentSide::Worker, ConsentSide::Manager], "{place}");
             assert!(self.told("dee", "person").await.iter().any(|(kind, _)| kind == "list-forced"));
-            return Kind::Law;
+            return ProposalKind::Law;
         }
-        let person = yes.iter().find(|c| c.side == Side::Person);
+        let person = yes.iter().find(|c| c.side == ConsentSide::Person);
         let person = person.unwrap_or_else(|| panic!("without the person: {place}"));
         assert_eq!(person.human.as_str(), "dee", "{place}");
         for probe in &loosened {
@@ -449,9 +506,9 @@ impl Village {
             let again = person.confirmed_at.unwrap();
             assert!(from.unwrap() <= again && again <= self.now(), "{probe:?} by silence: {place}");
         }
-        if !sides.contains(&Side::Worker) {
+        if !sides.contains(&ConsentSide::Worker) {
             assert_eq!(who, "dee", "the person's own, by somebody else: {place}");
-            let agreed = scene.agreed_together();
+            let agreed = situation.agreed_together();
             let stolen = loosened.iter().find(|probe| !probe.is_the_persons(&agreed));
             assert_eq!(stolen, None, "loosened with one yes: {before:?} {agreed:?} {place}");
             assert!(!list.partial || before.partial || agreed.partial, "{place}");
@@ -464,19 +521,25 @@ impl Village {
     }
 
     /// A card is paused while a pause is on, and to the second not longer: on its row, and at a till.
-    async fn check_pauses(&self, scene: &Scene, step: usize, name: &str, place: &str) {
+    async fn check_pauses(
+        &self,
+        situation: &BudgetSituation,
+        step: usize,
+        name: &str,
+        place: &str,
+    ) {
         let now = self.now();
         let is_on = |pause: &&Pause| {
             let end: Timestamp = pause.lifted_at.unwrap_or(pause.ends_at).min(pause.ends_at);
             pause.begins_at <= now && now < end
         };
-        let on: Vec<_> = scene.pauses.iter().filter(is_on).collect();
+        let on: Vec<_> = situation.pauses.iter().filter(is_on).collect();
         assert!(on.len() < 2, "{place}");
-        assert!(on.iter().all(|p| p.ends_at.duration_since(p.begins_at) <= PAUSE_MOST), "{place}");
-        let is_frozen = scene.cards.contains(&CardState::FrozenByStaff);
+        assert!(on.iter().all(|p| p.ends_at.duration_since(p.begins_at) <= MAX_PAUSE), "{place}");
+        let is_frozen = situation.cards.contains(&CardState::FrozenByStaff);
         assert_eq!(is_frozen, !on.is_empty(), "{on:?}: {place}");
         if step.is_multiple_of(4) {
-            let answer = self.world.ask(&purchase(name, 1)).await;
+            let answer = self.world.authorise(&purchase(name, 1)).await;
             assert_eq!(answer.reason() == "frozen_staff", is_frozen, "{answer:?}: {place}");
         }
     }

@@ -2,11 +2,11 @@
 
 use sayso::domain::agreement::Scope;
 use sayso::domain::agreement::change::List;
-use sayso::domain::agreement::proposal::{Said, Side};
+use sayso::domain::agreement::proposal::{ConsentAnswer, ConsentSide};
 use sayso::domain::shop::ShopKey;
-use sayso::people::agreements::Next;
+use sayso::people::agreements::ProposalStage;
 
-use super::village::{Village, category, weekly, with, without};
+use super::fixture::{AgreementFixture, category, weekly, with, without};
 use crate::support::TestDatabase;
 use crate::world::{DEMO, patient, purchase};
 
@@ -18,18 +18,18 @@ on_both_databases!(
 /// "Everything else" counts nothing of what food has counted: so taking the line about food away
 /// would pay the same sum twice in one week. It takes both.
 async fn a_limit_that_was_used_up_is_not_begun_anew_alone(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let list = village.in_force("dee").await.list();
+    let fixture = AgreementFixture::open(database).await;
+    let list = fixture.in_force("dee").await.list();
     let rest = with(&list, weekly(Scope::EverythingElse, 20_00));
     let list = with(&rest, weekly(category("food"), 20_00));
-    agree(&village, &list).await;
-    assert!(village.world.ask(&purchase("Bread", 20_00)).await.is_approved());
+    agree(&fixture, &list).await;
+    assert!(fixture.world.authorise(&purchase("Bread", 20_00)).await.is_approved());
     let food = category("food");
-    let proposed = village.propose("dee", "dee", without(&list, &food)).await.unwrap();
-    assert_eq!(proposed.next, Next::Waits([Side::Worker].into()));
-    let more = village.world.ask(&purchase("More", 1_00)).await;
+    let proposed = fixture.propose("dee", "dee", without(&list, &food)).await.unwrap();
+    assert_eq!(proposed.next, ProposalStage::AwaitingConsent([ConsentSide::Worker].into()));
+    let more = fixture.world.authorise(&purchase("More", 1_00)).await;
     assert_eq!(more.reason(), "over_period");
-    village.world.check().await;
+    fixture.world.check().await;
 }
 
 /// The line about a shop goes, and the shop falls under one of several others: what the loosest of
@@ -39,24 +39,29 @@ async fn a_manager_joins_whatever_line_frees_the_sum(database: TestDatabase) {
     let file = patient(DEMO)
         .replace("decides = \"person\"\nown_block = { cooling_days = 7 }\n", "")
         .replace("country = \"GB\"", "country = \"GB\"\nmanager_above = \"100.00\"");
-    let village = Village::open_with(database, &file).await;
-    let list = village.in_force("dee").await.list();
+    let fixture = AgreementFixture::open_with(database, &file).await;
+    let list = fixture.in_force("dee").await.list();
     let shop = Scope::Shop(ShopKey::from_name("Lucky Horse").unwrap());
     let list = with(&list, weekly(shop.clone(), 50_00));
     let list = without(&list, &Scope::EverythingElse);
-    agree(&village, &list).await;
-    let proposed = village.propose("amina", "dee", without(&list, &shop)).await.unwrap();
-    assert_eq!(proposed.next, Next::Waits([Side::Person, Side::Manager].into()));
-    village.world.check().await;
+    agree(&fixture, &list).await;
+    let proposed = fixture.propose("amina", "dee", without(&list, &shop)).await.unwrap();
+    assert_eq!(
+        proposed.next,
+        ProposalStage::AwaitingConsent([ConsentSide::Person, ConsentSide::Manager].into())
+    );
+    fixture.world.check().await;
 }
 
 /// Dee and Amina make it the list; the manager says yes where theirs is needed.
-async fn agree(village: &Village, list: &List) {
-    let proposed = village.propose("amina", "dee", list.clone()).await.unwrap();
-    let Next::Waits(sides) = proposed.next else { panic!("{:?}", proposed.next) };
+async fn agree(fixture: &AgreementFixture, list: &List) {
+    let proposed = fixture.propose("amina", "dee", list.clone()).await.unwrap();
+    let ProposalStage::AwaitingConsent(sides) = proposed.next else {
+        panic!("{:?}", proposed.next)
+    };
     for side in sides {
-        let member = if side == Side::Manager { "ruth" } else { "dee" };
-        village.answer(member, "dee", proposed.proposal, Said::Yes).await.unwrap();
+        let member = if side == ConsentSide::Manager { "ruth" } else { "dee" };
+        fixture.answer(member, "dee", proposed.proposal, ConsentAnswer::Yes).await.unwrap();
     }
-    assert_eq!(village.in_force("dee").await.list(), *list);
+    assert_eq!(fixture.in_force("dee").await.list(), *list);
 }

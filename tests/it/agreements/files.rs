@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use jiff::ToSpan as _;
-use sayso::domain::agreement::Answer;
-use sayso::domain::agreement::proposal::{Said, Side};
-use sayso::programme::apply::{Applied, ApplyError, Waiting, apply};
+use sayso::domain::agreement::TermAnswer;
+use sayso::domain::agreement::proposal::{ConsentAnswer, ConsentSide};
+use sayso::programme::apply::{ApplyError, ApplyReport, PendingProposal, apply};
 use sayso::programme::show::show;
 use serde_json::{Value, json};
 
-use super::village::{
-    Village, cash, category, peopled, riverside, term, weekly, with, with_a_garden,
+use super::fixture::{
+    AgreementFixture, cash, category, peopled, riverside, term, weekly, with, with_a_garden,
 };
 use crate::support::TestDatabase;
 use crate::world::{DEE, DEMO, RULES, patient, purchase};
@@ -45,18 +45,19 @@ fn yes() -> Value {
     json!({ "say": "yes", "session": session() })
 }
 
-impl Village {
+impl AgreementFixture {
     async fn phone_is_fine(&self) {
-        let list = with(&self.in_force("dee").await.list(), term(category("phone"), Answer::Yes));
+        let list =
+            with(&self.in_force("dee").await.list(), term(category("phone"), TermAnswer::Yes));
         let proposed = self.propose("amina", "dee", list).await.unwrap();
-        self.answer("dee", "dee", proposed.proposal, Said::Yes).await.unwrap();
+        self.answer("dee", "dee", proposed.proposal, ConsentAnswer::Yes).await.unwrap();
     }
 
     async fn try_apply(&self, file: &str) -> Result<usize, String> {
         self.applied(&peopled(file)).await.map(|applied| applied.agreements)
     }
 
-    async fn applied(&self, file: &str) -> Result<Applied, String> {
+    async fn applied(&self, file: &str) -> Result<ApplyReport, String> {
         match apply(self.store(), self.world.app.ids(), self.now(), file, RULES).await {
             Ok(applied) => Ok(applied),
             Err(ApplyError::Refused(refusals)) => Err(refusals.join("\n")),
@@ -65,7 +66,7 @@ impl Village {
     }
 
     /// Applies a file that wants to change one list, and returns what waits.
-    async fn wait_for(&self, file: &str) -> Waiting {
+    async fn wait_for(&self, file: &str) -> PendingProposal {
         let applied = self.applied(&peopled(file)).await.unwrap();
         assert_eq!((applied.agreements, applied.changed, applied.left.len()), (0, 1, 0));
         let [waiting] = applied.waiting.as_slice() else { panic!("{applied:?}") };
@@ -74,256 +75,257 @@ impl Village {
 }
 
 async fn an_unchanged_file_takes_nothing_back(database: TestDatabase) {
-    let village = Village::open(database).await;
-    village.phone_is_fine().await;
-    let agreed = village.in_force("dee").await;
-    village.world.pass(1.hour());
-    assert_eq!(village.try_apply(&patient(DEMO)).await, Ok(0));
-    assert_eq!(village.in_force("dee").await, agreed);
+    let fixture = AgreementFixture::open(database).await;
+    fixture.phone_is_fine().await;
+    let agreed = fixture.in_force("dee").await;
+    fixture.world.advance_clock(1.hour());
+    assert_eq!(fixture.try_apply(&patient(DEMO)).await, Ok(0));
+    assert_eq!(fixture.in_force("dee").await, agreed);
     // More money for Dee changes nothing about her list.
     let loaded = patient(DEMO).replace(
         "{ id = \"2026-11-23\", amount = \"60.00\" }]",
         "{ id = \"2026-11-23\", amount = \"60.00\" }, { id = \"2026-11-30\", amount = \"60.00\" }]",
     );
-    assert_eq!(village.try_apply(&loaded).await, Ok(0));
-    assert_eq!(village.in_force("dee").await, agreed);
-    village.world.check().await;
+    assert_eq!(fixture.try_apply(&loaded).await, Ok(0));
+    assert_eq!(fixture.in_force("dee").await, agreed);
+    fixture.world.check().await;
 }
 
 async fn a_file_that_changes_what_was_changed_here_is_refused(database: TestDatabase) {
-    let village = Village::open(database).await;
+    let fixture = AgreementFixture::open(database).await;
     // Nobody has changed anything here: what the file wants waits for Dee.
-    let waiting = village.wait_for(&twenty_five()).await;
-    village.world.agree(std::slice::from_ref(&waiting)).await;
-    village.phone_is_fine().await;
-    let agreed = village.in_force("dee").await;
-    let refused = village.try_apply(&patient(DEMO)).await.unwrap_err();
+    let waiting = fixture.wait_for(&twenty_five()).await;
+    fixture.world.agree(std::slice::from_ref(&waiting)).await;
+    fixture.phone_is_fine().await;
+    let agreed = fixture.in_force("dee").await;
+    let refused = fixture.try_apply(&patient(DEMO)).await.unwrap_err();
     assert!(refused.contains("person dee") && refused.contains("version 3"), "{refused}");
     assert!(refused.contains("sayso programme show riverside"), "{refused}");
-    assert_eq!(village.in_force("dee").await, agreed);
-    village.world.check().await;
+    assert_eq!(fixture.in_force("dee").await, agreed);
+    fixture.world.check().await;
 }
 
 async fn what_is_shown_can_be_applied(database: TestDatabase) {
-    let village = Village::open(database).await;
-    village.phone_is_fine().await;
-    let mut list = village.in_force("dee").await.list();
+    let fixture = AgreementFixture::open(database).await;
+    fixture.phone_is_fine().await;
+    let mut list = fixture.in_force("dee").await.list();
     list.pots.rotate_left(1);
-    village.propose("dee", "dee", list).await.unwrap();
-    let agreed = village.in_force("dee").await;
-    let shown = show(village.store(), &riverside()).await.unwrap().unwrap();
+    fixture.propose("dee", "dee", list).await.unwrap();
+    let agreed = fixture.in_force("dee").await;
+    let shown = show(fixture.store(), &riverside()).await.unwrap().unwrap();
     assert!(shown.contains("agreed_by = [\"Dee\"]"), "{shown}");
-    assert_eq!(village.try_apply(&shown).await, Ok(0));
-    assert_eq!(village.in_force("dee").await, agreed);
+    assert_eq!(fixture.try_apply(&shown).await, Ok(0));
+    assert_eq!(fixture.in_force("dee").await, agreed);
     // From there, a change of the file is a change of what is in force.
     let changed =
         shown.replace("per = \"week\", amount = \"20.00\"", "per = \"week\", amount = \"15.00\"");
     assert_ne!(changed, shown);
-    let waiting = village.wait_for(&changed).await;
-    assert_eq!(village.in_force("dee").await, agreed);
-    village.world.agree(std::slice::from_ref(&waiting)).await;
-    let now = village.in_force("dee").await;
+    let waiting = fixture.wait_for(&changed).await;
+    assert_eq!(fixture.in_force("dee").await, agreed);
+    fixture.world.agree(std::slice::from_ref(&waiting)).await;
+    let now = fixture.in_force("dee").await;
     assert_eq!((now.version, now.list().pots), (agreed.version + 1, agreed.pots));
-    assert_eq!(now.list().term(&category("phone")).unwrap().answer(), Answer::Yes);
-    village.world.check().await;
+    assert_eq!(now.list().term(&category("phone")).unwrap().answer(), TermAnswer::Yes);
+    fixture.world.check().await;
 }
 
 async fn a_new_start_list_is_not_about_those_who_have_their_own(database: TestDatabase) {
     let from = DEMO.find("[person.agreement]\nagreed_on = 2026-11-02").unwrap();
     let to = DEMO[from..].find("# ----").unwrap() + from;
     let without = patient(&format!("{}{}", &DEMO[..from], &DEMO[to..]));
-    let village = Village::open_with(database, &without).await;
-    let start = village.in_force("femi").await;
+    let fixture = AgreementFixture::open_with(database, &without).await;
+    let start = fixture.in_force("femi").await;
     assert_eq!(start.how, "The programme's start list.");
     let other = without.replace("amount = \"40.00\" }]\nreason", "amount = \"45.00\" }]\nreason");
-    assert_eq!(village.try_apply(&other).await, Ok(1), "it is about Femi, who has none");
-    let own = with(&village.in_force("femi").await.list(), weekly(cash(), 10_00));
-    village.propose("femi", "femi", own).await.unwrap();
-    let own = village.in_force("femi").await;
-    assert_eq!(village.try_apply(&without).await, Ok(0));
-    assert_eq!(village.in_force("femi").await, own);
-    village.world.check().await;
+    assert_eq!(fixture.try_apply(&other).await, Ok(1), "it is about Femi, who has none");
+    let own = with(&fixture.in_force("femi").await.list(), weekly(cash(), 10_00));
+    fixture.propose("femi", "femi", own).await.unwrap();
+    let own = fixture.in_force("femi").await;
+    assert_eq!(fixture.try_apply(&without).await, Ok(0));
+    assert_eq!(fixture.in_force("femi").await, own);
+    fixture.world.check().await;
 }
 
 async fn a_file_asks_for_the_yes_of_two_people(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let before = village.in_force("dee").await;
-    let waiting = village.wait_for(&twenty_five()).await;
-    assert_eq!(waiting.sides, BTreeSet::from([Side::Person]));
-    assert_eq!(village.in_force("dee").await, before, "nothing has changed");
-    let shown = village.get("dee", &format!("/proposals/{}", waiting.proposal)).await;
+    let fixture = AgreementFixture::open(database).await;
+    let before = fixture.in_force("dee").await;
+    let waiting = fixture.wait_for(&twenty_five()).await;
+    assert_eq!(waiting.sides, BTreeSet::from([ConsentSide::Person]));
+    assert_eq!(fixture.in_force("dee").await, before, "nothing has changed");
+    let shown = fixture.get("dee", &format!("/proposals/{}", waiting.proposal)).await;
     assert_eq!((&shown["state"], &shown["kind"]), (&json!("open"), &json!("together")));
-    let told = village.told("dee", "person").await;
+    let told = fixture.told("dee", "person").await;
     assert!(told.iter().any(|(kind, _)| kind == "list-proposed"), "{told:?}");
-    let told = village.told("dee", "worker").await;
+    let told = fixture.told("dee", "worker").await;
     assert!(told.iter().any(|(kind, _)| kind == "worker-list-filed"), "{told:?}");
     // Neither again nor by another account of the worker's side does it start.
-    assert_eq!(village.try_apply(&twenty_five()).await, Ok(0));
+    assert_eq!(fixture.try_apply(&twenty_five()).await, Ok(0));
     let address = format!("/proposals/{}/answer", waiting.proposal);
     for other in ["amina", "ruth", "dee-works"] {
-        let answer = village.post(other, &address, yes()).await;
+        let answer = fixture.post(other, &address, yes()).await;
         assert!(answer.status >= 400, "{other}: {answer:?}");
     }
-    assert_eq!(village.in_force("dee").await, before);
-    village.world.agree(std::slice::from_ref(&waiting)).await;
-    let now = village.in_force("dee").await;
+    assert_eq!(fixture.in_force("dee").await, before);
+    fixture.world.agree(std::slice::from_ref(&waiting)).await;
+    let now = fixture.in_force("dee").await;
     assert_eq!((now.version, now.agreed_by), (2, vec!["Dee".to_owned(), "Amina".to_owned()]));
     assert_eq!(now.terms.iter().find(|term| *term.scope() == cash()).unwrap().limits().len(), 1);
     // From here the same file says what is in force.
-    assert_eq!(village.try_apply(&twenty_five()).await, Ok(0));
-    village.world.check().await;
+    assert_eq!(fixture.try_apply(&twenty_five()).await, Ok(0));
+    fixture.world.check().await;
 }
 
 async fn a_no_to_a_file_leaves_the_list_as_it_is(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let before = village.in_force("dee").await;
-    let waiting = village.wait_for(&twenty_five()).await;
+    let fixture = AgreementFixture::open(database).await;
+    let before = fixture.in_force("dee").await;
+    let waiting = fixture.wait_for(&twenty_five()).await;
     let no = json!({ "say": "no", "session": session() });
-    let answer = village.post("dee", &format!("/proposals/{}/answer", waiting.proposal), no).await;
+    let answer = fixture.post("dee", &format!("/proposals/{}/answer", waiting.proposal), no).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(village.in_force("dee").await, before);
-    assert_eq!(village.try_apply(&twenty_five()).await, Ok(0), "it was asked");
+    assert_eq!(fixture.in_force("dee").await, before);
+    assert_eq!(fixture.try_apply(&twenty_five()).await, Ok(0), "it was asked");
     // Asked for again with other words around it, the no stands.
-    assert_eq!(village.try_apply(&patient(DEMO)).await, Ok(0));
-    let refused = village.try_apply(&twenty_five()).await.unwrap_err();
+    assert_eq!(fixture.try_apply(&patient(DEMO)).await, Ok(0));
+    let refused = fixture.try_apply(&twenty_five()).await.unwrap_err();
     assert!(refused.contains("there was a no"), "{refused}");
-    assert_eq!(village.in_force("dee").await, before);
-    village.world.check().await;
+    assert_eq!(fixture.in_force("dee").await, before);
+    fixture.world.check().await;
 }
 
 async fn a_talk_that_a_file_tells_of_counts_when_the_person_confirms_it(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let before = village.in_force("dee").await;
+    let fixture = AgreementFixture::open(database).await;
+    let before = fixture.in_force("dee").await;
     let talked = twenty_five()
         .replace("agreed_on = 2026-11-16", "agreed_on = 2026-11-23")
         .replace("In the hostel office, 40 minutes", "On paper, at the kitchen table, 20 minutes");
-    let waiting = village.wait_for(&talked).await;
-    assert_eq!(village.in_force("dee").await, before, "it does not count yet");
-    let told = village.told("dee", "person").await;
+    let waiting = fixture.wait_for(&talked).await;
+    assert_eq!(fixture.in_force("dee").await, before, "it does not count yet");
+    let told = fixture.told("dee", "person").await;
     assert!(told.iter().any(|(kind, _)| kind == "list-written-down"), "{told:?}");
     // Nobody confirms it for Dee.
     let address = format!("/proposals/{}/confirm", waiting.proposal);
     for other in ["amina", "ruth", "dee-works", "helen"] {
-        let answer = village.post(other, &address, json!({})).await;
+        let answer = fixture.post(other, &address, json!({})).await;
         assert!(answer.status >= 400, "{other}: {answer:?}");
     }
-    assert_eq!(village.in_force("dee").await, before);
-    let answer = village.post("dee", &address, json!({})).await;
+    assert_eq!(fixture.in_force("dee").await, before);
+    let answer = fixture.post("dee", &address, json!({})).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    let now = village.in_force("dee").await;
+    let now = fixture.in_force("dee").await;
     assert_eq!(now.version, 2);
     assert!(now.how.contains("at the kitchen table"), "{}", now.how);
-    village.world.check().await;
+    fixture.world.check().await;
 }
 
 async fn an_own_block_outlasts_a_file(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let before = village.in_force("dee").await;
+    let fixture = AgreementFixture::open(database).await;
+    let before = fixture.in_force("dee").await;
     let from = DEMO.find("[[person.agreement.term]]\non = { category = \"alcohol\" }").unwrap();
     let to = DEMO[from + 1..].find("[[person.agreement.term]]").unwrap() + from + 1;
     let lifted = patient(&format!("{}{}", &DEMO[..from], &DEMO[to..]));
-    let waiting = village.wait_for(&lifted).await;
-    village.world.agree(std::slice::from_ref(&waiting)).await;
-    assert_eq!(village.in_force("dee").await, before, "Dee's own time to wait runs");
-    village.world.pass(169.hours());
-    village.world.agree(std::slice::from_ref(&waiting)).await;
-    assert_eq!(village.in_force("dee").await.version, 2);
-    village.world.check().await;
+    let waiting = fixture.wait_for(&lifted).await;
+    fixture.world.agree(std::slice::from_ref(&waiting)).await;
+    assert_eq!(fixture.in_force("dee").await, before, "Dee's own time to wait runs");
+    fixture.world.advance_clock(169.hours());
+    fixture.world.agree(std::slice::from_ref(&waiting)).await;
+    assert_eq!(fixture.in_force("dee").await.version, 2);
+    fixture.world.check().await;
 }
 
 async fn one_change_of_a_file_waits_at_a_time(database: TestDatabase) {
-    let village = Village::open(database).await;
-    village.wait_for(&twenty_five()).await;
+    let fixture = AgreementFixture::open(database).await;
+    fixture.wait_for(&twenty_five()).await;
     let thirty = twenty_five().replace("amount = \"25.00\" }", "amount = \"30.00\" }");
-    let refused = village.try_apply(&thirty).await.unwrap_err();
+    let refused = fixture.try_apply(&thirty).await.unwrap_err();
     assert!(refused.contains("is not what the file said last"), "{refused}");
-    let list = with(&village.in_force("ana").await.list(), term(category("phone"), Answer::Yes));
-    village.propose("ben", "ana", list).await.unwrap();
-    village.world.check().await;
+    let list =
+        with(&fixture.in_force("ana").await.list(), term(category("phone"), TermAnswer::Yes));
+    fixture.propose("ben", "ana", list).await.unwrap();
+    fixture.world.check().await;
 }
 
 async fn a_file_that_nobody_could_agree_to_is_refused(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let before = village.in_force("dee").await;
+    let fixture = AgreementFixture::open(database).await;
+    let before = fixture.in_force("dee").await;
     let without = |id: &str| {
         let account = format!("[[member]]\nid = \"{id}\"");
         let ended = format!("[[member]]\nstate = \"ended\"\nid = \"{id}\"");
         peopled(&twenty_five()).replace(&account, &ended)
     };
     for (id, whose) in [("dee", "theirs"), ("amina", "their worker")] {
-        let refused = village.applied(&without(id)).await;
+        let refused = fixture.applied(&without(id)).await;
         // Dee's other account is a worker's too, but the same human being.
         let refused = refused.unwrap_err();
         assert!(refused.contains("the yes of two people"), "{whose}: {refused}");
     }
-    assert_eq!(village.in_force("dee").await, before);
-    village.world.check().await;
+    assert_eq!(fixture.in_force("dee").await, before);
+    fixture.world.check().await;
 }
 
 async fn a_file_neither_stops_nor_starts_somebodys_card(database: TestDatabase) {
-    let village = Village::open(database).await;
+    let fixture = AgreementFixture::open(database).await;
     let card = format!("token = \"{DEE}\"\nlast_four = \"5678\"\nstate = \"active\"");
     for (state, why) in [("frozen_by_staff", "by a pause"), ("frozen_by_person", "only the person")]
     {
         let stopped = patient(DEMO).replace(&card, &card.replace("active", state));
-        let refused = village.try_apply(&stopped).await.unwrap_err();
+        let refused = fixture.try_apply(&stopped).await.unwrap_err();
         assert!(refused.contains("person dee") && refused.contains(why), "{refused}");
     }
-    assert!(village.world.ask(&purchase("Fine", 1_00)).await.is_approved());
+    assert!(fixture.world.authorise(&purchase("Fine", 1_00)).await.is_approved());
     // She freezes it herself; a file that writes it down does not start it again.
-    let freeze = village.world.post_as("dee", "/v1/people/dee/freeze", &json!({})).await;
+    let freeze = fixture.world.post_as("dee", "/v1/people/dee/freeze", &json!({})).await;
     assert_eq!(freeze.status, 200, "{freeze:?}");
-    assert_eq!(village.try_apply(&patient(DEMO)).await, Ok(0));
-    assert_eq!(village.world.ask(&purchase("Frozen", 1_00)).await.reason(), "frozen_self");
+    assert_eq!(fixture.try_apply(&patient(DEMO)).await, Ok(0));
+    assert_eq!(fixture.world.authorise(&purchase("Frozen", 1_00)).await.reason(), "frozen_self");
     let frozen = patient(DEMO).replace(&card, &card.replace("active", "frozen_by_person"));
-    assert_eq!(village.try_apply(&frozen).await, Ok(0));
-    let refused = village.try_apply(&patient(DEMO)).await.unwrap_err();
+    assert_eq!(fixture.try_apply(&frozen).await, Ok(0));
+    let refused = fixture.try_apply(&patient(DEMO)).await.unwrap_err();
     assert!(refused.contains("they alone start it again"), "{refused}");
-    assert_eq!(village.world.ask(&purchase("Still", 1_00)).await.reason(), "frozen_self");
-    village.world.check().await;
+    assert_eq!(fixture.world.authorise(&purchase("Still", 1_00)).await.reason(), "frozen_self");
+    fixture.world.check().await;
 }
 
 async fn a_file_takes_back_nothing_that_was_promised(database: TestDatabase) {
-    let village = Village::open(database).await;
+    let fixture = AgreementFixture::open(database).await;
     let promise = |sum: &str| {
         let week = "allocated = \"3120.00\"";
         patient(DEMO).replace(week, &format!("allocated = \"{sum}\""))
     };
-    let refused = village.try_apply(&promise("3119.99")).await.unwrap_err();
+    let refused = fixture.try_apply(&promise("3119.99")).await.unwrap_err();
     assert!(refused.contains("was promised to them"), "{refused}");
-    assert_eq!(village.world.pot("dee", "week", "allocated").await, 3_120_00);
-    assert_eq!(village.try_apply(&promise("3120.01")).await, Ok(0));
-    assert_eq!(village.world.pot("dee", "week", "allocated").await, 3_120_01);
-    village.world.check().await;
+    assert_eq!(fixture.world.pot("dee", "week", "allocated").await, 3_120_00);
+    assert_eq!(fixture.try_apply(&promise("3120.01")).await, Ok(0));
+    assert_eq!(fixture.world.pot("dee", "week", "allocated").await, 3_120_01);
+    fixture.world.check().await;
 }
 
 async fn a_pot_comes_at_once_and_what_it_pays_for_is_agreed(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let terms = village.in_force("dee").await.terms;
+    let fixture = AgreementFixture::open(database).await;
+    let terms = fixture.in_force("dee").await.terms;
     let more = with_a_garden(&patient(DEMO));
-    assert_eq!(village.try_apply(&more).await, Ok(1));
-    let now = village.in_force("dee").await;
+    assert_eq!(fixture.try_apply(&more).await, Ok(1));
+    let now = fixture.in_force("dee").await;
     assert_eq!((now.version, now.pots.len(), &now.terms), (2, 5, &terms));
     let wider = more.replace("only = [\"pets\"]", "only = [\"pets\", \"fun\"]");
-    let waiting = village.wait_for(&wider).await;
-    assert_eq!(village.in_force("dee").await, now, "what a pot pays for is agreed");
-    village.world.agree(std::slice::from_ref(&waiting)).await;
-    assert_eq!(village.in_force("dee").await.version, 3);
-    village.world.check().await;
+    let waiting = fixture.wait_for(&wider).await;
+    assert_eq!(fixture.in_force("dee").await, now, "what a pot pays for is agreed");
+    fixture.world.agree(std::slice::from_ref(&waiting)).await;
+    assert_eq!(fixture.in_force("dee").await.version, 3);
+    fixture.world.check().await;
 }
 
 async fn a_pot_and_a_change_in_one_file_come_one_after_the_other(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let before = village.in_force("dee").await;
+    let fixture = AgreementFixture::open(database).await;
+    let before = fixture.in_force("dee").await;
     let both = with_a_garden(&twenty_five());
-    let applied = village.applied(&peopled(&both)).await.unwrap();
+    let applied = fixture.applied(&peopled(&both)).await.unwrap();
     assert_eq!((applied.agreements, applied.waiting.len(), applied.left.len()), (1, 1, 0));
-    let now = village.in_force("dee").await;
+    let now = fixture.in_force("dee").await;
     assert_eq!((now.version, now.pots.len(), &now.terms), (2, 5, &before.terms));
-    village.world.agree(&applied.waiting).await;
-    let agreed = village.in_force("dee").await;
+    fixture.world.agree(&applied.waiting).await;
+    let agreed = fixture.in_force("dee").await;
     assert_eq!((agreed.version, &agreed.pots), (3, &now.pots));
     assert_ne!(agreed.terms, before.terms);
-    assert_eq!(village.try_apply(&both).await, Ok(0));
-    village.world.check().await;
+    assert_eq!(fixture.try_apply(&both).await, Ok(0));
+    fixture.world.check().await;
 }

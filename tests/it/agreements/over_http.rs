@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use sayso::domain::agreement::Answer;
-use sayso::domain::agreement::proposal::Said;
+use sayso::domain::agreement::TermAnswer;
+use sayso::domain::agreement::proposal::ConsentAnswer;
 use sayso::programme::rules::BUILT_IN_GUIDE;
 
-use super::village::{Village, at_a_phone_shop, category, term, with};
+use super::fixture::{AgreementFixture, at_a_phone_shop, category, term, with};
 use crate::support::TestDatabase;
 use crate::world::purchase;
 
@@ -17,7 +17,7 @@ on_both_databases!(
 );
 
 async fn proposed_agreed_and_paid_over_the_api(database: TestDatabase) {
-    let village = Village::open(database).await;
+    let fixture = AgreementFixture::open(database).await;
     let session = json!({"how": "in_person", "place": "the hostel", "minutes": 20});
     let change = json!({
         "version": 1,
@@ -34,11 +34,11 @@ async fn proposed_agreed_and_paid_over_the_api(database: TestDatabase) {
         "session": session,
     });
     let stale = json!({"version": 2, "words": "x", "session": session, "partial": true});
-    assert_eq!(village.post("amina", "/proposals", stale).await.status, 409);
-    let proposed = village.post("amina", "/proposals", change).await;
+    assert_eq!(fixture.post("amina", "/proposals", stale).await.status, 409);
+    let proposed = fixture.post("amina", "/proposals", change).await;
     assert_eq!((proposed.status, &proposed.json()["waits_for"]), (201, &json!(["person"])));
     let id = proposed.json()["proposal"].as_str().unwrap().to_owned();
-    let shown = village.get("dee", &format!("/proposals/{id}")).await;
+    let shown = fixture.get("dee", &format!("/proposals/{id}")).await;
     assert_eq!(
         (&shown["state"], &shown["words"]),
         (&json!("open"), &json!("You told me your phone broke."))
@@ -55,21 +55,21 @@ async fn proposed_agreed_and_paid_over_the_api(database: TestDatabase) {
         })
     );
     let yes = json!({"say": "yes", "parts": ["category:phone"], "session": session});
-    let agreed = village.post("dee", &format!("/proposals/{id}/answer"), yes).await;
+    let agreed = fixture.post("dee", &format!("/proposals/{id}/answer"), yes).await;
     assert_eq!((agreed.status, &agreed.json()["version"]), (200, &json!(2)), "{agreed:?}");
-    assert!(village.world.ask(&at_a_phone_shop("A", 50_00)).await.is_approved());
-    let all = village.get("amina", "/proposals").await;
+    assert!(fixture.world.authorise(&at_a_phone_shop("A", 50_00)).await.is_approved());
+    let all = fixture.get("amina", "/proposals").await;
     assert_eq!(all["data"][0]["said"][0]["side"], "person");
-    let changes = village.get("dee", "/agreement/changes").await;
+    let changes = fixture.get("dee", "/agreement/changes").await;
     assert_eq!(changes["lines"].as_array().unwrap().len(), 1);
-    assert_eq!(village.get("amina", "/restrictions").await["count"], 8);
+    assert_eq!(fixture.get("amina", "/restrictions").await["count"], 8);
 
     let pause = json!({
         "reason": "Someone has your PIN.",
         "talk": "talk_00000000000000000000000000000001",
         "until": "2026-11-23T12:00:00Z",
     });
-    assert_eq!(village.post("amina", "/pauses", pause.clone()).await.status, 422, "talk first");
+    assert_eq!(fixture.post("amina", "/pauses", pause.clone()).await.status, 422, "talk first");
     let talk = json!({
         "concern": "Someone watched her type her PIN.",
         "wants": "That nobody takes her money.",
@@ -77,23 +77,23 @@ async fn proposed_agreed_and_paid_over_the_api(database: TestDatabase) {
         "options": "A new card comes in five days, which is too slow.",
         "next_step": "We go to the bank together.",
     });
-    let talk = village.post("amina", "/talks", talk).await.json()["talk"].clone();
-    assert_eq!(village.get("dee", "/talks").await["data"][0]["talk"], talk);
+    let talk = fixture.post("amina", "/talks", talk).await.json()["talk"].clone();
+    assert_eq!(fixture.get("dee", "/talks").await["data"][0]["talk"], talk);
     let mut pause = pause;
     pause["talk"] = talk;
-    let paused = village.post("amina", "/pauses", pause).await;
+    let paused = fixture.post("amina", "/pauses", pause).await;
     assert_eq!(paused.status, 201, "{paused:?}");
-    assert_eq!(village.world.ask(&purchase("B", 1_00)).await.reason(), "frozen_staff");
+    assert_eq!(fixture.world.authorise(&purchase("B", 1_00)).await.reason(), "frozen_staff");
     let id = paused.json()["pause"].as_str().unwrap().to_owned();
-    let lifted = village.post("ruth", &format!("/pauses/{id}/lift"), json!({})).await;
+    let lifted = fixture.post("ruth", &format!("/pauses/{id}/lift"), json!({})).await;
     assert_eq!(lifted.status, 200, "{lifted:?}");
-    assert!(village.world.ask(&purchase("C", 1_00)).await.is_approved());
-    village.world.check().await;
+    assert!(fixture.world.authorise(&purchase("C", 1_00)).await.is_approved());
+    fixture.world.check().await;
 }
 
 async fn a_guide_is_read_where_a_list_is(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let world = &village.world;
+    let fixture = AgreementFixture::open(database).await;
+    let world = &fixture.world;
     let starter = world.get_as("dee", "/v1/guide").await.json();
     assert_eq!((&starter["version"], &starter["written_with"]), (&json!(1), &json!([])));
     assert_eq!(world.get_as("dee", "/v1/guide?version=1").await.status, 404, "nobody published it");
@@ -109,34 +109,34 @@ async fn a_guide_is_read_where_a_list_is(database: TestDatabase) {
     let guide = world.get_as("dee", "/v1/guide").await.json();
     assert_eq!(guide["written_with"], json!(["People with a budget"]));
     assert_eq!(world.get_as("amina", "/v1/guide?version=1").await.json(), guide);
-    let banks = village.in_force("dee").await.list();
-    let banks = with(&banks, term(category("banks"), Answer::Ask));
-    let proposed = village.propose("amina", "dee", banks).await.unwrap();
-    village.answer("dee", "dee", proposed.proposal, Said::Yes).await.unwrap();
-    let terms = village.get("dee", "/agreement").await["terms"].as_array().unwrap().clone();
+    let banks = fixture.in_force("dee").await.list();
+    let banks = with(&banks, term(category("banks"), TermAnswer::Ask));
+    let proposed = fixture.propose("amina", "dee", banks).await.unwrap();
+    fixture.answer("dee", "dee", proposed.proposal, ConsentAnswer::Yes).await.unwrap();
+    let terms = fixture.get("dee", "/agreement").await["terms"].as_array().unwrap().clone();
     let line = terms.iter().find(|term| term["on"] == "category:banks").unwrap();
     assert_eq!(line["guide"], json!(["what-you-owe"]));
-    village.world.check().await;
+    fixture.world.check().await;
 }
 
 async fn more_help_is_chosen_and_given_back(database: TestDatabase) {
-    let village = Village::open(database).await;
+    let fixture = AgreementFixture::open(database).await;
     let session = json!({"how": "own_phone", "place": "at home", "minutes": 1});
     let together = json!({
         "help": "together", "above": 20_00, "cooling_days": 2, "review_on": "2027-03-01",
         "words": "I want a second look.", "session": session,
     });
     for (who, status) in [("amina", 403), ("dee", 200)] {
-        assert_eq!(village.post(who, "/help", together.clone()).await.status, status, "{who}");
+        assert_eq!(fixture.post(who, "/help", together.clone()).await.status, status, "{who}");
     }
-    assert_eq!(village.world.ask(&purchase("Dear", 20_01)).await.reason(), "over_purchase");
-    assert!(village.world.ask(&purchase("Fine", 20_00)).await.is_approved());
+    assert_eq!(fixture.world.authorise(&purchase("Dear", 20_01)).await.reason(), "over_purchase");
+    assert!(fixture.world.authorise(&purchase("Fine", 20_00)).await.is_approved());
     let nothing = json!({"help": "together", "above": 0, "cooling_days": 0,
         "review_on": "2027-03-01", "words": "x", "session": session});
-    assert_eq!(village.post("dee", "/help", nothing).await.status, 422);
+    assert_eq!(fixture.post("dee", "/help", nothing).await.status, 422);
     let alone = json!({"help": "alone", "words": "I can do it.", "session": session});
-    let wish = village.post("dee", "/help", alone).await;
+    let wish = fixture.post("dee", "/help", alone).await;
     assert_eq!((wish.status, &wish.json()["next"]), (200, &json!("cools")), "{wish:?}");
-    assert_eq!(village.world.ask(&purchase("Still", 20_01)).await.reason(), "over_purchase");
-    village.world.check().await;
+    assert_eq!(fixture.world.authorise(&purchase("Still", 20_01)).await.reason(), "over_purchase");
+    fixture.world.check().await;
 }

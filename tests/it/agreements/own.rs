@@ -2,13 +2,13 @@
 
 use jiff::ToSpan as _;
 use jiff::civil::date;
-use sayso::domain::agreement::proposal::{Said, Side, State};
-use sayso::domain::agreement::{Answer, Decider, Scope, Term, TermDraft};
+use sayso::domain::agreement::proposal::{ConsentAnswer, ConsentSide, ProposalState};
+use sayso::domain::agreement::{Decider, Scope, Term, TermAnswer, TermDraft};
 use sayso::domain::money::limit::Limit;
-use sayso::people::agreements::{Help, Next, choose_help};
+use sayso::people::agreements::{HelpLevel, ProposalStage, choose_help};
 
-use super::village::{
-    Village, a_session, at_a_phone_shop, cash, category, draft_of, gbp, id, is_conflict,
+use super::fixture::{
+    AgreementFixture, a_session, at_a_phone_shop, cash, category, draft_of, gbp, id, is_conflict,
     is_not_allowed, term, weekly, with, without,
 };
 use crate::support::TestDatabase;
@@ -32,293 +32,327 @@ on_both_databases!(
 );
 
 async fn the_person_tightens_alone_and_takes_it_back_alone(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let agreed = village.in_force("dee").await;
+    let fixture = AgreementFixture::open(database).await;
+    let agreed = fixture.in_force("dee").await;
     // Cash is agreed together, £20 a week; Dee wants £5.
     let alone = with(&agreed.list(), weekly(cash(), 5_00));
-    assert_eq!(village.propose("dee", "dee", alone).await.unwrap().next, Next::Started(2));
-    assert_eq!(village.in_force("dee").await.agreed_by, ["Dee"]);
-    assert_eq!(village.told("dee", "worker").await.last().unwrap().0, "worker-list-started");
+    assert_eq!(fixture.propose("dee", "dee", alone).await.unwrap().next, ProposalStage::Started(2));
+    assert_eq!(fixture.in_force("dee").await.agreed_by, ["Dee"]);
+    assert_eq!(fixture.told("dee", "worker").await.last().unwrap().0, "worker-list-started");
     // To £10, and then to what was agreed: her own to say.
     let less = with(&agreed.list(), weekly(cash(), 10_00));
-    assert_eq!(village.propose("dee", "dee", less).await.unwrap().next, Next::Started(3));
-    let back = village.propose("dee", "dee", agreed.list()).await.unwrap();
-    assert_eq!(back.next, Next::Started(4));
-    assert_eq!(village.in_force("dee").await.list(), agreed.list());
-    village.world.check().await;
+    assert_eq!(fixture.propose("dee", "dee", less).await.unwrap().next, ProposalStage::Started(3));
+    let back = fixture.propose("dee", "dee", agreed.list()).await.unwrap();
+    assert_eq!(back.next, ProposalStage::Started(4));
+    assert_eq!(fixture.in_force("dee").await.list(), agreed.list());
+    fixture.world.check().await;
 }
 
 async fn no_further_than_what_was_agreed(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let agreed = village.in_force("dee").await.list();
-    village.propose("dee", "dee", with(&agreed, weekly(cash(), 5_00))).await.unwrap();
+    let fixture = AgreementFixture::open(database).await;
+    let agreed = fixture.in_force("dee").await.list();
+    fixture.propose("dee", "dee", with(&agreed, weekly(cash(), 5_00))).await.unwrap();
     for looser in [with(&agreed, weekly(cash(), 20_01)), without(&agreed, &cash())] {
-        let proposed = village.propose("dee", "dee", looser).await.unwrap();
-        assert_eq!(proposed.next, Next::Waits([Side::Worker].into()));
-        village.withdraw("dee", "dee", proposed.proposal).await.unwrap();
+        let proposed = fixture.propose("dee", "dee", looser).await.unwrap();
+        assert_eq!(proposed.next, ProposalStage::AwaitingConsent([ConsentSide::Worker].into()));
+        fixture.withdraw("dee", "dee", proposed.proposal).await.unwrap();
     }
     // A block on something that nobody spoke of, and away with it again.
-    let block = TermDraft { decides: Decider::Person, ..draft_of(category("fun"), Answer::No) };
-    let now = village.in_force("dee").await.list();
+    let block = TermDraft { decides: Decider::Person, ..draft_of(category("fun"), TermAnswer::No) };
+    let now = fixture.in_force("dee").await.list();
     let blocked = with(&now, Term::new(block.clone()).unwrap());
     assert_eq!(
-        village.propose("dee", "dee", blocked.clone()).await.unwrap().next,
-        Next::Started(3)
+        fixture.propose("dee", "dee", blocked.clone()).await.unwrap().next,
+        ProposalStage::Started(3)
     );
     // It is hers, but not a way to loosen what was agreed on everything else.
-    let limit = TermDraft { answer: Answer::Yes, ..block };
+    let limit = TermDraft { answer: TermAnswer::Yes, ..block };
     let free = with(&blocked, Term::new(limit).unwrap());
-    assert_eq!(village.propose("dee", "dee", free).await.unwrap().next, Next::Started(4));
-    village.world.check().await;
+    assert_eq!(fixture.propose("dee", "dee", free).await.unwrap().next, ProposalStage::Started(4));
+    fixture.world.check().await;
 }
 
 /// Phone shops and gadgets are agreed as "ask first". Dee says no to everything, those two too by taking
 /// their lines out, and then takes the first thing back.
 async fn no_further_by_way_of_another_term(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let agreed = village.in_force("dee").await.list();
-    let no = with(&agreed, term(Scope::EverythingElse, Answer::No));
+    let fixture = AgreementFixture::open(database).await;
+    let agreed = fixture.in_force("dee").await.list();
+    let no = with(&agreed, term(Scope::EverythingElse, TermAnswer::No));
     let no = without(&without(&no, &category("phone")), &category("gadgets"));
-    let stricter = village.propose("dee", "dee", no.clone()).await.unwrap();
-    assert_eq!(stricter.next, Next::Started(2));
+    let stricter = fixture.propose("dee", "dee", no.clone()).await.unwrap();
+    assert_eq!(stricter.next, ProposalStage::Started(2));
     let plain = agreed.term(&Scope::EverythingElse).unwrap().clone();
-    let back = village.propose("dee", "dee", with(&no, plain)).await.unwrap();
-    assert_eq!(back.next, Next::Waits([Side::Worker].into()), "phone shops would be free");
-    assert!(!village.world.ask(&at_a_phone_shop("A", 10_00)).await.is_approved());
-    village.withdraw("dee", "dee", back.proposal).await.unwrap();
-    let back = village.propose("dee", "dee", agreed).await.unwrap();
-    assert_eq!(back.next, Next::Started(3), "to all that was agreed, it is hers");
-    village.world.check().await;
+    let back = fixture.propose("dee", "dee", with(&no, plain)).await.unwrap();
+    assert_eq!(
+        back.next,
+        ProposalStage::AwaitingConsent([ConsentSide::Worker].into()),
+        "phone shops would be free"
+    );
+    assert!(!fixture.world.authorise(&at_a_phone_shop("A", 10_00)).await.is_approved());
+    fixture.withdraw("dee", "dee", back.proposal).await.unwrap();
+    let back = fixture.propose("dee", "dee", agreed).await.unwrap();
+    assert_eq!(back.next, ProposalStage::Started(3), "to all that was agreed, it is hers");
+    fixture.world.check().await;
 }
 
 async fn what_the_person_decides_is_loosened_by_them_alone(database: TestDatabase) {
-    let village = Village::open(database).await;
+    let fixture = AgreementFixture::open(database).await;
     // Ana and Ben agreed that Ana decides about shopping online.
-    let before = village.in_force("ana").await.list();
+    let before = fixture.in_force("ana").await.list();
     let online = before.terms.iter().find(|term| term.scope().to_string() == "gate:online");
     let free = without(&before, online.unwrap().scope());
-    assert_eq!(village.propose("ana", "ana", free).await.unwrap().next, Next::Started(2));
-    village.world.check().await;
+    assert_eq!(fixture.propose("ana", "ana", free).await.unwrap().next, ProposalStage::Started(2));
+    fixture.world.check().await;
 }
 
 /// Amina's proposal lies there for a week; Dee's own time begins with Dee's own word.
 async fn an_own_block_cools_from_the_persons_own_wish(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let before = village.in_force("dee").await;
+    let fixture = AgreementFixture::open(database).await;
+    let before = fixture.in_force("dee").await;
     let lifted = without(&before.list(), &category("alcohol"));
-    let proposed = village.propose("amina", "dee", lifted).await.unwrap();
-    village.world.pass((8 * 24).hours());
-    let wish = village.answer("dee", "dee", proposed.proposal, Said::Yes).await.unwrap();
-    let from = village.now().checked_add((7 * 24).hours()).unwrap();
-    assert_eq!(wish.next, Next::Cools(from));
-    village.world.pass((7 * 24).hours());
-    assert_eq!(village.in_force("dee").await, before);
-    let again = village.answer("dee", "dee", proposed.proposal, Said::Yes).await.unwrap();
-    assert_eq!(again.next, Next::Started(2));
-    village.world.check().await;
+    let proposed = fixture.propose("amina", "dee", lifted).await.unwrap();
+    fixture.world.advance_clock((8 * 24).hours());
+    let wish = fixture.answer("dee", "dee", proposed.proposal, ConsentAnswer::Yes).await.unwrap();
+    let from = fixture.now().checked_add((7 * 24).hours()).unwrap();
+    assert_eq!(wish.next, ProposalStage::CoolingOff(from));
+    fixture.world.advance_clock((7 * 24).hours());
+    assert_eq!(fixture.in_force("dee").await, before);
+    let again = fixture.answer("dee", "dee", proposed.proposal, ConsentAnswer::Yes).await.unwrap();
+    assert_eq!(again.next, ProposalStage::Started(2));
+    fixture.world.check().await;
 }
 
 /// Dee wished it, and is silent since: what the others say after her time to wait lifts nothing.
 async fn an_own_block_is_lifted_by_nobody_elses_yes(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let before = village.in_force("dee").await;
-    let list =
-        with(&without(&before.list(), &category("alcohol")), term(category("phone"), Answer::Yes));
-    let wish = village.propose("dee", "dee", list).await.unwrap();
-    assert_eq!(wish.next, Next::Waits([Side::Worker].into()));
-    village.world.pass((8 * 24).hours());
-    let late = village.answer("amina", "dee", wish.proposal, Said::Yes).await.unwrap();
-    assert!(matches!(late.next, Next::Cools(_)), "{late:?}");
-    assert_eq!(village.in_force("dee").await, before);
-    assert_eq!(village.told("dee", "person").await.last().unwrap().0, "list-cools");
-    let again = village.answer("dee", "dee", wish.proposal, Said::Yes).await.unwrap();
-    assert_eq!(again.next, Next::Started(2));
-    village.world.check().await;
+    let fixture = AgreementFixture::open(database).await;
+    let before = fixture.in_force("dee").await;
+    let list = with(
+        &without(&before.list(), &category("alcohol")),
+        term(category("phone"), TermAnswer::Yes),
+    );
+    let wish = fixture.propose("dee", "dee", list).await.unwrap();
+    assert_eq!(wish.next, ProposalStage::AwaitingConsent([ConsentSide::Worker].into()));
+    fixture.world.advance_clock((8 * 24).hours());
+    let late = fixture.answer("amina", "dee", wish.proposal, ConsentAnswer::Yes).await.unwrap();
+    assert!(matches!(late.next, ProposalStage::CoolingOff(_)), "{late:?}");
+    assert_eq!(fixture.in_force("dee").await, before);
+    assert_eq!(fixture.told("dee", "person").await.last().unwrap().0, "list-cools");
+    let again = fixture.answer("dee", "dee", wish.proposal, ConsentAnswer::Yes).await.unwrap();
+    assert_eq!(again.next, ProposalStage::Started(2));
+    fixture.world.check().await;
 }
 
 async fn an_own_block_cools_and_nothing_starts_by_silence(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let before = village.in_force("dee").await;
+    let fixture = AgreementFixture::open(database).await;
+    let before = fixture.in_force("dee").await;
     let at_a_bookmaker =
         |id: &str| Purchase { mcc: serde_json::json!("5921"), ..purchase(id, 5_00) };
     let lifted = without(&before.list(), &category("alcohol"));
-    let wish = village.propose("dee", "dee", lifted).await.unwrap();
-    let from = village.now().checked_add((7 * 24).hours()).unwrap();
-    assert_eq!(wish.next, Next::Cools(from));
-    let told = village.told("dee", "person").await;
+    let wish = fixture.propose("dee", "dee", lifted).await.unwrap();
+    let from = fixture.now().checked_add((7 * 24).hours()).unwrap();
+    assert_eq!(wish.next, ProposalStage::CoolingOff(from));
+    let told = fixture.told("dee", "person").await;
     assert_eq!(
         told.last().unwrap().1,
         "You chose to wait before this. You can say yes again from 8am on Mon 30 November. \
          Until then nothing changes."
     );
-    village.world.pass((7 * 24 - 1).hours().minutes(59).seconds(59));
-    let early = village.answer("dee", "dee", wish.proposal, Said::Yes).await.unwrap();
-    assert_eq!(early.next, Next::Cools(from), "one second too early");
-    assert!(is_not_allowed(&village.answer("amina", "dee", wish.proposal, Said::Yes).await));
-    village.world.pass(25.hours());
-    village.world.upkeep().await;
-    assert_eq!(village.in_force("dee").await, before, "nothing starts by silence");
-    assert!(!village.world.ask(&at_a_bookmaker("A")).await.is_approved());
-    let again = village.answer("dee", "dee", wish.proposal, Said::Yes).await.unwrap();
-    assert_eq!(again.next, Next::Started(2));
-    assert!(village.world.ask(&at_a_bookmaker("B")).await.is_approved());
-    village.world.check().await;
+    fixture.world.advance_clock((7 * 24 - 1).hours().minutes(59).seconds(59));
+    let early = fixture.answer("dee", "dee", wish.proposal, ConsentAnswer::Yes).await.unwrap();
+    assert_eq!(early.next, ProposalStage::CoolingOff(from), "one second too early");
+    assert!(is_not_allowed(
+        &fixture.answer("amina", "dee", wish.proposal, ConsentAnswer::Yes).await
+    ));
+    fixture.world.advance_clock(25.hours());
+    fixture.world.upkeep().await;
+    assert_eq!(fixture.in_force("dee").await, before, "nothing starts by silence");
+    assert!(!fixture.world.authorise(&at_a_bookmaker("A")).await.is_approved());
+    let again = fixture.answer("dee", "dee", wish.proposal, ConsentAnswer::Yes).await.unwrap();
+    assert_eq!(again.next, ProposalStage::Started(2));
+    assert!(fixture.world.authorise(&at_a_bookmaker("B")).await.is_approved());
+    fixture.world.check().await;
 }
 
 async fn a_worker_cannot_shorten_the_time_that_the_person_chose(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let before = village.in_force("dee").await;
+    let fixture = AgreementFixture::open(database).await;
+    let before = fixture.in_force("dee").await;
     let shorter = TermDraft {
         decides: Decider::Person,
         cooling_days: Some(1),
-        ..draft_of(category("alcohol"), Answer::No)
+        ..draft_of(category("alcohol"), TermAnswer::No)
     };
     let list = with(&before.list(), Term::new(shorter).unwrap());
-    let proposed = village.propose("amina", "dee", list).await.unwrap();
-    let agreed = village.answer("dee", "dee", proposed.proposal, Said::Yes).await.unwrap();
-    assert!(matches!(agreed.next, Next::Cools(_)), "{agreed:?}");
-    assert_eq!(village.in_force("dee").await, before);
-    village.world.pass((7 * 24).hours());
-    let agreed = village.answer("dee", "dee", proposed.proposal, Said::Yes).await.unwrap();
-    assert_eq!(agreed.next, Next::Started(2));
+    let proposed = fixture.propose("amina", "dee", list).await.unwrap();
+    let agreed = fixture.answer("dee", "dee", proposed.proposal, ConsentAnswer::Yes).await.unwrap();
+    assert!(matches!(agreed.next, ProposalStage::CoolingOff(_)), "{agreed:?}");
+    assert_eq!(fixture.in_force("dee").await, before);
+    fixture.world.advance_clock((7 * 24).hours());
+    let agreed = fixture.answer("dee", "dee", proposed.proposal, ConsentAnswer::Yes).await.unwrap();
+    assert_eq!(agreed.next, ProposalStage::Started(2));
     // A longer time is hers to choose, at once.
     let longer = TermDraft {
         decides: Decider::Person,
         cooling_days: Some(30),
-        ..draft_of(category("alcohol"), Answer::No)
+        ..draft_of(category("alcohol"), TermAnswer::No)
     };
-    let list = with(&village.in_force("dee").await.list(), Term::new(longer).unwrap());
-    assert_eq!(village.propose("dee", "dee", list).await.unwrap().next, Next::Started(3));
-    village.world.check().await;
+    let list = with(&fixture.in_force("dee").await.list(), Term::new(longer).unwrap());
+    assert_eq!(fixture.propose("dee", "dee", list).await.unwrap().next, ProposalStage::Started(3));
+    fixture.world.check().await;
 }
 
 /// One shop named apart would be a way around the block on its kind.
 async fn a_shop_inside_an_own_block_is_part_of_it(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let before = village.in_force("dee").await;
+    let fixture = AgreementFixture::open(database).await;
+    let before = fixture.in_force("dee").await;
     let shop = Scope::Shop(sayso::domain::shop::ShopKey::from_name("Wine Corner").unwrap());
-    for answer in [Answer::Yes, Answer::No] {
+    for answer in [TermAnswer::Yes, TermAnswer::No] {
         let list = with(&before.list(), term(shop.clone(), answer));
-        let proposed = village.propose("dee", "dee", list).await.unwrap();
-        assert_eq!(proposed.next, Next::Waits([Side::Worker].into()), "{answer:?}");
-        let agreed = village.answer("amina", "dee", proposed.proposal, Said::Yes).await.unwrap();
-        assert!(matches!(agreed.next, Next::Cools(_)), "{answer:?}: {agreed:?}");
-        village.withdraw("dee", "dee", proposed.proposal).await.unwrap();
+        let proposed = fixture.propose("dee", "dee", list).await.unwrap();
+        assert_eq!(
+            proposed.next,
+            ProposalStage::AwaitingConsent([ConsentSide::Worker].into()),
+            "{answer:?}"
+        );
+        let agreed =
+            fixture.answer("amina", "dee", proposed.proposal, ConsentAnswer::Yes).await.unwrap();
+        assert!(matches!(agreed.next, ProposalStage::CoolingOff(_)), "{answer:?}: {agreed:?}");
+        fixture.withdraw("dee", "dee", proposed.proposal).await.unwrap();
     }
     // As strong as the block on its kind, it is hers to say at once.
-    let block =
-        TermDraft { decides: Decider::Person, cooling_days: Some(7), ..draft_of(shop, Answer::No) };
+    let block = TermDraft {
+        decides: Decider::Person,
+        cooling_days: Some(7),
+        ..draft_of(shop, TermAnswer::No)
+    };
     let list = with(&before.list(), Term::new(block).unwrap());
-    assert_eq!(village.propose("dee", "dee", list).await.unwrap().next, Next::Started(2));
-    village.world.check().await;
+    assert_eq!(fixture.propose("dee", "dee", list).await.unwrap().next, ProposalStage::Started(2));
+    fixture.world.check().await;
 }
 
 async fn thinking_time_above_a_sum_is_the_persons_own(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let before = village.in_force("dee").await.list();
+    let fixture = AgreementFixture::open(database).await;
+    let before = fixture.in_force("dee").await.list();
     let thinking = TermDraft {
         decides: Decider::Person,
         limits: vec![Limit::PerPurchase(gbp(50_00))],
         cooling_days: Some(2),
         reason: Some("I want to sleep on it.".to_owned()),
-        ..draft_of(Scope::Everything, Answer::Yes)
+        ..draft_of(Scope::Everything, TermAnswer::Yes)
     };
     let list = with(&before, Term::new(thinking).unwrap());
-    assert_eq!(village.propose("dee", "dee", list).await.unwrap().next, Next::Started(2));
+    assert_eq!(fixture.propose("dee", "dee", list).await.unwrap().next, ProposalStage::Started(2));
     let telly = Purchase { mcc: serde_json::json!("5712"), ..purchase("Telly", 51_00) };
-    assert_eq!(village.world.ask(&telly).await.reason(), "over_purchase");
+    assert_eq!(fixture.world.authorise(&telly).await.reason(), "over_purchase");
     // Off again: after the two days that she chose, and by her word alone.
-    let wish = village.propose("dee", "dee", before).await.unwrap();
-    assert!(matches!(wish.next, Next::Cools(_)), "{wish:?}");
-    village.world.pass(48.hours());
-    let off = village.answer("dee", "dee", wish.proposal, Said::Yes).await.unwrap();
-    assert_eq!(off.next, Next::Started(3));
+    let wish = fixture.propose("dee", "dee", before).await.unwrap();
+    assert!(matches!(wish.next, ProposalStage::CoolingOff(_)), "{wish:?}");
+    fixture.world.advance_clock(48.hours());
+    let off = fixture.answer("dee", "dee", wish.proposal, ConsentAnswer::Yes).await.unwrap();
+    assert_eq!(off.next, ProposalStage::Started(3));
     let telly = Purchase { id: "iauth_1Again".to_owned(), ..telly };
-    assert!(village.world.ask(&telly).await.is_approved());
-    village.world.check().await;
+    assert!(fixture.world.authorise(&telly).await.is_approved());
+    fixture.world.check().await;
 }
 
 async fn a_new_term_takes_no_say_from_the_worker(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let before = village.in_force("femi").await.list();
+    let fixture = AgreementFixture::open(database).await;
+    let before = fixture.in_force("femi").await.list();
     // Everything else is agreed together up to £60 at a time.
-    let mine = TermDraft { decides: Decider::Person, ..draft_of(category("fun"), Answer::No) };
+    let mine = TermDraft { decides: Decider::Person, ..draft_of(category("fun"), TermAnswer::No) };
     let list = with(&before, Term::new(mine.clone()).unwrap());
-    assert_eq!(village.propose("femi", "femi", list.clone()).await.unwrap().next, Next::Started(2));
-    let free = Term::new(TermDraft { answer: Answer::Yes, ..mine.clone() }).unwrap();
-    let proposed = village.propose("femi", "femi", with(&list, free)).await.unwrap();
-    assert_eq!(proposed.next, Next::Waits([Side::Worker].into()), "more than was ever agreed");
-    village.withdraw("femi", "femi", proposed.proposal).await.unwrap();
-    village.world.check().await;
+    assert_eq!(
+        fixture.propose("femi", "femi", list.clone()).await.unwrap().next,
+        ProposalStage::Started(2)
+    );
+    let free = Term::new(TermDraft { answer: TermAnswer::Yes, ..mine.clone() }).unwrap();
+    let proposed = fixture.propose("femi", "femi", with(&list, free)).await.unwrap();
+    assert_eq!(
+        proposed.next,
+        ProposalStage::AwaitingConsent([ConsentSide::Worker].into()),
+        "more than was ever agreed"
+    );
+    fixture.withdraw("femi", "femi", proposed.proposal).await.unwrap();
+    fixture.world.check().await;
 }
 
 async fn the_person_orders_the_pots(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let before = village.in_force("dee").await.list();
+    let fixture = AgreementFixture::open(database).await;
+    let before = fixture.in_force("dee").await.list();
     let mut ordered = before.clone();
     ordered.pots.rotate_left(2); // her week first
-    let proposed = village.propose("amina", "dee", ordered.clone()).await.unwrap();
-    assert_eq!(proposed.next, Next::Waits([Side::Person].into()), "a worker can propose it");
-    village.withdraw("amina", "dee", proposed.proposal).await.unwrap();
-    assert_eq!(village.propose("dee", "dee", ordered).await.unwrap().next, Next::Started(2));
+    let proposed = fixture.propose("amina", "dee", ordered.clone()).await.unwrap();
+    assert_eq!(
+        proposed.next,
+        ProposalStage::AwaitingConsent([ConsentSide::Person].into()),
+        "a worker can propose it"
+    );
+    fixture.withdraw("amina", "dee", proposed.proposal).await.unwrap();
+    assert_eq!(
+        fixture.propose("dee", "dee", ordered).await.unwrap().next,
+        ProposalStage::Started(2)
+    );
     let vet = Purchase { mcc: serde_json::json!("0742"), ..purchase("Vet", 48_00) };
-    assert!(village.world.ask(&vet).await.is_approved());
-    assert_eq!(village.world.pot("dee", "week", "held").await, 48_00);
-    let mut renamed = village.in_force("dee").await.list();
+    assert!(fixture.world.authorise(&vet).await.is_approved());
+    assert_eq!(fixture.world.pot("dee", "week", "held").await, 48_00);
+    let mut renamed = fixture.in_force("dee").await.list();
     renamed.pots[0].only = Some(["food".parse().unwrap()].into());
-    let proposed = village.propose("dee", "dee", renamed).await.unwrap();
-    assert_eq!(proposed.next, Next::Waits([Side::Worker].into()), "what a pot pays for is agreed");
-    village.world.check().await;
+    let proposed = fixture.propose("dee", "dee", renamed).await.unwrap();
+    assert_eq!(
+        proposed.next,
+        ProposalStage::AwaitingConsent([ConsentSide::Worker].into()),
+        "what a pot pays for is agreed"
+    );
+    fixture.world.check().await;
 }
 
 async fn how_much_help_is_the_persons_to_choose(database: TestDatabase) {
-    let village = Village::open(database).await;
+    let fixture = AgreementFixture::open(database).await;
     // Ana and Ben agreed on £35 a day; Ana decides about it.
-    let before = village.in_force("ana").await.list();
+    let before = fixture.in_force("ana").await.list();
     let together =
-        Help::Together { above: gbp(12_00), cooling_days: 1, review_on: date(2027, 3, 1) };
-    let choose = async |who: &str, help: Help| {
-        let acting = village.as_(who);
+        HelpLevel::Together { above: gbp(12_00), cooling_days: 1, review_on: date(2027, 3, 1) };
+    let choose = async |who: &str, help: HelpLevel| {
+        let acting = fixture.as_(who);
         let (words, session) = ("I want a second look.".to_owned(), a_session());
-        village
+        fixture
             .run(async |tx| {
-                choose_help(tx, village.desk(), &acting, &id("ana"), help, words, session).await
+                choose_help(tx, fixture.context(), &acting, &id("ana"), help, words, session).await
             })
             .await
     };
     assert!(is_not_allowed(&choose("ben", together).await));
-    assert_eq!(choose("ana", together).await.unwrap().next, Next::Started(2));
+    assert_eq!(choose("ana", together).await.unwrap().next, ProposalStage::Started(2));
     let dear = Purchase { card: crate::world::ANA.to_owned(), ..purchase("Dear", 13_00) };
-    assert_eq!(village.world.ask(&dear).await.reason(), "over_purchase");
-    let now = village.in_force("ana").await.list();
+    assert_eq!(fixture.world.authorise(&dear).await.reason(), "over_purchase");
+    let now = fixture.in_force("ana").await.list();
     assert_eq!(now.term(&Scope::Everything).unwrap().limits().len(), 2, "what was agreed stays");
-    let wish = choose("ana", Help::Alone).await.unwrap();
-    assert!(matches!(wish.next, Next::Cools(_)), "{wish:?}");
-    village.world.pass(24.hours());
-    let alone = village.answer("ana", "ana", wish.proposal, Said::Yes).await.unwrap();
-    assert_eq!(alone.next, Next::Started(3));
-    assert_eq!(village.in_force("ana").await.list(), before);
-    village.world.check().await;
+    let wish = choose("ana", HelpLevel::Alone).await.unwrap();
+    assert!(matches!(wish.next, ProposalStage::CoolingOff(_)), "{wish:?}");
+    fixture.world.advance_clock(24.hours());
+    let alone = fixture.answer("ana", "ana", wish.proposal, ConsentAnswer::Yes).await.unwrap();
+    assert_eq!(alone.next, ProposalStage::Started(3));
+    assert_eq!(fixture.in_force("ana").await.list(), before);
+    fixture.world.check().await;
 }
 
 async fn an_own_wish_goes_on_when_something_else_starts(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let before = village.in_force("dee").await.list();
+    let fixture = AgreementFixture::open(database).await;
+    let before = fixture.in_force("dee").await.list();
     let wish = without(&before, &category("alcohol"));
-    let wish = village.propose("dee", "dee", wish).await.unwrap();
-    let phone = with(&before, term(category("phone"), Answer::Yes));
-    let phone = village.propose("amina", "dee", phone).await.unwrap();
-    village.answer("dee", "dee", phone.proposal, Said::Yes).await.unwrap();
-    assert_eq!(village.state("dee", wish.proposal).await, State::Open);
-    village.world.pass((7 * 24).hours());
-    let again = village.answer("dee", "dee", wish.proposal, Said::Yes).await.unwrap();
-    assert_eq!(again.next, Next::Started(3));
-    let now = village.in_force("dee").await.list();
+    let wish = fixture.propose("dee", "dee", wish).await.unwrap();
+    let phone = with(&before, term(category("phone"), TermAnswer::Yes));
+    let phone = fixture.propose("amina", "dee", phone).await.unwrap();
+    fixture.answer("dee", "dee", phone.proposal, ConsentAnswer::Yes).await.unwrap();
+    assert_eq!(fixture.state("dee", wish.proposal).await, ProposalState::Open);
+    fixture.world.advance_clock((7 * 24).hours());
+    let again = fixture.answer("dee", "dee", wish.proposal, ConsentAnswer::Yes).await.unwrap();
+    assert_eq!(again.next, ProposalStage::Started(3));
+    let now = fixture.in_force("dee").await.list();
     assert_eq!(now.term(&category("alcohol")), None);
-    assert_eq!(now.term(&category("phone")).unwrap().answer(), Answer::Yes, "both hold");
-    assert!(village.world.ask(&at_a_phone_shop("P", 5_00)).await.is_approved());
+    assert_eq!(now.term(&category("phone")).unwrap().answer(), TermAnswer::Yes, "both hold");
+    assert!(fixture.world.authorise(&at_a_phone_shop("P", 5_00)).await.is_approved());
     // The same wish about the same thing would be about another list.
-    let gone = village.answer("dee", "dee", wish.proposal, Said::Yes).await;
+    let gone = fixture.answer("dee", "dee", wish.proposal, ConsentAnswer::Yes).await;
     assert!(is_conflict(&gone), "{gone:?}");
-    village.world.check().await;
+    fixture.world.check().await;
 }

@@ -4,7 +4,7 @@
 use jiff::ToSpan as _;
 use serde_json::{Value, json};
 
-use super::village::{Village, peopled};
+use super::fixture::{AgreementFixture, peopled};
 use crate::support::TestDatabase;
 use crate::world::{DEMO, Purchase, patient, purchase};
 
@@ -33,7 +33,7 @@ fn with_the_second(name: &str) -> Purchase {
     Purchase { card: SECOND.to_owned(), ..purchase(name, 1_00) }
 }
 
-impl Village {
+impl AgreementFixture {
     /// Amina pauses Dee's cards for so many hours; says which pause it is.
     async fn paused(&self, hours: i64) -> String {
         let pause = json!({
@@ -60,66 +60,66 @@ impl Village {
 
 async fn a_card_that_comes_during_a_pause_is_paused_too(database: TestDatabase) {
     let file = patient(DEMO);
-    let village = Village::open_with(database, &file).await;
-    village.paused(5).await;
-    village.world.apply(&peopled(&replaced(&file))).await;
-    assert_eq!(village.world.ask(&with_the_second("During")).await.reason(), "frozen_staff");
-    village.world.pass(4.hours().minutes(59).seconds(59));
-    assert_eq!(village.world.ask(&with_the_second("Last")).await.reason(), "frozen_staff");
-    village.world.pass(1.second());
-    assert!(village.world.ask(&with_the_second("After")).await.is_approved());
-    village.world.check().await;
+    let fixture = AgreementFixture::open_with(database, &file).await;
+    fixture.paused(5).await;
+    fixture.world.apply(&peopled(&replaced(&file))).await;
+    assert_eq!(fixture.world.authorise(&with_the_second("During")).await.reason(), "frozen_staff");
+    fixture.world.advance_clock(4.hours().minutes(59).seconds(59));
+    assert_eq!(fixture.world.authorise(&with_the_second("Last")).await.reason(), "frozen_staff");
+    fixture.world.advance_clock(1.second());
+    assert!(fixture.world.authorise(&with_the_second("After")).await.is_approved());
+    fixture.world.check().await;
 }
 
 async fn a_file_that_changes_a_card_ends_no_pause(database: TestDatabase) {
     let file = patient(DEMO);
-    let village = Village::open_with(database, &file).await;
-    village.paused(2).await;
+    let fixture = AgreementFixture::open_with(database, &file).await;
+    fixture.paused(2).await;
     let stopped = file.replacen("state = \"active\"", "state = \"not_started\"", 1);
-    village.world.apply(&peopled(&stopped)).await;
-    assert_eq!(village.world.ask(&purchase("During", 1_00)).await.reason(), "frozen_staff");
-    village.world.pass(2.hours());
-    assert_eq!(village.world.ask(&purchase("After", 1_00)).await.reason(), "not_started");
-    village.world.check().await;
+    fixture.world.apply(&peopled(&stopped)).await;
+    assert_eq!(fixture.world.authorise(&purchase("During", 1_00)).await.reason(), "frozen_staff");
+    fixture.world.advance_clock(2.hours());
+    assert_eq!(fixture.world.authorise(&purchase("After", 1_00)).await.reason(), "not_started");
+    fixture.world.check().await;
 }
 
 async fn a_second_look_lifts_a_pause_for_every_card(database: TestDatabase) {
     let file = patient(DEMO);
-    let village = Village::open_with(database, &file).await;
-    let pause = village.paused(5).await;
-    village.world.apply(&peopled(&replaced(&file))).await;
-    assert_eq!(village.world.ask(&with_the_second("During")).await.reason(), "frozen_staff");
+    let fixture = AgreementFixture::open_with(database, &file).await;
+    let pause = fixture.paused(5).await;
+    fixture.world.apply(&peopled(&replaced(&file))).await;
+    assert_eq!(fixture.world.authorise(&with_the_second("During")).await.reason(), "frozen_staff");
     let changed = json!({"outcome": "changed", "words": "Nobody has the PIN."});
-    village.looked_at(&pause, changed).await;
-    assert!(village.world.ask(&with_the_second("Lifted")).await.is_approved());
-    let again = village.post("ruth", &format!("/pauses/{pause}/lift"), json!({})).await;
+    fixture.looked_at(&pause, changed).await;
+    assert!(fixture.world.authorise(&with_the_second("Lifted")).await.is_approved());
+    let again = fixture.post("ruth", &format!("/pauses/{pause}/lift"), json!({})).await;
     assert_eq!(again.status, 409, "it is over: {again:?}");
-    let shown = village.world.get_as("dee", "/v1/people/dee/pauses").await.json();
-    assert_eq!(shown["pauses"][0]["lifted_at"], village.now().to_string());
-    village.world.check().await;
+    let shown = fixture.world.get_as("dee", "/v1/people/dee/pauses").await.json();
+    assert_eq!(shown["pauses"][0]["lifted_at"], fixture.now().to_string());
+    fixture.world.check().await;
 }
 
 async fn a_second_look_that_keeps_a_pause_lifts_nothing(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let pause = village.paused(5).await;
+    let fixture = AgreementFixture::open(database).await;
+    let pause = fixture.paused(5).await;
     let kept = json!({
         "outcome": "kept",
         "words": "Somebody used the PIN today.",
         "next_step": "The ombudsman, 020 7946 0333.",
     });
-    village.looked_at(&pause, kept).await;
-    assert_eq!(village.world.ask(&purchase("Kept", 1_00)).await.reason(), "frozen_staff");
-    village.world.pass(5.hours());
-    assert!(village.world.ask(&purchase("After", 1_00)).await.is_approved());
-    village.world.check().await;
+    fixture.looked_at(&pause, kept).await;
+    assert_eq!(fixture.world.authorise(&purchase("Kept", 1_00)).await.reason(), "frozen_staff");
+    fixture.world.advance_clock(5.hours());
+    assert!(fixture.world.authorise(&purchase("After", 1_00)).await.is_approved());
+    fixture.world.check().await;
 }
 
 async fn a_second_look_leaves_the_persons_own_freeze(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let pause = village.paused(5).await;
-    assert_eq!(village.post("dee", "/freeze", json!({})).await.status, 200);
+    let fixture = AgreementFixture::open(database).await;
+    let pause = fixture.paused(5).await;
+    assert_eq!(fixture.post("dee", "/freeze", json!({})).await.status, 200);
     let changed = json!({"outcome": "changed", "words": "Nobody has the PIN."});
-    village.looked_at(&pause, changed).await;
-    assert_eq!(village.world.ask(&purchase("Own", 1_00)).await.reason(), "frozen_self");
-    village.world.check().await;
+    fixture.looked_at(&pause, changed).await;
+    assert_eq!(fixture.world.authorise(&purchase("Own", 1_00)).await.reason(), "frozen_self");
+    fixture.world.check().await;
 }

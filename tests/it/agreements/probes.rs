@@ -2,7 +2,7 @@
 //! the gateway is not its own witness.
 
 use sayso::domain::agreement::change::List;
-use sayso::domain::agreement::{Answer, Decider, Gate, Scope, Term};
+use sayso::domain::agreement::{Decider, Gate, Scope, Term, TermAnswer};
 use sayso::domain::money::limit::Limit;
 use sayso::domain::shop::merchant::Mcc;
 use sayso::domain::time::period::Period;
@@ -10,14 +10,14 @@ use sayso::programme::rules::built_in;
 
 /// A purchase, made so many times in one week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Probe {
+pub(crate) struct PurchaseProbe {
     code: &'static str,
     is_cash: bool,
     minor: i64,
     times: u32,
 }
 
-impl Probe {
+impl PurchaseProbe {
     /// One for each shop, amount and number that lists here speak of differently.
     pub(crate) fn all() -> Vec<Self> {
         let shops =
@@ -57,7 +57,7 @@ impl Probe {
             Limit::Amount { most, .. } => self.minor * i64::from(self.times) <= most.minor(),
             Limit::Count { most, .. } => self.times <= *most,
         };
-        term.answer() == Answer::Yes && term.limits().iter().all(within)
+        term.answer() == TermAnswer::Yes && term.limits().iter().all(within)
     }
 
     pub(crate) fn is_paid(self, list: &List) -> bool {

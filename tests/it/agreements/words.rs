@@ -2,16 +2,16 @@
 
 use jiff::ToSpan as _;
 use jiff::civil::date;
-use sayso::domain::agreement::proposal::Said;
-use sayso::domain::agreement::{Answer, Scope, Term, TermDraft};
+use sayso::domain::agreement::proposal::ConsentAnswer;
+use sayso::domain::agreement::{Scope, Term, TermAnswer, TermDraft};
 use sayso::domain::money::limit::Limit;
 use sayso::domain::time::period::Period;
-use sayso::people::agreements::{Publication, difference, publish_guide};
+use sayso::people::agreements::{GuidePublication, difference, publish_guide};
 use sayso::programme::rules::BUILT_IN_GUIDE;
 
-use super::village::{
-    Village, cash, category, draft_of, gbp, id, is_conflict, is_invalid, is_not_allowed, riverside,
-    term, weekly, with, without,
+use super::fixture::{
+    AgreementFixture, cash, category, draft_of, gbp, id, is_conflict, is_invalid, is_not_allowed,
+    riverside, term, weekly, with, without,
 };
 use crate::support::TestDatabase;
 
@@ -22,27 +22,27 @@ on_both_databases!(
 );
 
 async fn what_changed_is_said_line_by_line(database: TestDatabase) {
-    let village = Village::open(database).await;
-    let before = village.in_force("dee").await.list();
+    let fixture = AgreementFixture::open(database).await;
+    let before = fixture.in_force("dee").await.list();
     let food = TermDraft {
         limits: vec![
             Limit::Amount { per: Period::Day, most: gbp(30_00) },
             Limit::Count { per: Period::Week, most: 3 },
         ],
-        ..draft_of(category("food"), Answer::Yes)
+        ..draft_of(category("food"), TermAnswer::Yes)
     };
     let mut list = with(&before, Term::new(food).unwrap());
     list = with(&list, weekly(cash(), 30_00));
-    list = with(&list, term(category("driving"), Answer::No));
+    list = with(&list, term(category("driving"), TermAnswer::No));
     list = without(&list, &category("phone"));
     list.partial = true;
     list.pots.rotate_left(1);
-    let proposed = village.propose("amina", "dee", list).await.unwrap();
-    village.world.pass((7 * 24 - 1).hours());
-    village.answer("dee", "dee", proposed.proposal, Said::Yes).await.unwrap();
-    let mut tx = village.store().snapshot().await.unwrap();
-    let programme = village.programme().await;
-    let (dee, helen, ben) = (village.as_("dee"), village.as_("helen"), village.as_("ben"));
+    let proposed = fixture.propose("amina", "dee", list).await.unwrap();
+    fixture.world.advance_clock((7 * 24 - 1).hours());
+    fixture.answer("dee", "dee", proposed.proposal, ConsentAnswer::Yes).await.unwrap();
+    let mut tx = fixture.store().snapshot().await.unwrap();
+    let programme = fixture.programme().await;
+    let (dee, helen, ben) = (fixture.as_("dee"), fixture.as_("helen"), fixture.as_("ben"));
     let found = difference(&mut tx, &programme, &dee, &id("dee"), 1, 2).await.unwrap();
     let lines: Vec<_> = found
         .lines
@@ -65,16 +65,16 @@ async fn what_changed_is_said_line_by_line(database: TestDatabase) {
         assert!(difference(&mut tx, &programme, who, &id("dee"), from, 2).await.is_err());
     }
     tx.commit().await.unwrap();
-    village.world.check().await;
+    fixture.world.check().await;
 }
 
 async fn every_restriction_has_an_age_and_a_reason(database: TestDatabase) {
-    let village = Village::open(database).await;
-    village.world.pass((10 * 24).hours());
-    let list = with(&village.in_force("dee").await.list(), term(category("fun"), Answer::Ask));
-    village.propose("dee", "dee", list).await.unwrap();
-    village.world.pass((5 * 24).hours());
-    let controls = village.controls("amina", "dee").await;
+    let fixture = AgreementFixture::open(database).await;
+    fixture.world.advance_clock((10 * 24).hours());
+    let list = with(&fixture.in_force("dee").await.list(), term(category("fun"), TermAnswer::Ask));
+    fixture.propose("dee", "dee", list).await.unwrap();
+    fixture.world.advance_clock((5 * 24).hours());
+    let controls = fixture.controls("amina", "dee").await;
     let ages: Vec<_> = controls
         .restrictions
         .iter()
@@ -88,20 +88,22 @@ async fn every_restriction_has_an_age_and_a_reason(database: TestDatabase) {
     assert!(controls.restrictions.iter().all(|r| !r.reason.is_empty() && r.review_on.is_some()));
     assert_eq!(controls.overdue, 0);
     let _ = Scope::Everything;
-    village.world.check().await;
+    fixture.world.check().await;
 }
 
 async fn a_guide_is_written_with_people_who_have_a_budget(database: TestDatabase) {
-    let village = Village::open(database).await;
+    let fixture = AgreementFixture::open(database).await;
     let text = BUILT_IN_GUIDE
         .replace("authors = []", "authors = [\"People with a budget\", \"The outreach team\"]");
     let publish = async |who: &str, written_with: &[&str], text: &str| {
-        let acting = village.as_(who);
-        let publication = Publication {
+        let acting = fixture.as_(who);
+        let publication = GuidePublication {
             text: text.to_owned(),
             written_with: written_with.iter().map(|&who| who.to_owned()).collect(),
         };
-        village.run(async |tx| publish_guide(tx, village.desk(), &acting, &publication).await).await
+        fixture
+            .run(async |tx| publish_guide(tx, fixture.context(), &acting, &publication).await)
+            .await
     };
     assert!(is_invalid(&publish("ruth", &[], &text).await, "written_with"));
     assert!(is_invalid(&publish("ruth", &["Nobody"], &text).await, "written_with"));
@@ -111,10 +113,10 @@ async fn a_guide_is_written_with_people_who_have_a_budget(database: TestDatabase
     assert!(is_conflict(&publish("ruth", &["People with a budget"], &text).await));
     let second = text.replace("version = 1\n", "version = 2\n");
     assert_eq!(publish("ruth", &["People with a budget"], &second).await.unwrap(), 2);
-    let mut tx = village.store().snapshot().await.unwrap();
+    let mut tx = fixture.store().snapshot().await.unwrap();
     let known = tx.guide(&riverside(), None).await.unwrap().unwrap();
     assert_eq!((known.version, known.published_by.as_str()), (2, "ruth"));
     assert_eq!(tx.guide(&riverside(), Some(1)).await.unwrap().unwrap().content, text);
     tx.commit().await.unwrap();
-    village.world.check().await;
+    fixture.world.check().await;
 }

@@ -21,14 +21,14 @@ fn riverside() -> ProgrammeId {
 async fn a_card_that_its_person_froze_pays_nothing_until_they_unfreeze_it(database: TestDatabase) {
     let world = World::open(database).await;
     assert_eq!(world.get_as("dee", "/v1/me").await.status, 200);
-    assert!(world.ask(&purchase("Before", 1_00)).await.is_approved());
+    assert!(world.authorise(&purchase("Before", 1_00)).await.is_approved());
     let path = "/v1/people/dee/freeze";
     for (who, status) in [("femi", 404), ("amina", 403), ("dee", 200)] {
         assert_eq!(world.post_as(who, path, &json!({})).await.status, status, "{who}");
     }
-    assert_eq!(world.ask(&purchase("Frozen", 1_00)).await.reason(), "frozen_self");
+    assert_eq!(world.authorise(&purchase("Frozen", 1_00)).await.reason(), "frozen_self");
     assert_eq!(world.post_as("dee", "/v1/people/dee/unfreeze", &json!({})).await.status, 200);
-    assert!(world.ask(&purchase("After", 1_00)).await.is_approved());
+    assert!(world.authorise(&purchase("After", 1_00)).await.is_approved());
     world.check().await;
 }
 

@@ -43,13 +43,13 @@ async fn money_that_is_added_moved_held_back_and_let_out_is_listed_once(database
     let dee = async |path: &str, body: Value| {
         let answer = world.post_as("dee", &format!("/v1/people/dee/{path}"), &body).await;
         assert!(answer.status < 300, "{path}: {answer:?}");
-        world.pass(1.minute());
+        world.advance_clock(1.minute());
     };
     dee("pots", json!({"of": "week", "name": "A trip"})).await;
     dee("moves", json!({"from": "week", "to": "own-1", "amount": 5_00})).await;
     dee("pots/week/held-back", json!({"amount": 2_00})).await;
     dee("pots/week/take-back", json!({})).await;
-    assert!(world.ask(&purchase("Bread", 1_00)).await.is_approved());
+    assert!(world.authorise(&purchase("Bread", 1_00)).await.is_approved());
     world.set_time("2026-12-16T12:00:00Z");
     let all = activity(&world, "dee", 100).await;
     assert_eq!(

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 
 use super::town::{ROUTES, town};
 use crate::support::TestDatabase;
-use crate::world::{Answer, Purchase, World, purchase};
+use crate::world::{Purchase, TestResponse, World, purchase};
 
 on_both_databases!(
     what_is_counted_ends_at_its_bound,
@@ -94,7 +94,7 @@ fn most(path: &str) -> usize {
     }
 }
 
-async fn post(world: &World, who: &str, path: &str, body: &Value) -> Answer {
+async fn post(world: &World, who: &str, path: &str, body: &Value) -> TestResponse {
     world.post_as(who, &format!("/v1/people/dee{path}"), body).await
 }
 
@@ -148,7 +148,7 @@ async fn what_is_counted_ends_at_its_bound(database: TestDatabase) {
     assert!(ever.status == 409 && ever.body.contains("200 helpers are the most"), "{ever:?}");
     let mut refused = Vec::new();
     for number in 0..=most("/asks") {
-        refused.push(world.ask(&phone(&format!("P{number}"))).await.decision());
+        refused.push(world.authorise(&phone(&format!("P{number}"))).await.decision());
     }
     fill(&world, "dee", "/asks", |number| json!({"purchase": refused[number]})).await;
     let talk =
@@ -164,7 +164,7 @@ async fn what_is_counted_ends_at_its_bound(database: TestDatabase) {
 async fn chose_many_before(world: &World) {
     let (programme, dee) = ("riverside".parse().unwrap(), "dee".parse().unwrap());
     let mut tx = world.app.store().begin().await.unwrap();
-    let known = tx.members_about(&programme, &dee).await.unwrap();
+    let known = tx.helpers_of(&programme, &dee).await.unwrap();
     let helper = known.into_iter().find(|member| member.role == Role::Helper).unwrap();
     let before = |number: usize| Member {
         id: format!("before-{number}").parse().unwrap(),
@@ -180,7 +180,7 @@ async fn a_list_and_its_terms_have_bounds(database: TestDatabase) {
     let list = world.get_as("dee", "/v1/people/dee/agreement").await.json();
     let there = list["terms"].as_array().unwrap().len();
     let terms = |count: usize| (0..count).map(|number| no_to(1_000 + number)).collect::<Value>();
-    let pointer = |answer: &Answer| {
+    let pointer = |answer: &TestResponse| {
         assert_eq!(answer.status, 422, "{answer:?}");
         answer.json()["errors"][0]["pointer"].as_str().unwrap().to_owned()
     };
@@ -249,7 +249,7 @@ async fn an_account_does_so_much_in_a_day_and_no_more(database: TestDatabase) {
     // Others go on, and so does whoever only reads; what was done keeps its answer.
     assert_eq!(post(&world, "ana", "/texts", &text).await.status, 404);
     assert_eq!(world.get_as("dee", "/v1/me").await.status, 200);
-    world.pass(jiff::ToSpan::hours(24));
+    world.advance_clock(jiff::ToSpan::hours(24));
     assert_eq!(post(&world, "dee", "/texts", &text).await.status, 200);
     world.check().await;
 }

@@ -16,7 +16,7 @@ on_both_databases!(
 
 async fn a_person_sees_what_they_have_and_finance_sees_it_without_names(database: TestDatabase) {
     let world = World::open_with(database, &town()).await;
-    assert!(world.ask(&purchase("Bread", 12_50)).await.is_approved());
+    assert!(world.authorise(&purchase("Bread", 12_50)).await.is_approved());
     let dee = world.get_as("dee", "/v1/people/dee").await.json();
     assert_eq!((&dee["name"], &dee["worker"]), (&json!("Dee"), &json!("amina")));
     assert_eq!(dee["left"], money(261_40));
@@ -73,9 +73,9 @@ async fn a_person_sees_what_they_have_and_finance_sees_it_without_names(database
 
 async fn who_looks_at_purchases_says_why_and_the_person_reads_it(database: TestDatabase) {
     let world = World::open_with(database, &town()).await;
-    let paid = world.ask(&purchase("Bread", 2_50)).await;
+    let paid = world.authorise(&purchase("Bread", 2_50)).await;
     let refused = Purchase { mcc: json!("5921"), ..purchase("Gin", 5_00) };
-    let refused = world.ask(&refused).await;
+    let refused = world.authorise(&refused).await;
     let path = "/v1/people/dee/purchases";
     let own = data(&world.get_as("dee", path).await);
     assert_eq!(
@@ -129,15 +129,15 @@ async fn who_looks_at_purchases_says_why_and_the_person_reads_it(database: TestD
 async fn a_list_of_purchases_comes_by_the_page(database: TestDatabase) {
     let world = World::open_with(database, &town()).await;
     for n in 0..5 {
-        assert!(world.ask(&purchase(&format!("Bread{n}"), 1_00)).await.is_approved());
+        assert!(world.authorise(&purchase(&format!("Bread{n}"), 1_00)).await.is_approved());
     }
     // One that nobody asked about: it is listed too, once.
     let unasked = purchase("Bus", 2_00);
     for claim in ["a", "b"] {
-        world.tell(&unasked.captured(world.now(), claim, 1_00)).await;
+        world.send_event(&unasked.captured(world.now(), claim, 1_00)).await;
     }
     let claimed = purchase("Bread0", 1_00);
-    world.tell(&claimed.captured(world.now(), "all", 1_00)).await;
+    world.send_event(&claimed.captured(world.now(), "all", 1_00)).await;
     let mut seen = Vec::new();
     let mut path = "/v1/people/dee/purchases?limit=2".to_owned();
     loop {

@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Executor as _};
 
 use super::town::{data, money, town};
 use crate::support::{DatabaseKind, TestDatabase};
-use crate::world::{APPROVED, CONNECTION, Purchase, Standing, World, purchase};
+use crate::world::{APPROVED, AuthorisationState, CONNECTION, Purchase, World, purchase};
 
 on_both_databases!(
     each_purchase_is_one_line_on_however_many_pages,
@@ -62,7 +62,7 @@ fn more(purchase: &Purchase, amount: i64) -> Purchase {
 
 /// The issuer refused it by itself: `asked` was never held.
 fn refused(purchase: &Purchase, world: &World, reason: &str, asked: i64) -> Value {
-    let standing = Standing {
+    let standing = AuthorisationState {
         name: reason,
         status: "closed",
         approved: false,
@@ -77,35 +77,35 @@ fn refused(purchase: &Purchase, world: &World, reason: &str, asked: i64) -> Valu
 
 fn holds(purchase: &Purchase, world: &World, name: &str, amount: i64, answers: usize) -> Value {
     let kind = if name == "created" { "created" } else { "updated" };
-    purchase.standing(kind, world.now(), &Standing { name, amount, answers, ..APPROVED })
+    purchase.standing(kind, world.now(), &AuthorisationState { name, amount, answers, ..APPROVED })
 }
 
 /// One life of each kind; every one costs Dee something, or nothing.
 async fn live(world: &World) {
-    let an_hour = || world.pass(1.hour());
+    let an_hour = || world.advance_clock(1.hour());
     // More is asked, and a part of that is refused.
     let hotel = at("HOTEL", 20_00);
-    assert!(world.ask(&hotel).await.is_approved());
-    assert!(world.ask(&more(&hotel, 5_00)).await.is_approved());
-    assert!(!world.ask(&more(&more(&hotel, 0), 9_000_00)).await.is_approved());
-    world.tell(&holds(&hotel, world, "created", 20_00, 1)).await;
-    world.tell(&holds(&hotel, world, "all", 25_00, 3)).await;
-    world.tell(&hotel.captured(world.now(), "all", 25_00)).await;
+    assert!(world.authorise(&hotel).await.is_approved());
+    assert!(world.authorise(&more(&hotel, 5_00)).await.is_approved());
+    assert!(!world.authorise(&more(&more(&hotel, 0), 9_000_00)).await.is_approved());
+    world.send_event(&holds(&hotel, world, "created", 20_00, 1)).await;
+    world.send_event(&holds(&hotel, world, "all", 25_00, 3)).await;
+    world.send_event(&hotel.captured(world.now(), "all", 25_00)).await;
     an_hour();
     // Nobody asked, and it is claimed in two parts.
     let fallback = at("FALLBACK", 20_00);
-    let by = Standing { amount: 20_00, reason: "network_fallback", ..APPROVED };
-    world.tell(&fallback.standing("created", world.now(), &by)).await;
+    let by = AuthorisationState { amount: 20_00, reason: "network_fallback", ..APPROVED };
+    world.send_event(&fallback.standing("created", world.now(), &by)).await;
     for (claim, amount) in [("a", 12_00), ("b", 8_00)] {
-        world.tell(&fallback.captured(world.now(), claim, amount)).await;
+        world.send_event(&fallback.captured(world.now(), claim, amount)).await;
     }
     an_hour();
     // Asked three times about one purchase, refused each time, and the issuer says so too.
     let rug = at("RUG", 9_000_00);
     for answers in 0..3 {
-        assert!(!world.ask(&Purchase { answers, ..rug.clone() }).await.is_approved());
+        assert!(!world.authorise(&Purchase { answers, ..rug.clone() }).await.is_approved());
     }
-    let declined = Standing {
+    let declined = AuthorisationState {
         name: "no",
         status: "closed",
         approved: false,
@@ -113,44 +113,44 @@ async fn live(world: &World) {
         amount: 0,
         answers: 3,
     };
-    world.tell(&rug.standing("created", world.now(), &declined)).await;
+    world.send_event(&rug.standing("created", world.now(), &declined)).await;
     // The same, and nobody says anything.
     let lamp = at("LAMP", 9_000_00);
     for answers in 0..2 {
-        assert!(!world.ask(&Purchase { answers, ..lamp.clone() }).await.is_approved());
+        assert!(!world.authorise(&Purchase { answers, ..lamp.clone() }).await.is_approved());
     }
     an_hour();
     for (shop, over) in [("REVERSED", "reversed"), ("EXPIRED", "expired")] {
         let bought = at(shop, 4_00);
-        assert!(world.ask(&bought).await.is_approved());
-        world.tell(&bought.created(world.now(), 4_00)).await;
-        world.pass(1.second());
-        world.tell(&bought.over(world.now(), over)).await;
+        assert!(world.authorise(&bought).await.is_approved());
+        world.send_event(&bought.created(world.now(), 4_00)).await;
+        world.advance_clock(1.second());
+        world.send_event(&bought.over(world.now(), over)).await;
     }
     let lowered = at("LOWERED", 4_00);
-    assert!(world.ask(&lowered).await.is_approved());
-    world.pass(1.second());
-    world.tell(&holds(&lowered, world, "less", 3_00, 1)).await;
+    assert!(world.authorise(&lowered).await.is_approved());
+    world.advance_clock(1.second());
+    world.send_event(&holds(&lowered, world, "less", 3_00, 1)).await;
     an_hour();
     for (shop, back) in [("PARTLY", 1_00), ("BACK", 4_00)] {
         let bought = at(shop, 4_00);
-        assert!(world.ask(&bought).await.is_approved());
-        world.tell(&bought.captured(world.now(), "all", 4_00)).await;
-        world.tell(&bought.refunded(world.now(), "back", back)).await;
+        assert!(world.authorise(&bought).await.is_approved());
+        world.send_event(&bought.captured(world.now(), "all", 4_00)).await;
+        world.send_event(&bought.refunded(world.now(), "back", back)).await;
     }
     for (shop, status) in [("DISPUTED", "submitted"), ("WON", "won"), ("LOST", "lost")] {
         let bought = at(shop, 4_00);
-        assert!(world.ask(&bought).await.is_approved());
-        world.tell(&bought.captured(world.now(), "all", 4_00)).await;
-        world.tell(&bought.disputed(world.now(), "all", "updated", status, 4_00)).await;
+        assert!(world.authorise(&bought).await.is_approved());
+        world.send_event(&bought.captured(world.now(), "all", 4_00)).await;
+        world.send_event(&bought.disputed(world.now(), "all", "updated", status, 4_00)).await;
     }
-    assert!(world.ask(&at("HELD", 2_00)).await.is_approved());
-    world.tell(&at("NOBODY", 3_00).refunded_unlinked(world.now(), "back", 3_00)).await;
-    assert!(world.ask(&at("CHECK", 0)).await.is_approved());
-    world.tell(&refused(&at("PIN", 6_00), world, "verification_failed", 6_00)).await;
+    assert!(world.authorise(&at("HELD", 2_00)).await.is_approved());
+    world.send_event(&at("NOBODY", 3_00).refunded_unlinked(world.now(), "back", 3_00)).await;
+    assert!(world.authorise(&at("CHECK", 0)).await.is_approved());
+    world.send_event(&refused(&at("PIN", 6_00), world, "verification_failed", 6_00)).await;
     let unlucky = at("UNLUCKY", 6_00);
-    assert!(world.ask(&unlucky).await.is_approved());
-    world.tell(&refused(&unlucky, world, "card_inactive", 6_00)).await;
+    assert!(world.authorise(&unlucky).await.is_approved());
+    world.send_event(&refused(&unlucky, world, "card_inactive", 6_00)).await;
 }
 
 const LIVED: [&str; 17] = [
@@ -214,7 +214,7 @@ async fn each_purchase_is_one_line_on_however_many_pages(database: TestDatabase)
 async fn what_the_card_company_refused_is_listed_and_explained(database: TestDatabase) {
     let world = World::open_with(database, &town()).await;
     let pin = at("PIN", 20_00);
-    world.tell(&refused(&pin, &world, "verification_failed", 20_00)).await;
+    world.send_event(&refused(&pin, &world, "verification_failed", 20_00)).await;
     let all = lines(&world, 50, "").await;
     assert_eq!(all.len(), 1);
     assert_eq!((&all[0]["outcome"], &all[0]["asked"]), (&json!("not_paid"), &money(20_00)));
@@ -232,8 +232,11 @@ async fn what_the_card_company_refused_is_listed_and_explained(database: TestDat
     assert_eq!(words, "The card company said no to £20 for Dee, and did not ask us.");
     // An operator who has nothing but the issuer's name for it is told the same.
     for name in [pin.id.as_str(), id.as_str()] {
-        let told =
-            sayso::operations::story::stories(world.app.store(), world.app.directory(), name);
+        let told = sayso::operations::purchase_texts::explain_purchases(
+            world.app.store(),
+            world.app.directory(),
+            name,
+        );
         let told = told.await.unwrap();
         assert_eq!(told.len(), 1, "{name}");
         let json = told[0].to_json();
@@ -248,8 +251,8 @@ async fn what_the_card_company_refused_is_listed_and_explained(database: TestDat
     assert!(explained.status.success() && text.contains("The card company said no."), "{text}");
     // Refused although we had said yes.
     let late = at("LATE", 6_00);
-    assert!(world.ask(&late).await.is_approved());
-    world.tell(&refused(&late, &world, "something_new", 6_00)).await;
+    assert!(world.authorise(&late).await.is_approved());
+    world.send_event(&refused(&late, &world, "something_new", 6_00)).await;
     let newest = lines(&world, 1, "").await.remove(0);
     assert_eq!(newest["reasons"], json!(["refused_by_issuer", "unknown"]));
     let id = newest["id"].as_str().unwrap();
@@ -308,18 +311,18 @@ async fn purchases_from_before_are_one_line_too(database: TestDatabase) {
 
 async fn the_list_is_filtered_by_state_kind_and_day(database: TestDatabase) {
     let world = World::open_with(database, &town()).await;
-    assert!(world.ask(&at("MONDAY", 2_00)).await.is_approved());
+    assert!(world.authorise(&at("MONDAY", 2_00)).await.is_approved());
     world.set_time("2026-11-24T12:00:00Z");
     let gin = Purchase { mcc: json!("5921"), ..at("GIN", 5_00) };
-    assert!(!world.ask(&gin).await.is_approved());
+    assert!(!world.authorise(&gin).await.is_approved());
     let bought = at("TUESDAY", 4_00);
-    assert!(world.ask(&bought).await.is_approved());
-    world.tell(&bought.captured(world.now(), "all", 4_00)).await;
+    assert!(world.authorise(&bought).await.is_approved());
+    world.send_event(&bought.captured(world.now(), "all", 4_00)).await;
     world.set_time("2026-11-25T12:00:00Z");
     let anew = at("ANEW", 3_00);
-    world.tell(&refused(&anew, &world, "verification_failed", 3_00)).await;
+    world.send_event(&refused(&anew, &world, "verification_failed", 3_00)).await;
     world.set_time("2026-11-27T12:00:00Z");
-    world.tell(&anew.captured(world.now(), "all", 3_00)).await;
+    world.send_event(&anew.captured(world.now(), "all", 3_00)).await;
     for (query, shops) in [
         ("", vec!["ANEW", "TUESDAY", "GIN", "MONDAY"]),
         ("&state=held", vec!["MONDAY"]),
@@ -350,9 +353,9 @@ async fn a_page_reads_no_more_than_so_many_links(database: TestDatabase) {
     const MESSAGES: usize = 1_100;
 
     let world = World::open_with(database, &town()).await;
-    assert!(world.ask(&at("FIRST", 1_00)).await.is_approved());
+    assert!(world.authorise(&at("FIRST", 1_00)).await.is_approved());
     let hotel = at("HOTEL", 2_00);
-    assert!(world.ask(&hotel).await.is_approved());
+    assert!(world.authorise(&hotel).await.is_approved());
     let events: Vec<_> = (0..MESSAGES)
         .map(|n| {
             let event = holds(&hotel, &world, &format!("again{n}"), 2_00, 1).to_string();

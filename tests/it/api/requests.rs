@@ -141,18 +141,18 @@ async fn a_key_is_forgotten_after_seven_days(database: TestDatabase) {
         tx.revoke_token(&programme, &format!("tok-{number}"), until, world.now()).await.unwrap();
         tx.commit().await.unwrap();
     }
-    world.pass((7 * 24).hours());
+    world.advance_clock((7 * 24).hours());
     assert_eq!(world.upkeep().await.forgotten, 0);
     assert_eq!(world.count("revoked_token", "1 = 1").await, 0);
     assert_eq!(freeze().await, first, "the key is known");
     assert_eq!(world.count("act", "kind = 'froze'").await, 1);
     // In batches, of which each is a few.
-    world.pass(1.second());
+    world.advance_clock(1.second());
     let mut forgotten = 0;
     for most in [1, 1, 100] {
         let mut tx = world.app.store().begin().await.unwrap();
         let before = world.now() - (7 * 24).hours();
-        forgotten += tx.forget_requests(before, most).await.unwrap();
+        forgotten += tx.purge_requests(before, most).await.unwrap();
         tx.commit().await.unwrap();
     }
     assert_eq!(forgotten, 4);

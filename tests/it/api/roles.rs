@@ -1,6 +1,6 @@
 //! Who may do what: the table cell by cell, and then over HTTP each account at each address.
 
-use sayso::domain::people::role::{Act, Reach, Role, Tick};
+use sayso::domain::people::role::{AccessScope, Capability, Delegation, Role};
 
 use super::town::{ACCOUNTS, ROUTES, town};
 use crate::support::TestDatabase;
@@ -36,26 +36,26 @@ const TABLE: &[(&str, &str)] = &[
     ("publish_guide",    "-      -         -         -       -      -    all     -       -        -"),
 ];
 
-const fn cell(reach: Reach) -> &'static str {
+const fn cell(reach: AccessScope) -> &'static str {
     match reach {
-        Reach::Never => "-",
-        Reach::Own => "own",
-        Reach::Ticked(tick) => tick.word(),
-        Reach::Chosen => "chosen",
-        Reach::Caseload => "case",
-        Reach::OnDuty => "duty",
-        Reach::Programme => "all",
+        AccessScope::Never => "-",
+        AccessScope::Own => "own",
+        AccessScope::Ticked(tick) => tick.word(),
+        AccessScope::Chosen => "chosen",
+        AccessScope::Caseload => "case",
+        AccessScope::OnDuty => "duty",
+        AccessScope::Programme => "all",
     }
 }
 
 #[test]
 fn every_cell_of_the_table_is_as_it_was_designed() {
-    let acts: Vec<_> = Act::ALL.iter().map(|act| act.word()).collect();
+    let acts: Vec<_> = Capability::ALL.iter().map(|act| act.word()).collect();
     assert_eq!(TABLE.iter().map(|(act, _)| *act).collect::<Vec<_>>(), acts);
     for (act, row) in TABLE {
-        let act = Act::from_word(act).unwrap();
+        let act = Capability::from_word(act).unwrap();
         let cells: Vec<_> = row.split_whitespace().collect();
-        let reached: Vec<_> = Role::ALL.iter().map(|role| cell(role.reach(act))).collect();
+        let reached: Vec<_> = Role::ALL.iter().map(|role| cell(role.access_scope(act))).collect();
         assert_eq!(reached, cells, "{act:?}");
     }
 }
@@ -82,24 +82,26 @@ fn every_act_and_every_tick_is_gone_by() {
             }
         }
     }
-    let is_used = |act: &&Act| {
-        let name = format!("Act::{act:?}");
+    let is_used = |act: &&Capability| {
+        let name = format!("Capability::{act:?}");
         let mut after = sources.match_indices(&name).map(|(at, _)| &sources[at + name.len()..]);
         after.any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()))
     };
-    let unused: Vec<_> = Act::ALL.iter().filter(|act| !is_used(act)).collect();
-    assert_eq!(unused, Vec::<&Act>::new(), "no use case admits anybody to these");
-    let is_reached = |tick: &&Tick| {
-        let cells = Role::ALL.iter().flat_map(|role| Act::ALL.iter().map(|act| role.reach(*act)));
-        cells.into_iter().any(|reach| reach == Reach::Ticked(**tick))
+    let unused: Vec<_> = Capability::ALL.iter().filter(|act| !is_used(act)).collect();
+    assert_eq!(unused, Vec::<&Capability>::new(), "no use case admits anybody to these");
+    let is_reached = |tick: &&Delegation| {
+        let cells = Role::ALL
+            .iter()
+            .flat_map(|role| Capability::ALL.iter().map(|act| role.access_scope(*act)));
+        cells.into_iter().any(|reach| reach == AccessScope::Ticked(**tick))
     };
-    let idle: Vec<_> = Tick::ALL.iter().filter(|tick| !is_reached(tick)).collect();
-    assert_eq!(idle, Vec::<&Tick>::new(), "ticked, they let nobody do anything");
+    let idle: Vec<_> = Delegation::ALL.iter().filter(|tick| !is_reached(tick)).collect();
+    assert_eq!(idle, Vec::<&Delegation>::new(), "ticked, they let nobody do anything");
 }
 
 async fn every_account_is_answered_as_the_table_says_at_every_address(database: TestDatabase) {
     let world = World::open_with(database, &town()).await;
-    let bought = world.ask(&purchase("Bread", 2_50)).await;
+    let bought = world.authorise(&purchase("Bread", 2_50)).await;
     assert!(bought.is_approved());
     let mut wrong = Vec::new();
     for (route, expected) in ROUTES {
@@ -111,7 +113,7 @@ async fn every_account_is_answered_as_the_table_says_at_every_address(database: 
             let path = route.about("dee", &bought.decision(), "hal");
             let answer = route.call(&world, &path, &world.token(account).await).await;
             if answer.status != expected {
-                let Answered { status, body } = Answered::of(&answer);
+                let StatusAndKind { status, body } = StatusAndKind::of(&answer);
                 wrong.push(format!(
                     "{account} {} {path}: {status}, not {expected}: {body}",
                     route.method
@@ -123,13 +125,13 @@ async fn every_account_is_answered_as_the_table_says_at_every_address(database: 
     world.check().await;
 }
 
-struct Answered<'a> {
+struct StatusAndKind<'a> {
     status: u16,
     body: &'a str,
 }
 
-impl<'a> Answered<'a> {
-    fn of(answer: &'a crate::world::Answer) -> Self {
+impl<'a> StatusAndKind<'a> {
+    fn of(answer: &'a crate::world::TestResponse) -> Self {
         Self { status: answer.status, body: answer.body.get(..200).unwrap_or(&answer.body) }
     }
 }

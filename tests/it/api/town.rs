@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Answer, DEMO, World};
+use crate::world::{DEMO, TestResponse, World};
 
 /// One account for each way in which somebody can stand to Dee.
 pub(crate) const ACCOUNTS: [&str; 12] =
@@ -235,7 +235,7 @@ impl Route {
     }
 
     /// Calls the address with a token, and with a key where one is needed.
-    pub(crate) async fn call(&self, world: &World, path: &str, token: &str) -> Answer {
+    pub(crate) async fn call(&self, world: &World, path: &str, token: &str) -> TestResponse {
         let key = format!("\"{}\"", world.app.ids().next(world.now()).simple());
         let key = self.body.is_some().then_some(key.as_str());
         world.call(self.method.parse().unwrap(), path, token, key, self.body).await
@@ -243,12 +243,12 @@ impl Route {
 }
 
 /// The kind of a problem, without its address.
-pub(crate) fn kind(answer: &Answer) -> String {
+pub(crate) fn kind(answer: &TestResponse) -> String {
     answer.json()["type"].as_str().unwrap_or_default().replace("/problems/", "")
 }
 
 /// The items of a page.
-pub(crate) fn data(answer: &Answer) -> Vec<Value> {
+pub(crate) fn data(answer: &TestResponse) -> Vec<Value> {
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json()["data"].as_array().unwrap().clone()
 }

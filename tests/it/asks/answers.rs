@@ -2,12 +2,14 @@
 
 use jiff::ToSpan as _;
 use sayso::domain::agreement::Scope;
-use sayso::domain::ask::{AskKind, AskState, NoReason, Reach, Reply, Step};
+use sayso::domain::ask::{
+    AskKind, AskRefusalReason, AskReply, AskState, EscalationStep, GrantScope,
+};
 use sayso::domain::people::role::Role;
-use sayso::people::asks::{About, Wish};
-use sayso::people::members::ActError;
+use sayso::people::asks::{AskRequest, AskTarget};
+use sayso::people::members::UseCaseError;
 
-use super::town::{NOT_NOW, Town, YES, handset, is_conflict, is_not_allowed, latest};
+use super::town::{AskFixture, NOT_NOW, YES, handset, is_conflict, is_not_allowed, latest};
 use crate::support::TestDatabase;
 use crate::values::{category, gbp};
 use crate::world::{Purchase, purchase};
@@ -30,20 +32,20 @@ on_both_databases!(
 );
 
 async fn a_yes_pays_the_next_try_at_every_gateway(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     let other = town.world.another().await;
     let refused = town.refused("First").await;
     let ask = town.ask().await;
     assert_eq!(ask.decision.unwrap().to_string(), refused.decision());
     assert_eq!((ask.amount, ask.place.as_deref()), (gbp(79_00), Some("PHONE PLACE")));
-    assert_eq!((ask.state, ask.step), (AskState::Sent, Step::Worker));
+    assert_eq!((ask.state, ask.step), (AskState::Sent, EscalationStep::Worker));
     assert_eq!(town.see("amina", ask.id).await.unwrap().state, AskState::Seen);
     let answered = town.answer("amina", ask.id, YES).await;
-    assert_eq!((answered.state, answered.step), (AskState::Yes, Step::Decided));
+    assert_eq!((answered.state, answered.step), (AskState::Yes, EscalationStep::Decided));
 
-    let paid = town.world.caller_of(&other).ask(&handset("Second")).await;
+    let paid = town.world.caller_of(&other).authorise(&handset("Second")).await;
     assert!(paid.is_approved(), "{paid:?}");
-    let again = town.world.ask(&handset("Third")).await;
+    let again = town.world.authorise(&handset("Third")).await;
     assert_eq!(again.reason(), "ok_held");
     assert_eq!(town.world.pot("dee", "moving-in", "held").await, 79_00);
     let told = town.told().await;
@@ -67,39 +69,40 @@ async fn a_yes_pays_the_next_try_at_every_gateway(database: TestDatabase) {
 }
 
 async fn a_yes_can_be_less_or_reach_further_or_last_longer(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     town.refused("First").await;
     let ask = town.ask().await;
-    let too_much = Reply::Yes { up_to: Some(gbp(80_00)), reach: Reach::Place, ends_at: None };
+    let too_much =
+        AskReply::Yes { up_to: Some(gbp(80_00)), reach: GrantScope::Place, ends_at: None };
     let refused = town.try_answer("amina", ask.id, too_much).await;
-    assert!(matches!(refused, Err(ActError::Invalid { field: "up_to", .. })), "{refused:?}");
+    assert!(matches!(refused, Err(UseCaseError::Invalid { field: "up_to", .. })), "{refused:?}");
     let ends_at = Some(town.world.now() + jiff::SignedDuration::from_hours(24 * 32));
-    let too_long = Reply::Yes { up_to: None, reach: Reach::Place, ends_at };
+    let too_long = AskReply::Yes { up_to: None, reach: GrantScope::Place, ends_at };
     assert!(town.try_answer("amina", ask.id, too_long).await.is_err());
     let ends_at = Some(town.world.now() + jiff::SignedDuration::from_hours(72));
-    let less = Reply::Yes { up_to: Some(gbp(60_00)), reach: Reach::Group, ends_at };
+    let less = AskReply::Yes { up_to: Some(gbp(60_00)), reach: GrantScope::Group, ends_at };
     assert_eq!(town.answer("amina", ask.id, less).await.state, AskState::YesLess);
-    town.world.pass(71.hours());
+    town.world.advance_clock(71.hours());
     let elsewhere = Purchase { shop: "ANOTHER PHONE SHOP".to_owned(), ..handset("Second") };
-    assert_eq!(town.world.ask(&elsewhere).await.reason(), "ok_small");
+    assert_eq!(town.world.authorise(&elsewhere).await.reason(), "ok_small");
     let cheaper = Purchase { id: "iauth_1Third".to_owned(), amount: 60_00, ..elsewhere };
-    assert!(town.world.ask(&cheaper).await.is_approved());
+    assert!(town.world.authorise(&cheaper).await.is_approved());
     town.world.check().await;
 }
 
 async fn not_this_time_has_a_reason_and_a_name(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     town.refused("First").await;
     let ask = town.ask().await;
     let no = town.answer("amina", ask.id, NOT_NOW).await;
     let answer = no.answer.unwrap();
-    assert_eq!(answer.reason, Some(NoReason::Purpose));
+    assert_eq!(answer.reason, Some(AskRefusalReason::Purpose));
     assert_eq!(answer.by.unwrap().member.as_str(), "amina");
     let told = town.told().await;
     let (to, kind, body) = told.last().unwrap();
     assert_eq!((to.as_str(), kind.as_str()), ("person", "ask-not-this-time"));
     assert!(body.starts_with("Amina said not this time. Your money here is for other things."));
-    assert_eq!(town.world.ask(&handset("Second")).await.reason(), "category_ask");
+    assert_eq!(town.world.authorise(&handset("Second")).await.reason(), "category_ask");
     // The database itself keeps it so.
     let mut connection = town.world.database.connect().await;
     for sql in ["UPDATE ask SET reason = NULL", "UPDATE ask SET answered_by = NULL"] {
@@ -109,7 +112,7 @@ async fn not_this_time_has_a_reason_and_a_name(database: TestDatabase) {
 }
 
 async fn an_idea_is_a_note_and_a_talk_has_a_time(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     town.refused("First").await;
     let ask = town.ask().await;
     town.suggest("amina", ask.id, "There is one second-hand for £30.").await;
@@ -117,17 +120,17 @@ async fn an_idea_is_a_note_and_a_talk_has_a_time(database: TestDatabase) {
     let told = town.told().await;
     assert!(told.last().unwrap().2.contains("There is one second-hand for £30."), "{told:?}");
     let at = town.world.now() + jiff::SignedDuration::from_hours(8);
-    let talk = town.answer("amina", ask.id, Reply::TalkFirst { by: at }).await;
+    let talk = town.answer("amina", ask.id, AskReply::TalkFirst { by: at }).await;
     assert_eq!((talk.state, talk.answer_by), (AskState::TalkFirst, at));
-    let late = Reply::TalkFirst { by: talk.decide_by + jiff::SignedDuration::from_secs(1) };
+    let late = AskReply::TalkFirst { by: talk.decide_by + jiff::SignedDuration::from_secs(1) };
     assert!(town.try_answer("amina", ask.id, late).await.is_err());
     town.answer("amina", ask.id, YES).await;
-    assert!(town.world.ask(&handset("Second")).await.is_approved());
+    assert!(town.world.authorise(&handset("Second")).await.is_approved());
     town.world.check().await;
 }
 
 async fn nobody_answers_their_own_ask(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     // The same human being has a worker's account too.
     town.put("deborah", Role::Worker, |member| {
         member.human = "dee".parse().unwrap();
@@ -140,27 +143,34 @@ async fn nobody_answers_their_own_ask(database: TestDatabase) {
         let own = town.try_answer(who, ask.id, YES).await;
         assert!(is_not_allowed(&own), "{who}: {own:?}");
     }
-    assert!(town.try_ask("deborah", &latest(Reach::Place)).await.is_err(), "only Dee asks");
+    assert!(
+        town.try_authorise("deborah", &latest(GrantScope::Place)).await.is_err(),
+        "only Dee asks"
+    );
     let elsewhere = town.try_answer("ben", ask.id, YES).await;
-    assert!(matches!(elsewhere, Err(ActError::NotThere(_))), "{elsewhere:?}");
-    assert_eq!(town.world.ask(&handset("Second")).await.reason(), "category_ask");
+    assert!(matches!(elsewhere, Err(UseCaseError::NotFound(_))), "{elsewhere:?}");
+    assert_eq!(town.world.authorise(&handset("Second")).await.reason(), "category_ask");
     town.world.check().await;
 }
 
 async fn own_limits_and_links_go_to_the_manager(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     town.put("amina", Role::Worker, |amina| amina.answer_limit_minor = Some(50_00)).await;
     town.refused("First").await;
     let ask = town.ask().await;
     assert!(is_not_allowed(&town.try_answer("amina", ask.id, YES).await));
     let passed = town.pass_on("amina", ask.id).await.unwrap();
-    assert_eq!((passed.step, passed.answer_by), (Step::Manager, ask.answer_by), "it runs on");
+    assert_eq!(
+        (passed.step, passed.answer_by),
+        (EscalationStep::Manager, ask.answer_by),
+        "it runs on"
+    );
     assert_eq!(town.pass_on("amina", ask.id).await.unwrap(), passed);
     town.answer("ruth", ask.id, YES).await;
-    assert!(town.world.ask(&handset("Second")).await.is_approved());
+    assert!(town.world.authorise(&handset("Second")).await.is_approved());
 
     town.put("amina", Role::Worker, |amina| amina.conflicts = vec!["dee".parse().unwrap()]).await;
-    town.world.ask(&handset("Third")).await;
+    town.world.authorise(&handset("Third")).await;
     let ask = town.ask().await;
     for reply in [YES, NOT_NOW] {
         assert!(is_not_allowed(&town.try_answer("amina", ask.id, reply).await));
@@ -170,7 +180,7 @@ async fn own_limits_and_links_go_to_the_manager(database: TestDatabase) {
 }
 
 async fn the_first_answer_counts_and_the_second_is_told(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     town.refused("First").await;
     let ask = town.ask().await;
     let first = town.answer("amina", ask.id, YES).await;
@@ -181,7 +191,7 @@ async fn the_first_answer_counts_and_the_second_is_told(database: TestDatabase) 
     assert_eq!(town.world.count("permission", "true").await, 1);
 
     // Two at the same time.
-    town.world.ask(&handset("Second")).await;
+    town.world.authorise(&handset("Second")).await;
     town.refused_again("Third").await;
     let ask = town.ask().await;
     let answers = tokio::join!(
@@ -194,46 +204,50 @@ async fn the_first_answer_counts_and_the_second_is_told(database: TestDatabase) 
 }
 
 async fn what_no_ok_can_lift_cannot_be_asked_for(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     let betting = Purchase { mcc: "7995".into(), shop: "BETS".to_owned(), ..purchase("B", 5_00) };
-    let answer = town.world.ask(&betting).await;
+    let answer = town.world.authorise(&betting).await;
     assert_eq!(answer.reason(), "funder_rule");
-    let refused = town.try_ask("dee", &latest(Reach::Place)).await.unwrap_err();
+    let refused = town.try_authorise("dee", &latest(GrantScope::Place)).await.unwrap_err();
     assert!(refused.to_string().contains("It is the funder's rule, not Amina's."), "{refused}");
-    let group = Wish {
-        about: About::Group { category: category("gambling") },
+    let group = AskRequest {
+        about: AskTarget::Group { category: category("gambling") },
         up_to: Some(gbp(5_00)),
-        ..latest(Reach::Place)
+        ..latest(GrantScope::Place)
     };
-    assert!(town.try_ask("dee", &group).await.is_err());
+    assert!(town.try_authorise("dee", &group).await.is_err());
     let much = purchase("Much", 9_000_00);
-    assert_eq!(town.world.ask(&much).await.reason(), "no_money");
-    let refused = town.try_ask("dee", &latest(Reach::Place)).await.unwrap_err();
+    assert_eq!(town.world.authorise(&much).await.reason(), "no_money");
+    let refused = town.try_authorise("dee", &latest(GrantScope::Place)).await.unwrap_err();
     assert!(refused.to_string().contains("does not add money"), "{refused}");
     assert_eq!(town.world.count("ask", "true").await, 0);
     town.world.check().await;
 }
 
 async fn three_asks_may_wait_and_one_can_be_taken_back(database: TestDatabase) {
-    let town = Town::open(database).await;
-    let wish = |name: &str| Wish {
-        about: About::Shop { name: name.to_owned() },
+    let town = AskFixture::open(database).await;
+    let wish = |name: &str| AskRequest {
+        about: AskTarget::Shop { name: name.to_owned() },
         up_to: Some(gbp(20_00)),
         words: Some("For my sister.".to_owned()),
-        ..latest(Reach::Place)
+        ..latest(GrantScope::Place)
     };
     let mut asked = Vec::new();
     for name in ["One Shop", "Two Shop", "Red Shop"] {
-        asked.push(town.try_ask("dee", &wish(name)).await.unwrap());
+        asked.push(town.try_authorise("dee", &wish(name)).await.unwrap());
     }
-    assert_eq!(town.try_ask("dee", &wish("One Shop")).await.unwrap(), asked[0], "the same ask");
-    let fourth = town.try_ask("dee", &wish("Four Shop")).await;
+    assert_eq!(
+        town.try_authorise("dee", &wish("One Shop")).await.unwrap(),
+        asked[0],
+        "the same ask"
+    );
+    let fourth = town.try_authorise("dee", &wish("Four Shop")).await;
     assert!(is_conflict(&fourth));
     for _ in 0..2 {
         assert_eq!(town.take_back(asked[0].id).await.unwrap().state, AskState::TakenBack);
     }
     assert!(is_conflict(&town.try_answer("amina", asked[0].id, YES).await));
-    town.try_ask("dee", &wish("Four Shop")).await.unwrap();
+    town.try_authorise("dee", &wish("Four Shop")).await.unwrap();
     town.answer("amina", asked[1].id, YES).await;
     assert!(is_conflict(&town.take_back(asked[1].id).await), "a yes that was told stays");
     town.world.check().await;
@@ -247,26 +261,26 @@ async fn food_at_a_fuel_station_is_ok_at_once(database: TestDatabase) {
     let fixed = crate::world::DEMO.find("# Dee texted SHOP once").unwrap();
     let after = crate::world::DEMO.find("[[person.agreement.term]]\non = \"cash\"").unwrap();
     let file = format!("{}{}", &crate::world::DEMO[..fixed], &crate::world::DEMO[after..]);
-    let town = Town::open_with(database, &crate::world::patient(&file)).await;
-    assert_eq!(town.world.ask(&sandwich("One", 3_80)).await.reason(), "category_ask");
-    let shop = Wish { kind: AskKind::WrongGroup, ..latest(Reach::Place) };
-    let ask = town.try_ask("dee", &shop).await.unwrap();
+    let town = AskFixture::open_with(database, &crate::world::patient(&file)).await;
+    assert_eq!(town.world.authorise(&sandwich("One", 3_80)).await.reason(), "category_ask");
+    let shop = AskRequest { kind: AskKind::WrongGroup, ..latest(GrantScope::Place) };
+    let ask = town.try_authorise("dee", &shop).await.unwrap();
     assert_eq!((ask.state, &ask.scope), (AskState::Yes, &Scope::Code("5541".parse().unwrap())));
     assert!(ask.answer.unwrap().review_on.is_some());
     for name in ["Two", "Tre"] {
-        assert!(town.world.ask(&sandwich(name, 3_80)).await.is_approved());
+        assert!(town.world.authorise(&sandwich(name, 3_80)).await.is_approved());
     }
-    assert_eq!(town.world.ask(&sandwich("Four", 10_01)).await.reason(), "ok_small");
-    let more = town.try_ask("dee", &shop).await.unwrap();
+    assert_eq!(town.world.authorise(&sandwich("Four", 10_01)).await.reason(), "ok_small");
+    let more = town.try_authorise("dee", &shop).await.unwrap();
     assert_eq!(more.state, AskState::Sent, "above the sum, somebody looks");
     let told = town.told().await;
     assert!(told.iter().any(|(to, kind, _)| to == "worker" && kind == "worker-shop-fixed"));
     // The rule answers once, until the two have looked.
-    let small = Wish { up_to: Some(gbp(9_00)), ..shop };
-    assert_eq!(town.try_ask("dee", &small).await.unwrap().state, AskState::Sent);
-    town.world.pass((15 * 24).hours());
-    let later = Wish { up_to: Some(gbp(8_00)), ..small };
-    assert_eq!(town.try_ask("dee", &later).await.unwrap().state, AskState::Yes);
+    let small = AskRequest { up_to: Some(gbp(9_00)), ..shop };
+    assert_eq!(town.try_authorise("dee", &small).await.unwrap().state, AskState::Sent);
+    town.world.advance_clock((15 * 24).hours());
+    let later = AskRequest { up_to: Some(gbp(8_00)), ..small };
+    assert_eq!(town.try_authorise("dee", &later).await.unwrap().state, AskState::Yes);
     town.world.check().await;
 }
 
@@ -278,10 +292,10 @@ async fn no_rule_lifts_what_the_person_set_on_themselves(database: TestDatabase)
     let fixed = crate::world::DEMO.find("# Dee texted SHOP once").unwrap();
     let after = crate::world::DEMO.find("[[person.agreement.term]]\non = \"cash\"").unwrap();
     let file = format!("{}{own}{}", &crate::world::DEMO[..fixed], &crate::world::DEMO[after..]);
-    let town = Town::open_with(database, &crate::world::patient(&file)).await;
-    assert!(!town.world.ask(&sandwich("One", 3_80)).await.is_approved());
-    let shop = Wish { kind: AskKind::WrongGroup, ..latest(Reach::Place) };
-    assert_eq!(town.try_ask("dee", &shop).await.unwrap().state, AskState::Sent);
+    let town = AskFixture::open_with(database, &crate::world::patient(&file)).await;
+    assert!(!town.world.authorise(&sandwich("One", 3_80)).await.is_approved());
+    let shop = AskRequest { kind: AskKind::WrongGroup, ..latest(GrantScope::Place) };
+    assert_eq!(town.try_authorise("dee", &shop).await.unwrap().state, AskState::Sent);
     // One that the rule gave before the block was there.
     let by_rule = sayso::domain::ask::permission::Permission {
         id: sayso::domain::id::PermissionId::new(town.world.app.ids().next(town.world.now())),
@@ -290,38 +304,38 @@ async fn no_rule_lifts_what_the_person_set_on_themselves(database: TestDatabase)
         uses_left: 14,
         given_at: town.world.now(),
         ends_at: town.world.now().checked_add((14 * 24).hours()).unwrap(),
-        giver: sayso::domain::ask::permission::Giver::Programme,
-        uses: Some(sayso::domain::ask::permission::Uses::none(gbp(1).currency())),
+        giver: sayso::domain::ask::permission::Grantor::Programme,
+        uses: Some(sayso::domain::ask::permission::PermissionUsage::none(gbp(1).currency())),
     };
     let (programme, budget) = ("riverside".parse().unwrap(), "dee".parse().unwrap());
     let mut tx = town.world.app.store().begin().await.unwrap();
     tx.add_permission(&programme, &budget, &by_rule).await.unwrap();
     tx.commit().await.unwrap();
-    town.world.pass((3 * 24).hours());
-    assert!(!town.world.ask(&sandwich("Two", 3_80)).await.is_approved());
+    town.world.advance_clock((3 * 24).hours());
+    assert!(!town.world.authorise(&sandwich("Two", 3_80)).await.is_approved());
     town.world.check().await;
 }
 
 async fn a_block_of_ones_own_cools_first(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     let beer =
         Purchase { mcc: "5921".into(), shop: "OFFLICENCE".to_owned(), ..purchase("A", 8_00) };
-    assert_eq!(town.world.ask(&beer).await.reason(), "category_off");
+    assert_eq!(town.world.authorise(&beer).await.reason(), "category_off");
     let ask = town.ask().await;
     town.answer("amina", ask.id, YES).await;
     let told = town.told().await;
     assert!(told.last().unwrap().2.contains("You chose to wait first."), "{told:?}");
     let again = |id: &str| Purchase { id: format!("iauth_1{id}"), ..beer.clone() };
-    assert_eq!(town.world.ask(&again("B")).await.reason(), "category_off");
-    town.world.pass((7 * 24 - 1).hours());
-    assert_eq!(town.world.ask(&again("C")).await.reason(), "category_off");
-    town.world.pass(1.hours());
-    assert!(town.world.ask(&again("D")).await.is_approved());
+    assert_eq!(town.world.authorise(&again("B")).await.reason(), "category_off");
+    town.world.advance_clock((7 * 24 - 1).hours());
+    assert_eq!(town.world.authorise(&again("C")).await.reason(), "category_off");
+    town.world.advance_clock(1.hours());
+    assert!(town.world.authorise(&again("D")).await.is_approved());
     town.world.check().await;
 }
 
 async fn somebody_who_has_left_answers_no_more(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     town.refused("First").await;
     let ask = town.ask().await;
     town.put("amina", Role::Worker, |amina| {
@@ -329,21 +343,21 @@ async fn somebody_who_has_left_answers_no_more(database: TestDatabase) {
     })
     .await;
     let left = town.try_answer("amina", ask.id, YES).await;
-    assert!(matches!(left, Err(ActError::NotThere(_))), "{left:?}");
+    assert!(matches!(left, Err(UseCaseError::NotFound(_))), "{left:?}");
     let not_on_duty = town.try_answer("omar", ask.id, YES).await;
-    assert!(matches!(not_on_duty, Err(ActError::NotThere(_))), "{not_on_duty:?}");
-    assert_eq!(town.world.ask(&handset("Second")).await.reason(), "category_ask");
+    assert!(matches!(not_on_duty, Err(UseCaseError::NotFound(_))), "{not_on_duty:?}");
+    assert_eq!(town.world.authorise(&handset("Second")).await.reason(), "category_ask");
     // In an emergency, whoever is on duty; looked at the next working day.
     town.on_duty("omar", 8, None).await;
     let yes = town.answer("omar", ask.id, YES).await;
     assert_eq!(yes.answer.unwrap().review_on, Some(jiff::civil::date(2026, 11, 24)));
-    assert!(town.world.ask(&handset("Third")).await.is_approved());
+    assert!(town.world.authorise(&handset("Third")).await.is_approved());
     town.world.check().await;
 }
 
 /// Whatever the committer had seen before: the locked budget is what counts.
 async fn a_permission_that_ended_or_was_used_pays_nothing(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     let other = town.world.another().await;
     town.refused("First").await;
     let ask = town.ask().await;
@@ -351,16 +365,16 @@ async fn a_permission_that_ended_or_was_used_pays_nothing(database: TestDatabase
     // One OK, two tills at two gateways, the same instant.
     let tills =
         [(town.world.caller(), handset("Here")), (town.world.caller_of(&other), handset("There"))];
-    let answers = crate::caller::ask_at_once(tills).await;
+    let answers = crate::caller::authorise_concurrently(tills).await;
     let paid: Vec<_> = answers.iter().map(|(answer, _)| answer.is_approved()).collect();
     assert!(paid[0] != paid[1], "{answers:?}");
     // Undone, it can be used again, until it ends.
     let held = if paid[0] { handset("Here") } else { handset("There") };
-    town.world.tell(&held.created(town.world.now(), 79_00)).await;
-    town.world.pass(1.hours());
-    town.world.tell(&held.over(town.world.now(), "reversed")).await;
-    town.world.pass(47.hours());
-    assert_eq!(town.world.ask(&handset("Late")).await.reason(), "ok_over");
+    town.world.send_event(&held.created(town.world.now(), 79_00)).await;
+    town.world.advance_clock(1.hours());
+    town.world.send_event(&held.over(town.world.now(), "reversed")).await;
+    town.world.advance_clock(47.hours());
+    assert_eq!(town.world.authorise(&handset("Late")).await.reason(), "ok_over");
     other.stop().await;
     town.world.check().await;
 }

@@ -3,12 +3,12 @@
 //! real tokens.
 
 use jiff::ToSpan as _;
-use sayso::domain::people::role::{Role, Tick};
+use sayso::domain::people::role::{Delegation, Role};
 use serde_json::{Value, json};
 
-use super::town::{Town, handset, parking};
+use super::town::{AskFixture, handset, parking};
 use crate::support::TestDatabase;
-use crate::world::{Answer, DEE, DEMO, Purchase, patient, purchase};
+use crate::world::{DEE, DEMO, Purchase, TestResponse, patient, purchase};
 
 on_both_databases!(
     a_tills_no_is_looked_at_by_somebody_who_did_not_agree_the_list,
@@ -20,18 +20,18 @@ on_both_databases!(
     ten_appeals_wait_and_not_more,
 );
 
-async fn try_post(town: &Town, who: &str, path: &str, body: &Value) -> Answer {
+async fn try_post(town: &AskFixture, who: &str, path: &str, body: &Value) -> TestResponse {
     town.world.post_as(who, &format!("/v1/people/dee{path}"), body).await
 }
 
-async fn post(town: &Town, who: &str, path: &str, body: Value) -> Value {
+async fn post(town: &AskFixture, who: &str, path: &str, body: Value) -> Value {
     let answer = try_post(town, who, path, &body).await;
     assert!((200..202).contains(&answer.status), "{who} {path}: {answer:?}");
     answer.json()
 }
 
 /// What somebody may appeal about Dee.
-async fn listed(town: &Town, who: &str) -> Vec<Value> {
+async fn listed(town: &AskFixture, who: &str) -> Vec<Value> {
     let answer = town.world.get_as(who, "/v1/people/dee/appealable").await;
     assert_eq!(answer.status, 200, "{who}: {answer:?}");
     answer.json()["data"].as_array().unwrap().clone()
@@ -41,17 +41,17 @@ fn about(listed: &[Value]) -> Vec<&str> {
     listed.iter().map(|item| item["about"].as_str().unwrap()).collect()
 }
 
-async fn appealed(town: &Town, who: &str, about: &str) -> Value {
+async fn appealed(town: &AskFixture, who: &str, about: &str) -> Value {
     post(town, who, "/appeals", json!({"about": about})).await
 }
 
 /// How many appeals are in line for somebody.
-async fn in_line(town: &Town, who: &str) -> usize {
+async fn in_line(town: &AskFixture, who: &str) -> usize {
     let line = town.world.get_as(who, "/v1/appeals").await.json();
     line["data"].as_array().unwrap().len()
 }
 
-async fn look(town: &Town, who: &str, appeal: &Value, outcome: &str) -> Answer {
+async fn look(town: &AskFixture, who: &str, appeal: &Value, outcome: &str) -> TestResponse {
     let path = format!("/appeals/{}/outcome", appeal["appeal"].as_str().unwrap());
     let mut body = json!({"outcome": outcome, "words": "I looked."});
     if outcome == "kept" {
@@ -61,23 +61,23 @@ async fn look(town: &Town, who: &str, appeal: &Value, outcome: &str) -> Answer {
 }
 
 /// Those who speak for Dee: Joan, an advocate; Hal, for whom she ticked it; Hugo, for whom she did not.
-async fn speakers(town: &Town) {
+async fn speakers(town: &AskFixture) {
     let dee = || Some("dee".parse().unwrap());
     town.put("joan", Role::Advocate, |joan| joan.person = dee()).await;
     town.put("hal", Role::Helper, |hal| {
         hal.person = dee();
-        hal.sees = vec![Tick::Appeal];
+        hal.sees = vec![Delegation::Appeal];
     })
     .await;
     town.put("hugo", Role::Helper, |hugo| {
         hugo.person = dee();
-        hugo.sees = vec![Tick::List];
+        hugo.sees = vec![Delegation::List];
     })
     .await;
 }
 
 async fn a_tills_no_is_looked_at_by_somebody_who_did_not_agree_the_list(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     speakers(&town).await;
     let refused = town.refused("First").await;
     let name = format!("refusal:{}", refused.decision());
@@ -113,18 +113,18 @@ async fn a_tills_no_is_looked_at_by_somebody_who_did_not_agree_the_list(database
         (403, &json!("/problems/own-decision"))
     );
     assert_eq!(look(&town, "ruth", &appeal, "changed").await.status, 200);
-    assert!(town.world.ask(&handset("Second")).await.is_approved());
+    assert!(town.world.authorise(&handset("Second")).await.is_approved());
     town.world.check().await;
 }
 
 async fn what_was_asked_for_is_looked_at_as_an_answer(database: TestDatabase) {
-    let town = Town::open(database).await;
-    let paid = town.world.ask(&purchase("Bread", 1_00)).await;
+    let town = AskFixture::open(database).await;
+    let paid = town.world.authorise(&purchase("Bread", 1_00)).await;
     let answer = json!({"about": format!("refusal:{}", paid.decision())});
     assert_eq!(try_post(&town, "dee", "/appeals", &answer).await.status, 409, "it was paid");
     let frozen = town.world.post_as("dee", "/v1/people/dee/freeze", &json!({})).await;
     assert_eq!(frozen.status, 200);
-    let own = town.world.ask(&purchase("Frozen", 1_00)).await;
+    let own = town.world.authorise(&purchase("Frozen", 1_00)).await;
     let answer = json!({"about": format!("refusal:{}", own.decision())});
     assert_eq!(try_post(&town, "dee", "/appeals", &answer).await.status, 422, "her own freeze");
     town.world.post_as("dee", "/v1/people/dee/unfreeze", &json!({})).await;
@@ -133,7 +133,7 @@ async fn what_was_asked_for_is_looked_at_as_an_answer(database: TestDatabase) {
     let refused = town.refused("First").await;
     let name = format!("refusal:{}", refused.decision());
     let ana = Purchase { card: crate::world::ANA.to_owned(), ..handset("Other") };
-    let others = town.world.ask(&ana).await;
+    let others = town.world.authorise(&ana).await;
     let others = json!({"about": format!("refusal:{}", others.decision())});
     assert_eq!(try_post(&town, "dee", "/appeals", &others).await.status, 404);
     let ask = post(&town, "dee", "/asks", json!({"purchase": refused.decision()})).await;
@@ -150,9 +150,9 @@ async fn what_was_asked_for_is_looked_at_as_an_answer(database: TestDatabase) {
     town.refused_parking("Park", 6_00).await;
     let park = listed(&town, "dee").await;
     let park = about(&park).into_iter().find(|about| about.starts_with("refusal:")).unwrap();
-    town.world.pass((31 * 24 - 1).hours().minutes(59).seconds(59));
+    town.world.advance_clock((31 * 24 - 1).hours().minutes(59).seconds(59));
     assert_eq!(listed(&town, "dee").await.len(), 2);
-    town.world.pass(1.seconds());
+    town.world.advance_clock(1.seconds());
     assert_eq!(listed(&town, "dee").await, Vec::<Value>::new());
     for late in [format!("ask:{ask}"), park.to_owned()] {
         let late = try_post(&town, "dee", "/appeals", &json!({"about": late})).await;
@@ -165,7 +165,7 @@ async fn what_was_asked_for_is_looked_at_as_an_answer(database: TestDatabase) {
 async fn whoever_agreed_for_the_staff_does_not_look(database: TestDatabase) {
     let file =
         patient(DEMO).replace("country = \"GB\"", "country = \"GB\"\nmanager_above = \"10.00\"");
-    let town = Town::open_with(database, &file).await;
+    let town = AskFixture::open_with(database, &file).await;
     let session = json!({"how": "own_page", "place": "the office", "minutes": 5});
     let phone = json!({"on": "category:phone", "answer": "yes"});
     let change = json!({"version": 1, "set": [phone], "words": "A phone.", "session": session});
@@ -174,7 +174,7 @@ async fn whoever_agreed_for_the_staff_does_not_look(database: TestDatabase) {
     let yes = json!({"say": "yes", "session": session});
     post(&town, "dee", &path, yes.clone()).await;
     assert_eq!(post(&town, "ruth", &path, yes).await["next"], "started");
-    let refused = town.world.ask(&parking("Park", 6_00)).await;
+    let refused = town.world.authorise(&parking("Park", 6_00)).await;
     let appeal = appealed(&town, "dee", &format!("refusal:{}", refused.decision())).await;
     assert_eq!(appeal["answer_by"], "2026-11-26T09:30:00Z", "it can wait");
     // The same human beings have other accounts.
@@ -189,7 +189,7 @@ async fn whoever_agreed_for_the_staff_does_not_look(database: TestDatabase) {
 }
 
 async fn a_card_that_staff_froze_is_looked_at(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     let mut connection = town.world.database.connect().await;
     let freeze = format!("UPDATE card SET state = 'frozen_by_staff' WHERE token = '{DEE}'");
     let name = format!("card:{DEE}");
@@ -198,14 +198,14 @@ async fn a_card_that_staff_froze_is_looked_at(database: TestDatabase) {
     let mut known = Vec::new();
     for round in ["A", "B"] {
         sqlx::query(sqlx::AssertSqlSafe(freeze.clone())).execute(&mut connection).await.unwrap();
-        assert_eq!(town.world.ask(&purchase(round, 1_00)).await.reason(), "frozen_staff");
+        assert_eq!(town.world.authorise(&purchase(round, 1_00)).await.reason(), "frozen_staff");
         let own = listed(&town, "dee").await;
         assert_eq!(about(&own), [name.as_str()], "the refusals are not the list's");
         let appeal = appealed(&town, "dee", &name).await;
         assert_eq!(appeal["answer_by"], "2026-11-24T00:00:00Z", "everything is stopped");
         assert_eq!(look(&town, "amina", &appeal, "changed").await.status, 403);
         assert_eq!(look(&town, "ruth", &appeal, "changed").await.status, 200);
-        assert!(town.world.ask(&purchase(&format!("{round}2"), 1_00)).await.is_approved());
+        assert!(town.world.authorise(&purchase(&format!("{round}2"), 1_00)).await.is_approved());
         known.push(appeal["appeal"].clone());
     }
     assert_ne!(known[0], known[1], "frozen again, it is another appeal");
@@ -213,7 +213,7 @@ async fn a_card_that_staff_froze_is_looked_at(database: TestDatabase) {
 }
 
 async fn what_holds_is_listed_with_until_when(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     speakers(&town).await;
     let talk = json!({"concern": "Somebody waits for her.", "wants": "To choose herself.",
         "consent": "She agreed.", "options": "Going together.", "next_step": "Friday."});
@@ -249,9 +249,9 @@ async fn what_holds_is_listed_with_until_when(database: TestDatabase) {
 }
 
 async fn ten_appeals_wait_and_not_more(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     for n in 0..11 {
-        let refused = town.world.ask(&parking(&format!("P{n}"), 6_00 + n)).await;
+        let refused = town.world.authorise(&parking(&format!("P{n}"), 6_00 + n)).await;
         let about = json!({"about": format!("refusal:{}", refused.decision())});
         let status = if n < 10 { 201 } else { 409 };
         assert_eq!(try_post(&town, "dee", "/appeals", &about).await.status, status, "{n}");
@@ -261,14 +261,14 @@ async fn ten_appeals_wait_and_not_more(database: TestDatabase) {
 
 /// Lena is on duty, and says yes to £50 alone.
 async fn an_ok_of_a_second_look_stays_within_the_own_limit(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     town.put("lena", Role::Duty, |lena| lena.answer_limit_minor = Some(50_00)).await;
     town.on_duty("lena", 10, None).await;
     let refused = town.refused("First").await;
     let appeal = appealed(&town, "dee", &format!("refusal:{}", refused.decision())).await;
     let over = look(&town, "lena", &appeal, "changed").await;
     assert_eq!((over.status, &over.json()["type"]), (403, &json!("/problems/over-your-limit")));
-    assert_eq!(town.world.ask(&handset("Second")).await.reason(), "category_ask");
+    assert_eq!(town.world.authorise(&handset("Second")).await.reason(), "category_ask");
     assert_eq!(look(&town, "lena", &appeal, "kept").await.status, 200, "a no is no sum");
     town.world.check().await;
 }

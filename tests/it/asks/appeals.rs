@@ -1,12 +1,12 @@
 //! Somebody else looks at a no.
 
 use jiff::ToSpan as _;
-use sayso::domain::ask::appeal::{AppealState, Interim};
-use sayso::domain::ask::{AskState, NoReason, Reply};
+use sayso::domain::ask::appeal::{AppealState, InterimMeasure};
+use sayso::domain::ask::{AskRefusalReason, AskReply, AskState};
 use sayso::domain::people::role::Role;
-use sayso::people::members::ActError;
+use sayso::people::members::UseCaseError;
 
-use super::town::{NOT_NOW, Town, YES, handset, parking};
+use super::town::{AskFixture, NOT_NOW, YES, handset, parking};
 use crate::support::TestDatabase;
 use crate::world::{Purchase, purchase};
 
@@ -20,20 +20,23 @@ on_both_databases!(
 );
 
 async fn somebody_else_looks_and_a_changed_no_pays(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     town.refused_parking("First", 6_00).await;
     let ask = town.ask().await;
-    assert!(matches!(town.appeal("dee", ask.id).await, Err(ActError::Conflict(_))), "no no yet");
+    assert!(
+        matches!(town.appeal("dee", ask.id).await, Err(UseCaseError::Conflict(_))),
+        "no no yet"
+    );
     town.answer("amina", ask.id, NOT_NOW).await;
     let appeal = town.appeal("dee", ask.id).await.unwrap();
-    assert_eq!((appeal.interim, appeal.permission), (Interim::AsItWas, None), "it can wait");
+    assert_eq!((appeal.interim, appeal.permission), (InterimMeasure::AsItWas, None), "it can wait");
     assert_eq!(appeal.answer_by, "2026-11-26T09:30:00Z".parse().unwrap());
     assert_eq!(town.appeal("dee", ask.id).await.unwrap(), appeal, "asked twice, looked at once");
-    assert_eq!(town.world.ask(&parking("Second", 6_00)).await.reason(), "category_ask");
+    assert_eq!(town.world.authorise(&parking("Second", 6_00)).await.reason(), "category_ask");
     let changed = town.look("ruth", appeal.id, None).await.unwrap();
     assert_eq!(changed.state, AppealState::Changed);
     assert_eq!(town.look("ruth", appeal.id, None).await.unwrap(), changed, "sent twice");
-    assert!(town.world.ask(&parking("Third", 6_00)).await.is_approved());
+    assert!(town.world.authorise(&parking("Third", 6_00)).await.is_approved());
     assert_eq!(town.now(ask.id).await.state, AskState::NotThisTime, "what was said stays said");
     let told = town.told().await;
     assert!(told.iter().any(|(_, _, body)| body.starts_with("We were wrong. It is yes now")));
@@ -41,20 +44,20 @@ async fn somebody_else_looks_and_a_changed_no_pays(database: TestDatabase) {
 }
 
 async fn essentials_are_a_small_yes_until_somebody_has_looked(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     town.refused("First").await;
     let ask = town.ask().await;
     town.answer("amina", ask.id, NOT_NOW).await;
     let appeal = town.appeal("dee", ask.id).await.unwrap();
-    assert_eq!(appeal.interim, Interim::YesForNow);
+    assert_eq!(appeal.interim, InterimMeasure::YesForNow);
     assert_eq!(appeal.answer_by, "2026-11-24T00:00:00Z".parse().unwrap(), "the same day");
-    assert_eq!(town.world.ask(&handset("Large")).await.reason(), "ok_small");
+    assert_eq!(town.world.authorise(&handset("Large")).await.reason(), "ok_small");
     let small = Purchase { amount: 20_00, ..handset("Small") };
-    assert!(town.world.ask(&small).await.is_approved());
+    assert!(town.world.authorise(&small).await.is_approved());
 
     town.look("ruth", appeal.id, Some("The ombudsman, 020 7946 0333.")).await.unwrap();
     // Another one, kept: the yes for now ends with the answer.
-    town.world.ask(&handset("Second")).await;
+    town.world.authorise(&handset("Second")).await;
     let ask = town.ask().await;
     town.answer("amina", ask.id, NOT_NOW).await;
     let appeal = town.appeal("dee", ask.id).await.unwrap();
@@ -62,13 +65,13 @@ async fn essentials_are_a_small_yes_until_somebody_has_looked(database: TestData
     let kept = town.look("ruth", appeal.id, Some("The ombudsman, 020 7946 0333.")).await.unwrap();
     assert_eq!(kept.state, AppealState::Kept);
     let more = Purchase { id: "iauth_1More".to_owned(), ..small };
-    assert_eq!(town.world.ask(&more).await.reason(), "ok_over");
-    assert!(matches!(town.take_back_appeal(appeal.id).await, Err(ActError::Conflict(_))));
+    assert_eq!(town.world.authorise(&more).await.reason(), "ok_over");
+    assert!(matches!(town.take_back_appeal(appeal.id).await, Err(UseCaseError::Conflict(_))));
     town.world.check().await;
 }
 
 async fn whoever_decided_does_not_look_again(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     // The same human being as Amina, with a manager's account; and Dee's own worker's account.
     town.put("aminata", Role::Manager, |member| member.human = "amina".parse().unwrap()).await;
     town.put("deborah", Role::Manager, |member| member.human = "dee".parse().unwrap()).await;
@@ -78,7 +81,7 @@ async fn whoever_decided_does_not_look_again(database: TestDatabase) {
     let appeal = town.appeal("dee", ask.id).await.unwrap();
     for who in ["amina", "aminata", "deborah"] {
         let own = town.look(who, appeal.id, None).await;
-        assert!(matches!(own, Err(ActError::Barred(_))), "{who}: {own:?}");
+        assert!(matches!(own, Err(UseCaseError::SeparationOfDuties(_))), "{who}: {own:?}");
     }
     // The database itself keeps it so.
     let mut connection = town.world.database.connect().await;
@@ -93,12 +96,12 @@ async fn whoever_decided_does_not_look_again(database: TestDatabase) {
 }
 
 async fn a_late_look_is_told_again_and_never_becomes_a_no(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     town.refused_parking("First", 6_00).await;
     let ask = town.ask().await;
     town.answer("amina", ask.id, NOT_NOW).await;
     let appeal = town.appeal("dee", ask.id).await.unwrap();
-    town.world.pass(72.hours());
+    town.world.advance_clock(72.hours());
     assert_eq!(town.world.upkeep().await.stepped_up, 1);
     assert_eq!(town.world.upkeep().await.stepped_up, 0);
     let told = town.told().await;
@@ -124,20 +127,20 @@ async fn a_late_look_is_told_again_and_never_becomes_a_no(database: TestDatabase
 /// A yes for now comes once: taken back and asked for again, it waits for somebody. An advocate takes
 /// back what they opened themselves.
 async fn a_yes_for_now_comes_once(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     town.refused("First").await;
     let ask = town.ask().await;
     town.answer("amina", ask.id, NOT_NOW).await;
     let first = town.appeal("dee", ask.id).await.unwrap();
-    assert_eq!(first.interim, Interim::YesForNow);
+    assert_eq!(first.interim, InterimMeasure::YesForNow);
     town.put("joan", Role::Advocate, |member| member.person = Some("dee".parse().unwrap())).await;
     let by_joan = town.take_back_appeal_as("joan", first.id).await;
-    assert!(matches!(by_joan, Err(ActError::NotAllowed(_))), "{by_joan:?}");
+    assert!(matches!(by_joan, Err(UseCaseError::NotAllowed(_))), "{by_joan:?}");
     town.take_back_appeal(first.id).await.unwrap();
     let again = town.appeal("joan", ask.id).await.unwrap();
-    assert_eq!((again.interim, again.permission), (Interim::AsItWas, None));
+    assert_eq!((again.interim, again.permission), (InterimMeasure::AsItWas, None));
     let small = Purchase { amount: 5_00, ..handset("Small") };
-    assert!(!town.world.ask(&small).await.is_approved());
+    assert!(!town.world.authorise(&small).await.is_approved());
     town.take_back_appeal(again.id).await.unwrap();
     let told = town.told().await;
     assert_eq!(told.iter().filter(|(_, kind, _)| kind == "worker-taken-back").count(), 4);
@@ -145,15 +148,15 @@ async fn a_yes_for_now_comes_once(database: TestDatabase) {
 }
 
 async fn what_came_with_the_money_is_no_yes_for_now(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     town.refused("First").await;
     let ask = town.ask().await;
-    town.answer("amina", ask.id, Reply::NotThisTime(NoReason::Law)).await;
+    town.answer("amina", ask.id, AskReply::NotThisTime(AskRefusalReason::Law)).await;
     let appeal = town.appeal("dee", ask.id).await.unwrap();
-    assert_eq!(appeal.interim, Interim::AsItWas);
+    assert_eq!(appeal.interim, InterimMeasure::AsItWas);
     // A yes that was less than asked is a no to the rest, and can be looked at too.
     let pub_food = Purchase { mcc: "5921".into(), ..purchase("Beer", 8_00) };
-    assert_eq!(town.world.ask(&pub_food).await.reason(), "category_off");
+    assert_eq!(town.world.authorise(&pub_food).await.reason(), "category_off");
     let ask = town.ask().await;
     assert!(town.appeal("dee", ask.id).await.is_err());
     town.answer("amina", ask.id, YES).await;

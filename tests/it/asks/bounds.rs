@@ -1,17 +1,17 @@
 //! What is asked about is found where it must be, however much a person was told.
 
-use sayso::domain::ask::Reach;
-use sayso::people::asks::{About, Wish};
-use sayso::people::members::ActError;
+use sayso::domain::ask::GrantScope;
+use sayso::people::asks::{AskRequest, AskTarget};
+use sayso::people::members::UseCaseError;
 
-use super::town::{Town, latest};
+use super::town::{AskFixture, latest};
 use crate::support::TestDatabase;
 
 on_both_databases!(a_decision_that_never_was_makes_nobody_search);
 
 /// The message about a decision lies right behind it. Another one, however alike, is not looked for.
 async fn a_decision_that_never_was_makes_nobody_search(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     town.refused("A1").await;
     let sql = "SELECT subject FROM message WHERE kind = 'not_paid'";
     let real = town.world.database.rows(sql).await[0][0].clone();
@@ -23,11 +23,12 @@ async fn a_decision_that_never_was_makes_nobody_search(database: TestDatabase) {
     );
     town.world.database.rows(&sql).await;
     let about = |decision: &str| {
-        let about = About::Refusal { decision: decision.parse().ok(), reach: Reach::Place };
-        Wish { about, ..latest(Reach::Place) }
+        let about =
+            AskTarget::Refusal { decision: decision.parse().ok(), reach: GrantScope::Place };
+        AskRequest { about, ..latest(GrantScope::Place) }
     };
-    let searched = town.try_ask("dee", &about(&never)).await;
-    assert!(matches!(searched, Err(ActError::NotThere("purchase"))), "{searched:?}");
-    assert!(town.try_ask("dee", &about(&real)).await.is_ok());
+    let searched = town.try_authorise("dee", &about(&never)).await;
+    assert!(matches!(searched, Err(UseCaseError::NotFound("purchase"))), "{searched:?}");
+    assert!(town.try_authorise("dee", &about(&real)).await.is_ok());
     town.world.check().await;
 }

@@ -4,9 +4,9 @@ use jiff::{Span, ToSpan as _};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
-use sayso::domain::ask::{Ask, AskState, OPEN_MOST, Reply, Step};
+use sayso::domain::ask::{Ask, AskReply, AskState, EscalationStep, MAX_OPEN_ASKS};
 
-use super::town::{NOT_NOW, Town, YES, handset, is_open, latest, parking};
+use super::town::{AskFixture, NOT_NOW, YES, handset, is_open, latest, parking};
 use crate::support::TestDatabase;
 use crate::world::{DEMO, Purchase, patient, purchase};
 
@@ -22,7 +22,7 @@ on_both_databases!(
 );
 
 async fn an_ask_that_nobody_answers_steps_up_and_everybody_is_told(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     town.on_duty("omar", 100, None).await;
     town.world.set_time("2026-11-23T12:06:00Z");
     town.refused_parking("First", 3_00).await;
@@ -35,16 +35,20 @@ async fn an_ask_that_nobody_answers_steps_up_and_everybody_is_told(database: Tes
     assert_eq!(town.world.upkeep().await.stepped_up, 1);
     assert_eq!(town.world.upkeep().await.stepped_up, 0, "once");
     let late = town.now(ask.id).await;
-    assert_eq!(late.step, Step::Cover);
+    assert_eq!(late.step, EscalationStep::Cover);
     assert_eq!(late.answer_by, "2026-11-24T09:06:00Z".parse().unwrap());
     town.world.set_time("2026-11-24T09:06:00Z");
     town.world.upkeep().await;
     let late = town.now(ask.id).await;
-    assert_eq!((late.step, late.answer_by), (Step::Manager, ask.decide_by));
+    assert_eq!((late.step, late.answer_by), (EscalationStep::Manager, ask.decide_by));
     town.world.set_time("2026-11-26T12:06:00Z");
     town.world.upkeep().await;
     let late = town.now(ask.id).await;
-    assert_eq!((late.state, late.step), (AskState::Sent, Step::Manager), "never a no by silence");
+    assert_eq!(
+        (late.state, late.step),
+        (AskState::Sent, EscalationStep::Manager),
+        "never a no by silence"
+    );
     let told = town.told().await;
     let told: Vec<_> = told.iter().map(|(to, kind, _)| (to.as_str(), kind.as_str())).collect();
     let expected = [
@@ -61,20 +65,20 @@ async fn an_ask_that_nobody_answers_steps_up_and_everybody_is_told(database: Tes
     assert_eq!(told[3..], expected);
     town.answer("amina", ask.id, YES).await;
     assert!(
-        town.world.ask(&parking("Second", 3_00)).await.is_approved(),
+        town.world.authorise(&parking("Second", 3_00)).await.is_approved(),
         "late is better than never"
     );
     town.world.check().await;
 }
 
 async fn essentials_are_answered_the_same_day(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     town.on_duty("omar", 100, None).await;
     for (asked, step, answer_by) in [
-        ("2026-11-23T12:00:00Z", Step::Worker, "2026-11-23T15:00:00Z"),
-        ("2026-11-23T17:00:00Z", Step::Worker, "2026-11-23T18:00:00Z"),
-        ("2026-11-23T20:00:00Z", Step::Cover, "2026-11-23T21:00:00Z"),
-        ("2026-11-23T23:50:00Z", Step::Cover, "2026-11-24T00:00:00Z"),
+        ("2026-11-23T12:00:00Z", EscalationStep::Worker, "2026-11-23T15:00:00Z"),
+        ("2026-11-23T17:00:00Z", EscalationStep::Worker, "2026-11-23T18:00:00Z"),
+        ("2026-11-23T20:00:00Z", EscalationStep::Cover, "2026-11-23T21:00:00Z"),
+        ("2026-11-23T23:50:00Z", EscalationStep::Cover, "2026-11-24T00:00:00Z"),
     ] {
         town.world.set_time(asked);
         town.refused(&asked.replace(':', "")).await;
@@ -86,74 +90,74 @@ async fn essentials_are_answered_the_same_day(database: TestDatabase) {
 }
 
 async fn a_worker_who_is_away_is_not_waited_for(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     town.on_duty("ben", 100, Some("amina")).await;
     town.refused("First").await;
     let ask = town.ask().await;
-    assert_eq!(ask.step, Step::Cover);
+    assert_eq!(ask.step, EscalationStep::Cover);
     town.answer("ben", ask.id, YES).await;
-    assert!(town.world.ask(&handset("Second")).await.is_approved());
+    assert!(town.world.authorise(&handset("Second")).await.is_approved());
     town.world.check().await;
 }
 
 async fn silence_is_a_yes_below_the_programmes_sum_and_never_a_no(database: TestDatabase) {
     let rule = "[asks]\nsilence_up_to = \"5.00\"\n";
-    let town = Town::open_with(database, &patient(&DEMO.replacen("[asks]\n", rule, 1))).await;
+    let town = AskFixture::open_with(database, &patient(&DEMO.replacen("[asks]\n", rule, 1))).await;
     let mut asked = Vec::new();
     for (name, amount) in [("Small", 5_00), ("Large", 5_01)] {
-        assert_eq!(town.world.ask(&parking(name, amount)).await.reason(), "category_ask");
+        assert_eq!(town.world.authorise(&parking(name, amount)).await.reason(), "category_ask");
         asked.push(town.ask().await);
     }
     for _ in 0..80 {
-        town.world.pass(1.hour());
+        town.world.advance_clock(1.hour());
         town.world.upkeep().await;
     }
     let [small, large] = [town.now(asked[0].id).await, town.now(asked[1].id).await];
     assert_eq!(small.state, AskState::Yes);
     assert_eq!(small.answer.unwrap().by, None);
-    assert_eq!((large.state, large.step), (AskState::Sent, Step::Manager));
-    assert!(town.world.ask(&parking("Again", 5_00)).await.is_approved());
+    assert_eq!((large.state, large.step), (AskState::Sent, EscalationStep::Manager));
+    assert!(town.world.authorise(&parking("Again", 5_00)).await.is_approved());
     town.world.check().await;
 }
 
 async fn silence_lifts_no_block_of_ones_own(database: TestDatabase) {
     let rule = "[asks]\nsilence_up_to = \"50.00\"\n";
-    let town = Town::open_with(database, &patient(&DEMO.replacen("[asks]\n", rule, 1))).await;
+    let town = AskFixture::open_with(database, &patient(&DEMO.replacen("[asks]\n", rule, 1))).await;
     let beer = |id: &str| Purchase {
         mcc: "5921".into(),
         shop: "OFFLICENCE".to_owned(),
         ..purchase(id, 8_00)
     };
-    assert_eq!(town.world.ask(&beer("A")).await.reason(), "category_off");
+    assert_eq!(town.world.authorise(&beer("A")).await.reason(), "category_off");
     let own = town.ask().await;
     town.refused_parking("Park", 3_00).await;
     let other = town.ask().await;
     for _ in 0..80 {
-        town.world.pass(1.hour());
+        town.world.advance_clock(1.hour());
         town.world.upkeep().await;
     }
     assert_eq!(town.now(other.id).await.state, AskState::Yes);
     assert_eq!(town.now(own.id).await.state, AskState::Sent, "only a human being can say yes");
-    assert_eq!(town.world.ask(&beer("B")).await.reason(), "category_off");
+    assert_eq!(town.world.authorise(&beer("B")).await.reason(), "category_off");
     town.world.check().await;
 }
 
 async fn two_gateways_step_up_once(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     let other = town.world.another().await;
     town.refused("First").await;
     let ask = town.ask().await;
-    town.world.pass(5.hours());
+    town.world.advance_clock(5.hours());
     let (one, two) = tokio::join!(town.world.app.upkeep(), other.upkeep());
     let stepped_up = one.unwrap().stepped_up + two.unwrap().stepped_up;
     assert_eq!(stepped_up, 1);
-    assert_eq!(town.now(ask.id).await.step, Step::Cover, "somebody is on duty");
+    assert_eq!(town.now(ask.id).await.step, EscalationStep::Cover, "somebody is on duty");
     other.stop().await;
     town.world.check().await;
 }
 
 async fn one_bad_row_stops_no_other(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     let mut asked = Vec::new();
     for (name, amount) in [("First", 3_00), ("Second", 4_00)] {
         town.refused_parking(name, amount).await;
@@ -162,9 +166,9 @@ async fn one_bad_row_stops_no_other(database: TestDatabase) {
     let mut connection = town.world.database.connect().await;
     let sql = format!("UPDATE ask SET scope = 'nonsense' WHERE ask_id = '{}'", asked[0].id);
     sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
-    town.world.pass(5.hours());
+    town.world.advance_clock(5.hours());
     assert_eq!(town.world.upkeep().await.stepped_up, 1);
-    assert_eq!(town.now(asked[1].id).await.step, Step::Cover);
+    assert_eq!(town.now(asked[1].id).await.step, EscalationStep::Cover);
     town.world.check().await;
 }
 
@@ -198,7 +202,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
 /// After each round of upkeep: no open ask is beyond its clock; each that was late has stepped up or
 /// was told again; nothing became a no by itself; no no is without a reason and a name.
 async fn no_ask_is_beyond_its_clock(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     town.on_duty("omar", 200, None).await;
     // The values come from a fixed source: the same in every run.
     let mut runner = TestRunner::deterministic();
@@ -218,23 +222,23 @@ async fn no_ask_is_beyond_its_clock(database: TestDatabase) {
     town.world.check().await;
 }
 
-async fn open_asks(town: &Town) -> Vec<Ask> {
+async fn open_asks(town: &AskFixture) -> Vec<Ask> {
     let (programme, budget) = ("riverside".parse().unwrap(), "dee".parse().unwrap());
     let asks = town.world.app.store().asks_of(&programme, &budget, None, 1000).await.unwrap();
     asks.into_iter().filter(|ask| is_open(ask.state)).collect()
 }
 
-async fn play(town: &Town, step: Move, number: usize) {
+async fn play(town: &AskFixture, step: Move, number: usize) {
     let open = open_asks(town).await;
     let minutes = |minutes: i64| Span::new().minutes(minutes);
     match step {
         Move::Buy(is_essential) => {
             let name = format!("Play{number}");
             let bought = if is_essential { handset(&name) } else { parking(&name, 3_00) };
-            town.world.ask(&bought).await;
-            town.try_ask("dee", &latest(sayso::domain::ask::Reach::Place)).await.ok();
+            town.world.authorise(&bought).await;
+            town.try_authorise("dee", &latest(sayso::domain::ask::GrantScope::Place)).await.ok();
         }
-        Move::Sleep(span) => town.world.pass(minutes(span)),
+        Move::Sleep(span) => town.world.advance_clock(minutes(span)),
         Move::Upkeep => {
             town.world.upkeep().await;
             check(town, &[step]).await;
@@ -243,7 +247,7 @@ async fn play(town: &Town, step: Move, number: usize) {
         Move::No(which) => drop(answer(town, &open, which, NOT_NOW).await),
         Move::Talk(which, by) => {
             let by = town.world.now() + jiff::SignedDuration::from_mins(by);
-            answer(town, &open, which, Reply::TalkFirst { by }).await;
+            answer(town, &open, which, AskReply::TalkFirst { by }).await;
         }
         Move::PassOn(which) => {
             if let Some(ask) = open.get(which) {
@@ -258,22 +262,22 @@ async fn play(town: &Town, step: Move, number: usize) {
     }
 }
 
-async fn answer(town: &Town, open: &[Ask], which: usize, reply: Reply) -> Option<Ask> {
+async fn answer(town: &AskFixture, open: &[Ask], which: usize, reply: AskReply) -> Option<Ask> {
     let ask = open.get(which)?;
     town.try_answer("amina", ask.id, reply).await.ok()
 }
 
-async fn check(town: &Town, script: &[Move]) {
+async fn check(town: &AskFixture, script: &[Move]) {
     let now = town.world.now();
     let (programme, budget) = ("riverside".parse().unwrap(), "dee".parse().unwrap());
     let asks = town.world.app.store().asks_of(&programme, &budget, None, 1000).await.unwrap();
     let waiting = asks.iter().filter(|ask| is_open(ask.state)).count();
-    assert!(waiting <= OPEN_MOST, "{script:?}: {waiting}");
+    assert!(waiting <= MAX_OPEN_ASKS, "{script:?}: {waiting}");
     for ask in asks {
         if is_open(ask.state) {
             assert!(ask.answer_by > now, "{script:?}: {ask:?}");
             assert!(
-                ask.answer_by <= ask.decide_by || ask.step == Step::Manager,
+                ask.answer_by <= ask.decide_by || ask.step == EscalationStep::Manager,
                 "{script:?}: {ask:?}"
             );
         } else if ask.state != AskState::TakenBack {

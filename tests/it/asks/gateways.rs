@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sayso::domain::ask::{AskKind, Reach};
+use sayso::domain::ask::{AskKind, GrantScope};
 use sayso::domain::id::PersonId;
 use sayso::domain::people::role::{Member, MemberState, Role};
 use sayso::people::asks;
-use sayso::people::asks::{About, Answering, Desk, Wish};
-use sayso::people::members::ActError;
+use sayso::people::asks::{AskAnswerRequest, AskRequest, AskTarget, UseCaseContext};
+use sayso::people::members::UseCaseError;
 use sayso::platform::clock::Clock;
 use sayso::platform::ids::NewIds;
 use sayso::programme::directory::Directory;
@@ -16,7 +16,7 @@ use sayso::store::Store;
 use tokio::sync::Semaphore;
 
 use super::town::{YES, acting};
-use crate::scenarios::gateway::{Gateway, count, prepare, prove};
+use crate::scenarios::gateway::{GatewayProcess, count, prepare, prove};
 use crate::support::{DatabaseKind, TestDatabase};
 use crate::world::{CONNECTION, DEMO, Purchase, purchase};
 
@@ -91,21 +91,21 @@ async fn accounts(store: &Store) {
 }
 
 /// Asks about the latest purchase, and answers yes: in this process, which is no gateway.
-async fn ask_and_answer(store: &Store, person: &str) -> Result<(), ActError> {
+async fn ask_and_answer(store: &Store, person: &str) -> Result<(), UseCaseError> {
     let (directory, ids) = (Directory::new(store.clone()), NewIds::default());
-    let desk = Desk { directory: &directory, ids: &ids };
+    let context = UseCaseContext { directory: &directory, ids: &ids };
     let id: PersonId = person.parse().unwrap();
     let now = Clock::system().now();
-    let wish = Wish {
+    let wish = AskRequest {
         kind: AskKind::OneTime,
-        about: About::Refusal { decision: None, reach: Reach::Place },
+        about: AskTarget::Refusal { decision: None, reach: GrantScope::Place },
         up_to: None,
         words: None,
     };
     let mut tx = store.begin().await?;
-    let ask = asks::ask(&mut tx, desk, &acting(person, now), &id, &wish).await?;
-    let answering = Answering { ask: ask.id, reply: YES, words: None };
-    asks::answer(&mut tx, desk, &acting("amina", now), &id, &answering).await?;
+    let ask = asks::ask(&mut tx, context, &acting(person, now), &id, &wish).await?;
+    let answering = AskAnswerRequest { ask: ask.id, reply: YES, words: None };
+    asks::answer(&mut tx, context, &acting("amina", now), &id, &answering).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -115,9 +115,9 @@ async fn a_yes_works_at_once_at_the_other_gateway(database: TestDatabase) {
     let rounds = if database.kind == DatabaseKind::Postgres { 20 } else { 2 };
     let store = prepare(&database, &people()).await;
     accounts(&store).await;
-    let mut gateways = vec![Gateway::start(&database).await];
+    let mut gateways = vec![GatewayProcess::start(&database).await];
     if database.kind == DatabaseKind::Postgres {
-        gateways.push(Gateway::start(&database).await);
+        gateways.push(GatewayProcess::start(&database).await);
     }
     let (here, there) = (gateways[0].caller(), gateways[gateways.len() - 1].caller());
     let places = Arc::new(Semaphore::new(20));
@@ -135,16 +135,16 @@ async fn a_yes_works_at_once_at_the_other_gateway(database: TestDatabase) {
                     shop: "PHONE PLACE".to_owned(),
                     ..purchase(&format!("P{person}R{round}{side}"), 79_00)
                 };
-                let refused = here.ask(&buy("Refused")).await;
+                let refused = here.authorise(&buy("Refused")).await;
                 *seen.entry(refused.reason()).or_insert(0) += 1;
                 loop {
                     match ask_and_answer(&store, &format!("person{person}")).await {
                         Ok(()) => break,
-                        Err(ActError::Store(error)) if error.is_transient() => {}
+                        Err(UseCaseError::Store(error)) if error.is_transient() => {}
                         Err(error) => panic!("{error}"),
                     }
                 }
-                let paid = there.ask(&buy("Paid")).await;
+                let paid = there.authorise(&buy("Paid")).await;
                 assert!(paid.is_approved(), "person {person}, round {round}: {paid:?}");
             }
             seen

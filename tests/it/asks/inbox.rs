@@ -5,7 +5,7 @@ use jiff::ToSpan as _;
 use sayso::domain::people::role::Role;
 use serde_json::{Value, json};
 
-use super::town::{Town, YES};
+use super::town::{AskFixture, YES};
 use crate::support::TestDatabase;
 
 on_both_databases!(
@@ -14,7 +14,7 @@ on_both_databases!(
     an_inbox_is_of_ones_own_people_and_of_those_whom_one_covers_for,
 );
 
-async fn inbox(town: &Town, who: &str) -> Vec<Value> {
+async fn inbox(town: &AskFixture, who: &str) -> Vec<Value> {
     let answer = town.world.get_as(who, "/v1/me/inbox").await;
     assert_eq!(answer.status, 200, "{who}: {answer:?}");
     answer.json()["data"].as_array().unwrap().clone()
@@ -24,13 +24,13 @@ fn kinds(inbox: &[Value]) -> Vec<(&str, &str)> {
     inbox.iter().map(|i| (i["to"].as_str().unwrap(), i["kind"].as_str().unwrap())).collect()
 }
 
-async fn read(town: &Town, who: &str, item: &Value) -> crate::world::Answer {
+async fn read(town: &AskFixture, who: &str, item: &Value) -> crate::world::TestResponse {
     let path = format!("/v1/me/inbox/{}/read", item["id"].as_str().unwrap());
     town.world.post_as(who, &path, &json!({})).await
 }
 
 /// Dee parks, which can wait, and buys a phone, which cannot; she is refused both, and asks.
-async fn two_asks(town: &Town) {
+async fn two_asks(town: &AskFixture) {
     town.refused_parking("Park", 60_00).await;
     town.ask().await;
     town.world.set_time("2026-11-23T15:30:00Z");
@@ -38,7 +38,7 @@ async fn two_asks(town: &Town) {
     town.ask().await;
 }
 
-async fn quiet_word(town: &Town) {
+async fn quiet_word(town: &AskFixture) {
     let path = "/v1/people/dee/quiet-word";
     town.world.post_as("dee", path, &json!({"word": "Bus 23?"})).await;
     let text = json!({"text": "bus 23"});
@@ -47,7 +47,7 @@ async fn quiet_word(town: &Town) {
 }
 
 async fn what_runs_out_first_is_first_and_what_was_read_is_last(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     two_asks(&town).await;
     let first = inbox(&town, "amina").await;
     let waiting = ("worker", "worker-waiting");
@@ -61,7 +61,7 @@ async fn what_runs_out_first_is_first_and_what_was_read_is_last(database: TestDa
     for _ in 0..2 {
         let done = read(&town, "amina", &first[0]).await;
         assert_eq!((done.status, &done.json()["read_at"]), (200, &json!(at.to_string())));
-        town.world.pass(1.minutes());
+        town.world.advance_clock(1.minutes());
     }
     let then = inbox(&town, "amina").await;
     let ids = |items: &[Value]| items.iter().map(|i| i["id"].clone()).collect::<Vec<_>>();
@@ -83,7 +83,7 @@ async fn what_runs_out_first_is_first_and_what_was_read_is_last(database: TestDa
 }
 
 async fn the_quiet_word_is_in_the_inbox_of_whoever_is_on_duty(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     two_asks(&town).await;
     quiet_word(&town).await;
     let quiet = |to: &'static str| (to, "worker-quiet-word");
@@ -113,7 +113,7 @@ async fn the_quiet_word_is_in_the_inbox_of_whoever_is_on_duty(database: TestData
     assert_eq!(read(&town, "ben", &item).await.status, 404);
     let acts = town.acts().await;
     assert!(acts.iter().all(|(_, kind)| kind == "asked"), "it leaves no trace: {acts:?}");
-    town.world.pass(3.hours());
+    town.world.advance_clock(3.hours());
     assert_eq!(inbox(&town, "omar").await, Vec::<Value>::new(), "off duty");
     // When nobody is on duty, the manager is told too; not one with a link to Dee.
     town.world.set_time("2027-11-02T09:00:00Z");
@@ -125,7 +125,7 @@ async fn the_quiet_word_is_in_the_inbox_of_whoever_is_on_duty(database: TestData
 }
 
 async fn an_inbox_is_of_ones_own_people_and_of_those_whom_one_covers_for(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     two_asks(&town).await;
     assert_eq!(inbox(&town, "ben").await, Vec::<Value>::new());
     assert_eq!(inbox(&town, "ana").await, Vec::<Value>::new());
@@ -153,10 +153,10 @@ async fn an_inbox_is_of_ones_own_people_and_of_those_whom_one_covers_for(databas
     }
     assert_eq!(paged, inbox(&town, "amina").await);
     assert_eq!(paged.len(), 2);
-    town.world.pass(2.hours());
+    town.world.advance_clock(2.hours());
     assert_eq!(inbox(&town, "ben").await, Vec::<Value>::new(), "the cover is over");
     // After two months it is on the person's page alone.
-    town.world.pass((63 * 24).hours());
+    town.world.advance_clock((63 * 24).hours());
     assert_eq!(inbox(&town, "amina").await, Vec::<Value>::new());
     assert_eq!(town.world.get_as("amina", "/v1/me/inbox?cursor=x").await.status, 400);
     town.world.check().await;

@@ -3,13 +3,13 @@
 use jiff::ToSpan as _;
 use serde_json::{Value, json};
 
-use super::town::{Town, handset};
+use super::town::{AskFixture, handset};
 use crate::support::TestDatabase;
 use crate::world::{DEMO, Purchase, patient};
 
 on_both_databases!(yeses_for_now_do_not_add_up);
 
-async fn post(town: &Town, who: &str, path: &str, body: Value) -> Value {
+async fn post(town: &AskFixture, who: &str, path: &str, body: Value) -> Value {
     let answer = town.world.post_as(who, &format!("/v1/people/dee{path}"), &body).await;
     assert!((200..202).contains(&answer.status), "{path}: {answer:?}");
     answer.json()
@@ -17,8 +17,8 @@ async fn post(town: &Town, who: &str, path: &str, body: Value) -> Value {
 
 /// Dee is refused, asks, hears a no, and wants somebody else to look: the appeal, and up to how much
 /// it is a yes for now.
-async fn appealed(town: &Town, name: &str) -> (String, Option<i64>) {
-    let refused = town.world.ask(&handset(name)).await;
+async fn appealed(town: &AskFixture, name: &str) -> (String, Option<i64>) {
+    let refused = town.world.authorise(&handset(name)).await;
     let ask = post(town, "dee", "/asks", json!({"purchase": refused.decision()})).await;
     let ask = ask["ask"].as_str().unwrap().to_owned();
     let no = json!({"answer": "not_this_time", "reason": "not_in_purpose"});
@@ -34,20 +34,20 @@ async fn appealed(town: &Town, name: &str) -> (String, Option<i64>) {
     (id, cap)
 }
 
-async fn keep(town: &Town, appeal: &str) {
+async fn keep(town: &AskFixture, appeal: &str) {
     let kept = json!({"outcome": "kept", "words": "I looked.", "next_step": "The ombudsman."});
     post(town, "ruth", &format!("/appeals/{appeal}/outcome"), kept).await;
 }
 
-async fn bought(town: &Town, name: &str, amount: i64) -> bool {
-    town.world.ask(&Purchase { amount, ..handset(name) }).await.is_approved()
+async fn bought(town: &AskFixture, name: &str, amount: i64) -> bool {
+    town.world.authorise(&Purchase { amount, ..handset(name) }).await.is_approved()
 }
 
 /// £20 at a time and £30 within a week, at one phone shop.
 async fn yeses_for_now_do_not_add_up(database: TestDatabase) {
     let file = patient(DEMO)
         .replace("answer_hours = 3", "answer_hours = 3\ninterim_week_up_to = \"30.00\"");
-    let town = Town::open_with(database, &file).await;
+    let town = AskFixture::open_with(database, &file).await;
     let (first, cap) = appealed(&town, "A").await;
     assert_eq!(cap, Some(20_00));
     let (second, cap) = appealed(&town, "B").await;
@@ -72,7 +72,7 @@ async fn yeses_for_now_do_not_add_up(database: TestDatabase) {
     assert_eq!(cap, None, "it was as much as it may be");
     keep(&town, &sixth).await;
     assert!(!bought(&town, "K", 1_00).await);
-    town.world.pass((7 * 24).hours());
+    town.world.advance_clock((7 * 24).hours());
     let (_, cap) = appealed(&town, "L").await;
     assert_eq!(cap, Some(20_00), "a week later");
     town.world.check().await;

@@ -3,9 +3,9 @@
 use sayso::domain::people::role::Role;
 use serde_json::{Value, json};
 
-use super::town::{Town, handset};
+use super::town::{AskFixture, handset};
 use crate::support::TestDatabase;
-use crate::world::Answer;
+use crate::world::TestResponse;
 
 on_both_databases!(
     refused_asked_answered_and_paid_over_the_api,
@@ -13,7 +13,13 @@ on_both_databases!(
 );
 
 /// Calls the API as `who`.
-async fn call(town: &Town, who: &str, method: reqwest::Method, path: &str, body: Value) -> Answer {
+async fn call(
+    town: &AskFixture,
+    who: &str,
+    method: reqwest::Method,
+    path: &str,
+    body: Value,
+) -> TestResponse {
     let world = &town.world;
     let (programme, member) = ("riverside".parse().unwrap(), who.parse().unwrap());
     let token = world.app.tokens().issue(world.app.ids(), &programme, &member, world.now()).await;
@@ -26,19 +32,19 @@ async fn call(town: &Town, who: &str, method: reqwest::Method, path: &str, body:
     }
     let response = request.send().await.unwrap();
     let status = response.status().as_u16();
-    Answer { status, body: response.text().await.unwrap() }
+    TestResponse { status, body: response.text().await.unwrap() }
 }
 
-async fn post(town: &Town, who: &str, path: &str, body: Value) -> Answer {
+async fn post(town: &AskFixture, who: &str, path: &str, body: Value) -> TestResponse {
     call(town, who, reqwest::Method::POST, path, body).await
 }
 
-async fn get(town: &Town, who: &str, path: &str) -> Answer {
+async fn get(town: &AskFixture, who: &str, path: &str) -> TestResponse {
     call(town, who, reqwest::Method::GET, path, Value::Null).await
 }
 
 async fn refused_asked_answered_and_paid_over_the_api(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     let refused = town.refused("First").await;
     let wish = json!({"purchase": refused.decision(), "words": "Mine broke."});
     for (who, status) in [("amina", 403), ("ben", 404), ("ana", 404), ("dee", 201)] {
@@ -66,11 +72,11 @@ async fn refused_asked_answered_and_paid_over_the_api(database: TestDatabase) {
     let second = post(&town, "ruth", &format!("{place}/answer"), no.clone()).await;
     assert_eq!(second.status, 409);
     assert!(second.body.contains("Amina was first"), "{second:?}");
-    assert!(town.world.ask(&handset("Second")).await.is_approved());
+    assert!(town.world.authorise(&handset("Second")).await.is_approved());
     assert_eq!(get(&town, "dee", &place).await.json()["answer"]["by"], "amina");
 
     // A no, and somebody else looks.
-    town.world.ask(&handset("Third")).await;
+    town.world.authorise(&handset("Third")).await;
     let ask = post(&town, "dee", "/asks", json!({"purchase": "latest"})).await.json();
     let place = format!("/asks/{}", ask["ask"].as_str().unwrap());
     assert_eq!(post(&town, "amina", &format!("{place}/answer"), no).await.status, 200);
@@ -91,7 +97,7 @@ async fn refused_asked_answered_and_paid_over_the_api(database: TestDatabase) {
 }
 
 async fn whoever_must_leave_it_to_somebody_else_hears_why_and_what_to_do(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     town.put("amina", Role::Worker, |amina| amina.answer_limit_minor = Some(78_99)).await;
     town.put("ben", Role::Manager, |ben| ben.conflicts.push("dee".parse().unwrap())).await;
     town.put("dee-works", Role::Manager, |dee| dee.human = "dee".parse().unwrap()).await;

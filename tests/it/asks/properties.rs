@@ -8,13 +8,13 @@ use proptest::sample::select;
 use sayso::domain::agreement::Scope;
 use sayso::domain::ask::appeal;
 use sayso::domain::ask::appeal::{
-    Appeal, AppealState, Finding, Interim, InterimLimits, InterimYes, interim_cap,
+    Appeal, AppealFinding, AppealState, InterimGrant, InterimLimits, InterimMeasure, interim_cap,
 };
-use sayso::domain::ask::clock::{AskClock, Cover, Late};
-use sayso::domain::ask::permission::{Giver, Permission};
+use sayso::domain::ask::clock::{AskClock, OverdueStep, StaffAvailability};
+use sayso::domain::ask::permission::{Grantor, Permission};
 use sayso::domain::ask::{
-    Answer, Ask, AskKind, AskState, By, Given, Look, NoReason, Reach, Reply, Step, Urgency,
-    WORKS_FOR_MOST,
+    ActorIdentity, Ask, AskAnswer, AskKind, AskRefusalReason, AskReply, AskReplySubmission,
+    AskReview, AskState, EscalationStep, GrantScope, MAX_PERMISSION_LIFETIME, Urgency,
 };
 use sayso::domain::id::{AppealId, AskId, PermissionId};
 use sayso::domain::money::Money;
@@ -30,9 +30,9 @@ fn at(hours: i64) -> Timestamp {
 }
 
 /// An account of one of three human beings, who may have two.
-fn somebody() -> impl Strategy<Value = By> {
+fn somebody() -> impl Strategy<Value = ActorIdentity> {
     let member = select(vec!["dee", "dee-works", "amina", "ruth"]);
-    member.prop_map(|member| By {
+    member.prop_map(|member| ActorIdentity {
         member: member.parse().unwrap(),
         human: member.split('-').next().unwrap().parse().unwrap(),
     })
@@ -40,13 +40,13 @@ fn somebody() -> impl Strategy<Value = By> {
 
 fn any_ask() -> impl Strategy<Value = Ask> {
     let state = select(AskState::ALL.to_vec());
-    let step = select(vec![Step::Worker, Step::Cover, Step::Manager]);
+    let step = select(vec![EscalationStep::Worker, EscalationStep::Cover, EscalationStep::Manager]);
     let urgency = select(Urgency::ALL.to_vec());
     let looked = (any::<bool>(), somebody());
     let values = (somebody(), state, step, urgency, 1..500_00_i64, 1..100_i64, looked);
     values.prop_map(|(asked, state, step, urgency, amount, hours, (is_to_look_at, by))| {
         let is_open = matches!(state, AskState::Sent | AskState::Seen | AskState::TalkFirst);
-        let answer = Answer {
+        let answer = AskAnswer {
             by: Some(by),
             at: at(1),
             reason: None,
@@ -56,7 +56,7 @@ fn any_ask() -> impl Strategy<Value = Ask> {
             ends_at: None,
             permission: None,
             review_on: is_to_look_at.then_some(jiff::civil::date(2026, 11, 24)),
-            looked: None,
+            review: None,
         };
         Ask {
             id: AskId::new(uuid::Uuid::nil()),
@@ -73,7 +73,7 @@ fn any_ask() -> impl Strategy<Value = Ask> {
             asked,
             asked_at: at(0),
             state,
-            step: if is_open { step } else { Step::Decided },
+            step: if is_open { step } else { EscalationStep::Decided },
             answer_by: at(hours.min(3)),
             decide_by: at(hours),
             answer: (!is_open).then_some(answer),
@@ -81,14 +81,18 @@ fn any_ask() -> impl Strategy<Value = Ask> {
     })
 }
 
-fn any_reply() -> impl Strategy<Value = Reply> {
+fn any_reply() -> impl Strategy<Value = AskReply> {
     let sum = prop_oneof![Just(None), (-5_00..600_00_i64).prop_map(|minor| Some(gbp(minor)))];
     let ends = prop_oneof![Just(None), (-10..1000_i64).prop_map(|hours| Some(at(hours)))];
-    let reach = select(vec![Reach::Place, Reach::Group]);
+    let reach = select(vec![GrantScope::Place, GrantScope::Group]);
     prop_oneof![
-        (sum, reach, ends).prop_map(|(up_to, reach, ends_at)| Reply::Yes { up_to, reach, ends_at }),
-        select(NoReason::ALL.to_vec()).prop_map(Reply::NotThisTime),
-        (-10..120_i64).prop_map(|hours| Reply::TalkFirst { by: at(hours) }),
+        (sum, reach, ends).prop_map(|(up_to, reach, ends_at)| AskReply::Yes {
+            up_to,
+            reach,
+            ends_at
+        }),
+        select(AskRefusalReason::ALL.to_vec()).prop_map(AskReply::NotThisTime),
+        (-10..120_i64).prop_map(|hours| AskReply::TalkFirst { by: at(hours) }),
     ]
 }
 
@@ -117,7 +121,7 @@ fn any_interim_move() -> impl Strategy<Value = (Scope, i64, InterimMove)> {
 fn an_interim(scope: Scope, cap: Money, hours: i64) -> Permission {
     let id = PermissionId::new(uuid::Uuid::nil());
     let (given_at, ends_at) = (at(hours), at(hours + 24));
-    let (giver, uses) = (Giver::Programme, None);
+    let (giver, uses) = (Grantor::Programme, None);
     Permission { id, scope, cap, uses_left: 1, given_at, ends_at, giver, uses }
 }
 
@@ -127,7 +131,7 @@ proptest! {
         ask in any_ask(), by in somebody(), reply in any_reply(), hours in 0..200_i64,
         cooling_days in proptest::option::of(0..30_u32), another in any_reply(),
     ) {
-        let given = Given {
+        let given = AskReplySubmission {
             by: by.clone(),
             reply: &reply,
             words: None,
@@ -137,18 +141,18 @@ proptest! {
             review_on: None,
         };
         let Ok((after, permission)) = ask.answered(&given) else { return Ok(()) };
-        prop_assert!(after.was_answered_so(&given), "sent twice, it counts once");
-        let later = Given { at: at(hours + 5), permission: PermissionId::new(uuid::Uuid::max()), ..given.clone() };
-        prop_assert!(after.was_answered_so(&later), "whenever it is sent again");
-        let told = Given { words: Some("Other words.".to_owned()), ..given.clone() };
-        prop_assert!(!after.was_answered_so(&told));
+        prop_assert!(after.is_same_answer(&given), "sent twice, it counts once");
+        let later = AskReplySubmission { at: at(hours + 5), permission: PermissionId::new(uuid::Uuid::max()), ..given.clone() };
+        prop_assert!(after.is_same_answer(&later), "whenever it is sent again");
+        let told = AskReplySubmission { words: Some("Other words.".to_owned()), ..given.clone() };
+        prop_assert!(!after.is_same_answer(&told));
         let other = if by.member.as_str() == "ruth" { "amina" } else { "ruth" };
-        let other = By { member: other.parse().unwrap(), human: other.parse().unwrap() };
-        let by_another = Given { by: other, ..given.clone() };
-        prop_assert!(!after.was_answered_so(&by_another));
+        let other = ActorIdentity { member: other.parse().unwrap(), human: other.parse().unwrap() };
+        let by_another = AskReplySubmission { by: other, ..given.clone() };
+        prop_assert!(!after.is_same_answer(&by_another));
         // Another reply is the same one only if it would have come to the very same.
-        let another = Given { reply: &another, ..given.clone() };
-        if after.was_answered_so(&another) {
+        let another = AskReplySubmission { reply: &another, ..given.clone() };
+        if after.is_same_answer(&another) {
             let (same, as_much) = ask.answered(&another).unwrap();
             prop_assert_eq!(&same, &after);
             prop_assert_eq!(as_much, permission.clone());
@@ -169,7 +173,7 @@ proptest! {
             prop_assert!(permission.cap.is_positive());
             prop_assert!(permission.cap.minor() <= ask.amount.minor());
             prop_assert!(permission.ends_at > at(hours) + cooled);
-            prop_assert!(permission.ends_at <= at(hours) + cooled + WORKS_FOR_MOST);
+            prop_assert!(permission.ends_at <= at(hours) + cooled + MAX_PERMISSION_LIFETIME);
         }
     }
 
@@ -177,15 +181,15 @@ proptest! {
     fn nobody_looks_at_their_own_yes_and_a_look_changes_nothing_else(
         ask in any_ask(), by in somebody(),
     ) {
-        let look = |hours| Look { by: by.clone(), at: at(hours), words: None };
-        let Ok(after) = ask.looked_at(look(50)) else { return Ok(()) };
+        let look = |hours| AskReview { by: by.clone(), at: at(hours), words: None };
+        let Ok(after) = ask.with_review(look(50)) else { return Ok(()) };
         let answer = ask.answer.clone().unwrap();
         prop_assert_ne!(&by.human, &ask.asked.human);
         prop_assert_ne!(&by.human, &answer.by.as_ref().unwrap().human);
         prop_assert!(answer.review_on.is_some());
-        let unlooked = Answer { looked: None, ..after.answer.clone().unwrap() };
+        let unlooked = AskAnswer { review: None, ..after.answer.clone().unwrap() };
         prop_assert_eq!(&Ask { answer: Some(unlooked), ..after.clone() }, &ask);
-        prop_assert!(after.looked_at(look(51)).is_err(), "once");
+        prop_assert!(after.with_review(look(51)).is_err(), "once");
     }
 
     #[test]
@@ -196,20 +200,20 @@ proptest! {
         let appeal = Appeal {
             id: AppealId::new(uuid::Uuid::nil()),
             budget: "dee".parse().unwrap(),
-            about: appeal::About::Ask(AskId::new(uuid::Uuid::nil())),
+            about: appeal::AppealSubject::Ask(AskId::new(uuid::Uuid::nil())),
             decided_by: [decided.human.clone()].into(),
             words: None,
             opened: opened.clone(),
             opened_at: at(0),
-            interim: Interim::AsItWas,
+            interim: InterimMeasure::AsItWas,
             permission: None,
             answer_by: at(3),
             state,
             outcome: None,
         };
         let finding = match &next_step {
-            Some(next_step) => Finding::Kept { next_step },
-            None => Finding::Changed,
+            Some(next_step) => AppealFinding::Kept { next_step },
+            None => AppealFinding::Changed,
         };
         let Ok(after) = appeal.answered(&by, finding, &words, at(1), None) else { return Ok(()) };
         prop_assert!(appeal.is_open() && !after.is_open());
@@ -227,7 +231,7 @@ proptest! {
     ) {
         let limits = InterimLimits { each: gbp(each), all: gbp(all) };
         let mut now = 0;
-        let mut yeses: Vec<InterimYes> = Vec::new();
+        let mut yeses: Vec<InterimGrant> = Vec::new();
         // What was bought with them, and when.
         let mut bought: Vec<(i64, i64)> = Vec::new();
         for (scope, amount, what) in moves {
@@ -251,7 +255,7 @@ proptest! {
                     let cap = interim_cap(&scope, gbp(amount), &yeses, limits, at(now)).unwrap();
                     let Some(cap) = cap else { continue };
                     prop_assert!(cap.is_positive() && cap.minor() <= amount.min(each));
-                    yeses.push(InterimYes {
+                    yeses.push(InterimGrant {
                         is_waiting: true,
                         permission: Some(an_interim(scope, cap, now)),
                         given_at: at(now),
@@ -285,24 +289,24 @@ proptest! {
             working: WorkingTime { hours: &hours, zone: &zone },
             answer_within: SignedDuration::from_hours(3),
         };
-        let cover = Cover { worker_is_away, somebody_is_on_duty: on_duty };
-        let may_be = ask.may_be_yes_by_silence(gbp(most), cooling_days, is_barred);
-        match clock.late(&ask, at(now), cover, may_be) {
-            Late::YesBySilence => {
-                prop_assert!(at(now) >= ask.decide_by && ask.step == Step::Manager);
+        let cover = StaffAvailability { worker_is_away, has_duty_cover: on_duty };
+        let may_be = ask.may_approve_on_timeout(gbp(most), cooling_days, is_barred);
+        match clock.overdue_step(&ask, at(now), cover, may_be) {
+            OverdueStep::ApproveOnTimeout => {
+                prop_assert!(at(now) >= ask.decide_by && ask.step == EscalationStep::Manager);
                 prop_assert!(ask.amount.minor() <= most);
                 prop_assert!(cooling_days.is_none() && !is_barred);
                 let id = PermissionId::new(uuid::Uuid::nil());
-                let (after, permission) = ask.yes_by_silence(at(now), id);
+                let (after, permission) = ask.approve_on_timeout(at(now), id);
                 prop_assert_eq!(after.answer.unwrap().by, None);
                 prop_assert_eq!((permission.cap, permission.uses_left), (ask.amount, 1));
             }
             // Whatever else follows, somebody has a moment that is still to come.
-            Late::StepUp { answer_by, step } => {
-                prop_assert!(step != Step::Worker && step != Step::Decided);
+            OverdueStep::Escalate { answer_by, step } => {
+                prop_assert!(step != EscalationStep::Worker && step != EscalationStep::Decided);
                 prop_assert!(answer_by > at(now), "{:?}", answer_by);
             }
-            Late::TellAgain { answer_by } => prop_assert!(answer_by > at(now)),
+            OverdueStep::Remind { answer_by } => prop_assert!(answer_by > at(now)),
         }
     }
 }

@@ -4,7 +4,7 @@ use jiff::ToSpan as _;
 use sayso::domain::people::role::Role;
 use serde_json::{Value, json};
 
-use super::town::{NOT_NOW, Town, YES, handset};
+use super::town::{AskFixture, NOT_NOW, YES, handset};
 use crate::support::TestDatabase;
 use crate::world::World;
 
@@ -31,7 +31,7 @@ async fn asks(world: &World, who: &str) -> Vec<(i64, String)> {
 }
 
 async fn what_waits_is_in_line_by_what_runs_out_first(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     let world = &town.world;
     // It can wait, so it runs out later than what cannot, though it was asked first.
     town.refused_parking("Park", 60_00).await;
@@ -73,7 +73,7 @@ async fn what_waits_is_in_line_by_what_runs_out_first(database: TestDatabase) {
     town.on_duty("ben", 1, Some("amina")).await;
     assert_eq!(asks(world, "omar").await, both("programme"));
     assert_eq!(asks(world, "ben").await, both("covered"));
-    world.pass(2.hours());
+    world.advance_clock(2.hours());
     assert_eq!(asks(world, "ben").await, [], "the cover is over");
     // Whoever may not answer about Dee has nothing of hers in line.
     town.put("ruth", Role::Manager, |ruth| ruth.conflicts.push("dee".parse().unwrap())).await;
@@ -89,7 +89,7 @@ async fn what_waits_is_in_line_by_what_runs_out_first(database: TestDatabase) {
 }
 
 async fn an_appeal_is_in_line_for_those_who_may_look(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     let world = &town.world;
     town.refused("First").await;
     let ask = town.ask().await;
@@ -108,7 +108,7 @@ async fn an_appeal_is_in_line_for_those_who_may_look(database: TestDatabase) {
 }
 
 async fn a_yes_at_night_is_looked_at_the_next_working_day(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     let world = &town.world;
     world.set_time("2026-11-23T21:40:00Z");
     let limit =
@@ -134,7 +134,7 @@ async fn a_yes_at_night_is_looked_at_the_next_working_day(database: TestDatabase
     );
     // Nobody has looked for two days: the OK is as it was.
     world.set_time("2026-11-25T12:00:00Z");
-    assert!(world.ask(&handset("Second")).await.is_approved());
+    assert!(world.authorise(&handset("Second")).await.is_approved());
     let waits = line(world, "amina", to_look_at).await;
     assert_eq!((waits.len(), &waits[0]["ask"]["ask"]), (1, &json!(ask.id.to_string())));
     assert!(waits[0].get("seconds_left").is_none());

@@ -1,14 +1,14 @@
 //! Safety without spying.
 
 use jiff::ToSpan as _;
-use sayso::domain::ask::{NoReason, Reply};
-use sayso::domain::people::role::{Member, Role, Tick};
+use sayso::domain::ask::{AskRefusalReason, AskReply};
+use sayso::domain::people::role::{Delegation, Member, Role};
 use sayso::people::asks;
-use sayso::people::asks::Talked;
-use sayso::people::members::ActError;
+use sayso::people::asks::TalkNotes;
+use sayso::people::members::UseCaseError;
 use serde_json::json;
 
-use super::town::{Town, dee};
+use super::town::{AskFixture, dee};
 use crate::support::TestDatabase;
 
 on_both_databases!(
@@ -18,14 +18,14 @@ on_both_databases!(
 );
 
 async fn the_quiet_word_tells_duty_and_nobody_else(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     let world = &town.world;
     town.on_duty("omar", 4, None).await;
     // Lena knows Dee from outside of work; Hal stands beside her.
     town.put("lena", Role::Manager, |lena| lena.conflicts.push(dee())).await;
     let helps = |hal: &mut Member| {
         hal.person = Some(dee());
-        hal.sees = Tick::ALL.to_vec();
+        hal.sees = Delegation::ALL.to_vec();
     };
     town.put("hal", Role::Helper, helps).await;
     let chosen = json!({"word": "Bus 23?"});
@@ -60,7 +60,7 @@ async fn the_quiet_word_tells_duty_and_nobody_else(database: TestDatabase) {
     assert_eq!(town.acts().await, []);
     let stored = world.database.rows("SELECT digest FROM quiet_word").await;
     assert!(!stored[0][0].contains("bus"));
-    assert!(world.ask(&crate::world::purchase("After", 1_00)).await.is_approved());
+    assert!(world.authorise(&crate::world::purchase("After", 1_00)).await.is_approved());
     // Nobody is on duty any more: the manager is told, too.
     world.set_time("2027-11-02T09:00:00Z");
     world.post_as("dee", "/v1/people/dee/texts", &json!({"text": "bus 23"})).await;
@@ -70,7 +70,7 @@ async fn the_quiet_word_tells_duty_and_nobody_else(database: TestDatabase) {
 }
 
 async fn the_card_comes_back_when_the_person_says_so(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     let world = &town.world;
     let path = "/v1/people/dee/custody";
     let at_first = world.get_as("amina", path).await.json();
@@ -83,9 +83,9 @@ async fn the_card_comes_back_when_the_person_says_so(database: TestDatabase) {
     assert_eq!(world.post_as("dee", path, &nobody).await.status, 422, "who is it?");
     let shown = world.get_as("amina", path).await.json();
     assert_eq!((&shown["review_on"], &shown["due"]), (&json!("2026-12-07"), &json!(false)));
-    world.pass((14 * 24).hours());
+    world.advance_clock((14 * 24).hours());
     assert_eq!(world.get_as("amina", path).await.json()["due"], true);
-    assert!(world.ask(&crate::world::purchase("Late", 1_00)).await.is_approved());
+    assert!(world.authorise(&crate::world::purchase("Late", 1_00)).await.is_approved());
     let back = world.post_as("dee", path, &json!({"holder": "person"})).await;
     assert_eq!(back.json()["name"], "Dee");
     assert_eq!(world.get_as("amina", path).await.json()["due"], false);
@@ -103,13 +103,13 @@ async fn the_card_comes_back_when_the_person_says_so(database: TestDatabase) {
 }
 
 async fn a_no_for_safety_rests_on_a_talk(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     town.refused("First").await;
     let ask = town.ask().await;
-    let no = Reply::NotThisTime(NoReason::Safety);
+    let no = AskReply::NotThisTime(AskRefusalReason::Safety);
     let refused = town.try_answer("amina", ask.id, no.clone()).await;
-    assert!(matches!(refused, Err(ActError::Invalid { field: "reason", .. })), "{refused:?}");
-    let mut talked = Talked {
+    assert!(matches!(refused, Err(UseCaseError::Invalid { field: "reason", .. })), "{refused:?}");
+    let mut talked = TalkNotes {
         concern: "Somebody waits for Dee at the shop.".to_owned(),
         wants: String::new(),
         consent: "She understood, and agreed.".to_owned(),
@@ -119,8 +119,8 @@ async fn a_no_for_safety_rests_on_a_talk(database: TestDatabase) {
     for wants in ["", "To choose the day herself."] {
         talked.wants = wants.to_owned();
         let mut tx = town.world.app.store().begin().await.unwrap();
-        let (desk, acting) = (town.desk(), town.acting("amina"));
-        let written = asks::talk(&mut tx, desk, &acting, &dee(), &talked).await;
+        let (context, acting) = (town.context(), town.acting("amina"));
+        let written = asks::record_talk(&mut tx, context, &acting, &dee(), &talked).await;
         assert_eq!(written.is_ok(), !wants.is_empty(), "what the person wants is written down");
         tx.commit().await.unwrap();
     }

@@ -3,7 +3,7 @@
 use jiff::ToSpan as _;
 use sayso::domain::people::signal::SignalKind;
 
-use super::town::{Town, handset};
+use super::town::{AskFixture, handset};
 use crate::support::{TestDatabase, project};
 use crate::world::{World, purchase};
 
@@ -21,18 +21,18 @@ async fn kinds(world: &World) -> Vec<String> {
 }
 
 async fn what_is_worth_a_talk_is_told_and_stops_nothing(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     let world = &town.world;
     assert_eq!(kinds(world).await, Vec::<String>::new());
     let at = |name: &str| crate::world::Purchase { shop: name.to_owned(), ..handset(name) };
     for name in ["One", "Two", "Three"] {
-        assert!(!world.ask(&at(name)).await.is_approved());
+        assert!(!world.authorise(&at(name)).await.is_approved());
     }
     // The same card at the same till, for the same sum: it is the same matter.
     let again = crate::world::Purchase { shop: "Three".to_owned(), ..handset("ThreeAgain") };
-    assert!(!world.ask(&again).await.is_approved());
+    assert!(!world.authorise(&again).await.is_approved());
     assert_eq!(kinds(world).await, Vec::<String>::new());
-    assert!(!world.ask(&at("Four")).await.is_approved());
+    assert!(!world.authorise(&at("Four")).await.is_approved());
     let told = signals(world, "amina").await;
     assert_eq!(
         told,
@@ -43,22 +43,22 @@ async fn what_is_worth_a_talk_is_told_and_stops_nothing(database: TestDatabase) 
         )]
     );
     assert_eq!(signals(world, "dee").await, told, "the person reads the same");
-    assert!(world.ask(&purchase("Bread", 1_00)).await.is_approved());
+    assert!(world.authorise(&purchase("Bread", 1_00)).await.is_approved());
     // Next week, somebody leans on Dee.
     world.set_time("2026-12-01T18:00:00Z");
     for name in ["A", "B", "C"] {
         let cash = crate::world::Purchase { mcc: "6011".into(), ..purchase(name, 10_00) };
-        world.ask(&cash).await;
-        world.pass(20.minutes());
+        world.authorise(&cash).await;
+        world.advance_clock(20.minutes());
     }
     assert_eq!(kinds(world).await, ["cash_pressed"]);
-    assert!(world.ask(&purchase("Milk", 1_00)).await.is_approved());
+    assert!(world.authorise(&purchase("Milk", 1_00)).await.is_approved());
     // Nothing for 30 days: the last purchase was on the 1st.
     world.set_time("2026-12-31T12:00:00Z");
     assert_eq!(kinds(world).await, Vec::<String>::new());
     world.set_time("2027-01-01T12:00:00Z");
     assert_eq!(kinds(world).await, ["not_used"]);
-    assert!(world.ask(&purchase("Again", 1_00)).await.is_approved());
+    assert!(world.authorise(&purchase("Again", 1_00)).await.is_approved());
     assert_eq!(kinds(world).await, Vec::<String>::new());
     town.world.check().await;
 }

@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::town::{Town, handset};
+use super::town::{AskFixture, handset};
 use crate::support::TestDatabase;
-use crate::world::Answer;
+use crate::world::TestResponse;
 
 on_both_databases!(
     another_yes_hears_the_one_that_stands,
@@ -14,20 +14,20 @@ on_both_databases!(
     another_outcome_hears_the_one_that_stands,
 );
 
-async fn post(town: &Town, who: &str, path: &str, body: &Value) -> Answer {
+async fn post(town: &AskFixture, who: &str, path: &str, body: &Value) -> TestResponse {
     town.world.post_as(who, &format!("/v1/people/dee{path}"), body).await
 }
 
 /// Dee is refused, and asks.
-async fn asked(town: &Town, name: &str) -> String {
-    town.world.ask(&handset(name)).await;
+async fn asked(town: &AskFixture, name: &str) -> String {
+    town.world.authorise(&handset(name)).await;
     let ask = post(town, "dee", "/asks", &json!({"purchase": "latest"})).await;
     assert_eq!(ask.status, 201, "{ask:?}");
     format!("/asks/{}", ask.json()["ask"].as_str().unwrap())
 }
 
 /// What stands, as somebody hears it who said `other`.
-async fn heard(town: &Town, who: &str, path: &str, other: &Value) -> Value {
+async fn heard(town: &AskFixture, who: &str, path: &str, other: &Value) -> Value {
     let told = post(town, who, path, other).await;
     assert_eq!(told.status, 409, "{other}: {told:?}");
     let told = told.json();
@@ -43,7 +43,7 @@ fn with(body: &Value, field: &str, value: Value) -> Value {
 }
 
 async fn another_yes_hears_the_one_that_stands(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     let ask = asked(&town, "First").await;
     let path = format!("{ask}/answer");
     let ends_at = (town.world.now() + jiff::SignedDuration::from_hours(72)).to_string();
@@ -52,7 +52,7 @@ async fn another_yes_hears_the_one_that_stands(database: TestDatabase) {
     for _ in 0..2 {
         let answered = post(&town, "amina", &path, &yes).await;
         assert_eq!((answered.status, &answered.json()["state"]), (200, &json!("yes_less")));
-        town.world.pass(jiff::Span::new().hours(1));
+        town.world.advance_clock(jiff::Span::new().hours(1));
     }
     let others = [
         with(&yes, "whole_group", json!(true)),
@@ -77,12 +77,12 @@ async fn another_yes_hears_the_one_that_stands(database: TestDatabase) {
     let stands = heard(&town, "ruth", &path, &yes).await;
     assert_eq!(stands["by"], "amina");
     assert_eq!(town.world.count("permission", "1 = 1").await, 1);
-    assert_eq!(town.world.ask(&handset("Second")).await.reason(), "ok_small");
+    assert_eq!(town.world.authorise(&handset("Second")).await.reason(), "ok_small");
     town.world.check().await;
 }
 
 async fn another_no_hears_the_one_that_stands(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     let path = format!("{}/answer", asked(&town, "First").await);
     let no = json!({"answer": "not_this_time", "reason": "not_in_purpose"});
     for _ in 0..2 {
@@ -102,7 +102,7 @@ async fn another_no_hears_the_one_that_stands(database: TestDatabase) {
 }
 
 async fn a_look_in_other_words_hears_the_one_that_stands(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     town.world.set_time("2026-11-23T21:40:00Z");
     town.on_duty("omar", 10, None).await;
     let ask = asked(&town, "First").await;
@@ -125,7 +125,7 @@ async fn a_look_in_other_words_hears_the_one_that_stands(database: TestDatabase)
 }
 
 async fn another_outcome_hears_the_one_that_stands(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     let ask = asked(&town, "First").await;
     let no = json!({"answer": "not_this_time", "reason": "not_in_purpose"});
     assert_eq!(post(&town, "amina", &format!("{ask}/answer"), &no).await.status, 200);

@@ -3,21 +3,23 @@
 use jiff::Timestamp;
 use sayso::domain::ask::appeal;
 use sayso::domain::ask::appeal::Appeal;
-use sayso::domain::ask::{Ask, AskKind, AskState, NoReason, Reach, Reply};
+use sayso::domain::ask::{Ask, AskKind, AskRefusalReason, AskReply, AskState, GrantScope};
 use sayso::domain::id::{AppealId, AskId, PersonId};
 use sayso::domain::people::recipient::Recipient;
 use sayso::domain::people::role::{Member, MemberState, Role};
 use sayso::people::asks;
-use sayso::people::asks::{About, Answering, AppealAnswering, Desk, Wish};
-use sayso::people::members::{ActError, Acting};
-use sayso::store::{ActsReader, DutyRow, Store};
+use sayso::people::asks::{
+    AppealAnswerRequest, AskAnswerRequest, AskRequest, AskTarget, UseCaseContext,
+};
+use sayso::people::members::{Principal, UseCaseError};
+use sayso::store::{ActAudience, DutyRow, Store};
 
 use crate::support::TestDatabase;
-use crate::world::{Answer, DEMO, Purchase, World, patient, purchase};
+use crate::world::{DEMO, Purchase, TestResponse, World, patient, purchase};
 
 /// A gateway, with accounts: Dee, Ana, Amina and Ben who are workers, Ruth who is a manager, Omar and
 /// Lena who are on duty when it is theirs.
-pub(crate) struct Town {
+pub(crate) struct AskFixture {
     pub(crate) world: World,
 }
 
@@ -39,7 +41,7 @@ fn member(id: &str, role: Role) -> Member {
     }
 }
 
-impl Town {
+impl AskFixture {
     pub(crate) async fn open(database: TestDatabase) -> Self {
         Self::open_with(database, &patient(DEMO)).await
     }
@@ -72,24 +74,24 @@ impl Town {
         tx.commit().await.unwrap();
     }
 
-    pub(crate) fn desk(&self) -> Desk<'_> {
-        Desk { directory: self.world.app.directory(), ids: self.world.app.ids() }
+    pub(crate) fn context(&self) -> UseCaseContext<'_> {
+        UseCaseContext { directory: self.world.app.directory(), ids: self.world.app.ids() }
     }
 
-    pub(crate) fn acting(&self, member: &str) -> Acting {
+    pub(crate) fn acting(&self, member: &str) -> Principal {
         acting(member, self.world.now())
     }
 
     /// Dee buys a phone for £79: the list says ask first.
-    pub(crate) async fn refused(&self, name: &str) -> Answer {
-        let answer = self.world.ask(&handset(name)).await;
+    pub(crate) async fn refused(&self, name: &str) -> TestResponse {
+        let answer = self.world.authorise(&handset(name)).await;
         assert_eq!(answer.reason(), "category_ask", "{answer:?}");
         answer
     }
 
     /// As [`Self::refused`], while an earlier try holds the OK.
     pub(crate) async fn refused_again(&self, name: &str) {
-        assert_eq!(self.world.ask(&handset(name)).await.reason(), "ok_held");
+        assert_eq!(self.world.authorise(&handset(name)).await.reason(), "ok_held");
     }
 
     /// Answers; run again while another transaction is in the way.
@@ -97,11 +99,11 @@ impl Town {
         &self,
         who: &str,
         ask: AskId,
-        reply: Reply,
-    ) -> Result<Ask, ActError> {
+        reply: AskReply,
+    ) -> Result<Ask, UseCaseError> {
         loop {
             match self.try_answer(who, ask, reply.clone()).await {
-                Err(ActError::Store(error)) if error.is_transient() => {}
+                Err(UseCaseError::Store(error)) if error.is_transient() => {}
                 done => return done,
             }
         }
@@ -109,23 +111,27 @@ impl Town {
 
     /// Dee parks: the list says ask first, and it can wait.
     pub(crate) async fn refused_parking(&self, name: &str, amount: i64) {
-        let answer = self.world.ask(&parking(name, amount)).await;
+        let answer = self.world.authorise(&parking(name, amount)).await;
         assert_eq!(answer.reason(), "category_ask", "{answer:?}");
     }
 
     /// Dee asks about the latest purchase that was not paid.
     pub(crate) async fn ask(&self) -> Ask {
-        self.try_ask("dee", &latest(Reach::Place)).await.unwrap()
+        self.try_authorise("dee", &latest(GrantScope::Place)).await.unwrap()
     }
 
-    pub(crate) async fn try_ask(&self, who: &str, wish: &Wish) -> Result<Ask, ActError> {
+    pub(crate) async fn try_authorise(
+        &self,
+        who: &str,
+        wish: &AskRequest,
+    ) -> Result<Ask, UseCaseError> {
         let mut tx = self.world.app.store().begin().await?;
-        let ask = asks::ask(&mut tx, self.desk(), &self.acting(who), &dee(), wish).await?;
+        let ask = asks::ask(&mut tx, self.context(), &self.acting(who), &dee(), wish).await?;
         tx.commit().await?;
         Ok(ask)
     }
 
-    pub(crate) async fn answer(&self, who: &str, ask: AskId, reply: Reply) -> Ask {
+    pub(crate) async fn answer(&self, who: &str, ask: AskId, reply: AskReply) -> Ask {
         self.try_answer(who, ask, reply).await.unwrap()
     }
 
@@ -133,49 +139,52 @@ impl Town {
         &self,
         who: &str,
         ask: AskId,
-        reply: Reply,
-    ) -> Result<Ask, ActError> {
-        let answering = Answering { ask, reply, words: None };
+        reply: AskReply,
+    ) -> Result<Ask, UseCaseError> {
+        let answering = AskAnswerRequest { ask, reply, words: None };
         let mut tx = self.world.app.store().begin().await?;
-        let ask = asks::answer(&mut tx, self.desk(), &self.acting(who), &dee(), &answering).await?;
+        let ask =
+            asks::answer(&mut tx, self.context(), &self.acting(who), &dee(), &answering).await?;
         tx.commit().await?;
         Ok(ask)
     }
 
-    pub(crate) async fn see(&self, who: &str, ask: AskId) -> Result<Ask, ActError> {
+    pub(crate) async fn see(&self, who: &str, ask: AskId) -> Result<Ask, UseCaseError> {
         let mut tx = self.world.app.store().begin().await?;
-        let ask = asks::see(&mut tx, self.desk(), &self.acting(who), &dee(), ask).await?;
+        let ask = asks::mark_seen(&mut tx, self.context(), &self.acting(who), &dee(), ask).await?;
         tx.commit().await?;
         Ok(ask)
     }
 
-    pub(crate) async fn pass_on(&self, who: &str, ask: AskId) -> Result<Ask, ActError> {
+    pub(crate) async fn pass_on(&self, who: &str, ask: AskId) -> Result<Ask, UseCaseError> {
         let mut tx = self.world.app.store().begin().await?;
-        let (desk, acting) = (self.desk(), self.acting(who));
-        let ask = asks::pass_on(&mut tx, desk, &acting, &dee(), ask, Some("It is a lot.")).await?;
+        let (context, acting) = (self.context(), self.acting(who));
+        let ask =
+            asks::pass_on(&mut tx, context, &acting, &dee(), ask, Some("It is a lot.")).await?;
         tx.commit().await?;
         Ok(ask)
     }
 
     pub(crate) async fn suggest(&self, who: &str, ask: AskId, words: &str) {
         let mut tx = self.world.app.store().begin().await.unwrap();
-        let (desk, acting) = (self.desk(), self.acting(who));
-        asks::suggest(&mut tx, desk, &acting, &dee(), ask, words).await.unwrap();
+        let (context, acting) = (self.context(), self.acting(who));
+        asks::suggest(&mut tx, context, &acting, &dee(), ask, words).await.unwrap();
         tx.commit().await.unwrap();
     }
 
-    pub(crate) async fn take_back(&self, ask: AskId) -> Result<Ask, ActError> {
+    pub(crate) async fn take_back(&self, ask: AskId) -> Result<Ask, UseCaseError> {
         let mut tx = self.world.app.store().begin().await?;
-        let ask = asks::take_back(&mut tx, self.desk(), &self.acting("dee"), &dee(), ask).await?;
+        let ask =
+            asks::take_back(&mut tx, self.context(), &self.acting("dee"), &dee(), ask).await?;
         tx.commit().await?;
         Ok(ask)
     }
 
-    pub(crate) async fn appeal(&self, who: &str, ask: AskId) -> Result<Appeal, ActError> {
-        let about = appeal::About::Ask(ask);
+    pub(crate) async fn appeal(&self, who: &str, ask: AskId) -> Result<Appeal, UseCaseError> {
+        let about = appeal::AppealSubject::Ask(ask);
         let mut tx = self.world.app.store().begin().await?;
-        let (desk, acting) = (self.desk(), self.acting(who));
-        let appeal = asks::appeal(&mut tx, desk, &acting, &dee(), about, None).await?;
+        let (context, acting) = (self.context(), self.acting(who));
+        let appeal = asks::appeal(&mut tx, context, &acting, &dee(), about, None).await?;
         tx.commit().await?;
         Ok(appeal)
     }
@@ -186,17 +195,17 @@ impl Town {
         who: &str,
         appeal: AppealId,
         next_step: Option<&str>,
-    ) -> Result<Appeal, ActError> {
+    ) -> Result<Appeal, UseCaseError> {
         let next_step = next_step.map(str::to_owned);
-        let answering = AppealAnswering { appeal, next_step, words: "I looked.".to_owned() };
+        let answering = AppealAnswerRequest { appeal, next_step, words: "I looked.".to_owned() };
         let mut tx = self.world.app.store().begin().await?;
-        let (desk, acting) = (self.desk(), self.acting(who));
-        let appeal = asks::answer_appeal(&mut tx, desk, &acting, &dee(), &answering).await?;
+        let (context, acting) = (self.context(), self.acting(who));
+        let appeal = asks::answer_appeal(&mut tx, context, &acting, &dee(), &answering).await?;
         tx.commit().await?;
         Ok(appeal)
     }
 
-    pub(crate) async fn take_back_appeal(&self, appeal: AppealId) -> Result<Appeal, ActError> {
+    pub(crate) async fn take_back_appeal(&self, appeal: AppealId) -> Result<Appeal, UseCaseError> {
         self.take_back_appeal_as("dee", appeal).await
     }
 
@@ -204,10 +213,10 @@ impl Town {
         &self,
         who: &str,
         appeal: AppealId,
-    ) -> Result<Appeal, ActError> {
+    ) -> Result<Appeal, UseCaseError> {
         let mut tx = self.world.app.store().begin().await?;
-        let (desk, acting) = (self.desk(), self.acting(who));
-        let appeal = asks::take_back_appeal(&mut tx, desk, &acting, &dee(), appeal).await?;
+        let (context, acting) = (self.context(), self.acting(who));
+        let appeal = asks::take_back_appeal(&mut tx, context, &acting, &dee(), appeal).await?;
         tx.commit().await?;
         Ok(appeal)
     }
@@ -244,7 +253,7 @@ impl Town {
             .world
             .app
             .store()
-            .acts(&programme, &budget, ActsReader::Person, None, 100)
+            .acts(&programme, &budget, ActAudience::Person, None, 100)
             .await
             .unwrap();
         acts.into_iter().rev().map(|act| (act.member.to_string(), act.kind)).collect()
@@ -271,8 +280,8 @@ async fn put(store: &Store, members: &[Member]) {
     tx.commit().await.unwrap();
 }
 
-pub(crate) fn acting(member: &str, at: Timestamp) -> Acting {
-    Acting { programme: "riverside".parse().unwrap(), member: member.parse().unwrap(), at }
+pub(crate) fn acting(member: &str, at: Timestamp) -> Principal {
+    Principal { programme: "riverside".parse().unwrap(), member: member.parse().unwrap(), at }
 }
 
 pub(crate) fn dee() -> PersonId {
@@ -290,24 +299,25 @@ pub(crate) fn parking(name: &str, amount: i64) -> Purchase {
 }
 
 /// An OK for the latest purchase that was not paid.
-pub(crate) const fn latest(reach: Reach) -> Wish {
-    Wish {
+pub(crate) const fn latest(reach: GrantScope) -> AskRequest {
+    AskRequest {
         kind: AskKind::OneTime,
-        about: About::Refusal { decision: None, reach },
+        about: AskTarget::Refusal { decision: None, reach },
         up_to: None,
         words: None,
     }
 }
 
-pub(crate) const YES: Reply = Reply::Yes { up_to: None, reach: Reach::Place, ends_at: None };
-pub(crate) const NOT_NOW: Reply = Reply::NotThisTime(NoReason::Purpose);
+pub(crate) const YES: AskReply =
+    AskReply::Yes { up_to: None, reach: GrantScope::Place, ends_at: None };
+pub(crate) const NOT_NOW: AskReply = AskReply::NotThisTime(AskRefusalReason::Purpose);
 
-pub(crate) fn is_conflict(result: &Result<Ask, ActError>) -> bool {
-    matches!(result, Err(ActError::Conflict(_) | ActError::Answered(_)))
+pub(crate) fn is_conflict(result: &Result<Ask, UseCaseError>) -> bool {
+    matches!(result, Err(UseCaseError::Conflict(_) | UseCaseError::AlreadyAnswered(_)))
 }
 
-pub(crate) fn is_not_allowed(result: &Result<Ask, ActError>) -> bool {
-    matches!(result, Err(ActError::NotAllowed(_) | ActError::Barred(_)))
+pub(crate) fn is_not_allowed(result: &Result<Ask, UseCaseError>) -> bool {
+    matches!(result, Err(UseCaseError::NotAllowed(_) | UseCaseError::SeparationOfDuties(_)))
 }
 
 /// Whether an ask still waits.

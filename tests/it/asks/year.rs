@@ -4,9 +4,9 @@ use jiff::ToSpan as _;
 use sayso::domain::ask::AskKind;
 use sayso::domain::money::Money;
 use sayso::operations::explain::{Replay, explain};
-use sayso::people::asks::{About, Wish};
+use sayso::people::asks::{AskRequest, AskTarget};
 
-use super::town::{Town, YES, handset};
+use super::town::{AskFixture, YES, handset};
 use crate::support::TestDatabase;
 use crate::world::{DEMO, World, patient};
 
@@ -32,29 +32,29 @@ async fn a_file_forgets_no_permission_that_helps(database: TestDatabase) {
         world.apply(&patient(&file)).await;
     }
     assert_eq!(world.count("permission", "budget_id = 'dee'").await, 2);
-    assert!(world.ask(&handset("First")).await.is_approved());
+    assert!(world.authorise(&handset("First")).await.is_approved());
     world.check().await;
 }
 
 async fn three_hundred_asks_leave_few_permissions(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     let world = &town.world;
     town.refused("First").await;
     let ask = town.ask().await;
     town.answer("amina", ask.id, YES).await;
-    let paid = world.ask(&handset("Second")).await;
+    let paid = world.authorise(&handset("Second")).await;
     assert!(paid.is_approved());
-    world.tell(&handset("Second").created(world.now(), 79_00)).await;
+    world.send_event(&handset("Second").created(world.now(), 79_00)).await;
     let mut most = 0;
     for number in 0..300 {
-        world.pass(29.hours());
-        let wish = Wish {
+        world.advance_clock(29.hours());
+        let wish = AskRequest {
             kind: AskKind::OneTime,
-            about: About::Shop { name: format!("Shop {number}") },
+            about: AskTarget::Shop { name: format!("Shop {number}") },
             up_to: Some(Money::from_minor(1_00, "GBP".parse().unwrap())),
             words: None,
         };
-        let ask = town.try_ask("dee", &wish).await.unwrap();
+        let ask = town.try_authorise("dee", &wish).await.unwrap();
         town.answer("amina", ask.id, YES).await;
         if number % 50 == 0 {
             world.upkeep().await;
@@ -72,13 +72,13 @@ async fn three_hundred_asks_leave_few_permissions(database: TestDatabase) {
     let explained = explain(store, world.app.directory(), &paid.decision()).await.unwrap();
     assert_eq!(explained[0].replay, Replay::Same);
     world.prove().await;
-    world.tell(&handset("Second").over(world.now(), "reversed")).await;
+    world.send_event(&handset("Second").over(world.now(), "reversed")).await;
     world.prove().await;
     let held = world.figures("dee").await[0];
     assert_eq!(held, 0);
     town.world.check().await;
 }
 
-async fn ask_permission(town: &Town, ask: sayso::domain::id::AskId) -> String {
+async fn ask_permission(town: &AskFixture, ask: sayso::domain::id::AskId) -> String {
     town.now(ask).await.answer.unwrap().permission.unwrap().to_string()
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::support::TestDatabase;
-use crate::world::{Answer, Purchase, World, purchase};
+use crate::world::{Purchase, TestResponse, World, purchase};
 
 const PROGRAMME: &str = include_str!("programme.toml");
 
@@ -51,7 +51,7 @@ impl Day {
         answer.json()
     }
 
-    async fn try_post(&self, who: &str, person: &str, path: &str, body: Value) -> Answer {
+    async fn try_post(&self, who: &str, person: &str, path: &str, body: Value) -> TestResponse {
         self.world.post_as(who, &format!("/v1/people/{person}{path}"), &body).await
     }
 
@@ -66,16 +66,16 @@ impl Day {
 
     /// A purchase that is paid, confirmed by the card company, and claimed by the shop.
     async fn pays(&self, purchase: &Purchase) {
-        let answer = self.world.ask(purchase).await;
+        let answer = self.world.authorise(purchase).await;
         assert!(answer.is_approved(), "{}: {answer:?}", purchase.id);
-        self.world.tell(&purchase.created(self.world.now(), purchase.amount)).await;
-        self.world.tell(&purchase.captured(self.world.now(), "all", purchase.amount)).await;
-        self.world.tell(&purchase.over(self.world.now(), "closed")).await;
+        self.world.send_event(&purchase.created(self.world.now(), purchase.amount)).await;
+        self.world.send_event(&purchase.captured(self.world.now(), "all", purchase.amount)).await;
+        self.world.send_event(&purchase.over(self.world.now(), "closed")).await;
     }
 
     /// A purchase that is not paid, and the decision.
     async fn refused(&self, purchase: &Purchase, reason: &str) -> String {
-        let answer = self.world.ask(purchase).await;
+        let answer = self.world.authorise(purchase).await;
         assert_eq!(answer.reason(), reason, "{}: {answer:?}", purchase.id);
         answer.decision()
     }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use sayso::operations::balances::Balances;
-use simulator::{Clock, Play, population, year};
+use simulator::{ClockMode, PlayConfig, population, year};
 use tokio::sync::mpsc;
 
 use crate::support::TestDatabase;
@@ -20,9 +20,11 @@ async fn nobody_asks_for_what_was_agreed(database: TestDatabase) {
     let programme = population::populate(population::TEMPLATE, PEOPLE, FILL).unwrap();
     let programme = patient(&programme).replace("allocated = \"", "allocated = \"1000");
     let world = World::open_with(database, &programme).await;
-    let hand = world.hand();
-    let clock = Clock::Story(Box::new(move |unix| hand.set(Timestamp::from_second(unix).unwrap())));
-    let play = Play { gateway: world.url(""), programme, seed: 1, sign_in: None };
+    let clock_control = world.clock_control();
+    let clock = ClockMode::Story(Box::new(move |unix| {
+        clock_control.set(Timestamp::from_second(unix).unwrap());
+    }));
+    let play = PlayConfig { gateway: world.url(""), programme, seed: 1, sign_in: None };
     let (steps, nobody_listens) = mpsc::channel(1);
     drop(nobody_listens);
     let mut played = year(&play, clock, steps).await.unwrap();

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use sayso::domain::agreement::Scope;
-use sayso::domain::money::limit::{Abroad, Committed, Counted, Limit};
+use sayso::domain::money::limit::{Abroad, CountingAttributes, Limit, LimitUsage};
 use sayso::domain::shop::ShopIdentity;
 use sayso::domain::time::period::{Moment, Period};
 
@@ -51,7 +51,7 @@ fn is_free_again(period: Period, zone: &TimeZone, [before, after]: [Timestamp; 2
     let mut facts = agreed(|agreement| {
         agreement.terms = vec![limited(Scope::Everything, limit), yes(Scope::EverythingElse)];
     });
-    let counted = Counted {
+    let counted = CountingAttributes {
         on: Moment::new(before, zone).date,
         shop: ShopIdentity::default(),
         mcc: None,
@@ -63,7 +63,7 @@ fn is_free_again(period: Period, zone: &TimeZone, [before, after]: [Timestamp; 2
         atm_fee: gbp(0),
         matched: Scope::EverythingElse,
     };
-    let used = Committed { amount: gbp(10_00), purchases: 1 };
+    let used = LimitUsage { amount: gbp(10_00), purchases: 1 };
     let holder = facts.holder.as_ref().unwrap();
     let keys = counted.counters(&holder.agreement);
     facts.counters = keys.into_iter().map(|key| (key, used)).collect::<BTreeMap<_, _>>();

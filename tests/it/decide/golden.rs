@@ -18,12 +18,12 @@ use sayso::domain::decision::decide::{VERSION, decide};
 use sayso::domain::decision::reason_code::ReasonCode;
 use sayso::domain::id::DecisionId;
 use sayso::domain::money::stream::Stream;
-use sayso::domain::shop::home::Home;
+use sayso::domain::shop::home::HomeCountries;
 use sayso::ledger::record::agreement::{agreement_rows, read_agreement};
 use sayso::ledger::record::decision::{
     DECISION, NewDecision, RecordedDecision, content_digest, read_decision,
 };
-use sayso::ledger::record::facts::{FactsRecord, Versions};
+use sayso::ledger::record::facts::{FactsRecord, ReplayVersions};
 use sayso::ledger::record::row::Value;
 
 use super::properties::{any_facts, any_request};
@@ -98,7 +98,10 @@ impl GoldenProgramme {
             version,
             state: ProgrammeState::Running,
             currency: self.currency.parse().unwrap(),
-            home: Home { others: self.home_countries.clone(), ..Home::of(&self.country) },
+            home: HomeCountries {
+                others: self.home_countries.clone(),
+                ..HomeCountries::of(&self.country)
+            },
             streams: Arc::new(self.streams.iter().map(GoldenStream::stream).collect()),
         }
     }
@@ -139,7 +142,7 @@ impl Golden {
             .agreement
             .as_ref()
             .map(|(row, terms)| Arc::new(read_agreement(row, terms, programme.currency).unwrap()));
-        record.facts(Versions { programme, agreement }).unwrap()
+        record.facts(ReplayVersions { programme, agreement }).unwrap()
     }
 }
 

@@ -6,10 +6,10 @@ use jiff::civil::{Date, date};
 
 use sayso::domain::agreement::{Gate, Scope};
 use sayso::domain::decision::authorisation::{
-    AuthorisationRequest, Continues, Facts, Presence, PurchaseKind,
+    AuthorisationRequest, Facts, Presence, PurchaseContinuation, PurchaseKind,
 };
 use sayso::domain::decision::reason::DeclineReason;
-use sayso::domain::money::limit::{Committed, CounterKey, Limit};
+use sayso::domain::money::limit::{CounterKey, Limit, LimitUsage};
 use sayso::domain::shop::merchant::Mcc;
 use sayso::domain::time::period::Period;
 
@@ -47,7 +47,7 @@ fn used_on(today: Date, scope: &Scope, limit: Limit, amount: i64, purchases: u32
     facts.counts_on = today;
     if let Some(period) = limit.period() {
         let key = CounterKey { scope: scope.clone(), period, first_day: period.first_day(today) };
-        let used = Committed { amount: gbp(amount), purchases };
+        let used = LimitUsage { amount: gbp(amount), purchases };
         facts.counters = BTreeMap::from([(key, used)]);
     }
     facts
@@ -112,7 +112,7 @@ fn a_counter_of_another_period_or_scope_counts_nothing() {
         ];
         for (scope, first_day) in elsewhere {
             let key = CounterKey { scope, period: per, first_day };
-            facts.counters.insert(key, Committed { amount: gbp(9_00), purchases: 9 });
+            facts.counters.insert(key, LimitUsage { amount: gbp(9_00), purchases: 9 });
         }
         assert_eq!(reasons(&asking(10_00), &facts), [], "{per:?}");
     }
@@ -201,7 +201,8 @@ fn scenario_45_a_month_ends_when_the_calendar_says() {
 }
 
 fn continued(mut facts: Facts, so_far: i64) -> Facts {
-    facts.continues = Continues::Open { so_far: gbp(so_far), counted_on: facts.moment.date };
+    facts.continues =
+        PurchaseContinuation::Open { so_far: gbp(so_far), counted_on: facts.moment.date };
     facts
 }
 

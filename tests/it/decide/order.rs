@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::civil::{Date, time};
 
-use sayso::domain::agreement::{Answer, Gate, Hours, Scope, Term, TermDraft};
+use sayso::domain::agreement::{Gate, Hours, Scope, Term, TermAnswer, TermDraft};
 use sayso::domain::ask::permission::Permission;
 use sayso::domain::card::CardState;
 use sayso::domain::decision::authorisation::{
@@ -32,7 +32,8 @@ fn everything_wrong() -> (AuthorisationRequest, Facts) {
     };
     let with_limits =
         |scope, answer, limits| Term::new(TermDraft { limits, ..a_draft(scope, answer) }).unwrap();
-    let hours = TermDraft { hours: Some(NIGHT), ..a_draft(Scope::Gate(Gate::Hours), Answer::No) };
+    let hours =
+        TermDraft { hours: Some(NIGHT), ..a_draft(Scope::Gate(Gate::Hours), TermAnswer::No) };
     let purchase = |minor| Limit::PerPurchase(gbp(minor));
     let facts = facts_with(|facts| {
         facts.programme.state = ProgrammeState::Paused;
@@ -45,15 +46,15 @@ fn everything_wrong() -> (AuthorisationRequest, Facts) {
         holder.person = PersonState::Ended;
         // Written from the last to the first: the file's order is not the order of the checks.
         Arc::make_mut(&mut holder.agreement).terms = vec![
-            with_limits(Scope::Everything, Answer::Yes, vec![purchase(5)]),
+            with_limits(Scope::Everything, TermAnswer::Yes, vec![purchase(5)]),
             Term::new(hours).unwrap(),
             no(Scope::Gate(Gate::Abroad)),
             no(Scope::Gate(Gate::Online)),
-            with_limits(Scope::Gate(Gate::CashBack), Answer::Ask, vec![purchase(4)]),
-            with_limits(Scope::Gate(Gate::Cash), Answer::Ask, vec![purchase(3)]),
+            with_limits(Scope::Gate(Gate::CashBack), TermAnswer::Ask, vec![purchase(4)]),
+            with_limits(Scope::Gate(Gate::Cash), TermAnswer::Ask, vec![purchase(3)]),
             with_limits(
                 Scope::EverythingElse,
-                Answer::Ask,
+                TermAnswer::Ask,
                 vec![
                     purchase(2),
                     Limit::Amount { per: Period::Agreement, most: gbp(9) },

@@ -1,14 +1,14 @@
 //! A part of what is asked: what limits and money leave of it, and what is told where none is taken.
 
 use sayso::domain::agreement::{Gate, Scope};
-use sayso::domain::ask::permission::{Permission, Uses};
+use sayso::domain::ask::permission::{Permission, PermissionUsage};
 use sayso::domain::decision::authorisation::{
-    AuthorisationRequest, Continues, Decision, Facts, PartialAmounts, PurchaseKind,
+    AuthorisationRequest, Decision, Facts, PartialApproval, PurchaseContinuation, PurchaseKind,
 };
 use sayso::domain::decision::decide::decide;
 use sayso::domain::decision::reason::DeclineReason;
 use sayso::domain::money::Money;
-use sayso::domain::money::limit::{Committed, Counted, CounterKey, Limit};
+use sayso::domain::money::limit::{CounterKey, CountingAttributes, Limit, LimitUsage};
 use sayso::domain::money::margin::MarginPercent;
 use sayso::domain::shop::ShopIdentity;
 use sayso::domain::time::period::Period;
@@ -31,12 +31,12 @@ fn limits() -> Facts {
     });
     let first_day = Period::Week.first_day(monday_morning().date);
     let key = CounterKey { scope: Scope::Everything, period: Period::Week, first_day };
-    facts.counters.insert(key, Committed { amount: gbp(10_00), purchases: 1 });
+    facts.counters.insert(key, LimitUsage { amount: gbp(10_00), purchases: 1 });
     facts
 }
 
 fn asking(minor: i64) -> AuthorisationRequest {
-    let partial = PartialAmounts::Allowed;
+    let partial = PartialApproval::Allowed;
     AuthorisationRequest { amount: gbp(minor), partial, ..a_request() }
 }
 
@@ -62,7 +62,7 @@ fn limits_on_amounts_leave_a_part_and_the_least_of_all_is_paid() {
 
 #[test]
 fn no_part_is_paid_where_none_is_taken_or_agreed_or_left() {
-    let whole = AuthorisationRequest { partial: PartialAmounts::NotAllowed, ..asking(99_00) };
+    let whole = AuthorisationRequest { partial: PartialApproval::NotAllowed, ..asking(99_00) };
     let over = reasons(&whole, &limits());
     assert_eq!(over.len(), 3, "both limits, and the pot: {over:?}");
     assert_eq!(payable(&whole, &limits()), Some(gbp(15_00)), "what helps at the till");
@@ -125,7 +125,7 @@ fn a_part_of_a_foreign_price_holds_its_own_margin() {
     let approval = approved(&asking(99_00), &facts);
     assert_eq!((approval.amount, split(&approval)), (gbp(15_00), vec![("week", 15_75)]));
     // More of an open purchase: of what came before, all of the margin stays.
-    facts.continues = Continues::Open { so_far: gbp(4_00), counted_on: facts.counts_on };
+    facts.continues = PurchaseContinuation::Open { so_far: gbp(4_00), counted_on: facts.counts_on };
     facts.margin = gbp(5_15);
     let approval = approved(&asking(99_00), &facts);
     assert_eq!(approval.amount, gbp(15_00));
@@ -144,7 +144,11 @@ fn by_the_rules_of_the_first_version_limits_refuse_all_of_it() {
 fn holds_at_one_shop_are_one_use_of_an_ok_as_long_as_it_holds_them() {
     let with = |held: i64, captured, is_here| {
         let mut facts = agreed(|agreement| agreement.terms.push(ask(food())));
-        let uses = Uses { open: gbp(held), captured, ..Uses::none(gbp(0).currency()) };
+        let uses = PermissionUsage {
+            open: gbp(held),
+            captured,
+            ..PermissionUsage::none(gbp(0).currency())
+        };
         facts.permissions.push(Permission { uses_left: 0, uses: Some(uses), ..a_permission() });
         if is_here {
             facts.held_here.insert(a_permission().id);
@@ -195,14 +199,15 @@ fn more_of_an_open_purchase_is_judged_by_what_it_was_and_by_what_it_is() {
         agreement.terms.push(limited(eating.clone(), day));
     });
     let on = facts.moment.date.yesterday().unwrap();
-    facts.continues = Continues::Open { so_far: gbp(5_00), counted_on: on };
+    facts.continues = PurchaseContinuation::Open { so_far: gbp(5_00), counted_on: on };
     let home = facts.programme.home.clone();
     let shop = ShopIdentity::of([a_request().merchant.shop_key()]);
-    let began = Counted::new(&a_request(), shop, on, &category("eating"), &home, eating.clone());
+    let began =
+        CountingAttributes::new(&a_request(), shop, on, &category("eating"), &home, eating.clone());
     facts.begun_as = Some(began);
     let mut count = |scope: &Scope, minor| {
         let key = CounterKey { scope: scope.clone(), period: Period::Day, first_day: on };
-        facts.counters.insert(key, Committed { amount: gbp(minor), purchases: 1 });
+        facts.counters.insert(key, LimitUsage { amount: gbp(minor), purchases: 1 });
         reasons(&a_request(), &facts)
     };
     assert_eq!(count(&eating, 20_00), []);
@@ -249,10 +254,10 @@ fn no_part_is_a_machines_fee_alone() {
     assert_eq!(approved(&machine, &facts).amount, gbp(20_00));
     let first_day = Period::Week.first_day(monday_morning().date);
     let key = CounterKey { scope: cash, period: Period::Week, first_day };
-    let used = Committed { amount: gbp(19_99), purchases: 1 };
+    let used = LimitUsage { amount: gbp(19_99), purchases: 1 };
     facts.counters.insert(key.clone(), used);
     assert_eq!(approved(&machine, &facts).amount, gbp(1_76));
-    facts.counters.insert(key.clone(), Committed { amount: gbp(20_00), ..used });
+    facts.counters.insert(key.clone(), LimitUsage { amount: gbp(20_00), ..used });
     assert!(!reasons(&machine, &facts).is_empty(), "a limit leaves the fee alone");
     facts.counters.remove(&key);
     facts.pots.insert(pot("week"), gbp(1_75).into());

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use jiff::ToSpan as _;
 use jiff::civil::time;
 
-use sayso::domain::agreement::{Agreement, Answer, Gate, Hours, Scope, Term, TermDraft};
+use sayso::domain::agreement::{Agreement, Gate, Hours, Scope, Term, TermAnswer, TermDraft};
 use sayso::domain::ask::permission::Permission;
 use sayso::domain::card::CardState;
 use sayso::domain::decision::authorisation::{
-    AuthorisationRequest, Continues, Facts, Presence, ProgrammeState,
+    AuthorisationRequest, Facts, Presence, ProgrammeState, PurchaseContinuation,
 };
 use sayso::domain::decision::reason::DeclineReason;
 use sayso::domain::id::PermissionId;
-use sayso::domain::money::limit::{Committed, CounterKey, Limit};
+use sayso::domain::money::limit::{CounterKey, Limit, LimitUsage};
 use sayso::domain::people::person::PersonState;
 use sayso::domain::shop::merchant::Mcc;
 use sayso::domain::time::period::Period;
@@ -53,7 +53,7 @@ fn an_ok_lifts_an_ask_and_a_no_and_is_used() {
 #[test]
 fn an_ok_lifts_the_ways_of_paying() {
     let hours = Some(Hours { from: time(20, 0, 0, 0), to: time(4, 0, 0, 0) });
-    let hours = TermDraft { hours, ..a_draft(Scope::Gate(Gate::Hours), Answer::No) };
+    let hours = TermDraft { hours, ..a_draft(Scope::Gate(Gate::Hours), TermAnswer::No) };
     let facts = permitted(|agreement| {
         agreement.terms.extend([no(Scope::Gate(Gate::Online)), Term::new(hours).unwrap()]);
     });
@@ -72,7 +72,7 @@ fn an_ok_lifts_limits_up_to_its_cap() {
             permitted(|agreement| agreement.terms.push(limited(Scope::Everything, limit)));
         let first_day = Period::Day.first_day(facts.moment.date);
         let key = CounterKey { scope: Scope::Everything, period: Period::Day, first_day };
-        facts.counters.insert(key, Committed { amount: gbp(0), purchases: 1 });
+        facts.counters.insert(key, LimitUsage { amount: gbp(0), purchases: 1 });
         assert_eq!(approved(&asking(20_00), &facts).permission, Some(a_permission().id));
         let told = reasons(&asking(20_01), &facts);
         assert_eq!(told[0], DeclineReason::OkSmall { cap: gbp(20_00) }, "{limit:?}");
@@ -136,7 +136,7 @@ fn an_ok_makes_no_money() {
 
 #[test]
 fn an_own_block_stands_until_it_has_cooled() {
-    let block = TermDraft { cooling_days: Some(7), ..a_draft(food(), Answer::No) };
+    let block = TermDraft { cooling_days: Some(7), ..a_draft(food(), TermAnswer::No) };
     let block = Term::new(block).unwrap();
     let now = monday_morning().at;
     let week_ago = now.checked_sub((7 * 24).hours()).unwrap();
@@ -153,7 +153,7 @@ fn an_own_block_stands_until_it_has_cooled() {
 #[test]
 fn one_own_block_is_enough_to_stand() {
     // The list's plain no would be lifted; the person's own block on online shopping is not.
-    let block = a_draft(Scope::Gate(Gate::Online), Answer::No);
+    let block = a_draft(Scope::Gate(Gate::Online), TermAnswer::No);
     let block = Term::new(TermDraft { cooling_days: Some(1), ..block }).unwrap();
     let facts = permitted(|agreement| agreement.terms.extend([no(food()), block]));
     let online = AuthorisationRequest { presence: Presence::Remote, ..a_request() };
@@ -163,7 +163,7 @@ fn one_own_block_is_enough_to_stand() {
 
 #[test]
 fn a_cooling_time_beyond_the_calendar_never_ends_and_never_panics() {
-    let block = TermDraft { cooling_days: Some(u32::MAX), ..a_draft(food(), Answer::No) };
+    let block = TermDraft { cooling_days: Some(u32::MAX), ..a_draft(food(), TermAnswer::No) };
     let facts = permitted(|agreement| agreement.terms.push(Term::new(block).unwrap()));
     assert_eq!(reasons(&a_request(), &facts).len(), 1);
 }
@@ -200,7 +200,8 @@ fn the_newest_ok_says_why_none_helps() {
 #[test]
 fn an_increment_stays_within_the_cap_of_the_whole_purchase() {
     let mut facts = permitted(|agreement| agreement.terms.push(ask(food())));
-    facts.continues = Continues::Open { so_far: gbp(12_00), counted_on: facts.moment.date };
+    facts.continues =
+        PurchaseContinuation::Open { so_far: gbp(12_00), counted_on: facts.moment.date };
     assert_eq!(approved(&asking(8_00), &facts).permission, Some(a_permission().id));
     let told = reasons(&asking(8_01), &facts);
     assert_eq!(told[0], DeclineReason::OkSmall { cap: gbp(20_00) });

@@ -8,16 +8,16 @@ use jiff::civil::date;
 use sayso::domain::agreement::Scope;
 use sayso::domain::card::CardState;
 use sayso::domain::decision::authorisation::{
-    AuthorisationRequest, Continues, Facts, PartialAmounts,
+    AuthorisationRequest, Facts, PartialApproval, PurchaseContinuation,
 };
 use sayso::domain::decision::decide::decide;
 use sayso::domain::decision::reason::DeclineReason;
 use sayso::domain::id::PotId;
 use sayso::domain::money::limit::Limit;
 use sayso::domain::money::stream::Stream;
-use sayso::domain::pot::release::{Every, Release};
-use sayso::domain::pot::{InPot, PotPlan};
-use sayso::ledger::record::facts::{FactsRecord, Versions};
+use sayso::domain::pot::release::{ReleaseInterval, ReleaseSchedule};
+use sayso::domain::pot::{PotFunds, PotPlan};
+use sayso::ledger::record::facts::{FactsRecord, ReplayVersions};
 
 use super::{approved, facts_with, reasons, split};
 use crate::values::{a_pot, a_request, a_stream, category, gbp, limited, pot};
@@ -39,7 +39,7 @@ fn dees_pots() -> Facts {
     })
 }
 
-fn money(pots: &[(&str, i64)]) -> BTreeMap<PotId, InPot> {
+fn money(pots: &[(&str, i64)]) -> BTreeMap<PotId, PotFunds> {
     pots.iter().map(|(id, minor)| (pot(id), gbp(*minor).into())).collect()
 }
 
@@ -169,10 +169,10 @@ fn scenario_34_a_part_is_paid_only_where_till_and_agreement_allow_it() {
     let till = |partial| AuthorisationRequest { partial, ..a_request() };
     let short = DeclineReason::NoMoney { left: gbp(7_00), gap: gbp(3_00), held_back: gbp(0) };
     for (partial, agreed, pays) in [
-        (PartialAmounts::Allowed, true, true),
-        (PartialAmounts::Allowed, false, false),
-        (PartialAmounts::NotAllowed, true, false),
-        (PartialAmounts::NotAllowed, false, false),
+        (PartialApproval::Allowed, true, true),
+        (PartialApproval::Allowed, false, false),
+        (PartialApproval::NotAllowed, true, false),
+        (PartialApproval::NotAllowed, false, false),
     ] {
         let facts = partly(agreed, 7_00);
         if pays {
@@ -183,15 +183,15 @@ fn scenario_34_a_part_is_paid_only_where_till_and_agreement_allow_it() {
         }
     }
     let broke = partly(true, 0);
-    assert_eq!(reasons(&till(PartialAmounts::Allowed), &broke).len(), 1, "nothing is no part");
+    assert_eq!(reasons(&till(PartialApproval::Allowed), &broke).len(), 1, "nothing is no part");
     let rich = partly(true, 60_00);
-    assert_eq!(approved(&till(PartialAmounts::Allowed), &rich).amount, gbp(10_00));
+    assert_eq!(approved(&till(PartialApproval::Allowed), &rich).amount, gbp(10_00));
 }
 
 #[test]
 fn a_part_never_goes_below_the_cash_that_is_handed_out() {
     let request = AuthorisationRequest {
-        partial: PartialAmounts::Allowed,
+        partial: PartialApproval::Allowed,
         cash_back: gbp(6_00),
         ..a_request()
     };
@@ -201,7 +201,7 @@ fn a_part_never_goes_below_the_cash_that_is_handed_out() {
 
 #[test]
 fn a_part_fits_the_limits_too_and_by_the_first_rules_never_did() {
-    let request = AuthorisationRequest { partial: PartialAmounts::Allowed, ..a_request() };
+    let request = AuthorisationRequest { partial: PartialApproval::Allowed, ..a_request() };
     for left in [7_00, 60_00] {
         let mut facts = partly(true, left);
         let agreement = &mut facts.holder.as_mut().unwrap().agreement;
@@ -222,8 +222,10 @@ fn scenario_41_sums_that_do_not_fit_are_declined_and_never_panic() {
             for so_far in [0, 1, most] {
                 let mut facts = pots_of(vec![a_stream("homes"), a_stream("gift")]);
                 facts.pots = money(&[("homes", a), ("gift", b)]);
-                facts.continues =
-                    Continues::Open { so_far: gbp(so_far), counted_on: facts.moment.date };
+                facts.continues = PurchaseContinuation::Open {
+                    so_far: gbp(so_far),
+                    counted_on: facts.moment.date,
+                };
                 let agreement = &mut facts.holder.as_mut().unwrap().agreement;
                 let limit = limited(Scope::Everything, Limit::PerPurchase(gbp(most)));
                 Arc::make_mut(agreement).terms.push(limit);
@@ -238,7 +240,8 @@ fn scenario_41_sums_that_do_not_fit_are_declined_and_never_panic() {
 #[test]
 fn a_sum_that_does_not_fit_hides_no_other_reason() {
     let mut facts = facts_with(|facts| facts.holder.as_mut().unwrap().card = CardState::Lost);
-    facts.continues = Continues::Open { so_far: gbp(i64::MAX), counted_on: facts.moment.date };
+    facts.continues =
+        PurchaseContinuation::Open { so_far: gbp(i64::MAX), counted_on: facts.moment.date };
     let agreement = &mut facts.holder.as_mut().unwrap().agreement;
     let limit = limited(Scope::Everything, Limit::PerPurchase(gbp(8_00)));
     Arc::make_mut(agreement).terms.push(limit);
@@ -262,7 +265,7 @@ fn scenario_57_of_two_pots_that_match_the_agreed_order_decides_and_is_recorded()
     let record = FactsRecord::from_text(&FactsRecord::new(&facts).to_text()).unwrap();
     assert_eq!((record.programme_version(), record.agreement_version()), (1, Some(3)));
     let agreement = facts.holder.as_ref().map(|holder| Arc::clone(&holder.agreement));
-    let versions = Versions { programme: facts.programme.clone(), agreement };
+    let versions = ReplayVersions { programme: facts.programme.clone(), agreement };
     assert_eq!(decide(&a_request(), &record.facts(versions).unwrap()), then);
 }
 
@@ -273,7 +276,7 @@ fn a_record_from_before_money_came_in_stages_decides_the_same() {
         "category":"food","left":[["week",999]]}"#;
     let facts = facts_with(|facts| facts.pots = money(&[("week", 9_99)]));
     let agreement = facts.holder.as_ref().map(|holder| Arc::clone(&holder.agreement));
-    let versions = Versions { programme: facts.programme.clone(), agreement };
+    let versions = ReplayVersions { programme: facts.programme.clone(), agreement };
     let replayed = FactsRecord::from_text(text).unwrap().facts(versions).unwrap();
     assert_eq!(replayed.pots, facts.pots);
     let short = DeclineReason::NoMoney { left: gbp(9_99), gap: gbp(1), held_back: gbp(0) };
@@ -284,13 +287,18 @@ fn a_record_from_before_money_came_in_stages_decides_the_same() {
 fn week_of_stages(gone: i64) -> Facts {
     facts_with(|facts| {
         let plan = |id: &str, amount| PotPlan {
-            release: Release::new(gbp(0), gbp(amount), Every::Week, date(2026, 11, 16)),
+            release: ReleaseSchedule::new(
+                gbp(0),
+                gbp(amount),
+                ReleaseInterval::Week,
+                date(2026, 11, 16),
+            ),
             ..a_pot(id, "homes")
         };
         let agreement = &mut facts.holder.as_mut().unwrap().agreement;
         Arc::make_mut(agreement).pots =
             vec![plan("week", 20_00), plan("pets", 5_00), a_pot("emergency", "homes")];
-        let pot = |left, loaded| InPot { loaded: Some(gbp(loaded)), ..gbp(left).into() };
+        let pot = |left, loaded| PotFunds { loaded: Some(gbp(loaded)), ..gbp(left).into() };
         facts.pots = money(&[("emergency", 1_00)]);
         facts.pots.insert(crate::values::pot("week"), pot(100_00 - gone, 100_00));
         facts.pots.insert(crate::values::pot("pets"), pot(15_00, 15_00));
@@ -338,7 +346,7 @@ fn scenario_38_a_margin_is_held_where_there_is_money_and_never_a_reason() {
     Arc::make_mut(agreement).terms.push(limit);
     assert_eq!(approved(&a_request(), &facts).amount, gbp(10_00));
     // A part that is all there is leaves nothing for a margin.
-    let part = AuthorisationRequest { partial: PartialAmounts::Allowed, ..a_request() };
+    let part = AuthorisationRequest { partial: PartialApproval::Allowed, ..a_request() };
     let mut facts = partly(true, 7_00);
     facts.margin = gbp(50);
     let approval = approved(&part, &facts);

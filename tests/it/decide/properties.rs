@@ -10,27 +10,27 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use sayso::domain::agreement::{Answer, Gate, Hours, Scope, Term, TermDraft};
-use sayso::domain::ask::permission::{Giver, Permission, Uses};
+use sayso::domain::agreement::{Gate, Hours, Scope, Term, TermAnswer, TermDraft};
+use sayso::domain::ask::permission::{Grantor, Permission, PermissionUsage};
 use sayso::domain::card::CardState;
 use sayso::domain::decision::authorisation::{
-    AuthorisationRequest, Continues, Decision, Facts, Holder, PartialAmounts, Presence,
-    ProgrammeState, PurchaseKind,
+    AuthorisationRequest, CardholderFacts, Decision, Facts, PartialApproval, Presence,
+    ProgrammeState, PurchaseContinuation, PurchaseKind,
 };
 use sayso::domain::decision::decide::decide;
 use sayso::domain::id::PermissionId;
 use sayso::domain::money::Money;
-use sayso::domain::money::limit::{Committed, Counted, CounterKey, Limit};
+use sayso::domain::money::limit::{CounterKey, CountingAttributes, Limit, LimitUsage};
 use sayso::domain::money::margin::MarginPercent;
 use sayso::domain::money::stream::Stream;
 use sayso::domain::people::person::PersonState;
-use sayso::domain::pot::release::{Every, Release};
-use sayso::domain::pot::{InPot, PotPlan};
-use sayso::domain::shop::home::Home;
+use sayso::domain::pot::release::{ReleaseInterval, ReleaseSchedule};
+use sayso::domain::pot::{PotFunds, PotPlan};
+use sayso::domain::shop::home::HomeCountries;
 use sayso::domain::shop::merchant::{Category, Mcc, Merchant};
 use sayso::domain::shop::{ShopIdentity, ShopKey};
 use sayso::domain::time::period::{Moment, Period};
-use sayso::ledger::record::facts::{FactsRecord, Versions};
+use sayso::ledger::record::facts::{FactsRecord, ReplayVersions};
 
 use super::agreed;
 use crate::values::{
@@ -69,7 +69,7 @@ prop_compose! {
         cash_back in prop_oneof![Just(0), 1..=60_00_i64],
         kind in select(vec![PurchaseKind::Purchase, PurchaseKind::Cash]),
         presence in select(vec![Presence::InPerson, Presence::Remote]),
-        partial in select(vec![PartialAmounts::Allowed, PartialAmounts::NotAllowed]),
+        partial in select(vec![PartialApproval::Allowed, PartialApproval::NotAllowed]),
         mcc in select(vec![None, Some("5411"), Some("0742")]),
         name in select(vec!["Corner Shop 12", "Elsewhere", ""]),
         country in select(vec!["GB", "IE", ""]),
@@ -99,19 +99,19 @@ fn any_limit() -> impl Strategy<Value = Limit> {
 
 prop_compose! {
     fn any_term(scope: Scope)(
-        answer in prop_oneof![3 => Just(Answer::Yes), 1 => Just(Answer::Ask), 1 => Just(Answer::No)],
+        answer in prop_oneof![3 => Just(TermAnswer::Yes), 1 => Just(TermAnswer::Ask), 1 => Just(TermAnswer::No)],
         limits in vec(any_limit(), 0..2),
         cooling in option::of(0..3_u32),
         from in 0..24_i8,
         to in 0..24_i8,
     ) -> Term {
         let is_hours = scope == Scope::Gate(Gate::Hours);
-        let answer = if scope == Scope::Everything { Answer::Yes } else { answer };
+        let answer = if scope == Scope::Everything { TermAnswer::Yes } else { answer };
         let hours = Hours { from: time(from, 0, 0, 0), to: time(to, 0, 0, 0) };
         Term::new(TermDraft {
             limits: if is_hours { Vec::new() } else { limits },
             hours: is_hours.then_some(hours),
-            cooling_days: cooling.filter(|_| answer == Answer::No),
+            cooling_days: cooling.filter(|_| answer == TermAnswer::No),
             ..a_draft(scope.clone(), answer)
         })
         .unwrap()
@@ -139,17 +139,17 @@ prop_compose! {
     fn any_release()(
         at_once in prop_oneof![Just(0_i64), 1..=20_00_i64],
         amount in 1..=40_00_i64,
-        every in select(Every::ALL.as_slice()),
+        every in select(ReleaseInterval::ALL.as_slice()),
         days_ago in -3..=40_i64,
-    ) -> Release {
+    ) -> ReleaseSchedule {
         let from = monday_morning().date.checked_sub(days_ago.days()).unwrap();
-        Release::new(gbp(at_once), gbp(amount), every, from).unwrap()
+        ReleaseSchedule::new(gbp(at_once), gbp(amount), every, from).unwrap()
     }
 }
 
 /// A pot that lets its money out in stages, with nothing of it gone.
-fn staged(minor: i64) -> InPot {
-    InPot { loaded: Some(gbp(minor)), ..gbp(minor).into() }
+fn staged(minor: i64) -> PotFunds {
+    PotFunds { loaded: Some(gbp(minor)), ..gbp(minor).into() }
 }
 
 prop_compose! {
@@ -192,18 +192,18 @@ prop_compose! {
             uses_left: uses_left.into(),
             given_at: later(-24 * given_days_ago),
             ends_at: later(ends_in_hours),
-            giver: if is_given { Giver::People } else { Giver::Programme },
-            uses: open.map(|open| Uses { open: gbp(open), open_at: BTreeMap::new(), captured }),
+            giver: if is_given { Grantor::People } else { Grantor::Programme },
+            uses: open.map(|open| PermissionUsage { open: gbp(open), open_at: BTreeMap::new(), captured }),
         }
     }
 }
 
-fn any_counters() -> impl Strategy<Value = BTreeMap<CounterKey, Committed>> {
+fn any_counters() -> impl Strategy<Value = BTreeMap<CounterKey, LimitUsage>> {
     let key = (select(scopes()), select(Period::ALL.as_slice())).prop_map(|(scope, period)| {
         CounterKey { scope, period, first_day: period.first_day(monday_morning().date) }
     });
     let used = (0..=150_00_i64, 0..5_u32)
-        .prop_map(|(minor, purchases)| Committed { amount: gbp(minor), purchases });
+        .prop_map(|(minor, purchases)| LimitUsage { amount: gbp(minor), purchases });
     btree_map(key, used, 0..8)
 }
 
@@ -238,10 +238,10 @@ prop_compose! {
         let in_pots = pots.iter().zip(left.into_iter().zip(gone)).map(|(plan, (left, gone))| {
             let loaded = plan.release.as_ref().map(|_| gbp(left + gone));
             let held_back = held_back.filter(|_| left % 2 == 0).map(gbp);
-            (plan.id.clone(), InPot { loaded, held_back, ..gbp(left).into() })
+            (plan.id.clone(), PotFunds { loaded, held_back, ..gbp(left).into() })
         });
         let own = own.map(|left| {
-            let pot_of_week = InPot { part_of: Some(pot("week")), ..gbp(left).into() };
+            let pot_of_week = PotFunds { part_of: Some(pot("week")), ..gbp(left).into() };
             (pot("own-1"), pot_of_week)
         });
         let in_pots = in_pots.chain(own).collect();
@@ -255,15 +255,15 @@ prop_compose! {
         let held_here = permissions.iter().filter(is_open).map(|p| p.id).collect();
         let begun_as = so_far.filter(|minor| minor % 2 == 0).map(|minor| {
             let began = Scope::Category(self::category(CATEGORIES[usize::from(minor % 4 == 0)]));
-            let (on, home) = (monday_morning().date, Home::of("GB"));
+            let (on, home) = (monday_morning().date, HomeCountries::of("GB"));
             let about = self::category("alcohol");
-            Counted::new(&a_request(), ShopIdentity::of([a_request().merchant.shop_key()]), on, &about, &home, began)
+            CountingAttributes::new(&a_request(), ShopIdentity::of([a_request().merchant.shop_key()]), on, &about, &home, began)
         });
         facts.programme.state = state;
         facts.programme.streams = Arc::new(streams.to_vec());
         Facts {
             moment: Moment { time: time(hour, 30, 0, 0), ..monday_morning() },
-            holder: Some(Holder { card, person, agreement: Arc::new(agreement) }),
+            holder: Some(CardholderFacts { card, person, agreement: Arc::new(agreement) }),
             category,
             permissions,
             held_here,
@@ -272,8 +272,8 @@ prop_compose! {
             counters,
             pots: in_pots,
             margin: gbp(margin),
-            continues: so_far.map_or(Continues::Nothing, |minor| {
-                Continues::Open { so_far: gbp(minor), counted_on: monday_morning().date }
+            continues: so_far.map_or(PurchaseContinuation::Nothing, |minor| {
+                PurchaseContinuation::Open { so_far: gbp(minor), counted_on: monday_morning().date }
             }),
             ..facts
         }
@@ -363,25 +363,26 @@ fn rewrite(terms: &mut [Term], index: usize, change: impl FnOnce(&mut TermDraft)
 fn tighten(terms: &mut Vec<Term>, tightening: &Tightening) {
     match tightening {
         Tightening::Stricter(index) => rewrite(terms, *index, |draft| {
-            draft.answer = if draft.answer == Answer::Yes { Answer::Ask } else { Answer::No };
+            draft.answer =
+                if draft.answer == TermAnswer::Yes { TermAnswer::Ask } else { TermAnswer::No };
         }),
         Tightening::Limit(index, limit) => {
             rewrite(terms, *index, |draft| draft.limits.push(*limit));
         }
         Tightening::OwnBlock(index) => rewrite(terms, *index, |draft| {
-            draft.answer = Answer::No;
+            draft.answer = TermAnswer::No;
             draft.cooling_days = Some(draft.cooling_days.unwrap_or(0) + 1);
         }),
         Tightening::Gate(gate) => {
             let scope = Scope::Gate(*gate);
             match terms.iter().position(|term| *term.scope() == scope) {
-                Some(index) => rewrite(terms, index, |draft| draft.answer = Answer::No),
+                Some(index) => rewrite(terms, index, |draft| draft.answer = TermAnswer::No),
                 None if *gate == Gate::Hours => {
                     let hours = Some(Hours { from: time(9, 0, 0, 0), to: time(17, 0, 0, 0) });
-                    let draft = TermDraft { hours, ..a_draft(scope, Answer::No) };
+                    let draft = TermDraft { hours, ..a_draft(scope, TermAnswer::No) };
                     terms.push(Term::new(draft).unwrap());
                 }
-                None => terms.push(Term::new(a_draft(scope, Answer::No)).unwrap()),
+                None => terms.push(Term::new(a_draft(scope, TermAnswer::No)).unwrap()),
             }
         }
     }
@@ -452,11 +453,11 @@ fn is_approval(decision: &Decision) -> bool {
 }
 
 /// What replays the facts: their versions, as the programme stands now.
-fn versions(facts: &Facts) -> Versions {
+fn versions(facts: &Facts) -> ReplayVersions {
     let mut programme = facts.programme.clone();
     programme.state = ProgrammeState::Running;
     let agreement = facts.holder.as_ref().map(|holder| Arc::clone(&holder.agreement));
-    Versions { programme, agreement }
+    ReplayVersions { programme, agreement }
 }
 
 proptest! {
@@ -485,7 +486,7 @@ proptest! {
         prop_assert!(approval.amount.is_positive());
         prop_assert!(approval.amount.minor() <= request.amount.minor());
         if approval.amount != request.amount {
-            prop_assert_eq!(request.partial, PartialAmounts::Allowed);
+            prop_assert_eq!(request.partial, PartialApproval::Allowed);
             prop_assert!(holder.agreement.partial);
             prop_assert!(approval.amount.minor() >= request.cash_back.minor());
         }
@@ -568,7 +569,7 @@ proptest! {
     ) {
         let mut facts = facts;
         facts.continues =
-        Continues::Open { so_far: gbp(so_far), counted_on: facts.moment.date };
+        PurchaseContinuation::Open { so_far: gbp(so_far), counted_on: facts.moment.date };
         for used in facts.counters.values_mut() {
             used.amount = gbp(counted);
         }
@@ -588,7 +589,8 @@ proptest! {
 #[test]
 fn the_facts_of_a_persons_purchase_are_under_a_kilobyte() {
     let mut facts = agreed(|agreement| {
-        let release = Release::new(gbp(0), gbp(60_00), Every::Week, monday_morning().date);
+        let release =
+            ReleaseSchedule::new(gbp(0), gbp(60_00), ReleaseInterval::Week, monday_morning().date);
         let plan = |id| PotPlan { release: release.clone(), ..a_pot(id, "homes") };
         agreement.pots = POTS.into_iter().map(plan).collect();
         let limit = Limit::Count { per: Period::Agreement, most: 2 };
@@ -596,7 +598,8 @@ fn the_facts_of_a_persons_purchase_are_under_a_kilobyte() {
     });
     facts.pots = POTS.iter().map(|id| (pot(id), staged(3_120_00))).collect();
     facts.permissions.push(a_permission());
-    facts.continues = Continues::Open { so_far: gbp(1_250_00), counted_on: facts.moment.date };
+    facts.continues =
+        PurchaseContinuation::Open { so_far: gbp(1_250_00), counted_on: facts.moment.date };
     let precise: Timestamp = "2026-11-23T08:30:00.123456789Z".parse().unwrap();
     facts.moment.at = precise;
     facts.moment.time = time(8, 30, 0, 123_456_789);
@@ -609,7 +612,7 @@ fn the_facts_of_a_persons_purchase_are_under_a_kilobyte() {
         (Scope::Everything, Period::Week),
     ] {
         let key = CounterKey { scope, period, first_day: period.first_day(facts.moment.date) };
-        facts.counters.insert(key, Committed { amount: gbp(1_000_00), purchases: 120 });
+        facts.counters.insert(key, LimitUsage { amount: gbp(1_000_00), purchases: 120 });
     }
     let text = FactsRecord::new(&facts).to_text();
     assert!(text.len() < 1024, "{} bytes: {text}", text.len());

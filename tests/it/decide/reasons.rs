@@ -4,20 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::{Date, time};
 
-use sayso::domain::agreement::{Answer, Gate, Hours, Scope, Term, TermDraft};
-use sayso::domain::ask::permission::{Permission, Uses};
+use sayso::domain::agreement::{Gate, Hours, Scope, Term, TermAnswer, TermDraft};
+use sayso::domain::ask::permission::{Permission, PermissionUsage};
 use sayso::domain::card::CardState;
 use sayso::domain::decision::authorisation::{
-    AuthorisationRequest, Continues, Decision, Facts, Presence, ProgrammeState, PurchaseKind,
+    AuthorisationRequest, Decision, Facts, Presence, ProgrammeState, PurchaseContinuation,
+    PurchaseKind,
 };
 use sayso::domain::decision::decide::decide;
 use sayso::domain::decision::reason::DeclineReason;
 use sayso::domain::decision::reason_code::ReasonCode;
 use sayso::domain::money::Money;
-use sayso::domain::money::limit::{Committed, CounterKey, Limit};
+use sayso::domain::money::limit::{CounterKey, Limit, LimitUsage};
 use sayso::domain::people::person::PersonState;
-use sayso::domain::pot::InPot;
-use sayso::domain::pot::release::{Every, Release};
+use sayso::domain::pot::PotFunds;
+use sayso::domain::pot::release::{ReleaseInterval, ReleaseSchedule};
 use sayso::domain::shop::merchant::{Category, Mcc, Merchant};
 use sayso::domain::time::period::{Moment, Period};
 
@@ -47,7 +48,7 @@ fn day_hours() -> Hours {
 
 fn only_by_day() -> Term {
     let scope = Scope::Gate(Gate::Hours);
-    Term::new(TermDraft { hours: Some(day_hours()), ..a_draft(scope, Answer::No) }).unwrap()
+    Term::new(TermDraft { hours: Some(day_hours()), ..a_draft(scope, TermAnswer::No) }).unwrap()
 }
 
 /// The list asks about food, and this was given.
@@ -61,7 +62,7 @@ fn used(term: Term, period: Period, amount: i64, purchases: u32) -> Facts {
     let scope = term.scope().clone();
     let first_day = period.first_day(monday_morning().date);
     let mut facts = agreed(|agreement| agreement.terms.push(term));
-    let used = Committed { amount: gbp(amount), purchases };
+    let used = LimitUsage { amount: gbp(amount), purchases };
     facts.counters.insert(CounterKey { scope, period, first_day }, used);
     facts
 }
@@ -73,7 +74,7 @@ fn about_the_card() -> Vec<Case> {
         stream.never.insert(category("food"));
         facts.programme.streams = std::sync::Arc::new(vec![stream]);
     });
-    let anothers = facts_with(|facts| facts.continues = Continues::Anothers);
+    let anothers = facts_with(|facts| facts.continues = PurchaseContinuation::OtherPerson);
     vec![
         (a_request(), anothers, vec![Why::Conflict]),
         (a_request(), facts_with(|facts| facts.holder = None), vec![Why::UnknownCard]),
@@ -208,7 +209,7 @@ fn about_permissions_limits_and_money() -> Vec<Case> {
 
 /// A permission that is used, by a hold of which nothing was captured.
 fn held(minor: i64) -> Permission {
-    let uses = Uses { open: gbp(minor), ..Uses::none(gbp(0).currency()) };
+    let uses = PermissionUsage { open: gbp(minor), ..PermissionUsage::none(gbp(0).currency()) };
     Permission { uses_left: 0, uses: Some(uses), ..a_permission() }
 }
 
@@ -216,9 +217,10 @@ fn held(minor: i64) -> Permission {
 fn some_of_it_comes_tomorrow() -> Facts {
     let mut facts = agreed(|agreement| {
         let today = Date::constant(2026, 11, 23);
-        agreement.pots[0].release = Release::new(gbp(0), gbp(9_99), Every::Day, today);
+        agreement.pots[0].release =
+            ReleaseSchedule::new(gbp(0), gbp(9_99), ReleaseInterval::Day, today);
     });
-    let pot = InPot { loaded: Some(gbp(60_00)), ..gbp(60_00).into() };
+    let pot = PotFunds { loaded: Some(gbp(60_00)), ..gbp(60_00).into() };
     facts.pots = BTreeMap::from([("week".parse().unwrap(), pot)]);
     facts
 }
@@ -287,7 +289,7 @@ fn scenario_39_money_of_another_currency_is_declined_whatever_it_is_worth() {
     assert_eq!(reasons(&billed_here, &some_facts()), []);
 }
 
-fn said(scope: Scope, answer: Answer) -> Term {
+fn said(scope: Scope, answer: TermAnswer) -> Term {
     Term::new(a_draft(scope, answer)).unwrap()
 }
 
@@ -299,9 +301,9 @@ fn scenario_49_a_shop_without_a_code_meets_the_lists_own_word_for_it() {
         unknown(Merchant::new(Some(Mcc::parse("0000").unwrap()), "")),
     ] {
         for (answer, expected) in [
-            (Answer::Yes, vec![]),
-            (Answer::Ask, vec![DeclineReason::Unsorted]),
-            (Answer::No, vec![DeclineReason::Unsorted]),
+            (TermAnswer::Yes, vec![]),
+            (TermAnswer::Ask, vec![DeclineReason::Unsorted]),
+            (TermAnswer::No, vec![DeclineReason::Unsorted]),
         ] {
             for scope in [Scope::EverythingElse, Scope::Category(Category::unsorted())] {
                 let mut facts = agreed(|agreement| agreement.terms = vec![said(scope, answer)]);
@@ -347,7 +349,7 @@ fn a_shop_in_no_known_country_is_not_abroad() {
 fn hours_are_local_and_may_run_over_midnight() {
     let night = Hours { from: time(20, 0, 0, 0), to: time(4, 0, 0, 0) };
     let scope = Scope::Gate(Gate::Hours);
-    let at_night = TermDraft { hours: Some(night), ..a_draft(scope, Answer::No) };
+    let at_night = TermDraft { hours: Some(night), ..a_draft(scope, TermAnswer::No) };
     let at_night = Term::new(at_night).unwrap();
     for (hour, minute, paid) in
         [(19, 59, false), (20, 0, true), (23, 59, true), (0, 0, true), (3, 59, true), (4, 0, false)]

@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
-use sayso::web::Limits;
+use sayso::web::ConnectionLimits;
 use sqlx::{AnyConnection, Connection as _, Executor as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{ASK, Endless, Gate, SECRET, body, problem};
+use super::{ASK, EdgeFixture, EndlessBody, SECRET, body, problem};
 use crate::world::sign;
 
 #[tokio::test]
 async fn scenario_82_slow_bodies_and_slow_heads_are_cut() {
-    let gate = Gate::sqlite().await;
-    let listening = gate.listen(Limits::default()).await;
+    let edge = EdgeFixture::sqlite().await;
+    let listening = edge.listen(ConnectionLimits::default()).await;
     let address = listening.address();
 
     let slow_head = async {
@@ -47,8 +47,8 @@ async fn scenario_82_slow_bodies_and_slow_heads_are_cut() {
         }
     };
     let slow_body = async {
-        let stuck = Request::post(ASK).body(Body::new(Endless { piece: None })).unwrap();
-        let answer = timeout(Duration::from_secs(4), gate.send(stuck)).await.unwrap();
+        let stuck = Request::post(ASK).body(Body::new(EndlessBody { piece: None })).unwrap();
+        let answer = timeout(Duration::from_secs(4), edge.send(stuck)).await.unwrap();
         assert_eq!(answer.problem(), problem(400, "too-slow", "body"));
     };
     tokio::join!(slow_head, resting, slow_body);
@@ -72,14 +72,15 @@ async fn hangs_up(stream: &mut TcpStream) -> bool {
 
 #[tokio::test]
 async fn in_a_full_table_the_oldest_without_a_request_gives_way_and_a_question_never() {
-    let gate = Gate::sqlite().await;
-    let listening = gate.listen(Limits { open_most: 4, ..Limits::default() }).await;
+    let edge = EdgeFixture::sqlite().await;
+    let listening =
+        edge.listen(ConnectionLimits { connections_max: 4, ..ConnectionLimits::default() }).await;
     let connect = || TcpStream::connect(listening.address());
     // A question that is not answered before its deadline: somebody else writes.
-    let mut locked = AnyConnection::connect(&gate.database.url).await.unwrap();
+    let mut locked = AnyConnection::connect(&edge.database.url).await.unwrap();
     locked.execute("BEGIN IMMEDIATE").await.unwrap();
     let body = body("valid-purchase");
-    let signature = sign(SECRET, gate.clock.now(), &body);
+    let signature = sign(SECRET, edge.clock.now(), &body);
     let length = body.len();
     let head = format!("host: a\r\nstripe-signature: {signature}\r\ncontent-length: {length}");
     let question = format!("POST {ASK} HTTP/1.1\r\n{head}\r\nconnection: close\r\n\r\n{body}");
@@ -119,9 +120,13 @@ async fn in_a_full_table_the_oldest_without_a_request_gives_way_and_a_question_n
 
 #[tokio::test]
 async fn a_peer_has_its_part_of_the_table_and_a_trusted_proxy_all_of_it() {
-    let gate = Gate::sqlite().await;
-    let limits = Limits { open_most: 8, open_of_a_peer_most: 2, ..Limits::default() };
-    let to = gate.listen(limits).await;
+    let edge = EdgeFixture::sqlite().await;
+    let limits = ConnectionLimits {
+        connections_max: 8,
+        connections_per_peer_max: 2,
+        ..ConnectionLimits::default()
+    };
+    let to = edge.listen(limits).await;
     let mut proxied = Vec::new();
     for _ in 0..4 {
         proxied.push(connect_from([127, 0, 0, 1], to.address()).await);
@@ -141,12 +146,12 @@ async fn a_peer_has_its_part_of_the_table_and_a_trusted_proxy_all_of_it() {
 async fn who_does_not_take_an_answer_loses_the_connection() {
     const ASKED: usize = 200;
 
-    let gate = Gate::sqlite().await;
-    let listening = gate.listen(Limits::default()).await;
+    let edge = EdgeFixture::sqlite().await;
+    let listening = edge.listen(ConnectionLimits::default()).await;
     let mut stream = TcpStream::connect(listening.address()).await.unwrap();
     let request = "GET /openapi.json HTTP/1.1\r\nhost: a\r\n\r\n";
     stream.write_all(request.repeat(ASKED).as_bytes()).await.unwrap();
-    let one = gate.get("/openapi.json").await.body.len();
+    let one = edge.get("/openapi.json").await.body.len();
     // It takes a little now and then, but far less than a slow line would.
     let began = Instant::now();
     let mut taken = 0;

@@ -16,13 +16,15 @@ use sayso::card_path::committer::{Committer, CommitterSettings};
 use sayso::operations::health::Readiness;
 use sayso::operations::metrics;
 use sayso::people::tokens;
-use sayso::people::tokens::Tokens;
-use sayso::platform::clock::{Clock, Hand};
+use sayso::people::tokens::TokenService;
+use sayso::platform::clock::{Clock, ClockControl};
 use sayso::platform::ids::NewIds;
 use sayso::programme::apply::apply;
 use sayso::programme::directory::Directory;
 use sayso::store::Store;
-use sayso::web::{Apart, Edge, EdgeParts, Limits, Listening, Part, listen, router};
+use sayso::web::{
+    ApiRuntime, AppState, AppStateParts, ConnectionLimits, RouteGroup, ServerHandle, listen, router,
+};
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 use tokio::runtime::Handle;
@@ -46,19 +48,19 @@ on_both_databases!(
 );
 
 /// The edge over the demo's programme, which knows the card and the secret of the fixtures.
-struct Gate {
+struct EdgeFixture {
     router: Router,
     store: Store,
     directory: Directory,
     clock: Clock,
-    hand: Hand,
+    clock_control: ClockControl,
     readiness: Readiness,
     database: TestDatabase,
 }
 
-impl Gate {
+impl EdgeFixture {
     async fn open(database: TestDatabase) -> Self {
-        let (clock, hand) = Clock::story(at(NOW));
+        let (clock, clock_control) = Clock::manual(at(NOW));
         metrics::start();
         let store = database.store().await;
         let directory = Directory::new(store.clone());
@@ -66,28 +68,28 @@ impl Gate {
         let settings = CommitterSettings::default();
         let committer = Committer::start(&store, &directory, &clock, &ids, settings);
         let readiness = Readiness::default();
-        readiness.refreshed();
-        let edge = Edge::new(EdgeParts {
+        readiness.mark_refreshed();
+        let state = AppState::new(AppStateParts {
             directory: directory.clone(),
             committer,
             clock: clock.clone(),
             readiness: readiness.clone(),
             store: store.clone(),
             ids: ids.clone(),
-            tokens: Tokens::new(store.clone(), tokens::ISSUER),
-            apart: Apart::start().unwrap(),
+            tokens: TokenService::new(store.clone(), tokens::ISSUER),
+            api_runtime: ApiRuntime::start().unwrap(),
         });
-        let router = router(edge, Part::ALL);
-        let gate = Self { router, store, directory, clock, hand, readiness, database };
-        gate.apply(&programme()).await;
-        gate
+        let router = router(state, RouteGroup::ALL);
+        let state = Self { router, store, directory, clock, clock_control, readiness, database };
+        state.apply(&programme()).await;
+        state
     }
 
     async fn sqlite() -> Self {
         Self::open(TestDatabase::sqlite()).await
     }
 
-    async fn listen(&self, limits: Limits) -> Listening {
+    async fn listen(&self, limits: ConnectionLimits) -> ServerHandle {
         let address = "127.0.0.1:0".parse().unwrap();
         listen(address, self.router.clone(), limits, &Handle::current()).await.unwrap()
     }
@@ -97,22 +99,22 @@ impl Gate {
         self.directory.refresh(self.clock.now()).await.unwrap();
     }
 
-    async fn send(&self, request: Request<Body>) -> Answer {
+    async fn send(&self, request: Request<Body>) -> EdgeResponse {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-        let answer = Answer { status: head.status, headers: head.headers, body };
+        let answer = EdgeResponse { status: head.status, headers: head.headers, body };
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
         assert_eq!(answer.header("cache-control"), "no-store");
         answer
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    async fn get(&self, path: &str) -> EdgeResponse {
         self.send(Request::get(path).body(Body::empty()).unwrap()).await
     }
 
     /// Posts `body`, signed a moment ago with the fixtures' secret.
-    async fn post(&self, path: &str, body: &str) -> Answer {
+    async fn post(&self, path: &str, body: &str) -> EdgeResponse {
         self.send(signed(path, SECRET, self.clock.now(), body)).await
     }
 
@@ -130,13 +132,13 @@ impl Gate {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Answer {
+struct EdgeResponse {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
 }
 
-impl Answer {
+impl EdgeResponse {
     fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
@@ -202,10 +204,10 @@ fn as_sent(path: &str, vector: &Value) -> Request<Body> {
 }
 
 async fn questions_are_answered_and_messages_stored(database: TestDatabase) {
-    let gate = Gate::open(database).await;
+    let state = EdgeFixture::open(database).await;
     for vector in vectors().iter().filter(|vector| vector["expected"]["valid"] == true) {
         let (id, is_event) = (&vector["id"], vector["expected"]["event_type"].is_string());
-        let answer = gate.send(as_sent(if is_event { TELL } else { ASK }, vector)).await;
+        let answer = state.send(as_sent(if is_event { TELL } else { ASK }, vector)).await;
         assert_eq!(answer.status, StatusCode::OK, "{id}: {answer:?}");
         assert_eq!(answer.header("content-type"), "application/json", "{id}");
         if is_event {
@@ -215,52 +217,52 @@ async fn questions_are_answered_and_messages_stored(database: TestDatabase) {
             assert!(answer.json()["approved"].is_boolean(), "{id}");
         }
     }
-    let rows = gate.rows().await;
+    let rows = state.rows().await;
     assert!(rows[0] > 0 && rows[1] > 0, "{rows:?}");
 }
 
 #[tokio::test]
 async fn scenario_76_what_nobody_signed_is_refused_unread_and_nothing_is_stored() {
-    let gate = Gate::sqlite().await;
-    let before = gate.rows().await;
+    let state = EdgeFixture::sqlite().await;
+    let before = state.rows().await;
     for vector in vectors().iter().filter(|vector| vector["expected"]["valid"] == false) {
         for path in [ASK, TELL] {
-            let answer = gate.send(as_sent(path, vector)).await;
+            let answer = state.send(as_sent(path, vector)).await;
             assert_eq!(answer.problem(), problem(401, "signature", ""), "{}", vector["id"]);
             assert!(!String::from_utf8_lossy(&answer.body).contains("whsec_"));
         }
     }
     // That it is not even JSON is not noticed: nobody looked.
     let unsigned = Request::post(ASK).body(Body::from("{")).unwrap();
-    assert_eq!(gate.send(unsigned).await.problem(), problem(401, "signature", ""));
-    assert_eq!(gate.rows().await, before);
+    assert_eq!(state.send(unsigned).await.problem(), problem(401, "signature", ""));
+    assert_eq!(state.rows().await, before);
 }
 
 async fn scenario_77_an_old_message_is_refused_and_a_fresh_repeat_has_the_same_answer(
     database: TestDatabase,
 ) {
-    let gate = Gate::open(database).await;
+    let state = EdgeFixture::open(database).await;
     let question = vector("valid-purchase");
-    let first = gate.send(as_sent(ASK, &question)).await;
+    let first = state.send(as_sent(ASK, &question)).await;
     assert_eq!(first.status, StatusCode::OK);
-    let after_first = gate.rows().await;
-    gate.hand.set(at(NOW + 300));
-    assert_eq!(gate.send(as_sent(ASK, &question)).await, first);
-    gate.hand.set(at(NOW + 301));
-    let old = gate.send(as_sent(ASK, &question)).await;
+    let after_first = state.rows().await;
+    state.clock_control.set(at(NOW + 300));
+    assert_eq!(state.send(as_sent(ASK, &question)).await, first);
+    state.clock_control.set(at(NOW + 301));
+    let old = state.send(as_sent(ASK, &question)).await;
     assert_eq!(old.problem(), problem(401, "signature", ""));
-    assert_eq!(gate.rows().await, after_first);
+    assert_eq!(state.rows().await, after_first);
 }
 
 #[tokio::test]
 async fn scenario_78_secrets_overlap_and_end_by_date() {
-    let gate = Gate::sqlite().await;
+    let state = EdgeFixture::sqlite().await;
     let own = "[[connection.secret]]\nname = \"realtime-1\"";
     let until = at(NOW + 60);
     let other = format!(
         "[[connection.secret]]\nname = \"old\"\nvalue = \"{OTHER_SECRET}\"\nuntil = {until}"
     );
-    gate.apply(&programme().replacen(own, &format!("{other}\n\n{own}"), 1)).await;
+    state.apply(&programme().replacen(own, &format!("{other}\n\n{own}"), 1)).await;
     let body = body("evt-txn-capture");
     for (second, secret, expected) in [
         (NOW, SECRET, StatusCode::OK),
@@ -269,55 +271,55 @@ async fn scenario_78_secrets_overlap_and_end_by_date() {
         (NOW + 60, SECRET, StatusCode::OK),
         (NOW + 60, OTHER_SECRET, StatusCode::UNAUTHORIZED),
     ] {
-        gate.hand.set(at(second));
-        gate.directory.refresh(gate.clock.now()).await.unwrap();
-        let answer = gate.send(signed(TELL, secret, gate.clock.now(), &body)).await;
+        state.clock_control.set(at(second));
+        state.directory.refresh(state.clock.now()).await.unwrap();
+        let answer = state.send(signed(TELL, secret, state.clock.now(), &body)).await;
         assert_eq!(answer.status, expected, "{second} {secret}");
     }
     // While secrets overlap, a message carries a signature by each of them.
     let (by_other, by_own) =
-        (sign(OTHER_SECRET, gate.clock.now(), &body), sign(SECRET, gate.clock.now(), &body));
+        (sign(OTHER_SECRET, state.clock.now(), &body), sign(SECRET, state.clock.now(), &body));
     let both = format!("{by_other},{}", by_own.split_once(',').unwrap().1);
-    assert_eq!(gate.send(under(TELL, &both, &body)).await.status, StatusCode::OK);
+    assert_eq!(state.send(under(TELL, &both, &body)).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
 async fn scenario_79_a_refusal_does_not_tell_how_wrong_a_signature_is() {
-    let gate = Gate::sqlite().await;
+    let state = EdgeFixture::sqlite().await;
     let body = body("valid-purchase");
-    let good = sign(SECRET, gate.clock.now(), &body);
+    let good = sign(SECRET, state.clock.now(), &body);
     let last = if good.ends_with('0') { "1" } else { "0" };
     let nearly = format!("{}{last}", &good[..good.len() - 1]);
     let nothing_like_it = format!("t={NOW},v1={}", "0".repeat(64));
-    let nearly = gate.send(under(ASK, &nearly, &body)).await;
+    let nearly = state.send(under(ASK, &nearly, &body)).await;
     assert_eq!(nearly.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(nearly, gate.send(under(ASK, &nothing_like_it, &body)).await);
+    assert_eq!(nearly, state.send(under(ASK, &nothing_like_it, &body)).await);
 }
 
 #[tokio::test]
 async fn scenario_80_a_secret_counts_at_its_own_address_only() {
-    let gate = Gate::sqlite().await;
+    let state = EdgeFixture::sqlite().await;
     let lakeside = programme().replace("riverside", "lakeside").replace(SECRET, OTHER_SECRET);
     let events = "whsec_demo_events_8a41d7e6b95340c2";
-    gate.apply(&lakeside.replace(events, "whsec_lakeside_events_00")).await;
-    let before = gate.rows().await;
-    let (body, now) = (body("valid-purchase"), gate.clock.now());
+    state.apply(&lakeside.replace(events, "whsec_lakeside_events_00")).await;
+    let before = state.rows().await;
+    let (body, now) = (body("valid-purchase"), state.clock.now());
     for (connection, secret) in [("lakeside-stripe", SECRET), ("riverside-stripe", OTHER_SECRET)] {
         let path = format!("/issuers/{connection}/authorisations");
-        let answer = gate.send(signed(&path, secret, now, &body)).await;
+        let answer = state.send(signed(&path, secret, now, &body)).await;
         assert_eq!(answer.problem(), problem(401, "signature", ""), "{connection}");
     }
-    assert_eq!(gate.rows().await, before);
+    assert_eq!(state.rows().await, before);
     let path = "/issuers/lakeside-stripe/authorisations";
-    assert_eq!(gate.send(signed(path, OTHER_SECRET, now, &body)).await.status, StatusCode::OK);
+    assert_eq!(state.send(signed(path, OTHER_SECRET, now, &body)).await.status, StatusCode::OK);
 }
 
 /// A body that never ends, or that never begins.
-struct Endless {
+struct EndlessBody {
     piece: Option<Bytes>,
 }
 
-impl HttpBody for Endless {
+impl HttpBody for EndlessBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -334,22 +336,22 @@ impl HttpBody for Endless {
 
 #[tokio::test]
 async fn scenario_81_bodies_that_are_bombs_are_refused() {
-    let gate = Gate::sqlite().await;
-    let before = gate.rows().await;
+    let state = EdgeFixture::sqlite().await;
+    let before = state.rows().await;
     let question = body("valid-purchase");
     for encoding in ["gzip", "deflate", "br", "identity, gzip"] {
-        let mut packed = signed(ASK, SECRET, gate.clock.now(), &question);
+        let mut packed = signed(ASK, SECRET, state.clock.now(), &question);
         packed.headers_mut().insert("content-encoding", encoding.parse().unwrap());
-        let answer = gate.send(packed).await;
+        let answer = state.send(packed).await;
         assert_eq!(answer.problem(), problem(400, "encoded", "content-encoding"), "{encoding}");
     }
 
     let padded = |length: usize| format!("{question}{}", " ".repeat(length - question.len()));
-    let answer = gate.post(ASK, &padded(BODY_BYTES_MAX + 1)).await;
+    let answer = state.post(ASK, &padded(BODY_BYTES_MAX + 1)).await;
     assert_eq!(answer.problem(), problem(400, "too-large", "body"));
     let piece = Some(Bytes::from_static(&[b' '; 16 * 1024]));
-    let endless = Request::post(ASK).body(Body::new(Endless { piece })).unwrap();
-    assert_eq!(gate.send(endless).await.problem(), problem(400, "too-large", "body"));
+    let endless = Request::post(ASK).body(Body::new(EndlessBody { piece })).unwrap();
+    assert_eq!(state.send(endless).await.problem(), problem(400, "too-large", "body"));
 
     let with = |from: &str, to: &str| {
         assert!(question.contains(from), "{from} is not in the question");
@@ -362,17 +364,17 @@ async fn scenario_81_bodies_that_are_bombs_are_refused() {
         ("cut", question[..question.len() - 1].to_owned()),
         ("empty", String::new()),
     ] {
-        let (status, kind, field) = gate.post(ASK, &body).await.problem();
+        let (status, kind, field) = state.post(ASK, &body).await.problem();
         assert_eq!((status, kind.as_str()), (400, "malformed"), "{what}");
         assert!(!field.is_empty(), "{what}");
     }
-    assert_eq!(gate.rows().await, before);
-    assert_eq!(gate.post(ASK, &padded(BODY_BYTES_MAX)).await.status, StatusCode::OK);
+    assert_eq!(state.rows().await, before);
+    assert_eq!(state.post(ASK, &padded(BODY_BYTES_MAX)).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
 async fn addresses_and_methods_that_are_not_there_are_problems() {
-    let gate = Gate::sqlite().await;
+    let state = EdgeFixture::sqlite().await;
     let message = body("valid-purchase");
     for path in [
         "/issuers/nobody/authorisations",
@@ -384,79 +386,79 @@ async fn addresses_and_methods_that_are_not_there_are_problems() {
         "/v9",
     ] {
         assert_eq!(
-            gate.post(path, &message).await.problem(),
+            state.post(path, &message).await.problem(),
             problem(404, "not-found", ""),
             "{path}"
         );
     }
     for path in [ASK, TELL] {
-        assert_eq!(gate.get(path).await.problem(), problem(405, "wrong-method", ""), "{path}");
+        assert_eq!(state.get(path).await.problem(), problem(405, "wrong-method", ""), "{path}");
     }
     for path in ["/livez", "/readyz", "/metrics", "/version"] {
-        let answer = gate.post(path, "").await;
+        let answer = state.post(path, "").await;
         assert_eq!(answer.problem(), problem(405, "wrong-method", ""), "{path}");
     }
 }
 
 #[tokio::test]
 async fn each_address_takes_its_own_messages_only() {
-    let gate = Gate::sqlite().await;
-    let before = gate.rows().await;
+    let state = EdgeFixture::sqlite().await;
+    let before = state.rows().await;
     for (path, id) in [(TELL, "valid-purchase"), (ASK, "evt-txn-capture")] {
-        let answer = gate.post(path, &body(id)).await;
+        let answer = state.post(path, &body(id)).await;
         assert_eq!(answer.problem(), problem(400, "malformed", "type"), "{path}");
     }
-    assert_eq!(gate.rows().await, before);
+    assert_eq!(state.rows().await, before);
 }
 
 #[tokio::test]
 async fn scenario_40_amounts_that_are_no_amounts_are_named() {
-    let gate = Gate::sqlite().await;
-    let before = gate.rows().await;
+    let state = EdgeFixture::sqlite().await;
+    let before = state.rows().await;
     for amount in ["12.5", "\"12\"", "-1", "1e309", "012", "NaN", "99999999999999999999", "null"] {
         let question = body("valid-purchase");
         let (start, rest) = question.split_once("\"pending_request\":{\"amount\":").unwrap();
         let (_, end) = rest.split_once(',').unwrap();
         let question = format!("{start}\"pending_request\":{{\"amount\":{amount},{end}");
         let field = "data.object.pending_request.amount";
-        let answer = gate.post(ASK, &question).await;
+        let answer = state.post(ASK, &question).await;
         assert_eq!(answer.problem(), problem(400, "malformed", field), "{amount}");
     }
-    assert_eq!(gate.rows().await, before);
+    assert_eq!(state.rows().await, before);
 }
 
 #[tokio::test]
 async fn without_a_database_questions_are_not_paid_and_messages_come_again() {
-    let gate = Gate::sqlite().await;
-    gate.store.close().await;
+    let state = EdgeFixture::sqlite().await;
+    state.store.close().await;
     let began = Instant::now();
-    let answer = gate.post(ASK, &body("valid-purchase")).await;
+    let answer = state.post(ASK, &body("valid-purchase")).await;
     assert!(began.elapsed() < Duration::from_millis(1900));
     assert_eq!(answer.status, StatusCode::OK);
     let expected = json!({ "approved": false, "metadata": { "reason": "our_fault" } });
     assert_eq!(answer.json(), expected);
-    let answer = gate.post(TELL, &body("evt-txn-capture")).await;
+    let answer = state.post(TELL, &body("evt-txn-capture")).await;
     assert_eq!(answer.problem(), problem(503, "not-stored", ""));
-    let ready = gate.get("/readyz").await;
+    let ready = state.get("/readyz").await;
     assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(ready.json()["ready"], false);
-    assert_eq!(gate.get("/livez").await.status, StatusCode::OK, "a restart would not help");
+    assert_eq!(state.get("/livez").await.status, StatusCode::OK, "a restart would not help");
 }
 
 #[tokio::test]
 async fn operators_learn_how_it_is() {
-    let gate = Gate::sqlite().await;
-    let ready = gate.get("/readyz").await;
+    let state = EdgeFixture::sqlite().await;
+    let ready = state.get("/readyz").await;
     assert_eq!(ready.json(), json!({ "ready": true, "problems": [] }));
-    gate.readiness.stop();
-    let ready = gate.get("/readyz").await;
+    state.readiness.mark_stopping();
+    let ready = state.get("/readyz").await;
     assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(ready.json(), json!({ "ready": false, "problems": ["it is stopping"] }));
-    assert_eq!(gate.get("/version").await.json()["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(state.get("/version").await.json()["version"], env!("CARGO_PKG_VERSION"));
 
-    gate.post(ASK, &body("valid-purchase")).await;
-    gate.send(Request::post(ASK).body(Body::empty()).unwrap()).await;
-    let metrics = gate.get("/metrics").await;
+    state.post(ASK, &body("valid-purchase")).await;
+    state.send(Request::post(ASK).body(Body::empty()).unwrap()).await;
+    let metrics = state.get("/metrics").await;
     assert!(metrics.header("content-type").starts_with("text/plain; version=0.0.4"));
     let text = String::from_utf8(metrics.body.to_vec()).unwrap();
     for line in [

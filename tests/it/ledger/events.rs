@@ -5,134 +5,134 @@ use std::collections::BTreeSet;
 use sayso::domain::agreement::Scope;
 use sayso::domain::money::Money;
 use sayso::domain::money::limit::CounterKey;
-use sayso::domain::purchase::IssuerWord;
-use sayso::domain::purchase::dispute::{Funds, Outcome};
-use sayso::domain::purchase::position::{MessageKind, Position};
-use sayso::domain::purchase::presentment::Standing;
+use sayso::domain::purchase::IssuerSnapshot;
+use sayso::domain::purchase::dispute::{DisputeFunds, DisputeOutcome};
+use sayso::domain::purchase::position::{MessageKind, MessagePosition};
+use sayso::domain::purchase::presentment::AuthorisationStatus;
 use sayso::domain::time::period::Period;
 use sayso::ledger::book::LedgerError;
 use sayso::ledger::posting::PostingKind;
 
-use super::{Desk, USES, closed, key, open, permission, report, word};
+use super::{BookFixture, USES, closed, key, open, permission, report, word};
 use crate::values::{gbp, monday_morning, pot};
 
 /// Held, captured, exposure and suspense of a purchase.
-fn state(desk: &Desk, name: &str) -> [i64; 4] {
-    let p = desk.purchase(name);
+fn state(fixture: &BookFixture, name: &str) -> [i64; 4] {
+    let p = fixture.purchase(name);
     [p.held().unwrap(), p.captured, p.exposure, p.suspense].map(Money::minor)
 }
 
 #[test]
 fn scenario_15_a_capture_before_its_question_is_counted_once() {
-    let mut desk = Desk::new(&[("week", 60_00)]);
-    desk.capture("a", 10_00);
-    assert_eq!(desk.figures("week"), [60_00, 0, 10_00, 50_00]);
-    assert!(desk.approve("a", 0, 10_00).is_empty(), "what was captured is not held again");
-    assert!(desk.hear("a", word(open(gbp(10_00)), 0, 1, "evt_1")).is_empty());
-    assert!(desk.hear("a", word(closed(10_00), 1, 1, "evt_2")).is_empty());
-    assert_eq!(desk.figures("week"), [60_00, 0, 10_00, 50_00]);
+    let mut fixture = BookFixture::new(&[("week", 60_00)]);
+    fixture.capture("a", 10_00);
+    assert_eq!(fixture.figures("week"), [60_00, 0, 10_00, 50_00]);
+    assert!(fixture.approve("a", 0, 10_00).is_empty(), "what was captured is not held again");
+    assert!(fixture.hear("a", word(open(gbp(10_00)), 0, 1, "evt_1")).is_empty());
+    assert!(fixture.hear("a", word(closed(10_00), 1, 1, "evt_2")).is_empty());
+    assert_eq!(fixture.figures("week"), [60_00, 0, 10_00, 50_00]);
 }
 
 #[test]
 fn scenario_18_several_captures_share_one_hold() {
-    let mut desk = Desk::new(&[("week", 60_00)]);
-    desk.approve("a", 0, 30_00);
-    desk.capture("a", 10_00);
-    assert_eq!(state(&desk, "a"), [20_00, 10_00, 0, 0]);
-    desk.capture("a", 15_00);
-    assert_eq!(state(&desk, "a"), [5_00, 25_00, 0, 0]);
-    desk.hear("a", word(closed(25_00), 1, 1, "evt_1"));
-    assert_eq!(state(&desk, "a"), [0, 25_00, 0, 0]);
-    desk.capture("a", 5_00); // late
-    assert_eq!(desk.figures("week"), [60_00, 0, 30_00, 30_00]);
+    let mut fixture = BookFixture::new(&[("week", 60_00)]);
+    fixture.approve("a", 0, 30_00);
+    fixture.capture("a", 10_00);
+    assert_eq!(state(&fixture, "a"), [20_00, 10_00, 0, 0]);
+    fixture.capture("a", 15_00);
+    assert_eq!(state(&fixture, "a"), [5_00, 25_00, 0, 0]);
+    fixture.hear("a", word(closed(25_00), 1, 1, "evt_1"));
+    assert_eq!(state(&fixture, "a"), [0, 25_00, 0, 0]);
+    fixture.capture("a", 5_00); // late
+    assert_eq!(fixture.figures("week"), [60_00, 0, 30_00, 30_00]);
 }
 
 #[test]
 fn scenario_19_a_repeated_snapshot_moves_nothing() {
-    let mut desk = Desk::new(&[("week", 60_00)]);
-    desk.approve("a", 0, 10_00);
+    let mut fixture = BookFixture::new(&[("week", 60_00)]);
+    fixture.approve("a", 0, 10_00);
     let raised = word(open(gbp(15_00)), 1, 1, "evt_1");
-    assert_eq!(desk.hear("a", raised.clone()), ["pot:week:left -> pot:week:held 500"]);
-    assert!(desk.hear("a", raised).is_empty());
-    assert!(desk.hear("a", word(open(gbp(90_00)), 0, 1, "evt_0")).is_empty(), "an older word");
-    assert_eq!(state(&desk, "a"), [15_00, 0, 0, 0]);
+    assert_eq!(fixture.hear("a", raised.clone()), ["pot:week:left -> pot:week:held 500"]);
+    assert!(fixture.hear("a", raised).is_empty());
+    assert!(fixture.hear("a", word(open(gbp(90_00)), 0, 1, "evt_0")).is_empty(), "an older word");
+    assert_eq!(state(&fixture, "a"), [15_00, 0, 0, 0]);
 }
 
 #[test]
 fn scenario_20_a_reversal_gives_back_only_what_is_still_held() {
-    let mut desk = Desk::new(&[("week", 60_00)]);
-    desk.approve("a", 0, 30_00);
-    desk.capture("a", 20_00);
-    desk.hear("a", word(Standing::Reversed, 1, 1, "evt_1"));
-    assert_eq!(desk.figures("week"), [60_00, 0, 20_00, 40_00]);
+    let mut fixture = BookFixture::new(&[("week", 60_00)]);
+    fixture.approve("a", 0, 30_00);
+    fixture.capture("a", 20_00);
+    fixture.hear("a", word(AuthorisationStatus::Reversed, 1, 1, "evt_1"));
+    assert_eq!(fixture.figures("week"), [60_00, 0, 20_00, 40_00]);
 }
 
 #[test]
 fn scenario_21_reversals_never_give_back_more_than_is_held() {
-    let mut desk = Desk::new(&[("week", 60_00)]);
-    desk.approve("a", 0, 30_00);
-    desk.hold_changed("a", 30_00);
-    assert_eq!(desk.hold_changed("a", -10_00), ["pot:week:held -> pot:week:left 1000"]);
-    assert_eq!(desk.hold_changed("a", -30_00), ["pot:week:held -> pot:week:left 2000"]);
-    assert!(desk.hold_changed("a", -30_00).is_empty());
-    assert_eq!(desk.figures("week"), [60_00, 0, 0, 60_00]);
+    let mut fixture = BookFixture::new(&[("week", 60_00)]);
+    fixture.approve("a", 0, 30_00);
+    fixture.hold_changed("a", 30_00);
+    assert_eq!(fixture.hold_changed("a", -10_00), ["pot:week:held -> pot:week:left 1000"]);
+    assert_eq!(fixture.hold_changed("a", -30_00), ["pot:week:held -> pot:week:left 2000"]);
+    assert!(fixture.hold_changed("a", -30_00).is_empty());
+    assert_eq!(fixture.figures("week"), [60_00, 0, 0, 60_00]);
 }
 
 #[test]
 fn scenario_22_a_hold_that_was_nothing_for_a_moment_is_held_again() {
-    let mut desk = Desk::new(&[("week", 60_00)]);
-    desk.approve("a", 0, 30_00);
-    desk.hear("a", word(open(gbp(0)), 1, 1, "evt_1"));
-    assert_eq!(state(&desk, "a"), [0, 0, 0, 0]);
-    desk.hear("a", word(open(gbp(30_00)), 2, 1, "evt_2"));
-    assert_eq!(state(&desk, "a"), [30_00, 0, 0, 0]);
+    let mut fixture = BookFixture::new(&[("week", 60_00)]);
+    fixture.approve("a", 0, 30_00);
+    fixture.hear("a", word(open(gbp(0)), 1, 1, "evt_1"));
+    assert_eq!(state(&fixture, "a"), [0, 0, 0, 0]);
+    fixture.hear("a", word(open(gbp(30_00)), 2, 1, "evt_2"));
+    assert_eq!(state(&fixture, "a"), [30_00, 0, 0, 0]);
 }
 
 #[test]
 fn scenario_23_and_24_an_increment_is_held_once_whoever_tells_of_it() {
-    let mut desk = Desk::new(&[("week", 60_00)]);
-    desk.approve("a", 0, 10_00);
-    desk.approve("a", 1, 5_00);
-    assert_eq!(state(&desk, "a"), [15_00, 0, 0, 0]);
+    let mut fixture = BookFixture::new(&[("week", 60_00)]);
+    fixture.approve("a", 0, 10_00);
+    fixture.approve("a", 1, 5_00);
+    assert_eq!(state(&fixture, "a"), [15_00, 0, 0, 0]);
     // The issuer's word of before the second answer does not take it away.
-    desk.hear("a", word(open(gbp(10_00)), 1, 1, "evt_1"));
-    assert_eq!(state(&desk, "a"), [15_00, 0, 0, 0]);
-    desk.hear("a", word(open(gbp(15_00)), 2, 2, "evt_2"));
-    assert_eq!(state(&desk, "a"), [15_00, 0, 0, 0]);
-    desk.hear("a", word(open(gbp(12_00)), 3, 2, "evt_3"));
-    assert_eq!(state(&desk, "a"), [12_00, 0, 0, 0]);
+    fixture.hear("a", word(open(gbp(10_00)), 1, 1, "evt_1"));
+    assert_eq!(state(&fixture, "a"), [15_00, 0, 0, 0]);
+    fixture.hear("a", word(open(gbp(15_00)), 2, 2, "evt_2"));
+    assert_eq!(state(&fixture, "a"), [15_00, 0, 0, 0]);
+    fixture.hear("a", word(open(gbp(12_00)), 3, 2, "evt_3"));
+    assert_eq!(state(&fixture, "a"), [12_00, 0, 0, 0]);
 }
 
 #[test]
 fn a_capture_comes_out_of_an_increment_that_the_issuer_has_not_spoken_of_yet() {
-    let mut desk = Desk::new(&[("week", 90_00)]);
-    desk.approve("a", 0, 50_00);
-    desk.hear("a", word(open(gbp(50_00)), 1, 1, "evt_1"));
-    desk.approve("a", 1, 20_00);
-    assert_eq!(state(&desk, "a"), [70_00, 0, 0, 0]);
-    desk.capture("a", 70_00);
-    assert_eq!(desk.figures("week"), [90_00, 0, 70_00, 20_00]);
+    let mut fixture = BookFixture::new(&[("week", 90_00)]);
+    fixture.approve("a", 0, 50_00);
+    fixture.hear("a", word(open(gbp(50_00)), 1, 1, "evt_1"));
+    fixture.approve("a", 1, 20_00);
+    assert_eq!(state(&fixture, "a"), [70_00, 0, 0, 0]);
+    fixture.capture("a", 70_00);
+    assert_eq!(fixture.figures("week"), [90_00, 0, 70_00, 20_00]);
 }
 
 #[test]
 fn a_capture_that_uses_up_the_hold_leaves_a_later_approval_held() {
-    let mut desk = Desk::new(&[("pets", 30_00), ("week", 30_00)]);
-    desk.hear("a", word(closed(30_00), 1, 1, "evt_1"));
-    desk.approve("a", 1, 30_00);
-    desk.capture("a", 30_00); // of before: the approval is not what it claims
-    assert_eq!(state(&desk, "a"), [30_00, 30_00, 0, 0]);
-    assert_eq!(desk.figures("week"), [30_00, 30_00, 0, 0]);
+    let mut fixture = BookFixture::new(&[("pets", 30_00), ("week", 30_00)]);
+    fixture.hear("a", word(closed(30_00), 1, 1, "evt_1"));
+    fixture.approve("a", 1, 30_00);
+    fixture.capture("a", 30_00); // of before: the approval is not what it claims
+    assert_eq!(state(&fixture, "a"), [30_00, 30_00, 0, 0]);
+    assert_eq!(fixture.figures("week"), [30_00, 30_00, 0, 0]);
 }
 
 #[test]
 fn a_hold_that_was_short_is_filled_by_the_refund_of_its_own_purchase() {
     // In either order of the refund and the snapshot, what the issuer holds is held.
     let snapshot = || word(open(gbp(100_00)), 1, 1, "evt_1");
-    let mut early = Desk::new(&[("week", 60_00)]);
+    let mut early = BookFixture::new(&[("week", 60_00)]);
     early.hear("a", snapshot());
     early.capture("a", 50_00);
     early.refund("a", 20_00);
-    let mut late = Desk::new(&[("week", 60_00)]);
+    let mut late = BookFixture::new(&[("week", 60_00)]);
     late.capture("a", 50_00);
     late.refund("a", 20_00);
     late.hear("a", snapshot());
@@ -142,19 +142,25 @@ fn a_hold_that_was_short_is_filled_by_the_refund_of_its_own_purchase() {
 
 #[test]
 fn scenario_31_what_a_dispute_loses_comes_out_of_its_own_hold_before_the_programme_owes() {
-    let mut desk = Desk::new(&[("week", 30_00)]);
-    desk.hear("a", word(open(gbp(50_00)), 0, 1, "evt_1"));
-    desk.capture("a", 20_00);
-    assert_eq!(state(&desk, "a"), [10_00, 20_00, 0, 0]);
-    desk.dispute("a", &report((Outcome::Won, Some(Funds::Credited)), 20_00, 1, "evt_2"));
-    assert_eq!(desk.figures("week"), [30_00, 30_00, 0, 0], "what was short is held now");
-    desk.dispute("a", &report((Outcome::Lost, Some(Funds::TakenAgain)), 20_00, 2, "evt_3"));
-    assert_eq!(state(&desk, "a"), [10_00, 20_00, 0, 0], "as if there had been no dispute");
+    let mut fixture = BookFixture::new(&[("week", 30_00)]);
+    fixture.hear("a", word(open(gbp(50_00)), 0, 1, "evt_1"));
+    fixture.capture("a", 20_00);
+    assert_eq!(state(&fixture, "a"), [10_00, 20_00, 0, 0]);
+    fixture.dispute(
+        "a",
+        &report((DisputeOutcome::Won, Some(DisputeFunds::Credited)), 20_00, 1, "evt_2"),
+    );
+    assert_eq!(fixture.figures("week"), [30_00, 30_00, 0, 0], "what was short is held now");
+    fixture.dispute(
+        "a",
+        &report((DisputeOutcome::Lost, Some(DisputeFunds::TakenAgain)), 20_00, 2, "evt_3"),
+    );
+    assert_eq!(state(&fixture, "a"), [10_00, 20_00, 0, 0], "as if there had been no dispute");
 }
 
 #[test]
 fn a_counter_goes_down_in_the_period_in_which_the_purchase_counted() {
-    let mut desk = Desk::new(&[("week", 60_00)]);
+    let mut fixture = BookFixture::new(&[("week", 60_00)]);
     let everything = |period: Period, on| CounterKey {
         scope: Scope::Everything,
         period,
@@ -162,61 +168,73 @@ fn a_counter_goes_down_in_the_period_in_which_the_purchase_counted() {
     };
     let today = monday_morning().date;
     let then = super::a_purchase("early").counted.on;
-    desk.approve("early", 0, 10_00);
-    desk.approve("late", 0, 3_00);
-    let counted = |desk: &Desk, key| desk.book.counters.get(&key).map(|used| used.amount.minor());
-    assert_eq!(counted(&desk, everything(Period::Week, today)), Some(3_00));
-    assert_eq!(counted(&desk, everything(Period::Week, then)), Some(10_00), "told in time");
-    assert_eq!(counted(&desk, everything(Period::Agreement, today)), Some(13_00));
-    desk.hear("early", word(Standing::Reversed, 1, 1, "evt_1"));
-    assert_eq!(counted(&desk, everything(Period::Week, then)), Some(0));
-    assert_eq!(counted(&desk, everything(Period::Week, today)), Some(3_00));
-    assert_eq!(counted(&desk, everything(Period::Agreement, today)), Some(3_00));
+    fixture.approve("early", 0, 10_00);
+    fixture.approve("late", 0, 3_00);
+    let counted = |fixture: &BookFixture, key| {
+        fixture.book.counters.get(&key).map(|used| used.amount.minor())
+    };
+    assert_eq!(counted(&fixture, everything(Period::Week, today)), Some(3_00));
+    assert_eq!(counted(&fixture, everything(Period::Week, then)), Some(10_00), "told in time");
+    assert_eq!(counted(&fixture, everything(Period::Agreement, today)), Some(13_00));
+    fixture.hear("early", word(AuthorisationStatus::Reversed, 1, 1, "evt_1"));
+    assert_eq!(counted(&fixture, everything(Period::Week, then)), Some(0));
+    assert_eq!(counted(&fixture, everything(Period::Week, today)), Some(3_00));
+    assert_eq!(counted(&fixture, everything(Period::Agreement, today)), Some(3_00));
 }
 
 /// A counter that is not kept, as those of an earlier list, is not begun by what counted before: its
 /// amount would go below nothing.
 #[test]
 fn a_counter_is_not_begun_by_what_counted_before() {
-    let mut desk = Desk::new(&[("week", 60_00)]);
-    desk.approve("a", 0, 10_00);
-    desk.approve("b", 0, 10_00);
-    desk.book.counters.clear();
-    desk.hear("a", word(Standing::Reversed, 1, 1, "evt_1"));
-    assert_eq!(desk.figures("week"), [60_00, 10_00, 0, 50_00]);
-    assert!(desk.book.counters.is_empty(), "{:?}", desk.book.counters);
+    let mut fixture = BookFixture::new(&[("week", 60_00)]);
+    fixture.approve("a", 0, 10_00);
+    fixture.approve("b", 0, 10_00);
+    fixture.book.counters.clear();
+    fixture.hear("a", word(AuthorisationStatus::Reversed, 1, 1, "evt_1"));
+    assert_eq!(fixture.figures("week"), [60_00, 10_00, 0, 50_00]);
+    assert!(fixture.book.counters.is_empty(), "{:?}", fixture.book.counters);
 }
 
 #[test]
 fn scenario_44_a_refund_gives_the_limit_back_and_the_purchase_still_counts() {
-    let mut desk = Desk::new(&[("week", 60_00)]);
-    desk.approve("a", 0, 10_00);
-    desk.capture("a", 10_00);
-    let used = |desk: &Desk| {
-        let used = desk.book.counters.values();
+    let mut fixture = BookFixture::new(&[("week", 60_00)]);
+    fixture.approve("a", 0, 10_00);
+    fixture.capture("a", 10_00);
+    let used = |fixture: &BookFixture| {
+        let used = fixture.book.counters.values();
         used.map(|used| (used.amount.minor(), used.purchases)).collect::<BTreeSet<_>>()
     };
-    assert_eq!(used(&desk), BTreeSet::from([(10_00, 1)]));
-    desk.refund("a", 4_00);
-    assert_eq!(used(&desk), BTreeSet::from([(6_00, 1)]));
-    desk.refund("a", 10_00);
-    assert_eq!(used(&desk), BTreeSet::from([(0, 1)]), "no more than was captured");
-    assert_eq!(desk.figures("week"), [60_00, 0, 0, 60_00]);
+    assert_eq!(used(&fixture), BTreeSet::from([(10_00, 1)]));
+    fixture.refund("a", 4_00);
+    assert_eq!(used(&fixture), BTreeSet::from([(6_00, 1)]));
+    fixture.refund("a", 10_00);
+    assert_eq!(used(&fixture), BTreeSet::from([(0, 1)]), "no more than was captured");
+    assert_eq!(fixture.figures("week"), [60_00, 0, 0, 60_00]);
 }
 
 /// The dispute that was lost again takes back what it gave.
 #[test]
 fn a_dispute_won_gives_the_limit_back_until_it_is_lost() {
-    let mut desk = Desk::new(&[("week", 60_00)]);
-    desk.approve("a", 0, 10_00);
-    desk.capture("a", 10_00);
-    let net = |desk: &Desk| desk.book.purchases[&key("a")].counted_amount().unwrap().minor();
-    desk.dispute("a", &report((Outcome::Open, Some(Funds::Credited)), 10_00, 1, "evt_1"));
-    assert_eq!(net(&desk), 10_00, "it is not known yet whose the money is");
-    desk.dispute("a", &report((Outcome::Won, Some(Funds::Credited)), 10_00, 2, "evt_2"));
-    assert_eq!(net(&desk), 0);
-    desk.dispute("a", &report((Outcome::Lost, Some(Funds::TakenAgain)), 10_00, 3, "evt_3"));
-    assert_eq!(net(&desk), 10_00);
+    let mut fixture = BookFixture::new(&[("week", 60_00)]);
+    fixture.approve("a", 0, 10_00);
+    fixture.capture("a", 10_00);
+    let net =
+        |fixture: &BookFixture| fixture.book.purchases[&key("a")].counted_amount().unwrap().minor();
+    fixture.dispute(
+        "a",
+        &report((DisputeOutcome::Open, Some(DisputeFunds::Credited)), 10_00, 1, "evt_1"),
+    );
+    assert_eq!(net(&fixture), 10_00, "it is not known yet whose the money is");
+    fixture.dispute(
+        "a",
+        &report((DisputeOutcome::Won, Some(DisputeFunds::Credited)), 10_00, 2, "evt_2"),
+    );
+    assert_eq!(net(&fixture), 0);
+    fixture.dispute(
+        "a",
+        &report((DisputeOutcome::Lost, Some(DisputeFunds::TakenAgain)), 10_00, 3, "evt_3"),
+    );
+    assert_eq!(net(&fixture), 10_00);
 }
 
 /// Refunds that were booked before limits followed them stay out of counters that never saw them.
@@ -227,7 +245,7 @@ fn a_refund_from_before_gives_no_limit_back_in_hindsight() {
     purchase.refunded = gbp(8_00);
     let before = purchase.given_back().unwrap();
     purchase.refunded = gbp(11_00);
-    purchase.give_limits_back(before).unwrap();
+    purchase.credit_limits(before).unwrap();
     assert_eq!(purchase.limit_back, gbp(3_00));
 }
 
@@ -237,18 +255,23 @@ fn a_refund_from_before_gives_no_limit_back_in_hindsight() {
 fn a_gain_by_exchange_does_not_depend_on_the_order() {
     let events = [("capture", 12_00), ("capture", 8_00), ("refund", 20_60), ("refund", 1_20)];
     for order in permutations(&events) {
-        let mut desk = Desk::new(&[("week", 60_00)]);
-        desk.approve("a", 0, 20_00);
-        desk.book.purchases.get_mut(&key("a")).unwrap().hear_currency("EUR".parse().unwrap());
+        let mut fixture = BookFixture::new(&[("week", 60_00)]);
+        fixture.approve("a", 0, 20_00);
+        fixture
+            .book
+            .purchases
+            .get_mut(&key("a"))
+            .unwrap()
+            .apply_merchant_currency("EUR".parse().unwrap());
         for (what, minor) in &order {
             match *what {
-                "capture" => desk.capture("a", *minor),
-                _ => desk.refund("a", *minor),
+                "capture" => fixture.capture("a", *minor),
+                _ => fixture.refund("a", *minor),
             };
         }
         // The margin of the purchase is 7 %: 1.40 of 20.00 is explained, 0.40 is not.
-        assert_eq!(desk.figures("week"), [61_40, 0, 0, 61_40], "{order:?}");
-        let purchase = &desk.book.purchases[&key("a")];
+        assert_eq!(fixture.figures("week"), [61_40, 0, 0, 61_40], "{order:?}");
+        let purchase = &fixture.book.purchases[&key("a")];
         assert_eq!(purchase.suspense, gbp(40), "{order:?}");
     }
 }
@@ -269,8 +292,8 @@ fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
 #[test]
 fn in_one_second_the_snapshot_that_knows_more_is_true() {
     let at = monday_morning().at;
-    let told = |kind, standing: Standing, answers, listed| {
-        let over = u8::from(!matches!(standing, Standing::Open { .. }));
+    let told = |kind, standing: AuthorisationStatus, answers, listed| {
+        let over = u8::from(!matches!(standing, AuthorisationStatus::Open { .. }));
         (standing, (kind, answers, listed, over))
     };
     let (created, updated) = (MessageKind::Created, MessageKind::Updated);
@@ -283,8 +306,8 @@ fn in_one_second_the_snapshot_that_knows_more_is_true() {
         told(updated, open(gbp(30_00)), 2, 1),
         told(updated, closed(30_00), 2, 1),
         told(updated, closed(25_00), 2, 1),
-        told(updated, Standing::Expired, 2, 1),
-        told(updated, Standing::Reversed, 2, 1),
+        told(updated, AuthorisationStatus::Expired, 2, 1),
+        told(updated, AuthorisationStatus::Reversed, 2, 1),
     ];
     for first in 0..snapshots.len() {
         for last in first..snapshots.len().min(first + 4) {
@@ -295,10 +318,11 @@ fn in_one_second_the_snapshot_that_knows_more_is_true() {
                     for number in &order {
                         let (standing, (kind, answers, listed, over)) = some[*number];
                         let reference = names[*number].parse().unwrap();
-                        let position = Position { at, kind, answers, listed, over, reference };
-                        purchase.hear(IssuerWord { standing, position });
+                        let position =
+                            MessagePosition { at, kind, answers, listed, over, reference };
+                        purchase.apply_snapshot(IssuerSnapshot { standing, position });
                     }
-                    let word = purchase.word.unwrap().standing;
+                    let word = purchase.snapshot.unwrap().standing;
                     assert_eq!(word, snapshots[last].0, "{order:?} {names:?}");
                 }
             }
@@ -310,10 +334,10 @@ fn in_one_second_the_snapshot_that_knows_more_is_true() {
 #[test]
 fn in_one_second_a_dispute_stands_as_its_content_says() {
     let told = [
-        (MessageKind::Created, Outcome::Open, None),
-        (MessageKind::Updated, Outcome::Open, Some(Funds::Credited)),
-        (MessageKind::Updated, Outcome::Won, Some(Funds::Credited)),
-        (MessageKind::Updated, Outcome::Lost, Some(Funds::TakenAgain)),
+        (MessageKind::Created, DisputeOutcome::Open, None),
+        (MessageKind::Updated, DisputeOutcome::Open, Some(DisputeFunds::Credited)),
+        (MessageKind::Updated, DisputeOutcome::Won, Some(DisputeFunds::Credited)),
+        (MessageKind::Updated, DisputeOutcome::Lost, Some(DisputeFunds::TakenAgain)),
     ];
     for order in permutations(&[0, 1, 2, 3]) {
         for names in permutations(&["evt_a", "evt_b", "evt_c", "evt_d"]) {
@@ -322,11 +346,14 @@ fn in_one_second_a_dispute_stands_as_its_content_says() {
                 let (kind, outcome, funds) = told[*number];
                 let mut report = report((outcome, funds), 10_00, 0, names[*number]);
                 report.position.kind = kind;
-                purchase.hear_dispute(&report);
+                purchase.apply_dispute(&report);
             }
             let dispute = &purchase.disputes[0];
             let funds = dispute.funds.as_ref().map(|(funds, _)| *funds);
-            assert_eq!((dispute.outcome.0, funds), (Outcome::Lost, Some(Funds::TakenAgain)));
+            assert_eq!(
+                (dispute.outcome.0, funds),
+                (DisputeOutcome::Lost, Some(DisputeFunds::TakenAgain))
+            );
         }
     }
 }
@@ -337,85 +364,85 @@ fn our_own_expiry_gives_way_to_what_the_issuer_knows() {
     let known = word(open(gbp(20_00)), 1, 1, "evt_z");
     let later = [
         (closed(20_00), 1),
-        (Standing::Reversed, 0),
-        (Standing::Declined, 0),
-        (Standing::Expired, 0),
+        (AuthorisationStatus::Reversed, 0),
+        (AuthorisationStatus::Declined, 0),
+        (AuthorisationStatus::Expired, 0),
     ];
     for (standing, listed) in later {
         for name in ["evt_a", "zzz"] {
             let mut told = word(standing, 1, 1, name);
             told.position.listed = listed;
             let mut purchase = super::a_purchase("a");
-            purchase.hear(known.clone());
+            purchase.apply_snapshot(known.clone());
             purchase.expire();
-            assert!(purchase.is_ended_by_us());
-            purchase.hear(told);
-            assert_eq!(purchase.word.unwrap().standing, standing, "{name}");
+            assert!(purchase.is_expired_by_us());
+            purchase.apply_snapshot(told);
+            assert_eq!(purchase.snapshot.unwrap().standing, standing, "{name}");
         }
     }
     let mut purchase = super::a_purchase("a");
-    purchase.hear(known.clone());
+    purchase.apply_snapshot(known.clone());
     purchase.expire();
-    purchase.hear(known);
-    assert!(purchase.is_ended_by_us(), "what was known before changes nothing");
+    purchase.apply_snapshot(known);
+    assert!(purchase.is_expired_by_us(), "what was known before changes nothing");
 }
 
-fn uses(desk: &Desk) -> Vec<i64> {
-    desk.book.permissions.iter().map(|permission| permission.uses_left).collect()
+fn uses(fixture: &BookFixture) -> Vec<i64> {
+    fixture.book.permissions.iter().map(|permission| permission.uses_left).collect()
 }
 
 #[test]
 fn a_permission_is_given_back_when_nothing_of_its_purchase_is_left() {
-    let mut desk = Desk::new(&[("week", 60_00)]);
-    desk.book.permissions = vec![permission(1)];
-    desk.approve_by("a", 0, 10_00, Some(permission(1).id));
-    assert_eq!(uses(&desk), [USES - 1]);
-    desk.hear("a", word(open(gbp(5_00)), 1, 1, "evt_1"));
-    assert_eq!(uses(&desk), [USES - 1], "a part is still held");
-    desk.hear("a", word(Standing::Reversed, 2, 1, "evt_2"));
-    assert_eq!(uses(&desk), [USES]);
-    desk.capture("a", 10_00);
-    assert_eq!(uses(&desk), [USES - 1], "it was bought after all");
-    desk.refund("a", 10_00);
-    assert_eq!(uses(&desk), [USES - 1], "a refund does not undo the purchase");
+    let mut fixture = BookFixture::new(&[("week", 60_00)]);
+    fixture.book.permissions = vec![permission(1)];
+    fixture.approve_by("a", 0, 10_00, Some(permission(1).id));
+    assert_eq!(uses(&fixture), [USES - 1]);
+    fixture.hear("a", word(open(gbp(5_00)), 1, 1, "evt_1"));
+    assert_eq!(uses(&fixture), [USES - 1], "a part is still held");
+    fixture.hear("a", word(AuthorisationStatus::Reversed, 2, 1, "evt_2"));
+    assert_eq!(uses(&fixture), [USES]);
+    fixture.capture("a", 10_00);
+    assert_eq!(uses(&fixture), [USES - 1], "it was bought after all");
+    fixture.refund("a", 10_00);
+    assert_eq!(uses(&fixture), [USES - 1], "a refund does not undo the purchase");
 }
 
 #[test]
 fn an_increment_uses_up_the_permission_that_allowed_it() {
-    let mut desk = Desk::new(&[("week", 60_00)]);
-    desk.book.permissions = vec![permission(1), permission(2)];
-    desk.approve_by("a", 0, 10_00, Some(permission(1).id));
-    desk.approve_by("a", 1, 10_00, Some(permission(2).id));
-    assert_eq!(uses(&desk), [USES - 1, USES - 1]);
-    desk.approve_by("a", 2, 10_00, Some(permission(2).id));
-    assert_eq!(uses(&desk), [USES - 1, USES - 1], "one purchase is one use");
-    desk.hear("a", word(Standing::Reversed, 1, 3, "evt_1"));
-    assert_eq!(uses(&desk), [USES, USES]);
+    let mut fixture = BookFixture::new(&[("week", 60_00)]);
+    fixture.book.permissions = vec![permission(1), permission(2)];
+    fixture.approve_by("a", 0, 10_00, Some(permission(1).id));
+    fixture.approve_by("a", 1, 10_00, Some(permission(2).id));
+    assert_eq!(uses(&fixture), [USES - 1, USES - 1]);
+    fixture.approve_by("a", 2, 10_00, Some(permission(2).id));
+    assert_eq!(uses(&fixture), [USES - 1, USES - 1], "one purchase is one use");
+    fixture.hear("a", word(AuthorisationStatus::Reversed, 1, 3, "evt_1"));
+    assert_eq!(uses(&fixture), [USES, USES]);
 }
 
 #[test]
 fn an_increment_that_is_withdrawn_gives_its_own_permission_back() {
-    let mut desk = Desk::new(&[("week", 60_00)]);
-    desk.book.permissions = vec![permission(1), permission(2)];
-    desk.approve_by("a", 0, 10_00, Some(permission(1).id));
-    desk.approve_by("a", 1, 10_00, Some(permission(2).id));
-    desk.withdraw("a", 1);
-    assert_eq!(uses(&desk), [USES - 1, USES]);
-    desk.withdraw("a", 0);
-    assert_eq!(uses(&desk), [USES, USES]);
+    let mut fixture = BookFixture::new(&[("week", 60_00)]);
+    fixture.book.permissions = vec![permission(1), permission(2)];
+    fixture.approve_by("a", 0, 10_00, Some(permission(1).id));
+    fixture.approve_by("a", 1, 10_00, Some(permission(2).id));
+    fixture.withdraw("a", 1);
+    assert_eq!(uses(&fixture), [USES - 1, USES]);
+    fixture.withdraw("a", 0);
+    assert_eq!(uses(&fixture), [USES, USES]);
 }
 
 #[test]
 fn what_is_not_in_the_book_is_refused() {
-    let mut desk = Desk::new(&[("week", 60_00)]);
-    let cause = desk.cause(PostingKind::Capture);
-    let unknown = desk.book.change(&key("b"), cause, |_, _| Ok(Vec::new()));
+    let mut fixture = BookFixture::new(&[("week", 60_00)]);
+    let cause = fixture.cause(PostingKind::Capture);
+    let unknown = fixture.book.change(&key("b"), cause, |_, _| Ok(Vec::new()));
     assert!(matches!(unknown, Err(LedgerError::NoSuchPurchase(_))));
 
     let stream = "homes".parse().unwrap();
-    let cause = desk.cause(PostingKind::Load);
-    let load = sayso::ledger::postings::loaded(&stream, &pot("nowhere"), gbp(1));
-    assert_eq!(desk.book.post(cause, load), Err(LedgerError::NoSuchPot(pot("nowhere"))));
+    let cause = fixture.cause(PostingKind::Load);
+    let load = sayso::ledger::postings::load_transfers(&stream, &pot("nowhere"), gbp(1));
+    assert_eq!(fixture.book.post(cause, load), Err(LedgerError::NoSuchPot(pot("nowhere"))));
 }
 
 #[test]
@@ -423,14 +450,14 @@ fn no_pot_goes_below_nothing() {
     use sayso::ledger::account::Account;
     use sayso::ledger::posting::Transfer;
 
-    let mut desk = Desk::new(&[("week", 60_00)]);
+    let mut fixture = BookFixture::new(&[("week", 60_00)]);
     let (left, held) = (Account::PotLeft(pot("week")), Account::PotHeld(pot("week")));
     for (from, to, minor) in [(&left, &held, 60_01), (&held, &left, 1)] {
-        let cause = desk.cause(PostingKind::Decision);
+        let cause = fixture.cause(PostingKind::Decision);
         let transfer = Transfer::new(from.clone(), to.clone(), gbp(minor)).unwrap();
-        let mut pots = desk.book.pots.clone();
+        let mut pots = fixture.book.pots.clone();
         assert_eq!(pots.apply(&transfer), Err(LedgerError::BelowNothing(pot("week"))));
-        let mut book_of_its_own = Desk::new(&[("week", 60_00)]).book;
+        let mut book_of_its_own = BookFixture::new(&[("week", 60_00)]).book;
         assert!(book_of_its_own.post(cause, vec![transfer]).is_err());
         assert_eq!(book_of_its_own.changes().postings.len(), 1, "only the load is linked");
     }
@@ -438,67 +465,71 @@ fn no_pot_goes_below_nothing() {
 
 #[test]
 fn scenario_38_a_margin_is_held_beyond_what_is_asked_and_claims_come_out_of_both() {
-    let mut desk = Desk::new(&[("week", 60_00)]);
-    desk.approve("a", 0, 20_00);
-    assert_eq!(desk.hear_currency("a"), ["pot:week:left -> pot:week:held 140"]);
-    assert!(desk.hear_currency("a").is_empty(), "once");
+    let mut fixture = BookFixture::new(&[("week", 60_00)]);
+    fixture.approve("a", 0, 20_00);
+    assert_eq!(fixture.apply_merchant_currency("a"), ["pot:week:left -> pot:week:held 140"]);
+    assert!(fixture.apply_merchant_currency("a").is_empty(), "once");
     // The issuer's word is about what was asked: it changes nothing.
-    assert!(desk.hear("a", word(open(gbp(20_00)), 1, 1, "evt_1")).is_empty());
-    assert_eq!(desk.approve("a", 1, 5_01), ["pot:week:left -> pot:week:held 537"]);
-    assert_eq!(state(&desk, "a"), [26_77, 0, 0, 0], "25.01 and 7 % of all of it, rounded up once");
-    desk.capture("a", 15_00);
-    assert_eq!(state(&desk, "a"), [11_77, 15_00, 0, 0]);
+    assert!(fixture.hear("a", word(open(gbp(20_00)), 1, 1, "evt_1")).is_empty());
+    assert_eq!(fixture.approve("a", 1, 5_01), ["pot:week:left -> pot:week:held 537"]);
+    assert_eq!(
+        state(&fixture, "a"),
+        [26_77, 0, 0, 0],
+        "25.01 and 7 % of all of it, rounded up once"
+    );
+    fixture.capture("a", 15_00);
+    assert_eq!(state(&fixture, "a"), [11_77, 15_00, 0, 0]);
     // All that was asked has been claimed: nothing is kept for what nobody asks.
-    desk.capture("a", 11_50);
-    assert_eq!(state(&desk, "a"), [0, 26_50, 0, 0]);
-    assert_eq!(desk.figures("week"), [60_00, 0, 26_50, 33_50]);
+    fixture.capture("a", 11_50);
+    assert_eq!(state(&fixture, "a"), [0, 26_50, 0, 0]);
+    assert_eq!(fixture.figures("week"), [60_00, 0, 26_50, 33_50]);
 }
 
 #[test]
 fn scenario_38_what_is_finally_claimed_or_given_up_has_no_margin() {
     for (standing, held) in [
         (closed(20_61), 20_61),
-        (Standing::Reversed, 0),
-        (Standing::Expired, 0),
-        (Standing::Declined, 0),
+        (AuthorisationStatus::Reversed, 0),
+        (AuthorisationStatus::Expired, 0),
+        (AuthorisationStatus::Declined, 0),
         (open(gbp(0)), 0),
         (open(gbp(10_00)), 10_70),
     ] {
-        let mut desk = Desk::new(&[("week", 60_00)]);
-        desk.approve("a", 0, 20_00);
-        desk.hear_currency("a");
-        desk.hear("a", word(standing, 1, 1, "evt_1"));
-        assert_eq!(state(&desk, "a"), [held, 0, 0, 0], "{standing:?}");
+        let mut fixture = BookFixture::new(&[("week", 60_00)]);
+        fixture.approve("a", 0, 20_00);
+        fixture.apply_merchant_currency("a");
+        fixture.hear("a", word(standing, 1, 1, "evt_1"));
+        assert_eq!(state(&fixture, "a"), [held, 0, 0, 0], "{standing:?}");
     }
     // As issuers tell it that send changes: the last claim frees the rest, and the margin with it.
-    let mut desk = Desk::new(&[("week", 60_00)]);
-    desk.approve("a", 0, 20_00);
-    desk.hear_currency("a");
-    desk.hold_changed("a", 20_00);
-    desk.hold_changed("a", -43);
-    assert_eq!(state(&desk, "a"), [20_94, 0, 0, 0]);
-    desk.capture("a", 19_57);
-    assert_eq!(state(&desk, "a"), [0, 19_57, 0, 0]);
+    let mut fixture = BookFixture::new(&[("week", 60_00)]);
+    fixture.approve("a", 0, 20_00);
+    fixture.apply_merchant_currency("a");
+    fixture.hold_changed("a", 20_00);
+    fixture.hold_changed("a", -43);
+    assert_eq!(state(&fixture, "a"), [20_94, 0, 0, 0]);
+    fixture.capture("a", 19_57);
+    assert_eq!(state(&fixture, "a"), [0, 19_57, 0, 0]);
 }
 
 #[test]
 fn scenario_38_a_margin_takes_what_there_is_and_counts_in_no_limit() {
-    let mut desk = Desk::new(&[("pets", 15_00), ("week", 5_50)]);
-    desk.approve("a", 0, 20_00);
-    desk.hear_currency("a");
+    let mut fixture = BookFixture::new(&[("pets", 15_00), ("week", 5_50)]);
+    fixture.approve("a", 0, 20_00);
+    fixture.apply_merchant_currency("a");
     // 21.40 is wanted, and 20.50 is there.
-    assert_eq!(state(&desk, "a"), [20_50, 0, 0, 0]);
-    assert_eq!(desk.purchase("a").wanted_hold().unwrap(), gbp(21_40));
+    assert_eq!(state(&fixture, "a"), [20_50, 0, 0, 0]);
+    assert_eq!(fixture.purchase("a").target_hold().unwrap(), gbp(21_40));
     let today = CounterKey {
         scope: Scope::Everything,
         period: Period::Day,
         first_day: monday_morning().date,
     };
-    assert_eq!(desk.book.counters[&today].amount, gbp(20_00));
+    assert_eq!(fixture.book.counters[&today].amount, gbp(20_00));
     // More of the same may use it: nobody is sent away for a margin.
-    assert!(desk.approve("a", 1, 50).is_empty(), "it is held already");
-    assert_eq!(desk.book.counters[&today].amount, gbp(20_50));
-    desk.capture("a", 20_40);
-    assert_eq!(state(&desk, "a"), [10, 20_40, 0, 0]);
-    assert_eq!(desk.book.counters[&today].amount, gbp(20_50));
+    assert!(fixture.approve("a", 1, 50).is_empty(), "it is held already");
+    assert_eq!(fixture.book.counters[&today].amount, gbp(20_50));
+    fixture.capture("a", 20_40);
+    assert_eq!(state(&fixture, "a"), [10, 20_40, 0, 0]);
+    assert_eq!(fixture.book.counters[&today].amount, gbp(20_50));
 }

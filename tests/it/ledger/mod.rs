@@ -16,21 +16,28 @@ use sayso::domain::agreement::{Agreement, Gate, Scope, Term, TermDraft};
 use sayso::domain::decision::authorisation::{Presence, PurchaseKind};
 use sayso::domain::id::{PermissionId, PostingId, PotId, PurchaseId};
 use sayso::domain::money::Money;
-use sayso::domain::money::limit::{Abroad, Committed, Counted, Limit};
+use sayso::domain::money::limit::{Abroad, CountingAttributes, Limit, LimitUsage};
 use sayso::domain::money::margin::{Margin, MarginPercent};
 use sayso::domain::people::person::PersonState;
-use sayso::domain::pot::{Source, drain};
-use sayso::domain::purchase::dispute::{DisputeReport, Funds, Outcome};
+use sayso::domain::pot::{FundingSource, drain};
+use sayso::domain::purchase::dispute::{DisputeFunds, DisputeOutcome, DisputeReport};
 use sayso::domain::purchase::hold::Hold;
-use sayso::domain::purchase::position::{MessageKind, Position};
-use sayso::domain::purchase::presentment::Standing;
-use sayso::domain::purchase::{Anomalies, IssuerWord, Place, Promise, PromiseState, Purchase};
+use sayso::domain::purchase::position::{MessageKind, MessagePosition};
+use sayso::domain::purchase::presentment::AuthorisationStatus;
+use sayso::domain::purchase::{
+    ApprovedIncrement, CaptureAnomalies, IncrementState, IssuerSnapshot, MerchantDescriptor,
+    Purchase,
+};
 use sayso::domain::shop::ShopIdentity;
 use sayso::domain::time::period::Period;
 use sayso::ledger::account::Account;
-use sayso::ledger::book::{Book, Cause, LedgerError, Owner, PotBalance, Pots, PurchaseKey};
-use sayso::ledger::posting::{Head, PostingKind, Transfer};
-use sayso::ledger::postings::{captured, disputed, loaded, refunded, settled};
+use sayso::ledger::book::{
+    Book, BudgetOwner, LedgerError, PostingCause, PotBalance, Pots, PurchaseKey,
+};
+use sayso::ledger::posting::{ChainHead, PostingKind, Transfer};
+use sayso::ledger::postings::{
+    capture_transfers, dispute_transfers, hold_transfers, load_transfers, refund_transfers,
+};
 use sayso::ledger::record::purchase::{hold_rows, purchase_digest, purchase_row};
 use sayso::ledger::record::row::Digest;
 
@@ -39,43 +46,43 @@ use crate::values::{
 };
 
 /// A book, and the messages about its purchases as the store and the lifecycle would pass them on.
-struct Desk {
+struct BookFixture {
     book: Book,
     postings: u128,
 }
 
-impl Desk {
+impl BookFixture {
     /// A budget with these pots, all from one stream, with this much loaded into each.
     fn new(pots: &[(&str, i64)]) -> Self {
         let currency = gbp(0).currency();
         let budget = "dee".parse().unwrap();
-        let mut book = Book::new("riverside".parse().unwrap(), budget, currency, Head::START);
-        book.owner = Some(Owner {
+        let mut book = Book::new("riverside".parse().unwrap(), budget, currency, ChainHead::START);
+        book.owner = Some(BudgetOwner {
             name: "Dee".to_owned(),
             worker: "amina".to_owned(),
             state: PersonState::Active,
             agreement: Arc::new(counting_agreement(pots)),
             cards: Vec::new(),
         });
-        let mut desk = Self { book, postings: 0 };
+        let mut fixture = Self { book, postings: 0 };
         for (id, minor) in pots {
             let empty = PotBalance::empty("homes".parse().unwrap(), gbp(100_00));
-            desk.book.pots.0.insert(pot(id), empty);
-            desk.load(id, *minor);
+            fixture.book.pots.0.insert(pot(id), empty);
+            fixture.load(id, *minor);
         }
-        desk
+        fixture
     }
 
     fn load(&mut self, id: &str, minor: i64) {
         let cause = self.cause(PostingKind::Load);
-        let load = loaded(&"homes".parse().unwrap(), &pot(id), gbp(minor));
+        let load = load_transfers(&"homes".parse().unwrap(), &pot(id), gbp(minor));
         self.book.post(cause, load).unwrap();
         self.check();
     }
 
-    fn cause(&mut self, kind: PostingKind) -> Cause {
+    fn cause(&mut self, kind: PostingKind) -> PostingCause {
         self.postings += 1;
-        Cause {
+        PostingCause {
             posting: PostingId::new(uuid::Uuid::from_u128(self.postings)),
             kind,
             subject: format!("event {}", self.postings),
@@ -111,14 +118,14 @@ impl Desk {
     }
 
     /// What the pots have left, in the order in which they drain.
-    fn sources(&self) -> Vec<Source> {
+    fn sources(&self) -> Vec<FundingSource> {
         let plans = &self.book.agreement().unwrap().pots;
         let left = |id: &PotId| self.book.pots.left(id, self.book.currency);
-        plans.iter().map(|p| Source { pot: p.id.clone(), available: left(&p.id) }).collect()
+        plans.iter().map(|p| FundingSource { pot: p.id.clone(), available: left(&p.id) }).collect()
     }
 
     /// The same for a purchase that is known: what it holds beyond what was asked is free for more.
-    fn sources_of(&self, name: &str) -> Vec<Source> {
+    fn sources_of(&self, name: &str) -> Vec<FundingSource> {
         let mut sources = self.sources();
         for part in self.purchase(name).margin_parts().unwrap() {
             let source = sources.iter_mut().find(|source| source.pot == part.pot).unwrap();
@@ -128,10 +135,10 @@ impl Desk {
     }
 
     /// A message tells that the merchant asks in another currency.
-    fn hear_currency(&mut self, name: &str) -> Vec<String> {
+    fn apply_merchant_currency(&mut self, name: &str) -> Vec<String> {
         let sources = self.sources();
-        self.change(name, PostingKind::Standing, |purchase, pots| {
-            purchase.hear_currency("EUR".parse().unwrap());
+        self.change(name, PostingKind::StatusUpdate, |purchase, pots| {
+            purchase.apply_merchant_currency("EUR".parse().unwrap());
             settle(purchase, pots, &sources)
         })
     }
@@ -149,32 +156,32 @@ impl Desk {
         permission: Option<PermissionId>,
     ) -> Vec<String> {
         self.add(name);
-        let state = PromiseState::Kept;
-        let promise = Promise { sequence, amount: gbp(minor), permission, state };
-        let margin = self.purchase(name).clone().margin_with(promise).unwrap();
+        let state = IncrementState::Kept;
+        let increment = ApprovedIncrement { sequence, amount: gbp(minor), permission, state };
+        let margin = self.purchase(name).clone().margin_including(increment).unwrap();
         let wanted = gbp(minor).checked_add(margin).unwrap();
         let parts = drain(wanted, &self.sources_of(name)).unwrap();
         self.change(name, PostingKind::Decision, |purchase, pots| {
-            purchase.promises.push(promise);
-            settled(purchase, pots, &parts)
+            purchase.increments.push(increment);
+            hold_transfers(purchase, pots, &parts)
         })
     }
 
     /// Our answer to the question of this number came too late.
     fn withdraw(&mut self, name: &str, sequence: u32) -> Vec<String> {
         self.change(name, PostingKind::Withdrawal, |purchase, pots| {
-            for promise in purchase.promises.iter_mut().filter(|p| p.sequence == sequence) {
-                promise.state = PromiseState::Withdrawn;
+            for increment in purchase.increments.iter_mut().filter(|p| p.sequence == sequence) {
+                increment.state = IncrementState::Withdrawn;
             }
-            settled(purchase, pots, &[])
+            hold_transfers(purchase, pots, &[])
         })
     }
 
     /// The issuer says how the purchase stands.
-    fn hear(&mut self, name: &str, word: IssuerWord) -> Vec<String> {
+    fn hear(&mut self, name: &str, word: IssuerSnapshot) -> Vec<String> {
         let sources = self.sources();
-        self.change(name, PostingKind::Standing, |purchase, pots| {
-            purchase.hear(word);
+        self.change(name, PostingKind::StatusUpdate, |purchase, pots| {
+            purchase.apply_snapshot(word);
             settle(purchase, pots, &sources)
         })
     }
@@ -182,7 +189,7 @@ impl Desk {
     /// The issuer says that the hold changed by so much.
     fn hold_changed(&mut self, name: &str, by: i64) -> Vec<String> {
         let sources = self.sources();
-        self.change(name, PostingKind::Standing, |purchase, pots| {
+        self.change(name, PostingKind::StatusUpdate, |purchase, pots| {
             let told = if by < 0 { &mut purchase.lowered } else { &mut purchase.raised };
             *told = told.checked_add(gbp(by.abs())).unwrap();
             settle(purchase, pots, &sources)
@@ -192,13 +199,13 @@ impl Desk {
     fn capture(&mut self, name: &str, minor: i64) -> Vec<String> {
         let others: Vec<_> = self.sources().into_iter().map(|source| source.pot).collect();
         self.change(name, PostingKind::Capture, |purchase, pots| {
-            captured(purchase, pots, gbp(minor), &others)
+            capture_transfers(purchase, pots, gbp(minor), &others)
         })
     }
 
     fn refund(&mut self, name: &str, minor: i64) -> Vec<String> {
         self.change(name, PostingKind::Refund, |purchase, pots| {
-            refunded(purchase, pots, gbp(minor))
+            refund_transfers(purchase, pots, gbp(minor))
         })
     }
 
@@ -206,8 +213,8 @@ impl Desk {
     fn dispute(&mut self, name: &str, report: &DisputeReport) -> Vec<String> {
         let others: Vec<_> = self.sources().into_iter().map(|source| source.pot).collect();
         self.change(name, PostingKind::Dispute, |purchase, pots| {
-            purchase.hear_dispute(report);
-            disputed(purchase, pots, &others)
+            purchase.apply_dispute(report);
+            dispute_transfers(purchase, pots, &others)
         })
     }
 
@@ -223,7 +230,7 @@ impl Desk {
             cause.moment.at = now;
             let expire = |purchase: &mut Purchase, pots: &mut Pots| {
                 purchase.expire();
-                settled(purchase, pots, &[])
+                hold_transfers(purchase, pots, &[])
             };
             self.book.change(&key, cause, expire).unwrap();
             self.check();
@@ -246,7 +253,7 @@ impl Desk {
     }
 
     fn check_chain(&self) {
-        let mut head = Head::START;
+        let mut head = ChainHead::START;
         for posting in &self.book.changes().postings {
             assert_eq!((posting.seq, posting.previous), (head.seq + 1, head.posting));
             assert_eq!(posting.hash, posting.hash_after(head.hash));
@@ -321,9 +328,9 @@ impl Desk {
     fn check_purchases(&self) {
         for purchase in self.book.purchases.values() {
             let held = purchase.held().unwrap().minor();
-            let wanted = purchase.wanted_hold().unwrap().minor();
+            let wanted = purchase.target_hold().unwrap().minor();
             assert!(held <= wanted, "{held} held, {wanted} wanted");
-            let asked = purchase.asked_hold().unwrap().minor();
+            let asked = purchase.requested_hold().unwrap().minor();
             assert!(
                 asked <= wanted && (asked > 0 || wanted == 0),
                 "{asked} asked, {wanted} wanted"
@@ -360,12 +367,12 @@ impl Desk {
     /// of which anything is committed.
     fn check_counters(&self) {
         for (key, used) in &self.book.counters {
-            let mut expected = Committed::nothing(gbp(0));
+            let mut expected = LimitUsage::nothing(gbp(0));
             for purchase in self.book.purchases.values() {
                 let committed = purchase.committed().unwrap();
                 if purchase.counted.counts_in(key) && committed.is_positive() {
                     let net = committed.checked_sub(purchase.limit_back).unwrap();
-                    let part = purchase.counted.amount_in(&key.scope, net).unwrap();
+                    let part = purchase.counted.amount_counted_in(&key.scope, net).unwrap();
                     expected.amount = expected.amount.checked_add(part).unwrap();
                     expected.purchases += 1;
                 }
@@ -378,10 +385,10 @@ impl Desk {
     fn check_permissions(&self) {
         for permission in &self.book.permissions {
             let is_used = |purchase: &&Purchase| {
-                let by = |p: &Promise| {
-                    p.permission == Some(permission.id) && p.state == PromiseState::Kept
+                let by = |p: &ApprovedIncrement| {
+                    p.permission == Some(permission.id) && p.state == IncrementState::Kept
                 };
-                purchase.committed().unwrap().is_positive() && purchase.promises.iter().any(by)
+                purchase.committed().unwrap().is_positive() && purchase.increments.iter().any(by)
             };
             let used = self.book.purchases.values().filter(is_used).count();
             let used = i64::try_from(used).unwrap();
@@ -405,17 +412,17 @@ fn shown(transfer: &Transfer) -> String {
 fn settle(
     purchase: &mut Purchase,
     pots: &mut Pots,
-    sources: &[Source],
+    sources: &[FundingSource],
 ) -> Result<Vec<Transfer>, LedgerError> {
-    let missing = purchase.wanted_hold()?.saturating_sub(purchase.held()?)?;
+    let missing = purchase.target_hold()?.saturating_sub(purchase.held()?)?;
     let parts = drain(missing, sources)?;
-    settled(purchase, pots, &parts)
+    hold_transfers(purchase, pots, &parts)
 }
 
 /// An agreement that counts everything, food and cash back, in every period.
 fn counting_agreement(pots: &[(&str, i64)]) -> Agreement {
     let counting = |scope, limits| {
-        let draft = a_draft(scope, sayso::domain::agreement::Answer::Yes);
+        let draft = a_draft(scope, sayso::domain::agreement::TermAnswer::Yes);
         Term::new(TermDraft { limits, ..draft }).unwrap()
     };
     let amount = |per| Limit::Amount { per, most: gbp(1_000_00) };
@@ -446,7 +453,7 @@ fn a_purchase(name: &str) -> Purchase {
         reference: name.parse().unwrap(),
         card: a_request().card,
         currency: gbp(0).currency(),
-        counted: Counted {
+        counted: CountingAttributes {
             on: today.checked_sub(SignedDuration::from_hours(24 * days_ago)).unwrap(),
             shop: ShopIdentity::of([a_request().merchant.shop_key()]),
             mcc: a_request().merchant.mcc(),
@@ -458,10 +465,10 @@ fn a_purchase(name: &str) -> Purchase {
             atm_fee: gbp(0),
             matched: Scope::Category(category("food")),
         },
-        place: Place::new("Corner Shop 12"),
+        place: MerchantDescriptor::new("Corner Shop 12"),
         margin: Margin::agreed(MarginPercent::new(7).unwrap()),
-        promises: Vec::new(),
-        word: None,
+        increments: Vec::new(),
+        snapshot: None,
         raised: gbp(0),
         lowered: gbp(0),
         captured: gbp(0),
@@ -478,35 +485,38 @@ fn a_purchase(name: &str) -> Purchase {
         exchange: None,
         merchant_sums: None,
         most_held: gbp(0),
-        anomalies: Anomalies::default(),
+        anomalies: CaptureAnomalies::default(),
     }
 }
 
 /// What the issuer said `second` seconds after the first question, having had so many answers.
-fn word(standing: Standing, second: i64, answers: u32, event: &str) -> IssuerWord {
+fn word(standing: AuthorisationStatus, second: i64, answers: u32, event: &str) -> IssuerSnapshot {
     let at = monday_morning().at.checked_add(SignedDuration::from_secs(second)).unwrap();
-    let over = u8::from(!matches!(standing, Standing::Open { .. }));
+    let over = u8::from(!matches!(standing, AuthorisationStatus::Open { .. }));
     let reference = event.parse().unwrap();
     let kind = MessageKind::Updated;
-    IssuerWord { standing, position: Position { at, kind, answers, listed: 0, over, reference } }
+    IssuerSnapshot {
+        standing,
+        position: MessagePosition { at, kind, answers, listed: 0, over, reference },
+    }
 }
 
 /// What the issuer says about the one dispute of a purchase, `second` seconds after the question.
 fn report(
-    (outcome, funds): (Outcome, Option<Funds>),
+    (outcome, funds): (DisputeOutcome, Option<DisputeFunds>),
     minor: i64,
     second: i64,
     event: &str,
 ) -> DisputeReport {
     let at = monday_morning().at.checked_add(SignedDuration::from_secs(second)).unwrap();
-    let over = u8::from(outcome != Outcome::Open);
+    let over = u8::from(outcome != DisputeOutcome::Open);
     DisputeReport {
         reference: "idp_1".parse().unwrap(),
         presentment: "ipi_1".parse().unwrap(),
         amount: gbp(minor),
         outcome,
         funds,
-        position: Position {
+        position: MessagePosition {
             at,
             kind: MessageKind::Updated,
             answers: 0,
@@ -518,23 +528,23 @@ fn report(
 }
 
 /// All that a dispute's message may say: how it stands, and which way money moved.
-const DISPUTES: [(Outcome, Option<Funds>); 7] = [
-    (Outcome::Open, None),
-    (Outcome::Open, Some(Funds::Credited)),
-    (Outcome::Won, None),
-    (Outcome::Won, Some(Funds::Credited)),
-    (Outcome::Lost, None),
-    (Outcome::Lost, Some(Funds::TakenAgain)),
-    (Outcome::Won, Some(Funds::TakenAgain)),
+const DISPUTES: [(DisputeOutcome, Option<DisputeFunds>); 7] = [
+    (DisputeOutcome::Open, None),
+    (DisputeOutcome::Open, Some(DisputeFunds::Credited)),
+    (DisputeOutcome::Won, None),
+    (DisputeOutcome::Won, Some(DisputeFunds::Credited)),
+    (DisputeOutcome::Lost, None),
+    (DisputeOutcome::Lost, Some(DisputeFunds::TakenAgain)),
+    (DisputeOutcome::Won, Some(DisputeFunds::TakenAgain)),
 ];
 
 /// All is claimed: this much.
-fn closed(claimed: i64) -> Standing {
-    Standing::Closed { claimed: gbp(claimed) }
+fn closed(claimed: i64) -> AuthorisationStatus {
+    AuthorisationStatus::Closed { claimed: gbp(claimed) }
 }
 
-const fn open(total: Money) -> Standing {
-    Standing::Open { total }
+const fn open(total: Money) -> AuthorisationStatus {
+    AuthorisationStatus::Open { total }
 }
 
 /// The permission of this number, which may be used [`USES`] times.

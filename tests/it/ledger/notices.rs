@@ -2,18 +2,18 @@
 //! the same in every order.
 
 use sayso::domain::purchase::Purchase;
-use sayso::domain::purchase::dispute::Outcome;
-use sayso::domain::purchase::issuer_refusal::{IssuerRefusal, IssuerRefused};
-use sayso::domain::purchase::notice::{Around, PurchaseNotice, notices};
-use sayso::domain::purchase::presentment::Standing;
-use sayso::domain::purchase::state::{OurAnswer, PurchaseState, state_of};
+use sayso::domain::purchase::dispute::DisputeOutcome;
+use sayso::domain::purchase::issuer_decline::{IssuerDecline, IssuerDeclineReason};
+use sayso::domain::purchase::notice::{NoticeContext, PurchaseNotice, notices};
+use sayso::domain::purchase::presentment::AuthorisationStatus;
+use sayso::domain::purchase::state::{PurchaseState, RecordedAnswer, state_of};
 
-use super::{Desk, a_purchase, closed, open, report, word};
+use super::{BookFixture, a_purchase, closed, open, report, word};
 use crate::values::gbp;
 
 /// One purchase, with everything that the person has heard of it.
-struct Life {
-    desk: Desk,
+struct LifeFixture {
+    fixture: BookFixture,
     heard: Vec<PurchaseNotice>,
     asked: u32,
     is_card_stopped: bool,
@@ -21,68 +21,69 @@ struct Life {
 
 const NAME: &str = "p";
 
-impl Life {
+impl LifeFixture {
     fn new() -> Self {
-        let mut desk = Desk::new(&[("week", 300_00)]);
-        desk.add(NAME);
-        Self { desk, heard: Vec::new(), asked: 0, is_card_stopped: false }
+        let mut fixture = BookFixture::new(&[("week", 300_00)]);
+        fixture.add(NAME);
+        Self { fixture, heard: Vec::new(), asked: 0, is_card_stopped: false }
     }
 
     /// What happens, in words; `second` is the issuer's clock.
     fn happens(&mut self, said: &str, second: i64) {
         let (verb, rest) = said.split_once(' ').unwrap_or((said, "0"));
         let minor = rest.parse::<i64>().unwrap() * 100;
-        let before = self.desk.purchase(NAME).clone();
+        let before = self.fixture.purchase(NAME).clone();
         let answers = self.asked;
         let event = format!("evt_{second}");
         let hear = |life: &mut Self, standing| {
-            life.desk.hear(NAME, word(standing, second, answers, &event));
+            life.fixture.hear(NAME, word(standing, second, answers, &event));
         };
         let mut refused = Vec::new();
         match verb {
             "ask" => {
-                self.desk.approve(NAME, self.asked, minor);
+                self.fixture.approve(NAME, self.asked, minor);
                 self.asked += 1;
                 return;
             }
             "open" => hear(self, open(gbp(minor))),
             "closed" => hear(self, closed(minor)),
-            "reversed" => hear(self, Standing::Reversed),
-            "expired" => hear(self, Standing::Expired),
+            "reversed" => hear(self, AuthorisationStatus::Reversed),
+            "expired" => hear(self, AuthorisationStatus::Expired),
             "declined" => {
                 let is_after_our_yes = self.asked > 0;
-                let why = IssuerRefusal::Mismatch;
-                refused.push(IssuerRefused { asked: gbp(minor), why, is_after_our_yes });
+                let why = IssuerDeclineReason::Mismatch;
+                refused.push(IssuerDecline { asked: gbp(minor), why, is_after_our_yes });
                 let answers = self.asked.max(1);
-                self.desk.hear(NAME, word(Standing::Declined, second, answers, &event));
+                self.fixture
+                    .hear(NAME, word(AuthorisationStatus::Declined, second, answers, &event));
             }
-            "capture" => drop(self.desk.capture(NAME, minor)),
-            "refund" => drop(self.desk.refund(NAME, minor)),
-            "disputed" => self.dispute(Outcome::Open, minor, second),
-            "won" => self.dispute(Outcome::Won, minor, second),
-            "lost" => self.dispute(Outcome::Lost, minor, second),
-            "silence" => self.desk.expire(40),
-            "euro" => drop(self.desk.hear_currency(NAME)),
+            "capture" => drop(self.fixture.capture(NAME, minor)),
+            "refund" => drop(self.fixture.refund(NAME, minor)),
+            "disputed" => self.dispute(DisputeOutcome::Open, minor, second),
+            "won" => self.dispute(DisputeOutcome::Won, minor, second),
+            "lost" => self.dispute(DisputeOutcome::Lost, minor, second),
+            "silence" => self.fixture.expire(40),
+            "euro" => drop(self.fixture.apply_merchant_currency(NAME)),
             _ => panic!("{said}"),
         }
-        let around = Around { refused: &refused, is_card_stopped: self.is_card_stopped };
-        let heard = notices(&before, self.desk.purchase(NAME), around).unwrap();
+        let around = NoticeContext { refused: &refused, is_card_stopped: self.is_card_stopped };
+        let heard = notices(&before, self.fixture.purchase(NAME), around).unwrap();
         self.heard.extend(heard);
     }
 
-    fn dispute(&mut self, outcome: Outcome, minor: i64, second: i64) {
+    fn dispute(&mut self, outcome: DisputeOutcome, minor: i64, second: i64) {
         let event = format!("evt_{second}");
-        self.desk.dispute(NAME, &report((outcome, None), minor, second, &event));
+        self.fixture.dispute(NAME, &report((outcome, None), minor, second, &event));
     }
 
     fn state(&self) -> PurchaseState {
-        let answers = vec![OurAnswer::Approved; usize::try_from(self.asked).unwrap()];
-        state_of(&answers, Some(self.desk.purchase(NAME))).unwrap()
+        let answers = vec![RecordedAnswer::Approved; usize::try_from(self.asked).unwrap()];
+        state_of(&answers, Some(self.fixture.purchase(NAME))).unwrap()
     }
 }
 
-fn lived(said: &str) -> Life {
-    let mut life = Life::new();
+fn lived(said: &str) -> LifeFixture {
+    let mut life = LifeFixture::new();
     for (second, said) in (0..).zip(said.split(", ")) {
         life.happens(said, second);
     }
@@ -170,18 +171,18 @@ fn what_is_usual_stays_silent_and_the_rest_is_told_once() {
         ),
         (
             "declined 20",
-            vec![N::RefusedByIssuer(IssuerRefused {
+            vec![N::RefusedByIssuer(IssuerDecline {
                 asked: p(20),
-                why: IssuerRefusal::Mismatch,
+                why: IssuerDeclineReason::Mismatch,
                 is_after_our_yes: false,
             })],
             S::NotPaid,
         ),
         (
             "ask 20, declined 20",
-            vec![N::RefusedByIssuer(IssuerRefused {
+            vec![N::RefusedByIssuer(IssuerDecline {
                 asked: p(20),
-                why: IssuerRefusal::Mismatch,
+                why: IssuerDeclineReason::Mismatch,
                 is_after_our_yes: true,
             })],
             S::NotPaid,
@@ -197,7 +198,7 @@ fn what_is_usual_stays_silent_and_the_rest_is_told_once() {
 fn a_card_that_is_stopped_and_paid_with_is_told_as_that_unless_we_had_said_yes() {
     for (said, is_told) in [("capture 20", true), ("open 20", true), ("ask 20, capture 20", false)]
     {
-        let mut life = Life::new();
+        let mut life = LifeFixture::new();
         for (second, said) in (0..).zip(said.split(", ")) {
             life.is_card_stopped = said != "ask 20";
             life.happens(said, second);
@@ -231,7 +232,7 @@ fn no_order_tells_anything_twice() {
         let said: Vec<_> = (1..).zip(said.split(", ")).collect();
         let mut ends = Vec::new();
         for order in orders(&said) {
-            let mut life = Life::new();
+            let mut life = LifeFixture::new();
             let asked = said.iter().map(|(_, said)| said).find(|said| said.starts_with("open"));
             life.happens(&asked.unwrap().replace("open", "ask"), 0);
             for (second, said) in &order {
@@ -269,8 +270,8 @@ fn orders<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
 /// A claim that nobody asked about stands, and what we refused stands, without a message.
 #[test]
 fn answers_alone_say_how_it_stands() {
-    use OurAnswer as A;
     use PurchaseState as S;
+    use RecordedAnswer as A;
     for (answers, state) in [
         (vec![A::Declined], S::NotPaid),
         (vec![A::Declined, A::Declined], S::NotPaid),
@@ -280,24 +281,25 @@ fn answers_alone_say_how_it_stands() {
     ] {
         assert_eq!(state_of(&answers, None), Ok(state), "{answers:?}");
     }
-    let told = |standing: Standing, answers: &[OurAnswer]| {
-        let purchase = Purchase { word: Some(word(standing, 1, 1, "evt_1")), ..a_purchase(NAME) };
+    let told = |standing: AuthorisationStatus, answers: &[RecordedAnswer]| {
+        let purchase =
+            Purchase { snapshot: Some(word(standing, 1, 1, "evt_1")), ..a_purchase(NAME) };
         state_of(answers, Some(&purchase)).unwrap()
     };
-    assert_eq!(told(Standing::Declined, &[A::Declined]), S::NotPaid);
+    assert_eq!(told(AuthorisationStatus::Declined, &[A::Declined]), S::NotPaid);
     assert_eq!(told(open(gbp(0)), &[A::Checked]), S::Checked);
     assert_eq!(told(closed(0), &[A::Checked]), S::Checked);
     assert_eq!(told(closed(0), &[A::Declined]), S::NotPaid);
     let withdrawn = {
-        let mut desk = Desk::new(&[("week", 50_00)]);
-        desk.approve(NAME, 0, 20_00);
-        desk.withdraw(NAME, 0);
-        desk.purchase(NAME).clone()
+        let mut fixture = BookFixture::new(&[("week", 50_00)]);
+        fixture.approve(NAME, 0, 20_00);
+        fixture.withdraw(NAME, 0);
+        fixture.purchase(NAME).clone()
     };
     assert_eq!(state_of(&[A::Withdrawn], Some(&withdrawn)), Ok(S::TakenBack));
     let refused =
-        IssuerRefused { asked: gbp(1), why: IssuerRefusal::Rule, is_after_our_yes: false };
-    let around = Around { refused: &[refused], is_card_stopped: false };
+        IssuerDecline { asked: gbp(1), why: IssuerDeclineReason::Rule, is_after_our_yes: false };
+    let around = NoticeContext { refused: &[refused], is_card_stopped: false };
     let known = a_purchase(NAME);
     assert_eq!(
         notices(&known, &known, around).unwrap(),

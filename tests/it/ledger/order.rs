@@ -7,69 +7,75 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use sayso::domain::money::Money;
-use sayso::domain::money::limit::{Committed, CounterKey};
-use sayso::domain::purchase::dispute::{Funds, Outcome};
-use sayso::domain::purchase::presentment::Standing;
+use sayso::domain::money::limit::{CounterKey, LimitUsage};
+use sayso::domain::purchase::dispute::{DisputeFunds, DisputeOutcome};
+use sayso::domain::purchase::presentment::AuthorisationStatus;
 use sayso::ledger::book::PotBalance;
 
-use super::{DISPUTES, Desk, closed, open, report, word};
+use super::{BookFixture, DISPUTES, closed, open, report, word};
 use crate::values::gbp;
 
 /// A message as it may be repeated: its number is its identity.
 #[derive(Debug, Clone)]
-struct Message {
+struct LedgerMessage {
     number: u32,
-    body: Body,
+    body: LedgerMessageBody,
 }
 
 #[derive(Debug, Clone)]
-enum Body {
+enum LedgerMessageBody {
     /// Our approval of the question of this number.
     Approval(u32, i64),
     /// The issuer's snapshot: what, when, and after how many answers.
-    Snapshot(Standing, i64, u32),
+    Snapshot(AuthorisationStatus, i64, u32),
     Capture(i64),
     Refund(i64),
     /// It tells that the merchant asks in another currency.
     OtherCurrency,
     /// How the dispute stands, about how much, and when that was said.
-    Dispute((Outcome, Option<Funds>), i64, i64),
+    Dispute((DisputeOutcome, Option<DisputeFunds>), i64, i64),
 }
 
-fn any_snapshot() -> impl Strategy<Value = Body> {
-    let over = [closed(20_00), Standing::Reversed, Standing::Expired, Standing::Declined];
+fn any_snapshot() -> impl Strategy<Value = LedgerMessageBody> {
+    let over = [
+        closed(20_00),
+        AuthorisationStatus::Reversed,
+        AuthorisationStatus::Expired,
+        AuthorisationStatus::Declined,
+    ];
     let standing = prop_oneof![
         3 => (0..=60_00_i64).prop_map(|minor| open(gbp(minor))),
         1 => select(over.to_vec()),
     ];
-    (standing, 0..3_i64, 0..4_u32).prop_map(|(s, at, answers)| Body::Snapshot(s, at, answers))
+    (standing, 0..3_i64, 0..4_u32)
+        .prop_map(|(s, at, answers)| LedgerMessageBody::Snapshot(s, at, answers))
 }
 
 /// Up to three questions, and what the issuer may say about them.
-fn any_messages() -> impl Strategy<Value = Vec<Message>> {
+fn any_messages() -> impl Strategy<Value = Vec<LedgerMessage>> {
     let approvals = vec(1..=30_00_i64, 0..=3).prop_map(|amounts| {
-        let approval = |(sequence, minor): (u32, i64)| Body::Approval(sequence, minor);
+        let approval = |(sequence, minor): (u32, i64)| LedgerMessageBody::Approval(sequence, minor);
         (0..).zip(amounts).map(approval).collect::<Vec<_>>()
     });
     let others = vec(
         prop_oneof![
             any_snapshot(),
-            (1..=40_00_i64).prop_map(Body::Capture),
-            (1..=40_00_i64).prop_map(Body::Refund),
-            Just(Body::OtherCurrency),
+            (1..=40_00_i64).prop_map(LedgerMessageBody::Capture),
+            (1..=40_00_i64).prop_map(LedgerMessageBody::Refund),
+            Just(LedgerMessageBody::OtherCurrency),
             (select(DISPUTES.to_vec()), 1..=40_00_i64, 0..3_i64)
-                .prop_map(|(stands, minor, at)| Body::Dispute(stands, minor, at)),
+                .prop_map(|(stands, minor, at)| LedgerMessageBody::Dispute(stands, minor, at)),
         ],
         0..8,
     );
     (approvals, others).prop_map(|(approvals, others)| {
         let bodies = approvals.into_iter().chain(others);
-        (0..).zip(bodies).map(|(number, body)| Message { number, body }).collect()
+        (0..).zip(bodies).map(|(number, body)| LedgerMessage { number, body }).collect()
     })
 }
 
 /// The messages twice: in order, and shuffled with some of them repeated.
-fn two_orders() -> impl Strategy<Value = (Vec<Message>, Vec<Message>)> {
+fn two_orders() -> impl Strategy<Value = (Vec<LedgerMessage>, Vec<LedgerMessage>)> {
     any_messages().prop_flat_map(|messages| {
         let repeats = proptest::sample::subsequence(messages.clone(), 0..=messages.len());
         let shuffled = repeats.prop_flat_map({
@@ -80,9 +86,9 @@ fn two_orders() -> impl Strategy<Value = (Vec<Message>, Vec<Message>)> {
     })
 }
 
-fn play(pots: &[(&str, i64)], messages: &[Message]) -> Desk {
-    let mut desk = Desk::new(pots);
-    desk.add("a");
+fn play(pots: &[(&str, i64)], messages: &[LedgerMessage]) -> BookFixture {
+    let mut fixture = BookFixture::new(pots);
+    fixture.add("a");
     let mut known = BTreeSet::new();
     for message in messages {
         // The store knows questions, events and claims by their references.
@@ -90,40 +96,38 @@ fn play(pots: &[(&str, i64)], messages: &[Message]) -> Desk {
             continue;
         }
         match &message.body {
-            Body::Approval(sequence, minor) => desk.approve("a", *sequence, *minor),
-            Body::Snapshot(standing, at, answers) => {
-                desk.hear("a", word(*standing, *at, *answers, &format!("evt_{}", message.number)))
-            }
-            Body::Capture(minor) => desk.capture("a", *minor),
-            Body::Refund(minor) => desk.refund("a", *minor),
-            Body::OtherCurrency => desk.hear_currency("a"),
-            Body::Dispute(stands, minor, at) => {
-                desk.dispute("a", &report(*stands, *minor, *at, &format!("evt_{}", message.number)))
-            }
+            LedgerMessageBody::Approval(sequence, minor) => fixture.approve("a", *sequence, *minor),
+            LedgerMessageBody::Snapshot(standing, at, answers) => fixture
+                .hear("a", word(*standing, *at, *answers, &format!("evt_{}", message.number))),
+            LedgerMessageBody::Capture(minor) => fixture.capture("a", *minor),
+            LedgerMessageBody::Refund(minor) => fixture.refund("a", *minor),
+            LedgerMessageBody::OtherCurrency => fixture.apply_merchant_currency("a"),
+            LedgerMessageBody::Dispute(stands, minor, at) => fixture
+                .dispute("a", &report(*stands, *minor, *at, &format!("evt_{}", message.number))),
         };
     }
-    desk
+    fixture
 }
 
 /// Wanted, held, captured, refunded, exposure, suspense, disputed and recovered; and held, spent
 /// and left of all pots.
-fn totals(desk: &Desk) -> ([i64; 8], [i64; 3]) {
-    let a = desk.purchase("a");
-    let (wanted, held) = (a.wanted_hold().unwrap(), a.held().unwrap());
+fn totals(fixture: &BookFixture) -> ([i64; 8], [i64; 3]) {
+    let a = fixture.purchase("a");
+    let (wanted, held) = (a.target_hold().unwrap(), a.held().unwrap());
     let (captured, refunded) = (a.captured, a.refunded);
     let (exposure, suspense) = (a.exposure, a.suspense);
     let (disputed, recovered) = (a.disputed, a.recovered);
     let purchase = [wanted, held, captured, refunded, exposure, suspense, disputed, recovered];
-    let pots = desk.book.pots.0.values();
+    let pots = fixture.book.pots.0.values();
     let sum =
         |part: fn(&PotBalance) -> Money| pots.clone().map(|balance| part(balance).minor()).sum();
     (purchase.map(Money::minor), [sum(|b| b.held), sum(|b| b.spent), sum(|b| b.left)])
 }
 
 /// What counts, counter by counter; one that is back at nothing is as good as none.
-fn counted(desk: &Desk) -> Vec<(&CounterKey, &Committed)> {
-    let nothing = Committed::nothing(gbp(0));
-    desk.book.counters.iter().filter(|(_, used)| **used != nothing).collect()
+fn counted(fixture: &BookFixture) -> Vec<(&CounterKey, &LimitUsage)> {
+    let nothing = LimitUsage::nothing(gbp(0));
+    fixture.book.counters.iter().filter(|(_, used)| **used != nothing).collect()
 }
 
 proptest! {
@@ -137,7 +141,7 @@ proptest! {
     ) {
         let pots = [("pets", pots[0]), ("week", pots[1])];
         let gives_back =
-            |message: &Message| matches!(message.body, Body::Refund(_) | Body::Dispute(..));
+            |message: &LedgerMessage| matches!(message.body, LedgerMessageBody::Refund(_) | LedgerMessageBody::Dispute(..));
         let has_refund = first.iter().any(gives_back);
         let (first, second) = (play(&pots, &first), play(&pots, &second));
         prop_assert_eq!(totals(&first), totals(&second));

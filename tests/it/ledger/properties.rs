@@ -5,10 +5,10 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use sayso::domain::purchase::dispute::{Funds, Outcome};
-use sayso::domain::purchase::presentment::Standing;
+use sayso::domain::purchase::dispute::{DisputeFunds, DisputeOutcome};
+use sayso::domain::purchase::presentment::AuthorisationStatus;
 
-use super::{DISPUTES, Desk, closed, open, permission, report, word};
+use super::{BookFixture, DISPUTES, closed, open, permission, report, word};
 use crate::values::gbp;
 
 const PURCHASES: [&str; 3] = ["a", "cash", "early"];
@@ -20,23 +20,23 @@ enum Event {
     /// The answer of this number came too late.
     Withdraw(u32),
     /// The issuer's snapshot, this many seconds later.
-    Hear(Standing, i64, u32),
+    Hear(AuthorisationStatus, i64, u32),
     HoldChange(i64),
     Capture(i64),
     Refund(i64),
     /// It is told that the merchant asks in another currency.
     OtherCurrency,
     /// The dispute stands so, is about this much, and this was said so many seconds later.
-    Dispute((Outcome, Option<Funds>), i64, i64),
+    Dispute((DisputeOutcome, Option<DisputeFunds>), i64, i64),
     /// Our own clock looks after what is held, so many days later.
     Expire(i64),
 }
 
-fn any_standing() -> impl Strategy<Value = Standing> {
+fn any_standing() -> impl Strategy<Value = AuthorisationStatus> {
     prop_oneof![
         3 => (0..=60_00_i64).prop_map(|minor| open(gbp(minor))),
         1 => select(vec![
-            closed(20_00), Standing::Reversed, Standing::Expired, Standing::Declined,
+            closed(20_00), AuthorisationStatus::Reversed, AuthorisationStatus::Expired, AuthorisationStatus::Declined,
         ]),
     ]
 }
@@ -56,47 +56,51 @@ fn any_event() -> impl Strategy<Value = Event> {
     ]
 }
 
-fn play(desk: &mut Desk, number: usize, name: &str, event: &Event) {
-    let exposure_before = desk.book.purchases.values().map(|p| p.exposure.minor()).sum::<i64>();
+fn play(fixture: &mut BookFixture, number: usize, name: &str, event: &Event) {
+    let exposure_before = fixture.book.purchases.values().map(|p| p.exposure.minor()).sum::<i64>();
     match event {
         Event::Approve(minor, by) => {
-            let left: i64 = desk.sources().iter().map(|source| source.available.minor()).sum();
+            let left: i64 = fixture.sources().iter().map(|source| source.available.minor()).sum();
             let minor = left.min(*minor);
-            desk.add(name);
-            let sequence = desk.purchase(name).promises.len().try_into().unwrap();
+            fixture.add(name);
+            let sequence = fixture.purchase(name).increments.len().try_into().unwrap();
             if minor > 0 {
-                desk.approve_by(name, sequence, minor, by.map(|number| permission(number).id));
+                fixture.approve_by(name, sequence, minor, by.map(|number| permission(number).id));
             }
         }
         Event::Withdraw(sequence) => {
-            desk.withdraw(name, *sequence);
+            fixture.withdraw(name, *sequence);
         }
         Event::Hear(standing, at, answers) => {
-            desk.hear(name, word(*standing, *at, *answers, &format!("evt_{number}")));
+            fixture.hear(name, word(*standing, *at, *answers, &format!("evt_{number}")));
         }
         Event::HoldChange(by) => {
-            desk.hold_changed(name, *by);
+            fixture.hold_changed(name, *by);
         }
         Event::Capture(minor) => {
-            desk.capture(name, *minor);
+            fixture.capture(name, *minor);
         }
         Event::Refund(minor) => {
-            desk.refund(name, *minor);
+            fixture.refund(name, *minor);
         }
         Event::OtherCurrency => {
-            desk.hear_currency(name);
+            fixture.apply_merchant_currency(name);
         }
         Event::Dispute(stands, minor, at) => {
-            desk.dispute(name, &report(*stands, *minor, *at, &format!("evt_{number}")));
+            fixture.dispute(name, &report(*stands, *minor, *at, &format!("evt_{number}")));
         }
-        Event::Expire(days) => desk.expire(*days),
+        Event::Expire(days) => fixture.expire(*days),
     }
-    let exposure = desk.book.purchases.values().map(|p| p.exposure.minor()).sum::<i64>();
+    let exposure = fixture.book.purchases.values().map(|p| p.exposure.minor()).sum::<i64>();
     if exposure > exposure_before {
         let is_claim = matches!(event, Event::Capture(_) | Event::Dispute(..));
         assert!(is_claim, "only a claim costs what nobody has");
-        let left: i64 = desk.sources().iter().map(|source| source.available.minor()).sum();
-        assert_eq!((left, desk.purchase(name).held().unwrap()), (0, gbp(0)), "the pots come first");
+        let left: i64 = fixture.sources().iter().map(|source| source.available.minor()).sum();
+        assert_eq!(
+            (left, fixture.purchase(name).held().unwrap()),
+            (0, gbp(0)),
+            "the pots come first"
+        );
     }
 }
 
@@ -110,18 +114,18 @@ proptest! {
         second in 0..=60_00_i64,
         events in vec((select(PURCHASES.as_slice()), any_event()), 1..25),
     ) {
-        let mut desk = Desk::new(&[("pets", first), ("week", second)]);
-        desk.book.permissions = vec![permission(1), permission(2)];
+        let mut fixture = BookFixture::new(&[("pets", first), ("week", second)]);
+        fixture.book.permissions = vec![permission(1), permission(2)];
         for (number, (name, event)) in events.iter().enumerate() {
-            play(&mut desk, number, name, event);
+            play(&mut fixture, number, name, event);
         }
         // Once nobody speaks of anything any more, nothing stays held.
-        desk.expire(60);
-        for purchase in desk.book.purchases.values() {
+        fixture.expire(60);
+        for purchase in fixture.book.purchases.values() {
             prop_assert_eq!(purchase.held().unwrap(), gbp(0));
             prop_assert_eq!(purchase.expires_at, None);
         }
-        let held: i64 = ["pets", "week"].iter().map(|id| desk.figures(id)[1]).sum();
+        let held: i64 = ["pets", "week"].iter().map(|id| fixture.figures(id)[1]).sum();
         prop_assert_eq!(held, 0);
     }
 }

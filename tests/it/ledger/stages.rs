@@ -9,14 +9,14 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use sayso::domain::pot::own::{End, Goal, Move};
-use sayso::domain::pot::release::{Every, Release};
-use sayso::domain::pot::{InPot, PotPlan};
+use sayso::domain::pot::personal::{PotTransfer, SavingsGoal, TransferEnd};
+use sayso::domain::pot::release::{ReleaseInterval, ReleaseSchedule};
+use sayso::domain::pot::{PotFunds, PotPlan};
 use sayso::ledger::book::PotBalance;
 use sayso::ledger::posting::PostingKind;
-use sayso::ledger::postings::moved;
+use sayso::ledger::postings::pot_transfers;
 
-use super::{Desk, closed, word};
+use super::{BookFixture, closed, word};
 use crate::values::{gbp, pot};
 
 /// What happens to the money of one pot.
@@ -49,22 +49,22 @@ fn any_event() -> impl Strategy<Value = Event> {
 }
 
 /// One pot, whose money comes in stages, and the day.
-struct Life {
-    desk: Desk,
+struct LifeFixture {
+    fixture: BookFixture,
     plan: PotPlan,
     today: Date,
     bought: usize,
 }
 
-impl Life {
-    fn new(release: Release, loaded: i64) -> Self {
-        let mut desk = Desk::new(&[("week", loaded)]);
-        let owner = desk.book.owner.as_mut().unwrap();
+impl LifeFixture {
+    fn new(release: ReleaseSchedule, loaded: i64) -> Self {
+        let mut fixture = BookFixture::new(&[("week", loaded)]);
+        let owner = fixture.book.owner.as_mut().unwrap();
         let agreement = Arc::make_mut(&mut owner.agreement);
         agreement.pots[0].release = Some(release);
         let plan = agreement.pots[0].clone();
         let mut own = PotBalance::empty("homes".parse().unwrap(), gbp(100_00));
-        let goal = Goal {
+        let goal = SavingsGoal {
             of: pot("week"),
             name: "Trip to my sister".to_owned(),
             sum: None,
@@ -72,30 +72,30 @@ impl Life {
             is_closed: false,
         };
         own.own.goal = Some(goal);
-        desk.book.pots.0.insert(pot("own-1"), own);
-        Self { desk, plan, today: date(2026, 11, 23), bought: 0 }
+        fixture.book.pots.0.insert(pot("own-1"), own);
+        Self { fixture, plan, today: date(2026, 11, 23), bought: 0 }
     }
 
-    fn in_pot(&self) -> InPot {
-        let pots = self.desk.book.in_pots(self.today).unwrap();
+    fn in_pot(&self) -> PotFunds {
+        let pots = self.fixture.book.in_pots(self.today).unwrap();
         assert_eq!(pots.len(), 1, "a pot of the person's own pays only when they say so");
         pots.into_values().next().unwrap()
     }
 
     fn own_left(&self) -> i64 {
-        self.desk.figures("own-1")[3]
+        self.fixture.figures("own-1")[3]
     }
 
     /// Moves money, if it can be.
     fn move_money(&mut self, [from, to]: [&str; 2], minor: i64, spendable: i64) {
         let (from, to) = (pot(from), pot(to));
-        let end = |pot| End { pot, plan: &self.plan, is_closed: false };
-        let moving = Move::new(end(&from), end(&to), gbp(minor), gbp(spendable));
+        let end = |pot| TransferEnd { pot, plan: &self.plan, is_closed: false };
+        let moving = PotTransfer::new(end(&from), end(&to), gbp(minor), gbp(spendable));
         assert_eq!(moving.is_ok(), 0 < minor && minor <= spendable);
         if let Ok(moving) = moving {
-            let cause = self.desk.cause(PostingKind::Move);
-            self.desk.book.post(cause, moved(&moving)).unwrap();
-            self.desk.check();
+            let cause = self.fixture.cause(PostingKind::PotTransfer);
+            self.fixture.book.post(cause, pot_transfers(&moving)).unwrap();
+            self.fixture.check();
         }
     }
 
@@ -109,7 +109,7 @@ impl Life {
 
     fn ask(&mut self, minor: i64) {
         if minor > 0 && minor <= self.spendable() {
-            self.desk.approve(&Self::name(self.bought), 0, minor);
+            self.fixture.approve(&Self::name(self.bought), 0, minor);
             self.bought += 1;
         }
     }
@@ -118,19 +118,19 @@ impl Life {
         let known = |n: &usize| n.checked_rem(self.bought).map(Self::name);
         match event {
             Event::Pass(days) => self.today = self.today.checked_add(days.days()).unwrap(),
-            Event::Load(minor) => self.desk.load("week", *minor),
+            Event::Load(minor) => self.fixture.load("week", *minor),
             Event::Ask(minor) => self.ask(*minor),
             Event::Take(n, back) => {
                 let Some(name) = known(n) else { return };
-                let held = self.desk.purchase(&name).held().unwrap().minor();
+                let held = self.fixture.purchase(&name).held().unwrap().minor();
                 if held > 0 {
-                    self.desk.capture(&name, held);
-                    self.desk.refund(&name, (*back).clamp(1, held));
+                    self.fixture.capture(&name, held);
+                    self.fixture.refund(&name, (*back).clamp(1, held));
                 }
             }
             Event::Undo(n) => {
                 let Some(name) = known(n) else { return };
-                self.desk.hear(&name, word(closed(0), 0, 1, &format!("evt_{number}")));
+                self.fixture.hear(&name, word(closed(0), 0, 1, &format!("evt_{number}")));
             }
             Event::Save(minor) => {
                 self.move_money(["week", "own-1"], *minor, self.spendable());
@@ -149,16 +149,16 @@ proptest! {
     fn what_was_let_out_can_be_spent_and_nothing_else(
         at_once in 0..=10_00_i64,
         amount in 1..=20_00_i64,
-        every in select(Every::ALL.to_vec()),
+        every in select(ReleaseInterval::ALL.to_vec()),
         loaded in 0..=90_00_i64,
         events in vec(any_event(), 1..25),
     ) {
         let from = date(2026, 11, 30);
-        let release = Release::new(gbp(at_once), gbp(amount), every, from).unwrap();
-        let mut life = Life::new(release, loaded);
+        let release = ReleaseSchedule::new(gbp(at_once), gbp(amount), every, from).unwrap();
+        let mut life = LifeFixture::new(release, loaded);
         for (number, event) in events.iter().enumerate() {
             life.play(number, event);
-            let [week, own] = ["week", "own-1"].map(|id| life.desk.figures(id));
+            let [week, own] = ["week", "own-1"].map(|id| life.fixture.figures(id));
             let [loaded, held, spent] = [0, 1, 2].map(|figure| week[figure] + own[figure]);
             let stages = stages_by_counting(every, from, life.today);
             let out = (at_once + amount * stages).min(loaded);
@@ -172,12 +172,12 @@ proptest! {
 }
 
 /// How many stages have begun, found by looking at every day.
-fn stages_by_counting(every: Every, from: Date, today: Date) -> i64 {
+fn stages_by_counting(every: ReleaseInterval, from: Date, today: Date) -> i64 {
     let days = from.series(1.day()).take_while(|day| *day <= today);
     let begins = |day: &Date| match every {
-        Every::Day => true,
-        Every::Week => day.weekday() == from.weekday(),
-        Every::Month => day.day() == from.day().min(day.days_in_month()),
+        ReleaseInterval::Day => true,
+        ReleaseInterval::Week => day.weekday() == from.weekday(),
+        ReleaseInterval::Month => day.day() == from.day().min(day.days_in_month()),
     };
     days.filter(begins).count().try_into().unwrap()
 }

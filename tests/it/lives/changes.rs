@@ -3,27 +3,30 @@
 
 use jiff::{Timestamp, ToSpan as _};
 use sayso::domain::decision::authorisation::{
-    AuthorisationRequest, PartialAmounts, Presence, PurchaseKind,
+    AuthorisationRequest, PartialApproval, Presence, PurchaseKind,
 };
 use sayso::domain::money::Money;
-use sayso::domain::purchase::dispute::{DisputeReport, Funds, Outcome};
-use sayso::domain::purchase::position::{MessageKind, Position};
+use sayso::domain::purchase::dispute::{DisputeFunds, DisputeOutcome, DisputeReport};
+use sayso::domain::purchase::position::{MessageKind, MessagePosition};
 use sayso::domain::purchase::presentment::{
-    Change, Direction, EventBody, HoldChange, IssuerEvent, Presentment, PurchaseReport,
+    EventBody, HoldAdjustment, HoldChange, IssuerEvent, Presentment, PresentmentDirection,
+    PurchaseReport,
 };
 use sayso::domain::shop::merchant::{Mcc, Merchant};
 
-use super::message::{A_MONTH_PASSES, Answer, Groups, MARK, Message, Said, Tongue};
+use super::message::{
+    A_MONTH_PASSES, Answer, IssuerVocabulary, MARK, Message, MessageGroups, ScriptedMessage,
+};
 use super::table::{Life, minor};
-use super::words::Words;
+use super::words::MessageWords;
 use crate::values::gbp;
 use crate::world::CONNECTION;
 
-pub(super) const CHANGES: Tongue = Tongue { title: "Changes", say };
+pub(super) const CHANGES: IssuerVocabulary = IssuerVocabulary { title: "Changes", say };
 
-fn say(life: &Life, card: &str, begun: Timestamp) -> Option<Groups> {
+fn say(life: &Life, card: &str, begun: Timestamp) -> Option<MessageGroups> {
     let script = life.script(CHANGES.title)?;
-    let mut teller = Teller {
+    let mut teller = ScriptWriter {
         purchase: format!("chain{MARK}{}", life.line),
         card: card.to_owned(),
         shop: life.setting.shop.unwrap_or("5411"),
@@ -43,7 +46,7 @@ fn merchant(code: &str, name: &str) -> Merchant {
     Merchant::new(Mcc::parse(code).ok(), name).in_country("GB")
 }
 
-struct Teller {
+struct ScriptWriter {
     purchase: String,
     card: String,
     shop: &'static str,
@@ -57,23 +60,23 @@ struct Teller {
     disputed: (String, i64),
 }
 
-impl Teller {
-    fn say(&mut self, text: &str) -> Said {
+impl ScriptWriter {
+    fn say(&mut self, text: &str) -> ScriptedMessage {
         if text == A_MONTH_PASSES {
             self.months += 1;
-            return Said::month();
+            return ScriptedMessage::month();
         }
-        let words = Words::read(text);
+        let words = MessageWords::read(text);
         let by = || gbp(words.amount());
         let message = match words.verb {
             "ask" => self.ask(words),
-            "raised" => self.tell(words, self.change(Change::Raised { by: by() })),
-            "lowered" => self.tell(words, self.change(Change::Lowered { by: by() })),
+            "raised" => self.tell(words, self.change(HoldAdjustment::Raised { by: by() })),
+            "lowered" => self.tell(words, self.change(HoldAdjustment::Lowered { by: by() })),
             "capture" => {
                 self.disputed.0 = self.claim_name();
-                self.tell(words, self.claim(words, Direction::Capture))
+                self.tell(words, self.claim(words, PresentmentDirection::Capture))
             }
-            "refund" => self.tell(words, self.claim(words, Direction::Refund)),
+            "refund" => self.tell(words, self.claim(words, PresentmentDirection::Refund)),
             "dispute" => {
                 let report = self.dispute(words);
                 self.tell(words, EventBody::Dispute(Box::new(report)))
@@ -81,7 +84,7 @@ impl Teller {
             _ => panic!("an issuer of changes does not say {text:?}"),
         };
         self.said += 1;
-        Said { words: text.to_owned(), body: String::new(), message }
+        ScriptedMessage { words: text.to_owned(), body: String::new(), message }
     }
 
     fn merchant(&self) -> Merchant {
@@ -92,7 +95,7 @@ impl Teller {
         if self.shop == "6011" { PurchaseKind::Cash } else { PurchaseKind::Purchase }
     }
 
-    fn ask(&mut self, words: Words<'_>) -> Message {
+    fn ask(&mut self, words: MessageWords<'_>) -> Message {
         let amount = gbp(words.amount());
         let sequence = self.asked;
         self.asked += 1;
@@ -115,9 +118,9 @@ impl Teller {
             kind: if amount.is_zero() { PurchaseKind::Verification } else { self.kind() },
             presence: Presence::InPerson,
             partial: if words.says("gets") {
-                PartialAmounts::Allowed
+                PartialApproval::Allowed
             } else {
-                PartialAmounts::NotAllowed
+                PartialApproval::NotAllowed
             },
             merchant: self.merchant(),
         };
@@ -129,7 +132,7 @@ impl Teller {
         Message::Question { request: Box::new(request), answer }
     }
 
-    fn tell(&self, words: Words<'_>, body: EventBody) -> Message {
+    fn tell(&self, words: MessageWords<'_>, body: EventBody) -> Message {
         let reference = format!("{}_{}", self.purchase, self.said).parse().unwrap();
         Message::Event(Box::new(IssuerEvent { reference, kind: words.verb.to_owned(), body }))
     }
@@ -148,12 +151,12 @@ impl Teller {
         }
     }
 
-    fn change(&self, change: Change) -> EventBody {
+    fn change(&self, change: HoldAdjustment) -> EventBody {
         let purchase = self.purchase.parse().unwrap();
         EventBody::HoldChange(Box::new(HoldChange { purchase, about: self.about(), change }))
     }
 
-    fn claim(&self, words: Words<'_>, direction: Direction) -> EventBody {
+    fn claim(&self, words: MessageWords<'_>, direction: PresentmentDirection) -> EventBody {
         let purchase = (!words.says("unlinked")).then(|| self.purchase.parse().unwrap());
         let (code, name) = words.other_shop(self.shop, NAME);
         let about = PurchaseReport { merchant: merchant(code, name), ..self.about() };
@@ -172,21 +175,21 @@ impl Teller {
     }
 
     /// About the capture before it in the line.
-    fn dispute(&mut self, words: Words<'_>) -> DisputeReport {
+    fn dispute(&mut self, words: MessageWords<'_>) -> DisputeReport {
         if let Some(amount) = words.amount_if_any() {
             self.disputed.1 = amount;
         }
         let outcome = if words.says("won") {
-            Outcome::Won
+            DisputeOutcome::Won
         } else if words.says("lost") || words.says("taken") {
-            Outcome::Lost
+            DisputeOutcome::Lost
         } else {
-            Outcome::Open
+            DisputeOutcome::Open
         };
         let funds = if words.says("credited") {
-            Some(Funds::Credited)
+            Some(DisputeFunds::Credited)
         } else {
-            words.says("taken").then_some(Funds::TakenAgain)
+            words.says("taken").then_some(DisputeFunds::TakenAgain)
         };
         let minutes = i64::try_from(self.said).unwrap() + self.months * 41 * 24 * 60;
         DisputeReport {
@@ -195,12 +198,12 @@ impl Teller {
             amount: gbp(self.disputed.1),
             outcome,
             funds,
-            position: Position {
+            position: MessagePosition {
                 at: self.begun.checked_add(minutes.minutes()).unwrap(),
                 kind: MessageKind::Updated,
                 answers: 0,
                 listed: 0,
-                over: u8::from(outcome != Outcome::Open),
+                over: u8::from(outcome != DisputeOutcome::Open),
                 reference: format!("{}_{}", self.purchase, self.said).parse().unwrap(),
             },
         }

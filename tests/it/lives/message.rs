@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use sayso::card_path::issuers::{Told, Verdict};
+use sayso::card_path::issuers::{AuthorisationResponse, Verdict};
 use sayso::domain::decision::authorisation::AuthorisationRequest;
 use sayso::domain::id::CardToken;
 use sayso::domain::purchase::presentment::{EventBody, IssuerEvent};
@@ -12,18 +12,18 @@ use sayso::domain::purchase::presentment::{EventBody, IssuerEvent};
 use super::table::Life;
 
 /// An issuer of a kind: the title of its column, and how it says what is in there.
-pub(super) struct Tongue {
+pub(super) struct IssuerVocabulary {
     pub(super) title: &'static str,
     /// The messages of a life in one card's name, begun at an instant.
-    pub(super) say: fn(&Life, &str, Timestamp) -> Option<Groups>,
+    pub(super) say: fn(&Life, &str, Timestamp) -> Option<MessageGroups>,
 }
 
 /// What is said, in groups: everything of one comes before everything of the next.
-pub(super) type Groups = Vec<Vec<Said>>;
+pub(super) type MessageGroups = Vec<Vec<ScriptedMessage>>;
 
 /// What is said, in the words of the table and as the gateway reads it.
 #[derive(Debug, Clone)]
-pub(super) struct Said {
+pub(super) struct ScriptedMessage {
     pub(super) words: String,
     /// What goes over the wire, if this issuer has one here.
     pub(super) body: String,
@@ -52,15 +52,15 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    pub(super) const fn of(told: &Told) -> Self {
+    pub(super) const fn of(told: &AuthorisationResponse) -> Self {
         match told.verdict {
             Verdict::Approved { amount, .. } => Self::Approved(amount.minor()),
-            Verdict::NotPaid { .. } => Self::Refused,
+            Verdict::Declined { .. } => Self::Refused,
         }
     }
 }
 
-impl Said {
+impl ScriptedMessage {
     /// A month in which nothing is said.
     pub(super) fn month() -> Self {
         let words = A_MONTH_PASSES.to_owned();
@@ -68,7 +68,7 @@ impl Said {
     }
 }
 
-impl Said {
+impl ScriptedMessage {
     /// The same about another purchase, the one called `tag`, by another card. Renamed, it is
     /// another event about the same claim.
     pub(super) fn about(&self, tag: &str, card: &CardToken, is_renamed: bool) -> Self {
@@ -95,7 +95,7 @@ impl Said {
 
 fn rename_body(body: &mut EventBody, tag: &str, card: &CardToken) {
     match body {
-        EventBody::Standing(report) => {
+        EventBody::Snapshot(report) => {
             rename(&mut report.purchase, tag);
             rename(&mut report.position.reference, tag);
             report.about.card = card.clone();

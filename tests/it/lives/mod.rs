@@ -1,15 +1,15 @@
 //! Lives of purchases from a table, each played in every order: see `tests/fixtures/lives.md`.
 //!
-//! A new issuer adds a column to the table, and here a [`Tongue`] that says its messages.
+//! A new issuer adds a column to the table, and here a [`IssuerVocabulary`] that says its messages.
 
 mod changes;
 mod ends;
+mod life_script;
 mod message;
 mod orders;
 mod play;
 mod stripe;
 mod table;
-mod telling;
 mod town;
 mod words;
 mod written;

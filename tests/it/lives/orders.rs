@@ -24,16 +24,16 @@ pub(super) fn orders(groups: &[usize], seed: u64) -> Vec<Vec<usize>> {
             begun.iter().flat_map(|b| ends.iter().map(|end| [&**b, end].concat())).collect()
         });
     }
-    let mut dice = Dice(seed);
-    let shuffled = |dice: &mut Dice| {
+    let mut random = SeededRandom(seed);
+    let shuffled = |random: &mut SeededRandom| {
         let mut places = places.clone();
         for group in &mut places {
-            dice.shuffle(group);
+            random.shuffle(group);
         }
         places.concat()
     };
     let mut orders = vec![places.concat()];
-    orders.extend((1..SOME).map(|_| shuffled(&mut dice)));
+    orders.extend((1..SOME).map(|_| shuffled(&mut random)));
     orders
 }
 
@@ -44,11 +44,11 @@ pub(super) fn once(order: &[usize]) -> Vec<Step> {
 
 /// Each message of `order` once more, somewhere after its first time.
 pub(super) fn twice(order: &[usize], seed: u64) -> Vec<Step> {
-    let mut dice = Dice(seed);
+    let mut random = SeededRandom(seed);
     let mut steps = once(order);
     for place in order {
         let first = steps.iter().position(|step| *step == (*place, false)).unwrap();
-        let later = first + 1 + dice.below(steps.len() - first);
+        let later = first + 1 + random.below(steps.len() - first);
         steps.insert(later, (*place, true));
     }
     steps
@@ -66,9 +66,9 @@ fn permutations(items: &[usize]) -> Vec<Vec<usize>> {
 }
 
 /// The same numbers every time: a life that failed fails again.
-struct Dice(u64);
+struct SeededRandom(u64);
 
-impl Dice {
+impl SeededRandom {
     fn below(&mut self, limit: usize) -> usize {
         // SplitMix64.
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use std::iter;
 use std::sync::Arc;
 
-use sayso::card_path::authorise::{Question, authorise};
+use sayso::card_path::authorise::{ReceivedAuthorisation, authorise};
 use sayso::card_path::lifecycle;
 use sayso::domain::id::CardToken;
 
 use super::ends::{left, moved};
-use super::message::{ANY_CARD, Message, Tongue};
+use super::life_script::{LifeScript, let_a_month_pass, received, run_upkeep};
+use super::message::{ANY_CARD, IssuerVocabulary, Message};
 use super::orders::{Step, once, orders, twice};
 use super::table::{Life, Money};
-use super::telling::{Telling, keep_up, let_a_month_pass, received};
-use super::town::{PLENTY, Payer, Town};
+use super::town::{PLENTY, Payer, ProgrammeBuilder};
 use crate::support::TestDatabase;
 use crate::world::{MONDAY_MORNING, World};
 
@@ -24,68 +24,69 @@ const TOGETHER: usize = 256;
 const FEW: usize = 24;
 
 /// One play of a life: an order, a purchase of its own, and whoever pays.
-struct Play {
+struct LifePlay {
     /// The number of the telling.
-    telling: usize,
+    life_script: usize,
     /// What is said before a month passes in which nothing is, and what after it.
     parts: Vec<Vec<Step>>,
     payer: Payer,
 }
 
 /// All plays of all lives, and the gateway that they run through.
-struct Stage {
+struct PlayRun {
     world: World,
-    tellings: Vec<Telling>,
-    plays: Vec<Play>,
+    life_scripts: Vec<LifeScript>,
+    plays: Vec<LifePlay>,
 }
 
 /// Plays every line in every order, once and with everything said twice; every end must be that of
 /// the line, nothing may stay held for ever, and the ledger must prove.
 pub(super) async fn play_all_orders(
     database: TestDatabase,
-    tongue: &Tongue,
+    vocabulary: &IssuerVocabulary,
     lives: impl IntoIterator<Item = Life>,
 ) {
-    let mut town = Town::new();
+    let mut town = ProgrammeBuilder::new();
     let begun = MONDAY_MORNING.parse().unwrap();
-    let tell = |life| Telling::of(life, tongue, ANY_CARD, begun);
-    let tellings: Vec<_> = lives.into_iter().filter_map(tell).collect();
-    let of_each = tellings.iter().enumerate();
-    let plays = of_each.flat_map(|(number, telling)| plays_of(number, telling, &mut town));
+    let tell = |life| LifeScript::of(life, vocabulary, ANY_CARD, begun);
+    let life_scripts: Vec<_> = lives.into_iter().filter_map(tell).collect();
+    let of_each = life_scripts.iter().enumerate();
+    let plays = of_each.flat_map(|(number, life_script)| plays_of(number, life_script, &mut town));
     let plays: Vec<_> = plays.collect();
     let world = World::open_with(database, town.file()).await;
-    let stage = Stage { world, tellings, plays };
-    let parts = stage.plays.iter().map(|play| play.parts.len()).max().unwrap();
+    let run = PlayRun { world, life_scripts, plays };
+    let parts = run.plays.iter().map(|play| play.parts.len()).max().unwrap();
     let mut complaints = Vec::new();
     for part in 0..parts {
         if part > 0 {
-            let_a_month_pass(&stage.world).await;
-            complaints.extend(stage.compare(part - 1, End::AfterAMonth).await);
+            let_a_month_pass(&run.world).await;
+            complaints.extend(run.compare(part - 1, ExpectedEnd::AfterAMonth).await);
         }
-        stage.play(part).await;
-        keep_up(&stage.world).await;
-        complaints.extend(stage.compare(part, End::OfTheLine).await);
+        run.play(part).await;
+        run_upkeep(&run.world).await;
+        complaints.extend(run.compare(part, ExpectedEnd::OfTheLine).await);
     }
-    let_a_month_pass(&stage.world).await;
-    complaints.extend(stage.compare(parts - 1, End::AfterAMonth).await);
+    let_a_month_pass(&run.world).await;
+    complaints.extend(run.compare(parts - 1, ExpectedEnd::AfterAMonth).await);
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
-    stage.world.check().await;
+    run.world.check().await;
 }
 
-fn plays_of(number: usize, telling: &Telling, town: &mut Town) -> Vec<Play> {
-    let seed = u64::try_from(telling.life.line).unwrap();
-    let shared = (!telling.is_of_own_money()).then(|| town.settle(&telling.life.setting));
+fn plays_of(number: usize, life_script: &LifeScript, town: &mut ProgrammeBuilder) -> Vec<LifePlay> {
+    let seed = u64::try_from(life_script.life.line).unwrap();
+    let shared =
+        (!life_script.is_of_own_money()).then(|| town.add_payer(&life_script.life.setting));
     let mut plays = Vec::new();
-    let orders = orders(&telling.groups, seed);
+    let orders = orders(&life_script.groups, seed);
     let every = if orders.len() > FEW { 3 } else { 1 };
     for (nth, order) in orders.iter().enumerate() {
         let again = (nth % every == 0).then(|| twice(order, seed));
         for mut steps in iter::once(once(order)).chain(again) {
-            steps.retain(|(place, is_again)| !(*is_again && telling.is_month(*place)));
-            let parts = steps.split(|(place, _)| telling.is_month(*place));
+            steps.retain(|(place, is_again)| !(*is_again && life_script.is_month(*place)));
+            let parts = steps.split(|(place, _)| life_script.is_month(*place));
             let parts = parts.map(<[Step]>::to_vec).collect();
-            let payer = shared.clone().unwrap_or_else(|| town.settle(&telling.life.setting));
-            plays.push(Play { telling: number, parts, payer });
+            let payer = shared.clone().unwrap_or_else(|| town.add_payer(&life_script.life.setting));
+            plays.push(LifePlay { life_script: number, parts, payer });
         }
     }
     plays
@@ -93,13 +94,13 @@ fn plays_of(number: usize, telling: &Telling, town: &mut Town) -> Vec<Play> {
 
 /// How a life must have ended.
 #[derive(Clone, Copy)]
-enum End {
+enum ExpectedEnd {
     OfTheLine,
     /// What the line leaves held was given back.
     AfterAMonth,
 }
 
-impl End {
+impl ExpectedEnd {
     fn of(self, life: &Life) -> Money {
         match self {
             Self::OfTheLine => life.end.money,
@@ -108,7 +109,7 @@ impl End {
     }
 }
 
-impl Stage {
+impl PlayRun {
     /// This part of all plays: the messages of the same number together, in few commits.
     async fn play(&self, part: usize) {
         let steps = self.plays.iter().filter_map(|play| play.parts.get(part));
@@ -126,11 +127,14 @@ impl Stage {
             let Some((place, is_again)) = step else { continue };
             let card: CardToken = play.payer.card.parse().unwrap();
             let is_renamed = *is_again && tag % 4 == 1;
-            let said = &self.tellings[play.telling].said[*place];
+            let said = &self.life_scripts[play.life_script].said[*place];
             let said = said.about(&tag.to_string(), &card, is_renamed);
             match said.message {
                 Message::Question { request, .. } => {
-                    questions.push(Question { request: Arc::new(*request), arrived_at: now });
+                    questions.push(ReceivedAuthorisation {
+                        request: Arc::new(*request),
+                        arrived_at: now,
+                    });
                 }
                 Message::Event(event) => events.push(received(*event, said.body, now)),
                 Message::MonthPasses => unreachable!("it stands between the parts"),
@@ -150,18 +154,18 @@ impl Stage {
     }
 
     /// What is wrong with the plays that are over after this part.
-    async fn compare(&self, part: usize, end: End) -> Vec<String> {
+    async fn compare(&self, part: usize, end: ExpectedEnd) -> Vec<String> {
         let moved = moved(&self.world.database).await;
         let left = left(&self.world.database).await;
         let mut complaints: BTreeMap<usize, Vec<String>> = BTreeMap::new();
         let mut shared: BTreeMap<&str, (i64, usize)> = BTreeMap::new();
         let over = self.plays.iter().enumerate().filter(|(_, play)| play.parts.len() == part + 1);
         for (tag, play) in over {
-            let life = &self.tellings[play.telling].life;
+            let life = &self.life_scripts[play.life_script].life;
             let must = end.of(life);
             let mut complain = |what: String| {
                 let what = format!("{what}: {}", self.told(play));
-                complaints.entry(play.telling).or_default().push(what);
+                complaints.entry(play.life_script).or_default().push(what);
             };
             let mine = moved.get(&tag.to_string()).copied().unwrap_or_default();
             if mine != must {
@@ -180,31 +184,34 @@ impl Stage {
                     }
                 }
                 None => {
-                    let rest = shared.entry(budget).or_insert((PLENTY, play.telling));
+                    let rest = shared.entry(budget).or_insert((PLENTY, play.life_script));
                     rest.0 -= must.held + must.spent;
                 }
             }
         }
-        for (budget, (expected, telling)) in shared {
+        for (budget, (expected, life_script)) in shared {
             if left[budget] != [expected] {
                 let what = format!("{:?} left in all, not {expected}", left[budget]);
-                complaints.entry(telling).or_default().push(what);
+                complaints.entry(life_script).or_default().push(what);
             }
         }
-        complaints.iter().map(|(telling, complaints)| self.shown(*telling, complaints)).collect()
+        complaints
+            .iter()
+            .map(|(life_script, complaints)| self.shown(*life_script, complaints))
+            .collect()
     }
 
     /// A life that went wrong, with some of its plays.
-    fn shown(&self, telling: usize, complaints: &[String]) -> String {
-        let life = &self.tellings[telling].life;
+    fn shown(&self, life_script: usize, complaints: &[String]) -> String {
+        let life = &self.life_scripts[life_script].life;
         let some = complaints.iter().take(2).map(String::as_str).collect::<Vec<_>>();
         let count = complaints.len();
         format!("line {} ({}), {count} times:\n  {}", life.line, life.name, some.join("\n  "))
     }
 
     /// What the messages of a play look like in words, for whoever has to mend something.
-    fn told(&self, play: &Play) -> String {
-        let said = &self.tellings[play.telling].said;
+    fn told(&self, play: &LifePlay) -> String {
+        let said = &self.life_scripts[play.life_script].said;
         let step = |(place, is_again): &Step| {
             let words = &said[*place].words;
             if *is_again { format!("{words} again") } else { words.clone() }

@@ -4,22 +4,24 @@ use jiff::{Timestamp, ToSpan as _};
 use sayso::card_path::issuers::{Issuer, Origin};
 use serde_json::{Value, json};
 
-use super::message::{A_MONTH_PASSES, Answer, Groups, MARK, Message, Said, Tongue};
+use super::message::{
+    A_MONTH_PASSES, Answer, IssuerVocabulary, MARK, Message, MessageGroups, ScriptedMessage,
+};
 use super::table::Life;
-use super::words::Words;
-use crate::world::{CONNECTION, Purchase, Standing, purchase, sample};
+use super::words::MessageWords;
+use crate::world::{AuthorisationState, CONNECTION, Purchase, purchase, sample};
 
-pub(super) const STRIPE: Tongue = Tongue { title: "Stripe", say };
+pub(super) const STRIPE: IssuerVocabulary = IssuerVocabulary { title: "Stripe", say };
 
-fn say(life: &Life, card: &str, begun: Timestamp) -> Option<Groups> {
+fn say(life: &Life, card: &str, begun: Timestamp) -> Option<MessageGroups> {
     let script = life.script(STRIPE.title)?;
-    let mut teller = Teller::new(life, card, begun);
+    let mut teller = ScriptWriter::new(life, card, begun);
     let mut say_group = |group: &Vec<String>| group.iter().map(|words| teller.say(words)).collect();
     Some(script.iter().map(&mut say_group).collect())
 }
 
 /// Tells one life from its beginning, and knows what was said before.
-struct Teller {
+struct ScriptWriter {
     about: Purchase,
     /// When the first message is made.
     begun: Timestamp,
@@ -35,7 +37,7 @@ struct Teller {
     disputed: (String, i64),
 }
 
-impl Teller {
+impl ScriptWriter {
     fn new(life: &Life, card: &str, begun: Timestamp) -> Self {
         let mut about = Purchase {
             id: format!("iauth{MARK}{}", life.line),
@@ -65,12 +67,12 @@ impl Teller {
         self.begun.checked_add(hours.hours()).unwrap().checked_add(minutes.minutes()).unwrap()
     }
 
-    fn say(&mut self, text: &str) -> Said {
+    fn say(&mut self, text: &str) -> ScriptedMessage {
         if text == A_MONTH_PASSES {
             self.months += 1;
-            return Said::month();
+            return ScriptedMessage::month();
         }
-        let words = Words::read(text);
+        let words = MessageWords::read(text);
         let said = match words.verb {
             "ask" => self.ask(words),
             "created" | "updated" | "closed" | "reversed" | "expired" => {
@@ -84,7 +86,7 @@ impl Teller {
         said
     }
 
-    fn ask(&mut self, words: Words<'_>) -> Said {
+    fn ask(&mut self, words: MessageWords<'_>) -> ScriptedMessage {
         let amount = words.amount();
         let about = Purchase {
             amount,
@@ -111,14 +113,14 @@ impl Teller {
             connection: CONNECTION.parse().unwrap(),
         };
         let request = Issuer::Stripe.decode_authorisation(&origin, body.as_bytes()).unwrap();
-        Said {
+        ScriptedMessage {
             words: words.text.to_owned(),
             body,
             message: Message::Question { request: Box::new(request), answer },
         }
     }
 
-    fn standing(&self, words: Words<'_>) -> Value {
+    fn standing(&self, words: MessageWords<'_>) -> Value {
         let is_declined = words.says("declined");
         let status = match words.verb {
             "created" | "updated" if is_declined => "closed",
@@ -137,7 +139,7 @@ impl Teller {
         let answers = words.after("after").map(|count| count.parse().unwrap());
         // The first message knows of the first answer, however late it comes.
         let known = if words.verb == "created" { 1 } else { self.asked.len().max(1) };
-        let standing = Standing {
+        let standing = AuthorisationState {
             name: &self.said.to_string(),
             status,
             approved: !is_declined,
@@ -146,7 +148,7 @@ impl Teller {
             answers: answers.unwrap_or(known),
         };
         let kind = if words.verb == "created" { "created" } else { "updated" };
-        let mut body = self.about.standing(kind, self.at(), &Standing { ..standing });
+        let mut body = self.about.standing(kind, self.at(), &AuthorisationState { ..standing });
         let object = &mut body["data"]["object"];
         if let Some((currency, _)) = words.in_their_money() {
             object["merchant_currency"] = json!(currency);
@@ -172,7 +174,7 @@ impl Teller {
         body
     }
 
-    fn claim(&mut self, words: Words<'_>) -> Value {
+    fn claim(&mut self, words: MessageWords<'_>) -> Value {
         let (at, name, amount) = (self.at(), self.said.to_string(), words.amount());
         let about = &self.about;
         let mut body = match (words.verb, words.says("unlinked")) {
@@ -201,7 +203,7 @@ impl Teller {
     }
 
     /// About the capture before it in the line.
-    fn dispute(&mut self, words: Words<'_>) -> Value {
+    fn dispute(&mut self, words: MessageWords<'_>) -> Value {
         if let Some(amount) = words.amount_if_any() {
             self.disputed.1 = amount;
         }
@@ -227,9 +229,9 @@ impl Teller {
     }
 }
 
-fn told(words: &str, body: &Value) -> Said {
+fn told(words: &str, body: &Value) -> ScriptedMessage {
     let body = body.to_string();
     let event = Issuer::Stripe.decode_event(body.as_bytes());
     let event = event.unwrap_or_else(|error| panic!("{words}: {error}"));
-    Said { words: words.to_owned(), body, message: Message::Event(Box::new(event)) }
+    ScriptedMessage { words: words.to_owned(), body, message: Message::Event(Box::new(event)) }
 }

@@ -8,15 +8,15 @@ pub(super) struct Life {
     /// Where it stands in the file.
     pub(super) line: usize,
     pub(super) name: String,
-    pub(super) setting: Setting,
+    pub(super) setting: LifeSetting,
     /// The life in each issuer's words, by the column's title.
     told: BTreeMap<String, String>,
-    pub(super) end: End,
+    pub(super) end: LifeEnd,
 }
 
 /// Who pays, and where.
 #[derive(Debug, Default)]
-pub(super) struct Setting {
+pub(super) struct LifeSetting {
     pub(super) card: Card,
     /// What the pots have, in the order in which they are drained; none for more than is needed.
     pub(super) pots: Option<Vec<i64>>,
@@ -36,7 +36,7 @@ pub(super) enum Card {
 
 /// How the life must end, in minor units.
 #[derive(Debug, Default)]
-pub(super) struct End {
+pub(super) struct LifeEnd {
     pub(super) money: Money,
     /// What each pot has left, where the setting says what it had.
     pub(super) left: Option<Vec<i64>>,
@@ -85,7 +85,7 @@ impl Life {
         let mut cell = |title: &str| {
             cells.remove(title).unwrap_or_else(|| panic!("line {line} has no column {title}"))
         };
-        let setting = Setting::read(&cell("Setting"));
+        let setting = LifeSetting::read(&cell("Setting"));
         let money = Money {
             held: minor(&cell("Held")),
             spent: minor(&cell("Spent")),
@@ -94,7 +94,7 @@ impl Life {
             disputed: minor(&cell("Disputed")),
         };
         let left = cell("Left");
-        let end = End {
+        let end = LifeEnd {
             money,
             left: (!left.is_empty()).then(|| amounts(&left)),
             to_look_at: exceptions(&cell("To look at")),
@@ -110,14 +110,14 @@ impl Life {
     }
 }
 
-impl End {
+impl LifeEnd {
     /// What somebody is asked to look at, when the issuer of this column tells the life.
     pub(super) fn to_look_at(&self, title: &str) -> &[String] {
         self.to_look_at.get(title).unwrap_or_else(|| &self.to_look_at[""])
     }
 }
 
-impl Setting {
+impl LifeSetting {
     fn read(text: &str) -> Self {
         let mut setting = Self::default();
         for word in words(text) {

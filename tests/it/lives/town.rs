@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::table::{Card, Setting};
+use super::table::{Card, LifeSetting};
 use crate::world::{CONNECTION, SECRET};
 
 /// What a pot has that must never be short.
@@ -12,7 +12,7 @@ pub(super) const PLENTY: i64 = 50_000_000_00;
 const NOBODYS: &str = "ic_nobody_has_this";
 
 /// People, and the file that makes them known.
-pub(super) struct Town {
+pub(super) struct ProgrammeBuilder {
     file: String,
     people: usize,
 }
@@ -25,7 +25,7 @@ pub(super) struct Payer {
     pub(super) budget: Option<String>,
 }
 
-impl Town {
+impl ProgrammeBuilder {
     pub(super) fn new() -> Self {
         let file = format!(
             r#"
@@ -67,7 +67,7 @@ answer = "yes"
     }
 
     /// Whoever pays in this setting: a new person, unless it is nobody's card.
-    pub(super) fn settle(&mut self, setting: &Setting) -> Payer {
+    pub(super) fn add_payer(&mut self, setting: &LifeSetting) -> Payer {
         if setting.card == Card::Nobodys {
             return Payer { card: NOBODYS.to_owned(), budget: None };
         }

@@ -4,13 +4,13 @@ use super::table::minor;
 
 /// One message, taken apart: `capture 20.61 of EUR 23.40`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Words<'a> {
+pub(super) struct MessageWords<'a> {
     pub(super) verb: &'a str,
     rest: &'a str,
     pub(super) text: &'a str,
 }
 
-impl<'a> Words<'a> {
+impl<'a> MessageWords<'a> {
     pub(super) fn read(text: &'a str) -> Self {
         let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
         Self { verb, rest, text }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use sayso::card_path::authorise::{Question, authorise};
+use sayso::card_path::authorise::{ReceivedAuthorisation, authorise};
 use sayso::card_path::lifecycle;
 
 use super::ends::{left, moved, noted};
-use super::message::{Answer, Message, Said, Tongue};
+use super::life_script::{LifeScript, let_a_month_pass, received, run_upkeep};
+use super::message::{Answer, IssuerVocabulary, Message, ScriptedMessage};
 use super::table::Life;
-use super::telling::{Telling, keep_up, let_a_month_pass, received};
-use super::town::{PLENTY, Payer, Town};
+use super::town::{PLENTY, Payer, ProgrammeBuilder};
 use crate::support::TestDatabase;
 use crate::world::World;
 
@@ -17,38 +17,43 @@ use crate::world::World;
 /// messages have a form there. Answers, ends and exceptions must be those of the line.
 pub(super) async fn play_as_written(
     database: TestDatabase,
-    tongue: &Tongue,
+    vocabulary: &IssuerVocabulary,
     lives: impl IntoIterator<Item = Life>,
 ) {
-    let mut town = Town::new();
-    let settle = |life: Life| {
-        let payer = town.settle(&life.setting);
+    let mut town = ProgrammeBuilder::new();
+    let add_payer = |life: Life| {
+        let payer = town.add_payer(&life.setting);
         (life, payer)
     };
-    let lives: Vec<_> = lives.into_iter().map(settle).collect();
+    let lives: Vec<_> = lives.into_iter().map(add_payer).collect();
     let world = World::open_with(database, town.file()).await;
     let mut complaints = Vec::new();
     for (life, payer) in lives {
-        let telling = Telling::of(life, tongue, &payer.card, world.now());
-        let Some(telling) = telling else { continue };
-        for said in &telling.said {
-            say(&world, &telling.life, said).await;
+        let life_script = LifeScript::of(life, vocabulary, &payer.card, world.now());
+        let Some(life_script) = life_script else { continue };
+        for said in &life_script.said {
+            say(&world, &life_script.life, said).await;
         }
-        keep_up(&world).await;
+        run_upkeep(&world).await;
         // At once: for the next life a month may pass.
-        complaints.extend(compare(&world, tongue, &telling.life, &payer).await);
+        complaints.extend(compare(&world, vocabulary, &life_script.life, &payer).await);
     }
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
     world.check().await;
 }
 
-async fn compare(world: &World, tongue: &Tongue, life: &Life, payer: &Payer) -> Vec<String> {
+async fn compare(
+    world: &World,
+    vocabulary: &IssuerVocabulary,
+    life: &Life,
+    payer: &Payer,
+) -> Vec<String> {
     let (tag, end) = (life.line.to_string(), &life.end);
     let moved = moved(&world.database).await.get(&tag).copied().unwrap_or_default();
     let noted = noted(&world.database).await.remove(&tag).unwrap_or_default();
     let mut pairs = vec![
         (format!("{moved:?}"), format!("{:?}", end.money)),
-        (format!("{noted:?}"), format!("{:?}", end.to_look_at(tongue.title))),
+        (format!("{noted:?}"), format!("{:?}", end.to_look_at(vocabulary.title))),
     ];
     if let Some(budget) = &payer.budget {
         let rest = vec![PLENTY - end.money.held - end.money.spent];
@@ -62,12 +67,12 @@ async fn compare(world: &World, tongue: &Tongue, life: &Life, payer: &Payer) -> 
         .collect()
 }
 
-async fn say(world: &World, life: &Life, said: &Said) {
+async fn say(world: &World, life: &Life, said: &ScriptedMessage) {
     let what = || format!("{}: {}", life.name, said.words);
     let (store, directory, ids) = (world.app.store(), world.app.directory(), world.app.ids());
     match &said.message {
         Message::Question { answer, .. } if !said.body.is_empty() => {
-            let heard = world.ask_body(&said.body).await;
+            let heard = world.authorise_body(&said.body).await;
             let part = heard.json()["amount"].as_i64();
             let is_as_asked = match *answer {
                 Answer::Approved(all) => heard.is_approved() && part.is_none_or(|part| part == all),
@@ -77,14 +82,14 @@ async fn say(world: &World, life: &Life, said: &Said) {
         }
         Message::Question { request, answer } => {
             let request = Arc::new((**request).clone());
-            let question = Question { request, arrived_at: world.now() };
+            let question = ReceivedAuthorisation { request, arrived_at: world.now() };
             let mut tx = store.begin().await.unwrap();
             let answered = authorise(&mut tx, directory, ids, &[question]).await.unwrap();
             tx.commit().await.unwrap();
-            assert_eq!(Answer::of(&answered[0].told), *answer, "{}", what());
+            assert_eq!(Answer::of(&answered[0].response), *answer, "{}", what());
         }
         Message::Event(_) if !said.body.is_empty() => {
-            let heard = world.tell_body(&said.body).await;
+            let heard = world.send_event_body(&said.body).await;
             assert_eq!(heard.status, 200, "{}: {heard:?}", what());
         }
         Message::Event(event) => {

@@ -1,14 +1,16 @@
 //! Answers that surprised people: a card check abroad, a pump, a till that takes no part, a meal in
 //! two authorisations, a price that moved, midnight, a card in somebody else's hands.
 
-use sayso::domain::card::safety::{Custody, Holder};
+use sayso::domain::card::safety::{CardCustodian, Custody};
 use sayso::domain::id::CustodyId;
 use sayso::domain::shop::home::UnknownCountry;
 use sayso::operations::explain::{Explanation, explain};
 use serde_json::{Value, json};
 
 use crate::support::TestDatabase;
-use crate::world::{APPROVED, Answer, DEMO, FEMI, Purchase, Standing, World, an_hour, purchase};
+use crate::world::{
+    APPROVED, AuthorisationState, DEMO, FEMI, Purchase, TestResponse, World, an_hour, purchase,
+};
 
 on_both_databases!(
     a_shop_abroad_checks_the_card_with_next_to_nothing,
@@ -54,10 +56,14 @@ fn femis(id: &str, amount: i64) -> Purchase {
     Purchase { card: FEMI.to_owned(), ..purchase(id, amount) }
 }
 
-async fn ask_with(world: &World, bought: &Purchase, change: impl FnOnce(&mut Value)) -> Answer {
+async fn ask_with(
+    world: &World,
+    bought: &Purchase,
+    change: impl FnOnce(&mut Value),
+) -> TestResponse {
     let mut question = bought.request(world.now());
     change(&mut question["data"]["object"]);
-    world.ask_body(&question.to_string()).await
+    world.authorise_body(&question.to_string()).await
 }
 
 fn price(object: &mut Value, minor: i64, currency: &str) {
@@ -71,7 +77,7 @@ async fn last_message(world: &World) -> String {
     world.database.rows(sql).await[0][0].clone()
 }
 
-async fn explained(world: &World, answer: &Answer) -> Explanation {
+async fn explained(world: &World, answer: &TestResponse) -> Explanation {
     let (store, directory) = (world.app.store(), world.app.directory());
     explain(store, directory, &answer.decision()).await.unwrap().remove(0)
 }
@@ -107,29 +113,29 @@ async fn a_price_that_nobody_can_read_keeps_its_margin(database: TestDatabase) {
 async fn a_limit_gives_a_part_as_money_does(database: TestDatabase) {
     let world = World::open(database).await;
     let pump = Purchase { partial: true, ..femis("Pump", 99_00) };
-    let answer = world.ask(&pump).await;
+    let answer = world.authorise(&pump).await;
     assert!(answer.is_approved());
     assert_eq!(answer.json()["amount"], json!(30_00));
     assert_eq!(world.figure("femi", "held").await, 30_00);
     let more = Purchase { partial: true, ..femis("More", 5_00) };
-    assert_eq!(world.ask(&more).await.reason(), "over_period", "all of the day is used");
+    assert_eq!(world.authorise(&more).await.reason(), "over_period", "all of the day is used");
     world.check().await;
 }
 
 async fn where_no_part_is_taken_the_text_says_what_helps(database: TestDatabase) {
     let world = World::open(database).await;
-    let reason = world.ask(&femis("Shop", 40_00)).await.reason();
+    let reason = world.authorise(&femis("Shop", 40_00)).await.reason();
     assert_eq!(reason, "over_period");
     let told = last_message(&world).await;
     assert!(told.contains("Ask for £30 on this card and the rest another way."), "{told}");
     let online = Purchase { online: true, ..femis("Online", 40_00) };
-    assert_eq!(world.ask(&online).await.reason(), "over_period");
+    assert_eq!(world.authorise(&online).await.reason(), "over_period");
     let told = last_message(&world).await;
     assert!(told.contains("Pay £30 or less, or reply ASK."), "{told}");
     // A pump asks for £99, and Femi's list says up to £60 at once. £30 of £80 are held by now.
-    assert!(world.ask(&femis("Bread", 30_00)).await.is_approved());
+    assert!(world.authorise(&femis("Bread", 30_00)).await.is_approved());
     let pump = Purchase { mcc: json!("5542"), ..femis("Pump", 99_00) };
-    let answer = world.ask(&pump).await;
+    let answer = world.authorise(&pump).await;
     assert_eq!(answer.reason(), "over_purchase");
     let told = last_message(&world).await;
     assert!(told.contains("Pay inside, up to £50."), "{told}");
@@ -137,32 +143,32 @@ async fn where_no_part_is_taken_the_text_says_what_helps(database: TestDatabase)
     assert_eq!(explained.next_text.as_deref(), Some("Pay inside, up to £50."));
     // And that is paid inside.
     let inside = Purchase { mcc: json!("5542"), ..femis("Inside", 50_00) };
-    assert!(world.ask(&inside).await.is_approved());
+    assert!(world.authorise(&inside).await.is_approved());
     world.check().await;
 }
 
 async fn several_holds_at_one_shop_are_one_use_of_an_ok(database: TestDatabase) {
     let world = World::open_with(database, &with_ok("")).await;
     let (first, second) = (handset("First", 12_00), handset("Second", 8_00));
-    assert!(world.ask(&first).await.is_approved());
+    assert!(world.authorise(&first).await.is_approved());
     let other = Purchase { shop: "OTHER PHONES".to_owned(), ..handset("Other", 1_00) };
-    assert_eq!(world.ask(&other).await.reason(), "ok_held");
-    assert!(world.ask(&second).await.is_approved());
+    assert_eq!(world.authorise(&other).await.reason(), "ok_held");
+    assert!(world.authorise(&second).await.is_approved());
     let third = handset("Third", 1_00);
-    assert_eq!(world.ask(&third).await.reason(), "ok_held");
+    assert_eq!(world.authorise(&third).await.reason(), "ok_held");
     let told = last_message(&world).await;
     assert!(told.contains("An earlier try still holds £20 of your one-time OK."), "{told}");
     world.prove().await;
     // What the shop gives up is there again; what it asks more of its own holds is one use too.
-    world.tell(&second.over(world.now(), "reversed")).await;
-    assert!(world.ask(&handset("Fourth", 3_00)).await.is_approved());
+    world.send_event(&second.over(world.now(), "reversed")).await;
+    assert!(world.authorise(&handset("Fourth", 3_00)).await.is_approved());
     let more = Purchase { amount: 5_00, answers: 1, ..first.clone() };
-    assert!(world.ask(&more).await.is_approved());
-    assert_eq!(world.ask(&handset("Fifth", 1)).await.reason(), "ok_held");
+    assert!(world.authorise(&more).await.is_approved());
+    assert_eq!(world.authorise(&handset("Fifth", 1)).await.reason(), "ok_held");
     world.prove().await;
     // Once something was captured it is used, and what is held by then stays.
-    world.tell(&first.captured(world.now(), "one", 17_00)).await;
-    assert_eq!(world.ask(&handset("Sixth", 1)).await.reason(), "ok_used");
+    world.send_event(&first.captured(world.now(), "one", 17_00)).await;
+    assert_eq!(world.authorise(&handset("Sixth", 1)).await.reason(), "ok_used");
     assert_eq!(world.figures("dee").await[..2], [3_00, 17_00]);
     world.prove().await;
     // What is said of it is proved.
@@ -178,7 +184,7 @@ async fn several_holds_at_one_shop_are_one_use_of_an_ok(database: TestDatabase) 
 
 async fn an_ok_in_pounds_covers_a_price_in_euros_a_minute_later(database: TestDatabase) {
     let world = World::open_with(database, &with_ok("exchange_margin_percent = 5")).await;
-    assert_eq!(world.ask(&handset("Pounds", 20_06)).await.reason(), "ok_small");
+    assert_eq!(world.authorise(&handset("Pounds", 20_06)).await.reason(), "ok_small");
     let euros = |object: &mut Value| price(object, 23_40, "eur");
     let far = ask_with(&world, &handset("Far", 21_01), euros).await;
     assert_eq!(far.reason(), "ok_small", "rates do not move so much");
@@ -190,20 +196,20 @@ async fn an_ok_in_pounds_covers_a_price_in_euros_a_minute_later(database: TestDa
 async fn an_ok_survives_the_card_check_before_the_sale(database: TestDatabase) {
     let world = World::open_with(database, &with_ok("")).await;
     let nothing = Purchase { online: true, ..handset("Nothing", 0) };
-    assert!(world.ask(&nothing).await.is_approved());
+    assert!(world.authorise(&nothing).await.is_approved());
     let pound = handset("Pound", 1_00);
-    assert!(world.ask(&pound).await.is_approved());
-    world.tell(&pound.created(world.now(), 1_00)).await;
-    world.tell(&pound.over(world.now(), "reversed")).await;
+    assert!(world.authorise(&pound).await.is_approved());
+    world.send_event(&pound.created(world.now(), 1_00)).await;
+    world.send_event(&pound.over(world.now(), "reversed")).await;
     let sale = handset("Sale", 20_00);
-    assert!(world.ask(&sale).await.is_approved());
-    world.tell(&sale.captured(world.now(), "one", 20_00)).await;
-    assert_eq!(world.ask(&handset("Again", 20_00)).await.reason(), "ok_used");
+    assert!(world.authorise(&sale).await.is_approved());
+    world.send_event(&sale.captured(world.now(), "one", 20_00)).await;
+    assert_eq!(world.authorise(&handset("Again", 20_00)).await.reason(), "ok_used");
     world.check().await;
 }
 
 /// A question about what was bought two minutes before midnight, half a minute after it.
-async fn late(world: &World, id: &str, amount: i64) -> Answer {
+async fn late(world: &World, id: &str, amount: i64) -> TestResponse {
     let bought_at = jiff::SignedDuration::from_secs(150);
     let bought_at = world.now().checked_sub(bought_at).unwrap();
     ask_with(world, &femis(id, amount), |object| {
@@ -231,9 +237,9 @@ async fn what_was_given_for_one_shop_is_used_before_what_was_given_for_its_kind(
     let world = World::open_with(database, &file).await;
     for shop in SHOPS.into_iter().chain(["OTHER"]) {
         let phone = Purchase { shop: format!("{shop} PHONES"), ..handset(shop, 10_00) };
-        assert!(world.ask(&phone).await.is_approved(), "{shop}");
+        assert!(world.authorise(&phone).await.is_approved(), "{shop}");
     }
-    assert_eq!(world.ask(&handset("Last", 10_00)).await.reason(), "ok_held");
+    assert_eq!(world.authorise(&handset("Last", 10_00)).await.reason(), "ok_held");
     world.check().await;
 }
 
@@ -247,7 +253,7 @@ async fn what_was_bought_before_midnight_counts_on_that_day(database: TestDataba
     let told = explained(&world, &answer).await;
     assert!(told.person_text.contains("£10 left today, Monday 23 November"), "{told}");
     assert!(late(&world, "Three", 10_00).await.is_approved());
-    assert!(world.ask(&femis("Today", 30_00)).await.is_approved(), "another day");
+    assert!(world.authorise(&femis("Today", 30_00)).await.is_approved(), "another day");
     assert_eq!(late(&world, "Four", 1).await.reason(), "over_period");
     world.check().await;
 }
@@ -255,12 +261,12 @@ async fn what_was_bought_before_midnight_counts_on_that_day(database: TestDataba
 async fn a_card_that_somebody_else_has_is_named_in_no_text(database: TestDatabase) {
     let world = World::open(database).await;
     let old = Purchase { card: "ic_1DemoDeeOld00000001".to_owned(), ..purchase("Old", 5_00) };
-    assert_eq!(world.ask(&old).await.reason(), "old_card");
+    assert_eq!(world.authorise(&old).await.reason(), "old_card");
     let named = last_message(&world).await;
     assert!(named.contains("ending"), "{named}");
     let custody = Custody {
         id: CustodyId::new(world.app.ids().next(world.now())),
-        holder: Holder::Helper,
+        holder: CardCustodian::Helper,
         name: "Mina".to_owned(),
         since: world.now(),
         review_on: Some(jiff::civil::date(2026, 12, 7)),
@@ -272,7 +278,7 @@ async fn a_card_that_somebody_else_has_is_named_in_no_text(database: TestDatabas
     // At another shop: a second try at the same one would be told of once.
     let (id, shop) = ("iauth_1TestAgain".to_owned(), "CORNER SHOP".to_owned());
     let again = Purchase { id, shop, ..old };
-    let answer = world.ask(&again).await;
+    let answer = world.authorise(&again).await;
     assert_eq!(answer.reason(), "old_card");
     let told = explained(&world, &answer).await;
     let shown = [last_message(&world).await, told.person_text, told.worker_text];
@@ -288,21 +294,21 @@ async fn a_country_that_is_not_known_is_what_the_programme_says(database: TestDa
     let from =
         |id: &str, country: &str| Purchase { country: country.to_owned(), ..femis(id, 1_00) };
     for (id, country) in [("Jersey", "JE"), ("Man", "im"), ("None", ""), ("Name", "Guernsey")] {
-        let answer = world.ask(&from(id, country)).await;
+        let answer = world.authorise(&from(id, country)).await;
         assert!(answer.is_approved(), "{country}");
         let told = explained(&world, &answer).await;
         let taken_for = (country.len() != 2).then_some(UnknownCountry::Home);
         assert_eq!(told.unknown_country, taken_for, "{country}");
         assert_eq!(told.to_string().contains("taken for home"), taken_for.is_some());
     }
-    assert_eq!(world.ask(&from("Guernsey", "GG")).await.reason(), "abroad_off");
+    assert_eq!(world.authorise(&from("Guernsey", "GG")).await.reason(), "abroad_off");
     world.apply(&with_line("unknown_country = \"abroad\"")).await;
-    assert!(world.ask(&from("Kingdom", "UK")).await.is_approved(), "the programme is in GB");
-    let answer = world.ask(&from("Strict", "")).await;
+    assert!(world.authorise(&from("Kingdom", "UK")).await.is_approved(), "the programme is in GB");
+    let answer = world.authorise(&from("Strict", "")).await;
     assert_eq!(answer.reason(), "abroad_off");
     let told = explained(&world, &answer).await;
     assert_eq!(told.unknown_country, Some(UnknownCountry::Abroad));
-    assert_eq!(world.ask(&from("Left", "JE")).await.reason(), "abroad_off");
+    assert_eq!(world.authorise(&from("Left", "JE")).await.reason(), "abroad_off");
     world.check().await;
 }
 
@@ -315,12 +321,12 @@ async fn what_a_cash_machine_takes_for_itself_is_no_cash(database: TestDatabase)
     // Dee may take out £20 a week.
     let first = machine("First", 16_75);
     assert!(ask_with(&world, &first, fee).await.is_approved());
-    world.tell(&first.created(world.now(), 16_75)).await;
+    world.send_event(&first.created(world.now(), 16_75)).await;
     world.prove().await;
     assert_eq!(ask_with(&world, &machine("Over", 6_76), fee).await.reason(), "over_period");
-    assert_eq!(world.ask(&machine("Plain", 5_01)).await.reason(), "over_period");
+    assert_eq!(world.authorise(&machine("Plain", 5_01)).await.reason(), "over_period");
     assert!(ask_with(&world, &machine("Rest", 6_75), fee).await.is_approved());
-    assert_eq!(world.ask(&machine("Last", 1)).await.reason(), "over_period");
+    assert_eq!(world.authorise(&machine("Last", 1)).await.reason(), "over_period");
     assert_eq!(world.figure("dee", "held").await, 23_50);
     world.check().await;
 }
@@ -333,11 +339,13 @@ async fn a_machines_fee_is_no_cash_of_a_purchase_that_was_only_told(database: Te
         event
     };
     // Dee may take out £20 a week.
-    world.tell(&with_fee(machine("Held", 5_75).created(world.now(), 5_75))).await;
-    world.tell(&with_fee(machine("Paid", 8_75).captured(world.now(), "ipi_1TestFee", 8_75))).await;
+    world.send_event(&with_fee(machine("Held", 5_75).created(world.now(), 5_75))).await;
+    world
+        .send_event(&with_fee(machine("Paid", 8_75).captured(world.now(), "ipi_1TestFee", 8_75)))
+        .await;
     world.prove().await;
-    assert_eq!(world.ask(&machine("Over", 7_01)).await.reason(), "over_period");
-    assert!(world.ask(&machine("Rest", 7_00)).await.is_approved());
+    assert_eq!(world.authorise(&machine("Over", 7_01)).await.reason(), "over_period");
+    assert!(world.authorise(&machine("Rest", 7_00)).await.is_approved());
     assert_eq!(world.figure("dee", "spent").await, 8_75);
     world.check().await;
 }
@@ -352,38 +360,39 @@ fn changed() -> String {
 async fn more_of_an_open_purchase_is_judged_by_counters_of_its_own_day(database: TestDatabase) {
     let world = World::open(database).await;
     let open = femis("Open", 12_00);
-    assert!(world.ask(&open).await.is_approved());
-    world.tell(&open.created(world.now(), 12_00)).await;
-    assert!(world.ask(&femis("Other", 15_00)).await.is_approved());
+    assert!(world.authorise(&open).await.is_approved());
+    world.send_event(&open.created(world.now(), 12_00)).await;
+    assert!(world.authorise(&femis("Other", 15_00)).await.is_approved());
     // Another version of the list starts two weeks later: the purchase is a long stay's, still open.
     for _ in 0..4 {
-        world.pass(an_hour() * 84);
-        let holds = Standing { amount: 12_00, name: &world.now().to_string(), ..APPROVED };
-        world.tell(&open.standing("updated", world.now(), &holds)).await;
+        world.advance_clock(an_hour() * 84);
+        let holds =
+            AuthorisationState { amount: 12_00, name: &world.now().to_string(), ..APPROVED };
+        world.send_event(&open.standing("updated", world.now(), &holds)).await;
     }
     world.apply(&changed()).await;
     let more = Purchase { amount: 3_01, answers: 1, ..open.clone() };
-    assert_eq!(world.ask(&more).await.reason(), "over_period", "£27.00 of that day are used");
+    assert_eq!(world.authorise(&more).await.reason(), "over_period", "£27.00 of that day are used");
     let rest = Purchase { amount: 3_00, answers: 2, ..open };
-    assert!(world.ask(&rest).await.is_approved());
+    assert!(world.authorise(&rest).await.is_approved());
     world.check().await;
 }
 
 async fn more_of_an_open_purchase_is_judged_in_every_scope(database: TestDatabase) {
     let world = World::open(database).await;
     let food = femis("Food", 20_00);
-    assert!(world.ask(&food).await.is_approved());
+    assert!(world.authorise(&food).await.is_approved());
     let eating = |id: &str, amount| Purchase { mcc: json!("5812"), ..femis(id, amount) };
     // The same purchase, and the shop says by now that it is a restaurant: it counts as food.
     let more = Purchase { id: food.id.clone(), answers: 1, ..eating("More", 10_01) };
-    assert_eq!(world.ask(&more).await.reason(), "over_period");
+    assert_eq!(world.authorise(&more).await.reason(), "over_period");
     // It began as a restaurant, of which the list says no more than yes, and says by now that it is
     // a grocer.
     let meal = eating("Meal", 5_00);
-    assert!(world.ask(&meal).await.is_approved());
+    assert!(world.authorise(&meal).await.is_approved());
     let more = Purchase { id: meal.id, answers: 1, ..femis("Grocer", 10_01) };
-    assert_eq!(world.ask(&more).await.reason(), "over_period");
+    assert_eq!(world.authorise(&more).await.reason(), "over_period");
     let more = Purchase { answers: 2, amount: 10_00, ..more };
-    assert!(world.ask(&more).await.is_approved());
+    assert!(world.authorise(&more).await.is_approved());
     world.check().await;
 }

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sayso::domain::id::BudgetId;
-use sayso::programme::apply::{Applied, apply};
+use sayso::programme::apply::{ApplyReport, apply};
 use sayso::store::Tx;
 use tokio::time::timeout;
 
-use super::gateway::{Gateway, count, prepare, prove};
+use super::gateway::{GatewayProcess, count, prepare, prove};
 use crate::support::{DatabaseKind, TestDatabase};
 use crate::world::{DEMO, Purchase, RULES, World, patient, purchase};
 
@@ -26,7 +26,7 @@ on_both_databases!(
 
 const SOON: Duration = Duration::from_secs(10);
 
-async fn applied(world: &World, file: &str) -> Applied {
+async fn applied(world: &World, file: &str) -> ApplyReport {
     let done = apply(world.app.store(), world.app.ids(), world.now(), file, RULES);
     timeout(SOON, done).await.expect("it waits for a lock").unwrap()
 }
@@ -116,7 +116,7 @@ async fn no_decision_mixes_two_versions_of_a_file(database: TestDatabase) {
             while !is_done.load(Ordering::SeqCst) {
                 number += 7;
                 let bought = of_person(number % PEOPLE, &format!("T{till}N{number}"));
-                let answer = caller.ask(&bought).await;
+                let answer = caller.authorise(&bought).await;
                 assert!(answer.is_approved(), "{answer:?}");
             }
         }));
@@ -141,7 +141,7 @@ fn apply_and_die(database: &TestDatabase, file: &str, commits: u32) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sayso"));
     database.give_key(&mut command);
     let ended = command
-        .env(sayso::platform::crash::VARIABLE, format!("committed:{commits}"))
+        .env(sayso::platform::crash::CRASH_AT_VARIABLE, format!("committed:{commits}"))
         .args(["--database", &database.url, "programme", "apply"])
         .arg(&path)
         .current_dir(folder.path())
@@ -167,12 +167,12 @@ async fn a_file_that_broke_off_is_finished_at_the_next_start(database: TestDatab
     let (changed, in_force) = half_way(&database).await;
     assert!(0 < changed && changed < 12, "{changed}");
     assert_eq!(in_force, "1");
-    let mut gateway = Gateway::start(&database).await;
+    let mut gateway = GatewayProcess::start(&database).await;
     assert_eq!(half_way(&database).await, (12, "2".to_owned()));
     assert_eq!(count(&database, "application WHERE true").await, 0);
     for number in 0..PEOPLE {
         let bought = of_person(number, &format!("After{number}"));
-        assert!(gateway.caller().ask(&bought).await.is_approved());
+        assert!(gateway.caller().authorise(&bought).await.is_approved());
     }
     assert_eq!(versions(&database).await, BTreeSet::from([(2, 2)]));
     gateway.kill();

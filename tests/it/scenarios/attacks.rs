@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::support::TestDatabase;
-use crate::world::{Answer, DEE, DEMO, Purchase, SECRET, World, purchase, sign};
+use crate::world::{DEE, DEMO, Purchase, SECRET, TestResponse, World, purchase, sign};
 
 on_both_databases!(
     scenario_76_what_is_not_signed_leaves_nothing_but_a_count,
@@ -41,7 +41,7 @@ async fn metric(world: &World, name: &str) -> u64 {
     line.map_or(0, |value| value.trim().parse().unwrap())
 }
 
-fn assert_is_not_genuine(answer: &Answer) {
+fn assert_is_not_genuine(answer: &TestResponse) {
     assert_eq!(answer.status, 401, "{answer:?}");
     assert_eq!(answer.json()["type"], "/problems/signature");
     assert_eq!(answer.json()["field"], Value::Null, "nothing was read");
@@ -134,15 +134,15 @@ async fn scenario_77_a_replay_gets_the_stored_answer_and_only_for_five_minutes(
     let before = rows(&world).await;
 
     // Just inside the window: the answers of then, though the money would now say otherwise.
-    world.tell(&purchase("Yes", 60_00).over(world.now(), "reversed")).await;
-    world.pass(5.minutes());
+    world.send_event(&purchase("Yes", 60_00).over(world.now(), "reversed")).await;
+    world.advance_clock(5.minutes());
     assert_eq!(world.post_signed(ASK, &yes, &yes_signed).await, paid);
     assert_eq!(world.post_signed(ASK, &no, &no_signed).await, refused);
     let after = rows(&world).await;
     assert_eq!(after[0], before[0], "no second decision");
     assert_eq!(world.figures("dee").await[0], 0, "and no second hold");
 
-    world.pass(1.second());
+    world.advance_clock(1.second());
     for (path, body, signature) in
         [(ASK, &yes, &yes_signed), (ASK, &no, &no_signed), (TELL, &capture, &capture_signed)]
     {
@@ -303,7 +303,7 @@ async fn scenario_81_bombs_of_every_kind_are_refused(database: TestDatabase) {
 
     assert_eq!(rows(&world).await, before);
     let fine = with("deep", &nested("[", "]", 60));
-    assert!(world.ask_body(&fine).await.is_approved(), "{}", json!(before));
+    assert!(world.authorise_body(&fine).await.is_approved(), "{}", json!(before));
     world.check().await;
 }
 

@@ -3,7 +3,7 @@
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
 
-use crate::caller::tell_at_once;
+use crate::caller::send_events_concurrently;
 use crate::support::TestDatabase;
 use crate::world::{ANA, DEMO, FEMI, Purchase, World, patient, purchase};
 
@@ -21,7 +21,7 @@ on_both_databases!(
 const DEE_HAS: i64 = 273_90;
 
 async fn ask(world: &World, purchase: &Purchase) {
-    let answer = world.ask(purchase).await;
+    let answer = world.authorise(purchase).await;
     assert!(answer.is_approved(), "{answer:?}");
 }
 
@@ -37,31 +37,31 @@ async fn scenario_18_of_several_captures_the_last_may_come_late(database: TestDa
     let world = World::open(database).await;
     let order = purchase("Parcels", 30_00);
     ask(&world, &order).await;
-    world.tell(&order.created(world.now(), 30_00)).await;
+    world.send_event(&order.created(world.now(), 30_00)).await;
     // Three parcels. The hold goes down with each, and is never below nothing.
     for (claim, minor, held, spent) in
         [("one", 10_00, 20_00, 10_00), ("two", 12_00, 8_00, 22_00), ("three", 3_00, 5_00, 25_00)]
     {
-        world.tell(&order.captured(world.now(), claim, minor)).await;
+        world.send_event(&order.captured(world.now(), claim, minor)).await;
         let left = DEE_HAS - 30_00;
         assert_eq!(world.figures("dee").await, [held, spent, left], "{claim}");
     }
-    world.tell(&closed(&order, world.now(), &[10_00, 12_00, 3_00])).await;
+    world.send_event(&closed(&order, world.now(), &[10_00, 12_00, 3_00])).await;
     assert_eq!(world.figures("dee").await, [0, 25_00, DEE_HAS - 25_00]);
     // Ten days after the rest was given back there is a fourth.
-    world.pass((10 * 24).hours());
-    world.tell(&order.captured(world.now(), "four", 5_00)).await;
+    world.advance_clock((10 * 24).hours());
+    world.send_event(&order.captured(world.now(), "four", 5_00)).await;
     assert_eq!(world.figures("dee").await, [0, 30_00, DEE_HAS - 30_00]);
     assert_eq!(world.exposure_and_suspense().await, (0, 0));
 
     // The list of a closed purchase may be ahead of its captures: what it claims stays held.
     let ahead = purchase("Ahead", 20_00);
     ask(&world, &ahead).await;
-    world.tell(&closed(&ahead, world.now(), &[8_00, 7_00])).await;
+    world.send_event(&closed(&ahead, world.now(), &[8_00, 7_00])).await;
     assert_eq!(world.figure("dee", "held").await, 15_00);
-    world.tell(&ahead.captured(world.now(), "one", 8_00)).await;
+    world.send_event(&ahead.captured(world.now(), "one", 8_00)).await;
     assert_eq!(world.figure("dee", "held").await, 7_00);
-    world.tell(&ahead.captured(world.now(), "two", 7_00)).await;
+    world.send_event(&ahead.captured(world.now(), "two", 7_00)).await;
     assert_eq!(world.figures("dee").await, [0, 45_00, DEE_HAS - 45_00]);
     world.check().await;
 }
@@ -74,21 +74,21 @@ async fn scenario_20_what_was_claimed_is_not_given_back_by_a_reversal(database: 
     for (id, claimed, is_overtaken) in cases {
         let bought = purchase(id, 20_00);
         ask(&world, &bought).await;
-        world.tell(&bought.created(world.now(), 20_00)).await;
+        world.send_event(&bought.created(world.now(), 20_00)).await;
         let capture = bought.captured(world.now(), "one", claimed);
-        world.pass(1.minute());
+        world.advance_clock(1.minute());
         let reversal = bought.over(world.now(), "reversed");
         let messages = if is_overtaken { [&reversal, &capture] } else { [&capture, &reversal] };
         for message in messages {
-            world.tell(message).await;
+            world.send_event(message).await;
         }
         spent += claimed;
         assert_eq!(world.figures("dee").await, [0, spent, DEE_HAS - spent], "{id}");
         // What the merchant then gives back is a refund, and comes back once.
-        world.tell(&bought.refunded(world.now(), "back", claimed)).await;
+        world.send_event(&bought.refunded(world.now(), "back", claimed)).await;
         spent -= claimed;
         assert_eq!(world.figures("dee").await, [0, spent, DEE_HAS - spent], "{id}");
-        world.tell(&reversal).await;
+        world.send_event(&reversal).await;
         assert_eq!(world.figures("dee").await, [0, spent, DEE_HAS - spent], "{id}");
     }
     assert_eq!(world.exposure_and_suspense().await, (0, 0));
@@ -106,10 +106,10 @@ async fn scenario_26_refunds_at_once_give_back_what_was_captured_and_no_more(
     for round in 0..ROUNDS {
         let bought = purchase(&format!("Round{round}"), 20_00);
         ask(&world, &bought).await;
-        world.tell(&bought.captured(world.now(), "one", 20_00)).await;
+        world.send_event(&bought.captured(world.now(), "one", 20_00)).await;
         let refund = |claim: &str| (caller.clone(), bought.refunded(world.now(), claim, 12_00));
         // Each of them twice, as issuers do that heard no answer.
-        tell_at_once(["two", "three", "two", "three"].map(refund)).await;
+        send_events_concurrently(["two", "three", "two", "three"].map(refund)).await;
         assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS], "round {round}");
         assert_eq!(world.exposure_and_suspense().await, (0, (round + 1) * 4_00));
     }
@@ -122,22 +122,22 @@ async fn scenario_27_a_refund_finds_a_pot_that_is_not_used_any_more(database: Te
     let world = World::open(database).await;
     let pets = Purchase { mcc: json!("5995"), ..purchase("Pets", 40_00) };
     ask(&world, &pets).await;
-    world.tell(&pets.captured(world.now(), "one", 40_00)).await;
+    world.send_event(&pets.captured(world.now(), "one", 40_00)).await;
     assert_eq!(world.pot("dee", "pets", "spent").await, 40_00);
     // The pot is empty, and leaves the list.
     let at = DEMO.find("[[person.pot]]\nid = \"pets\"").unwrap();
     let end = DEMO.find("[[person.pot]]\nid = \"moving-in\"").unwrap();
     let without = [&DEMO[..at], &DEMO[end..]].concat();
-    world.pass(1.minute());
+    world.advance_clock(1.minute());
     world.apply(&without).await;
     // What comes back goes where it came from: that stream's money stays that stream's.
-    world.tell(&pets.refunded(world.now(), "back", 15_00)).await;
+    world.send_event(&pets.refunded(world.now(), "back", 15_00)).await;
     assert_eq!(world.pot("dee", "pets", "left").await, 15_00);
     assert_eq!(world.figures("dee").await, [0, 25_00, DEE_HAS - 25_00]);
     assert_eq!(world.exposure_and_suspense().await, (0, 0));
     // Nothing may be bought with it: it is on nobody's list.
     let more = Purchase { mcc: json!("5995"), ..purchase("More", 63_91) };
-    assert_eq!(world.ask(&more).await.reason(), "no_money");
+    assert_eq!(world.authorise(&more).await.reason(), "no_money");
     world.check().await;
 }
 
@@ -145,16 +145,16 @@ async fn scenario_27_a_refund_finds_a_budget_that_has_ended(database: TestDataba
     let world = World::open(database).await;
     let bought = Purchase { card: ANA.to_owned(), ..purchase("Ended", 30_00) };
     ask(&world, &bought).await;
-    world.tell(&bought.captured(world.now(), "one", 30_00)).await;
+    world.send_event(&bought.captured(world.now(), "one", 30_00)).await;
     let ended = DEMO.replace("name = \"Ana\"\n", "name = \"Ana\"\nstate = \"ended\"\n");
     assert_ne!(ended, DEMO);
-    world.pass(1.minute());
+    world.advance_clock(1.minute());
     world.apply(&ended).await;
     let next = Purchase { card: ANA.to_owned(), ..purchase("Next", 1_00) };
-    assert!(!world.ask(&next).await.is_approved());
+    assert!(!world.authorise(&next).await.is_approved());
     // Its stream has ended too: the money is the stream's, and is there to be returned.
     world.set_time("2027-10-15T12:00:00Z");
-    world.tell(&bought.refunded(world.now(), "back", 30_00)).await;
+    world.send_event(&bought.refunded(world.now(), "back", 30_00)).await;
     assert_eq!(world.figures("ana").await, [0, 0, 45_00]);
     assert_eq!(world.exposure_and_suspense().await, (0, 0));
     world.check().await;
@@ -172,22 +172,22 @@ async fn scenario_28_what_the_issuer_took_is_booked_whatever_the_card_is(databas
 
     // A blocked card: the money goes, and the card stays blocked.
     let blocked = of(ANA, "Blocked");
-    world.tell(&blocked.forced(world.now(), "one", 20_00)).await;
+    world.send_event(&blocked.forced(world.now(), "one", 20_00)).await;
     assert_eq!(world.figures("ana").await, [0, 20_00, 25_00]);
-    assert_eq!(world.ask(&of(ANA, "After")).await.reason(), "card_lost");
+    assert_eq!(world.authorise(&of(ANA, "After")).await.reason(), "card_lost");
     // Pots that are empty: what there is, and the programme owes the rest.
-    world.tell(&blocked.forced(world.now(), "two", 40_00)).await;
+    world.send_event(&blocked.forced(world.now(), "two", 40_00)).await;
     assert_eq!(world.figures("ana").await, [0, 45_00, 0]);
     assert_eq!(world.exposure_and_suspense().await, (15_00, 0));
-    world.tell(&blocked.forced(world.now(), "three", 1_00)).await;
+    world.send_event(&blocked.forced(world.now(), "three", 1_00)).await;
     assert_eq!(world.exposure_and_suspense().await, (16_00, 0));
     // A card that has been replaced, after we had refused.
     let old = of("ic_1DemoDeeOld00000001", "Old");
-    assert_eq!(world.ask(&old).await.reason(), "old_card");
-    world.tell(&old.captured(world.now(), "one", 20_00)).await;
+    assert_eq!(world.authorise(&old).await.reason(), "old_card");
+    world.send_event(&old.captured(world.now(), "one", 20_00)).await;
     assert_eq!(world.figures("dee").await, [0, 20_00, DEE_HAS - 20_00]);
     // A card that nobody has: the programme owes all of it.
-    world.tell(&of("ic_nobody_has_this", "Nobody").forced(world.now(), "one", 20_00)).await;
+    world.send_event(&of("ic_nobody_has_this", "Nobody").forced(world.now(), "one", 20_00)).await;
     assert_eq!(world.exposure_and_suspense().await, (36_00, 0));
     let above = world.count("exception", "kind = 'capture_above_money'").await;
     assert_eq!(above, 3, "each time that money was missing, somebody is told");
@@ -210,11 +210,11 @@ async fn scenario_38_a_purchase_abroad_costs_what_it_costs_at_its_capture(databa
     for (id, captured) in [("Dearer", 20_61), ("Cheaper", 19_57), ("Much", 29_99)] {
         let bought = abroad(id);
         let question = in_euros(bought.request(world.now()), "pending_request");
-        assert!(world.ask_body(&question.to_string()).await.is_approved());
+        assert!(world.authorise_body(&question.to_string()).await.is_approved());
         assert_eq!(world.figure("dee", "held").await, 20_00, "the billing amount is held");
-        world.tell(&in_euros(bought.created(world.now(), 20_00), "")).await;
-        world.tell(&in_euros(bought.captured(world.now(), "one", captured), "")).await;
-        world.tell(&closed(&bought, world.now(), &[captured])).await;
+        world.send_event(&in_euros(bought.created(world.now(), 20_00), "")).await;
+        world.send_event(&in_euros(bought.captured(world.now(), "one", captured), "")).await;
+        world.send_event(&closed(&bought, world.now(), &[captured])).await;
         spent += captured;
         assert_eq!(world.figures("dee").await, [0, spent, DEE_HAS - spent], "{id}");
     }
@@ -231,21 +231,21 @@ async fn scenario_44_a_refund_today_of_yesterdays_purchase_leaves_todays_limit(
     let femi = |id: &str, amount| Purchase { card: FEMI.to_owned(), ..purchase(id, amount) };
     let yesterday = femi("Yesterday", 30_00);
     ask(&world, &yesterday).await;
-    world.tell(&yesterday.captured(world.now(), "one", 30_00)).await;
-    world.pass(24.hours());
+    world.send_event(&yesterday.captured(world.now(), "one", 30_00)).await;
+    world.advance_clock(24.hours());
     ask(&world, &femi("Today", 25_00)).await;
-    world.tell(&yesterday.refunded(world.now(), "back", 30_00)).await;
+    world.send_event(&yesterday.refunded(world.now(), "back", 30_00)).await;
     assert_eq!(world.figures("femi").await, [25_00, 0, 105_00], "the money is back");
-    assert_eq!(world.ask(&femi("Over", 5_01)).await.reason(), "over_period");
+    assert_eq!(world.authorise(&femi("Over", 5_01)).await.reason(), "over_period");
     ask(&world, &femi("Fits", 5_00)).await;
-    assert_eq!(world.ask(&femi("Again", 1)).await.reason(), "over_period");
+    assert_eq!(world.authorise(&femi("Again", 1)).await.reason(), "over_period");
     // A reversal makes room, on the day of its purchase only; so does a refund of today's own.
-    world.tell(&femi("Today", 25_00).over(world.now(), "reversed")).await;
+    world.send_event(&femi("Today", 25_00).over(world.now(), "reversed")).await;
     let fits = femi("Fits", 5_00);
-    world.tell(&fits.captured(world.now(), "one", 5_00)).await;
-    world.tell(&fits.refunded(world.now(), "back", 5_00)).await;
+    world.send_event(&fits.captured(world.now(), "one", 5_00)).await;
+    world.send_event(&fits.refunded(world.now(), "back", 5_00)).await;
     ask(&world, &femi("Room", 30_00)).await;
-    assert_eq!(world.ask(&femi("Full", 1)).await.reason(), "over_period");
+    assert_eq!(world.authorise(&femi("Full", 1)).await.reason(), "over_period");
     let days = "SELECT CAST(amount_minor AS TEXT) FROM counter ORDER BY first_day";
     assert_eq!(world.database.rows(days).await.concat(), ["0", "3000"]);
     world.check().await;

@@ -2,7 +2,7 @@
 
 use sayso::platform::clock::Clock;
 
-use crate::caller::{Caller, ask_at_once};
+use crate::caller::{Caller, authorise_concurrently};
 use crate::support::TestDatabase;
 use crate::world::{DEMO, MONDAY_MORNING, Purchase, World, patient, purchase};
 
@@ -17,7 +17,7 @@ async fn scenario_46_a_replica_whose_clock_is_wrong_overspends_nothing(database:
     for (minutes, is_heard) in [(4, true), (-4, true), (7, false), (-7, false)] {
         let wrong = MONDAY_MORNING.parse::<jiff::Timestamp>().unwrap();
         let wrong = wrong.checked_add(jiff::Span::new().minutes(minutes)).unwrap();
-        let other = world.another_at(&Clock::story(wrong).0).await;
+        let other = world.another_at(&Clock::manual(wrong).0).await;
         let there = Caller::new(other.address(), world.clock.clone());
         for round in 0..10 {
             // Femi may spend 30.00 a day on food: enough for one of two.
@@ -26,18 +26,18 @@ async fn scenario_46_a_replica_whose_clock_is_wrong_overspends_nothing(database:
                 ..purchase(&format!("M{minutes}R{round}{side}"), 16_00)
             };
             let asked = [(world.caller(), buy("Here")), (there.clone(), buy("There"))];
-            let answers = ask_at_once(asked.clone()).await;
+            let answers = authorise_concurrently(asked.clone()).await;
             if !is_heard {
                 // More than five minutes apart, no signature looks fresh: it decides nothing.
                 assert_eq!(answers[1].0.status, 401, "{answers:?}");
                 assert!(answers[0].0.is_approved(), "{answers:?}");
-                world.tell(&asked[0].1.over(world.now(), "reversed")).await;
+                world.send_event(&asked[0].1.over(world.now(), "reversed")).await;
                 continue;
             }
             let paid: Vec<_> = answers.iter().map(|(answer, _)| answer.is_approved()).collect();
             assert!(paid[0] != paid[1], "{minutes} minutes, round {round}: {answers:?}");
             let (caller, won) = &asked[usize::from(paid[1])];
-            caller.tell(&won.over(world.now(), "reversed")).await;
+            caller.send_event(&won.over(world.now(), "reversed")).await;
         }
         other.stop().await;
     }
@@ -55,9 +55,9 @@ async fn scenario_47_a_clock_that_steps_back_breaks_no_chain(database: TestDatab
         let fresh = world.another().await;
         for (side, caller) in [("Old", world.caller()), ("New", world.caller_of(&fresh))] {
             let bought = purchase(&format!("Step{number}{side}"), 1_00);
-            assert!(caller.ask(&bought).await.is_approved());
-            caller.tell(&bought.captured(world.now(), "c", 1_00)).await;
-            caller.tell(&bought.over(world.now(), "closed")).await;
+            assert!(caller.authorise(&bought).await.is_approved());
+            caller.send_event(&bought.captured(world.now(), "c", 1_00)).await;
+            caller.send_event(&bought.over(world.now(), "closed")).await;
         }
         fresh.stop().await;
     }

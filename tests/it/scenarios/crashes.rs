@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::faults::slow_down;
-use super::gateway::{Gateway, count, prepare, prove};
-use crate::caller::until;
+use super::gateway::{GatewayProcess, count, prepare, prove};
+use crate::caller::wait_until;
 use crate::support::TestDatabase;
 use crate::world::{DEMO, purchase};
 
@@ -35,13 +35,13 @@ async fn scenario_65_a_question_survives_a_crash_at_every_place(database: TestDa
     let store = prepare(&database, DEMO).await;
     for (number, place) in (1..).zip(AROUND.iter().chain(&OF_A_DECISION)) {
         let bought = purchase(&format!("At{place}"), 1_00);
-        let mut gateway = Gateway::start_to_crash(&database, place, 1).await;
-        assert!(gateway.caller().try_ask(&bought).await.is_err(), "{place}");
-        gateway.until_dead().await;
-        let gateway = Gateway::start(&database).await;
-        let answer = gateway.caller().ask(&bought).await;
+        let mut gateway = GatewayProcess::start_to_crash(&database, place, 1).await;
+        assert!(gateway.caller().try_authorise(&bought).await.is_err(), "{place}");
+        gateway.wait_until_exited().await;
+        let gateway = GatewayProcess::start(&database).await;
+        let answer = gateway.caller().authorise(&bought).await;
         assert!(answer.is_approved(), "{place}: {answer:?}");
-        assert_eq!(gateway.caller().ask(&bought).await, answer);
+        assert_eq!(gateway.caller().authorise(&bought).await, answer);
         assert_eq!(count(&database, "decision WHERE true").await, number, "{place}");
         assert_eq!(held(&database).await, number * 1_00, "{place}");
     }
@@ -53,18 +53,18 @@ async fn scenario_65_an_event_survives_a_crash_at_every_place(database: TestData
     let store = prepare(&database, DEMO).await;
     for (number, place) in (1..).zip(AROUND.iter().chain(&OF_AN_EVENT)) {
         let bought = purchase(&format!("At{place}"), 1_00);
-        let gateway = Gateway::start(&database).await;
-        assert!(gateway.caller().ask(&bought).await.is_approved());
+        let gateway = GatewayProcess::start(&database).await;
+        assert!(gateway.caller().authorise(&bought).await.is_approved());
         drop(gateway);
-        let mut gateway = Gateway::start_to_crash(&database, place, 1).await;
+        let mut gateway = GatewayProcess::start_to_crash(&database, place, 1).await;
         let event = bought.captured(gateway.caller().clock.now(), "c", 1_00);
-        assert!(gateway.caller().try_tell(&event).await.is_err(), "{place}");
-        gateway.until_dead().await;
-        let gateway = Gateway::start(&database).await;
-        gateway.caller().tell(&event).await;
+        assert!(gateway.caller().try_send_event(&event).await.is_err(), "{place}");
+        gateway.wait_until_exited().await;
+        let gateway = GatewayProcess::start(&database).await;
+        gateway.caller().send_event(&event).await;
         assert_eq!(count(&database, "presentment WHERE true").await, number, "{place}");
         let over = bought.over(gateway.caller().clock.now(), "closed");
-        gateway.caller().tell(&over).await;
+        gateway.caller().send_event(&over).await;
         assert_eq!(held(&database).await, 0, "{place}");
     }
     prove(&store).await;
@@ -81,18 +81,18 @@ async fn scenario_65_a_withdrawal_survives_a_crash_at_every_place(database: Test
         let bought = purchase(&format!("Slow{place}"), 1_00);
         // The decision passes the place once, unless only withdrawals do.
         let times = if *place == "withdrawal" { 1 } else { 2 };
-        let mut gateway = Gateway::start_to_crash(&database, place, times).await;
-        let answer = gateway.caller().ask(&bought).await;
+        let mut gateway = GatewayProcess::start_to_crash(&database, place, times).await;
+        let answer = gateway.caller().authorise(&bought).await;
         assert_eq!(answer.reason(), "our_fault", "{place}: {answer:?}");
-        gateway.until_dead().await;
-        let gateway = Gateway::start(&database).await;
+        gateway.wait_until_exited().await;
+        let gateway = GatewayProcess::start(&database).await;
         let caller = gateway.caller();
-        let repeat = caller.ask(&bought).await;
+        let repeat = caller.authorise(&bought).await;
         let was_withdrawn = *place == "committed";
         assert_eq!(repeat.is_approved(), !was_withdrawn, "{place}: {repeat:?}");
         let reversed = bought.over(caller.clock.now(), "reversed");
-        caller.tell(&reversed).await;
-        until(async || held(&database).await == 0).await;
+        caller.send_event(&reversed).await;
+        wait_until(async || held(&database).await == 0).await;
     }
     prove(&store).await;
     store.close().await;

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use sqlx::Executor as _;
 
-use super::faults::{Lock, Wire, slow_down, speed_up};
-use crate::caller::{Caller, ask_at_once, until};
+use super::faults::{BudgetLock, FaultyProxy, slow_down, speed_up};
+use crate::caller::{Caller, authorise_concurrently, wait_until};
 use crate::support::{DatabaseKind, TestDatabase};
-use crate::world::{ANA, APPROVED, Answer, DEE, DEMO, FEMI, Purchase, Standing, World, purchase};
+use crate::world::{
+    ANA, APPROVED, AuthorisationState, DEE, DEMO, FEMI, Purchase, TestResponse, World, purchase,
+};
 
 on_both_databases!(
     scenario_05_a_retry_waits_for_the_first_and_hears_the_same,
@@ -27,22 +29,22 @@ async fn pause(milliseconds: u64) {
 }
 
 /// Whether nothing was decided, or what was decided is withdrawn.
-fn is_our_fault(answer: &Answer) -> bool {
+fn is_our_fault(answer: &TestResponse) -> bool {
     !answer.is_approved() && answer.reason() == "our_fault"
 }
 
 async fn scenario_05_a_retry_waits_for_the_first_and_hears_the_same(database: TestDatabase) {
     let world = World::open(database).await;
     let bought = purchase("Waits", 12_50);
-    let lock = Lock::take(&world.database, "dee").await;
+    let lock = BudgetLock::take(&world.database, "dee").await;
     let mut asking = Vec::new();
     for _ in 0..3 {
         let (caller, bought) = (world.caller(), bought.clone());
-        asking.push(tokio::spawn(async move { caller.ask(&bought).await }));
+        asking.push(tokio::spawn(async move { caller.authorise(&bought).await }));
         pause(50).await;
     }
     pause(100).await;
-    lock.let_go().await;
+    lock.release().await;
     let mut answers = Vec::new();
     for asked in asking {
         answers.push(asked.await.unwrap());
@@ -57,18 +59,18 @@ async fn scenario_05_a_retry_waits_for_the_first_and_hears_the_same(database: Te
 async fn scenario_05_a_retry_behind_a_lock_is_answered_in_time(database: TestDatabase) {
     let world = World::open(database).await;
     let bought = purchase("Waits", 12_50);
-    let lock = Lock::take(&world.database, "dee").await;
+    let lock = BudgetLock::take(&world.database, "dee").await;
     let twice = [(world.caller(), bought.clone()), (world.caller(), bought.clone())];
-    for (answer, took) in ask_at_once(twice).await {
+    for (answer, took) in authorise_concurrently(twice).await {
         assert!(is_our_fault(&answer) && answer.decision().is_empty(), "{answer:?}");
         assert!(took < IN_TIME, "{took:?}");
     }
     // By now nobody tries any more: nobody waits for it.
     pause(500).await;
-    lock.let_go().await;
+    lock.release().await;
     assert_eq!(world.count("decision", "true").await, 0, "what was never recorded is no decision");
-    world.caller().until_ready(true).await;
-    assert!(world.ask(&bought).await.is_approved());
+    world.caller().wait_until_ready(true).await;
+    assert!(world.authorise(&bought).await.is_approved());
     assert_eq!(world.figure("dee", "held").await, 12_50);
     world.check().await;
 }
@@ -83,29 +85,29 @@ async fn scenario_07_an_approval_that_nobody_heard_is_withdrawn(database: TestDa
     slow_down(&world.database, "%Slow%", Duration::from_secs(1)).await;
     let slow = [purchase("SlowNo", 12_50), purchase("SlowYes", 7_00)];
     for (number, bought) in (1..).zip(&slow) {
-        let (answer, took) = world.caller().ask_timed(bought).await;
+        let (answer, took) = world.caller().authorise_timed(bought).await;
         assert!(is_our_fault(&answer) && answer.decision().is_empty(), "{answer:?}");
         assert!(took < Duration::from_millis(500 + 300), "{took:?}");
-        until(async || world.count("withdrawal", "true").await == number).await;
+        wait_until(async || world.count("withdrawal", "true").await == number).await;
     }
     assert_eq!(world.count("decision", "outcome = 'approved'").await, 2, "recorded, and unchanged");
     assert_eq!(world.figure("dee", "held").await, 0);
     let fault = "body LIKE '%This was our fault.%'";
     assert_eq!(world.count("message", fault).await, 2, "each is told, with the withdrawal");
-    let repeats = [world.ask(&slow[0]).await, world.ask(&slow[1]).await];
+    let repeats = [world.authorise(&slow[0]).await, world.authorise(&slow[1]).await];
     for (repeat, bought) in repeats.iter().zip(&slow) {
         assert!(is_our_fault(repeat) && !repeat.decision().is_empty(), "{repeat:?}");
-        assert_eq!(world.ask(bought).await, *repeat);
+        assert_eq!(world.authorise(bought).await, *repeat);
     }
     // The issuer's word settles it: one was declined, the other approved by its own rules.
-    let declined = Standing { approved: false, reason: "webhook_timeout", ..APPROVED };
-    world.tell(&slow[0].standing("created", world.now(), &declined)).await;
-    let approved = Standing { reason: "webhook_timeout", amount: 7_00, ..APPROVED };
-    world.tell(&slow[1].standing("created", world.now(), &approved)).await;
+    let declined = AuthorisationState { approved: false, reason: "webhook_timeout", ..APPROVED };
+    world.send_event(&slow[0].standing("created", world.now(), &declined)).await;
+    let approved = AuthorisationState { reason: "webhook_timeout", amount: 7_00, ..APPROVED };
+    world.send_event(&slow[1].standing("created", world.now(), &approved)).await;
     assert_eq!(world.figure("dee", "held").await, 7_00);
     world.prove().await;
-    world.tell(&slow[1].captured(world.now(), "c", 7_00)).await;
-    world.tell(&slow[1].over(world.now(), "closed")).await;
+    world.send_event(&slow[1].captured(world.now(), "c", 7_00)).await;
+    world.send_event(&slow[1].over(world.now(), "closed")).await;
     assert_eq!(world.count("message", fault).await, 2, "the issuer's word for it is no news");
     assert_eq!(world.count("message", "kind = 'kept-without-us'").await, 1);
     assert_eq!(world.count("message", "true").await, 3);
@@ -127,7 +129,7 @@ async fn scenario_07_a_repeat_that_heard_an_approval_keeps_it(database: TestData
         let mut asking = Vec::new();
         for (bought, wait) in [(other, 100), (bought.clone(), 400), (bought.clone(), 0)] {
             let caller = world.caller();
-            asking.push(tokio::spawn(async move { caller.ask(&bought).await }));
+            asking.push(tokio::spawn(async move { caller.authorise(&bought).await }));
             pause(wait).await;
         }
         let mut answers = Vec::new();
@@ -135,8 +137,8 @@ async fn scenario_07_a_repeat_that_heard_an_approval_keeps_it(database: TestData
             answers.push(asked.await.unwrap());
         }
         pause(1000).await;
-        let again = world.ask(&bought).await;
-        let was_told_yes = answers[1..].iter().any(Answer::is_approved);
+        let again = world.authorise(&bought).await;
+        let was_told_yes = answers[1..].iter().any(TestResponse::is_approved);
         if was_told_yes {
             assert!(again.is_approved(), "{answers:?}, then {again:?}");
         } else if was_withdrawn(&world, &bought).await {
@@ -156,14 +158,14 @@ async fn was_withdrawn(world: &World, bought: &Purchase) -> bool {
 async fn scenario_43_the_day_is_that_of_the_arrival(database: TestDatabase) {
     let world = World::open(database).await;
     world.set_time("2026-11-23T23:59:59.9Z");
-    let lock = Lock::take(&world.database, "ana").await;
+    let lock = BudgetLock::take(&world.database, "ana").await;
     let before = Purchase { card: ANA.to_owned(), ..purchase("Before", 5_00) };
     let (caller, asked) = (world.caller(), before.clone());
-    let asking = tokio::spawn(async move { caller.ask(&asked).await });
+    let asking = tokio::spawn(async move { caller.authorise(&asked).await });
     pause(300).await;
     world.set_time("2026-11-24T00:00:00.1Z");
     pause(250).await;
-    lock.let_go().await;
+    lock.release().await;
     let answer = asking.await.unwrap();
     // Ana's card rests from 23:00 to 06:00; Dee's does not.
     assert_eq!(answer.reason(), "hours", "{answer:?}");
@@ -176,17 +178,17 @@ async fn scenario_43_the_day_is_that_of_the_arrival(database: TestDatabase) {
 
     // Femi may spend 30.00 a day on food: 20.00 count on Monday, so 30.00 are left for Tuesday.
     world.set_time("2026-11-23T23:59:59.9Z");
-    let lock = Lock::take(&world.database, "femi").await;
+    let lock = BudgetLock::take(&world.database, "femi").await;
     let monday = Purchase { card: FEMI.to_owned(), ..purchase("Monday", 20_00) };
     let (caller, asked) = (world.caller(), monday.clone());
-    let asking = tokio::spawn(async move { caller.ask(&asked).await });
+    let asking = tokio::spawn(async move { caller.authorise(&asked).await });
     pause(300).await;
     world.set_time("2026-11-24T00:00:00.1Z");
     pause(250).await;
-    lock.let_go().await;
+    lock.release().await;
     assert!(asking.await.unwrap().is_approved());
     let tuesday = Purchase { card: FEMI.to_owned(), ..purchase("Tuesday", 30_00) };
-    let answer = world.ask(&tuesday).await;
+    let answer = world.authorise(&tuesday).await;
     assert!(answer.is_approved(), "{answer:?}");
     let first_days = "first_day = '2026-11-23' AND amount_minor = 2000";
     assert_eq!(world.count("counter", &format!("period = 'day' AND {first_days}")).await, 1);
@@ -210,7 +212,7 @@ fn crowd(caller: &Caller, name: &str) -> Vec<(Caller, Purchase)> {
 async fn endure(caller: &Caller, name: &str, waves: usize) {
     let mut asking = Vec::new();
     for wave in 0..waves {
-        asking.push(tokio::spawn(ask_at_once(crowd(caller, &format!("{name}{wave}x")))));
+        asking.push(tokio::spawn(authorise_concurrently(crowd(caller, &format!("{name}{wave}x")))));
         pause(400).await;
     }
     for asked in asking {
@@ -224,16 +226,16 @@ async fn endure(caller: &Caller, name: &str, waves: usize) {
 /// What must be true once the database is back.
 async fn is_well_again(world: World) {
     let caller = world.caller();
-    caller.until_ready(true).await;
+    caller.wait_until_ready(true).await;
     assert_eq!(caller.counted("sayso_queue_depth").await, 0);
     let held = async |person| world.figure(person, "held").await;
-    until(async || held("dee").await + held("femi").await + held("ana").await == 0).await;
-    for (answer, took) in ask_at_once(crowd(&caller, "After")).await {
+    wait_until(async || held("dee").await + held("femi").await + held("ana").await == 0).await;
+    for (answer, took) in authorise_concurrently(crowd(&caller, "After")).await {
         assert!(answer.is_approved(), "{answer:?}");
         assert!(took < IN_TIME, "{took:?}");
     }
     // What was committed as the trouble ended, and heard by nobody, is withdrawn after it.
-    until(async || held("dee").await == 8 * 10).await;
+    wait_until(async || held("dee").await == 8 * 10).await;
     world.check().await;
 }
 
@@ -255,11 +257,11 @@ impl Caller {
 async fn a_locked_database_is_our_fault_in_time(database: TestDatabase) {
     let world = World::open(database).await;
     let caller = world.caller();
-    let mut locks = vec![Lock::take(&world.database, "dee").await];
+    let mut locks = vec![BudgetLock::take(&world.database, "dee").await];
     if world.database.kind == DatabaseKind::Postgres {
         // One locked budget is nobody else's trouble, and no reason to send work elsewhere.
         let others = crowd(&caller, "Others").into_iter().filter(|(_, bought)| bought.card != DEE);
-        for (answer, _) in ask_at_once(others).await {
+        for (answer, _) in authorise_concurrently(others).await {
             assert!(answer.is_approved(), "{answer:?}");
         }
         assert!(caller.is_ready().await);
@@ -268,19 +270,19 @@ async fn a_locked_database_is_our_fault_in_time(database: TestDatabase) {
                 let bought = purchase(&format!("Others{number}"), 10);
                 let bought = Purchase { card: card.to_owned(), ..bought };
                 if [DEE, FEMI, ANA][number % 3] == card {
-                    world.tell(&bought.over(world.now(), "reversed")).await;
+                    world.send_event(&bought.over(world.now(), "reversed")).await;
                 }
             }
         }
-        locks.push(Lock::take(&world.database, "femi").await);
-        locks.push(Lock::take(&world.database, "ana").await);
+        locks.push(BudgetLock::take(&world.database, "femi").await);
+        locks.push(BudgetLock::take(&world.database, "ana").await);
     }
     let counted = our_faults(&caller).await;
     let is_sqlite = world.database.kind == DatabaseKind::Sqlite;
     let watching = caller.clone();
     let watch = tokio::spawn(async move {
         if is_sqlite {
-            watching.until_ready(false).await;
+            watching.wait_until_ready(false).await;
         }
     });
     endure(&caller, "Locked", 4).await;
@@ -289,7 +291,7 @@ async fn a_locked_database_is_our_fault_in_time(database: TestDatabase) {
     // By now nobody tries any more: nobody waits for it.
     pause(500).await;
     for lock in locks {
-        lock.let_go().await;
+        lock.release().await;
     }
     assert_eq!(world.count("decision", "purchase_reference LIKE '%Locked%'").await, 0);
     is_well_again(world).await;
@@ -301,10 +303,10 @@ async fn a_slow_database_is_our_fault_in_time(database: TestDatabase) {
     slow_down(&world.database, "%Slow%", Duration::from_millis(2500)).await;
     let counted = our_faults(&caller).await;
     let watching = caller.clone();
-    let watch = tokio::spawn(async move { watching.until_ready(false).await });
+    let watch = tokio::spawn(async move { watching.wait_until_ready(false).await });
     // One question of each person keeps each lane busy.
     let three = crowd(&caller, "Slow").into_iter().take(3);
-    for (answer, took) in ask_at_once(three).await {
+    for (answer, took) in authorise_concurrently(three).await {
         assert!(is_our_fault(&answer), "{answer:?}");
         assert!(took < IN_TIME, "{took:?}");
     }
@@ -317,28 +319,28 @@ async fn a_slow_database_is_our_fault_in_time(database: TestDatabase) {
 /// Dropping a trigger waits for the transactions that use its table.
 async fn speed_up_when_idle(world: &World) {
     let caller = world.caller();
-    caller.until_ready(true).await;
+    caller.wait_until_ready(true).await;
     speed_up(&world.database).await;
 }
 
 #[tokio::test]
 async fn a_database_that_is_gone_is_our_fault_in_time() {
     let Some(database) = TestDatabase::postgres().await else { return };
-    let wire = Wire::to(&database).await;
-    let url = wire.url.clone();
+    let proxy = FaultyProxy::to(&database).await;
+    let url = proxy.url.clone();
     let world = World::open_through(database, &url, DEMO).await;
     let caller = world.caller();
     for _ in 0..2 {
         let counted = our_faults(&caller).await;
-        wire.cut();
+        proxy.cut();
         let watching = caller.clone();
-        let watch = tokio::spawn(async move { watching.until_ready(false).await });
+        let watch = tokio::spawn(async move { watching.wait_until_ready(false).await });
         endure(&caller, "Gone", 6).await;
         watch.await.unwrap();
         assert_eq!(world.get("/livez").await.status, 200, "a restart would not help");
         assert_eq!(our_faults(&caller).await - counted, 6 * 24);
-        wire.mend();
-        caller.until_ready(true).await;
+        proxy.mend();
+        caller.wait_until_ready(true).await;
     }
     is_well_again(world).await;
 }
@@ -346,20 +348,20 @@ async fn a_database_that_is_gone_is_our_fault_in_time() {
 #[tokio::test]
 async fn scenario_09_a_commit_that_was_not_confirmed_is_looked_up() {
     let Some(database) = TestDatabase::postgres().await else { return };
-    let wire = Wire::to(&database).await;
-    let url = wire.url.clone();
+    let proxy = FaultyProxy::to(&database).await;
+    let url = proxy.url.clone();
     let world = World::open_through(database, &url, DEMO).await;
     for round in 1..=5 {
         let bought = purchase(&format!("Lost{round}"), 1_00);
-        wire.lose_next_commit();
-        let answer = world.ask(&bought).await;
+        proxy.lose_next_commit();
+        let answer = world.authorise(&bought).await;
         assert!(answer.is_approved(), "{answer:?}");
-        assert_eq!(world.ask(&bought).await, answer);
+        assert_eq!(world.authorise(&bought).await, answer);
         assert_eq!(world.count("decision", "true").await, round);
         assert_eq!(world.figure("dee", "held").await, round * 1_00);
     }
-    wire.lose_next_commit();
-    world.tell(&purchase("Lost1", 1_00).captured(world.now(), "c", 1_00)).await;
+    proxy.lose_next_commit();
+    world.send_event(&purchase("Lost1", 1_00).captured(world.now(), "c", 1_00)).await;
     assert_eq!(world.figure("dee", "spent").await, 1_00);
     world.check().await;
 }
@@ -367,20 +369,20 @@ async fn scenario_09_a_commit_that_was_not_confirmed_is_looked_up() {
 #[tokio::test]
 async fn scenario_09_a_commit_that_nobody_can_look_up_is_withdrawn_later() {
     let Some(database) = TestDatabase::postgres().await else { return };
-    let wire = Wire::to(&database).await;
-    let url = wire.url.clone();
+    let proxy = FaultyProxy::to(&database).await;
+    let url = proxy.url.clone();
     let world = World::open_through(database, &url, DEMO).await;
     let bought = purchase("Lost", 12_50);
-    wire.lose_next_commit_and_cut();
-    let (answer, took) = world.caller().ask_timed(&bought).await;
+    proxy.lose_next_commit_and_cut();
+    let (answer, took) = world.caller().authorise_timed(&bought).await;
     assert!(is_our_fault(&answer) && took < IN_TIME, "{answer:?} {took:?}");
     assert_eq!(world.count("decision", "outcome = 'approved'").await, 1, "it had gone through");
-    let repeat = world.ask(&bought).await;
+    let repeat = world.authorise(&bought).await;
     assert!(is_our_fault(&repeat), "{repeat:?}");
-    wire.mend();
-    until(async || world.count("withdrawal", "true").await == 1).await;
+    proxy.mend();
+    wait_until(async || world.count("withdrawal", "true").await == 1).await;
     assert_eq!(world.figure("dee", "held").await, 0);
-    let repeat = world.ask(&bought).await;
+    let repeat = world.authorise(&bought).await;
     assert!(is_our_fault(&repeat) && !repeat.decision().is_empty(), "{repeat:?}");
     world.check().await;
 }
@@ -403,12 +405,12 @@ async fn scenario_09_killed_connections_lose_and_double_nothing() {
     while !killing.is_finished() {
         let asked = crowd(&world.caller(), &format!("Killed{wave}x"));
         let purchases: Vec<_> = asked.iter().map(|(_, bought)| bought.clone()).collect();
-        let answers = ask_at_once(asked).await;
+        let answers = authorise_concurrently(asked).await;
         told.extend(purchases.into_iter().zip(answers));
         wave += 1;
     }
     killing.await.unwrap();
-    world.caller().until_ready(true).await;
+    world.caller().wait_until_ready(true).await;
     let approved: Vec<_> = told.iter().filter(|(_, (answer, _))| answer.is_approved()).collect();
     assert!(approved.len() * 2 > told.len(), "{} of {}", approved.len(), told.len());
     // Everything that somebody was told stands, exactly once; everything else holds nothing.
@@ -418,10 +420,10 @@ async fn scenario_09_killed_connections_lose_and_double_nothing() {
         dee.await + femi.await + ana.await
     };
     let expected = i64::try_from(approved.len()).unwrap() * 10;
-    until(async || all().await <= expected).await;
+    wait_until(async || all().await <= expected).await;
     assert_eq!(all().await, expected);
     for (bought, (answer, _)) in &approved {
-        assert_eq!(world.ask(bought).await, *answer);
+        assert_eq!(world.authorise(bought).await, *answer);
     }
     let holds = world.count("hold", "held_minor > 0").await;
     assert_eq!(holds * 10, expected);
@@ -462,13 +464,14 @@ async fn scenario_63_a_conflict_is_tried_again_twice_and_no_more() {
     for code in ["40001", "40P01", "55P03", "57P01"] {
         let counted = caller.counted("sayso_retries_total").await;
         refuse_with(&world, code, 2).await;
-        let answer = world.ask(&purchase(&format!("Twice{code}"), 1_00)).await;
+        let answer = world.authorise(&purchase(&format!("Twice{code}"), 1_00)).await;
         assert!(answer.is_approved(), "{code}: {answer:?}");
         assert_eq!(caller.counted("sayso_retries_total").await - counted, 2);
 
         let counted = our_faults(&caller).await;
         refuse_with(&world, code, 3).await;
-        let (answer, took) = caller.ask_timed(&purchase(&format!("Thrice{code}"), 1_00)).await;
+        let (answer, took) =
+            caller.authorise_timed(&purchase(&format!("Thrice{code}"), 1_00)).await;
         assert!(is_our_fault(&answer), "never told as a want of money: {answer:?}");
         assert!(took < IN_TIME, "{took:?}");
         assert_eq!(attempts(&world).await, 3);

@@ -7,17 +7,17 @@ use jiff::Timestamp;
 use sayso::app::demo;
 use sayso::app::demo::{DemoSettings, sign_in};
 use sayso::app::gateway::App;
-use sayso::card_path::authorise::{Question, authorise};
+use sayso::card_path::authorise::{ReceivedAuthorisation, authorise};
 use sayso::card_path::issuers::{Origin, Verdict};
-use sayso::ledger::record::decision::Outcome;
+use sayso::ledger::record::decision::DecisionOutcome;
 use sayso::operations::explain::{Explanation, Replay, explain};
 use sayso::operations::verify;
 use sayso::platform::clock::Clock;
-use sayso::programme::apply::{Applied, ApplyError, apply};
+use sayso::programme::apply::{ApplyError, ApplyReport, apply};
 use sayso::programme::show::show;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
-use simulator::{Answer, Kind, Play, Step};
+use simulator::{MessageKind, PlayConfig, PlayStep, ResponseOutcome};
 use tokio::sync::mpsc;
 
 use crate::support::TestDatabase;
@@ -37,17 +37,17 @@ on_both_databases!(
 );
 
 /// Plays seed 7 against a gateway of its own; every step as the simulator saw it.
-async fn played(database: &TestDatabase) -> (App, Vec<Step>) {
-    let (clock, hand) = Clock::story("2026-11-22T12:00:00Z".parse().unwrap());
+async fn played(database: &TestDatabase) -> (App, Vec<PlayStep>) {
+    let (clock, clock_control) = Clock::manual("2026-11-22T12:00:00Z".parse().unwrap());
     let app = App::start(database.settings(&clock)).await.unwrap();
     apply(app.store(), app.ids(), app.clock().now(), DEMO, RULES).await.unwrap();
     app.directory().refresh(app.clock().now()).await.unwrap();
     let gateway = format!("http://{}", app.address());
     let sign_in = sign_in(&app).await.unwrap();
-    let play = Play { gateway, programme: DEMO.to_owned(), seed: 7, sign_in: Some(sign_in) };
-    let set_time = Box::new(move |unix| hand.set(Timestamp::from_second(unix).unwrap()));
+    let play = PlayConfig { gateway, programme: DEMO.to_owned(), seed: 7, sign_in: Some(sign_in) };
+    let set_time = Box::new(move |unix| clock_control.set(Timestamp::from_second(unix).unwrap()));
     let (sender, mut receiver) = mpsc::channel(1_000);
-    let playing = simulator::play(&play, simulator::Clock::Story(set_time), sender);
+    let playing = simulator::play(&play, simulator::ClockMode::Story(set_time), sender);
     let listening = async {
         let mut steps = Vec::new();
         while let Some(step) = receiver.recv().await {
@@ -65,19 +65,28 @@ async fn played(database: &TestDatabase) -> (App, Vec<Step>) {
 async fn what_was_refused_is_asked_for_answered_and_paid(database: TestDatabase) {
     let (app, steps) = played(&database).await;
     let told = |story: &str| -> Vec<_> {
-        let of = steps.iter().filter(|step| step.story == story && step.kind != Kind::Confirmed);
+        let of =
+            steps.iter().filter(|step| step.story == story && step.kind != MessageKind::Confirmed);
         of.map(|step| (step.kind, step.answer)).collect()
     };
-    let (refused, paid) = ((Kind::Purchase, Answer::NotPaid), (Kind::Purchase, Answer::Approved));
-    let done = |kind| (kind, Answer::Stored);
-    let ends = [done(Kind::Captured), done(Kind::Closed)];
-    let asked = [refused, done(Kind::AskedFor), done(Kind::SaidYes), paid];
+    let (refused, paid) = (
+        (MessageKind::Purchase, ResponseOutcome::NotPaid),
+        (MessageKind::Purchase, ResponseOutcome::Approved),
+    );
+    let done = |kind| (kind, ResponseOutcome::Stored);
+    let ends = [done(MessageKind::Captured), done(MessageKind::Closed)];
+    let asked = [refused, done(MessageKind::AskedFor), done(MessageKind::SaidYes), paid];
     assert_eq!(told("refused, asked, answered, paid"), [&asked[..], &ends].concat());
-    let no = [refused, done(Kind::AskedFor), done(Kind::SaidNo), done(Kind::Appealed)];
-    let after_all = [done(Kind::LookedAt), paid];
+    let no = [
+        refused,
+        done(MessageKind::AskedFor),
+        done(MessageKind::SaidNo),
+        done(MessageKind::Appealed),
+    ];
+    let after_all = [done(MessageKind::LookedAt), paid];
     let looked_at = [&no[..], &after_all, &ends].concat();
     assert_eq!(told("a no that somebody else looks at"), looked_at);
-    let frozen = [paid, done(Kind::Frozen), refused, done(Kind::Unfrozen)];
+    let frozen = [paid, done(MessageKind::Frozen), refused, done(MessageKind::Unfrozen)];
     assert_eq!(told("a freeze of her own"), [&frozen[..], &ends].concat());
     app.stop().await;
 }
@@ -85,9 +94,9 @@ async fn what_was_refused_is_asked_for_answered_and_paid(database: TestDatabase)
 async fn a_question_about_somebody_elses_purchase_is_explained(database: TestDatabase) {
     let world = World::open(database).await;
     let dees = purchase("Hers", 5_00);
-    assert!(world.ask(&dees).await.is_approved());
+    assert!(world.authorise(&dees).await.is_approved());
     let anas = Purchase { card: ANA.to_owned(), answers: 1, ..dees };
-    let answer = world.ask(&anas).await;
+    let answer = world.authorise(&anas).await;
     assert_eq!(answer.reason(), "conflict");
     let explained = explain(world.app.store(), world.app.directory(), &answer.decision()).await;
     assert_eq!(explained.unwrap()[0].replay, Replay::Same);
@@ -98,10 +107,10 @@ async fn a_question_about_somebody_elses_purchase_is_explained(database: TestDat
 /// before the record had them are told by their replay.
 async fn what_is_told_later_is_what_was_recorded(database: TestDatabase) {
     let world = World::open(database).await;
-    let refused = world.ask(&purchase("Dear", 999_00)).await;
+    let refused = world.authorise(&purchase("Dear", 999_00)).await;
     assert_eq!(refused.reason(), "no_money");
-    let paid = world.ask(&purchase("Cheap", 1_00)).await;
-    let explained = async |answer: &crate::world::Answer| {
+    let paid = world.authorise(&purchase("Cheap", 1_00)).await;
+    let explained = async |answer: &crate::world::TestResponse| {
         let (store, directory) = (world.app.store(), world.app.directory());
         explain(store, directory, &answer.decision()).await.unwrap().remove(0)
     };
@@ -142,7 +151,7 @@ async fn what_is_told_later_is_what_was_recorded(database: TestDatabase) {
 async fn a_question_about_somebody_elses_purchase_at_the_same_time_changes_nothing(
     database: TestDatabase,
 ) {
-    let (clock, _hand) = Clock::story("2026-11-23T09:00:00Z".parse().unwrap());
+    let (clock, _hand) = Clock::manual("2026-11-23T09:00:00Z".parse().unwrap());
     let app = App::start(database.settings(&clock)).await.unwrap();
     let now = app.clock().now();
     apply(app.store(), app.ids(), now, DEMO, RULES).await.unwrap();
@@ -153,9 +162,9 @@ async fn a_question_about_somebody_elses_purchase_at_the_same_time_changes_nothi
         let origin = Origin { programme: live.programme.clone(), connection };
         let body = bought.request(now).to_string();
         let request = live.issuer.decode_authorisation(&origin, body.as_bytes()).unwrap();
-        Question { request: Arc::new(request), arrived_at: now }
+        ReceivedAuthorisation { request: Arc::new(request), arrived_at: now }
     };
-    let decide = async |questions: &[Question]| {
+    let decide = async |questions: &[ReceivedAuthorisation]| {
         let mut tx = app.store().begin().await.unwrap();
         let answers = authorise(&mut tx, app.directory(), app.ids(), questions).await.unwrap();
         tx.commit().await.unwrap();
@@ -166,8 +175,8 @@ async fn a_question_about_somebody_elses_purchase_at_the_same_time_changes_nothi
     let more = Purchase { answers: 1, amount: 5_00, ..dees };
     let anas = Purchase { card: ANA.to_owned(), answers: 2, ..more.clone() };
     let answers = decide(&[question(&more), question(&anas)]).await;
-    assert!(matches!(answers[0].told.verdict, Verdict::Approved { .. }), "{answers:?}");
-    assert!(matches!(answers[1].told.verdict, Verdict::NotPaid { .. }), "{answers:?}");
+    assert!(matches!(answers[0].response.verdict, Verdict::Approved { .. }), "{answers:?}");
+    assert!(matches!(answers[1].response.verdict, Verdict::Declined { .. }), "{answers:?}");
     let sql = format!("SELECT facts FROM decision WHERE reference = '{}/1'", more.id);
     let facts = database.rows(&sql).await.concat().concat();
     assert!(facts.contains("\"so_far\":[1500,"), "{facts}");
@@ -178,7 +187,7 @@ async fn a_question_about_somebody_elses_purchase_at_the_same_time_changes_nothi
 async fn a_whole_play_is_explained_as_it_was_answered(database: TestDatabase) {
     let (app, steps) = played(&database).await;
     // What the issuer heard, by decision: its own word and ours for it.
-    let mut heard: BTreeMap<String, (Answer, Option<String>)> = BTreeMap::new();
+    let mut heard: BTreeMap<String, (ResponseOutcome, Option<String>)> = BTreeMap::new();
     for step in steps.iter().filter(|step| step.kind.is_question()) {
         let decision = step.decision.clone().unwrap();
         let told = (step.answer, step.reason.clone());
@@ -195,7 +204,7 @@ async fn a_whole_play_is_explained_as_it_was_answered(database: TestDatabase) {
         let [explanation] = explanations.as_slice() else { panic!("{explanations:?}") };
         assert_eq!(explanation.replay, Replay::Same, "{explanation}");
         assert_eq!(&said(explanation), told, "{explanation}");
-        let is_refusal = matches!(explanation.outcome, Outcome::Declined(_));
+        let is_refusal = matches!(explanation.outcome, DecisionOutcome::Declined(_));
         let is_somebody = !explanation.person.is_house();
         let is_to_be_told = is_refusal && is_somebody;
         assert_eq!(explanation.messages.len(), usize::from(is_to_be_told), "{explanation}");
@@ -223,11 +232,15 @@ async fn a_whole_play_is_explained_as_it_was_answered(database: TestDatabase) {
 }
 
 /// What an issuer must have heard of a decision.
-fn said(explanation: &Explanation) -> (Answer, Option<String>) {
+fn said(explanation: &Explanation) -> (ResponseOutcome, Option<String>) {
     match &explanation.outcome {
-        Outcome::Approved(amount) if *amount == explanation.asked => (Answer::Approved, None),
-        Outcome::Approved(amount) => (Answer::Partial(amount.minor()), None),
-        Outcome::Declined(codes) => (Answer::NotPaid, Some(codes[0].as_str().to_owned())),
+        DecisionOutcome::Approved(amount) if *amount == explanation.asked => {
+            (ResponseOutcome::Approved, None)
+        }
+        DecisionOutcome::Approved(amount) => (ResponseOutcome::Partial(amount.minor()), None),
+        DecisionOutcome::Declined(codes) => {
+            (ResponseOutcome::NotPaid, Some(codes[0].as_str().to_owned()))
+        }
     }
 }
 
@@ -321,7 +334,7 @@ async fn all_rows(world: &World) -> Vec<(String, i64)> {
     counts
 }
 
-async fn try_apply(world: &World, file: &str, rules: &str) -> Result<Applied, ApplyError> {
+async fn try_apply(world: &World, file: &str, rules: &str) -> Result<ApplyReport, ApplyError> {
     apply(world.app.store(), world.app.ids(), world.now(), file, rules).await
 }
 
@@ -332,7 +345,7 @@ fn line_of(text: &str, words: &str) -> usize {
 
 async fn a_file_with_ten_mistakes_lists_ten_and_changes_nothing(database: TestDatabase) {
     let world = World::open(database).await;
-    assert!(world.ask(&purchase("Before", 1_00)).await.is_approved());
+    assert!(world.authorise(&purchase("Before", 1_00)).await.is_approved());
     let before = all_rows(&world).await;
     let mistakes = [
         ("time_zone = \"Europe/London\"", "time_zone = \"Europe/Londom\""),
@@ -412,16 +425,16 @@ async fn what_is_shown_applies_again_without_a_change(database: TestDatabase) {
     let file = file.replacen("\"replaced\"", "\"lost\"", 1);
     world.apply(&file).await;
     let phone = Purchase { mcc: json!("4812"), ..purchase("Phone", 20_00) };
-    assert!(world.ask(&phone).await.is_approved());
+    assert!(world.authorise(&phone).await.is_approved());
     assert_eq!(world.count("permission", "uses_left = 1").await, 1);
     let bought = purchase("Before", 12_50);
-    assert!(world.ask(&bought).await.is_approved());
+    assert!(world.authorise(&bought).await.is_approved());
     let (before, left) = (all_rows(&world).await, world.figures("dee").await);
 
     let riverside = "riverside".parse().unwrap();
     let shown = show(world.app.store(), &riverside).await.unwrap().unwrap();
     assert!(!shown.contains(SECRET), "secrets are not shown");
-    world.pass(an_hour());
+    world.advance_clock(an_hour());
     let applied = try_apply(&world, &shown, RULES).await.unwrap();
     assert_eq!((applied.loads, applied.agreements), (0, 0), "{applied:?}");
     assert_eq!(all_rows(&world).await, before);
@@ -430,7 +443,7 @@ async fn what_is_shown_applies_again_without_a_change(database: TestDatabase) {
     assert_eq!(world.count("permission", "uses_left = 1").await, 1, "what is used stays used");
     // The secrets, though not shown, still count.
     world.app.directory().refresh(world.now()).await.unwrap();
-    world.tell(&bought.captured(world.now(), "one", 12_50)).await;
+    world.send_event(&bought.captured(world.now(), "one", 12_50)).await;
     let secrets = world.app.store().secrets(Timestamp::MIN).await.unwrap();
     let stored = secrets.iter().filter_map(|row| row.secret.as_ref());
     assert_eq!(stored.filter(|secret| secret.expose_secret() == SECRET).count(), 1);

@@ -14,9 +14,9 @@ use crate::support::{DatabaseKind, TestDatabase};
 
 /// Something that no gateway gets past until it is let go: a budget's row on PostgreSQL, the whole
 /// file on SQLite.
-pub(super) struct Lock(AnyConnection);
+pub(super) struct BudgetLock(AnyConnection);
 
-impl Lock {
+impl BudgetLock {
     pub(super) async fn take(database: &TestDatabase, person: &str) -> Self {
         let mut connection = database.connect().await;
         match database.kind {
@@ -33,7 +33,7 @@ impl Lock {
         Self(connection)
     }
 
-    pub(super) async fn let_go(mut self) {
+    pub(super) async fn release(mut self) {
         self.0.execute("ROLLBACK").await.unwrap();
         self.0.close().await.unwrap();
     }
@@ -92,13 +92,13 @@ pub(super) async fn speed_up(database: &TestDatabase) {
 }
 
 /// The wire between a gateway and PostgreSQL, to be cut.
-pub(super) struct Wire {
+pub(super) struct FaultyProxy {
     /// The database's address through the wire.
     pub(super) url: String,
-    switch: Arc<Switch>,
+    faults: Arc<ProxyFaults>,
 }
 
-struct Switch {
+struct ProxyFaults {
     is_cut: watch::Sender<bool>,
     is_silent: watch::Sender<bool>,
     /// How long each statement is held up. Unit: milliseconds.
@@ -111,7 +111,7 @@ struct Switch {
     cuts_after_commit: AtomicBool,
 }
 
-impl Wire {
+impl FaultyProxy {
     pub(super) async fn to(database: &TestDatabase) -> Self {
         let (front, rest) = database.url.split_once('@').unwrap();
         let (server, name) = rest.split_once('/').unwrap();
@@ -119,7 +119,7 @@ impl Wire {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let here: SocketAddr = listener.local_addr().unwrap();
         let url = format!("{front}@{here}/{name}?sslmode=disable");
-        let switch = Arc::new(Switch {
+        let faults = Arc::new(ProxyFaults {
             is_cut: watch::Sender::new(false),
             is_silent: watch::Sender::new(false),
             delay_ms: AtomicU64::new(0),
@@ -128,63 +128,63 @@ impl Wire {
             loses_next_commit: AtomicBool::new(false),
             cuts_after_commit: AtomicBool::new(false),
         });
-        tokio::spawn(relay_all(listener, server.to_owned(), Arc::clone(&switch)));
-        Self { url, switch }
+        tokio::spawn(relay_all(listener, server.to_owned(), Arc::clone(&faults)));
+        Self { url, faults }
     }
 
     /// Breaks every connection, and lets no new one through.
     pub(super) fn cut(&self) {
-        self.switch.is_cut.send_replace(true);
+        self.faults.is_cut.send_replace(true);
     }
 
     pub(super) fn mend(&self) {
-        self.switch.is_cut.send_replace(false);
+        self.faults.is_cut.send_replace(false);
     }
 
     /// Every connection stays open, and nothing passes any more: the other side has vanished. Those
     /// that were used meanwhile stay silent for ever.
     pub(super) fn fall_silent(&self) {
-        self.switch.is_silent.send_replace(true);
+        self.faults.is_silent.send_replace(true);
     }
 
     pub(super) fn speak_again(&self) {
-        self.switch.is_silent.send_replace(false);
+        self.faults.is_silent.send_replace(false);
     }
 
     /// Holds each statement up for `time`.
     pub(super) fn delay(&self, time: Duration) {
-        self.switch.delay_ms.store(time.as_millis().try_into().unwrap(), Ordering::SeqCst);
+        self.faults.delay_ms.store(time.as_millis().try_into().unwrap(), Ordering::SeqCst);
     }
 
     /// Breaks one connection when `passes` more statements have passed.
     pub(super) fn break_after(&self, passes: i64) {
-        self.switch.passes.store(passes, Ordering::SeqCst);
+        self.faults.passes.store(passes, Ordering::SeqCst);
     }
 
     /// Falls silent when `passes` more statements have passed: in the middle of a transaction.
     pub(super) fn fall_silent_after(&self, passes: i64) {
-        self.switch.falls_silent.store(true, Ordering::SeqCst);
+        self.faults.falls_silent.store(true, Ordering::SeqCst);
         self.break_after(passes);
     }
 
     /// Whether [`Self::break_after`] has come about; it never will any more.
     pub(super) fn has_broken(&self) -> bool {
-        self.switch.passes.swap(i64::MAX, Ordering::SeqCst) < 0
+        self.faults.passes.swap(i64::MAX, Ordering::SeqCst) < 0
     }
 
     /// The next commit reaches the database and goes through, but nobody hears of it.
     pub(super) fn lose_next_commit(&self) {
-        self.switch.loses_next_commit.store(true, Ordering::SeqCst);
+        self.faults.loses_next_commit.store(true, Ordering::SeqCst);
     }
 
     /// As [`Self::lose_next_commit`], and then the wire is cut.
     pub(super) fn lose_next_commit_and_cut(&self) {
-        self.switch.cuts_after_commit.store(true, Ordering::SeqCst);
+        self.faults.cuts_after_commit.store(true, Ordering::SeqCst);
         self.lose_next_commit();
     }
 }
 
-impl Switch {
+impl ProxyFaults {
     async fn hold_up(&self) {
         let delay = self.delay_ms.load(Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(delay)).await;
@@ -195,18 +195,18 @@ impl Switch {
     }
 }
 
-async fn relay_all(listener: TcpListener, server: String, switch: Arc<Switch>) {
+async fn relay_all(listener: TcpListener, server: String, faults: Arc<ProxyFaults>) {
     loop {
         let (gateway, _) = listener.accept().await.unwrap();
-        if *switch.is_cut.borrow() {
+        if *faults.is_cut.borrow() {
             continue;
         }
         let database = TcpStream::connect(&server).await.unwrap();
-        let switch = Arc::clone(&switch);
+        let faults = Arc::clone(&faults);
         tokio::spawn(async move {
-            let mut is_cut = switch.is_cut.subscribe();
+            let mut is_cut = faults.is_cut.subscribe();
             tokio::select! {
-                _ = relay(gateway, database, &switch) => {}
+                _ = relay(gateway, database, &faults) => {}
                 _ = is_cut.wait_for(|is_cut| *is_cut) => {}
             }
         });
@@ -216,7 +216,7 @@ async fn relay_all(listener: TcpListener, server: String, switch: Arc<Switch>) {
 async fn relay(
     mut gateway: TcpStream,
     mut database: TcpStream,
-    switch: &Switch,
+    faults: &ProxyFaults,
 ) -> std::io::Result<()> {
     let (mut question, mut answer) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     loop {
@@ -226,20 +226,20 @@ async fn relay(
                 if count == 0 {
                     return Ok(());
                 }
-                if switch.passes.fetch_sub(1, Ordering::SeqCst) == 0 {
-                    if !switch.falls_silent.swap(false, Ordering::SeqCst) {
+                if faults.passes.fetch_sub(1, Ordering::SeqCst) == 0 {
+                    if !faults.falls_silent.swap(false, Ordering::SeqCst) {
                         return Ok(());
                     }
-                    switch.is_silent.send_replace(true);
+                    faults.is_silent.send_replace(true);
                 }
-                switch.hold_up().await;
+                faults.hold_up().await;
                 database.write_all(&question[..count]).await?;
                 let is_commit = question[..count].windows(7).any(|bytes| bytes == b"COMMIT\0");
-                if is_commit && switch.loses_next_commit.swap(false, Ordering::SeqCst) {
+                if is_commit && faults.loses_next_commit.swap(false, Ordering::SeqCst) {
                     // It has gone through once the database answers.
                     let _ = database.read(&mut answer).await?;
-                    if switch.cuts_after_commit.swap(false, Ordering::SeqCst) {
-                        switch.is_cut.send_replace(true);
+                    if faults.cuts_after_commit.swap(false, Ordering::SeqCst) {
+                        faults.is_cut.send_replace(true);
                     }
                     return Ok(());
                 }

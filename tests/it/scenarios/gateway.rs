@@ -16,27 +16,27 @@ use crate::support::TestDatabase;
 use crate::world::{RULES, patient};
 
 /// A gateway in a process of its own, on the machine's clock. Killed when it goes.
-pub(crate) struct Gateway {
+pub(crate) struct GatewayProcess {
     process: Child,
     address: SocketAddr,
     // Kept for its drop.
     _folder: TempDir,
 }
 
-impl Gateway {
+impl GatewayProcess {
     /// Runs `sayso serve` and waits until it is ready.
     pub(crate) async fn start(database: &TestDatabase) -> Self {
         let gateway = Self::spawn(database, Command::new(env!("CARGO_BIN_EXE_sayso")));
-        gateway.caller().until_ready(true).await;
+        gateway.caller().wait_until_ready(true).await;
         gateway
     }
 
     /// As [`Self::start`], to be killed when it reaches `place` for the `times`-th time.
     pub(crate) async fn start_to_crash(database: &TestDatabase, place: &str, times: u32) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sayso"));
-        command.env(sayso::platform::crash::VARIABLE, format!("{place}:{times}"));
+        command.env(sayso::platform::crash::CRASH_AT_VARIABLE, format!("{place}:{times}"));
         let gateway = Self::spawn(database, command);
-        gateway.caller().until_ready(true).await;
+        gateway.caller().wait_until_ready(true).await;
         gateway
     }
 
@@ -79,7 +79,7 @@ impl Gateway {
     }
 
     /// Waits until it has ended by itself.
-    pub(crate) async fn until_dead(&mut self) {
+    pub(crate) async fn wait_until_exited(&mut self) {
         let begun = Instant::now();
         while self.process.try_wait().unwrap().is_none() {
             assert!(begun.elapsed() < Duration::from_secs(15), "it is still alive");
@@ -97,7 +97,7 @@ impl Gateway {
     }
 }
 
-impl Drop for Gateway {
+impl Drop for GatewayProcess {
     fn drop(&mut self) {
         self.process.kill().ok();
         self.process.wait().ok();

@@ -5,10 +5,10 @@ use std::time::Duration;
 use sayso::app::gateway::{App, AppSettings};
 use sqlx::{AssertSqlSafe, Executor as _};
 
-use super::faults::{Lock, Wire, slow_down, speed_up};
-use crate::caller::{Caller, until};
+use super::faults::{BudgetLock, FaultyProxy, slow_down, speed_up};
+use crate::caller::{Caller, wait_until};
 use crate::support::{DatabaseKind, TestDatabase};
-use crate::world::{APPROVED, DEMO, FEMI, Purchase, Standing, World, patient, purchase};
+use crate::world::{APPROVED, AuthorisationState, DEMO, FEMI, Purchase, World, patient, purchase};
 
 on_both_databases!(
     scenario_07_what_was_decided_for_nobody_is_withdrawn_and_the_issuer_settles_it,
@@ -24,9 +24,9 @@ async fn pause(milliseconds: u64) {
 }
 
 /// Asks, and hangs up after `milliseconds`.
-async fn ask_and_hang_up(caller: Caller, bought: &Purchase, milliseconds: u64) {
+async fn authorise_and_hang_up(caller: Caller, bought: &Purchase, milliseconds: u64) {
     let patience = Duration::from_millis(milliseconds);
-    let asked = tokio::time::timeout(patience, caller.try_ask(bought)).await;
+    let asked = tokio::time::timeout(patience, caller.try_authorise(bought)).await;
     assert!(asked.is_err(), "it was answered: {asked:?}");
 }
 
@@ -37,39 +37,39 @@ async fn scenario_07_what_was_decided_for_nobody_is_withdrawn_and_the_issuer_set
     slow_down(&world.database, "%Slow%", Duration::from_millis(600)).await;
     let both = [purchase("SlowNo", 12_50), purchase("SlowYes", 7_00)];
     for (number, bought) in (1..).zip(&both) {
-        ask_and_hang_up(world.caller(), bought, 200).await;
-        until(async || world.count("withdrawal", "true").await == number).await;
+        authorise_and_hang_up(world.caller(), bought, 200).await;
+        wait_until(async || world.count("withdrawal", "true").await == number).await;
     }
     assert_eq!(world.count("decision", "outcome = 'approved'").await, 2);
     assert_eq!(world.figure("dee", "held").await, 0);
     // A resend is answered from the record, always the same.
-    let again = world.ask(&both[0]).await;
+    let again = world.authorise(&both[0]).await;
     assert_eq!(again.reason(), "our_fault");
-    assert_eq!(world.ask(&both[0]).await, again);
+    assert_eq!(world.authorise(&both[0]).await, again);
     // The issuer decided by itself, and says how.
-    let declined = Standing { approved: false, reason: "webhook_timeout", ..APPROVED };
-    world.tell(&both[0].standing("created", world.now(), &declined)).await;
-    let approved = Standing { reason: "webhook_timeout", amount: 7_00, ..APPROVED };
-    world.tell(&both[1].standing("created", world.now(), &approved)).await;
+    let declined = AuthorisationState { approved: false, reason: "webhook_timeout", ..APPROVED };
+    world.send_event(&both[0].standing("created", world.now(), &declined)).await;
+    let approved = AuthorisationState { reason: "webhook_timeout", amount: 7_00, ..APPROVED };
+    world.send_event(&both[1].standing("created", world.now(), &approved)).await;
     assert_eq!(world.figure("dee", "held").await, 7_00);
     world.check().await;
 }
 
 async fn scenario_07_what_nobody_waits_for_is_never_decided(database: TestDatabase) {
     let world = World::open_with(database, &patient(DEMO)).await;
-    let lock = Lock::take(&world.database, "dee").await;
+    let lock = BudgetLock::take(&world.database, "dee").await;
     // The first keeps the lane busy; the second is still waiting when its client hangs up.
     let (caller, first) = (world.caller(), purchase("First", 1_00));
-    let asking = tokio::spawn(async move { caller.ask(&first).await });
+    let asking = tokio::spawn(async move { caller.authorise(&first).await });
     pause(50).await;
-    ask_and_hang_up(world.caller(), &purchase("Gone", 1_00), 100).await;
+    authorise_and_hang_up(world.caller(), &purchase("Gone", 1_00), 100).await;
     pause(50).await;
-    lock.let_go().await;
+    lock.release().await;
     assert!(asking.await.unwrap().is_approved());
-    until(async || world.caller().counted("sayso_queue_depth").await == 0).await;
+    wait_until(async || world.caller().counted("sayso_queue_depth").await == 0).await;
     assert_eq!(world.count("decision", "true").await, 1);
     assert!(world.caller().counted("sayso_our_fault_total{why=\"client_gone\"}").await >= 1);
-    assert!(world.ask(&purchase("Gone", 1_00)).await.is_approved(), "a retry is a first try");
+    assert!(world.authorise(&purchase("Gone", 1_00)).await.is_approved(), "a retry is a first try");
     world.check().await;
 }
 
@@ -78,12 +78,12 @@ async fn scenario_07_a_retry_after_a_hang_up_hears_the_approval(database: TestDa
     let world = World::open_with(database, &patient(DEMO)).await;
     slow_down(&world.database, "%Slow%", Duration::from_millis(800)).await;
     let bought = purchase("Slow", 1_00);
-    ask_and_hang_up(world.caller(), &bought, 200).await;
-    let answer = world.ask(&bought).await;
+    authorise_and_hang_up(world.caller(), &bought, 200).await;
+    let answer = world.authorise(&bought).await;
     assert!(answer.is_approved(), "{answer:?}");
     pause(500).await;
     assert_eq!(world.count("withdrawal", "true").await, 0);
-    assert_eq!(world.ask(&bought).await, answer);
+    assert_eq!(world.authorise(&bought).await, answer);
     assert_eq!(world.figure("dee", "held").await, 1_00);
     speed_up(&world.database).await;
     world.check().await;
@@ -93,18 +93,18 @@ async fn scenario_07_a_retry_after_a_hang_up_hears_the_approval(database: TestDa
 async fn scenario_07_a_repeat_that_nobody_heard_takes_nothing_back(database: TestDatabase) {
     let world = World::open_with(database, &patient(DEMO)).await;
     let bought = purchase("Heard", 1_00);
-    let answer = world.ask(&bought).await;
+    let answer = world.authorise(&bought).await;
     assert!(answer.is_approved());
-    world.pass(jiff::Span::new().seconds(1));
-    let lock = Lock::take(&world.database, "dee").await;
-    ask_and_hang_up(world.caller(), &bought, 100).await;
-    lock.let_go().await;
+    world.advance_clock(jiff::Span::new().seconds(1));
+    let lock = BudgetLock::take(&world.database, "dee").await;
+    authorise_and_hang_up(world.caller(), &bought, 100).await;
+    lock.release().await;
     // The next question finds the lane after whatever it took back.
-    assert!(world.ask(&purchase("Next", 2_00)).await.is_approved());
-    assert!(world.ask(&purchase("Last", 4_00)).await.is_approved());
+    assert!(world.authorise(&purchase("Next", 2_00)).await.is_approved());
+    assert!(world.authorise(&purchase("Last", 4_00)).await.is_approved());
     assert_eq!(world.count("withdrawal", "true").await, 0);
     assert_eq!(world.figure("dee", "held").await, 7_00);
-    assert_eq!(world.ask(&bought).await, answer);
+    assert_eq!(world.authorise(&bought).await, answer);
     world.check().await;
 }
 
@@ -141,7 +141,7 @@ async fn scenario_07_one_that_cannot_be_withdrawn_stops_no_other(database: TestD
     slow_down(&world.database, "%Slow%", Duration::from_secs(1)).await;
     let ask = |name: &str| {
         let (caller, bought) = (world.caller(), purchase(name, 1_00));
-        tokio::spawn(async move { caller.ask(&bought).await })
+        tokio::spawn(async move { caller.authorise(&bought).await })
     };
     let first = ask("SlowFirst");
     pause(200).await;
@@ -152,13 +152,13 @@ async fn scenario_07_one_that_cannot_be_withdrawn_stops_no_other(database: TestD
     for asked in hanging_up {
         asked.abort();
     }
-    until(async || world.count("withdrawal", "true").await == 4).await;
+    wait_until(async || world.count("withdrawal", "true").await == 4).await;
     let failed = "sayso_withdrawals_failed_total";
-    until(async || world.caller().counted(failed).await >= 1).await;
+    wait_until(async || world.caller().counted(failed).await >= 1).await;
     assert_eq!(world.figure("dee", "held").await, 2_00, "the first, and the culprit");
-    assert!(world.ask(&purchase("After", 1_00)).await.is_approved());
+    assert!(world.authorise(&purchase("After", 1_00)).await.is_approved());
     pardon_culprits(&world.database).await;
-    until(async || world.count("withdrawal", "true").await == 5).await;
+    wait_until(async || world.count("withdrawal", "true").await == 5).await;
     assert_eq!(world.figure("dee", "held").await, 2_00, "the first, and the last");
     world.check().await;
 }
@@ -171,27 +171,27 @@ async fn scenario_07_the_issuers_word_before_the_withdrawal_is_told_once(databas
     slow_down(&world.database, "%Culprit%", Duration::from_secs(1)).await;
     let [refused, approved] = ["CulpritNo", "CulpritYes"].map(|name| purchase(name, 5_00));
     for bought in [&refused, &approved] {
-        ask_and_hang_up(world.caller(), bought, 300).await;
+        authorise_and_hang_up(world.caller(), bought, 300).await;
         let recorded = format!("reference LIKE '{}%'", bought.id);
-        until(async || world.count("decision", &recorded).await == 1).await;
+        wait_until(async || world.count("decision", &recorded).await == 1).await;
     }
     let failed = "sayso_withdrawals_failed_total";
-    until(async || world.caller().counted(failed).await >= 1).await;
-    let no = Standing {
+    wait_until(async || world.caller().counted(failed).await >= 1).await;
+    let no = AuthorisationState {
         status: "closed",
         approved: false,
         reason: "webhook_declined",
         amount: 5_00,
         ..APPROVED
     };
-    let yes = Standing { reason: "webhook_timeout", amount: 5_00, ..APPROVED };
-    world.tell(&refused.standing("created", world.now(), &no)).await;
-    world.tell(&approved.standing("created", world.now(), &yes)).await;
+    let yes = AuthorisationState { reason: "webhook_timeout", amount: 5_00, ..APPROVED };
+    world.send_event(&refused.standing("created", world.now(), &no)).await;
+    world.send_event(&approved.standing("created", world.now(), &yes)).await;
     let fault = "body LIKE '%This was our fault.%'";
     assert_eq!(world.count("message", fault).await, 1, "of the one that was refused");
     assert_eq!(world.exceptions().await, ["decided_without_us"; 2]);
     pardon_culprits(&world.database).await;
-    until(async || world.count("withdrawal", "true").await == 2).await;
+    wait_until(async || world.count("withdrawal", "true").await == 2).await;
     assert_eq!(world.count("message", fault).await, 1, "nobody is told twice, or told wrong");
     assert_eq!(world.figure("dee", "held").await, 5_00);
     assert_eq!(world.exceptions().await, ["decided_without_us"], "of the one that was approved");
@@ -202,23 +202,23 @@ async fn scenario_07_the_issuers_word_before_the_withdrawal_is_told_once(databas
 #[tokio::test]
 async fn scenario_71_a_connection_that_breaks_after_any_statement_costs_no_answer() {
     let Some(database) = TestDatabase::postgres().await else { return };
-    let wire = Wire::to(&database).await;
-    let url = wire.url.clone();
+    let proxy = FaultyProxy::to(&database).await;
+    let url = proxy.url.clone();
     let world = World::open_through(database, &url, DEMO).await;
     let mut broken = 0;
     for passes in 0..40 {
         let bought = purchase(&format!("After{passes}"), 10);
-        wire.break_after(passes);
-        let answer = world.ask(&bought).await;
-        let has_broken = wire.has_broken();
+        proxy.break_after(passes);
+        let answer = world.authorise(&bought).await;
+        let has_broken = proxy.has_broken();
         broken += i32::from(has_broken);
         assert!(answer.is_approved(), "after {passes}: {answer:?}");
-        assert_eq!(world.ask(&bought).await, answer);
+        assert_eq!(world.authorise(&bought).await, answer);
         assert_eq!(world.count("decision", "true").await, passes + 1);
-        wire.break_after(passes);
-        world.tell_until_stored(&bought.captured(world.now(), "c", 10)).await;
-        wire.has_broken();
-        world.tell(&bought.over(world.now(), "closed")).await;
+        proxy.break_after(passes);
+        world.send_event_until_stored(&bought.captured(world.now(), "c", 10)).await;
+        proxy.has_broken();
+        world.send_event(&bought.over(world.now(), "closed")).await;
         assert_eq!(world.figures("dee").await[..2], [0, (passes + 1) * 10]);
         if !has_broken && passes > 5 {
             break;
@@ -230,8 +230,8 @@ async fn scenario_71_a_connection_that_breaks_after_any_statement_costs_no_answe
 
 impl World {
     /// Tells a message until it is stored, as issuers do.
-    async fn tell_until_stored(&self, event: &serde_json::Value) {
-        until(async || self.tell_body(&event.to_string()).await.status == 200).await;
+    async fn send_event_until_stored(&self, event: &serde_json::Value) {
+        wait_until(async || self.send_event_body(&event.to_string()).await.status == 200).await;
     }
 }
 
@@ -252,11 +252,11 @@ async fn scenario_63_a_real_deadlock_is_no_reason_to_decline() {
     let app = App::start(AppSettings { committers: 1, ..settings }).await.unwrap();
     let caller = world.caller_of(&app);
 
-    let ana = Lock::take(&world.database, "ana").await;
+    let ana = BudgetLock::take(&world.database, "ana").await;
     let ask = |card: &str, name: &str| {
         let bought = Purchase { card: card.to_owned(), ..purchase(name, 1_00) };
         let caller = caller.clone();
-        tokio::spawn(async move { caller.ask(&bought).await })
+        tokio::spawn(async move { caller.authorise(&bought).await })
     };
     let first = ask(crate::world::ANA, "Ana");
     pause(100).await;
@@ -267,10 +267,10 @@ async fn scenario_63_a_real_deadlock_is_no_reason_to_decline() {
         AssertSqlSafe(format!("SELECT 1 FROM budget WHERE budget_id = '{person}' FOR UPDATE"))
     };
     other.execute(lock("femi")).await.unwrap();
-    ana.let_go().await;
+    ana.release().await;
     // The gateway has Dee's budget, and waits for Femi's.
     let waits = "wait_event_type = 'Lock' AND datname = current_database()";
-    until(async || world.count("pg_stat_activity", waits).await == 1).await;
+    wait_until(async || world.count("pg_stat_activity", waits).await == 1).await;
     other.execute(lock("dee")).await.unwrap();
     pause(50).await;
     other.execute("ROLLBACK").await.unwrap();
@@ -280,7 +280,7 @@ async fn scenario_63_a_real_deadlock_is_no_reason_to_decline() {
         assert!(answer.is_approved(), "{answer:?}");
     }
     let seen = "datname = current_database() AND deadlocks > 0";
-    until(async || world.count("pg_stat_database", seen).await == 1).await;
+    wait_until(async || world.count("pg_stat_database", seen).await == 1).await;
     app.stop().await;
     world.check().await;
 }

@@ -3,9 +3,9 @@
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::Value;
 
-use crate::caller::{ask_at_once, tell_at_once};
+use crate::caller::{authorise_concurrently, send_events_concurrently};
 use crate::support::{DatabaseKind, TestDatabase};
-use crate::world::{APPROVED, DEMO, Purchase, Standing, World, patient, purchase};
+use crate::world::{APPROVED, AuthorisationState, DEMO, Purchase, World, patient, purchase};
 
 on_both_databases!(
     scenario_13_one_purchase_asked_for_under_two_names_is_held_twice,
@@ -18,14 +18,14 @@ on_both_databases!(
 const DEE_HAS: i64 = 273_90;
 
 async fn ask(world: &World, purchase: &Purchase) {
-    let answer = world.ask(purchase).await;
+    let answer = world.authorise(purchase).await;
     assert!(answer.is_approved(), "{answer:?}");
 }
 
 /// A snapshot of an open authorisation: it holds `amount` after `answers` questions.
 fn open(purchase: &Purchase, at: Timestamp, amount: i64, answers: usize) -> Value {
     let name = format!("{amount}_{answers}_{}", at.as_second());
-    let standing = Standing { name: &name, amount, answers, ..APPROVED };
+    let standing = AuthorisationState { name: &name, amount, answers, ..APPROVED };
     purchase.standing("updated", at, &standing)
 }
 
@@ -40,11 +40,11 @@ async fn scenario_13_one_purchase_asked_for_under_two_names_is_held_twice(databa
     for id in ["Third", "Fourth"] {
         ask(&world, &purchase(id, 20_00)).await;
     }
-    assert_eq!(world.ask(&purchase("Fifth", 20_00)).await.reason(), "no_money");
+    assert_eq!(world.authorise(&purchase("Fifth", 20_00)).await.reason(), "no_money");
     // The till gave the first one up; the second is what was bought.
-    world.tell(&first.over(world.now(), "reversed")).await;
-    world.tell(&again.captured(world.now(), "one", 20_00)).await;
-    world.tell(&first.over(world.now(), "reversed")).await;
+    world.send_event(&first.over(world.now(), "reversed")).await;
+    world.send_event(&again.captured(world.now(), "one", 20_00)).await;
+    world.send_event(&first.over(world.now(), "reversed")).await;
     assert_eq!(world.figures("dee").await, [40_00, 20_00, DEE_HAS - 60_00]);
     assert!(world.exceptions().await.is_empty());
     world.check().await;
@@ -56,30 +56,30 @@ async fn scenario_21_reversals_give_back_what_is_held_and_no_more(database: Test
     let bought = purchase("Lowered", 70_00);
     ask(&world, &bought).await;
     let begun = bought.created(world.now(), 70_00);
-    world.tell(&begun).await;
+    world.send_event(&begun).await;
     let mut told = Vec::new();
     for (amount, week, emergency) in [(65_00, 63_90, 1_10), (40_00, 40_00, 0), (0, 0, 0)] {
-        world.pass(1.minute());
+        world.advance_clock(1.minute());
         let lowered = if amount == 0 {
             bought.over(world.now(), "reversed")
         } else {
             open(&bought, world.now(), amount, 1)
         };
         for _ in 0..2 {
-            world.tell(&lowered).await;
+            world.send_event(&lowered).await;
             assert_eq!(world.pot("dee", "week", "held").await, week, "{amount}");
             assert_eq!(world.pot("dee", "emergency", "held").await, emergency, "{amount}");
         }
         told.push(lowered);
     }
     for old in told.iter().chain([&begun]) {
-        world.tell(old).await;
+        world.send_event(old).await;
         assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS]);
     }
     // Another reversal, as a message of its own.
-    world.pass(1.minute());
-    let standing = Standing { name: "again", status: "reversed", ..APPROVED };
-    world.tell(&bought.standing("updated", world.now(), &standing)).await;
+    world.advance_clock(1.minute());
+    let standing = AuthorisationState { name: "again", status: "reversed", ..APPROVED };
+    world.send_event(&bought.standing("updated", world.now(), &standing)).await;
     assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS]);
     assert_eq!(world.count("hold", "held_minor <> 0").await, 0);
     world.check().await;
@@ -89,25 +89,25 @@ async fn scenario_24_an_increment_to_no_more_than_before_holds_no_more(database:
     let world = World::open(database).await;
     let ride = purchase("Ride", 10_00);
     ask(&world, &ride).await;
-    world.tell(&ride.created(world.now(), 10_00)).await;
+    world.send_event(&ride.created(world.now(), 10_00)).await;
     // Asked for nothing more, and told of nothing more.
     ask(&world, &Purchase { amount: 0, answers: 1, ..ride.clone() }).await;
     assert_eq!(world.figure("dee", "held").await, 10_00);
-    world.pass(1.minute());
-    world.tell(&open(&ride, world.now(), 10_00, 2)).await;
+    world.advance_clock(1.minute());
+    world.send_event(&open(&ride, world.now(), 10_00, 2)).await;
     assert_eq!(world.figure("dee", "held").await, 10_00);
     // Lower: a part is given back, and may be asked for again.
-    world.pass(1.minute());
-    world.tell(&open(&ride, world.now(), 6_00, 2)).await;
+    world.advance_clock(1.minute());
+    world.send_event(&open(&ride, world.now(), 6_00, 2)).await;
     assert_eq!(world.figures("dee").await, [6_00, 0, DEE_HAS - 6_00]);
     ask(&world, &Purchase { amount: 4_00, answers: 2, ..ride.clone() }).await;
     assert_eq!(world.figure("dee", "held").await, 10_00);
-    world.pass(1.minute());
-    world.tell(&open(&ride, world.now(), 10_00, 3)).await;
+    world.advance_clock(1.minute());
+    world.send_event(&open(&ride, world.now(), 10_00, 3)).await;
     assert_eq!(world.figures("dee").await, [10_00, 0, DEE_HAS - 10_00]);
     // And a shop that asks for less than nothing is not understood.
     let less = Purchase { amount: -1_00, answers: 3, ..ride.clone() };
-    assert_eq!(world.ask(&less).await.status, 400);
+    assert_eq!(world.authorise(&less).await.status, 400);
     assert_eq!(world.figure("dee", "held").await, 10_00);
     world.check().await;
 }
@@ -128,11 +128,11 @@ async fn scenario_30_a_hold_that_expires_and_is_claimed_at_once_is_paid_once(
     let bought: Vec<_> = (0..3 * EACH).map(|n| purchase(&format!("Race{n}"), 20)).collect();
     for some in bought.chunks(EACH) {
         let asked = some.iter().map(|bought| (caller.clone(), bought.clone()));
-        for (answer, _) in ask_at_once(asked).await {
+        for (answer, _) in authorise_concurrently(asked).await {
             assert!(answer.is_approved(), "{answer:?}");
         }
     }
-    world.pass((8 * 24).hours());
+    world.advance_clock((8 * 24).hours());
     // All of it, or half: then the rest is still given back.
     let claimed = |n: usize| if n.is_multiple_of(2) { 20 } else { 10 };
     let claims: Vec<_> = (0..)
@@ -141,15 +141,15 @@ async fn scenario_30_a_hold_that_expires_and_is_claimed_at_once_is_paid_once(
         .collect();
     let (before, others) = claims.split_at(EACH);
     let (meanwhile, after) = others.split_at(EACH);
-    tell_at_once(before.iter().cloned()).await;
+    send_events_concurrently(before.iter().cloned()).await;
     let other = second.as_ref().unwrap_or(&world.app);
-    let claiming = tell_at_once(meanwhile.iter().cloned());
+    let claiming = send_events_concurrently(meanwhile.iter().cloned());
     let ((), one, two) = tokio::join!(claiming, world.app.upkeep(), other.upkeep());
     let expired = one.unwrap().expired + two.unwrap().expired;
     assert!((EACH..=3 * EACH).contains(&expired), "{expired} ran out");
-    tell_at_once(after.iter().cloned()).await;
+    send_events_concurrently(after.iter().cloned()).await;
     // A half that was claimed in time keeps the other half for as long again.
-    world.pass((8 * 24).hours());
+    world.advance_clock((8 * 24).hours());
     world.upkeep().await;
 
     let spent: i64 = (0..3 * EACH).map(claimed).sum();
@@ -167,7 +167,7 @@ async fn scenario_30_a_hold_expires_once_however_often_it_is_looked_at(database:
     for n in 0..10 {
         ask(&world, &purchase(&format!("Once{n}"), 2_00)).await;
     }
-    world.pass((8 * 24).hours());
+    world.advance_clock((8 * 24).hours());
     let app = &world.app;
     let (one, two, three) = tokio::join!(app.upkeep(), app.upkeep(), app.upkeep());
     let expired = [one, two, three].map(|done| done.unwrap().expired);

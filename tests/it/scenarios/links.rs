@@ -5,7 +5,7 @@ use jiff::ToSpan as _;
 use serde_json::{Value, json};
 
 use crate::support::TestDatabase;
-use crate::world::{APPROVED, CONNECTION, Purchase, SECRET, Standing, World, purchase};
+use crate::world::{APPROVED, AuthorisationState, CONNECTION, Purchase, SECRET, World, purchase};
 
 on_both_databases!(
     a_refund_of_another_shop_goes_to_the_purchase_that_it_fits,
@@ -141,14 +141,14 @@ fn at_boots(id: &str, amount: i64) -> Purchase {
 
 /// Asks, and tells that it is held.
 async fn hold(world: &World, bought: &Purchase) {
-    assert!(world.ask(bought).await.is_approved());
-    world.tell(&bought.created(world.now(), bought.amount)).await;
+    assert!(world.authorise(bought).await.is_approved());
+    world.send_event(&bought.created(world.now(), bought.amount)).await;
 }
 
 /// Asks, and has all of it captured.
 async fn buy(world: &World, bought: &Purchase) {
     hold(world, bought).await;
-    world.tell(&bought.captured(world.now(), "paid", bought.amount)).await;
+    world.send_event(&bought.captured(world.now(), "paid", bought.amount)).await;
 }
 
 /// `message` as if it named the purchase `named`.
@@ -173,8 +173,8 @@ async fn a_refund_of_another_shop_goes_to_the_purchase_that_it_fits(database: Te
     buy(&world, &tesco).await;
     buy(&world, &boots).await;
     let refund = naming(boots.refunded(world.now(), "back", 30_00), &tesco);
-    world.tell(&refund).await;
-    world.tell(&refund).await;
+    world.send_event(&refund).await;
+    world.send_event(&refund).await;
     assert_eq!(spent(&world, POTS).await, [40_00, 0, 0]);
     assert_eq!(world.exposure_and_suspense().await, (0, 0));
     assert_eq!(world.exceptions().await, ["link_does_not_fit"]);
@@ -189,11 +189,11 @@ async fn a_refund_of_another_persons_card_goes_to_their_own_purchase(database: T
     let boots = Purchase { card: FEMI.to_owned(), ..at_boots("Boots", 30_00) };
     buy(&world, &tesco).await;
     buy(&world, &boots).await;
-    world.tell(&naming(boots.refunded(world.now(), "back", 30_00), &tesco)).await;
+    world.send_event(&naming(boots.refunded(world.now(), "back", 30_00), &tesco)).await;
     assert_eq!(spent(&world, POTS).await, [40_00, 0, 0]);
     // The same shop does not help: the card is another person's, who bought nothing there.
     let refund = Purchase { card: FEMI.to_owned(), ..tesco.clone() };
-    world.tell(&naming(refund.refunded(world.now(), "other", 7_00), &tesco)).await;
+    world.send_event(&naming(refund.refunded(world.now(), "other", 7_00), &tesco)).await;
     assert_eq!(spent(&world, POTS).await, [40_00, 0, 0]);
     assert_eq!(world.exposure_and_suspense().await, (0, 7_00));
     assert_eq!(world.exceptions().await, ["link_does_not_fit"; 2]);
@@ -209,18 +209,18 @@ async fn a_refund_that_fits_no_purchase_or_two_is_kept_aside(database: TestDatab
     let refund = |name: &str, amount| {
         naming(at_boots("Boots", 30_00).refunded(world.now(), name, amount), &tesco)
     };
-    world.tell(&refund("none", 10_00)).await;
+    world.send_event(&refund("none", 10_00)).await;
     assert_eq!(world.exposure_and_suspense().await, (0, 10_00), "nothing was bought there");
     buy(&world, &at_boots("First", 20_00)).await;
     buy(&world, &at_boots("Second", 20_00)).await;
-    world.tell(&refund("two", 10_00)).await;
+    world.send_event(&refund("two", 10_00)).await;
     assert_eq!(world.exposure_and_suspense().await, (0, 20_00), "it may be either");
     // One of them has come back: now there is one only.
-    world.tell(&at_boots("Second", 20_00).refunded(world.now(), "back", 20_00)).await;
-    world.tell(&refund("one", 10_00)).await;
+    world.send_event(&at_boots("Second", 20_00).refunded(world.now(), "back", 20_00)).await;
+    world.send_event(&refund("one", 10_00)).await;
     assert_eq!(world.exposure_and_suspense().await, (0, 20_00));
     assert_eq!(spent(&world, POTS).await, [40_00, 10_00, 0]);
-    world.tell(&refund("more", 10_01)).await;
+    world.send_event(&refund("more", 10_01)).await;
     assert_eq!(world.exposure_and_suspense().await, (0, 30_01), "more than is left of it");
     assert_eq!(world.exceptions().await, ["link_does_not_fit"; 4]);
     world.check().await;
@@ -234,7 +234,7 @@ async fn a_refund_to_the_card_that_replaced_the_old_one_fits(database: TestDatab
     buy(&world, &bought).await;
     world.apply(&file).await;
     let refund = Purchase { card: DEE_NEW.to_owned(), ..bought };
-    world.tell(&refund.refunded(world.now(), "back", 20_00)).await;
+    world.send_event(&refund.refunded(world.now(), "back", 20_00)).await;
     assert_eq!(spent(&world, POTS).await, [0; 3]);
     assert_eq!(world.exposure_and_suspense().await, (0, 0));
     assert_eq!(world.exceptions().await, [""; 0]);
@@ -246,22 +246,25 @@ async fn a_capture_of_another_shop_is_paid_by_the_pots_for_it(database: TestData
     let (tesco, boots) = (at_tesco("Tesco", 40_00), at_boots("Boots", 30_00));
     hold(&world, &tesco).await;
     // Nothing is open at Boots: it is a purchase of its own, out of the money for health.
-    world.tell(&naming(boots.captured(world.now(), "own", 12_00), &tesco)).await;
+    world.send_event(&naming(boots.captured(world.now(), "own", 12_00), &tesco)).await;
     assert_eq!(spent(&world, POTS).await, [0, 12_00, 0]);
     assert_eq!(world.pot("dee", "food", "held").await, 40_00);
     // Now something is: it is that one's.
     hold(&world, &boots).await;
-    world.tell(&naming(boots.captured(world.now(), "fits", 30_00), &tesco)).await;
+    world.send_event(&naming(boots.captured(world.now(), "fits", 30_00), &tesco)).await;
     assert_eq!(spent(&world, POTS).await, [0, 42_00, 0]);
     assert_eq!(world.pot("dee", "health", "held").await, 0);
     assert_eq!(world.exceptions().await, ["link_does_not_fit"; 2]);
     // The issuer counts both among those of the purchase at Tesco: nothing is held for them.
-    world.pass(1.minute());
-    let mut closed =
-        tesco.standing("updated", world.now(), &Standing { status: "closed", ..APPROVED });
+    world.advance_clock(1.minute());
+    let mut closed = tesco.standing(
+        "updated",
+        world.now(),
+        &AuthorisationState { status: "closed", ..APPROVED },
+    );
     closed["data"]["object"]["transactions"] =
         json!([{"type": "capture", "amount": -12_00}, {"type": "capture", "amount": -30_00}]);
-    world.tell(&closed).await;
+    world.send_event(&closed).await;
     assert_eq!(world.pot("dee", "food", "held").await, 0);
     world.check().await;
 }
@@ -271,13 +274,13 @@ async fn a_capture_of_another_persons_card_is_theirs(database: TestDatabase) {
     let tesco = at_tesco("Tesco", 40_00);
     hold(&world, &tesco).await;
     let theirs = Purchase { card: FEMI.to_owned(), ..tesco.clone() };
-    world.tell(&theirs.captured(world.now(), "one", 40_00)).await;
+    world.send_event(&theirs.captured(world.now(), "one", 40_00)).await;
     assert_eq!(spent(&world, POTS).await, [0, 0, 40_00]);
     assert_eq!(world.pot("dee", "food", "held").await, 40_00);
     assert_eq!(world.exceptions().await, ["link_does_not_fit"]);
     // A dispute about it finds it where it is.
     let disputed = theirs.disputed(world.now(), "one", "funds_reinstated", "won", 40_00);
-    world.tell(&disputed).await;
+    world.send_event(&disputed).await;
     assert_eq!(spent(&world, POTS).await, [0; 3]);
     world.check().await;
 }
@@ -289,8 +292,8 @@ async fn names_that_clearing_spells_otherwise_fit(database: TestDatabase) {
         let bought = at_tesco(&format!("Spelt{number}"), 5_00);
         hold(&world, &bought).await;
         let claimed = Purchase { shop: name.to_owned(), ..bought };
-        world.tell(&claimed.captured(world.now(), "one", 5_00)).await;
-        world.tell(&claimed.refunded(world.now(), "back", 5_00)).await;
+        world.send_event(&claimed.captured(world.now(), "one", 5_00)).await;
+        world.send_event(&claimed.refunded(world.now(), "back", 5_00)).await;
     }
     assert_eq!(world.exceptions().await, [""; 0]);
     assert_eq!(spent(&world, POTS).await, [0; 3]);
@@ -307,13 +310,13 @@ async fn a_refund_in_a_third_currency_is_kept_aside(database: TestDatabase) {
     let bought = at_tesco("Euros", 20_00);
     hold(&world, &bought).await;
     let at = world.now();
-    world.tell(&priced(bought.captured(at, "one", 20_00), "eur", -23_40)).await;
-    world.tell(&priced(bought.refunded(at, "dollars", 5_00), "usd", 6_60)).await;
+    world.send_event(&priced(bought.captured(at, "one", 20_00), "eur", -23_40)).await;
+    world.send_event(&priced(bought.refunded(at, "dollars", 5_00), "usd", 6_60)).await;
     assert_eq!(spent(&world, POTS).await, [20_00, 0, 0]);
     assert_eq!(world.exposure_and_suspense().await, (0, 5_00));
     // In euros, or in pounds at the shop's own rate, it is the purchase's.
-    world.tell(&priced(bought.refunded(at, "euros", 5_00), "eur", 5_85)).await;
-    world.tell(&priced(bought.refunded(at, "pounds", 5_00), "gbp", 5_00)).await;
+    world.send_event(&priced(bought.refunded(at, "euros", 5_00), "eur", 5_85)).await;
+    world.send_event(&priced(bought.refunded(at, "pounds", 5_00), "gbp", 5_00)).await;
     assert_eq!(spent(&world, POTS).await, [10_00, 0, 0]);
     assert_eq!(world.exceptions().await, ["link_does_not_fit"]);
     world.check().await;

@@ -4,7 +4,9 @@ use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
 
 use crate::support::TestDatabase;
-use crate::world::{ANA, APPROVED, CONNECTION, Purchase, Standing, World, purchase, sample};
+use crate::world::{
+    ANA, APPROVED, AuthorisationState, CONNECTION, Purchase, World, purchase, sample,
+};
 
 on_both_databases!(
     scenario_15_a_capture_before_its_authorisation_counts_once,
@@ -28,15 +30,15 @@ const DEE_HAS: i64 = 273_90;
 const FOOD_HAS: i64 = 83_90;
 
 async fn ask(world: &World, purchase: &Purchase) {
-    let answer = world.ask(purchase).await;
+    let answer = world.authorise(purchase).await;
     assert!(answer.is_approved(), "{answer:?}");
 }
 
 /// A snapshot that names itself by what it says.
-fn stands(purchase: &Purchase, at: Timestamp, standing: &Standing<'_>) -> Value {
-    let Standing { status, amount, answers, .. } = *standing;
+fn stands(purchase: &Purchase, at: Timestamp, standing: &AuthorisationState<'_>) -> Value {
+    let AuthorisationState { status, amount, answers, .. } = *standing;
     let name = format!("{status}_{amount}_{answers}_{}", at.as_second());
-    purchase.standing("updated", at, &Standing { name: &name, ..*standing })
+    purchase.standing("updated", at, &AuthorisationState { name: &name, ..*standing })
 }
 
 async fn scenario_15_a_capture_before_its_authorisation_counts_once(database: TestDatabase) {
@@ -52,9 +54,9 @@ async fn scenario_15_a_capture_before_its_authorisation_counts_once(database: Te
                 let [_, _, left_before] = world.figures("dee").await;
                 for step in order {
                     match step {
-                        0 => world.tell(&bought.captured(at, "one", 1_00)).await,
-                        1 => world.tell(&bought.created(at, 1_00)).await,
-                        2 => world.tell(&bought.over(at, "closed")).await,
+                        0 => world.send_event(&bought.captured(at, "one", 1_00)).await,
+                        1 => world.send_event(&bought.created(at, 1_00)).await,
+                        2 => world.send_event(&bought.over(at, "closed")).await,
                         _ => ask(&world, &bought).await,
                     }
                     let [_, _, left] = world.figures("dee").await;
@@ -75,11 +77,11 @@ async fn scenario_15_a_capture_before_its_authorisation_counts_once(database: Te
 async fn scenario_15_a_question_after_its_capture_holds_nothing(database: TestDatabase) {
     let world = World::open(database).await;
     let bought = purchase("Early", 60_00);
-    world.tell(&bought.captured(world.now(), "one", 60_00)).await;
+    world.send_event(&bought.captured(world.now(), "one", 60_00)).await;
     assert_eq!(world.exceptions().await, ["capture_before_authorisation"]);
-    let answer = world.ask(&bought).await;
+    let answer = world.authorise(&bought).await;
     assert_eq!(answer.reason(), "no_money");
-    world.tell(&bought.created(world.now(), 60_00)).await;
+    world.send_event(&bought.created(world.now(), 60_00)).await;
     let exceptions = world.exceptions().await;
     assert!(!exceptions.contains(&"capture_before_authorisation".to_owned()), "{exceptions:?}");
     assert_eq!(world.figures("dee").await, [0, 60_00, DEE_HAS - 60_00]);
@@ -92,14 +94,14 @@ async fn scenario_16_a_smaller_capture_keeps_the_rest_until_the_purchase_is_clos
     let world = World::open(database).await;
     let bought = purchase("Part", 12_50);
     ask(&world, &bought).await;
-    world.tell(&bought.created(world.now(), 12_50)).await;
+    world.send_event(&bought.created(world.now(), 12_50)).await;
     assert_eq!(world.figures("dee").await, [12_50, 0, DEE_HAS - 12_50]);
-    world.tell(&bought.captured(world.now(), "one", 4_00)).await;
+    world.send_event(&bought.captured(world.now(), "one", 4_00)).await;
     assert_eq!(world.figures("dee").await, [8_50, 4_00, DEE_HAS - 12_50]);
     // A second part, and the rest still waits.
-    world.tell(&bought.captured(world.now(), "two", 6_00)).await;
+    world.send_event(&bought.captured(world.now(), "two", 6_00)).await;
     assert_eq!(world.figures("dee").await, [2_50, 10_00, DEE_HAS - 12_50]);
-    world.tell(&bought.over(world.now(), "closed")).await;
+    world.send_event(&bought.over(world.now(), "closed")).await;
     assert_eq!(world.figures("dee").await, [0, 10_00, DEE_HAS - 10_00]);
     assert!(world.exceptions().await.is_empty());
     world.check().await;
@@ -112,7 +114,7 @@ async fn scenario_17_a_larger_capture_takes_what_is_left_then_other_pots_then_th
     // A tip: the pot that holds has 3.90 left, the emergency pot gives 6.10.
     let meal = Purchase { mcc: json!("5411"), ..purchase("Tip", 60_00) };
     ask(&world, &meal).await;
-    world.tell(&meal.captured(world.now(), "one", 70_00)).await;
+    world.send_event(&meal.captured(world.now(), "one", 70_00)).await;
     assert_eq!(world.pot("dee", "week", "spent").await, 63_90);
     assert_eq!(world.pot("dee", "emergency", "spent").await, 6_10);
     assert_eq!(world.pot("dee", "moving-in", "left").await, 150_00, "that is for furniture");
@@ -122,7 +124,7 @@ async fn scenario_17_a_larger_capture_takes_what_is_left_then_other_pots_then_th
     // Once more, and nothing is left: the programme owes the rest, and somebody is told.
     let more = purchase("More", 10_00);
     ask(&world, &more).await;
-    world.tell(&more.captured(world.now(), "one", 20_00)).await;
+    world.send_event(&more.captured(world.now(), "one", 20_00)).await;
     assert_eq!(world.pot("dee", "emergency", "left").await, 0);
     assert_eq!(world.exposure_and_suspense().await, (6_10, 0));
     let noted = ["capture_above_money", "captured_above_hold"];
@@ -131,7 +133,7 @@ async fn scenario_17_a_larger_capture_takes_what_is_left_then_other_pots_then_th
     assert_eq!(world.count("journal", owed).await, 1);
 
     // What comes back pays the programme first.
-    world.tell(&more.refunded(world.now(), "back", 7_10)).await;
+    world.send_event(&more.refunded(world.now(), "back", 7_10)).await;
     assert_eq!(world.exposure_and_suspense().await, (0, 0));
     assert_eq!(world.pot("dee", "emergency", "left").await, 1_00);
     world.check().await;
@@ -144,11 +146,14 @@ async fn scenario_19_a_capture_is_booked_once_however_often_it_is_told(database:
     let capture = bought.captured(world.now(), "one", 10_00);
     let mut renamed = capture.clone();
     renamed["id"] = json!("evt_another_event_about_it");
-    let (one, two, three) =
-        tokio::join!(world.tell(&capture), world.tell(&capture), world.tell(&renamed));
+    let (one, two, three) = tokio::join!(
+        world.send_event(&capture),
+        world.send_event(&capture),
+        world.send_event(&renamed)
+    );
     assert_eq!([one, two, three], [(), (), ()]);
-    world.tell(&capture).await;
-    world.tell(&renamed).await;
+    world.send_event(&capture).await;
+    world.send_event(&renamed).await;
     assert_eq!(world.figures("dee").await, [0, 10_00, DEE_HAS - 10_00]);
     assert_eq!(world.count("presentment", "1 = 1").await, 1);
     assert_eq!(world.count("issuer_event", "1 = 1").await, 2);
@@ -158,24 +163,24 @@ async fn scenario_19_a_capture_is_booked_once_however_often_it_is_told(database:
 async fn scenario_22_a_hold_that_was_undone_can_be_placed_again(database: TestDatabase) {
     let world = World::open(database).await;
     let [reversed, empty, again] = [("reversed", 0), ("pending", 0), ("pending", 8_00)]
-        .map(|(status, amount)| Standing { status, amount, ..APPROVED });
+        .map(|(status, amount)| AuthorisationState { status, amount, ..APPROVED });
     for (id, undone) in [("Reversed", &reversed), ("Empty", &empty)] {
         let bought = purchase(id, 8_00);
         ask(&world, &bought).await;
-        world.tell(&stands(&bought, world.now(), undone)).await;
+        world.send_event(&stands(&bought, world.now(), undone)).await;
         assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS]);
-        world.pass(1.minute());
-        world.tell(&stands(&bought, world.now(), &again)).await;
+        world.advance_clock(1.minute());
+        world.send_event(&stands(&bought, world.now(), &again)).await;
         assert_eq!(world.figures("dee").await, [8_00, 0, DEE_HAS - 8_00]);
-        world.tell(&bought.over(world.now(), "reversed")).await;
+        world.send_event(&bought.over(world.now(), "reversed")).await;
     }
     // The news of the second hold overtakes the news that the first one was undone.
     let bought = purchase("Overtaken", 8_00);
     ask(&world, &bought).await;
     let undone = stands(&bought, world.now(), &reversed);
-    world.pass(1.minute());
-    world.tell(&stands(&bought, world.now(), &again)).await;
-    world.tell(&undone).await;
+    world.advance_clock(1.minute());
+    world.send_event(&stands(&bought, world.now(), &again)).await;
+    world.send_event(&undone).await;
     assert_eq!(world.figures("dee").await, [8_00, 0, DEE_HAS - 8_00]);
     world.check().await;
 }
@@ -185,27 +190,29 @@ async fn scenario_23_an_increment_is_held_once(database: TestDatabase) {
     let first = purchase("Taxi", 10_00);
     ask(&world, &first).await;
     let second = Purchase { amount: 5_00, answers: 1, ..first.clone() };
-    let answer = world.ask(&second).await;
+    let answer = world.authorise(&second).await;
     assert!(answer.is_approved());
     assert_eq!(world.figures("dee").await, [15_00, 0, DEE_HAS - 15_00]);
-    assert_eq!(world.ask(&second).await, answer, "the same question has one answer");
+    assert_eq!(world.authorise(&second).await, answer, "the same question has one answer");
     // The first snapshot is late: it knows of one answer only.
-    world.tell(&first.created(world.now(), 10_00)).await;
+    world.send_event(&first.created(world.now(), 10_00)).await;
     assert_eq!(world.figures("dee").await, [15_00, 0, DEE_HAS - 15_00]);
-    let both = Standing { amount: 15_00, answers: 2, ..APPROVED };
-    world.tell(&stands(&first, world.now(), &both)).await;
+    let both = AuthorisationState { amount: 15_00, answers: 2, ..APPROVED };
+    world.send_event(&stands(&first, world.now(), &both)).await;
     assert_eq!(world.figures("dee").await, [15_00, 0, DEE_HAS - 15_00]);
 
     // One that is refused leaves what is held as it is, also when the issuer tells of it.
     let third = Purchase { amount: 200_00, answers: 2, ..first.clone() };
-    assert_eq!(world.ask(&third).await.reason(), "no_money");
-    world.pass(1.second());
-    world.tell(&stands(&first, world.now(), &Standing { answers: 3, ..both })).await;
+    assert_eq!(world.authorise(&third).await.reason(), "no_money");
+    world.advance_clock(1.second());
+    world
+        .send_event(&stands(&first, world.now(), &AuthorisationState { answers: 3, ..both }))
+        .await;
     assert_eq!(world.figures("dee").await, [15_00, 0, DEE_HAS - 15_00]);
     // The merchant lowers it.
-    world.pass(1.second());
-    let lower = Standing { amount: 9_00, answers: 3, ..APPROVED };
-    world.tell(&stands(&first, world.now(), &lower)).await;
+    world.advance_clock(1.second());
+    let lower = AuthorisationState { amount: 9_00, answers: 3, ..APPROVED };
+    world.send_event(&stands(&first, world.now(), &lower)).await;
     assert_eq!(world.figures("dee").await, [9_00, 0, DEE_HAS - 9_00]);
     world.check().await;
 }
@@ -214,15 +221,15 @@ async fn scenario_25_a_refund_of_nothing_known_is_kept_aside(database: TestDatab
     let world = World::open(database).await;
     let bought = purchase("Bought", 10_00);
     ask(&world, &bought).await;
-    world.tell(&bought.captured(world.now(), "one", 10_00)).await;
+    world.send_event(&bought.captured(world.now(), "one", 10_00)).await;
     // The same shop, the same amount, and still nobody said that it belongs to that purchase.
-    world.tell(&bought.refunded_unlinked(world.now(), "back", 10_00)).await;
+    world.send_event(&bought.refunded_unlinked(world.now(), "back", 10_00)).await;
     assert_eq!(world.figures("dee").await, [0, 10_00, DEE_HAS - 10_00]);
     assert_eq!(world.exposure_and_suspense().await, (0, 10_00));
     assert_eq!(world.exceptions().await, ["refund_without_purchase"]);
 
     let stranger = Purchase { card: "ic_nobody_has_this".to_owned(), ..purchase("Nobody", 3_00) };
-    world.tell(&stranger.refunded_unlinked(world.now(), "back", 3_00)).await;
+    world.send_event(&stranger.refunded_unlinked(world.now(), "back", 3_00)).await;
     assert_eq!(world.exposure_and_suspense().await, (0, 13_00));
     let kinds = ["refund_without_purchase", "refund_without_purchase", "unknown_card"];
     assert_eq!(world.exceptions().await, kinds);
@@ -235,18 +242,18 @@ async fn scenario_26_refunds_never_give_back_more_than_was_captured(database: Te
     // 70.00 comes from two pots, the emergency pot last.
     let bought = purchase("Split", 70_00);
     ask(&world, &bought).await;
-    world.tell(&bought.captured(world.now(), "one", 70_00)).await;
+    world.send_event(&bought.captured(world.now(), "one", 70_00)).await;
     // Half of it, and what was drained last is filled first.
-    world.tell(&bought.refunded(world.now(), "half", 35_00)).await;
+    world.send_event(&bought.refunded(world.now(), "half", 35_00)).await;
     assert_eq!(world.pot("dee", "emergency", "left").await, 20_00);
     assert_eq!(world.pot("dee", "week", "left").await, 28_90);
-    world.tell(&bought.refunded(world.now(), "half", 35_00)).await;
+    world.send_event(&bought.refunded(world.now(), "half", 35_00)).await;
     assert_eq!(world.figures("dee").await, [0, 35_00, DEE_HAS - 35_00], "the same refund");
     assert!(world.exceptions().await.is_empty());
     // Two at once, one pound more than there is to give back.
     let (two, three) =
         (bought.refunded(world.now(), "two", 18_00), bought.refunded(world.now(), "three", 18_00));
-    tokio::join!(world.tell(&two), world.tell(&three));
+    tokio::join!(world.send_event(&two), world.send_event(&three));
     assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS]);
     assert_eq!(world.exposure_and_suspense().await, (0, 1_00));
     assert_eq!(world.exceptions().await, ["refund_without_purchase"]);
@@ -257,10 +264,10 @@ async fn scenario_26_a_refund_before_its_capture_finds_its_way(database: TestDat
     let world = World::open(database).await;
     let bought = purchase("Backwards", 20_00);
     ask(&world, &bought).await;
-    world.tell(&bought.refunded(world.now(), "back", 8_00)).await;
+    world.send_event(&bought.refunded(world.now(), "back", 8_00)).await;
     assert_eq!(world.figures("dee").await, [20_00, 0, DEE_HAS - 20_00]);
     assert_eq!(world.exposure_and_suspense().await, (0, 8_00));
-    world.tell(&bought.captured(world.now(), "one", 20_00)).await;
+    world.send_event(&bought.captured(world.now(), "one", 20_00)).await;
     assert_eq!(world.figures("dee").await, [0, 12_00, DEE_HAS - 12_00]);
     assert_eq!(world.exposure_and_suspense().await, (0, 0));
     world.check().await;
@@ -271,13 +278,13 @@ async fn scenario_29_a_late_capture_is_booked_after_the_hold_expired(database: T
     let ana = |id, amount| Purchase { card: ANA.to_owned(), ..purchase(id, amount) };
     let late = ana("Late", 30_00);
     ask(&world, &late).await;
-    world.pass((7 * 24).hours());
-    world.tell(&late.over(world.now(), "expired")).await;
+    world.advance_clock((7 * 24).hours());
+    world.send_event(&late.over(world.now(), "expired")).await;
     assert_eq!(world.figures("ana").await, [0, 0, 45_00]);
     ask(&world, &ana("Meanwhile", 25_00)).await;
-    world.pass((13 * 24).hours());
+    world.advance_clock((13 * 24).hours());
     // 20.00 is left, and what another purchase holds is not touched.
-    world.tell(&late.captured(world.now(), "one", 30_00)).await;
+    world.send_event(&late.captured(world.now(), "one", 30_00)).await;
     assert_eq!(world.figures("ana").await, [25_00, 20_00, 0]);
     assert_eq!(world.exposure_and_suspense().await, (10_00, 0));
     assert_eq!(world.exceptions().await, ["capture_above_money"]);
@@ -286,7 +293,7 @@ async fn scenario_29_a_late_capture_is_booked_after_the_hold_expired(database: T
 
 async fn scenario_36_what_the_issuer_ends_is_released(database: TestDatabase) {
     let world = World::open(database).await;
-    let declined = Standing {
+    let declined = AuthorisationState {
         status: "closed",
         approved: false,
         reason: "webhook_timeout",
@@ -302,13 +309,13 @@ async fn scenario_36_what_the_issuer_ends_is_released(database: TestDatabase) {
             // The issuer had no money of its own for it.
             "unknown" => {
                 let reason = "insufficient_funds";
-                bought.standing("created", world.now(), &Standing { reason, ..declined })
+                bought.standing("created", world.now(), &AuthorisationState { reason, ..declined })
             }
             over => bought.over(world.now(), over),
         };
-        world.tell(&news).await;
+        world.send_event(&news).await;
         assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS], "{id}");
-        world.tell(&news).await;
+        world.send_event(&news).await;
         // Asked again, the answer is what it was, and nothing is held by that.
         ask(&world, &bought).await;
         assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS], "{id}");
@@ -320,21 +327,21 @@ async fn scenario_36_what_the_issuer_ends_is_released(database: TestDatabase) {
 async fn scenario_8_what_was_approved_without_us_holds_what_there_is(database: TestDatabase) {
     let world = World::open(database).await;
     let ana = Purchase { card: ANA.to_owned(), ..purchase("Network", 5_00) };
-    let fallback = Standing { reason: "network_fallback", amount: 5_00, ..APPROVED };
-    world.tell(&ana.standing("created", world.now(), &fallback)).await;
+    let fallback = AuthorisationState { reason: "network_fallback", amount: 5_00, ..APPROVED };
+    world.send_event(&ana.standing("created", world.now(), &fallback)).await;
     assert_eq!(world.figures("ana").await, [5_00, 0, 40_00]);
     assert_eq!(world.exceptions().await, ["decided_without_us"]);
 
     let much = purchase("Timeout", 90_00);
-    let timeout = Standing { reason: "webhook_timeout", amount: 90_00, ..APPROVED };
-    world.tell(&much.standing("created", world.now(), &timeout)).await;
+    let timeout = AuthorisationState { reason: "webhook_timeout", amount: 90_00, ..APPROVED };
+    world.send_event(&much.standing("created", world.now(), &timeout)).await;
     assert_eq!(world.figures("dee").await, [FOOD_HAS, 0, DEE_HAS - FOOD_HAS]);
     assert_eq!(world.exposure_and_suspense().await, (0, 0), "nothing is owed before it is claimed");
     let without_us = ["decided_without_us"; 2];
     assert_eq!(world.exceptions().await, [&without_us[..], &["hold_above_money"]].concat());
     // Nothing is left for anything else of that kind.
-    assert_eq!(world.ask(&purchase("Next", 1)).await.reason(), "no_money");
-    world.tell(&much.captured(world.now(), "one", 90_00)).await;
+    assert_eq!(world.authorise(&purchase("Next", 1)).await.reason(), "no_money");
+    world.send_event(&much.captured(world.now(), "one", 90_00)).await;
     assert_eq!(world.figures("dee").await, [0, FOOD_HAS, DEE_HAS - FOOD_HAS]);
     assert_eq!(world.exposure_and_suspense().await, (90_00 - FOOD_HAS, 0));
     // Nothing is held any more that the pots lack.
@@ -343,8 +350,8 @@ async fn scenario_8_what_was_approved_without_us_holds_what_there_is(database: T
 
     // The fallback said no: nothing is held.
     let refused = purchase("Refused", 2_00);
-    let no = Standing { approved: false, status: "closed", ..timeout };
-    world.tell(&refused.standing("created", world.now(), &no)).await;
+    let no = AuthorisationState { approved: false, status: "closed", ..timeout };
+    world.send_event(&refused.standing("created", world.now(), &no)).await;
     assert_eq!(world.figures("dee").await[0], 0);
     world.check().await;
 }
@@ -366,7 +373,7 @@ async fn scenario_31_what_we_do_not_know_yet_is_stored_whole(database: TestDatab
     }
     for text in &texts {
         for _ in 0..2 {
-            let answer = world.tell_body(text).await;
+            let answer = world.send_event_body(text).await;
             assert_eq!((answer.status, answer.body.as_str()), (200, "{}"));
         }
     }

@@ -8,7 +8,7 @@ use sayso::operations::explain::{Replay, explain};
 use serde_json::{Value, json};
 
 use crate::support::TestDatabase;
-use crate::world::{APPROVED, DEMO, FEMI, Purchase, Standing, World, purchase};
+use crate::world::{APPROVED, AuthorisationState, DEMO, FEMI, Purchase, World, purchase};
 
 on_both_databases!(
     scenario_38_a_margin_is_held_and_the_true_price_is_booked,
@@ -46,19 +46,19 @@ fn in_euros(mut message: Value) -> Value {
 }
 
 async fn ask(world: &World, purchase: &Purchase) {
-    let answer = world.ask_body(&in_euros(purchase.request(world.now())).to_string()).await;
+    let answer = world.authorise_body(&in_euros(purchase.request(world.now())).to_string()).await;
     assert!(answer.is_approved(), "{answer:?}");
     assert_eq!(answer.json()["amount"], Value::Null, "what was asked is answered");
 }
 
 /// The reason why a purchase in euros was not paid.
 async fn refused(world: &World, purchase: &Purchase) -> String {
-    world.ask_body(&in_euros(purchase.request(world.now())).to_string()).await.reason()
+    world.authorise_body(&in_euros(purchase.request(world.now())).to_string()).await.reason()
 }
 
 /// `issuing_authorization.updated`, closed after so many questions, with these captures in its list.
 fn closed(world: &World, purchase: &Purchase, answers: usize, claims: &[i64]) -> Value {
-    let standing = Standing { name: "closed", status: "closed", answers, ..APPROVED };
+    let standing = AuthorisationState { name: "closed", status: "closed", answers, ..APPROVED };
     let mut event = in_euros(purchase.standing("updated", world.now(), &standing));
     let claim = |minor: &i64| json!({"type": "capture", "amount": -minor});
     event["data"]["object"]["transactions"] = claims.iter().map(claim).collect();
@@ -79,14 +79,14 @@ async fn scenario_38_a_margin_is_held_and_the_true_price_is_booked(database: Tes
         // The question comes again, and the issuer tells of it twice.
         ask(&world, &bought).await;
         for _ in 0..2 {
-            world.tell(&in_euros(bought.created(world.now(), 20_00))).await;
+            world.send_event(&in_euros(bought.created(world.now(), 20_00))).await;
             assert_eq!(world.figures("dee").await, [21_00, spent, left], "{id}");
         }
-        world.tell(&in_euros(bought.captured(world.now(), "one", captured))).await;
+        world.send_event(&in_euros(bought.captured(world.now(), "one", captured))).await;
         spent += captured;
         let figures = world.figures("dee").await;
         assert_eq!(figures, [rest, spent, DEE_HAS - spent - rest], "{id}: what was captured");
-        world.tell(&closed(&world, &bought, 1, &[captured])).await;
+        world.send_event(&closed(&world, &bought, 1, &[captured])).await;
         assert_eq!(
             world.figures("dee").await,
             [0, spent, DEE_HAS - spent],
@@ -104,19 +104,19 @@ async fn scenario_38_without_a_margin_or_another_currency_what_is_asked_is_held(
     let world = World::open_with(database, &with_margin(0)).await;
     let none = purchase("None", 20_00);
     ask(&world, &none).await;
-    world.tell(&in_euros(none.created(world.now(), 20_00))).await;
+    world.send_event(&in_euros(none.created(world.now(), 20_00))).await;
     assert_eq!(world.figure("dee", "held").await, 20_00);
     // A margin that is agreed now changes nothing for a purchase that has begun.
     world.apply(&with_margin(25)).await;
-    world.tell(&in_euros(none.created(world.now(), 20_00))).await;
+    world.send_event(&in_euros(none.created(world.now(), 20_00))).await;
     assert_eq!(world.figure("dee", "held").await, 20_00);
     let home = purchase("Home", 10_00);
-    assert!(world.ask(&home).await.is_approved());
-    world.tell(&home.created(world.now(), 10_00)).await;
+    assert!(world.authorise(&home).await.is_approved());
+    world.send_event(&home.created(world.now(), 10_00)).await;
     assert_eq!(world.figure("dee", "held").await, 30_00);
     // Abroad, and priced in pounds: the issuer changes nothing.
     let abroad = Purchase { country: "FR".to_owned(), ..purchase("Abroad", 10_00) };
-    assert!(world.ask(&abroad).await.is_approved());
+    assert!(world.authorise(&abroad).await.is_approved());
     assert_eq!(world.figure("dee", "held").await, 40_00);
     world.check().await;
 }
@@ -125,26 +125,26 @@ async fn scenario_38_a_margin_takes_what_there_is_and_refuses_nobody(database: T
     let world = World::open_with(database, &with_margin(5)).await;
     // 20.40 is left for food, and 21.00 would be held.
     let other = purchase("Other", FOR_FOOD - 20_40);
-    assert!(world.ask(&other).await.is_approved());
+    assert!(world.authorise(&other).await.is_approved());
     let held = FOR_FOOD - 20_40;
     let bought = purchase("Bought", 20_00);
     ask(&world, &bought).await;
     assert_eq!(world.figure("dee", "held").await, FOR_FOOD);
-    world.tell(&in_euros(bought.created(world.now(), 20_00))).await;
+    world.send_event(&in_euros(bought.created(world.now(), 20_00))).await;
     assert_eq!(world.figure("dee", "held").await, FOR_FOOD);
     assert_eq!(world.exceptions().await, [""; 0], "a margin that is not there is nobody's matter");
-    world.tell(&in_euros(bought.captured(world.now(), "one", 20_30))).await;
-    world.tell(&closed(&world, &bought, 1, &[20_30])).await;
+    world.send_event(&in_euros(bought.captured(world.now(), "one", 20_30))).await;
+    world.send_event(&closed(&world, &bought, 1, &[20_30])).await;
     assert_eq!(world.figures("dee").await, [held, 20_30, DEE_HAS - held - 20_30]);
     // Ten pence are left: the last of them may be asked for, and no more.
     assert_eq!(refused(&world, &purchase("Over", 11)).await, "no_money");
     let last = purchase("Last", 10);
     ask(&world, &last).await;
-    world.tell(&in_euros(last.created(world.now(), 10))).await;
+    world.send_event(&in_euros(last.created(world.now(), 10))).await;
     assert_eq!(world.exceptions().await, [""; 0]);
     assert_eq!(world.exposure_and_suspense().await, (0, 0));
     // A claim beyond all of it is the programme's, as ever.
-    world.tell(&in_euros(last.captured(world.now(), "one", 12))).await;
+    world.send_event(&in_euros(last.captured(world.now(), "one", 12))).await;
     assert_eq!(world.exposure_and_suspense().await, (2, 0));
     assert_eq!(world.exceptions().await, ["capture_above_money"]);
     world.check().await;
@@ -155,7 +155,7 @@ async fn scenario_38_an_increment_is_paid_from_the_margin_before_it_is_refused(
 ) {
     let world = World::open_with(database, &with_margin(5)).await;
     let other = purchase("Other", FOR_FOOD - 25_00);
-    assert!(world.ask(&other).await.is_approved());
+    assert!(world.authorise(&other).await.is_approved());
     let held = FOR_FOOD - 25_00;
     let bought = purchase("Bought", 20_00);
     ask(&world, &bought).await;
@@ -170,13 +170,13 @@ async fn scenario_38_an_increment_is_paid_from_the_margin_before_it_is_refused(
     ask(&world, &rest).await;
     ask(&world, &rest).await;
     assert_eq!(world.figure("dee", "held").await, held + 25_00);
-    let all = Standing { amount: 25_00, answers: 4, name: "all", ..APPROVED };
-    world.tell(&in_euros(bought.standing("updated", world.now(), &all))).await;
+    let all = AuthorisationState { amount: 25_00, answers: 4, name: "all", ..APPROVED };
+    world.send_event(&in_euros(bought.standing("updated", world.now(), &all))).await;
     assert_eq!(world.figure("dee", "held").await, held + 25_00);
     // By this snapshot the issuer approved all four questions, and we declined one of them.
     assert_eq!(world.exceptions().await, ["decided_without_us"]);
-    world.tell(&in_euros(bought.captured(world.now(), "one", 24_40))).await;
-    world.tell(&closed(&world, &bought, 4, &[24_40])).await;
+    world.send_event(&in_euros(bought.captured(world.now(), "one", 24_40))).await;
+    world.send_event(&closed(&world, &bought, 4, &[24_40])).await;
     assert_eq!(world.figures("dee").await, [held, 24_40, DEE_HAS - held - 24_40]);
     world.check().await;
 }
@@ -199,11 +199,11 @@ async fn scenario_38_a_margin_counts_in_no_limit(database: TestDatabase) {
     assert_eq!(counted().await, ["3000"]);
     assert_eq!(refused(&world, &femi("Over", 1)).await, "over_period");
     // What it has cost counts, whatever was asked.
-    world.tell(&in_euros(lunch.captured(world.now(), "one", 21_00))).await;
+    world.send_event(&in_euros(lunch.captured(world.now(), "one", 21_00))).await;
     assert_eq!(counted().await, ["3100"]);
-    world.tell(&in_euros(supper.captured(world.now(), "one", 8_00))).await;
+    world.send_event(&in_euros(supper.captured(world.now(), "one", 8_00))).await;
     assert_eq!(counted().await, ["3100"]);
-    world.tell(&closed(&world, &supper, 1, &[8_00])).await;
+    world.send_event(&closed(&world, &supper, 1, &[8_00])).await;
     assert_eq!(counted().await, ["2900"]);
     ask(&world, &femi("Room", 1_00)).await;
     world.check().await;
@@ -217,30 +217,30 @@ async fn scenario_38_a_margin_is_that_of_the_day_on_which_the_purchase_began(
     ask(&world, &early).await;
     // Only the question has told of this one's currency, and of the other nothing has.
     let told = purchase("Told", 2_00);
-    world.tell(&told.created(world.now(), 2_00)).await;
+    world.send_event(&told.created(world.now(), 2_00)).await;
     let held = || world.figure("dee", "held");
     assert_eq!(held().await, 23_00);
     world.apply(&with_margin(10)).await;
-    world.tell(&in_euros(early.created(world.now(), 20_00))).await;
+    world.send_event(&in_euros(early.created(world.now(), 20_00))).await;
     assert_eq!(held().await, 23_00);
     let more = Purchase { amount: 4_00, answers: 1, ..early.clone() };
     ask(&world, &more).await;
     assert_eq!(held().await, 27_20);
-    world.tell(&in_euros(told.captured(world.now(), "one", 1_00))).await;
+    world.send_event(&in_euros(told.captured(world.now(), "one", 1_00))).await;
     assert_eq!(held().await, 26_30, "1.00, and the margin of the day on which it began");
     let late = purchase("Late", 10_00);
     ask(&world, &late).await;
     assert_eq!(held().await, 37_30);
     world.apply(&with_margin(0)).await;
-    let both = Standing { amount: 24_00, answers: 2, name: "both", ..APPROVED };
-    world.tell(&in_euros(early.standing("updated", world.now(), &both))).await;
-    world.tell(&in_euros(late.created(world.now(), 10_00))).await;
+    let both = AuthorisationState { amount: 24_00, answers: 2, name: "both", ..APPROVED };
+    world.send_event(&in_euros(early.standing("updated", world.now(), &both))).await;
+    world.send_event(&in_euros(late.created(world.now(), 10_00))).await;
     assert_eq!(held().await, 37_30);
     let last = Purchase { amount: 2_00, answers: 2, ..early };
     ask(&world, &last).await;
     assert_eq!(held().await, 39_40, "more of a purchase that began with a margin");
     // What was given up and is asked for again begins anew.
-    world.tell(&in_euros(late.over(world.now(), "reversed"))).await;
+    world.send_event(&in_euros(late.over(world.now(), "reversed"))).await;
     assert_eq!(held().await, 28_40);
     let again = Purchase { answers: 1, ..late };
     ask(&world, &again).await;
@@ -270,7 +270,7 @@ async fn scenario_38_any_order_of_messages_in_another_currency_ends_the_same(
         let bought = purchase(&format!("Order{number}"), 10);
         let more = Purchase { amount: 5, answers: 1, ..bought.clone() };
         let standing = |answers, amount, name| {
-            let standing = Standing { name, amount, answers, ..APPROVED };
+            let standing = AuthorisationState { name, amount, answers, ..APPROVED };
             bought.standing("updated", world.now(), &standing)
         };
         // The first snapshot does not tell the currency.
@@ -281,9 +281,9 @@ async fn scenario_38_any_order_of_messages_in_another_currency_ends_the_same(
             match message {
                 0 => ask(&world, &bought).await,
                 1 => ask(&world, &more).await,
-                2 => world.tell(&first).await,
-                3 => world.tell(&both).await,
-                _ => world.tell(&claim).await,
+                2 => world.send_event(&first).await,
+                3 => world.send_event(&both).await,
+                _ => world.send_event(&claim).await,
             }
         }
         // 15 and 5 % of it, which is 16, less the 9 that were claimed.
@@ -299,7 +299,7 @@ async fn scenario_38_any_order_of_messages_in_another_currency_ends_the_same(
 async fn scenario_38_a_margin_is_explained_and_replayed(database: TestDatabase) {
     let world = World::open_with(database, &with_margin(5)).await;
     let other = purchase("Other", FOR_FOOD - 25_00);
-    assert!(world.ask(&other).await.is_approved());
+    assert!(world.authorise(&other).await.is_approved());
     let bought = purchase("Bought", 20_00);
     ask(&world, &bought).await;
     let more = Purchase { amount: 5_00, answers: 1, ..bought.clone() };
@@ -329,7 +329,7 @@ async fn scenario_38_purchases_from_before_margins_were_known_have_none_and_prov
     let world = World::open(database).await;
     let bought = purchase("Before", 20_00);
     ask(&world, &bought).await;
-    world.tell(&in_euros(bought.created(world.now(), 20_00))).await;
+    world.send_event(&in_euros(bought.created(world.now(), 20_00))).await;
     for sql in [
         "ALTER TABLE purchase DROP COLUMN exchange_margin",
         "DELETE FROM _sqlx_migrations WHERE version = 2",
@@ -339,7 +339,7 @@ async fn scenario_38_purchases_from_before_margins_were_known_have_none_and_prov
     let upgraded = App::start(world.database.settings(&world.clock)).await.unwrap();
     world.prove().await;
     world.apply(&with_margin(5)).await;
-    world.tell(&in_euros(bought.captured(world.now(), "one", 8_00))).await;
+    world.send_event(&in_euros(bought.captured(world.now(), "one", 8_00))).await;
     assert_eq!(world.figures("dee").await, [12_00, 8_00, DEE_HAS - 20_00]);
     ask(&world, &purchase("After", 10_00)).await;
     assert_eq!(world.figures("dee").await, [22_50, 8_00, DEE_HAS - 30_50]);

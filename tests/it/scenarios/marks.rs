@@ -4,9 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use super::gateway::{Gateway, count, prepare, prove};
+use super::gateway::{GatewayProcess, count, prepare, prove};
 use crate::support::TestDatabase;
-use crate::world::{Answer, DEMO, Purchase, World, purchase};
+use crate::world::{DEMO, Purchase, TestResponse, World, purchase};
 
 fn file(database: &TestDatabase, ending: &str) -> PathBuf {
     PathBuf::from(format!("{}{ending}", database.url.strip_prefix("sqlite:").unwrap()))
@@ -34,17 +34,17 @@ fn run(database: &TestDatabase, arguments: &[&str]) -> (Option<i32>, String) {
     (ended.status.code(), String::from_utf8(ended.stdout).unwrap())
 }
 
-fn is_our_fault(answer: &Answer) -> bool {
+fn is_our_fault(answer: &TestResponse) -> bool {
     !answer.is_approved() && answer.reason() == "our_fault"
 }
 
 /// Buys, and kills the gateway so that its write-ahead log stays.
-async fn shop(database: &TestDatabase, name: &str) -> Vec<(Purchase, Answer)> {
-    let mut gateway = Gateway::start(database).await;
+async fn shop(database: &TestDatabase, name: &str) -> Vec<(Purchase, TestResponse)> {
+    let mut gateway = GatewayProcess::start(database).await;
     let mut told = Vec::new();
     for number in 0..20 {
         let bought = purchase(&format!("{name}{number}"), 1_00);
-        let answer = gateway.caller().ask(&bought).await;
+        let answer = gateway.caller().authorise(&bought).await;
         assert!(answer.is_approved(), "{answer:?}");
         told.push((bought, answer));
     }
@@ -53,15 +53,15 @@ async fn shop(database: &TestDatabase, name: &str) -> Vec<(Purchase, Answer)> {
 }
 
 /// Approves nothing and says why, books what the issuer says, and goes on once that is accepted.
-async fn is_made_up_for(database: &TestDatabase, told: &[(Purchase, Answer)]) {
-    let mut gateway = Gateway::spawn(database, Command::new(env!("CARGO_BIN_EXE_sayso")));
+async fn is_made_up_for(database: &TestDatabase, told: &[(Purchase, TestResponse)]) {
+    let mut gateway = GatewayProcess::spawn(database, Command::new(env!("CARGO_BIN_EXE_sayso")));
     let caller = gateway.caller();
-    caller.until_alive().await;
+    caller.wait_until_alive().await;
     assert!(!caller.is_ready().await);
     let (new, known) = (purchase("New", 1_00), &told[0]);
     for bought in [&new, &known.0] {
         assert!(
-            is_our_fault(&caller.ask(bought).await),
+            is_our_fault(&caller.authorise(bought).await),
             "even a repeat may have been settled since"
         );
     }
@@ -79,26 +79,26 @@ async fn is_made_up_for(database: &TestDatabase, told: &[(Purchase, Answer)]) {
 
     // The issuer's own messages bring back what it was told.
     for (bought, _) in told {
-        caller.tell(&bought.created(caller.clock.now(), 1_00)).await;
+        caller.send_event(&bought.created(caller.clock.now(), 1_00)).await;
     }
-    assert!(is_our_fault(&caller.ask(&new).await), "newer rows make up for no older ones");
+    assert!(is_our_fault(&caller.authorise(&new).await), "newer rows make up for no older ones");
     gateway.kill();
-    let mut gateway = Gateway::spawn(database, Command::new(env!("CARGO_BIN_EXE_sayso")));
+    let mut gateway = GatewayProcess::spawn(database, Command::new(env!("CARGO_BIN_EXE_sayso")));
     let caller = gateway.caller();
-    caller.until_alive().await;
+    caller.wait_until_alive().await;
     assert!(!caller.is_ready().await, "a restart makes up for nothing either");
 
     let (code, said) = doctor(database, &["--accept-loss"]);
     assert_eq!(code, Some(0), "{said}");
     let (code, said) = verify(database);
     assert_eq!(code, Some(0), "{said}");
-    caller.until_ready(true).await;
+    caller.wait_until_ready(true).await;
     let holds = i64::try_from(told.len()).unwrap();
     assert_eq!(count(database, "hold WHERE held_minor = 100").await, holds);
-    assert!(caller.ask(&new).await.is_approved());
+    assert!(caller.authorise(&new).await.is_approved());
     assert_eq!(count(database, "exception WHERE kind = 'loss_accepted'").await, 1);
     gateway.kill();
-    let mut gateway = Gateway::start(database).await;
+    let mut gateway = GatewayProcess::start(database).await;
     gateway.kill();
 }
 
@@ -150,8 +150,8 @@ async fn scenario_67_a_mark_that_is_behind_or_missing_stops_nothing() {
     assert_eq!(code, Some(1));
     assert!(said.contains("cannot be read"), "{said}");
     let world = World::open(database).await;
-    assert!(is_our_fault(&world.ask(&purchase("Unknown", 1)).await));
+    assert!(is_our_fault(&world.authorise(&purchase("Unknown", 1)).await));
     world.app.store().accept_loss().await.unwrap();
-    assert!(world.ask(&purchase("Known", 1)).await.is_approved());
+    assert!(world.authorise(&purchase("Known", 1)).await.is_approved());
     world.check().await;
 }

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::support::TestDatabase;
 use crate::world::{
-    ANA, APPROVED, Answer, CONNECTION, DEE, DEMO, FEMI, Purchase, RULES, SECRET, Standing, World,
-    purchase,
+    ANA, APPROVED, AuthorisationState, CONNECTION, DEE, DEMO, FEMI, Purchase, RULES, SECRET,
+    TestResponse, World, purchase,
 };
 
 on_both_databases!(
@@ -115,13 +115,16 @@ async fn scenario_33_a_verification_holds_nothing_and_hears_of_the_card_only(
     };
     // Gambling, and online by Ana: no rule about money or shops is asked when nothing is bought.
     for (id, token) in [("Dee", DEE), ("Ana", ANA)] {
-        let answer = world.ask(&card(id, token)).await;
+        let answer = world.authorise(&card(id, token)).await;
         assert!(answer.is_approved(), "{answer:?}");
         assert_eq!(answer.json()["amount"], Value::Null);
     }
-    assert_eq!(world.ask(&card("Old", "ic_1DemoDeeOld00000001")).await.reason(), "old_card");
-    assert_eq!(world.ask(&card("Nobody", "ic_nobody_has_this")).await.reason(), "unknown_card");
-    world.tell(&card("Dee", DEE).created(world.now(), 0)).await;
+    assert_eq!(world.authorise(&card("Old", "ic_1DemoDeeOld00000001")).await.reason(), "old_card");
+    assert_eq!(
+        world.authorise(&card("Nobody", "ic_nobody_has_this")).await.reason(),
+        "unknown_card"
+    );
+    world.send_event(&card("Dee", DEE).created(world.now(), 0)).await;
     assert_eq!(world.count("decision", "approved_minor = 0").await, 2);
     assert_eq!(world.count("decision", "outcome = 'declined'").await, 2);
     assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS]);
@@ -133,32 +136,32 @@ async fn scenario_34_a_part_is_paid_where_the_till_and_the_agreement_take_one(
     database: TestDatabase,
 ) {
     let world = World::open(database).await;
-    assert!(world.ask(&clothes(femi("First", 60_00))).await.is_approved());
+    assert!(world.authorise(&clothes(femi("First", 60_00))).await.is_approved());
     // 20.00 is left for clothes.
     let whole = clothes(femi("Whole", 50_00));
-    assert_eq!(world.ask(&whole).await.reason(), "no_money", "the till takes no part");
+    assert_eq!(world.authorise(&whole).await.reason(), "no_money", "the till takes no part");
     let cash = Purchase { partial: true, cash_back: Some(20_01), ..clothes(femi("Cash", 50_00)) };
-    assert_eq!(world.ask(&cash).await.reason(), "no_money", "cash back is handed out whole");
+    assert_eq!(world.authorise(&cash).await.reason(), "no_money", "cash back is handed out whole");
 
     let part = Purchase { partial: true, ..clothes(femi("Part", 50_00)) };
-    let answer = world.ask(&part).await;
+    let answer = world.authorise(&part).await;
     assert!(answer.is_approved());
     assert_eq!(answer.json()["amount"], 20_00);
     assert_eq!(world.figures("femi").await, [80_00, 0, 50_00]);
-    assert_eq!(world.ask(&part).await, answer);
-    world.tell(&part.created(world.now(), 20_00)).await;
+    assert_eq!(world.authorise(&part).await, answer);
+    world.send_event(&part.created(world.now(), 20_00)).await;
     assert_eq!(world.figures("femi").await, [80_00, 0, 50_00]);
-    world.tell(&part.captured(world.now(), "one", 20_00)).await;
+    world.send_event(&part.captured(world.now(), "one", 20_00)).await;
     assert_eq!(world.figures("femi").await, [60_00, 20_00, 50_00]);
     let none = Purchase { partial: true, ..clothes(femi("None", 1)) };
-    assert_eq!(world.ask(&none).await.reason(), "no_money", "nothing is no part");
+    assert_eq!(world.authorise(&none).await.reason(), "no_money", "nothing is no part");
 
     // Dee did not agree to parts.
     let dee = Purchase { partial: true, ..purchase("Dee", 100_00) };
-    assert_eq!(world.ask(&dee).await.reason(), "no_money");
+    assert_eq!(world.authorise(&dee).await.reason(), "no_money");
     // Where all can be paid, no amount is named.
     let all = Purchase { partial: true, ..purchase("All", 10_00) };
-    assert_eq!(world.ask(&all).await.json()["amount"], Value::Null);
+    assert_eq!(world.authorise(&all).await.json()["amount"], Value::Null);
     world.check().await;
 }
 
@@ -166,23 +169,23 @@ async fn scenario_35_cash_counts_as_cash_and_the_unknown_as_the_stricter(databas
     let world = World::open(database).await;
     // Dee agreed on 20.00 of cash a week, from a machine (6011) or over a counter (6010).
     let cash = |id, mcc, amount| Purchase { mcc: json!(mcc), ..purchase(id, amount) };
-    assert!(world.ask(&cash("Machine", "6011", 15_00)).await.is_approved());
-    assert_eq!(world.ask(&cash("More", "6010", 5_01)).await.reason(), "over_period");
-    assert!(world.ask(&cash("Counter", "6010", 5_00)).await.is_approved());
+    assert!(world.authorise(&cash("Machine", "6011", 15_00)).await.is_approved());
+    assert_eq!(world.authorise(&cash("More", "6010", 5_01)).await.reason(), "over_period");
+    assert!(world.authorise(&cash("Counter", "6010", 5_00)).await.is_approved());
     // A purchase with cash back is a purchase.
     let back = Purchase { cash_back: Some(10_00), ..purchase("Back", 15_00) };
-    assert!(world.ask(&back).await.is_approved());
+    assert!(world.authorise(&back).await.is_approved());
     let odd = Purchase { cash_back: Some(15_01), ..purchase("Odd", 15_00) };
-    assert_eq!(world.ask(&odd).await.status, 400);
+    assert_eq!(world.authorise(&odd).await.status, 400);
 
     // Ana does not shop online. What does not say that the card was there counts as online.
     let ana = |id| Purchase { card: ANA.to_owned(), ..purchase(id, 5_00) };
     let mut silent = ana("Silent").request(world.now());
     silent["data"]["object"]["card_presence"] = Value::Null;
     silent["data"]["object"]["authorization_method"] = json!("by_thought");
-    let answer = world.ask_body(&silent.to_string()).await;
+    let answer = world.authorise_body(&silent.to_string()).await;
     assert_eq!(answer.reason(), "online_off");
-    assert!(world.ask(&ana("There")).await.is_approved());
+    assert!(world.authorise(&ana("There")).await.is_approved());
     assert_eq!(world.figures("dee").await[0], 35_00);
     world.check().await;
 }
@@ -190,11 +193,11 @@ async fn scenario_35_cash_counts_as_cash_and_the_unknown_as_the_stricter(databas
 async fn scenario_37_each_currency_has_its_own_minor_units(database: TestDatabase) {
     let world = World::open_with(database, &programme_in("JPY", "5000")).await;
     let yen = |id, amount| Purchase { currency: "jpy".to_owned(), ..purchase(id, amount) };
-    assert!(world.ask(&yen("Yen", 1250)).await.is_approved());
+    assert!(world.authorise(&yen("Yen", 1250)).await.is_approved());
     assert_eq!(world.figures("dee").await, [1250, 0, 3750]);
     let part = Purchase { partial: true, ..yen("Part", 4000) };
-    assert_eq!(world.ask(&part).await.json()["amount"], 3750);
-    world.tell(&yen("Yen", 1250).captured(world.now(), "one", 1250)).await;
+    assert_eq!(world.authorise(&part).await.json()["amount"], 3750);
+    world.send_event(&yen("Yen", 1250).captured(world.now(), "one", 1250)).await;
     assert_eq!(world.figures("dee").await, [3750, 1250, 0]);
     world.check().await;
 }
@@ -202,22 +205,22 @@ async fn scenario_37_each_currency_has_its_own_minor_units(database: TestDatabas
 async fn scenario_39_another_currency_is_refused_or_kept_for_a_person(database: TestDatabase) {
     let world = World::open(database).await;
     let euros = Purchase { currency: "eur".to_owned(), ..purchase("Euro", 5_00) };
-    assert_eq!(world.ask(&euros).await.reason(), "other_currency");
+    assert_eq!(world.authorise(&euros).await.reason(), "other_currency");
     // Only the shop's side is in euros: what counts is the amount in pounds.
     let bought = purchase("Abroad", 5_00);
     let mut request = bought.request(world.now());
     let asked = &mut request["data"]["object"]["pending_request"];
     asked["merchant_currency"] = json!("eur");
     asked["merchant_amount"] = json!(5_80);
-    assert!(world.ask_body(&request.to_string()).await.is_approved());
+    assert!(world.authorise_body(&request.to_string()).await.is_approved());
     assert_eq!(world.figures("dee").await, [5_00, 0, DEE_HAS - 5_00]);
 
     // Facts are not refused. They wait for a person, and no figure moves.
     let mut capture = bought.captured(world.now(), "euros", 5_80);
     capture["data"]["object"]["currency"] = json!("eur");
-    world.tell(&capture).await;
-    world.tell(&euros.created(world.now(), 5_00)).await;
-    world.tell(&euros.over(world.now(), "reversed")).await;
+    world.send_event(&capture).await;
+    world.send_event(&euros.created(world.now(), 5_00)).await;
+    world.send_event(&euros.over(world.now(), "reversed")).await;
     assert_eq!(world.figures("dee").await, [5_00, 0, DEE_HAS - 5_00]);
     assert_eq!(world.exceptions().await, ["other_currency"; 3]);
     assert_eq!(world.count("issuer_event", "state = 'kept'").await, 3);
@@ -225,15 +228,15 @@ async fn scenario_39_another_currency_is_refused_or_kept_for_a_person(database: 
 }
 
 /// Asks with `"amount":1250` of the pending request written as `amount`.
-async fn ask_for(world: &World, amount: &str) -> Answer {
+async fn ask_for(world: &World, amount: &str) -> TestResponse {
     let body = purchase("Odd", 12_50).request(world.now()).to_string();
     let pending = body.find("\"pending_request\":{").unwrap();
     let (head, tail) = body.split_at(pending);
-    world.ask_body(&format!("{head}{}", tail.replacen("\"amount\":1250", amount, 1))).await
+    world.authorise_body(&format!("{head}{}", tail.replacen("\"amount\":1250", amount, 1))).await
 }
 
 /// A refusal that names `field`, as a problem document.
-fn assert_names(answer: &Answer, field: &str, case: &str) {
+fn assert_names(answer: &TestResponse, field: &str, case: &str) {
     assert_eq!(answer.status, 400, "{case}: {answer:?}");
     let problem = answer.json();
     assert_eq!(problem["field"], field, "{case}: {problem}");
@@ -295,14 +298,14 @@ async fn scenario_40_no_odd_amount_gets_in(database: TestDatabase) {
     ];
     for (body, field) in shapes {
         let case: String = body.chars().take(40).collect();
-        let answer = world.ask_body(body).await;
+        let answer = world.authorise_body(body).await;
         let field = if field.is_empty() {
             answer.json()["field"].as_str().unwrap_or_default().to_owned()
         } else {
             field.to_owned()
         };
         assert_names(&answer, &field, &case);
-        let told = world.tell_body(body).await;
+        let told = world.send_event_body(body).await;
         assert_eq!(told.status, 400, "{case}: {told:?}");
     }
     for table in ["decision", "purchase", "issuer_event", "message", "exception"] {
@@ -313,7 +316,7 @@ async fn scenario_40_no_odd_amount_gets_in(database: TestDatabase) {
         let claim = format!("odd{number}");
         let mut event = purchase("Odd", 1).captured(world.now(), &claim, 12_50);
         event["data"]["object"]["amount"] = json!(amount);
-        world.tell(&event).await;
+        world.send_event(&event).await;
     }
     assert_eq!(world.exceptions().await, ["not_understood"; 3]);
     assert_eq!(world.count("purchase", "1 = 1").await, 0);
@@ -321,7 +324,7 @@ async fn scenario_40_no_odd_amount_gets_in(database: TestDatabase) {
     // What the issuer signed is read, with U+FFFD for what no text can hold.
     let escaped = purchase("Escaped", 1).request(world.now()).to_string();
     let escaped = escaped.replace("TEST GROCER", "TEST\\u0000GROCER");
-    assert!(world.ask_body(&escaped).await.is_approved());
+    assert!(world.authorise_body(&escaped).await.is_approved());
     let kept = world.database.rows("SELECT place FROM purchase WHERE place LIKE 'TEST%'").await;
     assert_eq!(kept, [["TEST\u{fffd}GROCER 123"]]);
     world.check().await;
@@ -332,7 +335,7 @@ async fn scenario_41_sums_that_do_not_fit_are_refused(database: TestDatabase) {
     // The most that one message may ask for: an answer, not an accident, again and again.
     for n in 0..3 {
         let much = purchase(&format!("Much{n}"), 100_000_000_000);
-        assert_eq!(world.ask(&much).await.reason(), "no_money");
+        assert_eq!(world.authorise(&much).await.reason(), "no_money");
     }
     // Loads that only together are too much for any machine.
     let most = "90000000000000000.00";
@@ -355,12 +358,12 @@ async fn scenario_37_three_decimals_and_decimals_that_stay_zero(database: TestDa
     let world = World::open_with(database, &programme_in("KWD", "10.000")).await;
     let dinar = |id, amount| Purchase { currency: "kwd".to_owned(), ..purchase(id, amount) };
     // Stripe's dinars have three decimals, the last of them 0.
-    let finer = world.ask(&dinar("Finer", 1_255)).await;
+    let finer = world.authorise(&dinar("Finer", 1_255)).await;
     assert_names(&finer, "data.object.pending_request.amount", "KWD");
-    assert!(world.ask(&dinar("Dinar", 6_250)).await.is_approved());
+    assert!(world.authorise(&dinar("Dinar", 6_250)).await.is_approved());
     assert_eq!(world.figures("dee").await, [6_250, 0, 3_750]);
     let part = Purchase { partial: true, ..dinar("Part", 9_000) };
-    assert_eq!(world.ask(&part).await.json()["amount"], 3_750);
+    assert_eq!(world.authorise(&part).await.json()["amount"], 3_750);
     world.check().await;
 }
 
@@ -368,12 +371,12 @@ async fn scenario_37_issuers_and_the_standard_may_differ(database: TestDatabase)
     // The króna has no decimals by ISO 4217, and two zeros at Stripe.
     let world = World::open_with(database, &programme_in("ISK", "5000")).await;
     let krona = |id, amount| Purchase { currency: "isk".to_owned(), ..purchase(id, amount) };
-    let finer = world.ask(&krona("Finer", 1250_50)).await;
+    let finer = world.authorise(&krona("Finer", 1250_50)).await;
     assert_names(&finer, "data.object.pending_request.amount", "ISK");
-    assert!(world.ask(&krona("Krona", 1250_00)).await.is_approved());
+    assert!(world.authorise(&krona("Krona", 1250_00)).await.is_approved());
     assert_eq!(world.figures("dee").await, [1250, 0, 3750]);
     let part = Purchase { partial: true, ..krona("Part", 4000_00) };
-    assert_eq!(world.ask(&part).await.json()["amount"], 3750_00);
+    assert_eq!(world.authorise(&part).await.json()["amount"], 3750_00);
     world.check().await;
 }
 
@@ -396,13 +399,13 @@ async fn scenario_42_a_day_is_a_local_day_though_clocks_change(database: TestDat
     for (day, (first, last, next)) in days.into_iter().enumerate() {
         let id = |when: &str| format!("{when}{day}");
         world.set_time(first);
-        assert!(world.ask(&femi(&id("First"), 6_00)).await.is_approved());
+        assert!(world.authorise(&femi(&id("First"), 6_00)).await.is_approved());
         world.set_time(last);
-        assert_eq!(world.ask(&femi(&id("Last"), 4_01)).await.reason(), "over_period");
-        assert!(world.ask(&femi(&id("Fits"), 4_00)).await.is_approved());
+        assert_eq!(world.authorise(&femi(&id("Last"), 4_01)).await.reason(), "over_period");
+        assert!(world.authorise(&femi(&id("Fits"), 4_00)).await.is_approved());
         world.set_time(next);
-        assert!(world.ask(&femi(&id("Next"), 10_00)).await.is_approved());
-        assert_eq!(world.ask(&femi(&id("Over"), 1)).await.reason(), "over_period");
+        assert!(world.authorise(&femi(&id("Next"), 10_00)).await.is_approved());
+        assert_eq!(world.authorise(&femi(&id("Over"), 1)).await.reason(), "over_period");
     }
     let days = "SELECT first_day || ' ' || CAST(amount_minor AS TEXT) FROM counter ORDER BY 1";
     let expected = ["2027-03-28 1000", "2027-03-29 1000", "2027-10-31 1000", "2027-11-01 1000"];
@@ -414,25 +417,25 @@ async fn scenario_43_an_increment_counts_on_the_day_of_its_purchase(database: Te
     let world = World::open(database).await;
     world.set_time("2026-11-23T23:50:00Z");
     let first = femi("Night", 20_00);
-    assert!(world.ask(&first).await.is_approved());
+    assert!(world.authorise(&first).await.is_approved());
     // Femi agreed on 30.00 a day for food, and midnight makes no second 30.00 of one purchase.
     world.set_time("2026-11-24T00:10:00Z");
     let more = Purchase { amount: 10_01, answers: 1, ..first.clone() };
-    assert_eq!(world.ask(&more).await.reason(), "over_period");
+    assert_eq!(world.authorise(&more).await.reason(), "over_period");
     let fits = Purchase { amount: 10_00, answers: 2, ..first.clone() };
-    assert!(world.ask(&fits).await.is_approved());
+    assert!(world.authorise(&fits).await.is_approved());
     let again = Purchase { amount: 1, answers: 3, ..first.clone() };
-    assert_eq!(world.ask(&again).await.reason(), "over_period");
+    assert_eq!(world.authorise(&again).await.reason(), "over_period");
     // The new day is untouched by it.
-    assert!(world.ask(&femi("Morning", 25_00)).await.is_approved());
+    assert!(world.authorise(&femi("Morning", 25_00)).await.is_approved());
     // Undone and asked for again, it begins anew: it is a purchase of this day now.
-    let undone = Standing { status: "reversed", name: "undone", answers: 4, ..APPROVED };
-    world.tell(&first.standing("updated", world.now(), &undone)).await;
+    let undone = AuthorisationState { status: "reversed", name: "undone", answers: 4, ..APPROVED };
+    world.send_event(&first.standing("updated", world.now(), &undone)).await;
     let anew = Purchase { amount: 5_01, answers: 4, ..first.clone() };
-    assert_eq!(world.ask(&anew).await.reason(), "over_period");
+    assert_eq!(world.authorise(&anew).await.reason(), "over_period");
     let fits = Purchase { amount: 5_00, answers: 5, ..first.clone() };
-    assert!(world.ask(&fits).await.is_approved());
-    assert_eq!(world.ask(&femi("Noon", 1)).await.reason(), "over_period");
+    assert!(world.authorise(&fits).await.is_approved());
+    assert_eq!(world.authorise(&femi("Noon", 1)).await.reason(), "over_period");
     assert_eq!(world.figures("femi").await[0], 30_00);
     let told = explain(world.app.store(), world.app.directory(), &first.id).await.unwrap();
     assert!(told.iter().all(|told| told.replay == Replay::Same), "{told:?}");
@@ -451,10 +454,10 @@ async fn scenario_45_a_month_ends_with_its_last_day(database: TestDatabase) {
     for (end, (last, next)) in ends.into_iter().enumerate() {
         let id = |when: &str| format!("{when}{end}");
         world.set_time(last);
-        assert!(world.ask(&femi(&id("Last"), 10_00)).await.is_approved());
-        assert_eq!(world.ask(&femi(&id("Over"), 1)).await.reason(), "over_period");
+        assert!(world.authorise(&femi(&id("Last"), 10_00)).await.is_approved());
+        assert_eq!(world.authorise(&femi(&id("Over"), 1)).await.reason(), "over_period");
         world.set_time(next);
-        assert!(world.ask(&femi(&id("Next"), 1_00)).await.is_approved());
+        assert!(world.authorise(&femi(&id("Next"), 1_00)).await.is_approved());
     }
     assert_eq!(world.figures("femi").await[0], 33_00);
     world.check().await;
@@ -465,9 +468,9 @@ async fn scenario_48_a_purchase_over_two_pots_adds_up_exactly(database: TestData
     let lines = "SELECT from_account || ' ' || to_account || ' ' || CAST(amount_minor AS TEXT) \
                  FROM journal WHERE from_account NOT LIKE 'stream:%' ORDER BY posting_id, line";
     let bought = purchase("Two", 66_67);
-    assert!(world.ask(&bought).await.is_approved());
-    world.tell(&bought.captured(world.now(), "one", 66_67)).await;
-    world.tell(&bought.refunded(world.now(), "back", 3_34)).await;
+    assert!(world.authorise(&bought).await.is_approved());
+    world.send_event(&bought.captured(world.now(), "one", 66_67)).await;
+    world.send_event(&bought.refunded(world.now(), "back", 3_34)).await;
     let expected = [
         "pot:week:left pot:week:held 6390",
         "pot:emergency:left pot:emergency:held 277",
@@ -501,15 +504,15 @@ async fn scenario_49_a_shop_without_a_usable_code_is_unsorted(database: TestData
             ..purchase(&format!("{id}{n}"), amount)
         };
         // Above 15.00 Dee wants to talk first when nobody knows what the shop is.
-        assert_eq!(world.ask(&odd("Big", 15_01)).await.reason(), "over_purchase", "{code}");
-        assert!(world.ask(&odd("Small", 1_00)).await.is_approved(), "{code}");
+        assert_eq!(world.authorise(&odd("Big", 15_01)).await.reason(), "over_purchase", "{code}");
+        assert!(world.authorise(&odd("Small", 1_00)).await.is_approved(), "{code}");
     }
     let mut without = purchase("Without", 15_01).request(world.now());
     without["data"]["object"]["merchant_data"].as_object_mut().unwrap().remove("category_code");
-    assert_eq!(world.ask_body(&without.to_string()).await.reason(), "over_purchase");
+    assert_eq!(world.authorise_body(&without.to_string()).await.reason(), "over_purchase");
     without["data"]["object"]["id"] = json!("iauth_1TestNoShop");
     without["data"]["object"]["merchant_data"] = Value::Null;
-    assert_eq!(world.ask_body(&without.to_string()).await.reason(), "over_purchase");
+    assert_eq!(world.authorise_body(&without.to_string()).await.reason(), "over_purchase");
     assert_eq!(world.count("purchase", "category = 'unsorted'").await, 10);
     assert_eq!(world.count("purchase", "mcc IS NULL").await, 9, "all but 9998 are no codes");
     assert_eq!(world.count("decision", "1 = 1").await, 22);
@@ -524,7 +527,7 @@ async fn scenario_49_a_shop_without_a_usable_code_is_unsorted(database: TestData
     world.agree(&waiting).await;
     for (id, code) in [("Ask1", Value::Null), ("Ask2", json!("0000"))] {
         let odd = Purchase { mcc: code, ..purchase(id, 1_00) };
-        assert_eq!(world.ask(&odd).await.reason(), "unsorted");
+        assert_eq!(world.authorise(&odd).await.reason(), "unsorted");
     }
     world.check().await;
 }
@@ -548,9 +551,9 @@ async fn scenario_50_a_shop_may_be_called_anything(database: TestDatabase) {
     for (n, (name, kept)) in names.into_iter().enumerate() {
         let id = format!("Name{n}");
         let bought = Purchase { shop: name.to_owned(), ..purchase(&id, 1_00) };
-        assert!(world.ask(&bought).await.is_approved(), "{n}");
-        world.tell(&bought.created(world.now(), 1_00)).await;
-        world.tell(&bought.captured(world.now(), "one", 1_00)).await;
+        assert!(world.authorise(&bought).await.is_approved(), "{n}");
+        world.send_event(&bought.created(world.now(), 1_00)).await;
+        world.send_event(&bought.captured(world.now(), "one", 1_00)).await;
         let place = format!("SELECT place FROM purchase WHERE reference = 'iauth_1Test{id}'");
         assert_eq!(world.database.rows(&place).await, [[kept]], "{n}");
         let told = explain(world.app.store(), world.app.directory(), &bought.id).await.unwrap();
@@ -563,7 +566,7 @@ async fn scenario_50_a_shop_may_be_called_anything(database: TestDatabase) {
     for (n, (name, is_paid)) in tests.iter().zip(answers).enumerate() {
         let shop = (*name).to_owned();
         let attempt = Purchase { shop, mcc: json!("8299"), ..femi(&format!("Try{n}"), 1_00) };
-        let answer = world.ask(&attempt).await;
+        let answer = world.authorise(&attempt).await;
         assert_eq!(answer.is_approved(), is_paid, "{n}: {answer:?}");
         assert!(is_paid || answer.reason() == "too_many", "{answer:?}");
     }
@@ -574,7 +577,7 @@ async fn scenario_57_pots_pay_in_the_order_that_the_decision_knew(database: Test
     let world = World::open(database).await;
     // Two pots may pay for pets: the one for pets only is first in Dee's list.
     let pets = |id: &str| Purchase { mcc: json!("5995"), ..purchase(id, 45_00) };
-    let first = world.ask(&pets("First")).await;
+    let first = world.authorise(&pets("First")).await;
     assert!(first.is_approved());
     let order = |pots: &[(&str, i64)]| {
         pots.iter().map(|(pot, amount)| ((*pot).to_owned(), *amount)).collect::<Vec<_>>()
@@ -586,19 +589,19 @@ async fn scenario_57_pots_pay_in_the_order_that_the_decision_knew(database: Test
         parts.map(|part| (part.pot.to_string(), part.amount.minor())).collect::<Vec<_>>()
     };
     assert_eq!(parts(first.decision()).await, order(&[("pets", 40_00), ("week", 5_00)]));
-    world.tell(&pets("First").over(world.now(), "reversed")).await;
+    world.send_event(&pets("First").over(world.now(), "reversed")).await;
 
     // The person turns the order round. New decisions follow it, the old one is told as it was.
     let at = DEMO.find("[[person.pot]]\nid = \"pets\"").unwrap();
     let week = DEMO.find("[[person.pot]]\nid = \"week\"").unwrap();
     let end = DEMO.find("[[person.pot]]\nid = \"emergency\"").unwrap();
     let turned = [&DEMO[..at], &DEMO[week..end], &DEMO[at..week], &DEMO[end..]].concat();
-    world.pass(1.minute());
+    world.advance_clock(1.minute());
     let waiting = world.apply(&turned).await;
     world.agree(&waiting).await;
-    let second = world.ask(&pets("Second")).await;
+    let second = world.authorise(&pets("Second")).await;
     assert_eq!(parts(second.decision()).await, order(&[("week", 45_00)]));
     assert_eq!(parts(first.decision()).await, order(&[("pets", 40_00), ("week", 5_00)]));
-    assert_eq!(world.ask(&pets("First")).await, first, "and its answer stays");
+    assert_eq!(world.authorise(&pets("First")).await, first, "and its answer stays");
     world.check().await;
 }

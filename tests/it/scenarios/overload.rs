@@ -8,12 +8,12 @@ use sayso::programme::apply::apply;
 use sqlx::Executor as _;
 use tokio::task::JoinSet;
 
-use super::faults::{Wire, slow_down, speed_up};
-use super::gateway::{Gateway, count, prepare, prove};
-use crate::caller::{Caller, ask_at_once, until};
+use super::faults::{FaultyProxy, slow_down, speed_up};
+use super::gateway::{GatewayProcess, count, prepare, prove};
+use crate::caller::{Caller, authorise_concurrently, wait_until};
 use crate::support::TestDatabase;
 use crate::world::{
-    ANA, Answer, DEE, DEMO, FEMI, MONDAY_MORNING, Purchase, RULES, World, patient, purchase,
+    ANA, DEE, DEMO, FEMI, MONDAY_MORNING, Purchase, RULES, TestResponse, World, patient, purchase,
 };
 
 on_both_databases!(
@@ -38,7 +38,7 @@ fn bought(name: &str, number: usize) -> Purchase {
     Purchase { card, ..purchase(&format!("{name}{number}"), 1) }
 }
 
-fn is_our_fault(answer: &Answer) -> bool {
+fn is_our_fault(answer: &TestResponse) -> bool {
     !answer.is_approved() && answer.reason() == "our_fault"
 }
 
@@ -49,7 +49,7 @@ fn busy_tills(caller: &Caller, tills: usize) -> JoinSet<()> {
         let caller = caller.clone();
         busy.spawn(async move {
             for number in 0.. {
-                caller.ask(&bought(&format!("T{till}N"), number)).await;
+                caller.authorise(&bought(&format!("T{till}N"), number)).await;
             }
         });
     }
@@ -63,12 +63,12 @@ async fn scenario_73_events_and_questions_each_have_their_turn(database: TestDat
     tokio::time::sleep(Duration::from_millis(500)).await;
     for number in 0..5 {
         let told = Instant::now();
-        world.tell(&bought("Event", number).captured(world.now(), "c", 1)).await;
+        world.send_event(&bought("Event", number).captured(world.now(), "c", 1)).await;
         let took = told.elapsed();
         assert!(took < Duration::from_secs(3), "event {number} waited for {took:?}");
     }
     busy.shutdown().await;
-    until(async || world.caller().counted("sayso_queue_depth").await == 0).await;
+    wait_until(async || world.caller().counted("sayso_queue_depth").await == 0).await;
     assert_eq!(world.count("presentment", "true").await, 5);
     world.check().await;
 }
@@ -78,7 +78,7 @@ async fn scenario_73_twelve_days_of_events_keep_no_question_waiting(database: Te
     const EACH: usize = 25;
 
     let store = prepare(&database, DEMO).await;
-    let gateway = Gateway::start(&database).await;
+    let gateway = GatewayProcess::start(&database).await;
     let caller = gateway.caller();
     let mut telling = JoinSet::new();
     for teller in 0..TELLERS {
@@ -86,14 +86,14 @@ async fn scenario_73_twelve_days_of_events_keep_no_question_waiting(database: Te
         telling.spawn(async move {
             for number in 0..EACH {
                 let event = bought(&format!("E{teller}N"), number);
-                caller.tell(&event.captured(caller.clock.now(), "c", 1)).await;
+                caller.send_event(&event.captured(caller.clock.now(), "c", 1)).await;
             }
         });
     }
     let mut took = Vec::new();
     while !telling.is_empty() {
         while telling.try_join_next().is_some() {}
-        let (answer, time) = caller.ask_timed(&bought("Asked", took.len())).await;
+        let (answer, time) = caller.authorise_timed(&bought("Asked", took.len())).await;
         assert!(!is_our_fault(&answer), "{answer:?} after {time:?}");
         took.push(time);
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -114,7 +114,7 @@ async fn scenario_72_a_flood_takes_no_more_memory_than_the_queues_have(database:
     const MOST_KB: u64 = 150_000;
 
     let store = prepare(&database, DEMO).await;
-    let mut gateway = Gateway::start(&database).await;
+    let mut gateway = GatewayProcess::start(&database).await;
     slow_down(&database, "%Slow%", Duration::from_millis(700)).await;
     let before = gateway.memory_kb();
     let mut told = Vec::new();
@@ -125,7 +125,7 @@ async fn scenario_72_a_flood_takes_no_more_memory_than_the_queues_have(database:
             (caller.clone(), bought(&format!("{name}{wave}x"), number))
         });
         let flood: Vec<_> = flood.collect();
-        let answers = ask_at_once(flood.clone()).await;
+        let answers = authorise_concurrently(flood.clone()).await;
         told.extend(flood.into_iter().map(|(_, bought)| bought).zip(answers));
     }
     let after = gateway.memory_kb();
@@ -133,12 +133,12 @@ async fn scenario_72_a_flood_takes_no_more_memory_than_the_queues_have(database:
     // As when the machine has no memory left.
     gateway.kill();
     speed_up(&database).await;
-    let gateway = Gateway::start(&database).await;
+    let gateway = GatewayProcess::start(&database).await;
     for some in told.chunks(200) {
         let again = some.iter().filter(|(_, (answer, _))| answer.is_approved());
         let again: Vec<_> = again.map(|(bought, (answer, _))| (bought, answer)).collect();
         let asked = again.iter().map(|(bought, _)| (gateway.caller(), (*bought).clone()));
-        for ((_, first), (answer, _)) in again.iter().zip(ask_at_once(asked).await) {
+        for ((_, first), (answer, _)) in again.iter().zip(authorise_concurrently(asked).await) {
             assert_eq!(answer, **first);
         }
     }
@@ -153,18 +153,18 @@ async fn a_question_that_cannot_be_in_time_is_answered_at_once(database: TestDat
     slow_down(&world.database, "%Slow%", Duration::from_secs(3)).await;
     // One on every lane.
     let three = (0..3).map(|number| (caller.clone(), bought("Slow", number)));
-    let slow = tokio::spawn(ask_at_once(three.collect::<Vec<_>>()));
+    let slow = tokio::spawn(authorise_concurrently(three.collect::<Vec<_>>()));
     tokio::time::sleep(Duration::from_millis(1400)).await;
     let hopeless = (10..16).map(|number| (caller.clone(), bought("Hopeless", number)));
-    for (answer, took) in ask_at_once(hopeless).await {
+    for (answer, took) in authorise_concurrently(hopeless).await {
         assert!(is_our_fault(&answer), "{answer:?}");
         assert!(took < Duration::from_millis(600), "it need not have waited: {took:?}");
     }
     assert!(caller.counted("sayso_our_fault_total{why=\"no_time\"}").await >= 6);
     slow.await.unwrap();
-    caller.until_ready(true).await;
+    caller.wait_until_ready(true).await;
     speed_up(&world.database).await;
-    until(async || world.ask(&purchase("After", 1)).await.is_approved()).await;
+    wait_until(async || world.authorise(&purchase("After", 1)).await.is_approved()).await;
     world.check().await;
 }
 
@@ -174,7 +174,7 @@ async fn endure(caller: &Caller, name: &str, waves: usize) {
     for wave in 0..waves {
         let crowd =
             (0..24).map(|number| (caller.clone(), bought(&format!("{name}{wave}x"), number)));
-        asking.push(tokio::spawn(ask_at_once(crowd.collect::<Vec<_>>())));
+        asking.push(tokio::spawn(authorise_concurrently(crowd.collect::<Vec<_>>())));
         tokio::time::sleep(Duration::from_millis(400)).await;
     }
     for asked in asking {
@@ -185,7 +185,7 @@ async fn endure(caller: &Caller, name: &str, waves: usize) {
     }
 }
 
-async fn behind_a_wire() -> Option<(Wire, World)> {
+async fn world_behind_proxy() -> Option<(FaultyProxy, World)> {
     let database = TestDatabase::postgres().await?;
     // As on any day: the file was applied by another process, so the gateway has no connection open
     // but its first.
@@ -193,68 +193,70 @@ async fn behind_a_wire() -> Option<(Wire, World)> {
     let now = MONDAY_MORNING.parse().unwrap();
     apply(&store, &NewIds::default(), now, &early(), RULES).await.unwrap();
     store.close().await;
-    let wire = Wire::to(&database).await;
-    let url = wire.url.clone();
-    Some((wire, World::open_through(database, &url, &early()).await))
+    let proxy = FaultyProxy::to(&database).await;
+    let url = proxy.url.clone();
+    Some((proxy, World::open_through(database, &url, &early()).await))
 }
 
-async fn is_well_again(world: World) {
+async fn assert_recovers(world: World) {
     let caller = world.caller();
-    caller.until_ready(true).await;
+    caller.wait_until_ready(true).await;
     assert_eq!(caller.counted("sayso_queue_depth").await, 0);
     assert_eq!(caller.counted("sayso_breaker_state").await, 0);
     for number in 0..6 {
-        let answer = world.ask(&bought("After", number)).await;
+        let answer = world.authorise(&bought("After", number)).await;
         assert!(answer.is_approved(), "{answer:?}");
     }
-    until(async || world.count("hold", "held_minor > 0").await == 6).await;
+    wait_until(async || world.count("hold", "held_minor > 0").await == 6).await;
     world.check().await;
 }
 
 #[tokio::test]
 async fn scenario_58_a_database_that_is_gone_is_spared_and_found_again() {
-    let Some((wire, world)) = behind_a_wire().await else { return };
+    let Some((proxy, world)) = world_behind_proxy().await else { return };
     let caller = world.caller();
-    assert!(world.ask(&purchase("Before", 1)).await.is_approved());
-    world.tell(&purchase("Before", 1).over(world.now(), "reversed")).await;
-    wire.cut();
+    assert!(world.authorise(&purchase("Before", 1)).await.is_approved());
+    world.send_event(&purchase("Before", 1).over(world.now(), "reversed")).await;
+    proxy.cut();
     endure(&caller, "Gone", 4).await;
     assert_eq!(caller.counted("sayso_breaker_state").await, 2);
     let spared = "sayso_our_fault_total{why=\"breaker_open\"}";
     let before = caller.counted(spared).await;
-    for (answer, took) in ask_at_once((0..6).map(|n| (caller.clone(), bought("Spared", n)))).await {
+    for (answer, took) in
+        authorise_concurrently((0..6).map(|n| (caller.clone(), bought("Spared", n)))).await
+    {
         assert!(is_our_fault(&answer) && took < Duration::from_millis(500), "{took:?}");
     }
     assert_eq!(caller.counted(spared).await - before, 6);
     assert_eq!(world.get("/livez").await.status, 200);
     assert!(!caller.is_ready().await);
-    wire.mend();
-    is_well_again(world).await;
+    proxy.mend();
+    assert_recovers(world).await;
 }
 
 #[tokio::test]
 async fn scenario_58_a_database_that_vanished_without_a_word_is_left_behind() {
-    let Some((wire, world)) = behind_a_wire().await else { return };
+    let Some((proxy, world)) = world_behind_proxy().await else { return };
     let caller = world.caller();
-    wire.fall_silent_after(8);
+    proxy.fall_silent_after(8);
     // Longer than a lane waits for one transaction.
     endure(&caller, "Silent", 40).await;
     assert!(!caller.is_ready().await);
-    wire.speak_again();
-    is_well_again(world).await;
+    proxy.speak_again();
+    assert_recovers(world).await;
 }
 
 #[tokio::test]
 async fn a_stop_ends_although_the_database_is_away() {
     for is_silent in [false, true] {
-        let Some((wire, world)) = behind_a_wire().await else { return };
+        let Some((proxy, world)) = world_behind_proxy().await else { return };
         let lost = purchase("Lost", 1);
-        wire.lose_next_commit_and_cut();
-        assert!(is_our_fault(&world.ask(&lost).await));
+        proxy.lose_next_commit_and_cut();
+        assert!(is_our_fault(&world.authorise(&lost).await));
         if is_silent {
-            wire.mend();
-            wire.fall_silent();
-            assert!(is_our_fault(&world.ask(&purchase("Silent", 1)).await));
+            proxy.mend();
+            proxy.fall_silent();
+            assert!(is_our_fault(&world.authorise(&purchase("Silent", 1)).await));
         }
         let begun = Instant::now();
         let World { app, database: _database, .. } = world;
@@ -265,9 +267,9 @@ async fn a_stop_ends_although_the_database_is_away() {
 
 #[tokio::test]
 async fn scenario_59_a_database_that_is_slow_piles_nothing_up() {
-    let Some((wire, world)) = behind_a_wire().await else { return };
+    let Some((proxy, world)) = world_behind_proxy().await else { return };
     let caller = world.caller();
-    wire.delay(Duration::from_millis(800));
+    proxy.delay(Duration::from_millis(800));
     endure(&caller, "Slow", 12).await;
     let turned_away = caller.counted("sayso_our_fault_total{why=\"no_time\"}").await;
     assert!(turned_away > 100, "{turned_away}");
@@ -276,16 +278,16 @@ async fn scenario_59_a_database_that_is_slow_piles_nothing_up() {
     endure(&caller, "Slower", 12).await;
     let later = caller.counted("sayso_queue_depth").await;
     assert!(later <= queued, "twelve crowds later {later} wait, not {queued}");
-    wire.delay(Duration::ZERO);
+    proxy.delay(Duration::ZERO);
     // What is under way shows to be fast again, one lane after the other.
     for number in 0..6 {
         let bought = bought("Soon", number);
-        until(async || world.ask(&bought).await.is_approved()).await;
+        wait_until(async || world.authorise(&bought).await.is_approved()).await;
         // As an issuer does: sent again until it is stored.
         let reversed = bought.over(world.now(), "reversed").to_string();
-        until(async || world.tell_body(&reversed).await.status == 200).await;
+        wait_until(async || world.send_event_body(&reversed).await.status == 200).await;
     }
-    is_well_again(world).await;
+    assert_recovers(world).await;
 }
 
 #[tokio::test]
@@ -303,9 +305,9 @@ async fn scenario_62_a_database_whose_disk_is_full_approves_nothing() {
     }
     endure(&caller, "Full", 4).await;
     let event = purchase("Full", 1).captured(world.now(), "c", 1).to_string();
-    assert_ne!(world.tell_body(&event).await.status, 200, "the issuer must send it again");
+    assert_ne!(world.send_event_body(&event).await.status, 200, "the issuer must send it again");
     connection.execute("DROP TRIGGER disk_full ON posting").await.unwrap();
-    is_well_again(world).await;
+    assert_recovers(world).await;
 }
 
 /// A limit on the size of files stands for a disk that takes no more. The log is a pipe that nobody
@@ -319,14 +321,14 @@ async fn scenario_62_a_full_disk_approves_nothing_and_a_full_log_stops_nothing()
     let mut command = Command::new("sh");
     command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_sayso")]);
     command.env("SAYSO_LOG", "trace");
-    let mut gateway = Gateway::spawn_with_unread_log(&database, command);
+    let mut gateway = GatewayProcess::spawn_with_unread_log(&database, command);
     let caller = gateway.caller();
-    caller.until_ready(true).await;
+    caller.wait_until_ready(true).await;
     let mut told = Vec::new();
     let mut faults = 0;
     for number in 0..2000 {
         let bought = bought("Full", number);
-        let (answer, took) = caller.ask_timed(&bought).await;
+        let (answer, took) = caller.authorise_timed(&bought).await;
         assert!(took < Duration::from_secs(15), "{took:?}");
         faults += usize::from(is_our_fault(&answer));
         told.push((bought, answer));
@@ -336,9 +338,9 @@ async fn scenario_62_a_full_disk_approves_nothing_and_a_full_log_stops_nothing()
     }
     assert!(faults == 10 && told.len() > 20, "{faults} of {}", told.len());
     gateway.kill();
-    let mut gateway = Gateway::start(&database).await;
+    let mut gateway = GatewayProcess::start(&database).await;
     for (bought, first) in told.iter().filter(|(_, answer)| answer.is_approved()) {
-        assert_eq!(gateway.caller().ask(bought).await, *first);
+        assert_eq!(gateway.caller().authorise(bought).await, *first);
     }
     let approved = told.iter().filter(|(_, answer)| answer.is_approved()).count();
     assert_eq!(

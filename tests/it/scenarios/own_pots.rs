@@ -5,7 +5,7 @@ use sayso::programme::apply::apply;
 use serde_json::{Value, json};
 
 use crate::support::TestDatabase;
-use crate::world::{Answer, DEMO, RULES, World, purchase};
+use crate::world::{DEMO, RULES, TestResponse, World, purchase};
 
 on_both_databases!(
     what_is_held_back_is_not_spent_until_its_day_and_nobody_else_sees_it,
@@ -29,7 +29,7 @@ async fn open(database: TestDatabase) -> World {
     World::open_with(database, &week_only()).await
 }
 
-async fn dee(world: &World, path: &str, body: Value) -> Answer {
+async fn dee(world: &World, path: &str, body: Value) -> TestResponse {
     world.post_as("dee", &format!("/v1/people/dee/{path}"), &body).await
 }
 
@@ -52,7 +52,7 @@ fn pounds(minor: i64) -> Value {
 
 /// What `purchase` of so much is answered: nothing if it is paid.
 async fn answered(world: &World, id: &str, amount: i64) -> String {
-    world.ask(&purchase(id, amount)).await.reason()
+    world.authorise(&purchase(id, amount)).await.reason()
 }
 
 async fn replays(world: &World, names: &[&str]) {
@@ -90,7 +90,7 @@ async fn what_is_held_back_is_not_spent_until_its_day_and_nobody_else_sees_it(
     let timeline = world.get_as("amina", "/v1/people/dee/timeline").await;
     assert!(timeline.status == 200 && !timeline.body.contains("held"), "{timeline:?}");
     assert!(world.get_as("dee", "/v1/people/dee/timeline").await.body.contains("held_back"));
-    let over = world.ask(&purchase("Again", 10_00)).await;
+    let over = world.authorise(&purchase("Again", 10_00)).await;
     for (who, is_told) in [("amina", false), ("dee", true)] {
         let path = format!("/v1/people/dee/purchases/{}?reason=Help", over.decision());
         let read = world.get_as(who, &path).await;
@@ -160,7 +160,7 @@ async fn a_pot_of_ones_own_pays_only_when_the_person_says_so(database: TestDatab
     assert_eq!(world.pot("dee", "own-1", "held").await, 20_00);
     assert_eq!(world.pot("dee", "week", "held").await, 5_00);
     assert_eq!(dee(&world, "pots/own-1/close", json!({})).await.status, 409);
-    world.tell(&purchase("Train", 25_00).over(world.now(), "reversed")).await;
+    world.send_event(&purchase("Train", 25_00).over(world.now(), "reversed")).await;
     let closed = done(&world, "pots/own-1/close", json!({})).await;
     assert_eq!((&closed["left"], &closed["goal"]["closed"]), (&pounds(0), &json!(true)));
     assert_eq!(world.pot("dee", "week", "left").await, 63_90);
@@ -233,13 +233,13 @@ async fn a_claim_takes_own_pots_last_and_a_refund_comes_back_into_them(database:
     done(&world, "pots", json!({"of": "week", "name": "Boots"})).await;
     done(&world, "moves", json!({"from": "week", "to": "own-1", "amount": 20_00})).await;
     let hotel = purchase("Hotel", 40_00);
-    assert!(world.ask(&hotel).await.is_approved());
+    assert!(world.authorise(&hotel).await.is_approved());
     // More than was asked, and more than the week has: nobody owes what the person has.
-    world.tell(&hotel.captured(world.now(), "claim", 50_00)).await;
+    world.send_event(&hotel.captured(world.now(), "claim", 50_00)).await;
     assert_eq!(world.pot("dee", "week", "left").await, 0);
     assert_eq!(world.pot("dee", "own-1", "left").await, 13_90);
     assert_eq!(world.exposure_and_suspense().await, (0, 0));
-    world.tell(&hotel.refunded(world.now(), "back", 50_00)).await;
+    world.send_event(&hotel.refunded(world.now(), "back", 50_00)).await;
     assert_eq!(world.pot("dee", "own-1", "left").await, 20_00);
     assert_eq!(world.pot("dee", "week", "left").await, 43_90);
     world.check().await;

@@ -10,12 +10,12 @@ use std::time::Duration;
 use sayso::programme::apply::{ApplyError, apply};
 use tokio::sync::Semaphore;
 
-use super::gateway::{Gateway, count, prepare, prove};
-use crate::caller::{Caller, ask_at_once, until};
+use super::gateway::{GatewayProcess, count, prepare, prove};
+use crate::caller::{Caller, authorise_concurrently, wait_until};
 use crate::support::{DatabaseKind, TestDatabase, is_in_ci, project};
 use crate::world::{
-    Answer, CONNECTION, DEE, DEMO, Purchase, RULES, SECRET, World, dee_on_start_list, patient,
-    purchase,
+    CONNECTION, DEE, DEMO, Purchase, RULES, SECRET, TestResponse, World, dee_on_start_list,
+    patient, purchase,
 };
 
 on_both_databases!(
@@ -27,9 +27,9 @@ on_both_databases!(
 );
 
 /// Numbers that look random, and are the same in every run.
-struct Dice(u64);
+struct SeededRandom(u64);
 
-impl Dice {
+impl SeededRandom {
     fn below(&mut self, end: u64) -> u64 {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -38,10 +38,10 @@ impl Dice {
 }
 
 /// The issuer's own record: what was asked, and what was answered if anything was.
-type Asked = Vec<(Purchase, Option<Answer>)>;
+type IssuerLog = Vec<(Purchase, Option<TestResponse>)>;
 
 /// Four tills, each with one purchase after another, until the gateway does not answer any more.
-async fn shop_until_it_dies(caller: &Caller, round: u64) -> Asked {
+async fn shop_until_it_dies(caller: &Caller, round: u64) -> IssuerLog {
     let mut tills = Vec::new();
     for till in 0..4 {
         let caller = caller.clone();
@@ -49,7 +49,7 @@ async fn shop_until_it_dies(caller: &Caller, round: u64) -> Asked {
             let mut asked = Vec::new();
             for number in 0..12 {
                 let bought = purchase(&format!("R{round}T{till}N{number}"), 1);
-                let answer = caller.try_ask(&bought).await.ok();
+                let answer = caller.try_authorise(&bought).await.ok();
                 let is_dead = answer.is_none();
                 asked.push((bought, answer));
                 if is_dead {
@@ -70,20 +70,21 @@ async fn scenario_65_killed_at_any_moment_it_answers_the_same_again(database: Te
     const ROUNDS: u64 = 30;
 
     let store = prepare(&database, DEMO).await;
-    let mut dice = Dice(65);
-    let mut gateway = Gateway::start(&database).await;
+    let mut random = SeededRandom(65);
+    let mut gateway = GatewayProcess::start(&database).await;
     let (mut unanswered, mut all) = (0, 0);
     let mut approved = 0;
     for round in 0..ROUNDS {
         let caller = gateway.caller();
         let shopping = tokio::spawn(async move { shop_until_it_dies(&caller, round).await });
-        tokio::time::sleep(Duration::from_millis(3 + dice.below(60))).await;
+        tokio::time::sleep(Duration::from_millis(3 + random.below(60))).await;
         gateway.kill();
         let asked = shopping.await.unwrap();
-        gateway = Gateway::start(&database).await;
+        gateway = GatewayProcess::start(&database).await;
 
         let again = asked.iter().map(|(bought, _)| (gateway.caller(), bought.clone()));
-        for ((bought, first), (answer, _)) in asked.iter().zip(ask_at_once(again).await) {
+        for ((bought, first), (answer, _)) in asked.iter().zip(authorise_concurrently(again).await)
+        {
             all += 1;
             assert!(answer.is_approved(), "{bought:?}: {answer:?}");
             approved += 1;
@@ -138,9 +139,9 @@ async fn scenario_68_money_for_one_pays_for_one(database: TestDatabase) {
     const ROUNDS: usize = 34;
 
     let store = prepare(&database, &people_with_money(PEOPLE)).await;
-    let mut gateways = vec![Gateway::start(&database).await];
+    let mut gateways = vec![GatewayProcess::start(&database).await];
     if database.kind == DatabaseKind::Postgres {
-        gateways.push(Gateway::start(&database).await);
+        gateways.push(GatewayProcess::start(&database).await);
     }
     let (here, there) = (gateways[0].caller(), gateways[gateways.len() - 1].caller());
     let places = Arc::new(Semaphore::new(50));
@@ -157,7 +158,7 @@ async fn scenario_68_money_for_one_pays_for_one(database: TestDatabase) {
                     ..purchase(&format!("P{person}R{round}{side}"), amount)
                 };
                 let race = [(here.clone(), buy("Here")), (there.clone(), buy("There"))];
-                let answers = ask_at_once(race).await;
+                let answers = authorise_concurrently(race).await;
                 let paid: Vec<_> = answers.iter().map(|(answer, _)| answer.is_approved()).collect();
                 assert!(paid[0] != paid[1], "person {person}, round {round}: {answers:?}");
                 let lost = &answers[usize::from(paid[0])].0;
@@ -183,7 +184,7 @@ async fn scenario_68_money_for_one_pays_for_one(database: TestDatabase) {
 
 /// Applies two files in turn while Dee's card is used, and lists Dee's chain: each decision with
 /// the version of the agreement that it went by, and each new agreement.
-async fn shop_while_files_change(world: &World, first: &str, other: &str) -> Vec<Link> {
+async fn shop_while_files_change(world: &World, first: &str, other: &str) -> Vec<BudgetPosting> {
     let is_done = Arc::new(AtomicBool::new(false));
     let mut tills = Vec::new();
     for till in 0..4 {
@@ -192,7 +193,7 @@ async fn shop_while_files_change(world: &World, first: &str, other: &str) -> Vec
             let mut number = 0;
             while !is_done.load(Ordering::SeqCst) {
                 number += 1;
-                caller.ask(&purchase(&format!("T{till}N{number}"), 1)).await;
+                caller.authorise(&purchase(&format!("T{till}N{number}"), 1)).await;
             }
         }));
     }
@@ -218,12 +219,12 @@ async fn shop_while_files_change(world: &World, first: &str, other: &str) -> Vec
 
 /// One posting of interest.
 #[derive(Debug)]
-enum Link {
+enum BudgetPosting {
     Agreement { version: u64 },
     Decision { version: u64, card: String, is_approved: bool },
 }
 
-async fn chain_of_dee(world: &World) -> Vec<Link> {
+async fn chain_of_dee(world: &World) -> Vec<BudgetPosting> {
     let mut connection = world.database.connect().await;
     let decisions: Vec<(String, String, String)> =
         sqlx::query_as("SELECT decision_id, facts, outcome FROM decision")
@@ -241,11 +242,11 @@ async fn chain_of_dee(world: &World) -> Vec<Link> {
     .unwrap();
     let link = |(kind, subject): (String, String)| {
         if kind == "agreement" {
-            return Link::Agreement { version: subject.parse().unwrap() };
+            return BudgetPosting::Agreement { version: subject.parse().unwrap() };
         }
         let (facts, outcome) = &decisions[&subject];
         let facts: serde_json::Value = serde_json::from_str(facts).unwrap();
-        Link::Decision {
+        BudgetPosting::Decision {
             version: facts["holder"]["agreement"].as_u64().unwrap(),
             card: facts["holder"]["card"].as_str().unwrap().to_owned(),
             is_approved: outcome == "approved",
@@ -267,8 +268,8 @@ async fn scenario_51_no_decision_goes_by_an_agreement_that_has_ended(database: T
     let mut seen = [0, 0];
     for link in shop_while_files_change(&world, &first, &no_food).await {
         match link {
-            Link::Agreement { version } => in_force = version,
-            Link::Decision { version, is_approved, .. } => {
+            BudgetPosting::Agreement { version } => in_force = version,
+            BudgetPosting::Decision { version, is_approved, .. } => {
                 assert_eq!(version, in_force, "a decision by an agreement that was not in force");
                 // The first version allows food, the second does not, and so on.
                 assert_eq!(is_approved, version % 2 == 1, "under version {version}");
@@ -294,8 +295,8 @@ async fn scenario_52_no_card_pays_after_it_was_frozen(database: TestDatabase) {
     let mut seen = [0, 0];
     for link in shop_while_files_change(&world, &first, &frozen).await {
         match link {
-            Link::Agreement { version } => is_frozen = version % 2 == 0,
-            Link::Decision { card, is_approved, version } => {
+            BudgetPosting::Agreement { version } => is_frozen = version % 2 == 0,
+            BudgetPosting::Decision { card, is_approved, version } => {
                 assert_eq!(is_approved, !is_frozen, "under version {version}, card {card}");
                 assert_eq!(card == "active", is_approved);
                 seen[usize::from(is_approved)] += 1;
@@ -310,16 +311,16 @@ async fn clients_that_go_away_leave_nothing_open(database: TestDatabase) {
     const CLIENTS: usize = 300;
 
     let world = World::open_with(database, &patient(DEMO)).await;
-    let mut dice = Dice(300);
+    let mut random = SeededRandom(300);
     let purchases: Vec<_> =
         (0..CLIENTS).map(|number| purchase(&format!("Gone{number}"), 10)).collect();
     let mut leaving = Vec::new();
     for bought in &purchases {
         // A client of its own: its connection goes with it.
         let (caller, bought) = (world.caller(), bought.clone());
-        let patience = Duration::from_micros(200 + dice.below(3_000));
+        let patience = Duration::from_micros(200 + random.below(3_000));
         leaving.push(tokio::spawn(async move {
-            let asked = tokio::time::timeout(patience, caller.try_ask(&bought)).await;
+            let asked = tokio::time::timeout(patience, caller.try_authorise(&bought)).await;
             u32::from(asked.is_err())
         }));
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -330,13 +331,13 @@ async fn clients_that_go_away_leave_nothing_open(database: TestDatabase) {
     }
     assert!(gone > 100, "only {gone} went away");
 
-    until(async || world.caller().counted("sayso_queue_depth").await == 0).await;
+    wait_until(async || world.caller().counted("sayso_queue_depth").await == 0).await;
     // What nobody waited for any more was never decided, and is now; what was decided for nobody is
     // withdrawn, and stays so.
     let mut approved = 0;
     for some in purchases.chunks(30) {
         let again = some.iter().map(|bought| (world.caller(), bought.clone()));
-        for (answer, _) in ask_at_once(again).await {
+        for (answer, _) in authorise_concurrently(again).await {
             assert!(answer.is_approved() || answer.reason() == "our_fault", "{answer:?}");
             approved += i64::from(answer.is_approved());
         }
@@ -347,11 +348,11 @@ async fn clients_that_go_away_leave_nothing_open(database: TestDatabase) {
     assert_eq!(world.figure("dee", "held").await, approved * 10);
     if world.database.kind == DatabaseKind::Postgres {
         let open = "datname = current_database() AND state LIKE 'idle in transaction%'";
-        until(async || world.count("pg_stat_activity", open).await == 0).await;
+        wait_until(async || world.count("pg_stat_activity", open).await == 0).await;
     }
     // The file, or the row, can be locked at once: nobody sits on it.
-    super::faults::Lock::take(&world.database, "dee").await.let_go().await;
-    assert!(world.ask(&purchase("After", 1_00)).await.is_approved());
+    super::faults::BudgetLock::take(&world.database, "dee").await.release().await;
+    assert!(world.authorise(&purchase("After", 1_00)).await.is_approved());
     world.check().await;
 }
 

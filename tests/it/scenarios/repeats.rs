@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use sayso::card_path::authorise::{Question, authorise};
+use sayso::card_path::authorise::{ReceivedAuthorisation, authorise};
 use sayso::card_path::issuers::{Issuer, Origin};
 use serde_json::{Map, Value, json};
 
-use crate::caller::{Caller, ask_at_once, tell_at_once};
+use crate::caller::{Caller, authorise_concurrently, send_events_concurrently};
 use crate::support::{DatabaseKind, TestDatabase};
 use crate::world::{
-    APPROVED, Answer, CONNECTION, DEMO, FEMI, Purchase, Standing, World, an_hour, patient, purchase,
+    APPROVED, AuthorisationState, CONNECTION, DEMO, FEMI, Purchase, TestResponse, World, an_hour,
+    patient, purchase,
 };
 
 on_both_databases!(
@@ -36,16 +37,16 @@ fn with_a_lot_of_money() -> String {
 async fn scenario_01_a_repeat_is_answered_byte_for_byte(database: TestDatabase) {
     let world = World::open(database).await;
     let (bought, refused) = (purchase("Bought", 12_50), purchase("Refused", 900_00));
-    let first = [world.ask(&bought).await, world.ask(&refused).await];
+    let first = [world.authorise(&bought).await, world.authorise(&refused).await];
     assert!(first[0].is_approved() && !first[1].is_approved(), "{first:?}");
     let postings = world.count("posting", "true").await;
 
-    assert_eq!([world.ask(&bought).await, world.ask(&refused).await], first);
+    assert_eq!([world.authorise(&bought).await, world.authorise(&refused).await], first);
     // Neither what happened to it since nor the time that passed changes the answer.
-    world.tell(&bought.created(world.now(), 12_50)).await;
-    world.tell(&bought.captured(world.now(), "c", 12_50)).await;
-    world.pass(jiff::ToSpan::hours(24 * 40));
-    assert_eq!([world.ask(&bought).await, world.ask(&refused).await], first);
+    world.send_event(&bought.created(world.now(), 12_50)).await;
+    world.send_event(&bought.captured(world.now(), "c", 12_50)).await;
+    world.advance_clock(jiff::ToSpan::hours(24 * 40));
+    assert_eq!([world.authorise(&bought).await, world.authorise(&refused).await], first);
 
     assert_eq!(world.count("decision", "true").await, 2);
     assert_eq!(world.count("hold", "true").await, 1);
@@ -63,17 +64,17 @@ async fn scenario_06_what_was_committed_before_a_crash_is_the_answer_after_it(
     let origin =
         Origin { programme: "riverside".parse().unwrap(), connection: CONNECTION.parse().unwrap() };
     let request = Issuer::Stripe.decode_authorisation(&origin, body.as_bytes()).unwrap();
-    let question = Question { request: Arc::new(request), arrived_at: world.now() };
+    let question = ReceivedAuthorisation { request: Arc::new(request), arrived_at: world.now() };
     let (store, directory) = (world.app.store(), world.app.directory());
     let mut tx = store.begin().await.unwrap();
     let untold = authorise(&mut tx, directory, world.app.ids(), &[question]).await.unwrap();
     tx.commit().await.unwrap();
 
     let after = world.another().await;
-    let answer = world.caller_of(&after).ask(&bought).await;
+    let answer = world.caller_of(&after).authorise(&bought).await;
     assert!(answer.is_approved(), "{answer:?}");
-    assert_eq!(answer.decision(), untold[0].told.decision.unwrap().to_string());
-    world.tell(&bought.created(world.now(), 12_50)).await;
+    assert_eq!(answer.decision(), untold[0].response.decision.unwrap().to_string());
+    world.send_event(&bought.created(world.now(), 12_50)).await;
     assert_eq!(world.figure("dee", "held").await, 12_50);
     assert_eq!(world.count("decision", "true").await, 1);
     after.stop().await;
@@ -103,7 +104,7 @@ async fn scenario_02_fifty_at_once_through_two_gateways_are_one_decision(databas
     let (ways, second) = two_ways(&world).await;
     let bought = purchase("Fifty", 12_50);
     let both = ways.iter().cycle().take(50);
-    let answers = ask_at_once(both.map(|way| (way.clone(), bought.clone()))).await;
+    let answers = authorise_concurrently(both.map(|way| (way.clone(), bought.clone()))).await;
 
     assert!(answers[0].0.is_approved(), "{:?}", answers[0]);
     assert!(answers.iter().all(|(answer, _)| *answer == answers[0].0), "{answers:?}");
@@ -121,7 +122,7 @@ fn changed(change: impl FnOnce(&mut Purchase)) -> Purchase {
 async fn scenario_03_other_content_under_the_same_reference_is_a_conflict(database: TestDatabase) {
     let world = World::open(database).await;
     let honest = purchase("Same", 12_50);
-    let first = world.ask(&honest).await;
+    let first = world.authorise(&honest).await;
     let stored = stored_decision(&world).await;
     let others = [
         changed(|p| p.amount = 12_51),
@@ -138,7 +139,7 @@ async fn scenario_03_other_content_under_the_same_reference_is_a_conflict(databa
     ];
     let counted = world.caller().counted("sayso_conflicts_total").await;
     for other in &others {
-        let answer = world.ask(other).await;
+        let answer = world.authorise(other).await;
         assert!(!answer.is_approved(), "{other:?}");
         assert_eq!(answer.reason(), "conflict", "{other:?}");
         assert_eq!(world.count("exception", "kind = 'conflict'").await, 1, "one matter, told once");
@@ -149,7 +150,7 @@ async fn scenario_03_other_content_under_the_same_reference_is_a_conflict(databa
     assert_eq!(stored_decision(&world).await, stored, "the stored decision was changed");
     assert_eq!(world.figure("dee", "held").await, 12_50);
     assert_eq!(world.figure("femi", "held").await, 0);
-    assert_eq!(world.ask(&honest).await, first);
+    assert_eq!(world.authorise(&honest).await, first);
     world.check().await;
 }
 
@@ -167,8 +168,8 @@ async fn scenario_03_two_contents_at_once_leave_one_decision(database: TestDatab
         let mine = purchase(&format!("Both{round}"), 10);
         let theirs = Purchase { card: FEMI.to_owned(), ..mine.clone() };
         let asked = [(ways[0].clone(), mine), (ways[1].clone(), theirs)];
-        let answers = ask_at_once(asked).await;
-        let is_conflict = |answer: &Answer| answer.reason() == "conflict";
+        let answers = authorise_concurrently(asked).await;
+        let is_conflict = |answer: &TestResponse| answer.reason() == "conflict";
         let conflicts = answers.iter().filter(|(answer, _)| is_conflict(answer)).count();
         let approved = answers.iter().filter(|(answer, _)| answer.is_approved()).count();
         assert_eq!((approved, conflicts), (1, 1), "{answers:?}");
@@ -193,7 +194,7 @@ fn turned_round(value: &Value) -> Value {
 async fn scenario_04_what_is_not_content_does_not_matter(database: TestDatabase) {
     let world = World::open(database).await;
     let message = purchase("Same", 12_50).request(world.now());
-    let first = world.ask_body(&message.to_string()).await;
+    let first = world.authorise_body(&message.to_string()).await;
     assert!(first.is_approved(), "{first:?}");
 
     let mut another_attempt = message.clone();
@@ -214,7 +215,7 @@ async fn scenario_04_what_is_not_content_does_not_matter(database: TestDatabase)
     ];
     for spelling in &spellings {
         assert_ne!(*spelling, message.to_string());
-        assert_eq!(world.ask_body(spelling).await, first, "{spelling}");
+        assert_eq!(world.authorise_body(spelling).await, first, "{spelling}");
     }
     assert_eq!(world.count("decision", "true").await, 1);
     assert_eq!(world.count("exception", "true").await, 0);
@@ -232,19 +233,19 @@ async fn scenario_10_the_event_may_come_before_during_or_after_the_question(
         let event = bought.created(world.now(), 10_00);
         let answer = match round {
             0 => {
-                world.tell(&event).await;
-                world.ask(&bought).await
+                world.send_event(&event).await;
+                world.authorise(&bought).await
             }
             1 => {
-                let answer = world.ask(&bought).await;
-                world.tell(&event).await;
+                let answer = world.authorise(&bought).await;
+                world.send_event(&event).await;
                 answer
             }
             _ => {
                 let (told, asked) = (ways[1].clone(), ways[0].clone());
                 let (asking, telling) = (bought.clone(), event.clone());
-                let telling = tokio::spawn(async move { told.tell(&telling).await });
-                let answer = asked.ask(&asking).await;
+                let telling = tokio::spawn(async move { told.send_event(&telling).await });
+                let answer = asked.authorise(&asking).await;
                 telling.await.unwrap();
                 answer
             }
@@ -278,7 +279,7 @@ fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
 /// back, the rest let go.
 fn a_life(bought: &Purchase, start: Timestamp) -> Vec<Value> {
     let after = |seconds| start.checked_add(SignedDuration::from_secs(seconds)).unwrap();
-    let raised = Standing { name: "raised", amount: 12_50, ..APPROVED };
+    let raised = AuthorisationState { name: "raised", amount: 12_50, ..APPROVED };
     vec![
         bought.created(after(0), 12_50),
         bought.standing("updated", after(1), &raised),
@@ -302,14 +303,14 @@ async fn scenario_11_events_in_any_order_and_twice_end_the_same(database: TestDa
         telling.spawn(async move {
             let life = a_life(&bought, start);
             if number % 3 > 0 {
-                assert!(caller.ask(&bought).await.is_approved());
+                assert!(caller.authorise(&bought).await.is_approved());
             }
             for (step, message) in order.iter().enumerate() {
-                caller.tell(&life[*message]).await;
-                caller.tell(&life[order[step / 2]]).await;
+                caller.send_event(&life[*message]).await;
+                caller.send_event(&life[order[step / 2]]).await;
             }
             if number % 3 == 0 {
-                caller.ask(&bought).await;
+                caller.authorise(&bought).await;
             }
         });
     }
@@ -330,7 +331,7 @@ async fn scenario_11_events_in_any_order_and_twice_end_the_same(database: TestDa
 async fn scenario_14_a_declined_reference_stays_declined_after_a_load(database: TestDatabase) {
     let world = World::open(database).await;
     let dear = purchase("Dear", 150_00);
-    let declined = world.ask(&dear).await;
+    let declined = world.authorise(&dear).await;
     assert!(!declined.is_approved());
     assert!(declined.reason().contains("money"), "{declined:?}");
 
@@ -340,10 +341,13 @@ async fn scenario_14_a_declined_reference_stays_declined_after_a_load(database: 
     );
     assert_ne!(topped_up, DEMO);
     world.apply(&topped_up).await;
-    world.pass(an_hour());
-    assert_eq!(world.ask(&dear).await, declined);
-    assert!(world.ask(&purchase("DearAgain", 150_00)).await.is_approved(), "another reference");
-    assert_eq!(world.ask(&dear).await, declined);
+    world.advance_clock(an_hour());
+    assert_eq!(world.authorise(&dear).await, declined);
+    assert!(
+        world.authorise(&purchase("DearAgain", 150_00)).await.is_approved(),
+        "another reference"
+    );
+    assert_eq!(world.authorise(&dear).await, declined);
     assert_eq!(world.figure("dee", "held").await, 150_00);
     world.check().await;
 }
@@ -353,7 +357,7 @@ async fn scenario_19_the_same_capture_is_booked_once(database: TestDatabase) {
     let (ways, second) = two_ways(&world).await;
     for round in 1..=10 {
         let bought = purchase(&format!("Round{round}"), 12_50);
-        assert!(world.ask(&bought).await.is_approved());
+        assert!(world.authorise(&bought).await.is_approved());
         let capture = bought.captured(world.now(), "c", 12_50);
         let mut other = capture.clone();
         other["id"] = json!(format!("evt_other_{round}"));
@@ -361,9 +365,9 @@ async fn scenario_19_the_same_capture_is_booked_once(database: TestDatabase) {
         let again: Vec<_> = again.map(|(event, way)| (way.clone(), event.clone())).collect();
         // Each event id goes through both ways.
         let crossed = [(ways[1].clone(), capture.clone()), (ways[0].clone(), other.clone())];
-        tell_at_once(again.into_iter().chain(crossed)).await;
-        world.tell(&capture).await;
-        world.tell(&other).await;
+        send_events_concurrently(again.into_iter().chain(crossed)).await;
+        world.send_event(&capture).await;
+        world.send_event(&other).await;
 
         assert_eq!(world.figure("dee", "spent").await, round * 12_50, "round {round}");
         assert_eq!(world.count("presentment", "true").await, round);

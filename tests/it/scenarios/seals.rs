@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::ToSpan as _;
 use sayso::app::gateway::{App, AppSettings};
 
-use crate::caller::until;
+use crate::caller::wait_until;
 use crate::support::TestDatabase;
 use crate::world::{DEMO, World, purchase};
 
@@ -29,7 +29,7 @@ async fn a_served_gateway_seals_each_programme_at_its_own_midnight(database: Tes
     let far = DEMO.replace("Europe/London", "Pacific/Auckland");
     let far = far.replace("riverside", "lakeside").replace("ic_1Demo", "ic_1Lake");
     world.apply(&far).await;
-    assert!(world.ask(&purchase("Today", 1_00)).await.is_approved());
+    assert!(world.authorise(&purchase("Today", 1_00)).await.is_approved());
     let mut gateways = Vec::new();
     for _ in 0..2 {
         let settings = AppSettings {
@@ -41,14 +41,14 @@ async fn a_served_gateway_seals_each_programme_at_its_own_midnight(database: Tes
     let some_rounds = || tokio::time::sleep(Duration::from_millis(200));
     some_rounds().await;
     assert!(sealed(&world).await.is_empty(), "the day is not over anywhere");
-    world.pass(1.second());
-    until(async || !sealed(&world).await.is_empty()).await;
+    world.advance_clock(1.second());
+    wait_until(async || !sealed(&world).await.is_empty()).await;
     some_rounds().await;
     let auckland = row("lakeside", 1, "2026-11-23T11:00:00Z");
     assert_eq!(sealed(&world).await, slice::from_ref(&auckland));
     // Nobody was there at midnight in London: it is made up for, once.
     world.set_time("2026-11-24T00:30:00Z");
-    until(async || sealed(&world).await.len() == 2).await;
+    wait_until(async || sealed(&world).await.len() == 2).await;
     some_rounds().await;
     let london = row("riverside", 1, "2026-11-24T00:30:00Z");
     assert_eq!(sealed(&world).await, [auckland, london]);

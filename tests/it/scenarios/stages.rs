@@ -35,7 +35,7 @@ fn released(release: &str) -> String {
 
 /// What `purchase` of so much is answered: nothing if it is paid.
 async fn answered(world: &World, id: &str, amount: i64) -> String {
-    world.ask(&purchase(id, amount)).await.reason()
+    world.authorise(&purchase(id, amount)).await.reason()
 }
 
 async fn scenario_42_a_stage_begins_at_local_midnight_to_the_second_at_every_gateway(
@@ -56,10 +56,10 @@ async fn scenario_42_a_stage_begins_at_local_midnight_to_the_second_at_every_gat
 
     world.set_time("2026-11-30T04:59:59Z");
     assert_eq!(answered(&world, "TooSoon", 3_91).await, "not_yet");
-    assert!(!there.ask(&purchase("TooSoonThere", 3_91)).await.is_approved());
+    assert!(!there.authorise(&purchase("TooSoonThere", 3_91)).await.is_approved());
     world.set_time("2026-11-30T05:00:00Z");
     assert_eq!(answered(&world, "Beyond", 33_91).await, "not_yet");
-    assert!(there.ask(&purchase("Second", 33_90)).await.is_approved());
+    assert!(there.authorise(&purchase("Second", 33_90)).await.is_approved());
     // The last stage brings what is left; then there is nothing to wait for.
     assert_eq!(answered(&world, "Last", 3_90).await, "not_yet");
     world.set_time("2026-12-07T05:00:00Z");
@@ -84,16 +84,16 @@ async fn scenario_42_a_stage_begins_at_local_midnight_to_the_second_at_every_gat
 async fn what_comes_back_can_be_spent_again_once(database: TestDatabase) {
     let world = World::open_with(database, &staged()).await;
     let boots = purchase("Boots", 30_00);
-    assert!(world.ask(&boots).await.is_approved());
-    world.tell(&boots.captured(world.now(), "claim", 30_00)).await;
+    assert!(world.authorise(&boots).await.is_approved());
+    world.send_event(&boots.captured(world.now(), "claim", 30_00)).await;
     assert_eq!(answered(&world, "Nothing", 1).await, "not_yet");
-    world.tell(&boots.refunded(world.now(), "back", 10_00)).await;
+    world.send_event(&boots.refunded(world.now(), "back", 10_00)).await;
     assert_eq!(answered(&world, "Beyond", 10_01).await, "not_yet");
     assert_eq!(answered(&world, "Back", 10_00).await, "");
     assert_eq!(answered(&world, "Gone", 1).await, "not_yet");
     // A claim that nobody was asked about takes what has not been let out; the next stage fills it.
     let forced = purchase("Forced", 12_00);
-    world.tell(&forced.forced(world.now(), "forced", 12_00)).await;
+    world.send_event(&forced.forced(world.now(), "forced", 12_00)).await;
     assert_eq!(world.pot("dee", "week", "left").await, 21_90);
     world.set_time("2026-11-30T09:00:00Z");
     assert_eq!(answered(&world, "TooMuch", 18_01).await, "not_yet");

@@ -51,7 +51,7 @@ async fn scenario_53_an_account_that_ends_while_it_acts_does_nothing(database: T
 async fn scenario_85_no_account_reaches_another_programme_by_any_address(database: TestDatabase) {
     let world = World::open_with(database, &town()).await;
     world.apply(&another_town()).await;
-    let bought = world.ask(&purchase("Bread", 2_50)).await;
+    let bought = world.authorise(&purchase("Bread", 2_50)).await;
     assert!(bought.is_approved());
     let own = data(&world.get_as("dee", "/v1/people/dee/purchases?limit=1").await);
     assert_eq!(own.len(), 1);

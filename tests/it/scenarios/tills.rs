@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use sayso::app::gateway::{App, AppSettings};
-use sayso::people::tokens::{ISSUER, Tokens};
+use sayso::people::tokens::{ISSUER, TokenService};
 use sayso::platform::clock::Clock;
 use sayso::platform::ids::NewIds;
 use sayso::store::Store;
@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use super::gateway::{Gateway, prepare, prove};
+use super::gateway::{GatewayProcess, prepare, prove};
 use crate::caller::Caller;
 use crate::support::TestDatabase;
 use crate::world::{ANA, DEMO, FEMI, Purchase, World, purchase};
@@ -39,7 +39,7 @@ const ROUNDS: usize = 3;
 const MEMORY_MOST_KB: u64 = 50_000;
 
 /// Asks every 20 ms, whatever became of the question before; how long each answer took.
-async fn ask_steadily(caller: &Caller, name: &str, time: Duration) -> Vec<Duration> {
+async fn authorise_steadily(caller: &Caller, name: &str, time: Duration) -> Vec<Duration> {
     let mut ticks = interval(Duration::from_millis(20));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let (begun, mut asked) = (Instant::now(), JoinSet::new());
@@ -48,7 +48,7 @@ async fn ask_steadily(caller: &Caller, name: &str, time: Duration) -> Vec<Durati
         let (caller, number) = (caller.clone(), asked.len());
         let card = [ANA, FEMI][number % 2].to_owned();
         let bought = Purchase { card, ..purchase(&format!("{name}{number}"), 1) };
-        asked.spawn(async move { caller.ask_timed(&bought).await });
+        asked.spawn(async move { caller.authorise_timed(&bought).await });
     }
     let mut took = Vec::new();
     for (answer, time) in asked.join_all().await {
@@ -65,14 +65,14 @@ fn p99(sorted: &[Duration]) -> Duration {
 }
 
 /// An attacker with an account of the person's and of the worker's, on a thread of its own.
-struct Attack {
+struct AttackerThread {
     is_over: Arc<AtomicBool>,
     thread: JoinHandle<()>,
     connected: Arc<AtomicUsize>,
     answered: Arc<AtomicUsize>,
 }
 
-impl Attack {
+impl AttackerThread {
     fn begin(address: SocketAddr, tokens: [String; 2]) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let (connected, answered) = (Arc::default(), Arc::default());
@@ -188,7 +188,7 @@ async fn send_much(address: SocketAddr, tokens: &[String; 2], answered: &AtomicU
 
 /// Tokens of Dee and of her worker, as `sayso token` makes them.
 async fn tokens_of(store: &Store) -> [String; 2] {
-    let tokens = Tokens::new(store.clone(), ISSUER);
+    let tokens = TokenService::new(store.clone(), ISSUER);
     let issue = async |member: &str| {
         let (programme, member) = ("riverside".parse().unwrap(), member.parse().unwrap());
         let now = Clock::system().now();
@@ -200,16 +200,17 @@ async fn tokens_of(store: &Store) -> [String; 2] {
 async fn nobody_slows_a_till(database: TestDatabase) {
     let store = prepare(&database, DEMO).await;
     let tokens = tokens_of(&store).await;
-    let gateway = Gateway::start(&database).await;
+    let gateway = GatewayProcess::start(&database).await;
     let caller = gateway.caller();
-    ask_steadily(&caller, "Warm", Duration::from_millis(500)).await;
-    let quiet = ask_steadily(&caller, "Quiet", QUIET_FOR).await;
+    authorise_steadily(&caller, "Warm", Duration::from_millis(500)).await;
+    let quiet = authorise_steadily(&caller, "Quiet", QUIET_FOR).await;
     let before = gateway.memory_kb();
     let mut rounds = 0..ROUNDS;
     let was_fine = loop {
         let Some(round) = rounds.next() else { break false };
-        let attack = Attack::begin(gateway.address(), tokens.clone());
-        let attacked = ask_steadily(&caller, &format!("Attacked{round}x"), ATTACKED_FOR).await;
+        let attack = AttackerThread::begin(gateway.address(), tokens.clone());
+        let attacked =
+            authorise_steadily(&caller, &format!("Attacked{round}x"), ATTACKED_FOR).await;
         let during = gateway.memory_kb();
         let (connected, answered) = attack.end();
         let figures = format!(
@@ -265,13 +266,13 @@ async fn issuers_and_operations_have_addresses_of_their_own(database: TestDataba
         }
     }
     let caller = Caller::new(app.issuer_address(), world.clock.clone());
-    assert!(caller.ask(&purchase("Apart", 1)).await.is_approved());
+    assert!(caller.authorise(&purchase("Apart", 1)).await.is_approved());
     // A full table of people's is not theirs.
     let mut crowd = Vec::new();
     for _ in 0..1_100 {
         crowd.push(TcpStream::connect(app.address()).await.unwrap());
     }
-    let (answer, took) = caller.ask_timed(&purchase("Still", 1)).await;
+    let (answer, took) = caller.authorise_timed(&purchase("Still", 1)).await;
     assert!(answer.is_approved() && took < Duration::from_secs(1), "{took:?}");
     drop(crowd);
     app.stop().await;

@@ -6,13 +6,13 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, ToSpan as _};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use reqwest::Method;
-use sayso::people::tokens::{Haste, RotateError};
+use sayso::people::tokens::{RotateError, RotationUrgency};
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
 
 use crate::api::town::kind;
 use crate::support::TestDatabase;
-use crate::world::{Answer, World};
+use crate::world::{TestResponse, World};
 
 on_both_databases!(
     scenario_84_a_token_that_is_changed_in_any_place_is_refused,
@@ -53,7 +53,7 @@ fn signed(header: &str, claims: &str, pem: &str) -> String {
     format!("{message}.{}", signature.unwrap())
 }
 
-async fn try_token(world: &World, token: &str) -> Answer {
+async fn try_token(world: &World, token: &str) -> TestResponse {
     world.call(Method::GET, "/v1/people/dee", token, None, None).await
 }
 
@@ -172,7 +172,7 @@ async fn scenario_84_a_token_that_is_changed_in_any_place_is_refused(database: T
     let mut late = claims.as_object().unwrap().clone();
     late.extend(old.as_object().unwrap().clone());
     assert_eq!(try_token(&world, &token(&header, &Value::Object(late.clone()))).await.status, 200);
-    world.pass(10.seconds());
+    world.advance_clock(10.seconds());
     assert_eq!(try_token(&world, &token(&header, &Value::Object(late))).await.status, 401);
     world.check().await;
 }
@@ -262,10 +262,10 @@ async fn scenario_84_keys_rotate_and_a_retired_one_outlives_its_tokens(database:
     let mut both = [kid.clone(), next.clone()];
     both.sort();
     assert_eq!(published().await, both);
-    let early = tokens.rotate(world.now(), Haste::None).await;
+    let early = tokens.rotate(world.now(), RotationUrgency::None).await;
     assert!(matches!(early, Err(RotateError::TooSoon(_))), "{early:?}");
-    world.pass(24.hours());
-    tokens.rotate(world.now(), Haste::None).await.unwrap();
+    world.advance_clock(24.hours());
+    tokens.rotate(world.now(), RotationUrgency::None).await.unwrap();
     let (current, ..) = key(&world, "current").await;
     assert_eq!(current, next, "the next one was shown before it signs");
     assert_eq!(published().await.len(), 3);
@@ -278,18 +278,18 @@ async fn scenario_84_keys_rotate_and_a_retired_one_outlives_its_tokens(database:
     assert!(elsewhere.is_ready().await);
     let by_retired = || signed(&encoded(&header(&kid)), &encoded(&claims(&world)), &pem);
     let last = by_retired();
-    world.hand().set(world.now().checked_add(SignedDuration::from_secs(31)).unwrap());
+    world.clock_control().set(world.now().checked_add(SignedDuration::from_secs(31)).unwrap());
     assert_eq!(try_token(&world, &by_retired()).await.status, 401, "it signs nothing new");
-    world.hand().set(world.now().checked_add(SignedDuration::from_secs(598)).unwrap());
+    world.clock_control().set(world.now().checked_add(SignedDuration::from_secs(598)).unwrap());
     assert_eq!(try_token(&world, &last).await.status, 200, "what it signed lives on");
-    world.pass(1.seconds());
+    world.advance_clock(1.seconds());
     assert_eq!(try_token(&world, &last).await.status, 401);
     assert!(!published().await.contains(&kid), "nobody needs it any more");
     // A key that is not safe any more goes at once, with every token that it signed.
     let (stolen, stolen_pem, _) = key(&world, "current").await;
     let forged = signed(&encoded(&header(&stolen)), &encoded(&claims(&world)), &stolen_pem);
     assert_eq!(try_token(&world, &forged).await.status, 200);
-    tokens.rotate(world.now(), Haste::Now).await.unwrap();
+    tokens.rotate(world.now(), RotationUrgency::Now).await.unwrap();
     assert_eq!(world.count("token_key", &format!("key_id IN ('{kid}', '{stolen}')")).await, 0);
     assert_eq!(world.count("token_key", "state = 'current'").await, 1);
     assert_eq!(try_token(&world, &forged).await.status, 401);
@@ -314,7 +314,7 @@ async fn scenario_84_a_revoked_token_counts_no_more(database: TestDatabase) {
     let answer = try_token(&world, &issued.text).await;
     assert_eq!((answer.status, kind(&answer)), (401, "not-signed-in".to_owned()));
     assert_eq!(try_token(&world, &other).await.status, 200, "only this one");
-    world.pass(12.minutes());
+    world.advance_clock(12.minutes());
     revoke("another").await;
     assert_eq!(world.count("revoked_token", "1 = 1").await, 1, "the dead are forgotten");
     world.check().await;

@@ -4,7 +4,7 @@ use jiff::ToSpan as _;
 use serde_json::{Value, json};
 
 use crate::support::TestDatabase;
-use crate::world::{APPROVED, DEMO, Purchase, Standing, World, purchase};
+use crate::world::{APPROVED, AuthorisationState, DEMO, Purchase, World, purchase};
 
 on_both_databases!(
     what_comes_after_is_told_with_the_fact_and_once,
@@ -30,8 +30,14 @@ async fn told(world: &World, who: &str) -> Vec<String> {
 
 fn refused(purchase: &Purchase, world: &World, reason: &str, answers: usize) -> Value {
     let name = reason;
-    let standing =
-        Standing { name, status: "closed", approved: false, reason, amount: 20_00, answers };
+    let standing = AuthorisationState {
+        name,
+        status: "closed",
+        approved: false,
+        reason,
+        amount: 20_00,
+        answers,
+    };
     let mut event = purchase.standing("created", world.now(), &standing);
     event["data"]["object"]["amount"] = json!(0);
     event
@@ -40,33 +46,33 @@ fn refused(purchase: &Purchase, world: &World, reason: &str, answers: usize) -> 
 async fn what_comes_after_is_told_with_the_fact_and_once(database: TestDatabase) {
     let world = World::open(database).await;
     let bread = purchase("Bread", 20_00);
-    assert!(world.ask(&bread).await.is_approved());
+    assert!(world.authorise(&bread).await.is_approved());
     // As usual: the claim is what was held.
     for event in [bread.created(world.now(), 20_00), bread.captured(world.now(), "all", 20_00)] {
-        world.tell(&event).await;
+        world.send_event(&event).await;
     }
     assert_eq!(told(&world, "dee").await, Vec::<String>::new());
     let back = bread.refunded(world.now(), "back", 5_00);
-    world.tell(&back).await;
-    world.tell(&back).await;
+    world.send_event(&back).await;
+    world.send_event(&back).await;
     let pump = purchase("Pump", 30_00);
-    assert!(world.ask(&pump).await.is_approved());
-    let less = Standing { name: "less", amount: 12_00, ..APPROVED };
-    world.pass(1.second());
-    world.tell(&pump.standing("updated", world.now(), &less)).await;
-    world.tell(&pump.captured(world.now(), "all", 12_00)).await;
+    assert!(world.authorise(&pump).await.is_approved());
+    let less = AuthorisationState { name: "less", amount: 12_00, ..APPROVED };
+    world.advance_clock(1.second());
+    world.send_event(&pump.standing("updated", world.now(), &less)).await;
+    world.send_event(&pump.captured(world.now(), "all", 12_00)).await;
     let gone = purchase("Gone", 8_00);
-    assert!(world.ask(&gone).await.is_approved());
-    world.tell(&gone.over(world.now(), "reversed")).await;
+    assert!(world.authorise(&gone).await.is_approved());
+    world.send_event(&gone.over(world.now(), "reversed")).await;
     let silent = purchase("Silent", 7_00);
-    assert!(world.ask(&silent).await.is_approved());
-    world.pass((10 * 24).hours());
+    assert!(world.authorise(&silent).await.is_approved());
+    world.advance_clock((10 * 24).hours());
     world.upkeep().await;
-    world.tell(&silent.captured(world.now(), "late", 7_00)).await;
+    world.send_event(&silent.captured(world.now(), "late", 7_00)).await;
     let wrong = silent.disputed(world.now(), "late", "submitted", "submitted", 7_00);
-    world.tell(&wrong).await;
-    world.pass(1.second());
-    world.tell(&silent.disputed(world.now(), "late", "closed", "won", 7_00)).await;
+    world.send_event(&wrong).await;
+    world.advance_clock(1.second());
+    world.send_event(&silent.disputed(world.now(), "late", "closed", "won", 7_00)).await;
     let heard = told(&world, "dee").await;
     assert_eq!(
         heard,
@@ -86,26 +92,26 @@ async fn what_comes_after_is_told_with_the_fact_and_once(database: TestDatabase)
 
 async fn what_the_card_company_refuses_is_told_unless_we_have_told_it(database: TestDatabase) {
     let world = World::open(database).await;
-    world.tell(&refused(&purchase("Pin", 20_00), &world, "verification_failed", 1)).await;
+    world.send_event(&refused(&purchase("Pin", 20_00), &world, "verification_failed", 1)).await;
     let pin = "Not paid. No money was taken. The card company said no. The PIN or a number did not \
                match. You can try again. Or reply CALL and we will help you.";
     assert_eq!(told(&world, "dee").await, [pin]);
     // The same till, the same sum, a minute later: it is the same matter. Another sum is not.
-    world.pass(1.minute());
-    world.tell(&refused(&purchase("Again", 20_00), &world, "verification_failed", 1)).await;
+    world.advance_clock(1.minute());
+    world.send_event(&refused(&purchase("Again", 20_00), &world, "verification_failed", 1)).await;
     assert_eq!(told(&world, "dee").await.len(), 1);
     // We said no, and the person has heard of it: the issuer's word for it is no news.
     let gin = Purchase { mcc: json!("5921"), ..purchase("Gin", 20_00) };
-    assert!(!world.ask(&gin).await.is_approved());
+    assert!(!world.authorise(&gin).await.is_approved());
     assert_eq!(told(&world, "dee").await.len(), 2);
     for reason in ["webhook_declined", "webhook_timeout"] {
-        world.tell(&refused(&gin, &world, reason, 1)).await;
+        world.send_event(&refused(&gin, &world, reason, 1)).await;
     }
     assert_eq!(told(&world, "dee").await.len(), 2);
     // We said yes.
     let bread = purchase("Bread", 20_00);
-    assert!(world.ask(&bread).await.is_approved());
-    world.tell(&refused(&bread, &world, "insufficient_funds", 1)).await;
+    assert!(world.authorise(&bread).await.is_approved());
+    world.send_event(&refused(&bread, &world, "insufficient_funds", 1)).await;
     let heard = told(&world, "dee").await;
     assert_eq!(
         heard[2..],
@@ -113,7 +119,7 @@ async fn what_the_card_company_refuses_is_told_unless_we_have_told_it(database: 
           money. Your money is safe. Reply CALL to talk."]
     );
     // Nobody answered, and that is our fault.
-    world.tell(&refused(&purchase("Late", 20_00), &world, "webhook_timeout", 1)).await;
+    world.send_event(&refused(&purchase("Late", 20_00), &world, "webhook_timeout", 1)).await;
     let heard = told(&world, "dee").await;
     assert!(heard[3].contains("This was our fault."), "{heard:?}");
     world.check().await;
@@ -122,7 +128,7 @@ async fn what_the_card_company_refuses_is_told_unless_we_have_told_it(database: 
 async fn a_no_of_ours_that_nobody_recorded_is_told_as_our_fault(database: TestDatabase) {
     let world = World::open(database).await;
     let lost = purchase("Lost", 20_00);
-    world.tell(&refused(&lost, &world, "webhook_declined", 1)).await;
+    world.send_event(&refused(&lost, &world, "webhook_declined", 1)).await;
     let heard = told(&world, "dee").await;
     assert_eq!(heard.len(), 1);
     assert!(heard[0].contains("This was our fault."), "{heard:?}");
@@ -142,10 +148,10 @@ async fn a_shop_that_tries_again_and_again_is_one_message_and_one_matter(databas
     };
     let mut decisions = Vec::new();
     for n in 0..8 {
-        let answer = world.ask(&stream(n)).await;
+        let answer = world.authorise(&stream(n)).await;
         assert!(!answer.is_approved());
         decisions.push(answer.decision());
-        world.pass(2.hours());
+        world.advance_clock(2.hours());
     }
     assert_eq!(told(&world, "dee").await.len(), 1);
     let signals = world.get_as("dee", "/v1/people/dee/signals").await.body;
@@ -158,15 +164,15 @@ async fn a_shop_that_tries_again_and_again_is_one_message_and_one_matter(databas
     let before = told(&world, "dee").await.len();
     // Another shop, another day, or somebody at a till who pays another sum: another matter.
     let other = Purchase { shop: "OTHERCO".to_owned(), ..stream(20) };
-    assert!(!world.ask(&other).await.is_approved());
-    world.pass(20.hours());
-    assert!(!world.ask(&stream(21)).await.is_approved());
+    assert!(!world.authorise(&other).await.is_approved());
+    world.advance_clock(20.hours());
+    assert!(!world.authorise(&stream(21)).await.is_approved());
     let till = |n: usize, amount: i64| Purchase { online: false, amount, ..stream(n) };
     for (n, amount) in [(30, 5_00), (31, 5_00), (32, 6_00)] {
-        assert!(!world.ask(&till(n, amount)).await.is_approved());
+        assert!(!world.authorise(&till(n, amount)).await.is_approved());
     }
-    world.pass(10.minutes());
-    assert!(!world.ask(&till(33, 6_00)).await.is_approved());
+    world.advance_clock(10.minutes());
+    assert!(!world.authorise(&till(33, 6_00)).await.is_approved());
     assert_eq!(told(&world, "dee").await.len(), before + 5);
     world.check().await;
 }
@@ -174,14 +180,14 @@ async fn a_shop_that_tries_again_and_again_is_one_message_and_one_matter(databas
 async fn a_frozen_card_that_is_paid_with_is_told_to_the_person_and_to_duty(database: TestDatabase) {
     let world = World::open(database).await;
     let before = purchase("Before", 5_00);
-    assert!(world.ask(&before).await.is_approved());
+    assert!(world.authorise(&before).await.is_approved());
     assert_eq!(world.post_as("dee", "/v1/people/dee/freeze", &json!({})).await.status, 200);
     // What was approved before is fine.
-    world.tell(&before.captured(world.now(), "all", 5_00)).await;
+    world.send_event(&before.captured(world.now(), "all", 5_00)).await;
     let known = told(&world, "dee").await.len();
     let forced = purchase("Forced", 6_00);
-    assert!(!world.ask(&forced).await.is_approved());
-    world.tell(&forced.captured(world.now(), "all", 6_00)).await;
+    assert!(!world.authorise(&forced).await.is_approved());
+    world.send_event(&forced.captured(world.now(), "all", 6_00)).await;
     let heard = told(&world, "dee").await;
     assert_eq!(
         heard[known + 1..],

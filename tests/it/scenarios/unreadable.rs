@@ -42,7 +42,7 @@ async fn scenario_56_rules_that_cannot_be_read_are_our_fault_for_one_person_alon
     let asked = (0..12).map(|number| {
         let (caller, is_dees) = (caller.clone(), number % 3 == 0);
         let bought = if is_dees { purchase(&format!("Dee{number}"), 10) } else { anas(number) };
-        tokio::spawn(async move { (is_dees, caller.ask(&bought).await) })
+        tokio::spawn(async move { (is_dees, caller.authorise(&bought).await) })
     });
     for asked in asked.collect::<Vec<_>>() {
         let (is_dees, answer) = asked.await.unwrap();
@@ -51,7 +51,7 @@ async fn scenario_56_rules_that_cannot_be_read_are_our_fault_for_one_person_alon
     }
     assert_eq!(world.figures("dee").await, was, "nothing is held");
     meddle(&world, "UPDATE permission SET scope = 'category:phone' WHERE budget_id = 'dee'").await;
-    assert!(world.ask(&purchase("Mended", 10)).await.is_approved());
+    assert!(world.authorise(&purchase("Mended", 10)).await.is_approved());
     world.check().await;
 }
 
@@ -65,15 +65,15 @@ async fn what_the_issuer_signed_is_kept_whatever_it_says(database: TestDatabase)
         text.replace("TEST GROCER", "TEST \\ud800 GRO\\u0000CER \\ud83d\\ude00")
     };
     let bought = purchase("Odd", 12_50);
-    let asked = world.ask_body(&odd(&bought.request(world.now()))).await;
+    let asked = world.authorise_body(&odd(&bought.request(world.now()))).await;
     assert!(asked.is_approved(), "{asked:?}");
-    assert_eq!(world.ask_body(&odd(&bought.request(world.now()))).await, asked);
+    assert_eq!(world.authorise_body(&odd(&bought.request(world.now()))).await, asked);
     let mut capture = bought.captured(world.now(), "one", 12_50);
     capture["created"] = json!(253_402_300_800_i64);
     capture["data"]["object"]["created"] = json!(i64::MAX);
     capture["data"]["object"]["merchant_data"]["name"] = json!("TEST GROCER");
     for _ in 0..2 {
-        assert_eq!(world.tell_body(&odd(&capture)).await.status, 200);
+        assert_eq!(world.send_event_body(&odd(&capture)).await.status, 200);
     }
     assert_eq!(world.pot("dee", "week", "spent").await + world.figures("dee").await[0], 12_50);
     let names = "SELECT merchant FROM decision";
@@ -83,7 +83,7 @@ async fn what_the_issuer_signed_is_kept_whatever_it_says(database: TestDatabase)
     let mut standing = purchase("Far", 1_00).over(world.now(), "reversed");
     standing["created"] = json!(i64::MAX);
     for _ in 0..2 {
-        assert_eq!(world.tell_body(&standing.to_string()).await.status, 200);
+        assert_eq!(world.send_event_body(&standing.to_string()).await.status, 200);
     }
     assert_eq!(world.exceptions().await, ["not_understood"]);
     assert_eq!(world.count("issuer_event", "state = 'kept'").await, 1);
@@ -98,7 +98,7 @@ async fn a_one_time_ok_pays_once_however_many_ask_at_once(database: TestDatabase
     let asked = (0..16).map(|number: usize| {
         let caller = callers[number % 2].clone();
         let phone = Purchase { mcc: json!("4812"), ..purchase(&format!("Phone{number}"), 40_00) };
-        tokio::spawn(async move { caller.ask(&phone).await })
+        tokio::spawn(async move { caller.authorise(&phone).await })
     });
     let mut answers = Vec::new();
     for asked in asked.collect::<Vec<_>>() {

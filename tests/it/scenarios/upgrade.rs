@@ -105,7 +105,7 @@ async fn counter(database: &TestDatabase) -> Vec<Vec<String>> {
 }
 
 async fn refunds_from_before_stay_as_they_were_counted(database: TestDatabase) {
-    let (clock, _hand) = Clock::story("2026-11-30T12:00:00Z".parse().unwrap());
+    let (clock, _hand) = Clock::manual("2026-11-30T12:00:00Z".parse().unwrap());
     start(&database, &clock).await.stop().await;
     insert_all(&database).await;
     let app = start(&database, &clock).await;
@@ -117,7 +117,7 @@ async fn refunds_from_before_stay_as_they_were_counted(database: TestDatabase) {
     let mut refund = purchase("Before", 20_00).refunded(clock.now(), "now", 5_00);
     refund["data"]["object"]["authorization"] = json!(REFUNDED);
     refund["data"]["object"]["card"] = json!("ic_1ReplayDee0000000001");
-    Caller::new(app.address(), clock.clone()).tell(&refund).await;
+    Caller::new(app.address(), clock.clone()).send_event(&refund).await;
     assert_eq!(counter(&database).await, [["4000", "4"]]);
     let back = "SELECT extra FROM purchase WHERE refunded_minor = 1300";
     assert_eq!(database.rows(back).await, [[r#"{"limit_back":500}"#]]);

@@ -3,7 +3,7 @@
 
 use jiff::ToSpan as _;
 use sayso::operations::exceptions;
-use sayso::operations::upkeep::Done;
+use sayso::operations::upkeep::UpkeepReport;
 use serde_json::json;
 
 use crate::support::TestDatabase;
@@ -31,17 +31,19 @@ async fn scenario_7_an_approval_that_is_not_confirmed_is_told_after_ten_minutes(
 ) {
     let world = World::open(database).await;
     let (told, silent) = (purchase("Told", 5_00), purchase("Silent", 7_00));
-    assert!(world.ask(&told).await.is_approved() && world.ask(&silent).await.is_approved());
-    world.tell(&told.created(world.now(), 5_00)).await;
-    world.pass(9.minutes());
+    assert!(
+        world.authorise(&told).await.is_approved() && world.authorise(&silent).await.is_approved()
+    );
+    world.send_event(&told.created(world.now(), 5_00)).await;
+    world.advance_clock(9.minutes());
     assert_eq!(world.upkeep().await.unconfirmed, 0);
     assert!(unconfirmed(&world).await.is_empty());
-    world.pass(2.minutes());
+    world.advance_clock(2.minutes());
     assert_eq!(world.upkeep().await.unconfirmed, 1);
     assert_eq!(unconfirmed(&world).await, [format!("riverside-stripe/{}", silent.id)]);
     assert_eq!(world.figures("dee").await[0], 12_00, "the hold stays until somebody knows");
     // The message was only late: nobody has to look any more.
-    world.tell(&silent.created(world.now(), 7_00)).await;
+    world.send_event(&silent.created(world.now(), 7_00)).await;
     assert!(unconfirmed(&world).await.is_empty());
     world.check().await;
 }
@@ -49,16 +51,16 @@ async fn scenario_7_an_approval_that_is_not_confirmed_is_told_after_ten_minutes(
 async fn scenario_12_a_hold_that_nobody_speaks_of_is_given_back(database: TestDatabase) {
     let world = World::open(database).await;
     let bought = purchase("Forgotten", 12_50);
-    assert!(world.ask(&bought).await.is_approved());
-    world.pass((6 * 24).hours());
-    world.tell(&bought.created(world.now(), 12_50)).await;
-    world.pass((7 * 24 - 1).hours());
-    assert_eq!(world.upkeep().await, Done::default());
+    assert!(world.authorise(&bought).await.is_approved());
+    world.advance_clock((6 * 24).hours());
+    world.send_event(&bought.created(world.now(), 12_50)).await;
+    world.advance_clock((7 * 24 - 1).hours());
+    assert_eq!(world.upkeep().await, UpkeepReport::default());
     assert_eq!(world.figures("dee").await, [12_50, 0, DEE_HAS - 12_50]);
-    world.pass(1.hour());
+    world.advance_clock(1.hour());
     assert_eq!(world.upkeep().await.expired, 1);
     assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS]);
-    assert_eq!(world.upkeep().await, Done::default(), "nothing is given back twice");
+    assert_eq!(world.upkeep().await, UpkeepReport::default(), "nothing is given back twice");
     assert_eq!(world.count("counter", "amount_minor <> 0 OR purchases <> 0").await, 0);
 
     // What the issuer said before its last word that we knew changes nothing. What it said after
@@ -67,13 +69,13 @@ async fn scenario_12_a_hold_that_nobody_speaks_of_is_given_back(database: TestDa
     let (old, newer) = (days_ago(8), days_ago(1));
     let mut message = bought.created(old, 12_50);
     message["id"] = json!("evt_1Old");
-    world.tell(&message).await;
+    world.send_event(&message).await;
     assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS]);
     let mut message = bought.created(newer, 12_50);
     message["id"] = json!("evt_1StillOpen");
-    world.tell(&message).await;
+    world.send_event(&message).await;
     assert_eq!(world.figures("dee").await, [12_50, 0, DEE_HAS - 12_50]);
-    world.pass((7 * 24).hours());
+    world.advance_clock((7 * 24).hours());
     assert_eq!(world.upkeep().await.expired, 1);
     assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS]);
     world.check().await;
@@ -84,13 +86,13 @@ async fn scenario_12_a_hotel_has_longer(database: TestDatabase) {
     let hotel =
         Purchase { mcc: json!("7011"), shop: "TEST HOTEL".to_owned(), ..purchase("Room", 20_00) };
     // The issuer's network approved it without us.
-    world.tell(&hotel.created(world.now(), 20_00)).await;
+    world.send_event(&hotel.created(world.now(), 20_00)).await;
     let held = world.figures("dee").await[0];
     assert!(held > 0, "some pot pays for it");
-    world.pass((30 * 24).hours());
+    world.advance_clock((30 * 24).hours());
     assert_eq!(world.upkeep().await.expired, 0);
     assert_eq!(world.figures("dee").await[0], held);
-    world.pass((24).hours());
+    world.advance_clock((24).hours());
     assert_eq!(world.upkeep().await.expired, 1);
     assert_eq!(world.figures("dee").await[0], 0);
     world.check().await;
@@ -99,10 +101,10 @@ async fn scenario_12_a_hotel_has_longer(database: TestDatabase) {
 async fn scenario_29_a_claim_after_our_own_expiry_is_paid(database: TestDatabase) {
     let world = World::open(database).await;
     let bought = purchase("LateClaim", 12_50);
-    assert!(world.ask(&bought).await.is_approved());
-    world.pass((20 * 24).hours());
+    assert!(world.authorise(&bought).await.is_approved());
+    world.advance_clock((20 * 24).hours());
     assert_eq!(world.upkeep().await.expired, 1);
-    world.tell(&bought.captured(world.now(), "late", 12_50)).await;
+    world.send_event(&bought.captured(world.now(), "late", 12_50)).await;
     assert_eq!(world.figures("dee").await, [0, 12_50, DEE_HAS - 12_50]);
     assert_eq!(world.exposure_and_suspense().await, (0, 0));
     world.check().await;
@@ -111,13 +113,13 @@ async fn scenario_29_a_claim_after_our_own_expiry_is_paid(database: TestDatabase
 async fn scenario_31_disputed_money_moves_once(database: TestDatabase) {
     let world = World::open(database).await;
     let bought = purchase("Disputed", 12_50);
-    assert!(world.ask(&bought).await.is_approved());
-    world.tell(&bought.captured(world.now(), "one", 12_50)).await;
+    assert!(world.authorise(&bought).await.is_approved());
+    world.send_event(&bought.captured(world.now(), "one", 12_50)).await;
     let say = async |kind: &str, status: &str| {
-        world.pass(1.minute());
+        world.advance_clock(1.minute());
         let event = bought.disputed(world.now(), "one", kind, status, 12_50);
-        world.tell(&event).await;
-        world.tell(&event).await;
+        world.send_event(&event).await;
+        world.send_event(&event).await;
         (world.figures("dee").await, world.disputed().await)
     };
     let (paid, has) = ([0, 12_50, DEE_HAS - 12_50], [0, 0, DEE_HAS]);
@@ -133,15 +135,15 @@ async fn scenario_31_disputed_money_moves_once(database: TestDatabase) {
 async fn scenario_31_a_dispute_waits_for_its_claim(database: TestDatabase) {
     let world = World::open(database).await;
     let bought = purchase("Ahead", 12_50);
-    assert!(world.ask(&bought).await.is_approved());
-    world.tell(&bought.disputed(world.now(), "one", "funds_reinstated", "won", 12_50)).await;
+    assert!(world.authorise(&bought).await.is_approved());
+    world.send_event(&bought.disputed(world.now(), "one", "funds_reinstated", "won", 12_50)).await;
     assert_eq!(world.exceptions().await, ["dispute_of_unknown_claim"]);
     assert_eq!(world.upkeep().await.unparked, 0);
-    world.tell(&bought.captured(world.now(), "one", 12_50)).await;
+    world.send_event(&bought.captured(world.now(), "one", 12_50)).await;
     assert_eq!(world.figures("dee").await, [0, 12_50, DEE_HAS - 12_50]);
     assert_eq!(world.upkeep().await.unparked, 1);
     assert_eq!(world.figures("dee").await, [0, 0, DEE_HAS]);
     assert!(world.exceptions().await.is_empty(), "nobody has to look any more");
-    assert_eq!(world.upkeep().await, Done::default());
+    assert_eq!(world.upkeep().await, UpkeepReport::default());
     world.check().await;
 }

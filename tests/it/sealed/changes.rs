@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::PathBuf;
 
-use sayso::platform::config::KeyPlace;
-use sayso::store::KeyStanding;
+use sayso::platform::config::KeySource;
+use sayso::store::SealingKeyStatus;
 use tempfile::TempDir;
 
 use super::rows::everything_in;
-use crate::commands::{Ended, sayso};
+use crate::commands::{CommandOutput, sayso};
 use crate::support::TestDatabase;
 use crate::world::{DEMO, World, purchase};
 
@@ -18,9 +18,9 @@ on_both_databases!(
 );
 
 /// A programme and tokens in a database of their own, by the command line.
-struct Place(TempDir);
+struct TestInstallation(TempDir);
 
-impl Place {
+impl TestInstallation {
     fn new() -> Self {
         let place = Self(tempfile::tempdir().unwrap());
         fs::write(place.0.path().join("demo.toml"), DEMO).unwrap();
@@ -29,15 +29,15 @@ impl Place {
         place
     }
 
-    fn run(&self, arguments: &[&str]) -> Ended {
+    fn run(&self, arguments: &[&str]) -> CommandOutput {
         self.run_with(&[], arguments)
     }
 
-    fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ended {
+    fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> CommandOutput {
         sayso(self.0.path(), variables, arguments)
     }
 
-    fn token(&self) -> Ended {
+    fn token(&self) -> CommandOutput {
         self.run(&["token", "--programme", "riverside", "--member", "dee"])
     }
 
@@ -64,7 +64,7 @@ impl Place {
 
 #[test]
 fn the_key_is_changed_and_the_old_one_opens_nothing() {
-    let place = Place::new();
+    let place = TestInstallation::new();
     let old = place.key();
     let changed = place.run(&["keys", "reseal"]);
     assert_eq!(changed.code, Some(0), "{}", changed.talk);
@@ -99,7 +99,7 @@ fn the_key_is_changed_and_the_old_one_opens_nothing() {
 #[test]
 fn a_change_of_the_key_that_dies_on_the_way_is_finished_or_undone() {
     for at in ["key_written", "committing", "resealed"] {
-        let place = Place::new();
+        let place = TestInstallation::new();
         let old = place.key();
         let died = place.run_with(&[("SAYSO_CRASH_AT", at)], &["keys", "reseal"]);
         assert_eq!(died.code, None, "{at}: {}", died.talk);
@@ -115,7 +115,7 @@ fn a_change_of_the_key_that_dies_on_the_way_is_finished_or_undone() {
 #[test]
 fn a_first_start_that_dies_on_the_way_is_begun_again() {
     for at in ["key_made", "committing"] {
-        let place = Place(tempfile::tempdir().unwrap());
+        let place = TestInstallation(tempfile::tempdir().unwrap());
         fs::write(place.0.path().join("demo.toml"), DEMO).unwrap();
         let apply = ["programme", "apply", "demo.toml"];
         assert_eq!(place.run_with(&[("SAYSO_CRASH_AT", at)], &apply).code, None, "{at}");
@@ -128,7 +128,7 @@ fn a_first_start_that_dies_on_the_way_is_begun_again() {
 
 #[test]
 fn a_lost_key_is_told_and_what_it_sealed_can_be_written_anew() {
-    let place = Place::new();
+    let place = TestInstallation::new();
     fs::rename(place.data("sayso.db.key"), place.0.path().join("hidden")).unwrap();
     let serve = place.run(&["serve", "--listen", "127.0.0.1:0"]);
     assert_eq!(serve.code, Some(78), "{}", serve.talk);
@@ -155,17 +155,18 @@ fn a_lost_key_is_told_and_what_it_sealed_can_be_written_anew() {
     assert!(place.is_good());
 }
 
-fn key_id(standing: KeyStanding) -> String {
+fn key_id(standing: SealingKeyStatus) -> String {
     match standing {
-        KeyStanding::InUse { key, remains: false } => key.to_string(),
-        KeyStanding::InUse { remains: true, .. } | KeyStanding::NotYet => panic!("not sealed"),
+        SealingKeyStatus::Active { key, has_plaintext_remains: false } => key.to_string(),
+        SealingKeyStatus::Active { has_plaintext_remains: true, .. }
+        | SealingKeyStatus::NotSealed => panic!("not sealed"),
     }
 }
 
 async fn a_gateway_at_work_goes_on_while_the_key_is_changed(database: TestDatabase) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("key");
-    let place = KeyPlace::File(file.clone());
+    let place = KeySource::File(file.clone());
     let world = World::open_with_key(database, place.clone()).await;
     world.token("dee").await;
     let store = world.database.bare_store().await;
@@ -176,11 +177,11 @@ async fn a_gateway_at_work_goes_on_while_the_key_is_changed(database: TestDataba
     assert_ne!(new, before);
     assert!(!everything_in(&world.database).await.contains(&format!("sealed:1:{before}")));
     // What was read before it changed, what is read now, and what is written.
-    assert!(world.ask(&purchase("Read", 1_00)).await.is_approved());
+    assert!(world.authorise(&purchase("Read", 1_00)).await.is_approved());
     world.app.directory().refresh(world.now()).await.unwrap();
-    assert!(world.ask(&purchase("Refreshed", 1_00)).await.is_approved());
+    assert!(world.authorise(&purchase("Refreshed", 1_00)).await.is_approved());
     world.apply(DEMO).await;
-    assert!(world.ask(&purchase("Applied", 1_00)).await.is_approved());
+    assert!(world.authorise(&purchase("Applied", 1_00)).await.is_approved());
     world.token("dee").await;
     let by_new = format!("sealed LIKE 'sealed:1:{new}:%'");
     assert_eq!(world.count("connection_secret", &by_new).await, 2);
@@ -192,7 +193,7 @@ async fn a_gateway_at_work_goes_on_while_the_key_is_changed(database: TestDataba
     store.reseal(Some(&folder.path().join("another"))).await.unwrap();
     let refused = world.app.directory().refresh(world.now()).await.unwrap_err();
     assert!(refused.to_string().contains("give the right one"), "{refused}");
-    assert!(world.ask(&purchase("Known", 1_00)).await.is_approved());
+    assert!(world.authorise(&purchase("Known", 1_00)).await.is_approved());
     assert!(world.try_apply(DEMO).await.is_err());
     store.close().await;
     world.check().await;
@@ -201,14 +202,14 @@ async fn a_gateway_at_work_goes_on_while_the_key_is_changed(database: TestDataba
 async fn two_that_begin_at_the_same_time_agree_on_one_key(database: TestDatabase) {
     let folder = tempfile::tempdir().unwrap();
     let stores = [database.bare_store().await, database.bare_store().await];
-    let place = KeyPlace::File(folder.path().join("key"));
+    let place = KeySource::File(folder.path().join("key"));
     let [one, two] = &stores;
     let (first, second) = tokio::join!(one.use_key(&place), two.use_key(&place));
     first.unwrap();
     second.unwrap();
     // Two keys in two places are one too many.
     let other = database.bare_store().await;
-    let elsewhere = KeyPlace::File(folder.path().join("elsewhere"));
+    let elsewhere = KeySource::File(folder.path().join("elsewhere"));
     let error = other.use_key(&elsewhere).await.unwrap_err().to_string();
     assert!(error.contains("is not there"), "{error}");
     for store in stores.iter().chain([&other]) {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::commands::{Ended, sayso};
+use crate::commands::{CommandOutput, sayso};
 use crate::world::DEMO;
 
 fn mode(path: &Path) -> u32 {
@@ -64,7 +64,7 @@ fn whatever_is_made_is_for_its_user_only_under_any_mask() {
 #[test]
 fn doctor_names_what_others_can_read() {
     let folder = tempfile::tempdir().unwrap();
-    let run = |arguments: &[&str]| -> Ended { sayso(folder.path(), &[], arguments) };
+    let run = |arguments: &[&str]| -> CommandOutput { sayso(folder.path(), &[], arguments) };
     fs::write(folder.path().join("demo.toml"), DEMO).unwrap();
     assert_eq!(run(&["programme", "apply", "demo.toml"]).code, Some(0));
     let good = run(&["doctor"]);

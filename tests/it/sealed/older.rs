@@ -95,7 +95,7 @@ async fn an_older_database_migrates_seals_its_secrets_and_verifies(database: Tes
     let is_file = database.kind == DatabaseKind::Sqlite;
     assert_eq!(before.contains(REPLACED), is_file, "what was deleted is still in a file");
 
-    let (clock, _hand) = Clock::story("2026-11-30T12:00:00Z".parse().unwrap());
+    let (clock, _hand) = Clock::manual("2026-11-30T12:00:00Z".parse().unwrap());
     let app = App::start(database.settings(&clock)).await.unwrap();
     let after = everything_in(&database).await;
     for secret in [SECRET, REPLACED, TOO_SHORT, PRIVATE, "whsec_"] {
@@ -107,7 +107,7 @@ async fn an_older_database_migrates_seals_its_secrets_and_verifies(database: Tes
 
     // The issuer's messages are still known, though one secret was never one.
     let caller = Caller::new(app.address(), clock.clone());
-    assert!(caller.ask(&purchase("After", 1_00)).await.is_approved());
+    assert!(caller.authorise(&purchase("After", 1_00)).await.is_approved());
     let live = app.directory().connection(&"riverside-stripe".parse().unwrap()).unwrap();
     assert_eq!((live.secrets_at(clock.now()).len(), live.unusable.len()), (2, 1));
     assert_eq!(live.unusable[0].name, "a-short");

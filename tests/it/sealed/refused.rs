@@ -84,5 +84,5 @@ async fn a_kept_secret_that_cannot_be_opened_is_refused_by_name(database: TestDa
     assert!(!told.contains("realtime-1"), "{told}");
     world.apply(DEMO).await;
     world.apply(&shown).await;
-    assert!(world.ask(&purchase("After", 1_00)).await.is_approved());
+    assert!(world.authorise(&purchase("After", 1_00)).await.is_approved());
 }

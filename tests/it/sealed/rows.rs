@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use sayso::app::gateway::App;
-use sayso::platform::config::KeyPlace;
+use sayso::platform::config::KeySource;
 use sayso::store::StoreError;
 use secrecy::ExposeSecret as _;
 
-use crate::scenarios::gateway::{Gateway, prepare};
+use crate::scenarios::gateway::{GatewayProcess, prepare};
 use crate::support::{DatabaseKind, TestDatabase};
 use crate::world::{DEMO, SECRET, World, purchase};
 
@@ -58,7 +58,7 @@ pub(super) const PRIVATE: &str = "MC4CAQAwBQYDK2VwBCIEI";
 async fn no_secret_can_be_read_from_the_database_alone(database: TestDatabase) {
     let world = World::open(database).await;
     world.token("dee").await;
-    assert!(world.ask(&purchase("Bought", 1_00)).await.is_approved());
+    assert!(world.authorise(&purchase("Bought", 1_00)).await.is_approved());
     let all = everything_in(&world.database).await;
     assert!(all.contains("sealed:1:"), "it was not looked at");
     for secret in [SECRET, "whsec_", PRIVATE, "PRIVATE KEY"] {
@@ -82,7 +82,7 @@ async fn copy(world: &World, from: &str, to: &str) {
 
 async fn a_sealed_secret_counts_in_its_own_row_only(database: TestDatabase) {
     let world = World::open(database).await;
-    let ask = async |name: &str| world.ask(&purchase(name, 1_00)).await.status;
+    let ask = async |name: &str| world.authorise(&purchase(name, 1_00)).await.status;
     assert_eq!(ask("Before").await, 200);
     copy(&world, "realtime-1", "events-1").await;
     assert_eq!(ask("Copied").await, 200, "what was moved stands in no other's way");
@@ -123,19 +123,19 @@ async fn a_plain_secret_that_somebody_wrote_into_the_database_counts_for_nothing
     again.stop().await;
     let sealed = "SELECT sealed FROM connection_secret WHERE name = 'events-1'";
     assert_eq!(world.database.rows(sealed).await, [[OWN]], "a start does not seal what is new");
-    assert!(world.ask(&purchase("Own", 1_00)).await.is_approved());
+    assert!(world.authorise(&purchase("Own", 1_00)).await.is_approved());
 }
 
 async fn another_key_or_none_is_told_with_what_to_do(database: TestDatabase) {
     let world = World::open(database).await;
-    let start = async |key: KeyPlace| {
+    let start = async |key: KeySource| {
         let mut settings = world.database.settings(&world.clock);
         settings.key = key;
         let error = App::start(settings).await.unwrap_err();
         let cause: &dyn std::error::Error = &error;
         cause.source().unwrap().to_string()
     };
-    let wrong = start(KeyPlace::Given(OTHER_KEY.into())).await;
+    let wrong = start(KeySource::Given(OTHER_KEY.into())).await;
     for words in
         ["are sealed with the key", "SAYSO_KEY has the key", "give the right one", "--lost"]
     {
@@ -143,15 +143,15 @@ async fn another_key_or_none_is_told_with_what_to_do(database: TestDatabase) {
     }
     assert!(!wrong.contains(OTHER_KEY), "{wrong}");
     let folder = tempfile::tempdir().unwrap();
-    let gone = start(KeyPlace::File(folder.path().join("key"))).await;
+    let gone = start(KeySource::File(folder.path().join("key"))).await;
     assert!(
         gone.contains("is not there: put it back") && gone.contains("SAYSO_KEY_FILE"),
         "{gone}"
     );
     assert!(!folder.path().join("key").exists(), "no key is made for what another one sealed");
-    let none = start(KeyPlace::Nowhere).await;
+    let none = start(KeySource::Nowhere).await;
     assert!(none.contains("set SAYSO_KEY_FILE"), "{none}");
-    let bad = start(KeyPlace::Given("hunter2".into())).await;
+    let bad = start(KeySource::Given("hunter2".into())).await;
     assert!(bad.contains("32 random bytes in base64") && !bad.contains("hunter2"), "{bad}");
 
     // What needs no secret needs no key.
@@ -165,13 +165,13 @@ async fn another_key_or_none_is_told_with_what_to_do(database: TestDatabase) {
 
 async fn nothing_that_is_logged_or_debugged_shows_a_secret(database: TestDatabase) {
     let key = match database.key() {
-        KeyPlace::Given(key) => key.expose_secret().to_owned(),
-        KeyPlace::File(_) | KeyPlace::Nowhere => String::new(),
+        KeySource::Given(key) => key.expose_secret().to_owned(),
+        KeySource::File(_) | KeySource::Nowhere => String::new(),
     };
     let store = prepare(&database, DEMO).await;
     let key = match database.key() {
-        KeyPlace::File(file) => fs::read_to_string(file).unwrap().trim().to_owned(),
-        KeyPlace::Given(_) | KeyPlace::Nowhere => key,
+        KeySource::File(file) => fs::read_to_string(file).unwrap().trim().to_owned(),
+        KeySource::Given(_) | KeySource::Nowhere => key,
     };
     let keys = store.token_keys().await.unwrap();
     let secrets = store.secrets(jiff::Timestamp::MIN).await.unwrap();
@@ -183,15 +183,16 @@ async fn nothing_that_is_logged_or_debugged_shows_a_secret(database: TestDatabas
     let script = "log=$1; shift; exec \"$@\" 2>\"$log\"";
     command.args(["-c", script, "sh"]).arg(&log).arg(env!("CARGO_BIN_EXE_sayso"));
     command.env("SAYSO_LOG", "trace");
-    let mut gateway = Gateway::spawn(&database, command);
+    let mut gateway = GatewayProcess::spawn(&database, command);
     let caller = gateway.caller();
-    caller.until_ready(true).await;
-    assert!(caller.ask(&purchase("Logged", 1_00)).await.is_approved());
+    caller.wait_until_ready(true).await;
+    assert!(caller.authorise(&purchase("Logged", 1_00)).await.is_approved());
     // One that counts for nothing is logged, by its name.
     database
         .rows("UPDATE connection_secret SET sealed = 'whsec_plain' WHERE name = 'events-1'")
         .await;
-    crate::caller::until(async || fs::read_to_string(&log).unwrap().contains("events-1")).await;
+    crate::caller::wait_until(async || fs::read_to_string(&log).unwrap().contains("events-1"))
+        .await;
     gateway.kill();
     let logged = fs::read_to_string(&log).unwrap();
     assert!(logged.contains("DEBUG") && logged.contains("counts for nothing"));

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::support::TestDatabase;
-use crate::world::{APPROVED, Purchase, Standing, World, purchase};
+use crate::world::{APPROVED, AuthorisationState, Purchase, World, purchase};
 
 on_both_databases!(a_claim_of_the_same_shop_fits_whatever_it_prints);
 
@@ -26,14 +26,18 @@ async fn a_claim_of_the_same_shop_fits_whatever_it_prints(database: TestDatabase
             ..purchase(name, 2_00)
         };
         let bought = at(asked, number, "5411");
-        assert!(world.ask(&bought).await.is_approved(), "{asked}");
+        assert!(world.authorise(&bought).await.is_approved(), "{asked}");
         world
-            .tell(&bought.standing("created", world.now(), &Standing { amount: 2_00, ..APPROVED }))
+            .send_event(&bought.standing(
+                "created",
+                world.now(),
+                &AuthorisationState { amount: 2_00, ..APPROVED },
+            ))
             .await;
         // The clearing names another kind of shop, unless the number must stay the same.
         let mcc = if claimed_number == number { "5411" } else { "5999" };
         let claim = at(claimed, claimed_number, mcc);
-        world.tell(&claim.captured(world.now(), &format!("claim{name}"), 2_00)).await;
+        world.send_event(&claim.captured(world.now(), &format!("claim{name}"), 2_00)).await;
         misfits += usize::from(!fits);
         let noted = world.exceptions().await;
         let found = noted.iter().filter(|kind| *kind == "link_does_not_fit").count();

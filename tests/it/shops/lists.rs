@@ -8,7 +8,7 @@ use sayso::programme::apply::{ApplyError, apply};
 use sayso::programme::rules::RulesTexts;
 use sayso::programme::show::show;
 
-use crate::agreements::village::{Village, peopled};
+use crate::agreements::fixture::{AgreementFixture, peopled};
 use crate::support::TestDatabase;
 use crate::world::{DEMO, Purchase, RULES, patient, purchase};
 
@@ -41,7 +41,7 @@ fn at(name: &str, shop: &str, amount: i64) -> Purchase {
 /// As a gateway that knew no table of shops would have read the file.
 const NO_SHOPS: RulesTexts<'_> = RulesTexts { categories: RULES, shops: Some("ignore = []") };
 
-impl Village {
+impl AgreementFixture {
     /// Applies `file`, and says yes to what it wants of Dee's list; how many lists started.
     async fn goes_by(&self, file: &str, rules: RulesTexts<'_>) -> Result<usize, String> {
         let ids = self.world.app.ids();
@@ -52,7 +52,7 @@ impl Village {
                 let answers = self.world.agree(&applied.waiting).await;
                 // A shop that the list says yes to steps over Dee's own blocks, which cool first.
                 if answers.iter().any(|answer| answer["version"].is_null()) {
-                    self.world.pass(169.hours());
+                    self.world.advance_clock(169.hours());
                     self.world.agree(&applied.waiting).await;
                 }
                 Ok(applied.agreements + applied.waiting.len())
@@ -78,95 +78,99 @@ fn named(name: &str) -> Scope {
 }
 
 async fn a_limit_at_a_shop_counts_all_its_tills_together(database: TestDatabase) {
-    let village = Village::open_with(database, &with_term("{ shop = \"Tesco\" }", "20.00")).await;
-    let world = &village.world;
-    assert!(world.ask(&at("A", "TESCO STORES 3278", 9_00)).await.is_approved());
-    assert!(world.ask(&at("B", "TESCO PFS 4231", 9_00)).await.is_approved());
-    assert_eq!(world.ask(&at("C", "TESCO-STORES 6463", 9_00)).await.reason(), "over_period");
+    let fixture =
+        AgreementFixture::open_with(database, &with_term("{ shop = \"Tesco\" }", "20.00")).await;
+    let world = &fixture.world;
+    assert!(world.authorise(&at("A", "TESCO STORES 3278", 9_00)).await.is_approved());
+    assert!(world.authorise(&at("B", "TESCO PFS 4231", 9_00)).await.is_approved());
+    assert_eq!(world.authorise(&at("C", "TESCO-STORES 6463", 9_00)).await.reason(), "over_period");
     // Another shop does not count there.
-    assert!(world.ask(&at("D", "TESCOMA", 9_00)).await.is_approved());
-    assert!(world.ask(&at("E", "Tesco Extra", 2_00)).await.is_approved());
-    village.world.check().await;
+    assert!(world.authorise(&at("D", "TESCOMA", 9_00)).await.is_approved());
+    assert!(world.authorise(&at("E", "Tesco Extra", 2_00)).await.is_approved());
+    fixture.world.check().await;
 }
 
 async fn a_list_from_before_there_was_a_table_is_unchanged_and_still_meets(database: TestDatabase) {
-    let village = Village::open(database).await;
+    let fixture = AgreementFixture::open(database).await;
     let file = with_term("{ shop = \"Tesco Stores 3278\" }", "20.00");
-    assert_eq!(village.goes_by(&file, NO_SHOPS).await, Ok(1));
-    let before = village.in_force("dee").await;
+    assert_eq!(fixture.goes_by(&file, NO_SHOPS).await, Ok(1));
+    let before = fixture.in_force("dee").await;
     assert_eq!(shop_term(&before), named("Tesco Stores"));
-    assert!(village.world.ask(&at("A", "TESCO STORES 3278", 15_00)).await.is_approved());
+    assert!(fixture.world.authorise(&at("A", "TESCO STORES 3278", 15_00)).await.is_approved());
     // The table comes: nothing about the list has changed.
-    assert_eq!(village.goes_by(&file, RULES.into()).await, Ok(0));
-    assert_eq!(village.in_force("dee").await, before);
-    let over = village.world.ask(&at("B", "TESCO STORES 6021", 15_00)).await;
+    assert_eq!(fixture.goes_by(&file, RULES.into()).await, Ok(0));
+    assert_eq!(fixture.in_force("dee").await, before);
+    let over = fixture.world.authorise(&at("B", "TESCO STORES 6021", 15_00)).await;
     assert_eq!(over.reason(), "over_period", "what was counted counts");
-    let shown = show(village.store(), &"riverside".parse().unwrap()).await.unwrap().unwrap();
+    let shown = show(fixture.store(), &"riverside".parse().unwrap()).await.unwrap().unwrap();
     assert!(shown.contains("on = { shop = \"Tesco Stores 3278\" }"), "{shown}");
-    assert_eq!(village.goes_by(&shown, RULES.into()).await, Ok(0));
+    assert_eq!(fixture.goes_by(&shown, RULES.into()).await, Ok(0));
     // A change of the file is a change, and means the shop.
     let more = with_term("{ shop = \"Tesco Stores 3278\" }", "30.00");
-    assert_eq!(village.goes_by(&more, RULES.into()).await, Ok(1));
-    assert_eq!(village.shop_term().await, named("Tesco"));
-    assert_eq!(village.goes_by(&more, RULES.into()).await, Ok(0));
-    let shown = show(village.store(), &"riverside".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(fixture.goes_by(&more, RULES.into()).await, Ok(1));
+    assert_eq!(fixture.shop_term().await, named("Tesco"));
+    assert_eq!(fixture.goes_by(&more, RULES.into()).await, Ok(0));
+    let shown = show(fixture.store(), &"riverside".parse().unwrap()).await.unwrap().unwrap();
     assert!(shown.contains("on = { shop = \"Tesco Stores 3278\" }"), "{shown}");
-    village.world.check().await;
+    fixture.world.check().await;
 }
 
 async fn two_names_of_one_shop_are_one_term(database: TestDatabase) {
-    let village = Village::open(database).await;
+    let fixture = AgreementFixture::open(database).await;
     let terms = format!(
         "{}{}",
         term("{ shop = \"Tesco\" }", "20.00"),
         term("{ shop = \"Tesco Stores 3278\" }", "30.00")
     );
     let twice = patient(&DEMO.replacen(FIRST, &format!("{terms}{FIRST}"), 1));
-    let refused = village.goes_by(&twice, RULES.into()).await.unwrap_err();
+    let refused = fixture.goes_by(&twice, RULES.into()).await.unwrap_err();
     assert!(refused.contains("person dee: two terms of their list are about Tesco"), "{refused}");
     // Where they were two before there was a table, they stay what they were.
-    assert_eq!(village.goes_by(&twice, NO_SHOPS).await, Ok(1));
-    assert_eq!(village.goes_by(&twice, RULES.into()).await, Ok(0));
-    village.world.check().await;
+    assert_eq!(fixture.goes_by(&twice, NO_SHOPS).await, Ok(1));
+    assert_eq!(fixture.goes_by(&twice, RULES.into()).await, Ok(0));
+    fixture.world.check().await;
 }
 
 async fn a_programme_has_shops_of_its_own(database: TestDatabase) {
-    let village = Village::open(database).await;
+    let fixture = AgreementFixture::open(database).await;
     let own = "[[shop]]\nname = \"Riverside Larder\"\nprints = [\"rvl *\", \"riverside community *\"]\n\
                \n# Whose money";
     let file =
         with_term("{ shop = \"Riverside Larder\" }", "5.00").replacen("# Whose money", own, 1);
-    assert_eq!(village.goes_by(&file, RULES.into()).await, Ok(1));
-    assert_eq!(village.world.ask(&at("A", "RVL 0042 LONDON", 9_00)).await.reason(), "over_period");
-    assert!(village.world.ask(&at("B", "RVLX", 9_00)).await.is_approved());
-    let shown = show(village.store(), &"riverside".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(fixture.goes_by(&file, RULES.into()).await, Ok(1));
+    assert_eq!(
+        fixture.world.authorise(&at("A", "RVL 0042 LONDON", 9_00)).await.reason(),
+        "over_period"
+    );
+    assert!(fixture.world.authorise(&at("B", "RVLX", 9_00)).await.is_approved());
+    let shown = show(fixture.store(), &"riverside".parse().unwrap()).await.unwrap().unwrap();
     assert!(shown.contains("prints = [\"rvl *\", \"riverside community *\"]"), "{shown}");
-    assert_eq!(village.goes_by(&shown, RULES.into()).await, Ok(0));
+    assert_eq!(fixture.goes_by(&shown, RULES.into()).await, Ok(0));
     let taken = file.replace("\"rvl *\"", "\"tesco bank\"");
-    assert_eq!(village.goes_by(&taken, RULES.into()).await, Ok(0), "own shops go first");
+    assert_eq!(fixture.goes_by(&taken, RULES.into()).await, Ok(0), "own shops go first");
     let missed = file.replace("\"rvl *\"", "\"paypal larder\"");
-    let refused = village.goes_by(&missed, RULES.into()).await.unwrap_err();
+    let refused = fixture.goes_by(&missed, RULES.into()).await.unwrap_err();
     assert!(refused.contains("shop Riverside Larder: \"paypal larder\" is taken for"), "{refused}");
-    village.world.check().await;
+    fixture.world.check().await;
 }
 
 async fn a_decision_keeps_the_shop_that_it_saw(database: TestDatabase) {
     let file = with_term("{ shop = \"Tesco\" }", "20.00");
-    let village = Village::open_with(database, &file).await;
-    let over = village.world.ask(&at("A", "TESCO PFS 4231", 21_00)).await;
+    let fixture = AgreementFixture::open_with(database, &file).await;
+    let over = fixture.world.authorise(&at("A", "TESCO PFS 4231", 21_00)).await;
     assert_eq!(over.reason(), "over_period");
-    let rows = village.world.database.rows("SELECT facts FROM decision").await;
+    let rows = fixture.world.database.rows("SELECT facts FROM decision").await;
     let facts: serde_json::Value = serde_json::from_str(rows[0][0].as_str()).unwrap();
     assert_eq!(facts["shops"], sayso::programme::rules::built_in_shops().version());
     assert_eq!(facts["shop"], ShopKey::from_name("Tesco").unwrap().to_string());
     // The table forgets the shop: what was decided stays decided.
-    assert_eq!(village.goes_by(&file, NO_SHOPS).await, Ok(0));
-    let same = village.world.database.rows("SELECT merchant FROM decision").await;
+    assert_eq!(fixture.goes_by(&file, NO_SHOPS).await, Ok(0));
+    let same = fixture.world.database.rows("SELECT merchant FROM decision").await;
     assert!(same[0][0].contains("TESCO PFS"), "{same:?}");
-    let (store, directory) = (village.store(), village.world.app.directory());
+    let (store, directory) = (fixture.store(), fixture.world.app.directory());
     let explained =
         sayso::operations::explain::explain(store, directory, &over.decision()).await.unwrap();
     assert_eq!(explained[0].replay, sayso::operations::explain::Replay::Same);
-    assert!(village.world.ask(&at("B", "TESCO PFS 4231", 21_00)).await.is_approved());
-    village.world.check().await;
+    assert!(fixture.world.authorise(&at("B", "TESCO PFS 4231", 21_00)).await.is_approved());
+    fixture.world.check().await;
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::agreements::village::Village;
+use crate::agreements::fixture::AgreementFixture;
 use crate::support::TestDatabase;
 use crate::world::{Purchase, purchase};
 
@@ -18,7 +18,7 @@ fn at(name: &str, shop: &str, number: &str, amount: i64) -> Purchase {
     Purchase { shop: shop.to_owned(), network_id, ..purchase(name, amount) }
 }
 
-impl Village {
+impl AgreementFixture {
     /// Five purchases at three shops.
     async fn go_shopping(&self) {
         for bought in [
@@ -28,7 +28,7 @@ impl Village {
             at("D", "ZZ QB*RX7", "77001", 2_00),
             at("E", "PAYPAL *ARGOS", "77001", 5_00),
         ] {
-            assert!(self.world.ask(&bought).await.is_approved(), "{bought:?}");
+            assert!(self.world.authorise(&bought).await.is_approved(), "{bought:?}");
         }
     }
 
@@ -40,9 +40,9 @@ impl Village {
 }
 
 async fn shops_of_the_past_are_listed_once_each(database: TestDatabase) {
-    let village = Village::open(database).await;
-    village.go_shopping().await;
-    let shops = village.look("dee", "shops").await;
+    let fixture = AgreementFixture::open(database).await;
+    fixture.go_shopping().await;
+    let shops = fixture.look("dee", "shops").await;
     let lines: Vec<_> = shops["shops"]
         .as_array()
         .unwrap()
@@ -52,48 +52,48 @@ async fn shops_of_the_past_are_listed_once_each(database: TestDatabase) {
         .collect();
     assert_eq!(lines, [("Argos", 1, 5_00), ("ZZ QB*RX7", 2, 3_00), ("Tesco", 2, 7_00)]);
     assert_eq!(shops["looked_at"], 5);
-    village.world.check().await;
+    fixture.world.check().await;
 }
 
 async fn what_a_term_would_meet_is_seen_before_it_is_agreed(database: TestDatabase) {
-    let village = Village::open(database).await;
-    village.go_shopping().await;
-    let met = village.look("dee", "would-meet?shop=tesco+stores").await;
+    let fixture = AgreementFixture::open(database).await;
+    fixture.go_shopping().await;
+    let met = fixture.look("dee", "would-meet?shop=tesco+stores").await;
     assert_eq!((&met["name"], &met["sum"]["amount"]), (&json!("Tesco"), &json!(7_00)));
     let places = |met: &Value| -> Vec<String> {
         let lines = met["purchases"].as_array().unwrap();
         lines.iter().map(|line| line["place"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(places(&met), ["TESCO PFS 4231", "TESCO STORES 3278"]);
-    let shops = village.look("dee", "shops").await;
+    let shops = fixture.look("dee", "shops").await;
     let bakery = shops["shops"][1]["bought"].as_str().unwrap().to_owned();
-    let met = village.look("dee", &format!("would-meet?bought={bakery}")).await;
+    let met = fixture.look("dee", &format!("would-meet?bought={bakery}")).await;
     assert_eq!(places(&met), ["ZZ QB*RX7", "QUAY BAKERY 4"], "the firm's seller is none of them");
     assert_eq!(met["looked_at"], 5);
     let on = met["on"].as_str().unwrap().replace('+', "%2B");
-    assert_eq!(village.look("dee", &format!("would-meet?on={on}")).await, met);
-    let food = village.look("dee", "would-meet?on=category:food").await;
+    assert_eq!(fixture.look("dee", &format!("would-meet?on={on}")).await, met);
+    let food = fixture.look("dee", "would-meet?on=category:food").await;
     assert_eq!(food["purchases"].as_array().unwrap().len(), 5);
-    assert_eq!(places(&village.look("dee", "would-meet?shop=Asda").await), Vec::<String>::new());
+    assert_eq!(places(&fixture.look("dee", "would-meet?shop=Asda").await), Vec::<String>::new());
     // Somebody else says why they look, and the person can read it.
     let why = "would-meet?shop=Tesco&reason=We+talk+about+it";
-    assert_eq!(village.look("amina", why).await["purchases"].as_array().unwrap().len(), 2);
-    let looks = village.look("dee", "looks").await;
+    assert_eq!(fixture.look("amina", why).await["purchases"].as_array().unwrap().len(), 2);
+    let looks = fixture.look("dee", "looks").await;
     assert_eq!(looks["data"][0]["reason"], "We talk about it", "{looks}");
-    let dee = |path: &'static str| village.world.get_as("dee", path);
+    let dee = |path: &'static str| fixture.world.get_as("dee", path);
     for path in ["would-meet", "would-meet?shop=A&on=everything", "would-meet?on=shop:tesco"] {
-        let answer = village.world.get_as("dee", &format!("/v1/people/dee/{path}")).await;
+        let answer = fixture.world.get_as("dee", &format!("/v1/people/dee/{path}")).await;
         assert_eq!(answer.status, 400, "{path}: {answer:?}");
     }
     let missing = dee("/v1/people/dee/would-meet?bought=pur_00000000000000000000000000000001");
     assert_eq!(missing.await.status, 404);
-    village.world.check().await;
+    fixture.world.check().await;
 }
 
 async fn a_term_names_a_shop_by_its_name_or_by_a_purchase(database: TestDatabase) {
-    let village = Village::open(database).await;
-    village.go_shopping().await;
-    let shops = village.look("dee", "shops").await;
+    let fixture = AgreementFixture::open(database).await;
+    fixture.go_shopping().await;
+    let shops = fixture.look("dee", "shops").await;
     let bakery = shops["shops"][1]["bought"].clone();
     let no = |name: &str, value: &Value| {
         json!({name: value, "answer": "no", "reason": "Dee asked for this.",
@@ -104,26 +104,26 @@ async fn a_term_names_a_shop_by_its_name_or_by_a_purchase(database: TestDatabase
                "session": {"how": "own_page", "place": "home", "minutes": 5}})
     };
     let to = "/v1/people/dee/proposals";
-    let start = village.in_force("dee").await.version;
+    let start = fixture.in_force("dee").await.version;
     let answer =
-        village.world.post_as("dee", to, &change(start, no("shop", &json!("Tesco Express")))).await;
+        fixture.world.post_as("dee", to, &change(start, no("shop", &json!("Tesco Express")))).await;
     assert_eq!(answer.status, 201, "{answer:?}");
-    let answer = village.world.post_as("dee", to, &change(start + 1, no("bought", &bakery))).await;
+    let answer = fixture.world.post_as("dee", to, &change(start + 1, no("bought", &bakery))).await;
     assert_eq!(answer.status, 201, "{answer:?}");
     let ask = async |name: &str, shop: &str, number: &str| {
-        village.world.ask(&at(name, shop, number, 1_00)).await.reason()
+        fixture.world.authorise(&at(name, shop, number, 1_00)).await.reason()
     };
     assert_eq!(ask("F", "TESCO PFS 4231", "").await, "place_off");
     assert_eq!(ask("G", "ZZ QB*RX7", "9").await, "place_off", "by its name");
     assert_eq!(ask("H", "SOMETHING ELSE", "77001").await, "place_off", "by its number");
-    assert!(village.world.ask(&at("I", "ASDA 12", "", 1_00)).await.is_approved());
-    let list = village.look("dee", "agreement").await;
+    assert!(fixture.world.authorise(&at("I", "ASDA 12", "", 1_00)).await.is_approved());
+    let list = fixture.look("dee", "agreement").await;
     let terms = list["terms"].as_array().unwrap();
     assert!(terms.iter().any(|term| term["name"] == "Tesco"), "{list}");
     let both = json!({"shop": "Tesco", "on": "everything", "answer": "no"});
-    assert_eq!(village.world.post_as("dee", to, &change(start + 2, both)).await.status, 422);
+    assert_eq!(fixture.world.post_as("dee", to, &change(start + 2, both)).await.status, 422);
     let others = no("bought", &json!("pur_00000000000000000000000000000001"));
-    let answer = village.world.post_as("dee", to, &change(start + 2, others)).await;
+    let answer = fixture.world.post_as("dee", to, &change(start + 2, others)).await;
     assert_eq!(answer.status, 404, "{answer:?}");
-    village.world.check().await;
+    fixture.world.check().await;
 }

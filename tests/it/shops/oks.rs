@@ -1,8 +1,8 @@
 //! An OK for a shop is met at the next till of the same shop, and at no other.
 
-use sayso::domain::ask::Reach;
+use sayso::domain::ask::GrantScope;
 
-use crate::asks::town::{Town, YES, handset, latest};
+use crate::asks::town::{AskFixture, YES, handset, latest};
 use crate::support::TestDatabase;
 use crate::world::Purchase;
 
@@ -18,18 +18,18 @@ fn at(name: &str, shop: &str, number: &str) -> Purchase {
 }
 
 /// Refused at `first`, asked for, allowed; says whether `next` is paid then.
-async fn is_met(town: &Town, number: usize, first: [&str; 2], next: [&str; 2]) -> bool {
+async fn is_met(town: &AskFixture, number: usize, first: [&str; 2], next: [&str; 2]) -> bool {
     let [shop, id] = first;
-    let refused = town.world.ask(&at(&format!("First{number}"), shop, id)).await;
+    let refused = town.world.authorise(&at(&format!("First{number}"), shop, id)).await;
     assert!(!refused.is_approved(), "{shop}");
-    let ask = town.try_ask("dee", &latest(Reach::Place)).await.unwrap();
+    let ask = town.try_authorise("dee", &latest(GrantScope::Place)).await.unwrap();
     town.answer("amina", ask.id, YES).await;
     let [shop, id] = next;
-    town.world.ask(&at(&format!("Next{number}"), shop, id)).await.is_approved()
+    town.world.authorise(&at(&format!("Next{number}"), shop, id)).await.is_approved()
 }
 
 async fn an_ok_meets_the_shop_whatever_it_prints_next(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     let amazon = ["AMZN Mktp UK*2E5QZ9A14", "000123400"];
     assert!(is_met(&town, 1, amazon, ["AMAZON.CO.UK*R84XK2LQ4", ""]).await);
     assert!(is_met(&town, 2, ["TESCO STORES 3278", ""], ["TESCO PFS 4231", ""]).await);
@@ -41,7 +41,7 @@ async fn an_ok_meets_the_shop_whatever_it_prints_next(database: TestDatabase) {
 }
 
 async fn an_ok_for_an_unknown_shop_meets_its_name_or_its_number(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     let place = ["XQMKT*2E5QZ", "000990011"];
     assert!(is_met(&town, 1, place, ["ZZ SELLER*77ABQ", "000990011"]).await);
     assert!(!is_met(&town, 2, ["WQMKT*2E5QZ", "000990012"], ["YY SELLER*77", "000990013"]).await);
@@ -51,13 +51,13 @@ async fn an_ok_for_an_unknown_shop_meets_its_name_or_its_number(database: TestDa
 }
 
 async fn an_ok_can_be_asked_for_at_a_shop_of_the_past(database: TestDatabase) {
-    let town = Town::open(database).await;
+    let town = AskFixture::open(database).await;
     let bread = Purchase {
         shop: "QUAY BAKERY 4".to_owned(),
         network_id: Some("77001".to_owned()),
         ..crate::world::purchase("Bread", 2_00)
     };
-    assert!(town.world.ask(&bread).await.is_approved());
+    assert!(town.world.authorise(&bread).await.is_approved());
     let bought = town.world.get_as("dee", "/v1/people/dee/shops").await.json();
     let shop = bought["shops"][0].clone();
     assert_eq!(shop["name"], "QUAY BAKERY 4");
@@ -68,7 +68,7 @@ async fn an_ok_can_be_asked_for_at_a_shop_of_the_past(database: TestDatabase) {
     assert_eq!(ask.status, 201, "{ask:?}");
     assert_eq!(ask.json()["place"], "QUAY BAKERY 4");
     town.answer("amina", ask.json()["ask"].as_str().unwrap().parse().unwrap(), YES).await;
-    assert!(town.world.ask(&at("Phone", "QUAY BAKERY LTD", "")).await.is_approved());
+    assert!(town.world.authorise(&at("Phone", "QUAY BAKERY LTD", "")).await.is_approved());
     let of_nobody = serde_json::json!({"bought": "pur_00000000000000000000000000000001"});
     assert_eq!(town.world.post_as("dee", "/v1/people/dee/asks", &of_nobody).await.status, 404);
     town.world.check().await;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sayso::domain::agreement::{Answer, Decider, Scope, Term, TermDraft};
+use sayso::domain::agreement::{Decider, Scope, Term, TermAnswer, TermDraft};
 use sayso::domain::decision::authorisation::Facts;
 use sayso::domain::decision::decide::decide;
 use sayso::domain::shop::merchant::{Category, Mcc};
@@ -23,7 +23,7 @@ fn at_a_casino_hotel(terms: Vec<Term>) -> Facts {
     facts
 }
 
-fn about(scope: Scope, answer: Answer) -> Term {
+fn about(scope: Scope, answer: TermAnswer) -> Term {
     Term::new(TermDraft {
         scope,
         answer,
@@ -48,16 +48,16 @@ fn answer(terms: Vec<Term>) -> String {
 #[test]
 fn the_stricter_of_two_kinds_holds_unless_the_shop_or_the_code_is_named() {
     let kind = |name: &str| Scope::Category(category(name));
-    let yes = |scope| about(scope, Answer::Yes);
-    let no = |scope| about(scope, Answer::No);
+    let yes = |scope| about(scope, TermAnswer::Yes);
+    let no = |scope| about(scope, TermAnswer::No);
     let (hotels, gambling) = (|| kind("hotels"), || kind("gambling"));
     let off = "CategoryOff { category: Category(\"gambling\") }";
     assert_eq!(answer(vec![yes(hotels()), no(gambling())]), off);
     assert_eq!(answer(vec![yes(Scope::EverythingElse), no(gambling())]), off);
     let asks = "CategoryAsk { category: Category(\"gambling\") }";
-    assert_eq!(answer(vec![about(gambling(), Answer::Ask)]), asks);
+    assert_eq!(answer(vec![about(gambling(), TermAnswer::Ask)]), asks);
     assert_eq!(
-        answer(vec![no(hotels()), about(gambling(), Answer::Ask)]),
+        answer(vec![no(hotels()), about(gambling(), TermAnswer::Ask)]),
         "CategoryOff { category: Category(\"hotels\") }"
     );
     // A yes to one kind loosens nothing of the other, and counts nothing in it.
@@ -100,8 +100,8 @@ async fn money_that_never_gambles_never_pays_a_casino_hotel(database: TestDataba
         ..purchase(name, 20_00)
     };
     for (name, code) in [("A", "3596"), ("B", "3730"), ("C", "3771"), ("D", "7994")] {
-        assert_eq!(world.ask(&bed(name, code)).await.reason(), "funder_rule", "{code}");
+        assert_eq!(world.authorise(&bed(name, code)).await.reason(), "funder_rule", "{code}");
     }
-    assert_ne!(world.ask(&bed("E", "3504")).await.reason(), "funder_rule");
+    assert_ne!(world.authorise(&bed("E", "3504")).await.reason(), "funder_rule");
     world.check().await;
 }

@@ -4,27 +4,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sayso::card_path::authorise::{Question, withdraw};
+use sayso::card_path::authorise::{ReceivedAuthorisation, withdraw};
 use sayso::card_path::committer::{Committer, CommitterSettings};
-use sayso::domain::agreement::proposal::{How, Said, Session};
+use sayso::domain::agreement::proposal::{ConsentAnswer, ConsentChannel, ConsentSession};
 use sayso::domain::decision::authorisation::{
-    AuthorisationRequest, PartialAmounts, Presence, PurchaseKind,
+    AuthorisationRequest, PartialApproval, Presence, PurchaseKind,
 };
 use sayso::domain::id::{ProgrammeId, SealId};
 use sayso::domain::money::Money;
-use sayso::domain::purchase::position::{MessageKind, Position};
+use sayso::domain::purchase::position::{MessageKind, MessagePosition};
 use sayso::domain::purchase::presentment::{
-    Direction, EventBody, IssuerEvent, Presentment, PurchaseReport, Standing, StandingReport,
+    AuthorisationSnapshot, AuthorisationStatus, EventBody, IssuerEvent, Presentment,
+    PresentmentDirection, PurchaseReport,
 };
 use sayso::domain::shop::merchant::{Mcc, Merchant};
 use sayso::finance::seal;
 use sayso::ledger::record::event::ReceivedEvent;
-use sayso::people::agreements::{Answering, Desk, answer};
-use sayso::people::members::Acting;
-use sayso::people::pots::{NewGoal, Wish, hold_back, let_pay, move_money, open_goal};
-use sayso::platform::clock::{Clock, Hand};
+use sayso::people::agreements::{ProposalAnswerRequest, UseCaseContext, answer};
+use sayso::people::members::Principal;
+use sayso::people::pots::{HoldBackRequest, NewGoal, hold_back, move_money, open_goal, set_paying};
+use sayso::platform::clock::{Clock, ClockControl};
 use sayso::platform::ids::NewIds;
-use sayso::programme::apply::{Waiting, apply};
+use sayso::programme::apply::{PendingProposal, apply};
 use sayso::programme::directory::Directory;
 use sayso::store::Store;
 
@@ -53,17 +54,17 @@ pub(super) struct Story {
     ids: NewIds,
     directory: Directory,
     clock: Clock,
-    hand: Hand,
+    clock_control: ClockControl,
     messages: std::cell::Cell<u32>,
 }
 
 impl Story {
     pub(super) async fn play(database: &TestDatabase) -> Self {
         let store = database.store().await;
-        let (clock, hand) = Clock::story(at("2026-11-23T09:00:00Z"));
+        let (clock, clock_control) = Clock::manual(at("2026-11-23T09:00:00Z"));
         let directory = Directory::new(store.clone());
         let messages = std::cell::Cell::new(0);
-        let day = Self { store, ids: NewIds::default(), directory, clock, hand, messages };
+        let day = Self { store, ids: NewIds::default(), directory, clock, clock_control, messages };
         let start = r#"{ id = "start", amount = "60.00" }"#;
         day.apply(&file(PROGRAMME, "400.00", start)).await;
         let settings = CommitterSettings::default();
@@ -72,7 +73,7 @@ impl Story {
         day.morning(&committer).await;
         day.seal(1).await;
 
-        day.hand.set(at("2026-11-24T10:00:00Z"));
+        day.clock_control.set(at("2026-11-24T10:00:00Z"));
         let more = format!(r#"{start}, {{ id = "second", amount = "200.00" }}"#);
         let waiting = day.apply(&file(PROGRAMME, "450.00", &more)).await;
         day.agree(&waiting[0]).await;
@@ -85,20 +86,22 @@ impl Story {
     /// Holds, captures in part and above, refunds with and without their purchase.
     async fn morning(&self, desk: &Committer) {
         self.ask(desk, ANA, "food-1", 12_50, 0).await;
-        self.standing(desk, ANA, "food-1", Standing::Open { total: pounds(12_50) }).await;
-        self.present(desk, ANA, "food-1", Direction::Capture, 10_00).await;
-        self.standing(desk, ANA, "food-1", Standing::Closed { claimed: pounds(10_00) }).await;
+        self.standing(desk, ANA, "food-1", AuthorisationStatus::Open { total: pounds(12_50) })
+            .await;
+        self.present(desk, ANA, "food-1", PresentmentDirection::Capture, 10_00).await;
+        self.standing(desk, ANA, "food-1", AuthorisationStatus::Closed { claimed: pounds(10_00) })
+            .await;
         self.ask(desk, ANA, "meal-1", 40_00, 0).await;
-        self.present(desk, ANA, "meal-1", Direction::Capture, 46_00).await;
-        self.present(desk, ANA, "meal-1", Direction::Refund, 6_50).await;
+        self.present(desk, ANA, "meal-1", PresentmentDirection::Capture, 46_00).await;
+        self.present(desk, ANA, "meal-1", PresentmentDirection::Refund, 6_50).await;
         self.ask(desk, ANA, "cash-1", 20_00, 5_00).await;
-        self.present(desk, ANA, "late-1", Direction::Refund, 7_00).await;
+        self.present(desk, ANA, "late-1", PresentmentDirection::Refund, 7_00).await;
         self.ask(desk, ANA, "much-1", 900_00, 0).await;
         self.ask(desk, "card_nobody", "lost-1", 9_00, 0).await;
-        self.present(desk, "card_nobody", "lost-2", Direction::Capture, 9_00).await;
+        self.present(desk, "card_nobody", "lost-2", PresentmentDirection::Capture, 9_00).await;
         self.ask(desk, BOB, "food-2", 15_00, 0).await;
-        self.present(desk, BOB, "food-2", Direction::Capture, 70_00).await;
-        self.present(desk, BOB, "food-2", Direction::Refund, 31_00).await;
+        self.present(desk, BOB, "food-2", PresentmentDirection::Capture, 70_00).await;
+        self.present(desk, BOB, "food-2", PresentmentDirection::Refund, 31_00).await;
         self.other(desk).await;
     }
 
@@ -107,13 +110,14 @@ impl Story {
         self.ask(desk, ANA, "food-3", 30_00, 0).await;
         self.withdraw("food-3").await;
         self.ask(desk, ANA, "food-4", 25_00, 3_00).await;
-        self.standing(desk, ANA, "food-4", Standing::Open { total: pounds(20_00) }).await;
-        self.present(desk, ANA, "late-1", Direction::Capture, 4_00).await;
-        self.present(desk, ANA, "cash-1", Direction::Capture, 8_00).await;
+        self.standing(desk, ANA, "food-4", AuthorisationStatus::Open { total: pounds(20_00) })
+            .await;
+        self.present(desk, ANA, "late-1", PresentmentDirection::Capture, 4_00).await;
+        self.present(desk, ANA, "cash-1", PresentmentDirection::Capture, 8_00).await;
         self.ask(desk, BOB, "food-5", 1_00, 0).await;
         self.steer().await;
         self.ask(desk, ANA, "open-1", 11_00, 0).await;
-        self.standing(desk, ANA, "gone-1", Standing::Reversed).await;
+        self.standing(desk, ANA, "gone-1", AuthorisationStatus::Reversed).await;
     }
 
     /// Ana holds money back, and moves some into a pot of her own, which pays from now on.
@@ -121,15 +125,15 @@ impl Story {
         let member = "ana".parse().unwrap();
         let programme = PROGRAMME.parse().unwrap();
         let (acting, ana) =
-            (Acting { programme, member, at: self.clock.now() }, "ana".parse().unwrap());
+            (Principal { programme, member, at: self.clock.now() }, "ana".parse().unwrap());
         let (desk, [week, own]) = ((&self.directory, &self.ids), ["week", "own-1"].map(pot));
         let boots = NewGoal { of: week.clone(), name: "Boots".to_owned(), sum: Some(40_00) };
-        let later = Wish { amount: 5_00, until: None, cooling_days: 7 };
+        let later = HoldBackRequest { amount: 5_00, until: None, cooling_days: 7 };
         let mut tx = self.store.begin().await.unwrap();
         open_goal(&mut tx, desk, &acting, &ana, &boots).await.unwrap();
         move_money(&mut tx, desk, &acting, &ana, (&week, &own), 30_00).await.unwrap();
         move_money(&mut tx, desk, &acting, &ana, (&own, &week), 10_00).await.unwrap();
-        let_pay(&mut tx, desk, &acting, &ana, &own, true).await.unwrap();
+        set_paying(&mut tx, desk, &acting, &ana, &own, true).await.unwrap();
         hold_back(&mut tx, desk, &acting, &ana, &week, later).await.unwrap();
         tx.commit().await.unwrap();
     }
@@ -138,20 +142,30 @@ impl Story {
         self.apply(&file(programme, "400.00", "")).await;
     }
 
-    async fn apply(&self, file: &str) -> Vec<Waiting> {
+    async fn apply(&self, file: &str) -> Vec<PendingProposal> {
         let applied = apply(&self.store, &self.ids, self.clock.now(), file, RULES).await.unwrap();
         self.directory.refresh(self.clock.now()).await.unwrap();
         applied.waiting
     }
 
     /// Ana says yes to what a file wants of her list.
-    async fn agree(&self, waiting: &Waiting) {
+    async fn agree(&self, waiting: &PendingProposal) {
         let programme = PROGRAMME.parse().unwrap();
-        let acting = Acting { programme, member: "ana".parse().unwrap(), at: self.clock.now() };
-        let desk = Desk { directory: &self.directory, ids: &self.ids };
+        let acting = Principal { programme, member: "ana".parse().unwrap(), at: self.clock.now() };
+        let desk = UseCaseContext { directory: &self.directory, ids: &self.ids };
         let place = "at home".to_owned();
-        let session = Session { how: How::OwnPhone, place, minutes: 3, present: String::new() };
-        let yes = Answering { said: Said::Yes, parts: None, session, words: String::new() };
+        let session = ConsentSession {
+            how: ConsentChannel::OwnPhone,
+            place,
+            minutes: 3,
+            present: String::new(),
+        };
+        let yes = ProposalAnswerRequest {
+            said: ConsentAnswer::Yes,
+            parts: None,
+            session,
+            words: String::new(),
+        };
         let mut tx = self.store.begin().await.unwrap();
         answer(&mut tx, desk, &acting, &waiting.person, waiting.proposal, yes).await.unwrap();
         tx.commit().await.unwrap();
@@ -171,25 +185,31 @@ impl Story {
 
     async fn withdraw(&self, purchase: &str) {
         let request = Arc::new(request(ANA, purchase, 1, 0));
-        let late = Question { request, arrived_at: self.clock.now() };
+        let late = ReceivedAuthorisation { request, arrived_at: self.clock.now() };
         let mut tx = self.store.begin().await.unwrap();
         withdraw(&mut tx, &self.directory, &self.ids, self.clock.now(), &[late]).await.unwrap();
         tx.commit().await.unwrap();
     }
 
-    async fn standing(&self, desk: &Committer, card: &str, purchase: &str, standing: Standing) {
-        let position = Position {
+    async fn standing(
+        &self,
+        desk: &Committer,
+        card: &str,
+        purchase: &str,
+        standing: AuthorisationStatus,
+    ) {
+        let position = MessagePosition {
             at: self.clock.now(),
             kind: MessageKind::Updated,
             answers: 1,
             listed: 0,
-            over: u8::from(!matches!(standing, Standing::Open { .. })),
+            over: u8::from(!matches!(standing, AuthorisationStatus::Open { .. })),
             reference: "evt".parse().unwrap(),
         };
         let purchase = purchase.parse().unwrap();
         let (about, answers) = (about(card), Vec::new());
-        let report = StandingReport { purchase, about, standing, position, answers };
-        self.book(desk, EventBody::Standing(Box::new(report))).await;
+        let report = AuthorisationSnapshot { purchase, about, standing, position, answers };
+        self.book(desk, EventBody::Snapshot(Box::new(report))).await;
     }
 
     async fn present(
@@ -197,7 +217,7 @@ impl Story {
         desk: &Committer,
         card: &str,
         purchase: &str,
-        direction: Direction,
+        direction: PresentmentDirection,
         minor: i64,
     ) {
         let presentment = Presentment {
@@ -278,7 +298,7 @@ fn request(card: &str, purchase: &str, minor: i64, back: i64) -> AuthorisationRe
         transaction_amount: if is_abroad { euros } else { amount },
         kind: PurchaseKind::Purchase,
         presence: Presence::InPerson,
-        partial: PartialAmounts::NotAllowed,
+        partial: PartialApproval::NotAllowed,
         merchant: shop(),
     }
 }

@@ -5,7 +5,7 @@ use sayso::ledger::record::agreement::{AGREEMENT, TERM};
 use sayso::ledger::record::decision::DECISION;
 use sayso::ledger::record::event::{ISSUER_EVENT, PRESENTMENT};
 use sayso::ledger::record::purchase::{HOLD, PURCHASE};
-use sayso::ledger::record::row::{Column, Kind, Table, Value};
+use sayso::ledger::record::row::{Column, ColumnKind, Table, Value};
 use sayso::ledger::seal::SEAL;
 use sayso::store::{BUDGET, COUNTER, LOAD, POT, WITHDRAWAL};
 use sqlx::error::DatabaseError;
@@ -32,9 +32,9 @@ static TABLES: [&Table; 15] = [
 ];
 
 /// The same numbers on every run.
-pub(super) struct Random(pub(super) u64);
+pub(super) struct SeededRandom(pub(super) u64);
 
-impl Random {
+impl SeededRandom {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
@@ -49,13 +49,13 @@ impl Random {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Stored {
+pub(super) struct StoredRow {
     pub(super) table: &'static Table,
     values: Vec<Value>,
     is_last: bool,
 }
 
-impl Stored {
+impl StoredRow {
     /// Whether a finding in `table` is about this row: the row's own, or one that vouches for it.
     pub(super) fn is_named_by(&self, table: &str) -> bool {
         let vouchers: &[&str] = match self.table.name {
@@ -83,7 +83,7 @@ impl Stored {
         let is_free = |column: &Column| !matches!(column.name, "programme_id" | "connection_id");
         let columns = self.table.columns;
         let number = columns.iter().position(|c| matches!(c.name, "version" | "line" | "number"));
-        let text = columns.iter().rposition(|c| c.kind == Kind::Key && is_free(c));
+        let text = columns.iter().rposition(|c| c.kind == ColumnKind::Key && is_free(c));
         for at in [number, text].into_iter().flatten() {
             match &mut extra.values[at] {
                 Value::Number(number) => *number += 70,
@@ -101,14 +101,14 @@ impl Stored {
 
 /// One change of one value.
 #[derive(Debug)]
-pub(super) struct Change {
+pub(super) struct ValueChange {
     #[expect(dead_code, reason = "shown when the change is not found")]
     column: &'static str,
-    pub(super) old: Stored,
-    pub(super) new: Stored,
+    pub(super) old: StoredRow,
+    pub(super) new: StoredRow,
 }
 
-impl Change {
+impl ValueChange {
     pub(super) fn is_named_by(&self, table: &str) -> bool {
         self.old.is_named_by(table)
     }
@@ -118,7 +118,7 @@ impl Change {
 pub(super) struct Database {
     connection: AnyConnection,
     kind: DatabaseKind,
-    rows: Vec<Stored>,
+    rows: Vec<StoredRow>,
 }
 
 impl Database {
@@ -147,18 +147,21 @@ impl Database {
     }
 
     /// Every row that must be proved: kept messages are not in the books.
-    pub(super) fn rows(&self) -> Vec<Stored> {
-        let is_kept = |row: &&Stored| row.table.text(&row.values, "state") == "kept";
+    pub(super) fn rows(&self) -> Vec<StoredRow> {
+        let is_kept = |row: &&StoredRow| row.table.text(&row.values, "state") == "kept";
         self.rows.iter().filter(|row| !is_kept(row)).cloned().collect()
     }
 
     /// Changes of one value each, for ever: in turn of every column of every table that says something.
-    pub(super) fn changes(&self, mut random: Random) -> impl Iterator<Item = Change> + use<> {
+    pub(super) fn changes(
+        &self,
+        mut random: SeededRandom,
+    ) -> impl Iterator<Item = ValueChange> + use<> {
         let rows = self.rows();
         let columns =
             TABLES.iter().flat_map(|table| (0..table.columns.len()).map(|at| (*table, at)));
         columns.collect::<Vec<_>>().into_iter().cycle().filter_map(move |(table, at)| {
-            let is_said = |row: &&Stored| match &row.values[at] {
+            let is_said = |row: &&StoredRow| match &row.values[at] {
                 Value::Text(text) => !text.is_empty(),
                 Value::Number(_) => true,
                 Value::Null => false,
@@ -176,12 +179,12 @@ impl Database {
                 },
                 Value::Null => return None,
             }
-            Some(Change { column: table.columns[at].name, old, new })
+            Some(ValueChange { column: table.columns[at].name, old, new })
         })
     }
 
     /// Puts `new` in the place of `old`; says whether the database allowed it.
-    pub(super) async fn replace(&mut self, old: &Stored, new: &Stored) -> bool {
+    pub(super) async fn replace(&mut self, old: &StoredRow, new: &StoredRow) -> bool {
         let kind = self.kind;
         let mut tx = self.connection.begin().await.unwrap();
         assert_eq!(delete(&mut tx, old).await, 1, "{old:?}");
@@ -197,16 +200,16 @@ impl Database {
         true
     }
 
-    pub(super) async fn delete(&mut self, row: &Stored) {
+    pub(super) async fn delete(&mut self, row: &StoredRow) {
         assert_eq!(delete(&mut self.connection, row).await, 1, "{row:?}");
     }
 
-    pub(super) async fn insert(&mut self, row: &Stored) {
+    pub(super) async fn insert(&mut self, row: &StoredRow) {
         insert(&mut self.connection, row).await.unwrap();
     }
 }
 
-fn with_one_change(text: &str, random: &mut Random) -> String {
+fn with_one_change(text: &str, random: &mut SeededRandom) -> String {
     let mut characters: Vec<_> = text.chars().collect();
     let at = random.below(characters.len());
     let old = characters[at];
@@ -222,19 +225,19 @@ fn with_one_change(text: &str, random: &mut Random) -> String {
     characters.into_iter().collect()
 }
 
-async fn read(connection: &mut AnyConnection, table: &'static Table) -> Vec<Stored> {
+async fn read(connection: &mut AnyConnection, table: &'static Table) -> Vec<StoredRow> {
     let names: Vec<_> = table.columns.iter().map(|column| column.name).collect();
     let sql = format!("SELECT {} FROM {}", names.join(", "), table.name);
     let found = sqlx::query(AssertSqlSafe(sql)).fetch_all(connection).await.unwrap();
     let value = |row: &sqlx::any::AnyRow, at: usize| match table.columns[at].kind {
-        Kind::Number => Value::from(row.get::<Option<i64>, _>(at)),
-        Kind::Key | Kind::Text | Kind::Erasable | Kind::Added => {
+        ColumnKind::Number => Value::from(row.get::<Option<i64>, _>(at)),
+        ColumnKind::Key | ColumnKind::Text | ColumnKind::Erasable | ColumnKind::Added => {
             Value::from(row.get::<Option<String>, _>(at))
         }
     };
     let values = |row| (0..table.columns.len()).map(|at| value(row, at)).collect();
     let mut rows: Vec<_> =
-        found.iter().map(|row| Stored { table, values: values(row), is_last: false }).collect();
+        found.iter().map(|row| StoredRow { table, values: values(row), is_last: false }).collect();
     rows.sort_by_key(|row| table.number(&row.values, "number"));
     if let Some(last) = rows.last_mut() {
         last.is_last = true;
@@ -242,7 +245,7 @@ async fn read(connection: &mut AnyConnection, table: &'static Table) -> Vec<Stor
     rows
 }
 
-async fn delete(connection: &mut AnyConnection, row: &Stored) -> u64 {
+async fn delete(connection: &mut AnyConnection, row: &StoredRow) -> u64 {
     let mut conditions = Vec::new();
     let mut bound = Vec::new();
     for (column, value) in row.table.columns.iter().zip(&row.values) {
@@ -257,7 +260,7 @@ async fn delete(connection: &mut AnyConnection, row: &Stored) -> u64 {
     bind(&sql, &bound).execute(connection).await.unwrap().rows_affected()
 }
 
-async fn insert(connection: &mut AnyConnection, row: &Stored) -> Result<(), sqlx::Error> {
+async fn insert(connection: &mut AnyConnection, row: &StoredRow) -> Result<(), sqlx::Error> {
     let names: Vec<_> = row.table.columns.iter().map(|column| column.name).collect();
     let places: Vec<_> = (1..=names.len()).map(|place| format!("${place}")).collect();
     let sql = format!(
@@ -272,14 +275,14 @@ async fn insert(connection: &mut AnyConnection, row: &Stored) -> Result<(), sqlx
 
 fn bind(
     sql: &str,
-    values: &[(Kind, &Value)],
+    values: &[(ColumnKind, &Value)],
 ) -> sqlx::query::Query<'static, sqlx::Any, sqlx::any::AnyArguments> {
     let mut query = sqlx::query(AssertSqlSafe(sql.to_owned()));
     for (kind, value) in values {
         query = match (value, kind) {
             (Value::Text(text), _) => query.bind(text.clone()),
             (Value::Number(number), _) => query.bind(*number),
-            (Value::Null, Kind::Number) => query.bind(None::<i64>),
+            (Value::Null, ColumnKind::Number) => query.bind(None::<i64>),
             (Value::Null, _) => query.bind(None::<String>),
         };
     }

@@ -48,7 +48,7 @@ pub struct Event<T> {
 }
 
 /// An envelope whose content is not looked at.
-pub type SealedEvent = Event<IgnoredAny>;
+pub type EventEnvelope = Event<IgnoredAny>;
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Data<T> {

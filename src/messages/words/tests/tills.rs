@@ -9,20 +9,23 @@ fn at_a_till_that_takes_no_part_the_text_says_what_does_help() {
     let over = DeclineReason::OverPurchase { limit: gbp(40_00) };
     let said = |reason: &DeclineReason, till, payable: i64| {
         let payable = Some(gbp(payable)).filter(|payable| payable.is_positive());
-        let dee = Situation { till, payable, amount: gbp(11_20), ..a_situation(&zone, &pots) };
+        let dee =
+            PurchaseContext { till, payable, amount: gbp(11_20), ..a_situation(&zone, &pots) };
         Words::english().text_message(reason, &dee)
     };
     assert_eq!(
-        said(&short, Till::Counter, 8_50),
+        said(&short, PointOfSale::Counter, 8_50),
         "Not paid. No money was taken. You have £8.50 for this. This was £11.20. \
          Ask for £8.50 on this card and the rest another way."
     );
     assert_eq!(
-        said(&over, Till::Pump, 30_00),
+        said(&over, PointOfSale::Pump, 30_00),
         "Not paid. No money was taken. One purchase can be up to £40. This was £11.20. \
          Pay inside, up to £30."
     );
-    for nobody_to_ask in [said(&short, Till::Nobody, 8_50), said(&short, Till::Counter, 0)] {
+    for nobody_to_ask in
+        [said(&short, PointOfSale::Nobody, 8_50), said(&short, PointOfSale::Counter, 0)]
+    {
         assert!(nobody_to_ask.contains("Pay £8.50 or less."), "{nobody_to_ask}");
     }
 }
@@ -32,7 +35,7 @@ fn of_a_purchase_that_was_paid_in_part_the_text_says_what_is_left() {
     let (zone, pots) = (london(), some_pots());
     let said = |reason: &DeclineReason, so_far: i64| {
         let so_far = Some(gbp(so_far));
-        let dee = Situation { so_far, amount: gbp(5_00), ..a_situation(&zone, &pots) };
+        let dee = PurchaseContext { so_far, amount: gbp(5_00), ..a_situation(&zone, &pots) };
         Words::english().text_message(reason, &dee)
     };
     assert_eq!(
@@ -56,12 +59,12 @@ fn a_card_that_somebody_else_has_is_not_named() {
     for reason in reasons(48_00) {
         for new_card_last_four in [None, Some("1234")] {
             let (hides_card, dee) = (true, a_situation(&zone, &pots));
-            let situation = Situation { hides_card, new_card_last_four, ..dee };
+            let purchase_context = PurchaseContext { hides_card, new_card_last_four, ..dee };
             let words = Words::english();
-            let mut texts = vec![words.text_message(&reason, &situation)];
-            texts.push(words.text_reply(&reason, &situation));
-            texts.push(words.what_next(&reason, &situation));
-            texts.extend(AUDIENCES.map(|audience| words.why(&reason, audience, &situation)));
+            let mut texts = vec![words.text_message(&reason, &purchase_context)];
+            texts.push(words.text_reply(&reason, &purchase_context));
+            texts.push(words.what_next(&reason, &purchase_context));
+            texts.extend(AUDIENCES.map(|audience| words.why(&reason, audience, &purchase_context)));
             for text in texts {
                 assert!(!text.contains("5678") && !text.contains("1234"), "{text}");
             }
@@ -72,7 +75,7 @@ fn a_card_that_somebody_else_has_is_not_named() {
 #[test]
 fn a_bill_of_an_app_shop_is_told_as_one() {
     let (zone, pots) = (london(), some_pots());
-    let dee = Situation { is_app_bill: true, ..a_situation(&zone, &pots) };
+    let dee = PurchaseContext { is_app_bill: true, ..a_situation(&zone, &pots) };
     assert_eq!(
         Words::english().why(&DeclineReason::AbroadOff, Audience::Person, &dee),
         "This is an app shop's bill from another country. Your card is not set for that."

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::people::role::MemberState;
-use crate::domain::pot::release::{Every, Release};
-use crate::domain::shop::table::{Print, ShopKind};
+use crate::domain::pot::release::{ReleaseInterval, ReleaseSchedule};
+use crate::domain::shop::table::{DescriptorPattern, ShopKind};
 
 /// A text as people write it, with what TOML must escape.
 fn words() -> impl Strategy<Value = String> {
@@ -52,7 +52,7 @@ fn shops() -> impl Strategy<Value = Vec<Shop>> {
     let ids = proptest::collection::btree_set("[A-Z0-9]{4,15}", 0..3);
     let kind = proptest::sample::select(ShopKind::ALL.to_vec());
     let read = |(words, is_open): (String, bool)| {
-        Print::parse(&if is_open { format!("{words} *") } else { words }).unwrap()
+        DescriptorPattern::parse(&if is_open { format!("{words} *") } else { words }).unwrap()
     };
     let shop = ("[A-Z][a-z]{2,8}", kind, prints(), prints(), codes(), codes(), ids).prop_map(
         move |(name, kind, prints, never, codes, not_codes, network_ids)| {
@@ -87,7 +87,7 @@ fn a_limit(currency: Currency) -> impl Strategy<Value = Limit> {
 
 /// A term that can have been agreed: a draft, bent into shape where the rules want it.
 fn a_term(currency: Currency) -> impl Strategy<Value = ListedTerm> {
-    let answer = proptest::sample::select(vec![Answer::Yes, Answer::Ask, Answer::No]);
+    let answer = proptest::sample::select(vec![TermAnswer::Yes, TermAnswer::Ask, TermAnswer::No]);
     let decides =
         proptest::sample::select(vec![Decider::Person, Decider::Together, Decider::Worker]);
     let limits = proptest::collection::vec(a_limit(currency), 0..3);
@@ -104,7 +104,7 @@ fn a_term(currency: Currency) -> impl Strategy<Value = ListedTerm> {
             let to =
                 if from == to { to.wrapping_add(jiff::SignedDuration::from_mins(1)) } else { to };
             let is_hours = scope == Scope::Gate(Gate::Hours);
-            let answer = if scope == Scope::Everything { Answer::Yes } else { answer };
+            let answer = if scope == Scope::Everything { TermAnswer::Yes } else { answer };
             let limits = if is_hours { Vec::new() } else { limits };
             let mut said = BTreeSet::new();
             let kind = |limit: &Limit| {
@@ -112,8 +112,8 @@ fn a_term(currency: Currency) -> impl Strategy<Value = ListedTerm> {
             };
             let limits: Vec<_> =
                 limits.into_iter().filter(|limit| said.insert(kind(limit))).collect();
-            let bare = bare && answer == Answer::Yes && limits.is_empty();
-            let restricts = answer != Answer::Yes || !limits.is_empty();
+            let bare = bare && answer == TermAnswer::Yes && limits.is_empty();
+            let restricts = answer != TermAnswer::Yes || !limits.is_empty();
             let term = Term::new(TermDraft {
                 scope,
                 answer,
@@ -142,7 +142,8 @@ fn a_person(currency: Currency) -> impl Strategy<Value = Person> {
     let load = (slug(), 1..=1_000_000_i64);
     let only = proptest::collection::btree_set(slug(), 1..20);
     let loads = proptest::collection::vec(load, 0..8);
-    let release = (0..=1_000_i64, 1..=1_000_i64, proptest::sample::select(Every::ALL.to_vec()));
+    let release =
+        (0..=1_000_i64, 1..=1_000_i64, proptest::sample::select(ReleaseInterval::ALL.to_vec()));
     let release = proptest::option::of((release, a_date()));
     let only = proptest::option::of(only);
     let pot = (slug(), words(), only, any::<bool>(), release, loads, 0..=1000_i64);
@@ -190,7 +191,8 @@ fn a_person(currency: Currency) -> impl Strategy<Value = Person> {
                         only,
                         release: release.map(|((at_once, amount, every), from)| {
                             let money = |minor| Money::from_minor(minor, currency);
-                            Release::new(money(at_once), money(amount), every, from).unwrap()
+                            ReleaseSchedule::new(money(at_once), money(amount), every, from)
+                                .unwrap()
                         }),
                     },
                     allocated: Money::from_minor(sum + spare, currency),
@@ -267,7 +269,7 @@ fn a_file() -> impl Strategy<Value = ProgrammeFile> {
     let currency = proptest::sample::select(vec!["GBP", "JPY", "KWD"]);
     let currency = currency.prop_map(|code| code.parse::<Currency>().unwrap());
     currency.prop_flat_map(|currency| {
-        let flags = (any::<bool>(), any::<bool>(), 0..=MarginPercent::MOST);
+        let flags = (any::<bool>(), any::<bool>(), 0..=MarginPercent::MAX);
         let rest = (words(), flags, proptest::option::of(an_instant()), shops());
         let answering = (some_hours(), ask_rules(currency));
         (rest, answering, a_list(currency), a_person(currency)).prop_map(

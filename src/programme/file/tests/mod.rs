@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use jiff::civil::{date, time};
 
-use crate::domain::agreement::{Answer, Decider, Gate, Hours, TermDraft};
+use crate::domain::agreement::{Decider, Gate, Hours, TermAnswer, TermDraft};
 use crate::domain::money::limit::Limit;
 use crate::domain::shop::ShopKey;
 use crate::domain::shop::home::UnknownCountry;
@@ -165,13 +165,13 @@ fn a_margin_that_is_left_out_is_none() {
 #[test]
 fn home_is_the_country_alone_unless_the_file_says_more() {
     let home = parsed(SMALL).settings.home;
-    assert_eq!(home, Home::of("GB"));
+    assert_eq!(home, HomeCountries::of("GB"));
     assert!(!write_settings(&parsed(SMALL).settings).contains("home_countries"), "as before");
     let line = "country = \"GB\"\nhome_countries = [\"JE\", \"IM\"]\nunknown_country = \"abroad\"";
     let settings = parsed(&SMALL.replacen("country = \"GB\"", line, 1)).settings;
     let others = vec!["JE".to_owned(), "IM".to_owned()];
     let unknown = UnknownCountry::Abroad;
-    assert_eq!(settings.home, Home { others, unknown, ..Home::of("GB") });
+    assert_eq!(settings.home, HomeCountries { others, unknown, ..HomeCountries::of("GB") });
     assert!(write_settings(&settings).contains("home_countries = ["));
 }
 
@@ -281,7 +281,7 @@ fn the_demo_says_what_dee_agreed() {
     assert_eq!(agreement.terms.len(), 9);
     let first = Term::new(TermDraft {
         scope: Scope::Category("gambling".parse().unwrap()),
-        answer: Answer::No,
+        answer: TermAnswer::No,
         limits: Vec::new(),
         hours: None,
         decides: Decider::Person,

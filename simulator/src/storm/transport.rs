@@ -1,0 +1,197 @@
+//! How messages travel: once, twice, with a lost answer, over a connection that breaks off.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use tokio::{
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+
+use super::plan::DeliveryMode;
+use crate::{
+    client::{Client, DeliveryFailure, GatewayEndpoint, GatewayReply},
+    programme::Connection,
+};
+
+/// How long an event is sent again and again before the storm is called off.
+const MAX_RETRY_TIME: Duration = Duration::from_mins(2);
+const MAX_RETRY_DELAY: Duration = Duration::from_millis(500);
+
+/// The storm's side of the wire, shared by everybody in it.
+#[derive(Debug)]
+pub(super) struct Transport {
+    client: Client,
+    /// As many messages are on their way at once as there are connections.
+    connections: Semaphore,
+}
+
+/// One message to one of the gateway's addresses.
+#[derive(Debug, Clone)]
+pub(super) struct MessageEnvelope {
+    pub(super) connection: Arc<Connection>,
+    pub(super) endpoint: GatewayEndpoint,
+    pub(super) body: String,
+}
+
+/// What came back of one message, and how long that took.
+type SendResult = (Result<GatewayReply, DeliveryFailure>, Duration);
+
+/// What came back of a question.
+#[derive(Debug)]
+pub(super) struct AuthorisationExchange {
+    pub(super) reply: Option<GatewayReply>,
+    /// Whether the issuer heard it.
+    pub(super) is_answer_received: bool,
+    /// The answers to the same question, sent once more.
+    pub(super) again: Vec<Option<GatewayReply>>,
+    /// From when the question was meant to be sent.
+    pub(super) latency: Duration,
+    /// From when it was sent: what the issuer's deadline is about.
+    pub(super) took: Duration,
+    /// Whether the gateway could not be reached at all.
+    pub(super) is_unreached: bool,
+}
+
+/// What came back of an event.
+#[derive(Debug)]
+pub(super) struct EventDelivery {
+    /// How often it was sent before it was stored, without the copies that were meant.
+    pub(super) tries: usize,
+    pub(super) latency: Duration,
+    /// The answer that refuses it, if that is what happened.
+    pub(super) refused: Option<GatewayReply>,
+}
+
+impl Transport {
+    pub(super) fn new(gateway: &str, connections: usize) -> anyhow::Result<Self> {
+        Ok(Self { client: Client::new(gateway)?, connections: Semaphore::new(connections.max(1)) })
+    }
+
+    /// Sends `envelope` once.
+    async fn send(&self, envelope: &MessageEnvelope, at: i64) -> anyhow::Result<SendResult> {
+        let _permit = self.connections.acquire().await?;
+        let started = Instant::now();
+        let sent =
+            self.client.send(&envelope.connection, envelope.endpoint, at, &envelope.body).await?;
+        Ok((sent, started.elapsed()))
+    }
+
+    /// Sends `envelope`, and hangs up after a while, whether an answer came or not.
+    async fn send_and_hang_up(
+        &self,
+        envelope: &MessageEnvelope,
+        at: i64,
+        after: Duration,
+    ) -> anyhow::Result<SendResult> {
+        let _permit = self.connections.acquire().await?;
+        let started = Instant::now();
+        let sending = self.client.send(&envelope.connection, envelope.endpoint, at, &envelope.body);
+        let sent = timeout(after, sending).await.unwrap_or(Ok(Err(DeliveryFailure::NoAnswer)))?;
+        Ok((sent, started.elapsed()))
+    }
+
+    /// Asks a question; `due` is when it was meant to be sent, if that was earlier.
+    ///
+    /// # Errors
+    /// When the message cannot even be signed.
+    pub(super) async fn request_authorisation(
+        &self,
+        envelope: &MessageEnvelope,
+        mode: DeliveryMode,
+        at: i64,
+        due: Option<Instant>,
+    ) -> anyhow::Result<AuthorisationExchange> {
+        let broken_off = match mode {
+            DeliveryMode::BrokenOff(after) => Some(Duration::from_millis(after)),
+            DeliveryMode::Plain
+            | DeliveryMode::Again
+            | DeliveryMode::Twice
+            | DeliveryMode::AnswerLost
+            | DeliveryMode::Late(_)
+            | DeliveryMode::AgainLater(_)
+            | DeliveryMode::Never => None,
+        };
+        let mut again = Vec::new();
+        let (sent, took) = if let Some(after) = broken_off {
+            self.send_and_hang_up(envelope, at, after).await?
+        } else if mode == DeliveryMode::Twice {
+            let (one, other) = tokio::join!(self.send(envelope, at), self.send(envelope, at));
+            again.push(other?.0.ok());
+            one?
+        } else {
+            self.send(envelope, at).await?
+        };
+        // Measured from when it was meant to be sent, so that a slow answer does not hide the next.
+        let latency = due.filter(|_| broken_off.is_none()).map_or(took, |due| due.elapsed());
+        if mode == DeliveryMode::Again {
+            again.push(self.send(envelope, at).await?.0.ok());
+        }
+        Ok(AuthorisationExchange {
+            is_answer_received: !matches!(
+                mode,
+                DeliveryMode::AnswerLost | DeliveryMode::BrokenOff(_)
+            ) && sent.is_ok(),
+            is_unreached: matches!(sent, Err(DeliveryFailure::NotReached)),
+            reply: sent.ok(),
+            again,
+            latency,
+            took,
+        })
+    }
+
+    /// Tells an event until it is stored, as issuers do.
+    ///
+    /// # Errors
+    /// When the gateway does not store it for minutes.
+    pub(super) async fn send_event(
+        &self,
+        envelope: &MessageEnvelope,
+        mode: DeliveryMode,
+        sign_at: impl Fn() -> i64,
+    ) -> anyhow::Result<EventDelivery> {
+        if mode == DeliveryMode::Twice {
+            let (one, other) = tokio::join!(
+                self.send_event_once(envelope, &sign_at),
+                self.send_event_once(envelope, &sign_at)
+            );
+            other?;
+            return one;
+        }
+        let stored = self.send_event_once(envelope, &sign_at).await?;
+        if mode == DeliveryMode::Again {
+            self.send_event_once(envelope, &sign_at).await?;
+        }
+        Ok(stored)
+    }
+
+    async fn send_event_once(
+        &self,
+        envelope: &MessageEnvelope,
+        sign_at: &impl Fn() -> i64,
+    ) -> anyhow::Result<EventDelivery> {
+        let started = Instant::now();
+        let mut delay = Duration::from_millis(5);
+        for tries in 1.. {
+            let (sent, latency) = self.send(envelope, sign_at()).await?;
+            match sent {
+                Ok(reply) if reply.status == 200 => {
+                    return Ok(EventDelivery { tries, latency, refused: None });
+                }
+                Ok(reply) if reply.status < 500 => {
+                    return Ok(EventDelivery { tries, latency, refused: Some(reply) });
+                }
+                Ok(_) | Err(_) => {}
+            }
+            if started.elapsed() > MAX_RETRY_TIME {
+                bail!("an event was not stored for {} seconds", MAX_RETRY_TIME.as_secs());
+            }
+            sleep(delay).await;
+            delay = (delay * 2).min(MAX_RETRY_DELAY);
+        }
+        None.context("it was sent at least once")
+    }
+}

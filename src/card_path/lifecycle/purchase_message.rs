@@ -1,0 +1,204 @@
+//! What a later message is about, whatever its kind.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::links::{MatchStatus, MismatchReason};
+use crate::domain::decision::authorisation::{AuthorisationRequest, PartialApproval};
+use crate::domain::id::{IssuerReference, PostingId, PurchaseId, PurchaseReference};
+use crate::domain::money::limit::CountingAttributes;
+use crate::domain::money::{Currency, Money};
+use crate::domain::purchase::presentment::{EventBody, Presentment, PurchaseReport};
+use crate::domain::purchase::{MerchantDescriptor, NewPurchase, Purchase};
+use crate::domain::shop::{ShopIdentity, ShopKey};
+use crate::domain::time::period::Moment;
+use crate::ledger::book::{Book, PurchaseKey};
+use crate::ledger::record::event::{EventState, ReceivedEvent};
+use crate::platform::ids::NewIds;
+use crate::programme::directory::{Directory, Programme};
+use crate::programme::rules::built_in_shops;
+
+/// A message about a purchase.
+#[derive(Debug, Clone)]
+pub(super) struct PurchaseMessage<'a> {
+    pub(super) event: &'a ReceivedEvent,
+    /// The purchase; a claim that belongs to none is a purchase of its own.
+    pub(super) purchase: PurchaseReference,
+    /// What it says about the purchase; a dispute says nothing.
+    pub(super) about: Option<&'a PurchaseReport>,
+    /// By what its shop is known.
+    pub(super) shop: ShopIdentity,
+    /// How the message is stored: one that was parked has its row already.
+    pub(super) state: EventState,
+    /// When it goes into the books: as it came, or later if it was parked.
+    pub(super) booked_at: Timestamp,
+    /// The posting that will book it.
+    pub(super) posting: PostingId,
+    /// How far the purchase that a claim names is its own.
+    pub(super) match_status: MatchStatus,
+    /// What does not fit; none if the link does.
+    pub(super) mismatch: Option<MismatchReason>,
+    /// Whether we declined the only question that is known about the purchase.
+    pub(super) is_declined: bool,
+    /// Which of the questions that a snapshot says were refused we declined ourselves.
+    pub(super) own_declines: BTreeSet<u32>,
+}
+
+impl<'a> PurchaseMessage<'a> {
+    /// The shape of `event`, if it names its purchase.
+    pub(super) fn of(event: &'a ReceivedEvent, ids: &NewIds) -> Option<Self> {
+        let (purchase, about) = match &event.event.body {
+            EventBody::Snapshot(report) => (report.purchase.clone(), &report.about),
+            EventBody::HoldChange(report) => (report.purchase.clone(), &report.about),
+            EventBody::Presentment(presentment) => (
+                presentment.purchase.clone().or_else(|| own_reference(presentment))?,
+                &presentment.about,
+            ),
+            EventBody::Dispute(_) | EventBody::Unclear { .. } | EventBody::Other => return None,
+        };
+        let mut message = Self::of_dispute(event, purchase, ids);
+        message.about = Some(about);
+        message.shop = ShopIdentity::of([about.merchant.shop_key()]);
+        if message.presentment().is_some_and(|presentment| presentment.purchase.is_none()) {
+            message.match_status = MatchStatus::Unlinked;
+        }
+        Some(message)
+    }
+
+    /// The same, with its shop as the table of the programme knows it. The latest that is in memory
+    /// will do: a claim is compared with what the purchase was known by when it began.
+    pub(super) fn with_known_shop(mut self, directory: &Directory) -> Self {
+        if let Some(about) = self.about {
+            let programme = directory.latest(&self.event.programme);
+            let shops = programme.as_ref().map_or(built_in_shops().as_ref(), |p| p.rules.shops());
+            let (shop, merchant) = (shops.identify(&about.merchant), &about.merchant);
+            // A till that two shops of the table share makes them no one shop.
+            let number = ShopKey::of_network(merchant.network_id(), merchant.mcc());
+            let is_known = shops.recognise(merchant).is_some();
+            self.shop = shop.only(|key| !is_known || Some(*key) != number);
+        }
+        self
+    }
+
+    /// The shape of a dispute about `purchase`.
+    pub(super) fn of_dispute(
+        event: &'a ReceivedEvent,
+        purchase: PurchaseReference,
+        ids: &NewIds,
+    ) -> Self {
+        Self {
+            event,
+            purchase,
+            about: None,
+            shop: ShopIdentity::default(),
+            state: EventState::Booked,
+            booked_at: event.received_at,
+            posting: PostingId::new(ids.next(event.received_at)),
+            match_status: MatchStatus::Matched,
+            mismatch: None,
+            is_declined: false,
+            own_declines: BTreeSet::new(),
+        }
+    }
+
+    /// The same claim as a purchase of its own; none if its identifier cannot be that of one.
+    pub(super) fn as_own_purchase(&self) -> Option<Self> {
+        let purchase = own_reference(self.presentment()?)?;
+        Some(Self { purchase, match_status: MatchStatus::OwnPurchase, ..self.clone() })
+    }
+
+    /// The same claim on another purchase.
+    pub(super) fn moved_to(&self, purchase: PurchaseReference) -> Self {
+        Self { purchase, match_status: MatchStatus::Relinked, ..self.clone() }
+    }
+
+    /// The claim, if it is one.
+    pub(super) fn presentment(&self) -> Option<&'a Presentment> {
+        match &self.event.event.body {
+            EventBody::Presentment(presentment) => Some(presentment),
+            EventBody::Snapshot(_)
+            | EventBody::HoldChange(_)
+            | EventBody::Dispute(_)
+            | EventBody::Unclear { .. }
+            | EventBody::Other => None,
+        }
+    }
+
+    /// The currency of the message.
+    pub(super) fn currency(&self) -> Option<Currency> {
+        match &self.event.event.body {
+            EventBody::Dispute(report) => Some(report.amount.currency()),
+            EventBody::Presentment(presentment) => Some(presentment.amount.currency()),
+            EventBody::Snapshot(_)
+            | EventBody::HoldChange(_)
+            | EventBody::Unclear { .. }
+            | EventBody::Other => self.about.map(|about| about.cash_back.currency()),
+        }
+    }
+
+    /// Tells `purchase` the merchant's own currency, if the message does.
+    pub(super) fn note_currency(&self, purchase: &mut Purchase) {
+        if let Some(theirs) = self.about.and_then(|about| about.merchant_currency) {
+            purchase.apply_merchant_currency(theirs);
+        }
+    }
+
+    /// The purchase's place in its book.
+    pub(super) fn key(&self) -> PurchaseKey {
+        (self.event.connection.clone(), self.purchase.clone())
+    }
+
+    /// A purchase that is known from this message only; none from a dispute.
+    pub(super) fn new_purchase(&self, book: &Book, programme: &Programme) -> Option<Purchase> {
+        let about = self.about?;
+        Some(Purchase::begin(NewPurchase {
+            // The list of purchases tells by it which link of the chain is the first.
+            id: PurchaseId::new(self.posting.uuid()),
+            budget: book.budget.clone(),
+            connection: self.event.connection.clone(),
+            reference: self.purchase.clone(),
+            card: about.card.clone(),
+            currency: book.currency,
+            counted: self.counted(about, book, programme),
+            place: MerchantDescriptor::new(about.merchant.name()),
+            margin: programme.settings.exchange_margin,
+        }))
+    }
+
+    /// What the purchase counts as: as if it had been asked about when it was bought.
+    pub(super) fn counted(
+        &self,
+        about: &PurchaseReport,
+        book: &Book,
+        programme: &Programme,
+    ) -> CountingAttributes {
+        let nothing = Money::zero(book.currency);
+        let request = AuthorisationRequest {
+            programme: self.event.programme.clone(),
+            connection: self.event.connection.clone(),
+            reference: self.event.event.reference.clone(),
+            purchase: self.purchase.clone(),
+            sequence: 0,
+            card: about.card.clone(),
+            amount: nothing,
+            bought_at: about.bought_at,
+            cash_back: about.cash_back,
+            atm_fee: about.atm_fee,
+            transaction_amount: nothing,
+            has_unread_price: false,
+            kind: about.kind,
+            presence: about.presence,
+            partial: PartialApproval::NotAllowed,
+            merchant: about.merchant.clone(),
+        };
+        let moment = Moment::new(self.event.received_at, programme.zone());
+        programme.counted(&request, book.agreement(), moment)
+    }
+}
+
+/// A claim without a purchase is known by its own identifier.
+fn own_reference(presentment: &Presentment) -> Option<PurchaseReference> {
+    let reference: &IssuerReference = &presentment.reference;
+    reference.as_str().parse().ok()
+}

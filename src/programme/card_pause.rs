@@ -1,0 +1,49 @@
+//! How a pause for safety begins and ends: one way, whoever says so, with the cards that it stops.
+
+use jiff::Timestamp;
+
+use crate::domain::card::CardStatus;
+use crate::domain::card::pause::Pause;
+use crate::domain::id::{BudgetId, ProgrammeId};
+use crate::ledger::book::Card;
+use crate::store::{StoreError, Tx};
+
+/// Begins `pause` on every card of a budget that is locked.
+pub async fn begin_pause(
+    tx: &mut Tx,
+    programme: &ProgrammeId,
+    budget: &BudgetId,
+    pause: &Pause,
+) -> Result<(), StoreError> {
+    tx.add_pause(programme, budget, pause).await?;
+    let paused = |standing: CardStatus| standing.paused(pause.begins_at, pause.ends_at);
+    update_cards(tx, programme, budget, paused).await
+}
+
+/// Ends `pause` before its time. The cards are as they were, and as the person has made them since.
+pub async fn lift_pause(
+    tx: &mut Tx,
+    programme: &ProgrammeId,
+    budget: &BudgetId,
+    pause: &Pause,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    tx.lift_pause(programme, budget, pause.id, at).await?;
+    update_cards(tx, programme, budget, CardStatus::lifted).await
+}
+
+async fn update_cards(
+    tx: &mut Tx,
+    programme: &ProgrammeId,
+    budget: &BudgetId,
+    change: impl Fn(CardStatus) -> CardStatus + Send,
+) -> Result<(), StoreError> {
+    let mut changed: Vec<Card> = Vec::new();
+    for card in tx.cards_of(programme, budget).await? {
+        let standing = change(card.standing);
+        if standing != card.standing {
+            changed.push(Card { standing, ..card });
+        }
+    }
+    tx.set_card_states(programme, budget, &changed).await
+}

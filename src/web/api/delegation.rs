@@ -1,0 +1,248 @@
+//! Helpers and advocates: the person chooses them, ticks what they see, and takes it back.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Api;
+use super::action::{ApiAction, ApiResponse, perform, perform_idempotent};
+use super::document::{IdempotencyKeyHeader, Problems};
+use super::extract::{ApiJson, ApiPath, ApiQuery, NoParameters, check_words, parse_id};
+use crate::domain::id::{MemberId, PersonId};
+use crate::domain::people::role::{Capability, Delegation, Member, Role};
+use crate::people::delegation::{HelperChoice, choose, remove, tick};
+use crate::people::members::{Principal, UseCaseError};
+use crate::store::Tx;
+use crate::web::AppState;
+use crate::web::problem::ApiError;
+
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default()
+        .routes(routes!(helpers, choose_helper))
+        .routes(routes!(tick_helper, remove_helper))
+}
+
+/// What a person can tick for a helper.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum TickWord {
+    Balance,
+    List,
+    Totals,
+    Purchases,
+    Freeze,
+    Draft,
+    Appeal,
+}
+
+impl From<TickWord> for Delegation {
+    fn from(word: TickWord) -> Self {
+        match word {
+            TickWord::Balance => Self::Balance,
+            TickWord::List => Self::List,
+            TickWord::Totals => Self::Totals,
+            TickWord::Purchases => Self::Purchases,
+            TickWord::Freeze => Self::Freeze,
+            TickWord::Draft => Self::Draft,
+            TickWord::Appeal => Self::Appeal,
+        }
+    }
+}
+
+/// Helps with what the person ticked, or speaks for them.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum HelperRole {
+    Helper,
+    Advocate,
+}
+
+/// Whom the person chooses.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ChosenHelper)]
+struct NewHelper {
+    #[schema(min_length = 1, max_length = 100)]
+    name: String,
+    role: HelperRole,
+    #[schema(max_items = 20)]
+    sees: Vec<TickWord>,
+}
+
+/// What a helper sees from now on.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Ticks {
+    #[schema(max_items = 20)]
+    sees: Vec<TickWord>,
+}
+
+/// A helper or an advocate.
+#[derive(Debug, Serialize, ToSchema)]
+struct HelperBody {
+    helper: String,
+    name: String,
+    role: &'static str,
+    sees: Vec<&'static str>,
+    /// `active` or `ended`.
+    state: &'static str,
+}
+
+impl From<Member> for HelperBody {
+    fn from(member: Member) -> Self {
+        Self {
+            helper: member.id.to_string(),
+            name: member.name,
+            role: member.role.word(),
+            sees: member.sees.into_iter().map(Delegation::word).collect(),
+            state: member.state.word(),
+        }
+    }
+}
+
+/// Everybody who helps, or has helped.
+#[derive(Debug, Serialize, ToSchema)]
+struct Helpers {
+    helpers: Vec<HelperBody>,
+}
+
+struct ChooseHelper {
+    person: PersonId,
+    choice: HelperChoice,
+}
+
+impl ApiAction for ChooseHelper {
+    async fn run(
+        &self,
+        tx: &mut Tx,
+        api: &Api,
+        acting: &Principal,
+    ) -> Result<ApiResponse, UseCaseError> {
+        let context = (&api.directory, &api.ids);
+        let member = choose(tx, context, acting, &self.person, &self.choice).await?;
+        Ok(ApiResponse::created(&HelperBody::from(member)))
+    }
+}
+
+struct TickHelper {
+    person: PersonId,
+    helper: MemberId,
+    sees: Vec<Delegation>,
+}
+
+impl ApiAction for TickHelper {
+    async fn run(
+        &self,
+        tx: &mut Tx,
+        api: &Api,
+        acting: &Principal,
+    ) -> Result<ApiResponse, UseCaseError> {
+        let Self { person, helper, sees } = self;
+        let member = tick(tx, &api.ids, acting, person, helper, sees).await?;
+        Ok(ApiResponse::ok(&HelperBody::from(member)))
+    }
+}
+
+struct RemoveHelper {
+    person: PersonId,
+    helper: MemberId,
+}
+
+impl ApiAction for RemoveHelper {
+    async fn run(
+        &self,
+        tx: &mut Tx,
+        api: &Api,
+        acting: &Principal,
+    ) -> Result<ApiResponse, UseCaseError> {
+        let context = (&api.directory, &api.ids);
+        let member = remove(tx, context, acting, &self.person, &self.helper).await?;
+        Ok(ApiResponse::ok(&HelperBody::from(member)))
+    }
+}
+
+/// Who helps, and what they see
+#[utoipa::path(
+    get, path = "/people/{person}/helpers", tag = "helpers",
+    params(("person" = String, Path)), responses((status = 200, body = Helpers), Problems)
+)]
+async fn helpers(
+    State(api): State<Api>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
+) -> Result<Json<Helpers>, ApiError> {
+    let mut tx = api.store.snapshot().await?;
+    let access = acting
+        .admit_to_read(&mut tx, Capability::SeeTimeline, &parse_id(&person, "person")?)
+        .await?;
+    let members = tx.helpers_of(&access.programme, &access.budget).await?;
+    tx.commit().await?;
+    let helpers = members.into_iter().filter(|member| member.role.is_chosen());
+    Ok(Json(Helpers { helpers: helpers.map(HelperBody::from).collect() }))
+}
+
+/// Choose a helper or an advocate
+#[utoipa::path(
+    post, path = "/people/{person}/helpers", tag = "helpers",
+    params(("person" = String, Path), IdempotencyKeyHeader), request_body = NewHelper,
+    responses((status = 201, body = HelperBody), Problems)
+)]
+async fn choose_helper(
+    State(api): State<Api>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    _: ApiQuery<NoParameters>,
+    sent: ApiJson<NewHelper>,
+) -> Result<Response, ApiError> {
+    let NewHelper { name, role, sees } = sent.body;
+    let role = match role {
+        HelperRole::Helper => Role::Helper,
+        HelperRole::Advocate => Role::Advocate,
+    };
+    let choice = HelperChoice {
+        name: check_words("name", &name)?,
+        role,
+        sees: sees.into_iter().map(Delegation::from).collect(),
+    };
+    let action = ChooseHelper { person: parse_id(&person, "person")?, choice };
+    perform(&api, acting, sent.key, action).await
+}
+
+/// Tick what a helper sees
+#[utoipa::path(
+    post, path = "/people/{person}/helpers/{helper}", tag = "helpers",
+    params(("person" = String, Path), ("helper" = String, Path), IdempotencyKeyHeader), request_body = Ticks,
+    responses((status = 200, body = HelperBody), Problems)
+)]
+async fn tick_helper(
+    State(api): State<Api>,
+    acting: Principal,
+    ApiPath((person, helper)): ApiPath<(String, String)>,
+    _: ApiQuery<NoParameters>,
+    sent: ApiJson<Ticks>,
+) -> Result<Response, ApiError> {
+    let sees = sent.body.sees.into_iter().map(Delegation::from).collect();
+    let (person, helper) = (parse_id(&person, "person")?, parse_id(&helper, "helper")?);
+    perform(&api, acting, sent.key, TickHelper { person, helper, sees }).await
+}
+
+/// Take a helper away
+#[utoipa::path(
+    delete, path = "/people/{person}/helpers/{helper}", tag = "helpers",
+    params(("person" = String, Path), ("helper" = String, Path)),
+    responses((status = 200, body = HelperBody), Problems)
+)]
+async fn remove_helper(
+    State(api): State<Api>,
+    acting: Principal,
+    ApiPath((person, helper)): ApiPath<(String, String)>,
+    _: ApiQuery<NoParameters>,
+) -> Result<Response, ApiError> {
+    let (person, helper) = (parse_id(&person, "person")?, parse_id(&helper, "helper")?);
+    perform_idempotent(&api, acting, RemoveHelper { person, helper }).await
+}

@@ -1,0 +1,224 @@
+//! What was done, who looked, and what was told.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Api;
+use super::document::Problems;
+use super::extract::{ApiPath, ApiQuery, parse_id};
+use super::representation::{Page, PageQuery};
+use crate::domain::id::MemberId;
+use crate::domain::people::recipient::Recipient;
+use crate::domain::people::role::{Capability, Role};
+use crate::people::members::{GrantedAccess, Principal};
+use crate::store::{ActAudience, ActRow, LookRow, MessageRow, Tx};
+use crate::web::AppState;
+use crate::web::problem::ApiError;
+
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default()
+        .routes(routes!(timeline))
+        .routes(routes!(looks))
+        .routes(routes!(messages))
+}
+
+/// Something that somebody did.
+#[derive(Debug, Serialize, ToSchema)]
+struct ActBody {
+    id: String,
+    #[schema(format = DateTime)]
+    at: String,
+    by: ActorBody,
+    /// What was done: `froze`, `proposed`, `asked`.
+    kind: String,
+    /// What it was done to.
+    subject: String,
+    detail: String,
+}
+
+/// Who it was.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = By)]
+struct ActorBody {
+    member: String,
+    name: String,
+    role: &'static str,
+}
+
+/// A look at single purchases.
+#[derive(Debug, Serialize, ToSchema)]
+struct LookBody {
+    id: String,
+    #[schema(format = DateTime)]
+    at: String,
+    by: ActorBody,
+    what: String,
+    /// Why, in their words.
+    reason: String,
+}
+
+/// Something that was told.
+#[derive(Debug, Serialize, ToSchema)]
+struct MessageBody {
+    id: String,
+    #[schema(format = DateTime)]
+    at: String,
+    /// `person`, `worker`, `duty` or `manager`.
+    to: &'static str,
+    kind: String,
+    /// What it is about: a decision, an ask, a proposal.
+    subject: String,
+    /// The words, in English.
+    words: String,
+}
+
+/// Who they are, each read once.
+async fn member_names(
+    tx: &mut Tx,
+    acting: &Principal,
+    members: impl Iterator<Item = &MemberId>,
+) -> Result<BTreeMap<MemberId, (String, Role)>, ApiError> {
+    let mut names = BTreeMap::new();
+    for member in members {
+        if names.contains_key(member) {
+            continue;
+        }
+        if let Some(actor) = tx.actor_without_lock(&acting.programme, member, acting.at).await? {
+            names.insert(member.clone(), (actor.member.name, actor.member.role));
+        }
+    }
+    Ok(names)
+}
+
+fn actor_body(member: &MemberId, names: &BTreeMap<MemberId, (String, Role)>) -> ActorBody {
+    let (name, role) = match names.get(member) {
+        Some((name, role)) => (name.clone(), role.word()),
+        // Nobody's account: the programme's own clock did it.
+        None => (String::new(), "programme"),
+    };
+    ActorBody { member: member.to_string(), name, role }
+}
+
+async fn access(api: &Api, acting: &Principal, person: &str) -> Result<GrantedAccess, ApiError> {
+    let mut tx = api.store.snapshot().await?;
+    let access = acting
+        .admit_to_read(&mut tx, Capability::SeeTimeline, &parse_id(person, "person")?)
+        .await?;
+    tx.commit().await?;
+    Ok(access)
+}
+
+/// What was done, by whom and why, the newest first
+#[utoipa::path(
+    get, path = "/people/{person}/timeline", tag = "timeline",
+    params(("person" = String, Path), PageQuery),
+    responses((status = 200, body = Page<ActBody>), Problems)
+)]
+async fn timeline(
+    State(api): State<Api>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    ApiQuery(page): ApiQuery<PageQuery>,
+) -> Result<Json<Page<ActBody>>, ApiError> {
+    let (page_size, before) = (page.page_size()?, page.parse_cursor()?);
+    let access = access(&api, &acting, &person).await?;
+    let limit = page_size.saturating_add(1);
+    let is_persons = access.actor.member.role == Role::Person;
+    let reader = if is_persons { ActAudience::Person } else { ActAudience::OtherMember };
+    let (programme, budget) = (&access.programme, &access.budget);
+    let acts = api.store.acts(programme, budget, reader, before, limit).await?;
+    let mut tx = api.store.snapshot().await?;
+    let names = member_names(&mut tx, &acting, acts.iter().map(|act| &act.member)).await?;
+    tx.commit().await?;
+    let shown = |act: ActRow| ActBody {
+        id: act.id.to_string(),
+        at: act.acted_at.to_string(),
+        by: actor_body(&act.member, &names),
+        kind: act.kind,
+        subject: act.subject,
+        detail: act.detail,
+    };
+    Ok(Json(Page::from_rows(acts, page_size, |act| act.id.to_string(), shown)))
+}
+
+/// Who looked at single purchases and why, the newest first
+#[utoipa::path(
+    get, path = "/people/{person}/looks", tag = "timeline",
+    params(("person" = String, Path), PageQuery),
+    responses((status = 200, body = Page<LookBody>), Problems)
+)]
+async fn looks(
+    State(api): State<Api>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    ApiQuery(page): ApiQuery<PageQuery>,
+) -> Result<Json<Page<LookBody>>, ApiError> {
+    let (page_size, before) = (page.page_size()?, page.parse_cursor()?);
+    let access = access(&api, &acting, &person).await?;
+    let limit = page_size.saturating_add(1);
+    let looks = api.store.looks(&access.programme, &access.budget, before, limit).await?;
+    let mut tx = api.store.snapshot().await?;
+    let names = member_names(&mut tx, &acting, looks.iter().map(|look| &look.member)).await?;
+    tx.commit().await?;
+    let shown = |look: LookRow| LookBody {
+        id: look.id.to_string(),
+        at: look.looked_at.to_string(),
+        by: actor_body(&look.member, &names),
+        what: look.what,
+        reason: look.reason,
+    };
+    Ok(Json(Page::from_rows(looks, page_size, |look| look.id.to_string(), shown)))
+}
+
+/// What was told about this person's money, the newest first
+///
+/// The person reads what they were told; staff read what staff were told.
+#[utoipa::path(
+    get, path = "/people/{person}/messages", tag = "timeline",
+    params(("person" = String, Path), PageQuery),
+    responses((status = 200, body = Page<MessageBody>), Problems)
+)]
+async fn messages(
+    State(api): State<Api>,
+    acting: Principal,
+    ApiPath(person): ApiPath<String>,
+    ApiQuery(page): ApiQuery<PageQuery>,
+) -> Result<Json<Page<MessageBody>>, ApiError> {
+    let (page_size, before) = (page.page_size()?, page.parse_cursor()?);
+    let access = access(&api, &acting, &person).await?;
+    let limit = page_size.saturating_add(1);
+    let (id, budget) = (&access.programme, &access.budget);
+    let to = match visible_recipients(access.actor.member.role) {
+        // Whoever has a link to the person outside of work is not told what they say in quiet.
+        _ if access.actor.has_conflict(&access.subject.person) => &[Recipient::Worker],
+        to => to,
+    };
+    let messages = api.store.messages_to(id, budget, to, before, limit).await?;
+    let shown = |message: MessageRow| MessageBody {
+        id: message.id.to_string(),
+        at: message.created_at.to_string(),
+        to: message.recipient.word(),
+        kind: message.kind,
+        subject: message.subject,
+        words: message.body,
+    };
+    Ok(Json(Page::from_rows(messages, page_size, |message| message.id.to_string(), shown)))
+}
+
+/// Whose messages an account reads. What the person was told names single purchases, which take a
+/// reason; what duty was told may be about a worker.
+const fn visible_recipients(role: Role) -> &'static [Recipient] {
+    match role {
+        Role::Person | Role::Helper | Role::Advocate | Role::Planner => &[Recipient::Person],
+        Role::Worker => &[Recipient::Worker],
+        Role::Duty => &[Recipient::Worker, Recipient::Duty],
+        Role::Manager | Role::Auditor => &[Recipient::Worker, Recipient::Manager],
+        Role::Finance | Role::Operator => &[],
+    }
+}
